@@ -1,0 +1,29 @@
+"""Errors that a user may see. Each is one sentence: what is wrong and what to do next.
+
+Everything that reaches a terminal or a page as a message is an `AudioLLMError`; any other
+exception is a bug in this project and is shown as such.
+"""
+
+
+class AudioLLMError(Exception):
+    """Base class: `str(error)` is one sentence for the person who uses the program."""
+
+
+class AudioError(AudioLLMError):
+    """The sound cannot be used: missing, not audio, empty, damaged, too long."""
+
+
+class NoSpeechError(AudioError):
+    """The sound is readable but too short or too silent to hear an emotion in."""
+
+
+class ConfigError(AudioLLMError):
+    """A configuration value is refused; the message holds the value."""
+
+
+class ModelError(AudioLLMError):
+    """A model folder is missing, incomplete, or does not fit what it is used with."""
+
+
+class DataError(AudioLLMError):
+    """A corpus, a manifest or a prepared folder cannot be used."""
