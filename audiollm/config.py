@@ -1,0 +1,175 @@
+"""What a model is made of, as frozen dataclasses that go to JSON and back. No torch here.
+
+`Manifest` is the content of `audiollm.json`, the file that makes a folder a model: it holds
+everything needed to use the weights beside it.
+"""
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
+
+from audiollm.errors import ConfigError
+from audiollm.labels import LANGUAGES, Language
+
+FORMAT_VERSION = 1
+MANIFEST_NAME = "audiollm.json"
+PROJECTOR_NAME = "projector.safetensors"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class EncoderRef:
+    """Which frozen encoder a model listens with: referred to, never copied."""
+
+    id: str  # preset name, hub id or folder
+    width: int  # channels of a frame
+    fingerprint: str = ""  # sha256 of its weights; "" where only features are known
+    frames_per_second: float = 50.0
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise ConfigError(f"An encoder needs an id, not {self.id!r}.")
+        if self.width < 1:
+            raise ConfigError(f"Encoder width must be at least 1, not {self.width}.")
+
+
+@dataclass(frozen=True)
+class ProjectorConfig:
+    """Audio features -> LLM embeddings.
+
+    `frames` pools 50 Hz frames to `tokens_per_second`; `utterance` turns the utterance mean
+    into `utterance_tokens`. `functionals` > 0 adds one token of measured acoustic statistics.
+    """
+
+    input_size: int  # encoder width
+    output_size: int  # LLM width
+    pooling: Literal["frames", "utterance"] = "frames"
+    tokens_per_second: float = 4.0
+    utterance_tokens: int = 1
+    hidden_size: int = 512
+    functionals: int = 0
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("input_size", "output_size", "hidden_size", "utterance_tokens"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        if self.pooling not in ("frames", "utterance"):
+            raise ConfigError(f"pooling must be frames or utterance, not {self.pooling!r}.")
+        if not 0 < self.tokens_per_second <= 50:
+            raise ConfigError(
+                f"tokens_per_second must be above 0 and at most 50, not {self.tokens_per_second}."
+            )
+        if self.functionals < 0:
+            raise ConfigError(f"functionals must be 0 or more, not {self.functionals}.")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout must be in [0, 1), not {self.dropout}.")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Class log-likelihoods z -> softmax(z / temperature + shift), fitted on other speakers."""
+
+    temperature: float = 1.0
+    shift: dict[str, float] = field(default_factory=dict)
+    fitted_on: str = ""  # which data and split, "" when not fitted
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ConfigError(f"temperature must be above 0, not {self.temperature}.")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Content of `audiollm.json`."""
+
+    name: str
+    encoder: EncoderRef
+    projector: ProjectorConfig
+    labels: tuple[str, ...]  # ordered class names
+    languages: tuple[Language, ...] = LANGUAGES
+    sample_rate: int = 16000
+    calibration: Calibration = field(default_factory=Calibration)
+    training: dict[str, Any] = field(default_factory=dict)  # data, split, speakers, commands
+    metrics: dict[str, Any] = field(default_factory=dict)  # as `evaluate` wrote them, short form
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if self.format_version != FORMAT_VERSION:
+            raise ConfigError(
+                f"This model folder has format version {self.format_version}; this program reads "
+                f"version {FORMAT_VERSION}: use the release that wrote it."
+            )
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise ConfigError(f"A model needs two or more different classes, not {self.labels}.")
+        if not self.languages or any(lang not in LANGUAGES for lang in self.languages):
+            raise ConfigError(f"languages must be some of {LANGUAGES}, not {self.languages}.")
+
+
+def to_json(config: Any) -> str:
+    """A dataclass as indented JSON text, Chinese kept readable."""
+    return json.dumps(dataclasses.asdict(config), indent=2, ensure_ascii=False) + "\n"
+
+
+def from_dict(cls: type[T], data: Any, where: str = "") -> T:
+    """A dataclass from plain JSON values, nested, strict about names and types.
+
+    Raises:
+        ConfigError: unknown or missing field, or a value that the class refuses.
+    """
+    where = where or cls.__name__
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where} must be an object, not {data!r}.")
+    hints = typing.get_type_hints(cls)
+    names = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(set(data) - set(names))
+    if unknown:
+        raise ConfigError(f"{where} has no field {unknown[0]!r}; known: {', '.join(names)}.")
+    for name, f in names.items():
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if required and name not in data:
+            raise ConfigError(f"{where} lacks the field {name!r}.")
+    values = {name: _value(hints[name], v, f"{where}.{name}") for name, v in data.items()}
+    return cls(**values)
+
+
+def read_json(cls: type[T], path: Path) -> T:
+    """A dataclass from a JSON file; errors name the file."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid JSON: {error}.") from error
+    return from_dict(cls, data, where=path.name)
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:  # noqa: PLR0911
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return from_dict(typing.cast(type, kind), value, where)
+    if origin is Literal:
+        if value not in args:
+            raise ConfigError(f"{where} must be one of {args}, not {value!r}.")
+        return value
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in args:
+            return None
+        return _value(next(a for a in args if a is not type(None)), value, where)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError(f"{where} must be a list, not {value!r}.")
+        return tuple(_value(args[0], v, where) for v in value)
+    if kind is Any:
+        return value
+    plain = origin or kind
+    if plain is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, plain) or (plain is int and isinstance(value, bool)):
+        raise ConfigError(f"{where} must be {plain.__name__}, not {value!r}.")
+    return value
