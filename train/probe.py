@@ -1,0 +1,179 @@
+"""The control that every model must stand beside: a linear probe on the same frozen features.
+
+Shapes: N clips, F features, C classes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audiollm import metrics
+from audiollm.errors import DataError
+
+if TYPE_CHECKING:
+    from train.dataset import Prepared
+
+STRENGTHS = tuple(float(c) for c in np.logspace(-5, 1, 7))  # inverse of the L2 penalty
+FOLDS = 5
+_DEFAULT_STRENGTH = 0.01  # where nothing can be held out to choose by
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Standardised features -> multinomial logistic regression, classes weighted equally."""
+
+    classes: tuple[str, ...]
+    strength: float  # the C that was chosen
+    pipeline: Any  # scikit-learn's, knows the classes of its training clips only
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """[N, F] -> [N, C] float64 in the order of `classes`; 0 for a class without training."""
+        got = np.zeros((len(x), len(self.classes)))
+        got[:, self.pipeline.classes_] = self.pipeline.predict_proba(x)
+        return got
+
+    def predict(self, x: np.ndarray) -> list[str]:
+        """[N, F] -> N class names."""
+        return [self.classes[i] for i in self.predict_proba(x).argmax(axis=1)]
+
+
+def fit_probe(
+    train_x: np.ndarray,
+    train_y: Sequence[str],
+    valid_x: np.ndarray | None,
+    valid_y: Sequence[str] | None,
+    classes: Sequence[str],
+    *,
+    groups: Sequence[str] | None = None,
+) -> Probe:
+    """Fit on the training clips; the penalty is the one with the best UA on held-out clips.
+
+    Those are the validation clips, or, where there are none, folds of the training clips, cut
+    between `groups` (speakers, [N]) where given. Validation clips are never fitted on, so that
+    probe and model learn from the same data.
+
+    Raises:
+        DataError: fewer than two classes to learn, or a label that is not among `classes`.
+    """
+    names = tuple(classes)
+    y = _codes(train_y, names)
+    if len(np.unique(y)) < 2:
+        raise DataError(
+            f"A probe needs two or more classes to learn, not {sorted(set(train_y))}: "
+            "prepare the data with more of them."
+        )
+    x = np.asarray(train_x, dtype=np.float64)
+    if valid_x is not None and valid_y is not None and len(valid_y):
+        held_out = [(x, y, np.asarray(valid_x, dtype=np.float64), _codes(valid_y, names))]
+    else:
+        held_out = [(x[a], y[a], x[b], y[b]) for a, b in _folds(y, groups)]
+    strength = _choose(held_out) if held_out else _DEFAULT_STRENGTH
+    return Probe(names, strength, _fit(x, y, strength))
+
+
+def probe_prepared(prepared: "Prepared", split: str = "test") -> dict[str, metrics.Metrics]:
+    """Probes of a prepared folder, measured on one of its splits.
+
+    Keys: `utterance` (the encoder's mean over frames); where every clip has them also
+    `functionals` (measured acoustic statistics) and `both` (the two side by side).
+
+    Raises:
+        DataError: the split or the training split is empty.
+    """
+    parts = {name: list(prepared.split(name)) for name in ("train", "valid", split)}
+    for name in ("train", split):
+        if not parts[name]:
+            raise DataError(f"The {name} split holds no clips: prepare the data again.")
+    features = {name: _matrices(prepared, clips) for name, clips in parts.items() if clips}
+    kinds = [
+        k for k in ("utterance", "functionals", "both") if all(k in f for f in features.values())
+    ]
+    labels = {name: [clip.label for clip in clips] for name, clips in parts.items()}
+    speakers = {name: [clip.speaker for clip in clips] for name, clips in parts.items()}
+    reports = {}
+    for kind in kinds:
+        valid = features["valid"][kind] if parts["valid"] else None
+        probe = fit_probe(
+            features["train"][kind],
+            labels["train"],
+            valid,
+            labels["valid"],
+            prepared.classes,
+            groups=speakers["train"],
+        )
+        table = probe.predict_proba(features[split][kind])
+        answer = [probe.classes[i] for i in table.argmax(axis=1)]
+        reports[kind] = metrics.report(
+            labels[split], answer, table, prepared.classes, speakers[split]
+        )
+    return reports
+
+
+def _matrices(prepared: "Prepared", clips: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Feature matrices [N, F] by kind, those that every clip has."""
+    utterance, functionals = [], []
+    for clip in clips:
+        found = prepared.store.get(clip.id)
+        utterance.append(found.utterance)
+        if found.functionals is not None:
+            functionals.append(found.functionals)
+    matrices = {"utterance": np.stack(utterance).astype(np.float64)}
+    if len(functionals) == len(clips):
+        matrices["functionals"] = np.stack(functionals).astype(np.float64)
+        matrices["both"] = np.concatenate([matrices["utterance"], matrices["functionals"]], axis=1)
+    return matrices
+
+
+def _codes(labels: Sequence[str], names: tuple[str, ...]) -> np.ndarray:
+    index = {name: i for i, name in enumerate(names)}
+    strange = sorted(set(labels) - set(names))
+    if strange:
+        raise DataError(
+            f"The label {strange[0]!r} is not among the classes {', '.join(names)}: "
+            "prepare the data again with all of its classes."
+        )
+    return np.array([index[label] for label in labels], dtype=int)
+
+
+def _folds(y: np.ndarray, groups: Sequence[str] | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Row numbers to fit and to measure on; a fold that leaves one class only is left out."""
+    from sklearn.model_selection import GroupKFold, KFold
+
+    speakers = np.array(groups if groups is not None else [], dtype=str)
+    if len(set(speakers.tolist())) >= 2:
+        cut = GroupKFold(min(FOLDS, len(np.unique(speakers)))).split(y, y, speakers)
+    else:
+        cut = KFold(min(FOLDS, len(y)), shuffle=True, random_state=0).split(y)
+    return ((a, b) for a, b in cut if len(np.unique(y[a])) > 1)
+
+
+def _choose(held_out: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]) -> float:
+    """Strength with the best UA over all held-out clips; of equals the strongest penalty."""
+    from sklearn.metrics import recall_score
+
+    truth = np.concatenate([y for *_, y in held_out])
+
+    def ua(strength: float) -> float:
+        answer = [_fit(x, y, strength).predict(other) for x, y, other, _ in held_out]
+        return float(
+            recall_score(
+                truth,
+                np.concatenate(answer),
+                labels=np.unique(truth),
+                average="macro",
+                zero_division=0,
+            )
+        )
+
+    return max(STRENGTHS, key=ua)  # the first of equals
+
+
+def _fit(x: np.ndarray, y: np.ndarray, strength: float) -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = LogisticRegression(C=strength, class_weight="balanced", max_iter=2000)
+    return make_pipeline(StandardScaler(), model).fit(x, y)
