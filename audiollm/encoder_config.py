@@ -1,0 +1,383 @@
+"""What an emotion2vec network is made of: the configuration, checked. No torch here.
+
+Configurations have FunASR's own keys, so that the folders we write and the published ones are
+read by the same code. A foreign configuration is never handed on: `clean` takes the values that
+inference needs, checks each, and fills them into our own copy of the base configuration. FunASR
+runs `eval` on `feature_encoder_spec` and OmegaConf interpolates `${...}` strings: neither ever
+sees text from outside, only numbers, truth values and a specification that we rendered.
+"""
+
+import ast
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from audiollm.errors import ModelError
+
+HOP = 320  # samples at 16 kHz between two frames
+FRAME_RATE = 16000 / HOP  # 50.0 frames a second
+CONFIG_NAME = "config.yaml"
+
+ConvLayers = Sequence[tuple[int, int, int]]  # (channels, kernel, stride) of every layer
+
+_BASE_CONV = "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512, 2, 2)] + [(512, 2, 2)]"
+_SMALL_CONV: ConvLayers = ((192, 400, 160), (192, 3, 2))
+_MAX_PARAMETERS = 2_000_000_000  # emotion2vec+ large has 0.3e9
+_MAX_CONFIG_BYTES = 1_000_000
+
+_BASE: dict[str, Any] = {
+    "depth": 8,
+    "num_heads": 12,
+    "embed_dim": 768,
+    "mlp_ratio": 4.0,
+    "norm_eps": 1e-5,
+    "norm_affine": True,
+    "layer_norm_first": False,
+    "normalize": True,
+    "encoder_dropout": 0.1,
+    "post_mlp_drop": 0.1,
+    "attention_dropout": 0.1,
+    "activation_dropout": 0.0,
+    "dropout_input": 0.0,
+    "layerdrop": 0.05,
+    "average_top_k_layers": 8,
+    "end_of_block_targets": False,
+    "clone_batch": 8,
+    "start_drop_path_rate": 0.0,
+    "end_drop_path_rate": 0.0,
+    "loss_beta": 0.0,
+    "loss_scale": None,
+    "modalities": {
+        "audio": {
+            "type": "AUDIO",
+            "extractor_mode": "layer_norm",
+            "feature_encoder_spec": _BASE_CONV,
+            "conv_pos_width": 95,
+            "conv_pos_groups": 16,
+            "conv_pos_depth": 5,
+            "conv_pos_pre_ln": False,
+            "prenet_depth": 4,
+            "prenet_layerdrop": 0.05,
+            "prenet_dropout": 0.1,
+            "start_drop_path_rate": 0.0,
+            "end_drop_path_rate": 0.0,
+            "num_extra_tokens": 10,
+            "init_extra_token_zero": True,
+            "use_alibi_encoder": True,
+            "num_alibi_heads": 12,
+            "alibi_scale": 1.0,
+            "alibi_max_pos": None,
+            "learned_alibi": False,
+            "learned_alibi_scale": True,
+            "learned_alibi_scale_per_head": True,
+            "learned_alibi_scale_per_layer": False,
+            "model_depth": 8,
+            "local_grad_mult": 1.0,
+            "ema_local_encoder": False,
+            # masking and the decoder belong to self-supervised pretraining, which is not done here
+            "mask_noise_std": 0.01,
+            "mask_prob_min": None,
+            "mask_prob": 0.5,
+            "mask_prob_adjust": 0.05,
+            "inverse_mask": False,
+            "keep_masked_pct": 0,
+            "mask_length": 5,
+            "add_masks": False,
+            "remove_masks": False,
+            "mask_dropout": 0,
+            "encoder_zero_mask": True,
+            "mask_channel_prob": 0,
+            "mask_channel_length": 64,
+            "decoder": None,
+        }
+    },
+}
+
+# The values that are taken from a given configuration, with their ranges (both ends included).
+# Everything else in it is ignored.
+_RANGES: dict[str, tuple[float, float]] = {
+    "depth": (1, 64),
+    "num_heads": (1, 64),
+    "embed_dim": (8, 4096),
+    "mlp_ratio": (0.25, 16.0),
+    "norm_eps": (1e-12, 0.1),
+    **dict.fromkeys(
+        (
+            "encoder_dropout",
+            "post_mlp_drop",
+            "attention_dropout",
+            "activation_dropout",
+            "dropout_input",
+            "layerdrop",
+        ),
+        (0.0, 0.9),
+    ),
+}
+_AUDIO_RANGES: dict[str, tuple[float, float]] = {
+    "conv_pos_width": (1, 1024),
+    "conv_pos_groups": (1, 512),
+    "conv_pos_depth": (1, 16),
+    "prenet_depth": (0, 32),
+    "prenet_layerdrop": (0.0, 0.9),
+    "prenet_dropout": (0.0, 0.9),
+    "num_extra_tokens": (0, 64),
+    "num_alibi_heads": (1, 64),
+    "alibi_scale": (0.0, 100.0),
+}
+_FLAGS = ("norm_affine", "layer_norm_first", "normalize")
+_AUDIO_FLAGS = (
+    "conv_pos_pre_ln",
+    "init_extra_token_zero",
+    "use_alibi_encoder",
+    "learned_alibi_scale",
+    "learned_alibi_scale_per_head",
+    "learned_alibi_scale_per_layer",
+)
+
+
+def base_conf() -> dict[str, Any]:
+    """The `model_conf` of emotion2vec-base: 768 wide, 4 + 8 blocks (arXiv 2312.15185)."""
+    return copy.deepcopy(_BASE)
+
+
+def small_conf(
+    width: int = 192,
+    depth: int = 3,
+    prenet_depth: int = 1,
+    heads: int = 3,
+    *,
+    conv_layers: ConvLayers = _SMALL_CONV,
+    mlp_ratio: float = 4.0,
+    conv_pos_depth: int = 5,
+    conv_pos_width: int = 95,
+    conv_pos_groups: int = 16,
+    extra_tokens: int = 4,
+    layer_norm_first: bool = False,
+    dropout: float = 0.1,
+    layerdrop: float = 0.0,
+) -> dict[str, Any]:
+    """A complete `model_conf` for a network of our own, from the few values that matter.
+
+    Args:
+        conv_layers: (channels, kernel, stride) each; the strides must multiply to 320 samples.
+        conv_pos_width: receptive field of the positional convolutions together, in frames;
+            each has the kernel `max(3, conv_pos_width // conv_pos_depth)`.
+
+    Raises:
+        ModelError: the values do not make a network.
+    """
+    conf = base_conf()
+    conf.update(
+        depth=depth,
+        num_heads=heads,
+        embed_dim=width,
+        mlp_ratio=mlp_ratio,
+        layer_norm_first=layer_norm_first,
+        encoder_dropout=dropout,
+        post_mlp_drop=dropout,
+        attention_dropout=dropout,
+        layerdrop=layerdrop,
+    )
+    conf["modalities"]["audio"].update(
+        feature_encoder_spec=list(conv_layers),
+        conv_pos_depth=conv_pos_depth,
+        conv_pos_width=conv_pos_width,
+        conv_pos_groups=conv_pos_groups,
+        prenet_depth=prenet_depth,
+        prenet_dropout=dropout,
+        prenet_layerdrop=layerdrop,
+        num_extra_tokens=extra_tokens,
+        num_alibi_heads=heads,
+    )
+    return clean(conf)
+
+
+def clean(conf: Any) -> dict[str, Any]:
+    """The same network as `conf` describes, as a complete configuration of checked values.
+
+    The decoder is left out: only self-supervised pretraining uses it.
+
+    Raises:
+        ModelError: a value is missing its type or range, or the values do not fit together.
+    """
+    given = _mapping(conf, "model_conf")
+    modalities = _mapping(given.get("modalities", {}), "modalities")
+    given_audio = _mapping(modalities.get("audio", {}), "modalities.audio")
+    result = base_conf()
+    audio = result["modalities"]["audio"]
+    for source, target, ranges, flags in (
+        (given, result, _RANGES, _FLAGS),
+        (given_audio, audio, _AUDIO_RANGES, _AUDIO_FLAGS),
+    ):
+        for name in ranges.keys() & source.keys():
+            target[name] = _number(name, source[name], type(target[name]), ranges[name])
+        for name in source.keys() & set(flags):
+            if not isinstance(source[name], bool):
+                raise ModelError(f"Encoder {name} must be true or false, not {source[name]!r}.")
+            target[name] = source[name]
+    mode = given_audio.get("extractor_mode", audio["extractor_mode"])
+    if mode not in ("default", "layer_norm"):
+        raise ModelError(f"Encoder extractor_mode must be default or layer_norm, not {mode!r}.")
+    if given_audio.get("learned_alibi"):
+        raise ModelError("Encoders with learned_alibi cannot be run: FunASR does not support it.")
+    layers = parse_spec(given_audio.get("feature_encoder_spec", audio["feature_encoder_spec"]))
+    audio.update(
+        extractor_mode=mode, feature_encoder_spec=repr(layers), model_depth=result["depth"]
+    )
+    _check_fit(result, layers)
+    return result
+
+
+def read_conf(folder: Path) -> dict[str, Any]:
+    """The checked `model_conf` of a model folder.
+
+    Raises:
+        ModelError: no readable config.yaml, or it does not describe an Emotion2vec network.
+    """
+    path = folder / CONFIG_NAME
+    try:
+        if path.stat().st_size > _MAX_CONFIG_BYTES:
+            raise ModelError(f"{path} is too large to be an encoder configuration.")
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise ModelError(f"{path} is not a valid YAML file.") from error
+    if not isinstance(data, dict) or data.get("model") != "Emotion2vec":
+        raise ModelError(f"{path} does not describe an Emotion2vec encoder (model: Emotion2vec).")
+    try:
+        return clean(data.get("model_conf"))
+    except ModelError as error:
+        raise ModelError(f"{path} is refused: {error}") from error
+
+
+def write_conf(folder: Path, conf: Mapping[str, Any]) -> None:
+    """Write `conf` as FunASR lays it out."""
+    text = yaml.safe_dump({"model": "Emotion2vec", "model_conf": dict(conf)}, sort_keys=False)
+    (folder / CONFIG_NAME).write_text(text, encoding="utf-8")
+
+
+def parse_spec(spec: Any) -> list[tuple[int, int, int]]:
+    """Convolution layers from FunASR's text `[(512, 10, 5)] + [(512, 3, 2)] * 4`, or from a list.
+
+    Only lists, tuples, integers, `+` and `*` are understood; nothing is executed.
+
+    Raises:
+        ModelError: anything else stands there, or the layers make no 50 frames a second.
+    """
+    value = spec
+    if isinstance(spec, str):
+        try:
+            if len(spec) > 1000:
+                raise ValueError(spec)
+            value = _literal(ast.parse(spec.strip(), mode="eval").body)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            shown = spec if len(spec) <= 80 else spec[:80] + "..."
+            raise ModelError(f"feature_encoder_spec {shown!r} is no list of layers.") from error
+    sound = isinstance(value, list | tuple) and 1 <= len(value) <= 32
+    if not sound or not all(_is_layer(layer) for layer in value):
+        raise ModelError(
+            "feature_encoder_spec must be 1 to 32 layers of (channels, kernel, stride) between "
+            f"1 and 4096, not {str(value)[:80]}."
+        )
+    layers = [(c, k, s) for c, k, s in value]
+    if (hop := math.prod(stride for _, _, stride in layers)) != HOP:
+        raise ModelError(
+            f"The encoder's strides multiply to {hop} samples a frame; only {HOP} "
+            f"({FRAME_RATE:g} frames a second) can be used."
+        )
+    return layers
+
+
+def receptive_field(layers: ConvLayers) -> int:
+    """Samples that one frame sees."""
+    size, hop = 1, 1
+    for _, kernel, stride in layers:
+        size += (kernel - 1) * hop
+        hop *= stride
+    return size
+
+
+def frame_count(samples: int, layers: ConvLayers) -> int:
+    """Frames that the convolutions make of that many samples; 0 or less when it is too short."""
+    for _, kernel, stride in layers:
+        samples = (samples - kernel) // stride + 1
+    return samples
+
+
+def _literal(node: ast.expr) -> Any:
+    """Value of a syntax tree of lists, tuples, integers, list + list and list * integer."""
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        return node.value
+    if isinstance(node, ast.List):
+        return [_literal(item) for item in node.elts]
+    if isinstance(node, ast.Tuple):
+        return tuple(_literal(item) for item in node.elts)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mult):
+        left, right = _literal(node.left), _literal(node.right)
+        if isinstance(node.op, ast.Add) and isinstance(left, list) and isinstance(right, list):
+            result = left + right
+        elif isinstance(left, list) and isinstance(right, int) and 0 <= right <= 32:
+            result = left * right
+        else:
+            raise ValueError(ast.dump(node))
+        if len(result) > 32:
+            raise ValueError(len(result))
+        return result
+    raise ValueError(ast.dump(node))
+
+
+def _is_layer(layer: Any) -> bool:
+    return (
+        isinstance(layer, list | tuple)
+        and len(layer) == 3
+        and all(type(n) is int and 1 <= n <= 4096 for n in layer)
+    )
+
+
+def _mapping(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ModelError(f"Encoder configuration {name} must hold names and values.")
+    return value
+
+
+def _number(name: str, value: Any, kind: type, limits: tuple[float, float]) -> float:
+    sound = type(value) is int or (type(value) is float and kind is float)
+    if not sound or not limits[0] <= value <= limits[1]:
+        raise ModelError(
+            f"Encoder {name} must be {'a whole number' if kind is int else 'a number'} from "
+            f"{limits[0]:g} to {limits[1]:g}, not {str(value)[:80]!r}."
+        )
+    return kind(value)
+
+
+def _check_fit(conf: Mapping[str, Any], layers: ConvLayers) -> None:
+    audio, width = conf["modalities"]["audio"], conf["embed_dim"]
+    for name, parts in (
+        ("num_heads", conf["num_heads"]),
+        ("conv_pos_groups", audio["conv_pos_groups"]),
+    ):
+        if width % parts:
+            raise ModelError(f"Encoder embed_dim {width} cannot be divided by {name} {parts}.")
+    if audio["num_alibi_heads"] > conf["num_heads"]:
+        raise ModelError(
+            f"Encoder num_alibi_heads {audio['num_alibi_heads']} is more than num_heads "
+            f"{conf['num_heads']}."
+        )
+    kernel = max(3, audio["conv_pos_width"] // audio["conv_pos_depth"])
+    inputs = (1, *(channels for channels, _, _ in layers))
+    parameters = (
+        (conf["depth"] + audio["prenet_depth"]) * (4 + 2 * conf["mlp_ratio"]) * width**2
+        + audio["conv_pos_depth"] * width**2 * kernel / audio["conv_pos_groups"]
+        + sum(i * c * k for i, (c, k, _) in zip(inputs, layers, strict=False))
+        + inputs[-1] * width
+    )
+    if parameters > _MAX_PARAMETERS:
+        raise ModelError(
+            f"The encoder would have {parameters / 1e9:.1f} billion parameters; at most "
+            f"{_MAX_PARAMETERS // 10**9} billion are accepted."
+        )
