@@ -20,6 +20,7 @@ MANIFEST_NAME = "audiollm.json"
 PROJECTOR_NAME = "projector.safetensors"
 
 T = TypeVar("T")
+PromptStyle = Literal["chat", "original"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class ProjectorConfig:
     hidden_size: int = 512
     functionals: int = 0
     dropout: float = 0.1
+    output_norm: bool = True  # bring audio tokens to the scale of the LLM's own embeddings
+    limit: float = 6.0  # standardised features are clipped to +- this
 
     def __post_init__(self) -> None:
         for name in ("input_size", "output_size", "hidden_size", "utterance_tokens"):
@@ -93,6 +96,7 @@ class Manifest:
     projector: ProjectorConfig
     labels: tuple[str, ...]  # ordered class names
     languages: tuple[Language, ...] = LANGUAGES
+    prompt: PromptStyle = "chat"
     sample_rate: int = 16000
     calibration: Calibration = field(default_factory=Calibration)
     training: dict[str, Any] = field(default_factory=dict)  # data, split, speakers, commands

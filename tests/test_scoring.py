@@ -1,0 +1,93 @@
+"""One packed pass must equal naive full forwards; text must go on from the scored class."""
+
+import pytest
+import torch
+
+from audiollm.labels import Language
+from audiollm.model import AudioLLM
+from audiollm.prompt import Prompt
+from audiollm.prosody import Cues
+from audiollm.scoring import Scorer
+from tests import tiny
+
+CUES = Cues(2.0, 210.0, 6.0, -20.0, 15.0, -3.0, 6.5, 0.05)
+CLIPS = [tiny.features(n, seed=n) for n in (3, 100, 41)]
+CUE_LIST = [CUES, None, CUES]
+
+
+def naive(model: AudioLLM, prompt: Prompt, language: Language) -> torch.Tensor:
+    """Every clip and every class on its own: full forward without cache or packing."""
+    rows = []
+    for clip, cues in zip(CLIPS, CUE_LIST, strict=True):
+        layout = prompt.layout(language, cues)
+        row = []
+        for name in prompt.classes:
+            word = prompt.label(name, language)
+            merged = model.merge([layout.head], [clip], [(*layout.tail, *word)])
+            log_p = model.logits(model.hidden(merged)).log_softmax(-1)[0]
+            start = merged.embeds.shape[1] - len(word)
+            values = [log_p[start + j - 1, token] for j, token in enumerate(word)]
+            row.append(torch.stack(values).sum())
+        rows.append(torch.stack(row))
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("style", ["chat", "original"])
+@pytest.mark.parametrize("pooling", ["frames", "utterance"])
+@torch.no_grad()
+def test_one_pass_equals_naive_forwards(language: Language, style: str, pooling: str) -> None:
+    model = tiny.audio_llm(pooling=pooling, utterance_tokens=2)
+    prompt = Prompt(tiny.tokenizer(), tiny.CLASSES, style)  # type: ignore[arg-type]
+    scored = Scorer(model, prompt).score(CLIPS, CUE_LIST, language)
+    expected = naive(model, prompt, language)
+    torch.testing.assert_close(scored.log_likelihoods, expected, atol=1e-4, rtol=1e-5)
+
+
+def test_batched_equals_single_and_prefix_is_reused() -> None:
+    model, prompt = tiny.audio_llm(), Prompt(tiny.tokenizer(), tiny.CLASSES)
+    scorer = Scorer(model, prompt)
+    together = scorer.score(CLIPS, CUE_LIST, "en").log_likelihoods
+    alone = [
+        scorer.score([c], [q], "en").log_likelihoods for c, q in zip(CLIPS, CUE_LIST, strict=True)
+    ]
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=1e-5)
+    assert len(scorer._prefixes) == 1
+
+
+@torch.no_grad()
+def test_text_continues_from_the_winning_class() -> None:
+    """Greedy text from the cache equals greedy text by full forwards from the same class."""
+    model, prompt = tiny.audio_llm(seed=3), Prompt(tiny.tokenizer(), tiny.CLASSES)
+    scorer = Scorer(model, prompt)
+    scored = scorer.score(CLIPS, CUE_LIST, "en")
+    winners = [1, 4, 2]
+    texts = scorer.generate(scored, winners, "en", max_new_tokens=8)
+    for clip, cues, winner, text in zip(CLIPS, CUE_LIST, winners, texts, strict=True):
+        layout = prompt.layout("en", cues)
+        ids = list(prompt.label(prompt.classes[winner], "en"))
+        start = len(ids)
+        for _ in range(8):
+            merged = model.merge([layout.head], [clip], [(*layout.tail, *ids)])
+            ids.append(int(model.logits(model.hidden(merged))[0, -1].argmax()))
+            if ids[-1] == prompt.end:
+                break
+        expected = prompt.tokenizer.decode(ids[start:], skip_special_tokens=True).strip()
+        assert text == expected
+
+
+def test_stream_gives_the_same_text() -> None:
+    model, prompt = tiny.audio_llm(seed=3), Prompt(tiny.tokenizer(), tiny.CLASSES)
+    scorer = Scorer(model, prompt)
+    scored = scorer.score(CLIPS, CUE_LIST, "zh")
+    whole = scorer.generate(scored, [2], "zh", rows=[1])[0]
+    assert "".join(scorer.stream(scored, 2, "zh", row=1)).strip() == whole
+
+
+def test_scoring_under_another_dtype_agrees() -> None:
+    """bfloat16 is what a GPU runs: the same class wins where the margin is clear."""
+    model, prompt = tiny.audio_llm(), Prompt(tiny.tokenizer(), tiny.CLASSES)
+    exact = Scorer(model, prompt).score(CLIPS, CUE_LIST, "en").log_likelihoods
+    model.llm.to(torch.bfloat16)
+    coarse = Scorer(model, prompt).score(CLIPS, CUE_LIST, "en").log_likelihoods
+    assert (exact - coarse).abs().max() < 0.5

@@ -1,0 +1,70 @@
+"""A complete Audio-LLM of a few thousand parameters, built from configuration alone."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from audiollm.config import ProjectorConfig
+from audiollm.model import AudioLLM
+from audiollm.projector import Features
+
+CLASSES = ("angry", "fearful", "happy", "neutral", "sad")
+WIDTH, FUNCTIONALS = 16, 11
+
+
+@cache
+def tokenizer() -> Any:
+    """A byte-level BPE tokenizer with ChatML markers, trained on a few sentences."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    raw = ByteLevelBPETokenizer()
+    text = [
+        "angry happy neutral sad fearful pitch high tempo fast 生气 开心 中立 难过 恐惧 音高偏高。"
+    ]
+    raw.train_from_iterator(text * 20, vocab_size=400, min_frequency=1)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=raw._tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        extra_special_tokens=["<|im_start|>"],
+    )
+
+
+def llm(seed: int = 0, **changes: Any) -> Any:
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(seed)
+    values: dict[str, Any] = {
+        "vocab_size": len(tokenizer()),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+        "tie_word_embeddings": True,
+        "initializer_range": 0.2,
+        "eos_token_id": tokenizer().eos_token_id,
+        "pad_token_id": tokenizer().pad_token_id,
+    }
+    return Qwen2ForCausalLM(Qwen2Config(**(values | changes))).eval()
+
+
+def audio_llm(seed: int = 0, **projector: Any) -> AudioLLM:
+    config = ProjectorConfig(
+        input_size=WIDTH,
+        output_size=32,
+        hidden_size=24,
+        **({"functionals": FUNCTIONALS} | projector),
+    )
+    return AudioLLM.build(llm(seed), config).eval()
+
+
+def features(frames: int, seed: int = 0) -> Features:
+    random = np.random.default_rng(seed)
+    x = random.standard_normal((frames, WIDTH)).astype(np.float32)
+    measured = random.standard_normal(FUNCTIONALS).astype(np.float32)
+    return Features(utterance=x.mean(0), frames=x, functionals=measured)
