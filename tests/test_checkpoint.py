@@ -1,0 +1,158 @@
+"""Model folders: save and load, damaged parts, the original project's format."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM
+
+from audiollm import checkpoint
+from audiollm.config import EncoderRef, Manifest, to_json
+from audiollm.errors import ConfigError, ModelError
+from audiollm.projector import Features
+from audiollm.prompt import Prompt
+from audiollm.scoring import Scorer
+from audiollm.settings import Settings
+from tests import tiny
+
+
+def write(folder: Path, **projector: Any) -> Path:
+    model = tiny.audio_llm(**projector)
+    manifest = Manifest(
+        name="test",
+        encoder=EncoderRef("tiny", tiny.WIDTH),
+        projector=model.projector.config,
+        labels=tiny.CLASSES,
+    )
+    checkpoint.save(folder, model, tiny.tokenizer(), manifest, "float32")
+    return folder
+
+
+def scores(model, tokenizer) -> torch.Tensor:  # type: ignore[no-untyped-def]
+    clips = [tiny.features(50, 1), tiny.features(20, 2)]
+    return (
+        Scorer(model, Prompt(tokenizer, tiny.CLASSES))
+        .score(clips, [None, None], "en")
+        .log_likelihoods
+    )
+
+
+def test_a_saved_model_scores_the_same(tmp_path: Path) -> None:
+    before = scores(tiny.audio_llm(), tiny.tokenizer())
+    loaded = checkpoint.load(str(write(tmp_path / "m")), Settings(home=tmp_path))
+    torch.testing.assert_close(scores(loaded.model, loaded.tokenizer), before)
+    assert loaded.manifest.labels == tiny.CLASSES
+    AutoModelForCausalLM.from_pretrained(tmp_path / "m")  # a plain LLM folder as well
+
+
+def test_saving_over_a_folder_replaces_it_whole(tmp_path: Path) -> None:
+    folder = write(tmp_path / "m")
+    (folder / "leftover.txt").write_text("old")
+    write(folder)
+    assert not (folder / "leftover.txt").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda f: (f / "projector.safetensors").unlink(), "projector"),
+        (lambda f: (f / "projector.safetensors").write_bytes(b"junk"), "projector"),
+        (lambda f: (f / "audiollm.json").unlink(), "not learned to hear"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"\0" * 64), "cannot be opened"),
+        (lambda f: (f / "model.safetensors").unlink(), "safetensors"),
+    ],
+)
+def test_a_damaged_folder_gets_one_sentence(tmp_path: Path, damage, says: str) -> None:  # type: ignore[no-untyped-def]
+    folder = write(tmp_path / "m")
+    damage(folder)
+    with pytest.raises(ModelError, match=says) as caught:
+        checkpoint.load(str(folder), Settings(home=tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_is_untrusted(tmp_path: Path) -> None:
+    folder = write(tmp_path / "m")
+    path = folder / "audiollm.json"
+    data = json.loads(path.read_text())
+    for change, says in [
+        ({"labels": ["sad"]}, "two or more"),
+        ({"format_version": 99}, "99"),
+        ({"surprise": 1}, "surprise"),
+        ({"sample_rate": "fast"}, "sample_rate"),
+    ]:
+        path.write_text(json.dumps(data | change))
+        with pytest.raises(ConfigError, match=says):
+            checkpoint.load(str(folder), Settings(home=tmp_path))
+
+
+def test_parts_of_different_models_are_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path / "m")
+    tiny.llm(hidden_size=64).save_pretrained(folder)
+    with pytest.raises(ModelError, match="different models"):
+        checkpoint.load(str(folder), Settings(home=tmp_path))
+
+
+def original(folder: Path) -> torch.nn.Sequential:
+    """A folder as the original project's merge script left it."""
+    torch.manual_seed(1)
+    projector = torch.nn.Sequential(
+        torch.nn.Linear(768, 32), torch.nn.GELU(), torch.nn.Linear(32, 32)
+    )
+    tiny.llm().save_pretrained(folder)
+    tiny.tokenizer().save_pretrained(folder)
+    torch.save(projector.state_dict(), folder / "projector.pt")
+    return projector
+
+
+def test_an_original_folder_opens_and_projects_the_same(tmp_path: Path) -> None:
+    projector = original(tmp_path / "o")
+    loaded = checkpoint.load(str(tmp_path / "o"), Settings(home=tmp_path))
+    assert loaded.manifest.prompt == "original"
+    assert loaded.manifest.labels == ("angry", "happy", "neutral", "sad", "surprised")
+    x = np.random.default_rng(0).standard_normal((3, 768)).astype(np.float32) * 9
+    tokens, lengths = loaded.model.projector([Features(row) for row in x])
+    torch.testing.assert_close(tokens[:, 0], projector(torch.from_numpy(x)))
+    assert lengths.tolist() == [1, 1, 1]
+    prompt = Prompt(loaded.tokenizer, loaded.manifest.labels, loaded.manifest.prompt)
+    scored = Scorer(loaded.model, prompt).score([Features(x[0])], [None], "zh")
+    assert scored.log_likelihoods.shape == (1, 5)
+
+
+def test_an_original_projector_with_code_is_never_run(tmp_path: Path) -> None:
+    original(tmp_path / "o")
+    flag = tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self) -> tuple:
+            return (Path.touch, (flag,))
+
+    torch.save(Evil(), tmp_path / "o" / "projector.pt")
+    with pytest.raises(ModelError, match="not opened"):
+        checkpoint.load(str(tmp_path / "o"), Settings(home=tmp_path))
+    assert not flag.exists()
+
+
+def test_another_projector_is_named(tmp_path: Path) -> None:
+    original(tmp_path / "o")
+    torch.save({"weight": torch.zeros(2, 2)}, tmp_path / "o" / "projector.pt")
+    with pytest.raises(ModelError, match="two-layer"):
+        checkpoint.load(str(tmp_path / "o"), Settings(home=tmp_path))
+
+
+def test_manifest_survives_json(tmp_path: Path) -> None:
+    folder = write(tmp_path / "m", pooling="utterance")
+    manifest = checkpoint.read_manifest(folder)
+    assert (folder / "audiollm.json").read_text() == to_json(manifest)
+
+
+def test_fingerprint_follows_the_weights(tmp_path: Path) -> None:
+    folder = write(tmp_path / "m")
+    before = checkpoint.fingerprint(folder)
+    assert checkpoint.fingerprint(folder) == before
+    save_file({"x": torch.zeros(1)}, folder / "projector.safetensors")
+    assert checkpoint.fingerprint(folder) != before
