@@ -1,0 +1,87 @@
+"""`python -m train COMMAND`: from recordings to a model folder."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import NamedTuple
+
+from audiollm import __version__
+from audiollm.errors import AudioLLMError
+
+
+class Command(NamedTuple):
+    """A module with `configure(parser)` and `run(args) -> exit code`, imported when chosen."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "prepare": Command(
+        "train.prepare", "read a corpus, split it by speaker, hear it with the frozen encoder"
+    ),
+    "fit": Command("train.fit", "train: stage 1 the projector, stage 2 projector and LoRA"),
+    "merge": Command("train.merge", "put the LoRA into the LLM: one folder that answers alone"),
+    "evaluate": Command("train.evaluate", "measure a model on speakers that it has not heard"),
+    "tiny": Command("train.tiny.recipe", "train the small model that ships with this project"),
+}
+EPILOG = """from recordings to an analysis:
+  python -m train prepare --corpus emodb        recordings -> data/emodb
+  python -m train fit --stage 1 ...             data -> a projector: the LLM learns to listen
+  python -m train fit --stage 2 ...             stage 1 -> LoRA: it learns to answer
+  python -m train merge ...                     stage 2 -> a model folder
+  python -m train evaluate ...                  model folder and data -> figures and a report
+  python -m audiollm FILE ...                   model folder and a sound -> the analysis
+
+python -m train COMMAND --help says what each takes. A command that was stopped or killed continues
+where it was when it is given again."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command. 0: done; 2: a sentence on stderr says what to do; 130: Ctrl-C."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    chosen = argv[0] if argv and argv[0] in COMMANDS else None
+    try:
+        module, args = _parse(argv, chosen)
+        return int(module.run(args))
+    except AudioLLMError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            f"\nStopped: what was finished is kept, and the same command continues there "
+            f"(python -m train {chosen} ...).",
+            file=sys.stderr,
+        )
+        return 130
+
+
+def _parse(argv: list[str], chosen: str | None) -> tuple[ModuleType, argparse.Namespace]:
+    """Only the chosen command's module is imported, so that --help comes at once."""
+    parser = argparse.ArgumentParser(
+        prog="python -m train",
+        description="Trains an Audio-LLM that hears how a person feels.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"audiollm {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    module = importlib.import_module(COMMANDS[chosen].module) if chosen else None
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(name, help=command.help, description=_sentence(command.help))
+        if module is not None and name == chosen:
+            module.configure(sub)
+    args = parser.parse_args(argv)
+    if module is None:  # argparse has left already: no command, an unknown one, or --help
+        raise AssertionError(argv)
+    return module, args
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

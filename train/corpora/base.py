@@ -1,0 +1,135 @@
+"""What every reader gives back: clips, and the files that it could not use with the reason."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from audiollm import labels
+from audiollm.audio import SUFFIXES
+from audiollm.config import EncoderRef
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+_SPLIT_WORDS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "validation": "valid",
+    "val": "valid",
+    "dev": "valid",
+    "eval": "valid",
+    "evaluation": "valid",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording of one person. A reader fills what it knows, `prepare` the rest."""
+
+    path: str  # the sound file, or DATASET#SPLIT/ROW
+    label: str  # canonical class name
+    speaker: str = ""  # starts with the corpus; "" where nobody knows
+    seconds: float = 0.0  # 0 where unknown
+    language: str | None = None  # two letters
+    corpus: str = ""
+    split: str = ""  # train | valid | test; "" until a split is made
+    id: str = ""  # content hash; "" until decoded
+    cues: dict[str, Any] | None = field(default=None, hash=False)  # measured prosody
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A file that is not used. `reason` is `kind: detail`; kinds are counted in the summary."""
+
+    path: str
+    reason: str
+
+    @property
+    def kind(self) -> str:
+        return self.reason.split(":", 1)[0]
+
+
+def open_file(clip: Clip) -> Path | bytes:
+    """What `audio.load` takes for a clip that is a file of its own."""
+    return Path(clip.path)
+
+
+def stamp_file(clip: Clip) -> str:
+    """Changes when the file does, so that a remembered measurement is not used for it."""
+    stat = Path(clip.path).stat()
+    return f"{stat.st_size}-{stat.st_mtime_ns}"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Clips in a fixed order, and how to get at their sound.
+
+    A corpus of ready-made features (`original`) names their encoder and opens to .npy files.
+    """
+
+    name: str
+    clips: tuple[Clip, ...]
+    rejected: tuple[Rejected, ...] = ()
+    encoder: EncoderRef | None = None
+    open: Callable[[Clip], Path | bytes] = open_file
+    stamp: Callable[[Clip], str] = stamp_file
+
+
+def audio_files(root: Path) -> list[Path]:
+    """Sound files below a folder, sorted by their path."""
+    return sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+
+
+def slug(text: str) -> str:
+    """`My Corpus (v2)` -> `my-corpus-v2`: letters of any script and digits, dashes between."""
+    return re.sub(r"[^\w.]+", "-", text.strip().lower()).strip("-.")
+
+
+def speaker_name(corpus: str, raw: object) -> str:
+    """`03` -> `emodb-03`, so that corpora can be joined; "" stays unknown."""
+    text = str(raw).strip() if raw is not None else ""
+    return text if not text or text.startswith(f"{corpus}-") else f"{corpus}-{text}"
+
+
+def split_name(raw: object) -> Split | None:
+    """`dev` -> `valid`; None where the word names no split."""
+    return _SPLIT_WORDS.get(str(raw).strip().lower())
+
+
+def class_name(raw: object) -> str:
+    """The canonical class of a written label.
+
+    Raises:
+        ValueError: it cannot be one; the message is a reason for `Rejected`.
+    """
+    try:
+        return labels.canonical(str(raw))
+    except ValueError as error:
+        raise ValueError(f"label not understood: {error}") from None
+
+
+def gather(
+    items: Iterable[tuple[str, Callable[[], Clip]]],
+) -> tuple[tuple[Clip, ...], tuple[Rejected, ...]]:
+    """Builds each clip; a ValueError becomes the reason why its file is rejected.
+
+    items: (path shown to the user, function that builds the clip).
+    """
+    clips: list[Clip] = []
+    rejected: list[Rejected] = []
+    for path, build in items:
+        try:
+            clips.append(build())
+        except ValueError as error:
+            rejected.append(Rejected(path, str(error)))
+    return tuple(clips), tuple(rejected)
+
+
+def below(root: Path, files: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    """(file, its path inside root without suffix, with forward slashes)."""
+    for file in files:
+        yield file, file.relative_to(root).with_suffix("").as_posix()

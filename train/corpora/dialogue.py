@@ -1,0 +1,139 @@
+"""Corpora of conversations, labelled in tables beside the sound: IEMOCAP and MELD.
+
+IEMOCAP: Busso et al., LREC 2008. MELD: Poria et al., ACL 2019.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from audiollm.errors import DataError
+from train.corpora.base import (
+    Clip,
+    Corpus,
+    Split,
+    class_name,
+    gather,
+    slug,
+    speaker_name,
+    split_name,
+)
+
+IEMOCAP_EXAMPLE = (
+    "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt with "
+    "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"
+)
+MELD_EXAMPLE = (
+    "train_sent_emo.csv with train_splits/dia0_utt0.mp4 (or .wav), the same for dev, test"
+)
+
+_TURN = re.compile(r"\[[\d. -]+\]\s+(Ses\d\d[FM]_\S+_([FM])\d+)\s+(\w+)\s")
+_IEMOCAP_CODES = {
+    "ang": "angry",
+    "dis": "disgusted",
+    "exc": "excited",
+    "fea": "fearful",
+    "fru": "frustrated",
+    "hap": "happy",
+    "neu": "neutral",
+    "oth": "other",
+    "sad": "sad",
+    "sur": "surprised",
+}
+_UTTERANCE = re.compile(r"dia\d+_utt\d+", re.IGNORECASE)
+_MELD_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".mp4")  # the first that exists is taken
+_SEVERAL = re.compile(r"\band\b|[,/&]|^(all|both|everyone|everybody|the \w+s)$", re.IGNORECASE)
+
+
+def read_iemocap(root: Path, merge_excited: bool = False) -> Corpus:
+    """Every turn of the EmoEvaluation tables. Session and gender give the speaker.
+
+    merge_excited: `exc` counts as happy, as in the usual four-class setting.
+    """
+    tables = [
+        table
+        for pattern in ("", "*/", "*/*/")
+        for table in sorted(root.glob(f"{pattern}Session*/dialog/EmoEvaluation/Ses*.txt"))
+    ]
+    codes = {**_IEMOCAP_CODES, "exc": "happy"} if merge_excited else _IEMOCAP_CODES
+    items = [item for table in tables for item in _turns(table, codes)]
+    return Corpus("iemocap", *gather(items))
+
+
+def _turns(table: Path, codes: dict[str, str]) -> Iterator[tuple[str, Callable[[], Clip]]]:
+    folder = table.parents[2] / "sentences" / "wav"
+    for match in _TURN.finditer(table.read_text(encoding="latin-1")):
+        name, gender, code = match.groups()
+        file = folder / name.rsplit("_", 1)[0] / f"{name}.wav"
+        yield str(file), partial(_turn, file, f"{name[:5]}{gender}", code, codes)
+
+
+def _turn(file: Path, speaker: str, code: str, codes: dict[str, str]) -> Clip:
+    if code == "xxx":
+        raise ValueError("no agreed label: the annotators of this turn did not agree (xxx)")
+    if code not in codes:
+        raise ValueError(f"label not understood: {code!r} is no IEMOCAP code")
+    if not file.is_file():
+        raise ValueError("file missing: the table names it, the folder lacks it")
+    return Clip(
+        path=str(file),
+        label=codes[code],
+        speaker=speaker_name("iemocap", speaker),
+        language="en",
+        corpus="iemocap",
+    )
+
+
+def read_meld(root: Path) -> Corpus:
+    """The three tables with the corpus's own split; video clips serve as sound files."""
+    media = _media(root)
+    items: list[tuple[str, Callable[[], Clip]]] = []
+    for table in sorted(root.rglob("*_sent_emo.csv")):
+        split = split_name(table.name.split("_")[0])
+        if split is None:
+            continue
+        with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            for row in csv.DictReader(file):
+                try:
+                    name = f"dia{int(row['Dialogue_ID'])}_utt{int(row['Utterance_ID'])}"
+                    words = (row["Emotion"], row["Speaker"])
+                except (KeyError, TypeError, ValueError):
+                    raise DataError(
+                        f"{table} is not a MELD table: it needs the columns Dialogue_ID, "
+                        "Utterance_ID, Emotion and Speaker; download it again."
+                    ) from None
+                where = media.get((split, name))
+                items.append((f"{table.name}:{name}", partial(_utterance, where, split, *words)))
+    return Corpus("meld", *gather(items))
+
+
+def _media(root: Path) -> dict[tuple[Split, str], Path]:
+    """Names repeat between the splits, so a file belongs to the nearest folder naming one."""
+    found: dict[tuple[Split, str], Path] = {}
+    files = (p for p in root.rglob("*") if p.suffix.lower() in _MELD_SUFFIXES)
+    for file in sorted(files, key=lambda p: (_MELD_SUFFIXES.index(p.suffix.lower()), p)):
+        if not _UTTERANCE.fullmatch(file.stem):
+            continue
+        for part in reversed(file.relative_to(root).parts[:-1]):
+            splits = [split for word in re.split(r"[\W_]+", part) if (split := split_name(word))]
+            if splits:
+                found.setdefault((splits[0], file.stem.lower()), file)
+                break
+    return found
+
+
+def _utterance(file: Path | None, split: Split, emotion: str, speaker: str) -> Clip:
+    if file is None:
+        raise ValueError("file missing: the table names it, the folder lacks it")
+    if _SEVERAL.search(speaker.strip()):
+        raise ValueError(f"several speakers: {speaker!r} talk together")
+    return Clip(
+        path=str(file),
+        label=class_name(emotion),
+        speaker=speaker_name("meld", slug(speaker)),
+        language="en",
+        corpus="meld",
+        split=split,
+    )

@@ -1,0 +1,190 @@
+"""Corpora kept by the `datasets` package: a hub id, parquet files, a saved folder; and ChiSER5.
+
+The sound stays in the file until it is asked for, and `audio.load` decodes it: decoding by
+`datasets` 5 itself would need torchcodec.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from audiollm.errors import DataError
+from train.corpora.base import (
+    Clip,
+    Corpus,
+    class_name,
+    gather,
+    slug,
+    speaker_name,
+    split_name,
+)
+from train.corpora.tables import find_manifest, read_folder, read_manifest
+
+DATASETS_EXAMPLE = "a hub id like user/name, a folder or file of parquet, or a save_to_disk folder"
+CHISER5_EXAMPLE = (
+    "a Hugging Face dataset folder, parquet files, or a folder with the classes "
+    "angry, happy, neutral, sad, surprise"
+)
+_CHISER5 = ("angry", "happy", "neutral", "sad", "surprise")  # its label numbers 0 to 4
+_COLUMNS = {
+    "label": ("label", "emotion", "labels", "class", "major_emotion"),
+    "speaker": ("speaker", "speaker_id", "spk", "actor", "speaker_name"),
+    "language": ("language", "lang"),
+}
+
+
+def read_chiser5(root: Path) -> Corpus:
+    """ChiSER5 in the form it was downloaded in: parquet or arrow, table, or class folders."""
+    if find_manifest(root) is not None and root.suffix != ".parquet":
+        return read_manifest(root, "chiser5", "zh")
+    if _is_dataset(root):
+        return read_datasets(root, "chiser5", "zh", _CHISER5)
+    return read_folder(root, "chiser5", "zh")
+
+
+def read_datasets(
+    root: str | Path,
+    name: str = "",
+    language: str | None = None,
+    classes: tuple[str, ...] = (),
+) -> Corpus:
+    """Every split of a data set; a split is kept where there are several.
+
+    classes: names of numbered labels where the data set itself does not say them.
+
+    Raises:
+        DataError: it cannot be loaded, or has no column for the sound or the label.
+    """
+    name = name or slug(str(root).rstrip("/").rsplit("/", 1)[-1]) or "datasets"
+    parts = {part: _Part(table, root, classes) for part, table in _load(root).items()}
+    items = [
+        (path, partial(_clip, part, row, path, name, language, split))
+        for word, part in parts.items()
+        for split in [(split_name(word) or "") if len(parts) > 1 else ""]
+        for row in range(len(part.table))
+        for path in [f"{root}#{word}/{row}"]
+    ]
+
+    def find(clip: Clip) -> tuple[_Part, int]:
+        word, row = clip.path.rsplit("#", 1)[1].rsplit("/", 1)
+        return parts[word], int(row)
+
+    def open_row(clip: Clip) -> Path | bytes:
+        part, row = find(clip)
+        return part.sound(row)
+
+    def stamp_row(clip: Clip) -> str:
+        return str(find(clip)[0].table._fingerprint)
+
+    return Corpus(name, *gather(items), open=open_row, stamp=stamp_row)
+
+
+class _Part:
+    """One split of a data set: its columns found, its sound left as it is stored."""
+
+    def __init__(self, table: Any, root: str | Path, classes: tuple[str, ...]) -> None:
+        import datasets
+
+        self.audio = _audio_column(table.features)
+        found = {key: _named(table.features, aliases) for key, aliases in _COLUMNS.items()}
+        if self.audio is None or found["label"] is None:
+            raise DataError(
+                f"{root} has the columns {', '.join(table.features)}; it needs one with sound "
+                f"(audio) and one with the class ({' or '.join(_COLUMNS['label'][:2])})."
+            )
+        if isinstance(table.features[self.audio], datasets.Audio):
+            table = table.cast_column(self.audio, datasets.Audio(decode=False))
+        self.table = table
+        self.folder = Path(root) if Path(root).is_dir() else Path(root).parent
+        self.classes = tuple(getattr(table.features[found["label"]], "names", None) or classes)
+        columns = {key: column for key, column in found.items() if column is not None}
+        values = table.select_columns(list(columns.values()))[:]  # never the sound
+        self.fields = {key: values[column] for key, column in columns.items()}
+
+    def field(self, key: str, row: int) -> Any:
+        return self.fields[key][row] if key in self.fields else None
+
+    def label(self, row: int) -> str:
+        """Class name of a row; numbers are looked up in the names that the data set gives."""
+        raw = self.field("label", row)
+        if isinstance(raw, int) and not isinstance(raw, bool):
+            if not 0 <= raw < len(self.classes):
+                raise ValueError(f"label not understood: {raw} is the number of no named class")
+            raw = self.classes[raw]
+        return class_name(raw)
+
+    def sound(self, row: int) -> Path | bytes:
+        """The stored file, as bytes or as a path beside the data set."""
+        value = self.table[row][self.audio]
+        if isinstance(value, dict):
+            if value.get("bytes"):
+                return bytes(value["bytes"])
+            value = value.get("path")
+        return self.folder / str(value or "")
+
+
+def _clip(part: _Part, row: int, path: str, name: str, language: str | None, split: str) -> Clip:
+    return Clip(
+        path=path,
+        label=part.label(row),
+        speaker=speaker_name(name, part.field("speaker", row)),
+        language=str(part.field("language", row) or language or "").lower() or None,
+        corpus=name,
+        split=split,
+    )
+
+
+def _named(features: Any, aliases: tuple[str, ...]) -> str | None:
+    lower = {str(column).lower(): str(column) for column in features}
+    return next((lower[alias] for alias in aliases if alias in lower), None)
+
+
+def _audio_column(features: Any) -> str | None:
+    """An Audio feature, else a {bytes, path} column, else a column named like a sound file."""
+    import datasets
+
+    for column, kind in features.items():
+        if isinstance(kind, datasets.Audio) or (isinstance(kind, dict) and "bytes" in kind):
+            return str(column)
+    return _named(features, ("audio", "file", "path", "wav", "file_name"))
+
+
+def _is_dataset(root: Path) -> bool:
+    if root.is_file():
+        return root.suffix == ".parquet"
+    saved = ("dataset_dict.json", "dataset_info.json", "state.json")
+    return any((root / n).is_file() for n in saved) or any(root.rglob("*.parquet"))
+
+
+def _load(root: str | Path) -> dict[str, Any]:
+    """Split name -> table."""
+    import datasets
+
+    where = Path(root)
+    try:
+        if where.is_file():
+            loaded = datasets.load_dataset("parquet", data_files=str(where))
+        elif (where / "dataset_dict.json").is_file() or (where / "state.json").is_file():
+            loaded = datasets.load_from_disk(str(where))
+        elif where.is_dir() and not _is_dataset(where):
+            raise DataError(
+                f"{where} holds no parquet or saved data set: for folders of sound files use "
+                "--corpus folder or --corpus manifest."
+            )
+        else:
+            loaded = datasets.load_dataset(str(root))
+    except DataError:
+        raise
+    except ImportError as error:  # an audio folder on the hub, which datasets would re-encode
+        raise DataError(
+            f"{root} keeps its sound as loose files: download it (hf download --repo-type "
+            "dataset) and read it with --corpus folder or --corpus manifest."
+        ) from error
+    except Exception as error:  # datasets raises a dozen kinds; all mean that it did not load
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(
+            f"{root} could not be loaded as a data set ({first}): expected {DATASETS_EXAMPLE}."
+        ) from error
+    if isinstance(loaded, datasets.DatasetDict):
+        return {str(part): table for part, table in loaded.items()}
+    return {"train": loaded}

@@ -1,0 +1,110 @@
+"""The original Audio-LLM project's processed data: train.json, valid.json, features/feat_N.npy.
+
+Each entry is {audio_feature_path, text, label} with an absolute path of the machine that wrote
+it, so the feature is looked for as features/NAME beside the JSON. One vector a clip: the mean
+of emotion2vec frames. Nobody wrote down who speaks.
+"""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path, PureWindowsPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiollm.config import EncoderRef
+from audiollm.errors import DataError
+from train.corpora.base import Clip, Corpus, Rejected, class_name, gather
+
+EXAMPLE = "train.json and valid.json (and test.json where kept) beside features/feat_0.npy"
+ENCODERS = {768: "emotion2vec_plus_base", 1024: "emotion2vec_plus_large"}
+
+
+def read_original(root: Path) -> Corpus:
+    """The project's own split; without test.json, valid.json is the test side.
+
+    (`dataset.split` then holds a validation part out of train.json.)
+
+    Raises:
+        DataError: no train.json, or it is not what the original scripts wrote.
+    """
+    if not (root / "train.json").is_file():
+        raise DataError(f"No train.json in {root}: expected {EXAMPLE}.")
+    items = []
+    for split in ("train", "valid", "test"):
+        table = root / f"{split}.json"
+        for number, entry in enumerate(_entries(table)):
+            items.append((f"{table}[{number}]", partial(_clip, root, split, entry)))
+    clips, rejected = gather(items)
+    if not any(clip.split == "test" for clip in clips):
+        clips = tuple(_as_test(clip) if clip.split == "valid" else clip for clip in clips)
+    clips, misfits = _of_one_width(clips)
+    width = load(Path(clips[0].path)).shape[0] if clips else 768
+    encoder = EncoderRef(id=ENCODERS.get(width, "unknown"), width=width)
+    return Corpus("original", clips, (*rejected, *misfits), encoder=encoder)
+
+
+def load(path: Path) -> NDArray[np.float32]:
+    """One utterance feature -> float32 [D].
+
+    Raises:
+        ValueError: not a .npy file of one finite vector; the message is a rejection reason.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"unreadable: {error}") from error
+    if array.dtype.kind != "f" or array.size != max(array.shape, default=0):
+        raise ValueError(f"not a feature: {array.dtype} of shape {array.shape}, not one vector")
+    vector = np.array(array, dtype=np.float32).reshape(-1)
+    if not np.isfinite(vector).all():
+        raise ValueError("not a feature: it holds numbers that are not finite")
+    return vector
+
+
+def _entries(table: Path) -> list[object]:
+    try:
+        entries = json.loads(table.read_text(encoding="utf-8")) if table.is_file() else []
+    except (OSError, ValueError) as error:
+        raise DataError(f"{table} cannot be read as JSON: {error}.") from error
+    if not isinstance(entries, list):
+        raise DataError(f"{table} must hold a list of entries: expected {EXAMPLE}.")
+    return entries
+
+
+def _clip(root: Path, split: str, entry: object) -> Clip:
+    if not isinstance(entry, dict) or not isinstance(entry.get("audio_feature_path"), str):
+        raise ValueError("no feature: the entry names no audio_feature_path")
+    name = PureWindowsPath(entry["audio_feature_path"]).name  # splits at / and at \
+    file = root / "features" / name
+    if not name or not file.is_file():
+        raise ValueError(f"file missing: features/{name} is not beside the JSON")
+    if not entry.get("label"):
+        raise ValueError("no label: the entry leaves it empty")
+    return Clip(
+        path=str(file),
+        label=class_name(entry["label"]),
+        language="zh",
+        corpus="original",
+        split=split,
+    )
+
+
+def _as_test(clip: Clip) -> Clip:
+    return Clip(clip.path, clip.label, language=clip.language, corpus=clip.corpus, split="test")
+
+
+def _of_one_width(clips: tuple[Clip, ...]) -> tuple[tuple[Clip, ...], tuple[Rejected, ...]]:
+    """Clips whose vector loads and is as wide as the first one's."""
+    widths: set[int] = set()
+
+    def checked(clip: Clip) -> Clip:
+        width = load(Path(clip.path)).shape[0]
+        if widths and width not in widths:
+            raise ValueError(f"not a feature: {width} wide where the others have {min(widths)}")
+        widths.add(width)
+        return clip
+
+    items: list[tuple[str, Callable[[], Clip]]] = [(c.path, partial(checked, c)) for c in clips]
+    return gather(items)

@@ -1,0 +1,205 @@
+"""Anybody's own recordings: a folder per class, or a table (CSV, JSON lines) that lists them."""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from audiollm.errors import DataError
+from train.corpora.base import (
+    Clip,
+    Corpus,
+    Rejected,
+    audio_files,
+    class_name,
+    gather,
+    slug,
+    speaker_name,
+    split_name,
+)
+
+MANIFEST_NAMES = ("manifest.csv", "manifest.jsonl")
+METADATA_NAMES = ("metadata.csv", "metadata.jsonl")  # of the hub's audio folders
+FOLDER_EXAMPLE = "angry/anything.wav, happy/anything.wav (also below train/, valid/, test/)"
+MANIFEST_EXAMPLE = (
+    "manifest.csv or manifest.jsonl with file and label, and where known speaker, language, "
+    "split, seconds"
+)
+_COLUMNS = {
+    "path": ("file", "path", "file_name", "filename", "audio", "wav"),
+    "label": ("label", "emotion", "class"),
+    "speaker": ("speaker", "speaker_id", "spk", "actor"),
+    "language": ("language", "lang"),
+    "split": ("split", "subset", "partition"),
+    "seconds": ("seconds", "duration"),
+}
+
+
+def read_folder(
+    root: Path, name: str = "", language: str | None = None, speaker_pattern: str = ""
+) -> Corpus:
+    """ROOT/CLASS/... or ROOT/SPLIT/CLASS/...; the speaker is unknown without a pattern.
+
+    speaker_pattern: searched in a file's path inside the root; its first group, or all of it,
+        is the speaker.
+    """
+    name = name or slug(root.resolve().name) or "folder"
+    tops = {f.relative_to(root).parts[0] for f in audio_files(root)}
+    given = bool(tops) and all(split_name(top) and (root / top).is_dir() for top in tops)
+    given = given and len({split_name(top) for top in tops}) > 1  # one side alone is no split
+    pattern = _compiled(speaker_pattern) if speaker_pattern else None
+
+    def clip(file: Path) -> Clip:
+        parts = file.relative_to(root).parts
+        folders = parts[1:-1] if split_name(parts[0]) and len(parts) > 2 else parts[:-1]
+        if not folders:
+            raise ValueError("no class: the file lies in no class folder")
+        speaker = ""
+        if pattern is not None:
+            match = pattern.search("/".join(parts))
+            if match is None:
+                raise ValueError("no speaker: the speaker pattern finds none in the path")
+            speaker = match[1] if pattern.groups else match[0]
+        return Clip(
+            path=str(file),
+            label=class_name(folders[0]),
+            speaker=speaker_name(name, speaker),
+            language=language,
+            corpus=name,
+            split=(split_name(parts[0]) or "") if given else "",
+        )
+
+    return Corpus(name, *gather((str(f), partial(clip, f)) for f in audio_files(root)))
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise DataError(
+            f"--speaker-pattern {pattern!r} is no regular expression: {error}."
+        ) from None
+
+
+def find_manifest(root: Path, metadata: bool = True) -> Path | None:
+    """The table that `root` is or holds; metadata: the hub's name for it counts too."""
+    if root.is_file():
+        return root
+    names = MANIFEST_NAMES + (METADATA_NAMES if metadata else ())
+    return next((root / name for name in names if (root / name).is_file()), None)
+
+
+def read_manifest(root: Path, name: str = "", language: str | None = None) -> Corpus:
+    """A table of clips; paths are relative to the table.
+
+    Raises:
+        DataError: no table, or it lacks the columns for the file and the label.
+    """
+    table = find_manifest(root)
+    if table is None:
+        raise DataError(f"No manifest in {root}: expected {MANIFEST_EXAMPLE}.")
+    name = name or slug(table.resolve().parent.name) or "manifest"
+    bad: list[Rejected] = []
+    rows = _json_rows(table, bad) if "json" in table.suffix.lower() else _csv_rows(table)
+    items: list[tuple[str, Callable[[], Clip]]] = []
+    for line, row in rows:
+        shown = str(row.get("path") or f"{table}:{line}")
+        items.append((shown, partial(_row, table.parent, name, language, row)))
+    clips, rejected = gather(items)
+    if len({clip.split for clip in clips} - {""}) == 1 and all(clip.split for clip in clips):
+        clips = tuple(_without_split(clip) for clip in clips)  # one side alone is no split
+    return Corpus(name, clips, (*bad, *rejected))
+
+
+def _without_split(clip: Clip) -> Clip:
+    return Clip(clip.path, clip.label, clip.speaker, clip.seconds, clip.language, clip.corpus)
+
+
+def _row(folder: Path, name: str, language: str | None, row: dict[str, Any]) -> Clip:
+    for column in ("path", "label"):
+        if not str(row.get(column) or "").strip():
+            raise ValueError(f"no {column}: the row of the manifest leaves it empty")
+    file = folder / str(row["path"]).strip()
+    if not file.is_file():
+        file = folder / str(row["path"]).strip().replace("\\", "/")  # written on Windows
+    if not file.is_file():
+        raise ValueError("file missing: the manifest names it, the folder lacks it")
+    split = split_name(row["split"]) if row.get("split") else ""
+    if split is None:
+        raise ValueError(f"split not understood: {row['split']!r} is not train, valid or test")
+    return Clip(
+        path=str(file),
+        label=class_name(row["label"]),
+        speaker=speaker_name(name, row.get("speaker")),
+        seconds=_seconds(row.get("seconds")),
+        language=str(row["language"]).strip().lower() if row.get("language") else language,
+        corpus=name,
+        split=split,
+    )
+
+
+def _seconds(raw: object) -> float:
+    """A hint only: decoding measures the length."""
+    try:
+        value = float(str(raw))
+    except ValueError:
+        return 0.0
+    return value if math.isfinite(value) and value > 0 else 0.0
+
+
+def _csv_rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    lines = _text(table).splitlines()
+    header = lines[0] if lines else ""
+    reader = csv.DictReader(lines, delimiter=max(",;\t", key=header.count))
+    columns = _columns(reader.fieldnames or (), table)
+    try:
+        for row in reader:
+            yield reader.line_num, {key: row[column] for key, column in columns.items()}
+    except csv.Error as error:
+        raise DataError(
+            f"{table} is not a readable CSV file at line {reader.line_num}: {error}."
+        ) from None
+
+
+def _json_rows(table: Path, bad: list[Rejected]) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(_text(table).split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            bad.append(Rejected(f"{table}:{number}", "not JSON: the line holds no JSON object"))
+            continue
+        columns = _columns(tuple(row), table)
+        yield number, {key: row[column] for key, column in columns.items()}
+
+
+def _columns(found: Any, table: Path) -> dict[str, str]:
+    """Our column name -> the table's. The file and the label must be among them."""
+    lower = {str(column).strip().lower(): column for column in found if column is not None}
+    columns = {
+        ours: next(lower[alias] for alias in aliases if alias in lower)
+        for ours, aliases in _COLUMNS.items()
+        if any(alias in lower for alias in aliases)
+    }
+    if "path" not in columns or "label" not in columns:
+        raise DataError(
+            f"{table} has the columns {', '.join(map(str, found)) or '(none)'}; it needs "
+            f"{MANIFEST_EXAMPLE}."
+        )
+    return columns
+
+
+def _text(table: Path) -> str:
+    try:
+        return table.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{table} is not UTF-8 text: save it as UTF-8.") from None
+    except OSError as error:
+        raise DataError(f"{table} cannot be read: {error.strerror}.") from error

@@ -1,0 +1,310 @@
+"""`python -m train prepare`: a corpus -> split, measured cues and features in one folder."""
+
+import argparse
+import os
+import random
+import shlex
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from audiollm import functionals, labels
+from audiollm.config import EncoderRef
+from audiollm.errors import DataError
+from audiollm.settings import Settings
+from train import corpora
+from train.corpora import SPLITS, Clip, Corpus, Rejected
+from train.dataset import split, without_copies, write_prepared
+from train.features import FeatureWriter
+
+EPILOG = """examples:
+  python -m train prepare --corpus emodb
+      the bundled EmoDB, heard by the bundled encoder, into data/emodb
+  python -m train prepare --corpus emodb --root ~/emodb --corpus ased --root ~/ased --out data/both
+      two corpora in one folder
+  python -m train prepare --corpus manifest --root my/manifest.csv --encoder emotion2vec_plus_base
+      your own recordings: a table with file and label, better also with speaker
+  python -m train prepare --corpus emodb --folds 8 --fold 0 --out data/fold0
+      leave one speaker out (EmoDB as bundled has 8)
+
+Stopped or killed, the same command continues where it was. A change of split, seed or fold in the
+same --out reuses all features."""
+
+
+class _Source(argparse.Action):
+    """Pairs every --corpus with the --root that follows it, in `args.sources`."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        sources = list(getattr(namespace, "sources", None) or [])
+        if option_string == "--corpus":
+            sources.append([values, None])
+        elif not sources or sources[-1][1] is not None:
+            parser.error("each --root belongs to the --corpus before it: --corpus NAME --root DIR")
+        else:
+            sources[-1][1] = values
+        namespace.sources = sources
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of this command."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.set_defaults(sources=[])
+    add = parser.add_argument_group("what").add_argument
+    names = ", ".join(corpora.NAMES)
+    add("--corpus", action=_Source, dest="sources", metavar="NAME", help=f"one of: {names}")
+    add(
+        "--root",
+        action=_Source,
+        dest="sources",
+        metavar="DIR",
+        help="where that corpus is (a data set id for datasets); emodb comes with the project",
+    )
+    add("--out", type=Path, metavar="DIR", help="folder to write (default: data/NAME)")
+    add("--classes", metavar="A,B", help="use these classes only (default: all)")
+    add("--max-clips", type=int, metavar="N", help="at most N clips of each corpus, for a trial")
+    add("--language", metavar="XX", help="two letters, for a corpus that does not say its language")
+    add("--speaker-pattern", default="", metavar="RE", help="folder: finds the speaker in a path")
+    add("--merge-excited", action="store_true", help="iemocap: excited counts as happy")
+
+    add = parser.add_argument_group("who is tested").add_argument
+    add(
+        "--split",
+        choices=("auto", "speaker", "given", "random"),
+        default="auto",
+        help="auto: the corpus's own split, else by speaker; speaker: nobody on two sides; given: "
+        "the corpus's own even if speakers repeat; random: ignore speakers (default: auto)",
+    )
+    add("--seed", type=int, default=0, help="another seed, other speakers on each side")
+    add("--valid", type=float, default=0.15, help="share of clips to validate (default: 0.15)")
+    add("--test", type=float, default=0.2, help="share of clips to test (default: 0.2)")
+    add("--folds", type=int, default=0, metavar="K", help="part the speakers into K folds instead")
+    add("--fold", type=int, default=0, metavar="I", help="test on fold I, 0 to K-1")
+
+    add = parser.add_argument_group("how it is heard").add_argument
+    add("--encoder", default="tiny", metavar="ID", help="tiny, emotion2vec_plus_base, or a folder")
+    switch = argparse.BooleanOptionalAction
+    add("--frames", action=switch, default=True, help="keep 50 Hz frames, not only their mean")
+    add("--functionals", action=switch, default=True, help="measure acoustic statistics too")
+    add("--max-seconds", type=float, default=120.0, help="longer clips are rejected (default: 120)")
+    add("--batch-seconds", type=float, help="sound heard at once (default: 60, on a GPU 600)")
+    add("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps (default: AUDIOLLM_DEVICE)")
+    add("--workers", type=int, help="processes that decode (default: one a core, at most 8)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Reads, decodes, hears, splits, writes. Returns the exit code.
+
+    Raises:
+        AudioLLMError: a corpus, a model or a folder cannot be used.
+    """
+    settings = Settings.from_env()
+    if not args.sources:
+        raise DataError(f"Say what to prepare: --corpus and one of {', '.join(corpora.NAMES)}.")
+    options = corpora.Options(args.language, args.merge_excited, args.speaker_pattern)
+    sources = [(name, root or corpora.default_root(name)) for name, root in args.sources]
+    found = [corpora.read(name, root, options) for name, root in sources]
+    found, left_out = _chosen(found, args)
+    how = {key: getattr(args, key) for key in ("seed", "valid", "test", "folds", "fold")}
+    split([c for corpus in found for c in corpus.clips], by=args.split, **how)  # fails before work
+    out = args.out or Path("data") / "+".join(dict.fromkeys(corpus.name for corpus in found))
+
+    if any(corpus.encoder for corpus in found):
+        encoder, clips, rejected = _copy(found, out)
+    else:
+        encoder, clips, rejected = _hear(found, out, args, settings)
+    clips, copies = without_copies(clips)
+    if not clips:
+        raise DataError(
+            f"None of {len(rejected)} clips can be used, the first because of {rejected[0].reason}"
+        )
+    parts = split(clips, by=args.split, **how)
+    rejected = (*(r for c in found for r in c.rejected), *left_out, *rejected, *copies)
+
+    statistics = functionals.SIZE if args.functionals and not found[0].encoder else 0
+    notes = list(parts.notes)
+    if args.max_clips:
+        notes.append(f"a trial: at most {args.max_clips} clips of each corpus were taken")
+    info = {
+        "corpus": "+".join(dict.fromkeys(corpus.name for corpus in found)),
+        "root": str(sources[0][1]) if len(sources) == 1 else [str(root) for _, root in sources],
+        "sources": [{"corpus": name, "root": str(root)} for name, root in sources],
+        "encoder": asdict(encoder),
+        "frames": bool(args.frames and not found[0].encoder),
+        "functionals": statistics,
+        "classes": list(labels.ordered(c.label for c in clips)),
+        "split": {
+            "by": args.split,
+            **how,
+            "speakers_known": all(c.speaker for c in clips),
+            "shared_speakers": sorted(parts.shared),
+            "notes": notes,
+        },
+        "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
+    }
+    summary = summarise(parts.clips, rejected)
+    write_prepared(out, info, parts.clips, rejected, summary)
+    sys.stdout.write(table(summary, notes, out))
+    return 0
+
+
+def _chosen(
+    found: list[Corpus], args: argparse.Namespace
+) -> tuple[list[Corpus], tuple[Rejected, ...]]:
+    """The corpora without the classes and beyond the number that the command leaves out."""
+    wanted: set[str] | None = None
+    if args.classes is not None:
+        try:
+            wanted = {labels.canonical(word) for word in args.classes.split(",")}
+        except ValueError as error:
+            raise DataError(f"--classes is a list like angry,happy,sad: {error}.") from None
+        known = {clip.label for corpus in found for clip in corpus.clips}
+        if wanted - known:
+            raise DataError(
+                f"No clip is {' or '.join(sorted(wanted - known))}: --classes can name "
+                f"{', '.join(labels.ordered(known))}."
+            )
+    left_out: list[Rejected] = []
+    kept: list[Corpus] = []
+    for corpus in found:
+        clips = corpus.clips
+        if wanted is not None:
+            left_out += [
+                Rejected(c.path, f"class left out: {c.label} is not among --classes")
+                for c in clips
+                if c.label not in wanted
+            ]
+            clips = tuple(c for c in clips if c.label in wanted)
+        if args.max_clips is not None:
+            clips = sample(clips, args.max_clips, args.seed)
+        if clips:
+            kept.append(replace(corpus, clips=clips))
+    if not kept:
+        raise DataError(f"--max-clips must be 1 or more, not {args.max_clips}.")
+    return kept, tuple(left_out)
+
+
+def sample(clips: Sequence[Clip], most: int, seed: int) -> tuple[Clip, ...]:
+    """At most so many clips, the classes and the speakers of each in turn, in the given order."""
+    rng = random.Random(seed)  # noqa: S311
+    queues: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for index, clip in enumerate(clips):
+        queues[clip.label][clip.speaker].append(index)
+    rounds = []
+    for place, label in enumerate(sorted(queues)):
+        for number, speaker in enumerate(rng.sample(sorted(queues[label]), len(queues[label]))):
+            members = rng.sample(queues[label][speaker], len(queues[label][speaker]))
+            rounds += [(turn, number, place, index) for turn, index in enumerate(members)]
+    taken = sorted(index for *_, index in sorted(rounds)[: max(0, most)])
+    return tuple(clips[index] for index in taken)
+
+
+def _hear(
+    found: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings
+) -> tuple[EncoderRef, tuple[Clip, ...], tuple[Rejected, ...]]:
+    """Cues and features of sound, by the frozen encoder."""
+    from audiollm import encoder as encoders
+    from train.extract import Wanted, extract
+
+    device = _device(args.device or settings.device)
+    encoder = encoders.load(args.encoder, settings, device)
+    wanted = Wanted(
+        frames=args.frames,
+        functionals=args.functionals,
+        batch_seconds=args.batch_seconds or (600.0 if device.startswith("cuda") else 60.0),
+        max_seconds=args.max_seconds,
+        workers=args.workers or min(8, os.cpu_count() or 1),
+    )
+    return encoder.ref(), *extract(found, encoder, out, wanted, settings)
+
+
+def _copy(
+    found: list[Corpus], out: Path
+) -> tuple[EncoderRef, tuple[Clip, ...], tuple[Rejected, ...]]:
+    """Ready-made utterance features into the store; their hash stands for the sound's."""
+    import hashlib
+
+    from train.corpora.original import load
+
+    if len(found) > 1 or found[0].encoder is None:
+        raise DataError(
+            "Ready-made features (--corpus original) cannot be joined with other corpora: nobody "
+            "knows that one encoder made both; prepare them into folders of their own."
+        )
+    clips = []
+    with FeatureWriter(out / "features", found[0].encoder.fingerprint) as writer:
+        for clip in found[0].clips:
+            vector = load(Path(clip.path))
+            clips.append(replace(clip, id=hashlib.sha256(vector.tobytes()).hexdigest()))
+            if clips[-1].id not in writer.store:
+                writer.add(clips[-1].id, utterance=vector)
+    return found[0].encoder, tuple(clips), ()
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def summarise(clips: Sequence[Clip], rejected: Sequence[Rejected]) -> dict[str, Any]:
+    """Counts of every side and the reasons of rejection: summary.json."""
+
+    def part(members: list[Clip]) -> dict[str, Any]:
+        counts = Counter(c.label for c in members)
+        return {
+            "clips": len(members),
+            "hours": round(sum(c.seconds for c in members) / 3600, 4),
+            "speakers": len({c.speaker for c in members if c.speaker}),
+            "classes": {name: counts[name] for name in labels.ordered(counts)},
+        }
+
+    names = sorted({c.corpus for c in clips})
+    return {
+        "splits": {side: part([c for c in clips if c.split == side]) for side in SPLITS},
+        "corpora": {name: part([c for c in clips if c.corpus == name]) for name in names},
+        "all": part(list(clips)),
+        "rejected": dict(Counter(r.kind for r in rejected).most_common()),
+    }
+
+
+def table(summary: dict[str, Any], notes: Sequence[str], out: Path) -> str:
+    """The summary as a person reads it."""
+    classes = list(summary["all"]["classes"])
+    rows = [["", "clips", "hours", "speakers", *classes]]
+    parts = {**summary["splits"], "all": summary["all"]}
+    if len(summary["corpora"]) > 1:
+        parts.update(summary["corpora"])
+    for name, part in parts.items():
+        speakers = part["speakers"] or "?"
+        counts = [part["classes"].get(label, 0) for label in classes]
+        rows.append([name, part["clips"], f"{part['hours']:.2f}", speakers, *counts])
+    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            [str(row[0]).ljust(widths[0])]
+            + [str(cell).rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        )
+        for row in rows
+    ]
+    if summary["rejected"]:
+        total = sum(summary["rejected"].values())
+        lines += [
+            "",
+            f"{total} files are not used; {out / 'rejected.jsonl'} says why, file by file:",
+        ]
+        lines += [f"  {count:>6}  {kind}" for kind, count in summary["rejected"].items()]
+    lines += ["", *(f"Note: {note}." for note in notes)] if notes else []
+    lines += ["", f"Prepared in {out}. Next: python -m train fit --help"]
+    return "\n".join(lines) + "\n"
