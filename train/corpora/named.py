@@ -168,7 +168,7 @@ def _clip(
     return Clip(
         path=str(file),
         label=label,
-        speaker=speaker_name(name, match["speaker"].upper()),
+        speaker=speaker_name(name, match["speaker"].lower()),
         language=convention.language_of(match) or convention.language,
         corpus=name,
     )

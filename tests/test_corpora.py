@@ -1,0 +1,423 @@
+"""Every reader on a small copy of its corpus's documented layout. The sound files are empty:
+readers look at names and tables only."""
+
+import csv
+import json
+import string
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from audiollm.errors import DataError
+from train import corpora
+from train.corpora import Clip, Corpus, Options
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def facts(corpus: Corpus) -> dict[str, tuple[str, str, str | None]]:
+    """File name -> label, speaker, language."""
+    return {Path(c.path).name: (c.label, c.speaker, c.language) for c in corpus.clips}
+
+
+NAMED = {
+    "emodb": (
+        "wav/03a01Fa.wav wav/08b10Wd.flac wav/16a05Lb.mp3 wav/09a02Ec.wav wav/10a04Ab.wav "
+        "wav/11b03Td.wav wav/12a01Nb.wav",
+        {
+            "03a01Fa.wav": ("happy", "emodb-03", "de"),
+            "08b10Wd.flac": ("angry", "emodb-08", "de"),
+            "16a05Lb.mp3": ("bored", "emodb-16", "de"),
+            "09a02Ec.wav": ("disgusted", "emodb-09", "de"),
+            "10a04Ab.wav": ("fearful", "emodb-10", "de"),
+            "11b03Td.wav": ("sad", "emodb-11", "de"),
+            "12a01Nb.wav": ("neutral", "emodb-12", "de"),
+        },
+    ),
+    "ased": (
+        "Neutral/n1-01-01-01-03.wav S4-04-02-01-29.wav f2-07-02-02-65.wav",
+        {
+            "n1-01-01-01-03.wav": ("neutral", "ased-03", "am"),
+            "S4-04-02-01-29.wav": ("sad", "ased-29", "am"),
+            "f2-07-02-02-65.wav": ("fearful", "ased-65", "am"),
+        },
+    ),
+    "ravdess": (
+        "Actor_12/03-01-06-01-02-01-12.wav Actor_01/03-01-02-01-01-01-01.wav",
+        {
+            "03-01-06-01-02-01-12.wav": ("fearful", "ravdess-12", "en"),
+            "03-01-02-01-01-01-01.wav": ("calm", "ravdess-01", "en"),
+        },
+    ),
+    "crema-d": (
+        "AudioWAV/1001_DFA_ANG_XX.wav AudioWAV/1091_WSI_SAD_HI.wav 1040_ITH_SAD_X.wav",
+        {
+            "1001_DFA_ANG_XX.wav": ("angry", "crema-d-1001", "en"),
+            "1091_WSI_SAD_HI.wav": ("sad", "crema-d-1091", "en"),
+            "1040_ITH_SAD_X.wav": ("sad", "crema-d-1040", "en"),
+        },
+    ),
+    "savee": (
+        "DC_a01.wav AudioData/JK/sa15.wav AudioData/KL/su02.wav",
+        {
+            "DC_a01.wav": ("angry", "savee-dc", "en"),
+            "sa15.wav": ("sad", "savee-jk", "en"),
+            "su02.wav": ("surprised", "savee-kl", "en"),
+        },
+    ),
+    "tess": (
+        "OAF_angry/OAF_back_angry.wav YAF_ps/YAF_youth_ps.wav OA_bite_neutral.wav",
+        {
+            "OAF_back_angry.wav": ("angry", "tess-oa", "en"),
+            "YAF_youth_ps.wav": ("surprised", "tess-ya", "en"),
+            "OA_bite_neutral.wav": ("neutral", "tess-oa", "en"),
+        },
+    ),
+    "casia": (
+        "liuchanhg/angry/201.wav CASIA/wangzhe/surprise/7.wav",
+        {
+            "201.wav": ("angry", "casia-liuchanhg", "zh"),
+            "7.wav": ("surprised", "casia-wangzhe", "zh"),
+        },
+    ),
+    "esd": (
+        "0001/Angry/evaluation/0001_000351.wav 0010/Sad/0010_001051.wav "
+        "ESD/0011/Surprise/train/0011_001500.wav",
+        {
+            "0001_000351.wav": ("angry", "esd-0001", "zh"),
+            "0010_001051.wav": ("sad", "esd-0010", "zh"),
+            "0011_001500.wav": ("surprised", "esd-0011", "en"),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_named_corpus(name: str, tmp_path: Path) -> None:
+    files, wanted = NAMED[name]
+    touch(tmp_path, *files.split(), "misc/whatever.wav", "readme.txt")
+    found = corpora.read(name, tmp_path)
+    assert facts(found) == wanted
+    assert all(c.corpus == name and Path(c.path).is_absolute() for c in found.clips)
+    (rejected,) = found.rejected  # the text file is no sound, the misnamed sound is said
+    assert rejected.path.endswith("whatever.wav")
+    assert rejected.kind == "misnamed"
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "kind"),
+    [
+        ("emodb", "03a01Xa.wav", "label not understood"),
+        ("ased", "n3-01-01-01-03.wav", "label not understood"),
+        ("ravdess", "03-02-06-01-02-01-12.wav", "song"),
+        ("ravdess", "02-01-06-01-02-01-12.mp4", "no sound"),
+        ("ravdess", "03-01-09-01-02-01-12.wav", "label not understood"),
+        ("savee", "DC_x01.wav", "label not understood"),
+        ("tess", "OAF_back_bored.wav", "label not understood"),
+        ("tess", "XYZ_back_angry.wav", "misnamed"),
+        ("crema-d", "1001_DFA_ANG.wav", "misnamed"),
+        ("esd", "0001/Angry/0002_000351.wav", "misnamed"),
+        ("casia", "liuchanhg/angry.wav", "misnamed"),
+    ],
+)
+def test_what_is_rejected(name: str, file: str, kind: str, tmp_path: Path) -> None:
+    good = NAMED[name][0].split()[0]
+    found = corpora.read(name, touch(tmp_path, good, file))
+    assert [r.kind for r in found.rejected] == [kind]
+    assert len(found.clips) == 1
+
+
+def test_manifest_takes_the_place_of_names(tmp_path: Path) -> None:
+    touch(tmp_path, "audio/a.flac")
+    (tmp_path / "manifest.csv").write_text(
+        "file,label,speaker,seconds\naudio/a.flac,happy,emodb-03,2.0\n"
+    )
+    (clip,) = corpora.read("emodb", tmp_path).clips
+    assert clip == Clip(
+        path=str(tmp_path / "audio/a.flac"),
+        label="happy",
+        speaker="emodb-03",
+        seconds=2.0,
+        language="de",
+        corpus="emodb",
+    )
+
+
+def test_iemocap(tmp_path: Path) -> None:
+    wav = "Session1/sentences/wav/Ses01F_impro01"
+    touch(tmp_path, *(f"{wav}/Ses01F_impro01_{turn}.wav" for turn in ("F000", "M000", "M001")))
+    table = tmp_path / "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
+    table.parent.mkdir(parents=True)
+    table.write_text(
+        "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
+        "[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.5000, 2.5000]\n"
+        "C-E2:\tNeutral;\t()\n"
+        "[10.0100 - 11.3925]\tSes01F_impro01_M000\texc\t[2.5000, 2.5000, 2.5000]\n"
+        "[14.8872 - 18.0175]\tSes01F_impro01_M001\txxx\t[2.5000, 2.5000, 2.5000]\n"
+        "[19.2900 - 20.7875]\tSes01F_impro01_F001\tang\t[2.5000, 2.5000, 2.5000]\n"
+    )
+    (table.parent / "._Ses01F_impro01.txt").write_bytes(b"\x00\x05\x16\x07")
+    found = corpora.read("iemocap", tmp_path)
+    assert facts(found) == {
+        "Ses01F_impro01_F000.wav": ("neutral", "iemocap-Ses01F", "en"),
+        "Ses01F_impro01_M000.wav": ("excited", "iemocap-Ses01M", "en"),
+    }
+    assert sorted(r.kind for r in found.rejected) == ["file missing", "no agreed label"]
+    merged = corpora.read("iemocap", tmp_path, Options(merge_excited=True))
+    assert {c.label for c in merged.clips} == {"neutral", "happy"}
+
+
+def test_meld(tmp_path: Path) -> None:
+    head = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID\n"
+    for part in ("train", "dev", "test"):
+        rows = '1,"Hey, you",Phoebe,joy,positive,0,0\n2,No,Ross and Joey,anger,negative,0,1\n'
+        (tmp_path / f"{part}_sent_emo.csv").write_text(head + rows)
+    touch(
+        tmp_path,
+        *(f"train_splits/dia0_utt{n}.mp4" for n in range(2)),
+        "dev_splits_complete/dia0_utt0.mp4",
+        "dev_splits_complete/._dia0_utt0.mp4",
+        "output_repeated_splits_test/dia0_utt0.mp4",
+        "output_repeated_splits_test/dia0_utt0.wav",
+        "output_repeated_splits_test/final_videos_testdia0_utt0.mp4",
+    )
+    found = corpora.read("meld", tmp_path)
+    assert [(c.split, c.speaker, c.label, c.language) for c in found.clips] == [
+        ("valid", "meld-phoebe", "happy", "en"),
+        ("test", "meld-phoebe", "happy", "en"),
+        ("train", "meld-phoebe", "happy", "en"),
+    ]
+    assert Path(found.clips[1].path).name == "dia0_utt0.wav"  # sound before video
+    kinds = sorted(r.kind for r in found.rejected)
+    assert kinds == ["file missing", "file missing", "several speakers"]
+    (tmp_path / "dev_sent_emo.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match=r"dev_sent_emo\.csv is not a MELD table"):
+        corpora.read("meld", tmp_path)
+
+
+def test_folder_of_classes(tmp_path: Path) -> None:
+    root = touch(
+        tmp_path / "My Voices", "Anger/s1_a.wav", "joy/s2_b.ogg", "loose.wav", "?/s1_c.wav"
+    )
+    found = corpora.read("folder", root)
+    assert facts(found) == {"s1_a.wav": ("angry", "", None), "s2_b.ogg": ("happy", "", None)}
+    assert sorted(r.kind for r in found.rejected) == ["label not understood", "no class"]
+    named = corpora.read("folder", root, Options(language="it", speaker_pattern=r"/(s\d)_"))
+    assert facts(named)["s1_a.wav"] == ("angry", "my-voices-s1", "it")
+    with pytest.raises(DataError, match="no regular expression"):
+        corpora.read("folder", root, Options(speaker_pattern="("))
+
+
+def test_folder_with_a_split(tmp_path: Path) -> None:
+    touch(tmp_path, "train/angry/a.wav", "Validation/happy/b.wav", "test/angry/c.wav")
+    found = corpora.read("folder", tmp_path)
+    assert {Path(c.path).name: (c.label, c.split) for c in found.clips} == {
+        "a.wav": ("angry", "train"),
+        "b.wav": ("happy", "valid"),
+        "c.wav": ("angry", "test"),
+    }
+    alone = corpora.read("folder", touch(tmp_path / "one", "train/angry/a.wav"))
+    assert [c.split for c in alone.clips] == [""]  # one side is no split
+
+
+def test_manifest_forms(tmp_path: Path) -> None:
+    touch(tmp_path, "clips/a.wav", "clips/b.wav")
+    wanted = {"a.wav": ("angry", "x-1", "de"), "b.wav": ("happy", "x-2", None)}
+    rows = [
+        {"path": "clips/a.wav", "emotion": "Wut", "speaker_id": 1, "lang": "DE", "split": "train"},
+        {"path": "clips\\b.wav", "emotion": "joy", "speaker_id": 2, "lang": None, "split": "dev"},
+    ]
+    lines = tmp_path / "x.jsonl"
+    lines.write_text("".join(json.dumps(r) + "\n" for r in rows) + "\nnot json\n[1]\n")
+    table = tmp_path / "x.csv"
+    body = "clips/a.wav;Wut;1;DE;train\r\nclips\\b.wav;joy;2;;dev\r\nclips/no.wav;joy;2;;\r\n"
+    table.write_bytes(b"\xef\xbb\xbfPath;Emotion;speaker_id;lang;split\r\n" + body.encode())
+    for path in (lines, table):
+        (tmp_path / "manifest.csv").unlink(missing_ok=True)
+        found = corpora.read("manifest", path)
+        speakers = {
+            n: (label, s.split("-")[-1], lang) for n, (label, s, lang) in facts(found).items()
+        }
+        assert speakers == {n: (v[0], v[1].split("-")[-1], v[2]) for n, v in wanted.items()}
+        assert [c.split for c in found.clips] == ["train", "valid"]
+    assert [r.kind for r in corpora.read("manifest", lines).rejected] == ["not JSON"] * 2
+    assert [r.kind for r in corpora.read("manifest", table).rejected] == ["file missing"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"name,label\na,b\n", "has the columns name, label; it needs"),
+        (b"", "it needs"),
+        (b"file,label\n\xff\xfe,happy\n", "is not UTF-8 text"),
+        (b"file,label\nmissing.wav,happy\n", "No usable manifest clip"),
+        (b"file,label\n,happy\na.wav,\n", "2 files rejected"),
+    ],
+)
+def test_bad_manifests(text: bytes, words: str, tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav")
+    (tmp_path / "manifest.csv").write_bytes(text)
+    with pytest.raises(DataError, match=words):
+        corpora.read("manifest", tmp_path)
+
+
+_text = st.text(string.ascii_letters + " ,;\"'äß情感/.", max_size=12)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(rows=st.lists(st.tuples(st.booleans(), _text, _text, _text), min_size=1, max_size=8))
+def test_any_manifest_row_is_used_or_rejected(
+    rows: list[tuple[bool, str, str, str]], tmp_path: Path
+) -> None:
+    touch(tmp_path, "a.wav")
+    table = tmp_path / "manifest.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "label", "speaker", "split"])
+        for exists, label, speaker, part in rows:
+            writer.writerow(["a.wav" if exists else "b.wav", label, speaker, part])
+    try:
+        found = corpora.read("manifest", table)
+    except DataError as error:
+        assert "rejected" in str(error)
+        return
+    assert len(found.clips) + len(found.rejected) == len(rows)
+    assert all(c.label and c.split in ("", *corpora.SPLITS) for c in found.clips)
+    assert all(": " in r.reason for r in found.rejected)
+
+
+def write_original(root: Path, labels: dict[str, list[str]], width: int = 6) -> Path:
+    """The layout that the original scripts wrote, paths of another machine included."""
+    (root / "features").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    number = 0
+    for split, names in labels.items():
+        entries = []
+        for name in names:
+            np.save(root / f"features/feat_{number}.npy", rng.normal(size=width).astype("float32"))
+            path = f"/srv/elsewhere/data/processed/features/feat_{number}.npy"
+            entries.append({"audio_feature_path": path, "text": "...", "label": name})
+            number += 1
+        (root / f"{split}.json").write_text(json.dumps(entries))
+    return root
+
+
+def test_original(tmp_path: Path) -> None:
+    root = write_original(tmp_path / "a", {"train": ["happy", "surprise"], "valid": ["sad"]})
+    found = corpora.read("original", root)
+    assert [(c.label, c.split, c.language, c.speaker) for c in found.clips] == [
+        ("happy", "train", "zh", ""),
+        ("surprised", "train", "zh", ""),
+        ("sad", "test", "zh", ""),
+    ]
+    assert found.encoder is not None
+    assert (found.encoder.width, found.encoder.fingerprint) == (6, "")
+    three = {"train": ["happy"], "valid": ["sad"], "test": ["angry"]}
+    found = corpora.read("original", write_original(tmp_path / "b", three))
+    assert [c.split for c in found.clips] == ["train", "valid", "test"]
+
+
+def test_original_damaged(tmp_path: Path) -> None:
+    root = write_original(tmp_path, {"train": ["happy"] * 6, "valid": ["sad"]})
+    features = root / "features"
+    np.save(features / "feat_1.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    np.save(features / "feat_2.npy", np.zeros((2, 3), np.float32))
+    np.save(features / "feat_3.npy", np.full(6, np.nan, np.float32))
+    np.save(features / "feat_4.npy", np.zeros(5, np.float32))
+    (features / "feat_5.npy").unlink()
+    found = corpora.read("original", root)
+    assert len(found.clips) == 2
+    kinds = ["unreadable", "not a feature", "not a feature", "not a feature", "file missing"]
+    assert sorted(r.kind for r in found.rejected) == sorted(kinds)
+    (root / "valid.json").write_text("{}")
+    with pytest.raises(DataError, match="must hold a list"):
+        corpora.read("original", root)
+    (root / "train.json").write_text("[")
+    with pytest.raises(DataError, match="cannot be read as JSON"):
+        corpora.read("original", root)
+
+
+@pytest.fixture
+def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data set of two rows saved by the datasets package, its sound as bytes."""
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    features = datasets.Features(
+        {
+            "audio": datasets.Audio(),
+            "label": datasets.ClassLabel(names=["angry", "surprise"]),
+            "speaker": datasets.Value("string"),
+        }
+    )
+    rows = {
+        "audio": [{"bytes": b"one", "path": "a.wav"}, {"bytes": b"two", "path": "b.wav"}],
+        "label": [0, 1],
+        "speaker": ["1", "2"],
+    }
+    table = datasets.Dataset.from_dict(rows).cast(features)
+    table.save_to_disk(tmp_path / "saved")
+    datasets.DatasetDict({"train": table, "test": table}).save_to_disk(tmp_path / "both")
+    table.to_parquet(tmp_path / "parquet" / "data" / "train-00000-of-00001.parquet")
+    plain = datasets.Dataset.from_dict({**rows, "label": [0, 4]})
+    plain.to_parquet(tmp_path / "plain" / "train.parquet")
+    return tmp_path
+
+
+def test_datasets_forms(stored: Path) -> None:
+    for form in ("saved", "parquet"):
+        found = corpora.read("datasets", stored / form)
+        assert [c.label for c in found.clips] == ["angry", "surprised"]
+        assert [c.speaker for c in found.clips] == [f"{form}-1", f"{form}-2"]
+        assert [found.open(c) for c in found.clips] == [b"one", b"two"]
+        assert found.stamp(found.clips[0])
+        assert {c.split for c in found.clips} == {""}
+    both = corpora.read("datasets", stored / "both")
+    assert [c.split for c in both.clips] == ["train", "train", "test", "test"]
+    assert len({c.path for c in both.clips}) == 4
+
+
+def test_chiser5_forms(stored: Path, tmp_path: Path) -> None:
+    for form in ("parquet", "plain", "plain/train.parquet"):
+        found = corpora.read("chiser5", stored / form)
+        assert [c.label for c in found.clips] == ["angry", "surprised"]
+        assert {(c.corpus, c.language) for c in found.clips} == {("chiser5", "zh")}
+    sounds = touch(tmp_path / "sounds", "angry/1.wav", "surprise/2.wav")
+    assert [c.label for c in corpora.read("chiser5", sounds).clips] == ["angry", "surprised"]
+    (sounds / "metadata.csv").write_text("file_name,label\nangry/1.wav,angry\n")
+    assert [c.label for c in corpora.read("chiser5", sounds).clips] == ["angry"]
+
+
+def test_datasets_refused(stored: Path) -> None:
+    import datasets
+
+    datasets.Dataset.from_dict({"x": [1]}).save_to_disk(stored / "odd")
+    with pytest.raises(DataError, match="has the columns x"):
+        corpora.read("datasets", stored / "odd")
+    loose = touch(stored / "loose", "angry/1.wav")
+    with pytest.raises(DataError, match="use --corpus folder"):
+        corpora.read("datasets", loose)
+
+
+def test_unknown_and_empty(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="Unknown corpus 'emodbb': use one of emodb, ased"):
+        corpora.read("emodbb", tmp_path)
+    with pytest.raises(DataError, match="does not exist: expected"):
+        corpora.read("tess", tmp_path / "no")
+    for name in corpora.NAMES:
+        with pytest.raises(DataError) as caught:
+            corpora.read(name, tmp_path)
+        if name not in ("datasets",):
+            assert corpora.expected(name) in str(caught.value)
+    with pytest.raises(DataError, match="Say where tess is with --root"):
+        corpora.default_root("tess")
