@@ -1,0 +1,540 @@
+"""Trains the small LLM of the embedded default on the product's own prompts, before any sound.
+
+    python -m train.tiny.language --out runs/tiny-language --seconds 600
+
+Words that hint at emotions stand where audio tokens will stand, plainly or mixed in embedding
+space. The LLM learns to read graded evidence from that place, so that in stage 1, where it is
+frozen, a projector can tell it something; and to copy measured cues into its answer.
+"""
+
+import argparse
+import json
+import logging
+import math
+import random
+import shlex
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import IterableDataset
+from tqdm import tqdm
+from transformers import TrainerCallback
+
+from audiollm.labels import EMOTIONS, LANGUAGES, Language, ordered
+from audiollm.model import AudioLLM, Example
+from audiollm.projector import Features, Projector
+from audiollm.prompt import Kind, Prompt
+from audiollm.prosody import REFERENCES, REGISTER_HZ, Cues, Reference
+from train.instructions import Instruction, answer_ids, instruct
+from train.tiny.lexicon import Slot, SlotDrawer, draw_shares, every_word, hints, likely
+
+MARKERS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' "
+    "+ message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+CLASSES = tuple(e.name for e in EMOTIONS)
+RECORD = "language.json"
+KINDS: dict[Kind, float] = {
+    "analyse": 0.35,
+    "classify": 0.25,
+    "describe": 0.15,
+    "yes_no": 0.15,
+    "intensity": 0.1,
+}
+CLEAR = 0.8  # probability of the likeliest class from which a slot counts as clear
+POOL = 16  # batches that are drawn together and grouped by length
+TRAIN, HELD_OUT, TOKENIZER = range(3)  # streams of random numbers
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the LLM is made. The schedule follows the clock, or `steps` where they are given."""
+
+    seconds: float = 600.0
+    steps: int | None = None
+    seed: int = 0
+    vocabulary: int = 1720
+    width: int = 192
+    depth: int = 4
+    heads: int = 3
+    hidden: int = 448
+    batch: int = 16
+    rate: float = 2e-3  # peak learning rate
+    weight_decay: float = 0.02
+
+
+# --- examples -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """One example, and what it was drawn from. `clear`: one class stands out of its slot."""
+
+    example: Example
+    instruction: Instruction
+    classes: tuple[str, ...]
+    label: str
+    cues: Cues | None
+    clear: bool
+
+    @property
+    def slot(self) -> Slot:
+        return cast(Slot, self.example.features)
+
+
+def draw_cues(rng: np.random.Generator) -> Cues:
+    """Cues on all sides of the reference ranges; a few without voice."""
+    register = "low" if rng.random() < 0.5 else "high"
+    voiced = rng.random() > 0.04
+    values: dict[str, float | None] = {}
+    for reference in REFERENCES:
+        values[reference.cue] = _around(reference, register if voiced else "high", rng)
+    if not voiced:
+        values |= {"pitch_hz": None, "pitch_range_st": None, "tempo_hz": None}
+    return Cues(seconds=3.0, loudness_db=-25.0, loudness_range_db=20.0, **values)  # type: ignore[arg-type]
+
+
+def _around(reference: Reference, register: str, rng: np.random.Generator) -> float:
+    bottom, top = getattr(reference, register)
+    span = top - bottom
+    low, high = bottom - span, top + span
+    if reference.cue == "pitch_hz":  # must not cross into the other register
+        low, high = (60.0, REGISTER_HZ) if register == "low" else (REGISTER_HZ, 400.0)
+    edges = [(max(low, 0.0) if bottom >= 0 else low, bottom), (bottom, top), (top, high)]
+    return float(rng.uniform(*edges[int(rng.choice(3, p=[0.28, 0.44, 0.28]))]))
+
+
+def draw_classes(rng: np.random.Generator) -> tuple[str, ...]:
+    """2 to 13 classes, mostly in the order that the product uses."""
+    order = rng.permutation(len(CLASSES))[: int(rng.integers(2, len(CLASSES) + 1))]
+    names = tuple(CLASSES[k] for k in order)
+    return ordered(names) if rng.random() < 0.6 else names
+
+
+def draw_example(
+    tokenizer: Any, slots: SlotDrawer, rng: np.random.Generator, decided: bool = False
+) -> Drawn:
+    """A question, a slot and the answer. `decided`: the label is the class with most evidence,
+    instead of one drawn by it."""
+    kind = tuple(KINDS)[int(rng.choice(len(KINDS), p=tuple(KINDS.values())))]
+    language: Language = LANGUAGES[int(rng.integers(len(LANGUAGES)))]
+    # a question that lists no classes is one about all of them
+    classes = CLASSES if kind == "yes_no" else draw_classes(rng)
+    cues = draw_cues(rng) if kind == "intensity" or rng.random() < 0.85 else None
+    # a description has its cues from the sound alone
+    heard = cues if kind == "describe" or rng.random() < 0.5 else None
+    make = slots.words if rng.random() < 0.5 else slots.mixed
+    slot, shares = make(draw_shares(classes, rng), heard, rng)
+    odds = likely(shares, classes)
+    label = classes[int(odds.argmax() if decided else rng.choice(len(classes), p=odds))]
+    chooser = random.Random(int(rng.integers(2**31)))  # noqa: S311 - reproducible draw
+    instruction = instruct(label, cues, classes, kind, language, chooser)
+    if instruction is None:
+        raise ValueError(f"no {kind} instruction from {cues}")
+    prompt = Prompt(tokenizer, classes)
+    shown = cues if instruction.shows_cues else None
+    layout = prompt.layout(language, shown, kind, instruction.candidate)
+    example = Example(
+        features=cast(Features, slot),
+        head=layout.head,
+        tail=layout.tail,
+        answer=answer_ids(prompt, instruction),
+    )
+    return Drawn(example, instruction, classes, label, cues, bool(odds.max() >= CLEAR))
+
+
+class Examples(IterableDataset):  # type: ignore[type-arg]
+    """Endless training examples; batches of them have similar lengths."""
+
+    def __init__(self, tokenizer: Any, seed: int, batch: int) -> None:
+        self.tokenizer, self.seed, self.batch = Quick(tokenizer), seed, batch
+        self.slots = SlotDrawer(Prompt(self.tokenizer, CLASSES).ids)
+
+    def __iter__(self) -> Iterator[Example]:
+        rng = np.random.default_rng([self.seed, TRAIN])
+        while True:
+            pool = [
+                draw_example(self.tokenizer, self.slots, rng).example
+                for _ in range(POOL * self.batch)
+            ]
+            pool.sort(key=lambda e: len(e) + len(cast(Slot, e.features)))
+            for start in rng.permutation(POOL) * self.batch:
+                yield from pool[start : start + self.batch]
+
+
+def held_out(tokenizer: Any, count: int, seed: int) -> list[Drawn]:
+    """Decided examples from a stream of their own."""
+    quick = Quick(tokenizer)
+    slots = SlotDrawer(Prompt(quick, CLASSES).ids)
+    rng = np.random.default_rng([seed, HELD_OUT])
+    return [draw_example(quick, slots, rng, decided=True) for _ in range(count)]
+
+
+# --- tokenizer and model ------------------------------------------------------------------------
+
+
+class Quick:
+    """A tokenizer without the wrapping of transformers, that remembers what it was asked."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        encode = tokenizer.backend_tokenizer.encode
+        self.ids = lru_cache(50_000)(lambda text: encode(text, add_special_tokens=False).ids)
+
+    def __call__(self, text: str, **_: Any) -> dict[str, list[int]]:
+        return {"input_ids": self.ids(text)}
+
+
+class _Verbatim:
+    """A tokenizer whose tokens are the texts themselves: shows what a prompt is made of."""
+
+    def __call__(self, text: str, **_: Any) -> dict[str, list[str]]:
+        return {"input_ids": [text]}
+
+
+def texts(count: int, seed: int) -> Iterator[str]:
+    """Generated prompts and answers, every part apart, then all words that a slot can hold."""
+    rng = np.random.default_rng([seed, TOKENIZER])
+    verbatim = _Verbatim()
+    slots = SlotDrawer(lambda word: (len(word),))  # slots are not read here
+    for _ in range(count):
+        example = draw_example(verbatim, slots, rng).example
+        for part in (*example.head, *example.tail, *example.answer):
+            text = cast(str, part)
+            for marker in MARKERS:
+                text = text.replace(marker, "")
+            yield text
+    for word in every_word():
+        yield from [word] * max(1, count // 500)
+    for emotion in EMOTIONS:  # class words come first: they are one token in any sentence
+        yield from [emotion.zh, emotion.en, f" {emotion.en}"] * max(1, count // 10)
+
+
+def build_tokenizer(vocabulary: int, seed: int, count: int = 3000) -> Any:
+    """Byte-level BPE with ChatML markers, as a tokenizer that `AutoTokenizer` opens."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    raw = Tokenizer(models.BPE())
+    apart = Regex("|".join(e.zh for e in EMOTIONS))  # Chinese has no spaces around its words
+    raw.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(apart, behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    raw.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        min_frequency=2,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=[AddedToken(m, normalized=False, special=True) for m in MARKERS],
+        show_progress=False,
+    )
+    raw.train_from_iterator(texts(count, seed), trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=raw,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        extra_special_tokens=["<|im_start|>"],
+        chat_template=CHATML,
+        clean_up_tokenization_spaces=False,
+        model_max_length=4096,
+    )
+
+
+def build_llm(tokenizer: Any, recipe: Recipe) -> Any:
+    """A Qwen2 of 1.8 million parameters in which hints of one class start as neighbours."""
+    from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(recipe.seed)
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=recipe.width,
+        intermediate_size=recipe.hidden,
+        num_hidden_layers=recipe.depth,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=1,
+        max_position_embeddings=4096,
+        tie_word_embeddings=True,
+        initializer_range=0.04,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        use_cache=True,
+    )
+    llm = Qwen2ForCausalLM(config)
+    llm.generation_config = GenerationConfig(
+        do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+    )
+    table = llm.get_input_embeddings().weight.data
+    for name in CLASSES:
+        shared = torch.randn(recipe.width) * config.initializer_range
+        for spelling in [s for w in hints(name) for s in (w, f" {w}")]:
+            ids = tokenizer(spelling, add_special_tokens=False)["input_ids"]
+            if len(ids) == 1:
+                table[ids[0]] = (table[ids[0]] + shared) / math.sqrt(2)
+    return llm
+
+
+class SlotReader(nn.Module):
+    """Stands where the projector will stand: slots -> tokens in the LLM's embedding space."""
+
+    def __init__(self, embeddings: nn.Embedding) -> None:
+        super().__init__()
+        self._embeddings = [embeddings]  # in a list: it is the LLM's, not a part of this
+
+    @property
+    def device(self) -> torch.device:
+        return self._embeddings[0].weight.device
+
+    def forward(self, slots: Sequence[Slot]) -> tuple[Tensor, Tensor]:
+        """B slots -> tokens [B, N, H] padded on the right, lengths [B]."""
+        table = self._embeddings[0]
+        size = table.weight.detach().pow(2).mean().sqrt()
+        rows = []
+        for slot in slots:
+            ids, weights = torch.from_numpy(slot.ids), torch.from_numpy(slot.weights)
+            row = (table(ids) * weights[..., None]).sum(1)  # [N, K, H] -> [N, H]
+            if slot.scale:
+                row = row * torch.rsqrt(row.pow(2).mean(-1, keepdim=True) + 1e-9)
+                row = (row + slot.noise * torch.randn_like(row)) * size * slot.scale
+            rows.append(row)
+        return pad_sequence(rows, batch_first=True), torch.tensor([len(s) for s in slots])
+
+
+def with_slots(llm: Any) -> AudioLLM:
+    """The product's own model, with slots for sounds: merging and loss are the product's."""
+    return AudioLLM(llm, cast(Projector, SlotReader(llm.get_input_embeddings())))
+
+
+# --- training -----------------------------------------------------------------------------------
+
+
+class Clock(TrainerCallback):
+    """How far the training is, 0 to 1; stops it at 1 and shows it."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe, self.step, self.started = recipe, 0, time.monotonic()
+        self.bar = tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}{postfix}")
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def progress(self) -> float:
+        if self.recipe.steps:
+            return min(1.0, self.step / self.recipe.steps)
+        return min(1.0, self.seconds / self.recipe.seconds)
+
+    def rate(self, _: int) -> float:
+        """Factor on the peak rate: warm-up over 4 %, then a cosine to 1 %."""
+        if self.progress < 0.04:
+            return 0.02 + 0.98 * self.progress / 0.04
+        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (self.progress - 0.04) / 0.96))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self.step = state.global_step
+        self.bar.update(min(100.0, 100 * self.progress) - self.bar.n)
+        control.should_training_stop = self.progress >= 1
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
+        if logs and "loss" in logs:
+            self.bar.set_postfix(step=state.global_step, loss=f"{float(logs['loss']):.3f}")
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self.bar.close()
+
+
+def _collate(examples: list[Example]) -> dict[str, list[Example]]:
+    return {"examples": examples}
+
+
+def train(llm: Any, tokenizer: Any, recipe: Recipe, scratch: Path) -> Clock:
+    """Teaches `llm` in place. `scratch`: a folder for the Trainer, which saves nothing there."""
+    from transformers import Trainer, TrainingArguments
+
+    model = with_slots(llm).train()
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": recipe.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ],
+        lr=recipe.rate,
+        betas=(0.9, 0.98),
+    )
+    clock = Clock(recipe)
+    arguments = TrainingArguments(
+        output_dir=str(scratch),
+        max_steps=recipe.steps or 10_000_000,
+        per_device_train_batch_size=recipe.batch,
+        logging_steps=25,
+        save_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        use_cpu=True,
+        remove_unused_columns=False,
+        seed=recipe.seed,
+        max_grad_norm=1.0,
+    )
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=Examples(tokenizer, recipe.seed, recipe.batch),
+        data_collator=_collate,
+        callbacks=[clock],
+        optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, clock.rate)),
+    )
+    from transformers import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    llm.eval()
+    return clock
+
+
+# --- examination --------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def read(model: AudioLLM, drawn: Sequence[Drawn]) -> tuple[list[list[int]], float]:
+    """Greedy token at every answer position, given the true ones before it; mean loss per token.
+
+    An answer that is right at every position is what greedy generation would write.
+    """
+    answers: list[list[int]] = [[] for _ in drawn]
+    loss, tokens = 0.0, 0
+    order = sorted(range(len(drawn)), key=lambda i: len(drawn[i].example) + len(drawn[i].slot))
+    for start in range(0, len(order), 32):
+        rows = order[start : start + 32]
+        examples = [drawn[i].example for i in rows]
+        merged = model.merge(
+            [e.head for e in examples],
+            [e.features for e in examples],
+            [e.tail + e.answer for e in examples],
+        )
+        hidden = model.hidden(merged)
+        for k, (i, e) in enumerate(zip(rows, examples, strict=True)):
+            first = int(merged.tail_start[k]) + len(e.tail) - 1
+            logits = model.logits(hidden[k, first : first + len(e.answer)])  # [L, V]
+            answers[i] = logits.argmax(-1).tolist()
+            loss += float(nn.functional.cross_entropy(logits, torch.tensor(e.answer)) * len(e))
+            tokens += len(e)
+    return answers, loss / tokens
+
+
+def examine(llm: Any, tokenizer: Any, seed: int, count: int = 4000) -> dict[str, Any]:
+    """Shares of right answers on held-out examples, each with the number it is a share of."""
+    drawn = held_out(tokenizer, count, seed)
+    answers, loss = read(with_slots(llm), drawn)
+    right: dict[str, list[bool]] = defaultdict(list)
+    for d, said in zip(drawn, answers, strict=True):
+        true, kind, language = list(d.example.answer), d.instruction.kind, d.instruction.language
+        if d.instruction.label:
+            size = len(Prompt(tokenizer, d.classes).label(d.label, language))
+            hit = said[:size] == true[:size]
+            right["class, all slots"].append(hit)
+            if d.clear:
+                slots = "mixed" if d.slot.scale else "word"
+                right["class, clear slots"].append(hit)
+                right[f"class, clear {slots} slots"].append(hit)
+                right[f"class, clear slots, {language}"].append(hit)
+        if kind == "yes_no" and d.clear:
+            right["yes or no, clear slots"].append(said[0] == true[0])
+            right["yes or no with the class, clear slots"].append(said == true)
+        elif kind == "intensity":
+            right["intensity"].append(said == true)
+        elif kind in ("analyse", "describe") and d.cues is not None:
+            stop = "。" if language == "zh" else "."
+            rest = d.instruction.text.partition(stop)[2]
+            if rest:
+                size = len(tokenizer(rest, add_special_tokens=False)["input_ids"]) + 1
+                name = "evidence, exact" if kind == "analyse" else "description, exact"
+                right[name].append(said[-size:] == true[-size:])
+    shares = {n: {"share": round(float(np.mean(v)), 4), "n": len(v)} for n, v in right.items()}
+    return {"loss": round(loss, 4), **dict(sorted(shares.items()))}
+
+
+# --- command ------------------------------------------------------------------------------------
+
+
+def save(llm: Any, tokenizer: Any, out: Path) -> Any:
+    """Writes the folder, float16 on disk, and gives back the LLM as read from it."""
+    from transformers import AutoModelForCausalLM
+
+    out.mkdir(parents=True, exist_ok=True)
+    llm.half().save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    return AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, use_safetensors=True)
+
+
+def _commit() -> str:
+    """Commit of the working tree, empty outside a clone."""
+    asked = subprocess.run(
+        ["git", "rev-parse", "HEAD"],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
+    return asked.stdout.strip()
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="LLM folder to write")
+    parser.add_argument("--seconds", type=float, default=Recipe.seconds, help="training time")
+    parser.add_argument("--steps", type=int, help="train so many steps, whatever time they take")
+    parser.add_argument("--seed", type=int, default=Recipe.seed)
+
+
+def run(args: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(1)
+    recipe = Recipe(seconds=args.seconds, steps=args.steps, seed=args.seed)
+    tokenizer = build_tokenizer(recipe.vocabulary, recipe.seed)
+    llm = build_llm(tokenizer, recipe)
+    log.info("%d tokens, %d parameters", len(tokenizer), llm.num_parameters())
+    clock = train(llm, tokenizer, recipe, args.out)
+    figures = examine(save(llm, tokenizer, args.out), tokenizer, recipe.seed)
+    record = {
+        "command": shlex.join(["python", "-m", "train.tiny.language", *sys.argv[1:]]),
+        "commit": _commit(),
+        "recipe": asdict(recipe),
+        "parameters": llm.num_parameters(),
+        "steps": clock.step,
+        "seconds": round(clock.seconds, 1),
+        "held_out": figures,
+    }
+    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    (args.out / RECORD).write_text(text, encoding="utf-8")
+    log.info("%s", json.dumps(figures, indent=2, ensure_ascii=False))
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m train.tiny.language", description=__doc__.split("\n")[0]
+    )
+    configure(parser)
+    return run(parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
