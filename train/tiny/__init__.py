@@ -1,0 +1,1 @@
+"""Recipes of the small model that ships in `assets/`."""
