@@ -165,19 +165,16 @@ class FeatureWriter:
         Raises:
             DataError: a number is not finite (in float16 for frames), or the disk refuses.
         """
-        parts: dict[str, NDArray[Any] | None] = {
-            "utterance": np.ascontiguousarray(utterance, dtype=np.float32),
-            "frames": None,
-            "functionals": None,
-        }
-        if frames is not None:
-            with np.errstate(over="ignore"):  # refused below, in words
-                parts["frames"] = np.ascontiguousarray(frames, dtype=np.float16)
-        if functionals is not None:
-            parts["functionals"] = np.ascontiguousarray(functionals, dtype=np.float32)
-        for name, array in parts.items():
-            if array is None:
+        parts = (
+            ("utterance", utterance, np.float32),
+            ("frames", frames, np.float16),
+            ("functionals", functionals, np.float32),
+        )
+        for name, given, kind in parts:
+            if given is None:
                 continue
+            with np.errstate(over="ignore"):  # refused below, in words
+                array = np.ascontiguousarray(given, dtype=kind)
             if not np.isfinite(array).all():
                 raise DataError(
                     f"The {name} of clip {id[:12]} hold numbers that cannot be stored: the encoder "

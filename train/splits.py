@@ -208,12 +208,13 @@ def _by_speaker(corpus: str, clips: list[Clip], plan: _Plan) -> _Sides:
 
 def _assign(counts: dict[str, Counter[str]], plan: _Plan, rng: random.Random) -> dict[str, str]:
     """Speaker -> side. Of many shuffles, the first in which every class is on every side and the
-    sides are close to their targets; else the one that comes nearest, classes first."""
+    sides are close to their targets; else the one that comes nearest: no class untrained, then classes everywhere, then sizes."""
     total = sum(c.total() for c in counts.values())
     targets = {side: share * total for side, share in (("test", plan.test), ("valid", plan.valid))}
     targets = {side: target for side, target in targets.items() if target > 0}
-    classes = set().union(*counts.values())
-    best: tuple[tuple[int, float], dict[str, str]] | None = None
+    owners = Counter(label for c in counts.values() for label in c)
+    least = sum(max(0, 1 + len(targets) - n) for n in owners.values())  # gaps of any split
+    best: tuple[tuple[int, int, float], dict[str, str]] | None = None
     for _ in range(_TRIALS):
         order = sorted(counts)
         rng.shuffle(order)
@@ -221,12 +222,13 @@ def _assign(counts: dict[str, Counter[str]], plan: _Plan, rng: random.Random) ->
         held: dict[str, Counter[str]] = {side: Counter() for side in (*targets, "train")}
         for speaker, side in sides.items():
             held[side].update(counts[speaker])
-        missing = sum(not have[c] for have in held.values() for c in classes)
-        miss = max(abs(held[side].total() - target) for side, target in targets.items())
-        score = (missing, round(miss / total, 6))
+        unlearnt = sum(not held["train"][c] for c in owners)
+        missing = sum(not have[c] for have in held.values() for c in owners)
+        miss = max((abs(held[k].total() - target) for k, target in targets.items()), default=0.0)
+        score = (unlearnt, missing, round(miss / total, 6))
         if best is None or score < best[0]:
             best = (score, sides)
-        if not missing and score[1] <= _CLOSE:
+        if not unlearnt and missing == least and score[2] <= _CLOSE:
             break
     return best[1] if best else {}
 

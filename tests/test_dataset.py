@@ -1,0 +1,301 @@
+"""Splits keep speakers and sounds apart; a prepared folder is read back or refused in words."""
+
+import json
+import random
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audiollm.errors import DataError
+from train.corpora import SPLITS, Clip, Rejected
+from train.dataset import check_leaks, load_prepared, split, without_copies, write_prepared
+from train.features import FeatureWriter
+
+CLASSES = ("angry", "happy", "sad")
+
+
+def clips_of(
+    speakers: int, each: int = 6, corpus: str = "c", classes: tuple[str, ...] = CLASSES
+) -> list[Clip]:
+    return [
+        Clip(
+            path=f"{corpus}/{s}/{i}.wav",
+            label=classes[i % len(classes)],
+            speaker=f"{corpus}-{s:02d}",
+            corpus=corpus,
+            id=f"{corpus}{s}:{i}",
+        )
+        for s in range(speakers)
+        for i in range(each)
+    ]
+
+
+def unknown(clips: list[Clip]) -> list[Clip]:
+    return [replace(c, speaker="") for c in clips]
+
+
+def sides(clips: tuple[Clip, ...] | list[Clip]) -> dict[str, set[str]]:
+    """Speaker -> the sides where it stands."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for clip in clips:
+        found[clip.speaker].add(clip.split)
+    return found
+
+
+def test_split_by_speaker() -> None:
+    clips = clips_of(20)
+    done = split(clips, seed=3)
+    assert all(len(s) == 1 for s in sides(done.clips).values())
+    counts = {side: sum(c.split == side for c in done.clips) for side in SPLITS}
+    assert counts == {"train": 78, "valid": 18, "test": 24}
+    assert {(c.split, c.label) for c in done.clips} == {(s, k) for s in SPLITS for k in CLASSES}
+    assert (done.notes, done.shared) == ((), frozenset())
+    assert [replace(c, split="") for c in done.clips] == clips  # order and content are kept
+
+
+def test_split_depends_on_seed_not_on_order() -> None:
+    clips = clips_of(20)
+    shuffled = random.Random(1).sample(clips, len(clips))  # noqa: S311
+    assert set(split(clips).clips) == set(split(shuffled).clips)
+    tests = {
+        frozenset(c.speaker for c in split(clips, s).clips if c.split == "test") for s in range(9)
+    }
+    assert len(tests) > 4
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    voices=st.lists(
+        st.tuples(st.integers(0, 12), st.sampled_from(CLASSES)), min_size=1, max_size=60
+    ),
+    seed=st.integers(0, 99),
+    valid=st.sampled_from([0.0, 0.1, 0.15, 0.4]),
+    test=st.sampled_from([0.0, 0.2, 0.5]),
+)
+def test_nobody_stands_on_two_sides(
+    voices: list[tuple[int, str]], seed: int, valid: float, test: float
+) -> None:
+    clips = [
+        Clip(f"{i}.wav", label, f"c-{speaker}", corpus="c", id=str(i))
+        for i, (speaker, label) in enumerate(voices)
+    ]
+    speakers = len({speaker for speaker, _ in voices})
+    try:
+        done = split(clips, seed, valid, test)
+    except DataError as error:
+        assert speakers < 3, error
+        return
+    both = {s for s, on in sides(done.clips).items() if len(on) > 1}
+    assert both == done.shared
+    assert not both or speakers < 3
+    tested = {c.speaker for c in done.clips if c.split == "test"}
+    assert not tested & {c.speaker for c in done.clips if c.split != "test"}
+    wanted = {"train"} | ({"valid"} if valid else set()) | ({"test"} if test else set())
+    assert {c.split for c in done.clips} == wanted
+    for side in wanted:  # a class that is missing somewhere is said
+        for label in {label for _, label in voices} - {
+            c.label for c in done.clips if c.split == side
+        }:
+            assert any(label in note and side in note for note in done.notes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(speakers=st.integers(3, 12), folds=st.integers(3, 12), seed=st.integers(0, 9))
+def test_folds_test_everybody_once(speakers: int, folds: int, seed: int) -> None:
+    clips = clips_of(speakers)
+    if folds > speakers:
+        with pytest.raises(DataError, match=f"has {speakers} speakers, too few for {folds}"):
+            split(clips, seed, folds=folds)
+        return
+    tested: list[str] = []
+    for fold in range(folds):
+        done = split(clips, seed, folds=folds, fold=fold)
+        assert all(len(s) == 1 for s in sides(done.clips).values())
+        assert {c.split for c in done.clips} == set(SPLITS)
+        tested += {c.speaker for c in done.clips if c.split == "test"}
+        following = split(clips, seed, folds=folds, fold=(fold + 1) % folds)
+        assert {c.speaker for c in done.clips if c.split == "valid"} == {
+            c.speaker for c in following.clips if c.split == "test"
+        }
+    assert sorted(tested) == sorted({c.speaker for c in clips})
+
+
+def test_a_class_that_few_speakers_have_reaches_every_side() -> None:
+    clips = clips_of(10)
+    rare = [replace(c, label="bored", id=f"r{c.id}") for c in clips_of(3, each=2)]
+    for seed in range(5):
+        done = split(clips + rare, seed)
+        assert {c.split for c in done.clips if c.label == "bored"} == set(SPLITS)
+
+
+def test_few_speakers() -> None:
+    done = split(clips_of(3))
+    assert sorted(side for s in sides(done.clips).values() for side in s) == sorted(SPLITS)
+    assert "3 speakers only" in done.notes[0]
+    two = split(clips_of(2, each=30))
+    (shared,) = two.shared
+    assert sorted(map(sorted, sides(two.clips).values())) == [["test"], ["train", "valid"]]
+    assert "two speakers only" in two.notes[0]
+    assert shared in two.notes[0]
+    with pytest.raises(DataError, match="valid side is empty: with 1 speakers"):
+        split(clips_of(1))
+    joined = split(clips_of(1, corpus="a") + clips_of(5, corpus="b"))
+    assert sides(joined.clips)["a-00"] == {"train"}
+    assert "a: one speaker, all of it in train" in joined.notes
+
+
+def test_unknown_speakers_need_random() -> None:
+    clips = unknown(clips_of(5, each=20))
+    with pytest.raises(DataError, match="100 of 100 clips of c do not say who speaks"):
+        split(clips)
+    done = split(clips, by="random")
+    assert {(c.split, c.label) for c in done.clips} == {(s, k) for s in SPLITS for k in CLASSES}
+    assert "random" in done.notes[0]
+    known = split(clips_of(5, each=20), by="random")
+    assert known.shared
+    folds = [split(clips, by="random", folds=4, fold=i) for i in range(4)]
+    tested = [c.path for f in folds for c in f.clips if c.split == "test"]
+    assert sorted(tested) == sorted(c.path for c in clips)
+
+
+def given_split(clips: list[Clip], **where: str) -> list[Clip]:
+    """Sides by speaker number: given_split(clips, s00="train", ...)."""
+    return [replace(c, split=where[f"s{c.speaker[-2:]}"]) for c in clips]
+
+
+def test_given_split_is_kept() -> None:
+    clips = given_split(clips_of(3), s00="test", s01="train", s02="valid")
+    done = split(clips)
+    assert list(done.clips) == clips
+    assert done.notes == ("c: the split that the corpus brings",)
+    with pytest.raises(DataError, match="brings no split of its own"):
+        split(clips_of(3), by="given")
+    remade = split(clips, by="speaker", seed=1)
+    assert all(len(s) == 1 for s in sides(remade.clips).values())
+
+
+def test_given_split_without_a_valid_side() -> None:
+    clips = given_split(clips_of(4), s00="train", s01="train", s02="train", s03="test")
+    done = split(clips)
+    assert {c.speaker for c in done.clips if c.split == "test"} == {"c-03"}
+    assert len({c.speaker for c in done.clips if c.split == "valid"}) == 1
+    assert not done.shared
+    assert "held out of train, by speaker" in " ".join(done.notes)
+
+
+def test_given_split_of_the_original_project() -> None:
+    """train.json and valid.json, no speakers: valid becomes test, some of train valid."""
+    clips = unknown(given_split(clips_of(2, each=30), s00="train", s01="valid"))
+    done = split(clips)
+    assert [c.split for c in done.clips[30:]] == ["test"] * 30
+    assert {(c.split, c.label) for c in done.clips[:30]} == {
+        (s, k) for s in ("train", "valid") for k in CLASSES
+    }
+    assert "who speaks is unknown" in " ".join(done.notes)
+
+
+def test_given_split_that_leaks() -> None:
+    clips = [replace(c, split=("train", "valid", "test")[i % 3]) for i, c in enumerate(clips_of(6))]
+    with pytest.raises(DataError, match=r"c-00, c-01, c-02 and 3 more speakers on two sides"):
+        split(clips)
+    done = split(clips, by="given")
+    assert len(done.shared) == 6
+    assert "stand on two sides of it" in " ".join(done.notes)
+
+
+def test_given_split_that_is_incomplete() -> None:
+    with pytest.raises(DataError, match="18 of 36 clips name no split"):
+        split([replace(c, split="train" if i % 2 else "") for i, c in enumerate(clips_of(6))])
+    with pytest.raises(DataError, match="no train side"):
+        split(given_split(clips_of(2), s00="test", s01="valid"))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({"valid": 0.5, "test": 0.5}, "leave something to train on"),
+        ({"test": -0.1}, "must be 0 or more"),
+        ({"valid": float("nan")}, "must be 0 or more"),
+        ({"folds": 2}, "--folds must be 3 or more"),
+        ({"folds": 4, "fold": 4}, "--fold must be 0 to 3"),
+    ],
+)
+def test_numbers_that_are_off(numbers: dict[str, Any], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        split(clips_of(6), **numbers)
+
+
+def test_leaks_are_found() -> None:
+    a = Clip("a.wav", "sad", "s1", split="train", id="1")
+    check_leaks([a, replace(a, path="b.wav", id="2")])
+    with pytest.raises(DataError, match="s1 stand on two sides"):
+        check_leaks([a, replace(a, split="test", id="2")])
+    check_leaks([a, replace(a, split="test", id="2")], allowed={"s1"})
+    with pytest.raises(DataError, match=r"b\.wav \(test\) is the same sound as a\.wav \(train\)"):
+        check_leaks([a, replace(a, path="b.wav", split="test", speaker="s2")])
+
+
+def test_copies_are_rejected() -> None:
+    a = Clip("a.wav", "sad", id="1")
+    same, other = replace(a, path="b.wav"), replace(a, path="c.wav", label="happy")
+    kept, rejected = without_copies([a, same, other, replace(a, path="d.wav", id="2")])
+    assert [c.path for c in kept] == ["a.wav", "d.wav"]
+    assert rejected == (
+        Rejected("b.wav", "identical audio: the same sound as a.wav"),
+        Rejected("c.wav", "identical audio, other label: the same sound as a.wav"),
+    )
+
+
+def prepared(folder: Path, clips: list[Clip]) -> Path:
+    with FeatureWriter(folder / "features", "abc") as writer:
+        for clip in clips:
+            writer.add(clip.id, utterance=np.ones(4, np.float32))
+    encoder = {"id": "tiny", "width": 4, "fingerprint": "abc"}
+    info = {"corpus": "c", "classes": list(CLASSES), "encoder": encoder}
+    write_prepared(folder, info, clips, [Rejected("x.wav", "no speech: silence")], {"all": {}})
+    return folder
+
+
+def test_prepared_folder(tmp_path: Path) -> None:
+    clips = [replace(c, cues={"pitch_hz": None}, language="zh") for c in split(clips_of(5)).clips]
+    found = load_prepared(prepared(tmp_path, clips))
+    assert list(found.clips) == clips
+    assert found.classes == CLASSES
+    assert (found.encoder.id, found.encoder.width, found.info["format"]) == ("tiny", 4, 1)
+    assert [c for side in SPLITS for c in found.split(side)]
+    assert all(c.split == "valid" for c in found.split("valid"))
+    assert found.store.get(clips[0].id).utterance.shape == (4,)
+    with pytest.raises(DataError, match="no split 'dev': use one of train, valid, test"):
+        found.split("dev")
+    rows = [json.loads(line) for line in (tmp_path / "rejected.jsonl").read_text().splitlines()]
+    assert rows == [{"path": "x.wav", "reason": "no speech: silence"}]
+
+
+def test_prepared_folder_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is no prepared data folder: make it with python -m train"):
+        load_prepared(tmp_path)
+    folder = prepared(tmp_path / "a", list(split(clips_of(5)).clips))
+    table, info = folder / "clips.jsonl", folder / "prepare.json"
+    lines, text = table.read_text(), info.read_text()
+    for broken in ("[1]\n", "{\n", '{"id": 3}\n', lines.replace('"train"', '"tarin"')):
+        table.write_text(broken)
+        with pytest.raises(DataError, match=r"clips\.jsonl line 1"):
+            load_prepared(folder)
+    table.write_text(lines + lines.splitlines()[0].replace('"c0:0"', '"new"') + "\n")
+    with pytest.raises(DataError, match="lacks the features of 1 of 31 clips"):
+        load_prepared(folder)
+    table.write_text(lines)
+    for broken, words in (
+        (text.replace('"format": 1', '"format": 9'), "has format 9"),
+        (text.replace('"width": 4', '"width": 0'), "is damaged .*width"),
+        ("", "is not a JSON object"),
+    ):
+        info.write_text(broken)
+        with pytest.raises(DataError, match=words):
+            load_prepared(folder)
