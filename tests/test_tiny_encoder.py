@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from torch import nn
 
 from audiollm import encoder
 from audiollm.errors import DataError
 from audiollm.settings import Settings
+from train import corpora, splits
 from train.tiny import augment, targets
 from train.tiny import encoder as recipe_module
 from train.tiny.augment import Voice
@@ -34,11 +36,11 @@ def voice(
 
 
 def voices() -> list[Voice]:
-    """Angry is high and sad is low: two speakers of each of two corpora."""
+    """Angry is high and bright, sad low and dull: three speakers in each of two corpora."""
     return [
-        voice(base * factor, label=label, speaker=f"{corpus}-{speaker}", corpus=corpus)
+        voice((base + shift) * factor, label=label, speaker=f"{corpus}-{speaker}", corpus=corpus)
         for label, factor in (("angry", 2.0), ("sad", 1.0))
-        for corpus in ("x", "y")
+        for corpus, shift in (("x", 0.0), ("y", 3.0))
         for speaker, base in (("a", 105.0), ("b", 120.0), ("c", 112.0))
     ]
 
@@ -197,6 +199,31 @@ def test_run_writes_an_encoder_that_loads(tmp_path: Path) -> None:
     assert again.step == run.step
     with pytest.raises(DataError, match="other settings"):
         recipe_module.Run(tmp_path / "run", speech(), Recipe(seconds=2.0))
+
+
+def test_speech_is_parted_as_prepare_does(tmp_path: Path) -> None:
+    rows = ["file,label,speaker,seconds"]
+    for number, v in enumerate(voices()):
+        soundfile.write(tmp_path / f"{number}.wav", v.waveform(), RATE)
+        rows.append(f"{number}.wav,{v.label},{v.speaker},1.0")
+    soundfile.write(tmp_path / "copy.wav", voices()[0].waveform(), RATE)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(RATE), RATE)
+    rows += ["copy.wav,angry,x-a,1.0", "silent.wav,sad,x-b,1.0"]
+    (tmp_path / "manifest.csv").write_text("\n".join(rows) + "\n")
+    speech = recipe_module.read_speech({"emodb": tmp_path}, seed=3)
+    assert sum(map(len, speech.sides.values())) == len(voices())
+    clips = corpora.read("emodb", tmp_path).clips
+    parted = splits.split([c for c in clips if Path(c.path).stem.isdigit()], 3).clips
+    for side in corpora.SPLITS:
+        assert speech.speakers()[side] == sorted({c.speaker for c in parted if c.split == side})
+
+
+def test_a_missing_corpus_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = recipe_module.main(["--emodb", str(tmp_path / "no"), "--out", str(tmp_path / "out")])
+    assert code == 1
+    assert "does not exist" in capsys.readouterr().err
 
 
 def test_size_of_the_shipped_network() -> None:
