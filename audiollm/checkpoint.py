@@ -184,6 +184,11 @@ def save(folder: Path, model: AudioLLM, tokenizer: Any, manifest: Manifest, dtyp
         part.replace(folder)
 
 
+def remove(folder: Path) -> None:
+    """Takes a model folder away; nothing happens where there is none."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def save_projector(projector: nn.Module, path: Path) -> None:
     state = {k: v.detach().float().cpu().contiguous() for k, v in projector.state_dict().items()}
     save_file(state, path)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from audiollm.errors import DataError
-from audiollm.projector import Features
+
+if TYPE_CHECKING:  # at run time only in `get`: who writes features has no need of torch
+    from audiollm.projector import Features
 
 _SHARD = re.compile(r"\d{5}\.safetensors")
 _TEMPORARY = ".part"
@@ -67,12 +69,14 @@ class FeatureStore:
         shape = self._shards[shard][1].get_slice(f"{id}/functionals").get_shape()
         return bool(shape == [functionals])
 
-    def get(self, id: str) -> Features:
+    def get(self, id: str) -> "Features":
         """Features of a clip, float32.
 
         Raises:
             DataError: the clip is not stored, or its shard cannot be read.
         """
+        from audiollm.projector import Features
+
         utterance = self._tensor(f"{id}/utterance")
         if utterance is None:
             raise DataError(

@@ -1,0 +1,123 @@
+"""`python -m audiollm FILE...`: the emotion in sound files, as text or JSON lines."""
+
+import argparse
+import glob
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from audiollm import __version__, labels
+from audiollm.audio import SUFFIXES
+from audiollm.errors import AudioLLMError
+from audiollm.settings import Settings
+
+EPILOG = """examples:
+  python -m audiollm recording.wav             what one recording sounds like
+  python -m audiollm recordings/ --json        a folder, one JSON object a line
+  python -m audiollm "*.mp3" --language zh     the analysis in Chinese
+  python -m audiollm clip.flac --model models/mine
+
+Exit code: 0 all files were answered, 1 some could not be (the others were), 2 none was tried.
+Nothing is kept and nothing leaves this machine."""
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="python -m audiollm",
+        description="Hear which emotion a voice expresses: a probability for every class and a "
+        "written analysis. It reads expression, not inner feeling.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    add("files", nargs="+", metavar="FILE", help="sound files, folders, or patterns like '*.wav'")
+    add("--model", metavar="ID", help="tiny (default), or a folder made by `python -m train merge`")
+    add("--language", choices=labels.LANGUAGES, default="en", help="of the analysis")
+    add("--json", action="store_true", help="one JSON object a line")
+    add("--device", metavar="D", help="auto (default), cpu, cuda, mps")
+    add("--batch", type=int, default=8, help="files heard together")
+    add("--version", action="version", version=__version__)
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Answers every file it can. 0: all; 1: some failed; 2: the model or the arguments did."""
+    args = parser().parse_args(argv)
+    warnings.filterwarnings("ignore")
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    try:
+        settings = Settings.from_env()
+        if args.device:
+            settings = Settings(**{**settings.__dict__, "device": args.device})
+        paths = list(collect(args.files))
+        from audiollm.predictor import Predictor
+
+        predictor = Predictor.load(args.model or settings.model, settings)
+        return _answer(predictor, paths, args)
+    except AudioLLMError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+
+
+def collect(names: Sequence[str]) -> Iterator[Path]:
+    """Files from files, folders (recursive) and patterns; a name that is nothing stays, to fail."""
+    for name in names:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+        elif not path.exists() and glob.has_magic(name):
+            yield from sorted(Path(p) for p in glob.glob(name, recursive=True))  # noqa: PTH207
+        else:
+            yield path
+
+
+def _answer(predictor: Any, paths: Sequence[Path], args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    if not paths:
+        print("No sound files found there.", file=sys.stderr)
+        return 2
+    failed = 0
+    answers = predictor.predict_files(paths, args.language, max(1, args.batch))
+    shown = len(paths) > args.batch and sys.stderr.isatty()
+    for path, answer in tqdm(answers, total=len(paths), unit="file", disable=not shown):
+        if isinstance(answer, AudioLLMError):
+            failed += 1
+            if args.json:
+                print(json.dumps({"path": str(path), "error": str(answer)}, ensure_ascii=False))
+            else:
+                print(f"{path}: {answer}", file=sys.stderr)
+        elif args.json:
+            line = {"path": str(path), **answer.to_dict()}
+            print(json.dumps(line, ensure_ascii=False), flush=True)
+        else:
+            print(readable(path, answer), flush=True)
+    return 1 if failed else 0
+
+
+def readable(path: Path, answer: Any) -> str:
+    """One answer for a terminal: bars of probability, then the analysis."""
+    ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])
+    words = {name: labels.word(name, answer.language) for name, _ in ranked}
+    width = max(_columns(w) for w in words.values())
+    lines = [f"{path}  ({answer.seconds:.1f} s, {answer.model})"]
+    for name, p in ranked:
+        pad = " " * (width - _columns(words[name]))
+        lines.append(f"  {words[name]}{pad} {p:6.1%} {'█' * round(p * 30)}")
+    return "\n".join([*lines, f"  {answer.text}", ""])
+
+
+def _columns(text: str) -> int:
+    """Width in a terminal, where a Chinese character takes two columns."""
+    return sum(2 if ord(c) > 0x2E80 else 1 for c in text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

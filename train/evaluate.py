@@ -1,0 +1,246 @@
+"""`python -m train evaluate`: what a model is worth on speakers that it has not heard."""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from audiollm import calibration, metrics
+from audiollm.config import MANIFEST_NAME, to_json
+from audiollm.errors import ConfigError, DataError
+from audiollm.labels import LANGUAGES
+from audiollm.settings import Settings
+from train import probe, report, runs
+from train.dataset import Clip, Prepared, load_prepared
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--model", required=True, metavar="ID", help="preset or model folder")
+    add("--data", required=True, metavar="DIR", help="folder made by `prepare`")
+    add("--split", choices=("train", "valid", "test"), default="test")
+    add("--language", choices=LANGUAGES, default=None, help="of the question to the model")
+    add("--shared-classes", action="store_true", help="judge only classes that both sides know")
+    add("--record", action="store_true", help="write the headline figures into the model's folder")
+    add("--batch-size", type=int, default=32)
+    add("--out", metavar="DIR", help="where results go (runs/evaluate-<model>-<data>-<split>)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from audiollm import checkpoint
+
+    settings = Settings.from_env()
+    device = checkpoint.pick_device(settings.device)
+    loaded = checkpoint.load(args.model, settings, device)
+    prepared = load_prepared(Path(args.data))
+    result = evaluate(
+        loaded, prepared, args.split, args.language, args.shared_classes, args.batch_size, settings
+    )
+    name = f"evaluate-{loaded.manifest.name}-{prepared.folder.resolve().name}-{args.split}"
+    out = Path(args.out or f"runs/{name}")
+    out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
+    (out / "result.json").write_text(text, encoding="utf-8")
+    report.write_html(result, out / "report.html")
+    if args.record:
+        record(loaded, prepared, args.split, result)
+    print(summary(result))
+    print(f"{out}/report.html")
+    return 0
+
+
+def evaluate(
+    loaded: Any,
+    prepared: Prepared,
+    split: str,
+    language: Any,
+    shared: bool,
+    batch_size: int,
+    settings: Settings,
+) -> report.EvaluationResult:
+    """Scores a split with a loaded model and measures it beside the linear probe.
+
+    Raises:
+        DataError: the data does not fit the model, or has classes that the model does not know.
+    """
+    from tqdm import tqdm
+
+    from audiollm import checkpoint
+    from audiollm.prompt import Prompt
+    from train.trainer import score_clips
+
+    began = time.time()
+    manifest = loaded.manifest
+    language = language or manifest.languages[0]
+    if language not in manifest.languages:
+        raise ConfigError(
+            f"{manifest.name} was not taught {language!r}: use one of {manifest.languages}."
+        )
+    _check_encoder(loaded, prepared)
+    clips, classes, notes = _choose(prepared, split, manifest.labels, shared)
+    prompt = Prompt(loaded.tokenizer, manifest.labels, manifest.prompt)
+    pairs = [(clip, prepared.store.get(clip.id)) for clip in clips]
+    with tqdm(total=len(clips), desc=f"scoring {split}", unit="clip") as bar:
+        scores = score_clips(loaded.model, prompt, pairs, language, batch_size, bar).numpy()
+    table = calibration.apply(scores, manifest.labels, manifest.calibration)
+    table = table[:, [manifest.labels.index(c) for c in classes]]
+    table = table / table.sum(1, keepdims=True)
+    answers = [classes[i] for i in table.argmax(1)]
+    truth, speakers = [c.label for c in clips], [c.speaker for c in clips]
+    measured = metrics.report(truth, answers, table, classes, speakers)
+    notes += _seen(loaded, clips, settings)
+    return {
+        "model": {
+            "name": manifest.name,
+            "folder": str(loaded.folder),
+            "hash": checkpoint.fingerprint(loaded.folder),
+        },
+        "data": {
+            "folder": str(prepared.folder),
+            "corpus": str(prepared.info["corpus"]),
+            "split": split,
+            "speakers": sorted(set(speakers)),
+        },
+        "run": {
+            "command": f"python -m train {' '.join(sys.argv[1:])}",
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": runs.provenance([], {})["versions"],
+            "device": str(loaded.model.device),
+            "precision": str(loaded.model.causal_lm.dtype).removeprefix("torch."),
+            "seconds": round(time.time() - began, 1),
+        },
+        "metrics": measured.to_dict(),
+        "probes": _probes(prepared, split, shared, notes),
+        "clips": [
+            {
+                "id": clip.id,
+                "path": clip.path,
+                "label": clip.label,
+                "predicted": answer,
+                "probabilities": {c: round(float(p), 6) for c, p in zip(classes, row, strict=True)},
+                "speaker": clip.speaker,
+                "seconds": clip.seconds,
+            }
+            for clip, answer, row in zip(clips, answers, table, strict=True)
+        ],
+        "notes": notes,
+    }
+
+
+def _choose(
+    prepared: Prepared, split: str, known: tuple[str, ...], shared: bool
+) -> tuple[list[Clip], tuple[str, ...], list[str]]:
+    """The clips to judge, the classes to judge them by, and what a reader must know of it."""
+    clips = list(prepared.split(split))
+    if not clips:
+        raise DataError(f"{prepared.folder} has no {split} clips.")
+    strange = Counter(c.label for c in clips if c.label not in known)
+    if not strange:
+        # a class that the data cannot hold may still be answered: it is then wrong
+        return clips, known, []
+    if not shared:
+        raise DataError(
+            f"The model does not know {', '.join(strange)}, which {sum(strange.values())} clips "
+            "are labelled with: judge the other classes alone with --shared-classes."
+        )
+    kept = [c for c in clips if c.label in known]
+    present = {c.label for c in kept}
+    classes = tuple(c for c in known if c in present)
+    if len(classes) < 2:
+        raise DataError(f"The model and {prepared.folder} share fewer than two classes.")
+    left = ", ".join(f"{n} {name}" for name, n in strange.items())
+    return kept, classes, [f"Judged by the {len(classes)} shared classes; left out: {left}."]
+
+
+def _probes(
+    prepared: Prepared, split: str, shared: bool, notes: list[str]
+) -> dict[str, dict[str, Any]]:
+    if shared:
+        notes.append("The linear probe is trained on this corpus and judged by all its classes.")
+    if not prepared.split("train"):
+        notes.append("No linear probe: this data has no training split.")
+        return {}
+    return {name: m.to_dict() for name, m in probe.probe_prepared(prepared, split).items()}
+
+
+def _check_encoder(loaded: Any, prepared: Prepared) -> None:
+    known, given = loaded.manifest.encoder, prepared.encoder
+    if known.width != given.width or (
+        known.fingerprint and given.fingerprint and known.fingerprint != given.fingerprint
+    ):
+        raise DataError(
+            f"{loaded.manifest.name} listens with encoder {known.id}, {prepared.folder} was "
+            f"prepared with {given.id}: prepare it again with --encoder {known.id}."
+        )
+
+
+def _seen(loaded: Any, clips: list[Clip], settings: Settings) -> list[str]:
+    """Warnings about speakers that the model or its encoder was trained on."""
+    from audiollm import hub
+    from audiollm.errors import ModelError
+
+    tested = {c.speaker for c in clips if c.speaker}
+    notes = []
+    if not tested:
+        notes.append("The speakers of this data are unknown: some may be on both sides.")
+    trained = set(loaded.manifest.training.get("speakers", {}).get("train", []))
+    if tested & trained:
+        names = ", ".join(sorted(tested & trained)[:8])
+        notes.append(f"Not speaker-independent: the model was trained on {names}.")
+    try:
+        folder = hub.locate(
+            loaded.manifest.encoder.id, settings, files=("encoder.json",), kind="encoder"
+        )
+        known = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+        heard = tested & set(known.get("speakers", {}).get("train", []))
+        if heard:
+            names = ", ".join(sorted(heard)[:8])
+            notes.append(f"Not speaker-independent: the encoder was trained on {names}.")
+    except (ModelError, OSError, ValueError):
+        pass  # an encoder without a record of its speakers
+    return notes
+
+
+def record(loaded: Any, prepared: Prepared, split: str, result: report.EvaluationResult) -> None:
+    """Puts the headline figures into the model's manifest, for the page that shows the model."""
+    m = result["metrics"]
+    keys = ("n", "failures", "speakers", "ua", "wa", "macro_f1", "ece", "nll", "brier")
+    probes = {name: {k: p[k] for k in ("ua", "wa")} for name, p in result["probes"].items()}
+    headline = {
+        **{k: m[k] for k in keys},
+        "data": str(prepared.info["corpus"]),
+        "split": split,
+        "probes": probes,
+        "notes": result["notes"],
+        "date": result["run"]["date"],
+        "command": result["run"]["command"],
+    }
+    manifest = replace(loaded.manifest, metrics=headline)
+    part = loaded.folder / (MANIFEST_NAME + ".part")
+    part.write_text(to_json(manifest), encoding="utf-8")
+    part.replace(loaded.folder / MANIFEST_NAME)
+
+
+def summary(result: report.EvaluationResult) -> str:
+    """The headline for a terminal: model, probes, and what limits both."""
+
+    def line(name: str, m: dict[str, Any]) -> str:
+        def cell(i: dict[str, Any] | None) -> str:
+            return f"{i['value']:.3f} [{i['low']:.3f}, {i['high']:.3f}]" if i else "-"
+
+        return f"{name:<24}{cell(m['ua']):<24}{cell(m['wa']):<24}{cell(m['ece'])}"
+
+    m = result["metrics"]
+    lines = [
+        f"{m['n']} clips, {m['speakers']} speakers, {m['failures']} failures",
+        f"{'':<24}{'UA (95 % interval)':<24}{'WA':<24}ECE",
+        line(result["model"]["name"], m),
+        *(line(f"linear probe, {name}", p) for name, p in result["probes"].items()),
+    ]
+    recalls = ", ".join(f"{c['name']} {c['recall']:.2f}" for c in m["per_class"] if c["support"])
+    return "\n".join([*lines, f"recall: {recalls}", *(f"Note: {n}" for n in result["notes"])])

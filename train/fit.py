@@ -1,0 +1,363 @@
+"""`python -m train fit`: stage 1 trains the projector, stage 2 the projector and LoRA."""
+
+import argparse
+import json
+import logging
+import math
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from audiollm.config import PROJECTOR_NAME, ProjectorConfig
+from audiollm.errors import ConfigError, DataError
+from audiollm.labels import LANGUAGES
+from audiollm.settings import Settings
+from train import runs
+from train.dataset import Clip, Prepared, load_prepared
+from train.instructions import Instruction, draw
+from train.runs import FitConfig, Run
+
+log = logging.getLogger("train.fit")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    default = FitConfig(stage=1, data="-", llm="tiny")
+    add("--stage", type=int, choices=(1, 2), help="1: projector alone; 2: projector and LoRA")
+    add("--data", metavar="DIR", help="folder made by `prepare`")
+    add("--llm", default=None, metavar="ID", help="stage 1: preset, hub id or folder (tiny)")
+    add("--from", dest="start", default="", metavar="RUN", help="stage 2: run folder of stage 1")
+    add("--out", metavar="RUN", help="run folder to make (runs/<data>-stage<N>)")
+    add("--resume", metavar="RUN", help="continue a stopped run from its last checkpoint")
+    add("--epochs", type=float, default=None, help="passes over the data (stage 1: 12, stage 2: 8)")
+    add("--max-steps", type=int, default=-1, help="stop after so many optimiser steps")
+    add("--batch-size", type=int, default=default.batch_size)
+    add("--accumulate", type=int, default=1, help="batches whose gradients are added up")
+    add("--learning-rate", type=float, default=None, help="stage 1: 1e-3; stage 2: 5e-4")
+    add("--weight-decay", type=float, default=default.weight_decay)
+    add("--per-clip", type=int, default=default.per_clip, help="instructions drawn a clip")
+    add("--no-balance", action="store_true", help="do not show rarer classes more often")
+    add("--languages", nargs="+", choices=LANGUAGES, default=list(LANGUAGES))
+    add("--evaluations", type=int, default=default.evaluations, help="validations in all")
+    add("--lora-rank", type=int, default=default.lora_rank)
+    add("--lora-alpha", type=int, default=default.lora_alpha)
+    add("--lora-dropout", type=float, default=default.lora_dropout)
+    add("--seed", type=int, default=0)
+    shape = parser.add_argument_group("projector (stage 1)")
+    shape.add_argument("--pooling", choices=("frames", "utterance"), default=None)
+    shape.add_argument("--tokens-per-second", type=float, default=4.0)
+    shape.add_argument("--utterance-tokens", type=int, default=4)
+    shape.add_argument("--hidden-size", type=int, default=512)
+    shape.add_argument("--dropout", type=float, default=0.2)
+    shape.add_argument("--no-functionals", action="store_true", help="leave the measured token out")
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = Settings.from_env()
+    if args.resume:
+        planned = runs.read(Path(args.resume))
+        prepared = load_prepared(Path(planned.config.data))
+    else:
+        if not args.stage or not args.data:
+            raise ConfigError("Say --stage 1 or 2 and --data DIR, or --resume RUN.")
+        prepared = load_prepared(Path(args.data))
+        planned = plan(args, prepared, settings)
+        if (planned.folder / runs.RUN_NAME).exists():
+            raise DataError(
+                f"The run {planned.folder} exists: continue it with --resume {planned.folder}, or "
+                "give another --out."
+            )
+        runs.write(planned)
+    measured = fit(planned, prepared, settings)
+    print(
+        f"{planned.folder}: validation UA {measured['eval_ua']:.3f}, WA {measured['eval_wa']:.3f}, "
+        f"loss {measured['eval_loss']:.3f}"
+    )
+    return 0
+
+
+def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Run:
+    """The run that the arguments ask for, with what the data decides filled in."""
+    stage = args.stage
+    name = Path(args.data).resolve().name
+    options: dict[str, Any] = {}
+    llm = args.llm or "tiny"
+    if stage == 2:
+        if not args.start:
+            raise ConfigError("Stage 2 starts from a stage 1 run: give it with --from RUN.")
+        first = runs.read(Path(args.start), finished=True)
+        if args.llm and args.llm != first.config.llm:
+            raise ConfigError(
+                f"The run {args.start} was made with {first.config.llm}, not {args.llm}."
+            )
+        _check_fits(first, prepared)
+        llm, projector = first.config.llm, first.projector
+    else:
+        options = {
+            "tokens_per_second": args.tokens_per_second,
+            "utterance_tokens": args.utterance_tokens,
+            "hidden_size": args.hidden_size,
+            "dropout": args.dropout,
+        }
+        projector = _projector(args, prepared, options)
+    config = FitConfig(
+        stage=stage,
+        data=str(args.data),
+        llm=llm,
+        start=args.start,
+        epochs=args.epochs or (12.0 if stage == 1 else 8.0),
+        max_steps=args.max_steps,
+        batch_size=args.batch_size,
+        accumulate=args.accumulate,
+        learning_rate=args.learning_rate or (1e-3 if stage == 1 else 5e-4),
+        weight_decay=args.weight_decay,
+        per_clip=args.per_clip,
+        balance=not args.no_balance,
+        languages=tuple(args.languages),
+        evaluations=args.evaluations,
+        lora_rank=args.lora_rank,
+        lora_alpha=args.lora_alpha,
+        lora_dropout=args.lora_dropout,
+        seed=args.seed,
+        projector=options,
+    )
+    info = runs.provenance(
+        sys.argv[1:], {"device": settings.device, "corpus": prepared.info["corpus"]}
+    )
+    folder = Path(args.out or f"runs/{name}-stage{stage}")
+    return Run(folder, config, prepared.encoder, projector, prepared.classes, info)
+
+
+def _projector(
+    args: argparse.Namespace, prepared: Prepared, options: dict[str, Any]
+) -> ProjectorConfig:
+    sample = prepared.store.get(prepared.clips[0].id)
+    pooling: Any = args.pooling or ("utterance" if sample.frames is None else "frames")
+    measured = 0 if sample.functionals is None or args.no_functionals else len(sample.functionals)
+    # the LLM's width is known when it is loaded
+    return ProjectorConfig(
+        input_size=len(sample.utterance),
+        output_size=1,
+        pooling=pooling,
+        functionals=measured,
+        **options,
+    )
+
+
+def _check_fits(first: Run, prepared: Prepared) -> None:
+    if first.classes != prepared.classes:
+        raise DataError(
+            f"The run {first.folder} knows the classes {', '.join(first.classes)}, the data has "
+            f"{', '.join(prepared.classes)}: prepare both with the same --classes."
+        )
+    known, given = first.encoder.fingerprint, prepared.encoder.fingerprint
+    if known != given or first.encoder.width != prepared.encoder.width:
+        raise DataError(
+            f"The run {first.folder} listened with encoder {first.encoder.id}, the data was "
+            f"prepared with another ({prepared.encoder.id}): prepare it again with --encoder "
+            f"{first.encoder.id}."
+        )
+
+
+def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float]:
+    """Trains, or goes on training, one stage; returns the best evaluation.
+
+    Raises:
+        DataError: the data has no training or validation clips.
+    """
+    from transformers import ProgressCallback, set_seed
+
+    from audiollm import checkpoint
+    from audiollm.prompt import Prompt
+    from train.trainer import AudioTrainer, ExampleDataset, ProgressBar, ProgressFile
+
+    set_seed(planned.config.seed)
+    _log_to(planned.folder / "log.txt")
+    device = checkpoint.pick_device(settings.device)
+    model, tokenizer, planned = build(planned, prepared, settings, device)
+    prompt = Prompt(tokenizer, planned.classes)
+    train, valid = prepared.split("train"), prepared.split("valid")
+    if not train or not valid:
+        raise DataError(
+            f"{prepared.folder} has no clips to {'train' if not train else 'validate'} on."
+        )
+    config = planned.config
+    data = ExampleDataset(prepared, _pairs(train, planned, config.per_clip, config.seed), prompt)
+    held_out = replace(config, balance=False)
+    checked = _pairs(valid, replace(planned, config=held_out), 1, config.seed + 1)
+    trainer = AudioTrainer(
+        model=model,
+        args=_arguments(planned, len(data), device),
+        train_dataset=data,
+        eval_dataset=ExampleDataset(prepared, checked, prompt),
+        prompt=prompt,
+        valid=[(clip, prepared.store.get(clip.id)) for clip in valid],
+        language=config.languages[0],
+        callbacks=[ProgressFile(planned.folder / "progress.jsonl")],
+    )
+    trainer.remove_callback(ProgressCallback)
+    trainer.add_callback(ProgressBar)
+    log.info(
+        "stage %d: %d instructions from %d clips, %d validation clips, %s, device %s",
+        config.stage,
+        len(data),
+        len(train),
+        len(valid),
+        config,
+        device,
+    )
+    start = runs.last_checkpoint(planned)
+    if start is not None:
+        log.info("resuming from %s", start)
+    trainer.train(resume_from_checkpoint=str(start) if start else None)
+    best = _best(trainer.state.log_history)
+    _keep(planned, model, best)
+    return best
+
+
+def build(planned: Run, prepared: Prepared | None, settings: Settings, device: str) -> Any:
+    """(model, tokenizer, run) at the start of its stage: what is trained requires gradients.
+
+    With `prepared`, the standardising constants of stage 1 are measured on its training clips.
+    """
+    from audiollm import checkpoint
+    from audiollm.model import AudioLLM
+
+    config = planned.config
+    # frozen weights may be coarse; what is trained stays in float32 and autocast does the rest
+    dtype = checkpoint.pick_dtype(device)
+    llm, tokenizer = checkpoint.load_llm(config.llm, settings, dtype)
+    llm.config.use_cache = False
+    llm.requires_grad_(False)
+    width = llm.get_input_embeddings().weight.shape[1]
+    planned = replace(planned, projector=replace(planned.projector, output_size=width))
+    if prepared is not None:
+        runs.write(planned)
+    model = AudioLLM.build(llm, planned.projector)
+    if config.stage == 1:
+        if prepared is not None:
+            clips = prepared.split("train")
+            model.projector.fit([prepared.store.get(c.id) for c in clips[:4000]])
+    else:
+        first = runs.read(Path(config.start), finished=True)
+        checkpoint.load_projector(model.projector, first.best)
+        model.llm = _with_lora(llm, config)
+    return model.to(device), tokenizer, planned
+
+
+def _with_lora(llm: Any, config: FitConfig) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    lora = LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=config.lora_alpha,
+        lora_dropout=config.lora_dropout,
+        target_modules=[
+            "q_proj",
+            "k_proj",
+            "v_proj",
+            "o_proj",
+            "gate_proj",
+            "up_proj",
+            "down_proj",
+        ],
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(llm, lora, autocast_adapter_dtype=True)
+
+
+def _pairs(
+    clips: Sequence[Clip], planned: Run, per_clip: int, seed: int
+) -> list[tuple[Clip, Instruction]]:
+    """Clips with the instructions drawn for them, rarer classes more often where asked for."""
+    from train.trainer import cues_of
+
+    config = planned.config
+    count = Counter(clip.label for clip in clips)
+    usual = len(clips) / len(count)
+    pairs = []
+    known = [(clip.label, cues_of(clip)) for clip in clips]
+    drawn = draw(known, planned.classes, config.stage, config.languages, 4 * per_clip, seed)
+    for clip, instructions in zip(clips, drawn, strict=True):
+        share = usual / count[clip.label] if config.balance else 1.0
+        keep = min(4 * per_clip, max(1, round(per_clip * share)))
+        pairs += [(clip, i) for i in instructions[:keep]]
+    return pairs
+
+
+def _arguments(planned: Run, examples: int, device: str) -> Any:
+    import torch
+    from transformers import TrainingArguments
+
+    config = planned.config
+    per_epoch = math.ceil(math.ceil(examples / config.batch_size) / config.accumulate)
+    steps = config.max_steps if config.max_steps > 0 else math.ceil(per_epoch * config.epochs)
+    every = max(1, steps // config.evaluations)
+    return TrainingArguments(
+        output_dir=str(planned.checkpoints),
+        max_steps=steps,
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.accumulate,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        warmup_steps=int(config.warmup * steps),
+        lr_scheduler_type="cosine",
+        eval_strategy="steps",
+        save_strategy="steps",
+        eval_steps=every,
+        save_steps=every,
+        logging_steps=max(1, min(every, steps // 50)),
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_ua",
+        greater_is_better=True,
+        seed=config.seed,
+        data_seed=config.seed,
+        bf16=device.startswith("cuda") and torch.cuda.is_bf16_supported(),
+        use_cpu=device == "cpu",
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+        report_to=[],
+        disable_tqdm=False,
+    )
+
+
+def _best(history: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The evaluation with the highest UA; loss and UA are logged under the same step."""
+    steps: dict[int, dict[str, float]] = {}
+    for line in history:
+        found: dict[str, float] = {
+            k: line[k] for k in ("eval_loss", "eval_ua", "eval_wa") if k in line
+        }
+        if found:
+            steps.setdefault(line["step"], {"step": line["step"]}).update(found)
+    return max(steps.values(), key=lambda s: s.get("eval_ua", 0.0))
+
+
+def _keep(planned: Run, model: Any, best: dict[str, float]) -> None:
+    """Writes `best/` beside its place and moves it there whole."""
+    from audiollm import checkpoint
+
+    part = planned.folder / "best.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    checkpoint.save_projector(model.projector, part / PROJECTOR_NAME)
+    if planned.config.stage == 2:
+        model.llm.save_pretrained(part / "adapter", safe_serialization=True)
+    shutil.rmtree(planned.best, ignore_errors=True)
+    part.rename(planned.best)
+    text = json.dumps(best, indent=2) + "\n"
+    (planned.folder / "metrics.json").write_text(text, encoding="utf-8")
+
+
+def _log_to(path: Path) -> None:
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(min(root.level or logging.INFO, logging.INFO))

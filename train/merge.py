@@ -1,0 +1,143 @@
+"""`python -m train merge`: LoRA into the LLM, and one folder that answers alone."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiollm.config import Manifest
+from audiollm.errors import DataError, ModelError
+from audiollm.settings import Settings
+from train import runs
+from train.dataset import Prepared, load_prepared
+
+MAX_DRIFT = 0.05  # nats: a class's log-likelihood may move so much by merging and storing
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--run", required=True, metavar="RUN", help="finished run folder, usually of stage 2")
+    add("--out", required=True, metavar="DIR", help="model folder to write")
+    add("--name", default="", help="what the model is called (default: the folder's name)")
+    add(
+        "--store",
+        choices=("float32", "bfloat16", "float16"),
+        default="float32",
+        help="how the LLM's weights are stored; merging itself is done in float32",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    finished = runs.read(Path(args.run), finished=True)
+    prepared = load_prepared(Path(finished.config.data))
+    checked = merge(finished, prepared, Path(args.out), args.name, args.store)
+    print(
+        f"{args.out}: merged; on {checked['clips']} validation clips the largest drift of a "
+        f"class log-likelihood is {checked['drift']:.2g} nats, {checked['flips']} labels changed."
+    )
+    return 0
+
+
+def merge(
+    finished: runs.Run, prepared: Prepared, out: Path, name: str, store: str
+) -> dict[str, Any]:
+    """Writes the model folder and compares it, as loaded again, with the unmerged model.
+
+    Temperature is fitted on the validation speakers, whom the weights were not trained on.
+
+    Raises:
+        ModelError: the stored model answers differently from the trained one.
+        DataError: there are no validation clips to compare on.
+    """
+    from audiollm import calibration, checkpoint
+    from audiollm.prompt import Prompt
+
+    settings = Settings.from_env()
+    language = finished.config.languages[0]
+    valid = [(c, prepared.store.get(c.id)) for c in prepared.split("valid")]
+    if not valid:
+        raise DataError(f"{prepared.folder} has no validation clips to check the merge on.")
+    model, tokenizer = load_run(finished, settings)
+    prompt = Prompt(tokenizer, finished.classes)
+    before = _scores(model, prompt, valid, language, "before merging")
+    if finished.config.stage == 2:
+        model.llm = model.llm.merge_and_unload(safe_merge=True)
+    model.causal_lm.config.use_cache = True
+    truth = [clip.label for clip, _ in valid]
+    where = f"{prepared.info['corpus']} validation speakers"
+    fitted = calibration.fit(before, truth, finished.classes, fitted_on=where)
+    manifest = Manifest(
+        name=name or out.name,
+        encoder=finished.encoder,
+        projector=finished.projector,
+        labels=finished.classes,
+        languages=finished.config.languages,
+        calibration=fitted,
+        training=_training(finished, prepared),
+    )
+    part = out.with_name(out.name + ".unchecked")
+    checkpoint.save(part, model, tokenizer, manifest, store)
+    after_settings = replace(settings, device="cpu")
+    loaded = checkpoint.load(str(part), after_settings)
+    after = _scores(loaded.model, prompt, valid, language, "after merging")
+    drift = float(np.abs(before - after).max())
+    flips = int((before.argmax(1) != after.argmax(1)).sum())
+    limit = MAX_DRIFT if store == "float32" else 10 * MAX_DRIFT
+    if drift > limit:
+        raise ModelError(
+            f"The merged model in {part} drifts by {drift:.3g} nats from the trained one (limit "
+            f"{limit}): it was not put to {out}; try --store float32."
+        )
+    checked = {"clips": len(valid), "drift": drift, "flips": flips, "store": store}
+    training = {**manifest.training, "merge": checked}
+    checkpoint.save(out, loaded.model, tokenizer, replace(manifest, training=training), store)
+    checkpoint.remove(part)
+    return checked
+
+
+def load_run(finished: runs.Run, settings: Settings) -> tuple[Any, Any]:
+    """(unmerged model with the best weights of a run, tokenizer), float32 on the CPU."""
+    from audiollm import checkpoint
+    from audiollm.model import AudioLLM
+
+    llm, tokenizer = checkpoint.load_llm(finished.config.llm, settings)
+    model = AudioLLM.build(llm, finished.projector)
+    checkpoint.load_projector(model.projector, finished.best)
+    if finished.config.stage == 2:
+        from peft import PeftModel
+
+        model.llm = PeftModel.from_pretrained(llm, str(finished.adapter))
+    return model.eval(), tokenizer
+
+
+def _scores(model: Any, prompt: Any, clips: Sequence[Any], language: Any, what: str) -> np.ndarray:
+    from tqdm import tqdm
+
+    from train.trainer import score_clips
+
+    with tqdm(total=len(clips), desc=f"scoring {what}", unit="clip") as bar:
+        return score_clips(model, prompt, clips, language, progress=bar).numpy()
+
+
+def _training(finished: runs.Run, prepared: Prepared) -> dict[str, Any]:
+    """Which data, speakers and commands made the model: everything a result is traced by."""
+    commands = [str(prepared.info.get("command", ""))]
+    stages = [finished]
+    if finished.config.start:
+        stages.insert(0, runs.read(Path(finished.config.start)))
+    commands += [stage.info.get("command", "") for stage in stages]
+    sides = {
+        side: sorted({clip.speaker for clip in prepared.split(side)} - {""})
+        for side in ("train", "valid", "test")
+    }
+    return {
+        "corpus": prepared.info["corpus"],
+        "clips": {side: len(prepared.split(side)) for side in sides},
+        "speakers": sides,
+        "commands": commands,
+        "validation": finished.metrics(),
+        "llm": finished.config.llm,
+    }
