@@ -1,0 +1,41 @@
+"""The page, for people and for Spaces: `python app.py`, then open the address that it prints."""
+
+import argparse
+import dataclasses
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+
+from audiollm.errors import AudioLLMError
+from audiollm.settings import Settings
+from audiollm.ui import Services, build_ui, launch_options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Settings -> services -> page, served until the process is stopped."""
+    parser = argparse.ArgumentParser(prog="app.py", description=__doc__)
+    parser.add_argument("--model", help="preset name or model folder that answers")
+    parser.add_argument("--device", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--host", help="address to listen on; 0.0.0.0 for the whole network")
+    parser.add_argument("--port", type=int, help="port to listen on")
+    given = {k: v for k, v in vars(parser.parse_args(arguments)).items() if v is not None}
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the recordings go as well
+    with tempfile.TemporaryDirectory(prefix="audiollm-") as recordings:  # this user's alone
+        os.environ["GRADIO_TEMP_DIR"] = recordings
+        try:
+            settings = dataclasses.replace(Settings.from_env(), **given)
+            demo = build_ui(Services.start(settings))
+            _, address, _ = demo.launch(**launch_options(demo, settings))
+        except (AudioLLMError, OSError) as error:  # OSError: the port is taken
+            sys.exit(str(error))
+        sys.stdout.write(f"The page is open at {address} (stop it with Ctrl+C)\n")
+        sys.stdout.flush()
+        demo.block_thread()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""The web page: `build_ui(services)` lays it out, `launch_options` says how it is served."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from audiollm.settings import Settings
+from audiollm.ui import analyse
+from audiollm.ui.services import EXAMPLES, Services
+from audiollm.ui.static import Static, of_browser
+
+__all__ = ["Services", "build_ui", "launch_options"]
+
+STYLE = Path(__file__).with_name("style.css")
+# Fonts that a computer has: no page of ours asks another host for one
+FONTS = (
+    "system-ui",
+    "-apple-system",
+    "Segoe UI",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "Noto Sans CJK SC",
+    "sans-serif",
+)
+SWEEP, KEEP = 300, 3000  # s: how often old recordings are looked for, and from which age on
+WAITING = 32  # visitors in the queue; the next one is told that it is full
+INSECURE = (
+    "<script>if (!window.isSecureContext) document.documentElement.classList.add('insecure')"
+    "</script>"
+)
+
+
+class Page(gr.Blocks):
+    """Blocks that know their own texts, which `launch` wants to be told again."""
+
+    texts: gr.I18n
+
+
+def build_ui(services: Services) -> Page:
+    """The whole page, ready to launch."""
+    static = Static()
+    cache = (SWEEP, KEEP)
+    with (
+        Page(analytics_enabled=False, title="AudioLLM", delete_cache=cache) as demo,
+        gr.Tab(of_browser("tab_analyse")) as tab,
+    ):
+        static.place(tab, "tab_analyse", "label")
+        analyse.page(demo, services, static)
+    demo.texts = static.i18n()
+    demo.queue(max_size=WAITING, api_open=False)
+    return demo
+
+
+def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
+    """Arguments for `demo.launch`."""
+    return {
+        "server_name": settings.host,
+        "server_port": settings.port or None,
+        "theme": theme(),
+        "css_paths": [STYLE],
+        "head": INSECURE,
+        "i18n": demo.texts,
+        "allowed_paths": [str(EXAMPLES)],
+        "max_file_size": settings.max_bytes,
+        "show_error": True,
+        "run_history": False,
+        "footer_links": [],
+        "ssr_mode": False,
+        "pwa": False,
+        "share": False,
+        "quiet": True,
+        "prevent_thread_lock": True,  # `app.py` says where the page is, then waits
+    }
+
+
+def theme() -> gr.themes.Base:
+    """Calm and plain: slate on white, one teal accent, fonts of the reader's own computer."""
+    return gr.themes.Base(
+        primary_hue="teal",
+        neutral_hue="slate",
+        text_size="lg",
+        radius_size="lg",
+        font=FONTS,
+        font_mono=("ui-monospace", "monospace"),
+    ).set(
+        body_background_fill="*neutral_50",
+        body_background_fill_dark="*neutral_950",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_800",
+        button_primary_text_color="white",
+        block_border_width="1px",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+    )

@@ -1,0 +1,166 @@
+"""HTML of the page's answers: escaped values in a handful of fragments, styled by style.css."""
+
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal
+
+from audiollm.labels import Language, emotion, word
+from audiollm.prosody import REFERENCES, Cues, Reference
+from audiollm.ui.plots import is_sure
+from audiollm.ui.texts import percent, text
+
+if TYPE_CHECKING:
+    from audiollm.predictor import Card
+
+Tone = Literal["wait", "error"]
+
+
+def notice(message: str, tone: Tone, title: str = "") -> str:
+    """A box that says one thing; errors are announced to screen readers at once."""
+    role = "alert" if tone == "error" else "status"
+    head = f"<strong>{escape(title)}</strong>" if title else ""
+    return f'<div class="notice {tone}" role="{role}">{head}<p>{escape(message)}</p></div>'
+
+
+def waiting(language: Language) -> str:
+    """What stands where the answer will be."""
+    title, rest = text("waiting_title", language), text("waiting", language)
+    return f'<div class="waiting"><strong>{title}</strong><p>{rest}</p></div>'
+
+
+def heading(key: str, language: Language) -> str:
+    return f"<h2>{text(key, language)}</h2>"
+
+
+def headline(probabilities: Mapping[str, float], language: Language) -> str:
+    """The answer in one line: the class, or the two closest when the model is not sure."""
+    ranked = sorted(probabilities.items(), key=lambda item: -item[1])
+    sure = is_sure(probabilities)
+    said = "".join(_chip(name, share, language) for name, share in ranked[: 1 if sure else 2])
+    lead = text("sure" if sure else "unsure", language)
+    rows = "".join(f"<li>{word(n, language)} {percent(s)}</li>" for n, s in ranked)
+    aloud = f'<ul class="aloud" aria-label="{text("probabilities", language)}">{rows}</ul>'
+    kind = "sure" if sure else "unsure"
+    return f'<div class="headline {kind}"><span>{lead}</span>{said}{aloud}</div>'
+
+
+def _chip(name: str, share: float, language: Language) -> str:
+    said = escape(word(name, language))
+    colour = emotion(name).colour
+    return f'<b style="--emotion: {colour}">{said} <small>{percent(share)}</small></b>'
+
+
+def analysis(written: str, language: Language, done: bool) -> str:
+    """The generated text; while it grows a caret stands at its end."""
+    state = "" if done else ' class="growing" aria-busy="true"'
+    body = f'<p lang="{language}" aria-live="polite"{state}>{escape(written)}</p>'
+    return f'<div class="analysis">{heading("analysis", language)}{body}</div>'
+
+
+def cue_table(cues: Cues | None, language: Language) -> str:
+    """Measured cues beside the range that is usual for a voice of this register."""
+    if cues is None:
+        return ""
+    names = "".join(f'<th scope="col">{text(k, language)}</th>' for k in COLUMNS)
+    rows = "".join(_cue_row(r, cues, language) for r in REFERENCES)
+    note = text(f"cues_{cues.register}", language)
+    return (
+        f'<div class="cues">{heading("cues", language)}<table><thead><tr>{names}</tr></thead>'
+        f"<tbody>{rows}</tbody></table><p>{note}</p></div>"
+    )
+
+
+COLUMNS = ("cue", "value", "meaning", "usual")
+
+
+def _cue_row(reference: Reference, cues: Cues, language: Language) -> str:
+    value, level = getattr(cues, reference.cue), reference.level(cues)
+    low, high = getattr(reference, cues.register)
+    share = reference.unit == "of the time"
+    usual = text("range", language, low=_number(low, share), high=_number(high, share))
+    if level is None:
+        measured, said = "–", text("not_measured", language)
+    else:
+        measured = f"{_number(value, share)} <small>{text(reference.unit, language)}</small>"
+        said = reference.word(level, language)
+    mark = ' class="outside"' if level in ("low", "high") else ""
+    return (
+        f'<tr><th scope="row">{reference.name(language)}</th><td>{measured}</td>'
+        f"<td{mark}>{said}</td><td>{usual}</td></tr>"
+    )
+
+
+def _number(value: float, share: bool) -> str:
+    """Digits that the measurement carries: `183`, `4.8`, `−7.5`, `9%`."""
+    if share:
+        return f"{value:.0%}"
+    return (f"{value:.0f}" if abs(value) >= 50 else f"{value:.1f}").replace("-", "−")
+
+
+def about_model(card: "Card", language: Language) -> str:
+    """Which model answers, and how good it is on speakers that it never heard."""
+    line = text(
+        "answered_by",
+        language,
+        name=escape(card.name),
+        size=size(card.parameters, language),
+        device=escape(device(card.device)),
+    )
+    return _about(f"<b>{line}</b><br>{_quality(card.metrics, language)}", card.metrics, language)
+
+
+def about_nothing(message: str, language: Language) -> str:
+    """The same place while there is no model."""
+    return _about(escape(message), {}, language)
+
+
+def _about(line: str, metrics: Mapping[str, Any], language: Language) -> str:
+    promise = [text("honest", language), mistakes(metrics, language), text("kept", language)]
+    joined = ("" if language == "zh" else " ").join(p for p in promise if p)
+    return (
+        f'<div class="about">{heading("model", language)}<p>{line}</p>'
+        f'<p class="honest">{joined}</p></div>'
+    )
+
+
+def _quality(metrics: Mapping[str, Any], language: Language) -> str:
+    if not metrics.get("wa") or not metrics.get("ua"):
+        return text("unmeasured", language)
+    wa, ua = metrics["wa"], metrics["ua"]
+    return text(
+        "measured",
+        language,
+        n=metrics.get("n", "?"),
+        speakers=metrics.get("speakers", "?"),
+        data=escape(str(metrics.get("data", "?"))),
+        wa=percent(wa["value"]),
+        low=percent(wa["low"]),
+        high=percent(wa["high"]),
+        ua=percent(ua["value"]),
+    )
+
+
+def mistakes(metrics: Mapping[str, Any], language: Language) -> str:
+    """How many of ten clips it gets wrong; "" where that was not measured."""
+    if not metrics.get("wa"):
+        return ""
+    wrong = round(10 * (1 - metrics["wa"]["value"]))
+    return text("wrong", language, n=wrong) if wrong else text("seldom_wrong", language)
+
+
+def size(parameters: int, language: Language) -> str:
+    """A count of parameters as people say it: 5.2 million, 520 万; 494 million, 4.9 亿."""
+    if language == "zh":
+        key, unit = ("parameters_b", 1e8) if parameters >= 1e8 else ("parameters_m", 1e4)
+    elif parameters >= 1e9:
+        key, unit = "parameters_b", 1e9
+    else:
+        key, unit = ("parameters_m", 1e6) if parameters >= 1e6 else ("parameters_k", 1e3)
+    count = parameters / unit
+    return text(key, language, value=f"{count:.1f}" if count < 100 else f"{count:.0f}")
+
+
+def device(name: str) -> str:
+    """`CPU`, `GPU (cuda:0)`."""
+    kind = name.partition(":")[0]
+    return {"cpu": "CPU", "mps": "Apple GPU"}.get(kind, f"GPU ({name})")

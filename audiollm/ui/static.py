@@ -1,0 +1,61 @@
+"""Texts of a page that belong to no answer: labels, buttons, headings.
+
+The browser translates them for the first paint (`gr.I18n`), so nobody sees them change; later
+they follow the page's own language choice.
+"""
+
+from typing import Any
+
+import gradio as gr
+from gradio.i18n import I18nData
+
+from audiollm.labels import LANGUAGES, Language
+from audiollm.ui.texts import TEXTS
+
+Words = dict[Language, str]
+OURS = "audiollm_"  # Gradio has words of its own under plain names such as `audio`
+
+
+def of_browser(key: str) -> I18nData:
+    """The text `key`, in the language of whoever's browser shows it."""
+    return I18nData(OURS + key)
+
+
+class Static:
+    """The places of a page where such a text stands."""
+
+    def __init__(self) -> None:
+        self.words: dict[str, Words] = dict(TEXTS)
+        self._places: list[tuple[Any, str, str, str]] = []
+
+    def place(self, component: Any, key: str, field: str = "value", frame: str = "{}") -> Any:
+        """Note that the text `key`, inside `frame`, is the `field` of a component."""
+        self._places.append((component, field, key, frame))
+        return component
+
+    def html(self, key: str, frame: str = "<p>{}</p>", **options: Any) -> gr.HTML:
+        """The text in a piece of HTML, `frame` around it."""
+        before, after = frame.split("{}")
+        value = before + str(of_browser(key)) + after
+        return self.place(gr.HTML(value, **options), key, frame=frame)
+
+    @property
+    def components(self) -> list[Any]:
+        return [component for component, *_ in self._places]
+
+    def speak(self, language: Language) -> list[Any]:
+        """Updates for `components`: every text in one language."""
+        return [
+            gr.update(**{field: frame.format(self.words[key][language])})  # type: ignore[arg-type]
+            for _, field, key, frame in self._places
+        ]
+
+    def i18n(self) -> gr.I18n:
+        """All texts for the browser. Gradio knows Chinese browsers as zh-CN and zh-TW."""
+        tables = {
+            language: {
+                OURS + k: v[language] for k, v in self.words.items() if "{" not in v[language]
+            }
+            for language in LANGUAGES
+        }
+        return gr.I18n(**{"en": tables["en"], "zh-CN": tables["zh"], "zh-TW": tables["zh"]})

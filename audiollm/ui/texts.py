@@ -1,0 +1,140 @@
+"""Every sentence of the page in Chinese and English: the only copy."""
+
+from audiollm.labels import Language
+
+TEXTS: dict[str, dict[Language, str]] = {
+    "heading": {
+        "en": "What emotion does this voice express?",
+        "zh": "这段声音表达了什么情感？",
+    },
+    "intro": {
+        "en": "Record a sentence or choose a sound file. The answer comes by itself.",
+        "zh": "录一句话，或选择一个音频文件，分析会自动开始。",
+    },
+    "tab_analyse": {"en": "Analyse", "zh": "分析"},
+    "language": {"en": "Language", "zh": "语言"},
+    "audio": {"en": "Your voice", "zh": "你的声音"},
+    "analyse": {"en": "Analyse this clip", "zh": "分析这段声音"},
+    "examples": {"en": "Or try one of these", "zh": "或试试这些录音"},
+    "insecure": {
+        "en": "This address is not HTTPS, so the browser gives no microphone: upload a file, or "
+        "open the page over HTTPS or on the computer that runs it.",
+        "zh": "此地址不是 HTTPS，浏览器不会开放麦克风：请上传文件，或通过 HTTPS、"
+        "或在运行本页面的电脑上打开。",
+    },
+    "waiting_title": {"en": "The answer will stand here", "zh": "分析结果会显示在这里"},
+    "waiting": {
+        "en": "How likely each emotion is, what the model hears, and what was measured.",
+        "zh": "每种情感的可能性、模型听到了什么，以及测得的声学线索。",
+    },
+    "listening": {"en": "Listening…", "zh": "正在聆听……"},
+    "loading": {"en": "The model is being loaded.", "zh": "模型正在加载。"},
+    "loading_first": {
+        "en": "The model is still being loaded; your clip is answered as soon as it is ready.",
+        "zh": "模型仍在加载，加载完成后会立即分析这段声音。",
+    },
+    "no_clip": {
+        "en": "There is no recording yet: record a sentence or choose a sound file.",
+        "zh": "还没有录音：请先录一句话，或选择一个音频文件。",
+    },
+    "error_title": {"en": "No answer for this clip", "zh": "这段声音没有分析结果"},
+    "error_speech": {
+        "en": "{sentence}",
+        "zh": "没有听到语音：声音太短、太轻，或只有背景噪声。"
+        "请靠近麦克风，说一个完整的词或一句话，再试一次。",
+    },
+    "error_audio": {
+        "en": "{sentence}",
+        "zh": "无法读取这段录音，请重新录制，或换一个音频文件。详细信息（英文）：{sentence}",
+    },
+    "error_model": {
+        "en": "{sentence}",
+        "zh": "模型无法使用，因此不能分析。详细信息（英文）：{sentence}",
+    },
+    "error_known": {"en": "{sentence}", "zh": "分析没有完成。详细信息（英文）：{sentence}"},
+    "error_bug": {
+        "en": "The program failed on this clip. That is a fault of the program, not of the "
+        "recording; its log holds the details. Try another clip.",
+        "zh": "程序在处理这段声音时出错。这是程序的问题，不是录音的问题，"
+        "详情见运行日志。请换一段声音再试。",
+    },
+    "error_load": {
+        "en": "The model could not be loaded because of a fault in the program; its log holds the "
+        "details.",
+        "zh": "程序出错，模型未能加载，详情见运行日志。",
+    },
+    "sure": {"en": "The voice sounds", "zh": "这段声音听起来"},
+    "unsure": {"en": "Not sure. The closest two", "zh": "不确定，最接近的两种"},
+    "probabilities": {"en": "Probability of each emotion", "zh": "每种情感的概率"},
+    "analysis": {"en": "What the model hears", "zh": "模型听到了什么"},
+    "cues": {"en": "Measured in this clip", "zh": "本段录音的测量值"},
+    "cue": {"en": "Cue", "zh": "线索"},
+    "value": {"en": "Measured", "zh": "测量值"},
+    "meaning": {"en": "Level", "zh": "程度"},
+    "usual": {"en": "Usual", "zh": "常见范围"},
+    "cues_low": {
+        "en": "Usual: the middle 80% of neutral speech in voices with a low pitch.",
+        "zh": "常见范围：音高较低的嗓音以中性语气说话时，中间 80% 的数值。",
+    },
+    "cues_high": {
+        "en": "Usual: the middle 80% of neutral speech in voices with a high pitch.",
+        "zh": "常见范围：音高较高的嗓音以中性语气说话时，中间 80% 的数值。",
+    },
+    "range": {"en": "{low} to {high}", "zh": "{low} 至 {high}"},
+    "not_measured": {"en": "too little voice", "zh": "声音太少，无法测量"},
+    "Hz": {"en": "Hz", "zh": "赫兹"},
+    "semitones": {"en": "semitones", "zh": "半音"},
+    "dB": {"en": "dB", "zh": "分贝"},
+    "syllables/s": {"en": "syllables/s", "zh": "音节/秒"},
+    "of the time": {"en": "of the time", "zh": "的时间"},
+    "model": {"en": "The model", "zh": "模型"},
+    "answered_by": {
+        "en": "{name}, {size}, running on {device}.",
+        "zh": "{name}，{size}，运行于 {device}。",
+    },
+    "parameters_k": {"en": "{value} thousand parameters", "zh": "{value} 万参数"},
+    "parameters_m": {"en": "{value} million parameters", "zh": "{value} 万参数"},
+    "parameters_b": {"en": "{value} billion parameters", "zh": "{value} 亿参数"},
+    "measured": {
+        "en": "Tested on {n} clips by {speakers} speakers it had never heard ({data}): {wa} of the "
+        "clips right (95% interval {low} to {high}), {ua} averaged over the emotions.",
+        "zh": "用 {speakers} 位它从未听过的说话人的 {n} 段录音测试（{data}）：答对 {wa}"
+        "（95% 区间 {low} 至 {high}），各情感平均 {ua}。",
+    },
+    "unmeasured": {
+        "en": "How often this model is right on speakers it never heard has not been measured yet, "
+        "so take its answers lightly.",
+        "zh": "这个模型在从未听过的说话人身上的准确率尚未测量，请谨慎看待它的回答。",
+    },
+    "honest": {
+        "en": "It reads expression in the voice, not inner feeling.",
+        "zh": "它读取的是声音中的表达，而不是内心的感受。",
+    },
+    "kept": {
+        "en": "Nothing is kept: a recording goes only to the computer that runs this page, and is "
+        "deleted there within an hour.",
+        "zh": "不保存任何内容：录音只会发送到运行本页面的电脑，并在一小时内删除。",
+    },
+    "wrong": {
+        "en": "On speakers it never heard it is wrong in about {n} of 10 clips.",
+        "zh": "对从未听过的说话人，10 段录音中大约有 {n} 段会判断错误。",
+    },
+    "seldom_wrong": {
+        "en": "On speakers it never heard it is wrong in fewer than 1 of 10 clips.",
+        "zh": "对从未听过的说话人，10 段录音中判断错误的不到 1 段。",
+    },
+}
+
+
+def text(key: str, language: Language, **values: object) -> str:
+    """One sentence of the page, its blanks filled in."""
+    return TEXTS[key][language].format(**values)
+
+
+def percent(share: float) -> str:
+    """A share in [0, 1] as `83%`; what is not certain never reads 0% or 100%."""
+    if 0 < share < 0.01:
+        return "<1%"
+    if 0.99 < share < 1:
+        return ">99%"
+    return f"{share:.0%}"
