@@ -208,7 +208,8 @@ def _by_speaker(corpus: str, clips: list[Clip], plan: _Plan) -> _Sides:
 
 def _assign(counts: dict[str, Counter[str]], plan: _Plan, rng: random.Random) -> dict[str, str]:
     """Speaker -> side. Of many shuffles, the first in which every class is on every side and the
-    sides are close to their targets; else the one that comes nearest: no class untrained, then classes everywhere, then sizes."""
+    sides are close to their targets; else the one that comes nearest: no class untrained, then
+    classes on every side, then sizes."""
     total = sum(c.total() for c in counts.values())
     targets = {side: share * total for side, share in (("test", plan.test), ("valid", plan.valid))}
     targets = {side: target for side, target in targets.items() if target > 0}
