@@ -11,7 +11,6 @@ import argparse
 import json
 import logging
 import math
-import random
 import shlex
 import subprocess
 import sys
@@ -19,25 +18,29 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import IterableDataset
+from torch import nn
 from tqdm import tqdm
 from transformers import TrainerCallback
 
-from audiollm.labels import EMOTIONS, LANGUAGES, Language, ordered
+from audiollm.labels import EMOTIONS
 from audiollm.model import AudioLLM, Example
-from audiollm.projector import Features, Projector
-from audiollm.prompt import Kind, Prompt
-from audiollm.prosody import REFERENCES, REGISTER_HZ, Cues, Reference
-from train.instructions import Instruction, answer_ids, instruct
-from train.tiny.lexicon import Slot, SlotDrawer, draw_shares, every_word, hints, likely
+from audiollm.projector import Projector
+from audiollm.prompt import Prompt
+from train.tiny.drills import (
+    CLASSES,
+    TOKENIZER,
+    Drawn,
+    Examples,
+    SlotReader,
+    draw_example,
+    held_out,
+)
+from train.tiny.lexicon import SlotDrawer, every_word, hints
 
 MARKERS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 CHATML = (
@@ -45,18 +48,7 @@ CHATML = (
     "+ message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-CLASSES = tuple(e.name for e in EMOTIONS)
 RECORD = "language.json"
-KINDS: dict[Kind, float] = {
-    "analyse": 0.35,
-    "classify": 0.25,
-    "describe": 0.15,
-    "yes_no": 0.15,
-    "intensity": 0.1,
-}
-CLEAR = 0.8  # probability of the likeliest class from which a slot counts as clear
-POOL = 16  # batches that are drawn together and grouped by length
-TRAIN, HELD_OUT, TOKENIZER = range(3)  # streams of random numbers
 
 log = logging.getLogger(__name__)
 
@@ -73,130 +65,12 @@ class Recipe:
     depth: int = 4
     heads: int = 3
     hidden: int = 448
-    batch: int = 16
+    batch: int = 8
     rate: float = 2e-3  # peak learning rate
     weight_decay: float = 0.02
 
 
-# --- examples -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """One example, and what it was drawn from. `clear`: one class stands out of its slot."""
-
-    example: Example
-    instruction: Instruction
-    classes: tuple[str, ...]
-    label: str
-    cues: Cues | None
-    clear: bool
-
-    @property
-    def slot(self) -> Slot:
-        return cast(Slot, self.example.features)
-
-
-def draw_cues(rng: np.random.Generator) -> Cues:
-    """Cues on all sides of the reference ranges; a few without voice."""
-    register = "low" if rng.random() < 0.5 else "high"
-    voiced = rng.random() > 0.04
-    values: dict[str, float | None] = {}
-    for reference in REFERENCES:
-        values[reference.cue] = _around(reference, register if voiced else "high", rng)
-    if not voiced:
-        values |= {"pitch_hz": None, "pitch_range_st": None, "tempo_hz": None}
-    return Cues(seconds=3.0, loudness_db=-25.0, loudness_range_db=20.0, **values)  # type: ignore[arg-type]
-
-
-def _around(reference: Reference, register: str, rng: np.random.Generator) -> float:
-    bottom, top = getattr(reference, register)
-    span = top - bottom
-    low, high = bottom - span, top + span
-    if reference.cue == "pitch_hz":  # must not cross into the other register
-        low, high = (60.0, REGISTER_HZ) if register == "low" else (REGISTER_HZ, 400.0)
-    edges = [(max(low, 0.0) if bottom >= 0 else low, bottom), (bottom, top), (top, high)]
-    return float(rng.uniform(*edges[int(rng.choice(3, p=[0.28, 0.44, 0.28]))]))
-
-
-def draw_classes(rng: np.random.Generator) -> tuple[str, ...]:
-    """2 to 13 classes, mostly in the order that the product uses."""
-    order = rng.permutation(len(CLASSES))[: int(rng.integers(2, len(CLASSES) + 1))]
-    names = tuple(CLASSES[k] for k in order)
-    return ordered(names) if rng.random() < 0.6 else names
-
-
-def draw_example(
-    tokenizer: Any, slots: SlotDrawer, rng: np.random.Generator, decided: bool = False
-) -> Drawn:
-    """A question, a slot and the answer. `decided`: the label is the class with most evidence,
-    instead of one drawn by it."""
-    kind = tuple(KINDS)[int(rng.choice(len(KINDS), p=tuple(KINDS.values())))]
-    language: Language = LANGUAGES[int(rng.integers(len(LANGUAGES)))]
-    # a question that lists no classes is one about all of them
-    classes = CLASSES if kind == "yes_no" else draw_classes(rng)
-    cues = draw_cues(rng) if kind == "intensity" or rng.random() < 0.85 else None
-    # a description has its cues from the sound alone
-    heard = cues if kind == "describe" or rng.random() < 0.5 else None
-    make = slots.words if rng.random() < 0.5 else slots.mixed
-    slot, shares = make(draw_shares(classes, rng), heard, rng)
-    odds = likely(shares, classes)
-    label = classes[int(odds.argmax() if decided else rng.choice(len(classes), p=odds))]
-    chooser = random.Random(int(rng.integers(2**31)))  # noqa: S311 - reproducible draw
-    instruction = instruct(label, cues, classes, kind, language, chooser)
-    if instruction is None:
-        raise ValueError(f"no {kind} instruction from {cues}")
-    prompt = Prompt(tokenizer, classes)
-    shown = cues if instruction.shows_cues else None
-    layout = prompt.layout(language, shown, kind, instruction.candidate)
-    example = Example(
-        features=cast(Features, slot),
-        head=layout.head,
-        tail=layout.tail,
-        answer=answer_ids(prompt, instruction),
-    )
-    return Drawn(example, instruction, classes, label, cues, bool(odds.max() >= CLEAR))
-
-
-class Examples(IterableDataset):  # type: ignore[type-arg]
-    """Endless training examples; batches of them have similar lengths."""
-
-    def __init__(self, tokenizer: Any, seed: int, batch: int) -> None:
-        self.tokenizer, self.seed, self.batch = Quick(tokenizer), seed, batch
-        self.slots = SlotDrawer(Prompt(self.tokenizer, CLASSES).ids)
-
-    def __iter__(self) -> Iterator[Example]:
-        rng = np.random.default_rng([self.seed, TRAIN])
-        while True:
-            pool = [
-                draw_example(self.tokenizer, self.slots, rng).example
-                for _ in range(POOL * self.batch)
-            ]
-            pool.sort(key=lambda e: len(e) + len(cast(Slot, e.features)))
-            for start in rng.permutation(POOL) * self.batch:
-                yield from pool[start : start + self.batch]
-
-
-def held_out(tokenizer: Any, count: int, seed: int) -> list[Drawn]:
-    """Decided examples from a stream of their own."""
-    quick = Quick(tokenizer)
-    slots = SlotDrawer(Prompt(quick, CLASSES).ids)
-    rng = np.random.default_rng([seed, HELD_OUT])
-    return [draw_example(quick, slots, rng, decided=True) for _ in range(count)]
-
-
 # --- tokenizer and model ------------------------------------------------------------------------
-
-
-class Quick:
-    """A tokenizer without the wrapping of transformers, that remembers what it was asked."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        encode = tokenizer.backend_tokenizer.encode
-        self.ids = lru_cache(50_000)(lambda text: encode(text, add_special_tokens=False).ids)
-
-    def __call__(self, text: str, **_: Any) -> dict[str, list[int]]:
-        return {"input_ids": self.ids(text)}
 
 
 class _Verbatim:
@@ -248,8 +122,8 @@ def build_tokenizer(vocabulary: int, seed: int, count: int = 3000) -> Any:
     raw.train_from_iterator(texts(count, seed), trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=raw,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
+        eos_token="<|im_end|>",  # noqa: S106
+        pad_token="<|endoftext|>",  # noqa: S106
         extra_special_tokens=["<|im_start|>"],
         chat_template=CHATML,
         clean_up_tokenization_spaces=False,
@@ -277,7 +151,7 @@ def build_llm(tokenizer: Any, recipe: Recipe) -> Any:
         pad_token_id=tokenizer.pad_token_id,
         use_cache=True,
     )
-    llm = Qwen2ForCausalLM(config)
+    llm: Any = Qwen2ForCausalLM(config)
     llm.generation_config = GenerationConfig(
         do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
@@ -289,32 +163,6 @@ def build_llm(tokenizer: Any, recipe: Recipe) -> Any:
             if len(ids) == 1:
                 table[ids[0]] = (table[ids[0]] + shared) / math.sqrt(2)
     return llm
-
-
-class SlotReader(nn.Module):
-    """Stands where the projector will stand: slots -> tokens in the LLM's embedding space."""
-
-    def __init__(self, embeddings: nn.Embedding) -> None:
-        super().__init__()
-        self._embeddings = [embeddings]  # in a list: it is the LLM's, not a part of this
-
-    @property
-    def device(self) -> torch.device:
-        return self._embeddings[0].weight.device
-
-    def forward(self, slots: Sequence[Slot]) -> tuple[Tensor, Tensor]:
-        """B slots -> tokens [B, N, H] padded on the right, lengths [B]."""
-        table = self._embeddings[0]
-        size = table.weight.detach().pow(2).mean().sqrt()
-        rows = []
-        for slot in slots:
-            ids, weights = torch.from_numpy(slot.ids), torch.from_numpy(slot.weights)
-            row = (table(ids) * weights[..., None]).sum(1)  # [N, K, H] -> [N, H]
-            if slot.scale:
-                row = row * torch.rsqrt(row.pow(2).mean(-1, keepdim=True) + 1e-9)
-                row = (row + slot.noise * torch.randn_like(row)) * size * slot.scale
-            rows.append(row)
-        return pad_sequence(rows, batch_first=True), torch.tensor([len(s) for s in slots])
 
 
 def with_slots(llm: Any) -> AudioLLM:
@@ -330,11 +178,12 @@ class Clock(TrainerCallback):
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe, self.step, self.started = recipe, 0, time.monotonic()
+        self.ended: float | None = None
         self.bar = tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}{postfix}")
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.started
+        return (self.ended or time.monotonic()) - self.started
 
     @property
     def progress(self) -> float:
@@ -359,6 +208,7 @@ class Clock(TrainerCallback):
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         self.bar.close()
+        self.ended = time.monotonic()
 
 
 def _collate(examples: list[Example]) -> dict[str, list[Example]]:
@@ -391,6 +241,7 @@ def train(llm: Any, tokenizer: Any, recipe: Recipe, scratch: Path) -> Clock:
         disable_tqdm=True,
         use_cpu=True,
         remove_unused_columns=False,
+        accelerator_config={"dispatch_batches": False},
         seed=recipe.seed,
         max_grad_norm=1.0,
     )
@@ -440,7 +291,7 @@ def read(model: AudioLLM, drawn: Sequence[Drawn]) -> tuple[list[list[int]], floa
     return answers, loss / tokens
 
 
-def examine(llm: Any, tokenizer: Any, seed: int, count: int = 4000) -> dict[str, Any]:
+def examine(llm: Any, tokenizer: Any, seed: int, count: int = 2000) -> dict[str, Any]:
     """Shares of right answers on held-out examples, each with the number it is a share of."""
     drawn = held_out(tokenizer, count, seed)
     answers, loss = read(with_slots(llm), drawn)

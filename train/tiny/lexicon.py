@@ -26,7 +26,8 @@ HINTS: dict[str, tuple[str, str]] = {
         "愤怒 怒 吼 火大 发火 怒气 暴躁 责骂 气愤 恼火 咆哮 敌意",
     ),
     "disgusted": (
-        "disgust revolting nasty gross sickening repelled loathing yuck foul contempt aversion vile",
+        "disgust revolting nasty gross sickening repelled loathing yuck "
+        "foul contempt aversion vile",
         "恶心 反感 讨厌 嫌弃 作呕 鄙视 厌弃 肮脏 呸 反胃 憎恶 不屑",
     ),
     "fearful": (
@@ -46,11 +47,13 @@ HINTS: dict[str, tuple[str, str]] = {
         "混合 别的 复杂 矛盾 另外 特殊 交织 杂 各异 别样 不同 其余",
     ),
     "sad": (
-        "sadness sorrow crying grief tears mournful gloomy weeping unhappy heartbroken lonely tragic",
+        "sadness sorrow crying grief tears mournful gloomy weeping "
+        "unhappy heartbroken lonely tragic",
         "悲伤 伤心 哭 泪 哀伤 忧郁 悲痛 哽咽 哭泣 心碎 痛苦 孤独",
     ),
     "surprised": (
-        "surprise astonished amazed wow sudden shocked startled unexpected gasp stunned oh incredible",
+        "surprise astonished amazed wow sudden shocked startled unexpected "
+        "gasp stunned oh incredible",
         "惊讶 惊奇 意外 震惊 突然 哇 诧异 愕然 惊呼 想不到 竟然",
     ),
     "unknown": (
