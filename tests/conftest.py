@@ -1,0 +1,96 @@
+"""What every test may use: settings in a temporary home, a spoken clip, and sound files."""
+
+import io
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+import pytest
+from av.audio.stream import AudioStream
+
+from audiollm.settings import ASSETS, Settings
+
+RATE = 16000
+BIT_RATES = {"aac": 96000, "wmav2": 64000}  # a second, where FFmpeg's own are poor or refused
+LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.0", "7.1")  # of 1 to 8 channels
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings whose home is an empty folder, whatever the environment says."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return Settings(home=home, device="cpu")
+
+
+@pytest.fixture
+def speech() -> np.ndarray:
+    """A spoken clip, float32 [N] at 16 kHz: of EmoDB where it is bundled, else synthetic."""
+    from audiollm import audio
+
+    folder = ASSETS / "emodb" / "audio"
+    clips = sorted(p for p in folder.rglob("*") if p.suffix in audio.SUFFIXES)
+    return audio.load(clips[0]).samples.copy() if clips else voiced(2.0)
+
+
+def voiced(seconds: float, pitch: float = 140.0, seed: int = 0) -> np.ndarray:
+    """Vowel-like syllables, float32 [N] at 16 kHz: a gliding voice with formants and pauses."""
+    n = round(seconds * RATE)
+    time = np.arange(n) / RATE
+    glide = pitch * (1 + 0.2 * np.sin(2 * np.pi * 0.7 * time))  # Hz
+    phase = 2 * np.pi * np.cumsum(glide) / RATE
+    wave = np.zeros(n)
+    for k in range(1, 30):
+        hertz = k * pitch
+        formants = sum(np.exp(-(((hertz - f) / 180) ** 2)) for f in (600, 1200, 2500))
+        wave += (0.05 + formants) / k * np.sin(k * phase)
+    syllables = np.clip(np.sin(2 * np.pi * 1.25 * time), 0, None) ** 0.7  # 0.4 s and a pause
+    noise = np.random.default_rng(seed).normal(size=n) * 1e-3
+    return (0.4 * wave / np.abs(wave).max() * syllables + noise).astype(np.float32)
+
+
+def encode(  # a sound file of any kind that FFmpeg writes
+    samples: np.ndarray,
+    container: str,
+    codec: str,
+    rate: int = RATE,
+    options: dict[str, str] | None = None,
+) -> bytes:
+    """A file's bytes from float samples [N] or [N, channels <= 8] at `rate`.
+
+    `container` and `codec` are FFmpeg's names, `options` the container's.
+    """
+    tracks = samples[:, None] if samples.ndim == 1 else samples
+    layout = LAYOUTS[tracks.shape[1] - 1]
+    packed = np.ascontiguousarray(tracks, dtype=np.float32).reshape(1, -1)
+    frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
+    frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+    file = io.BytesIO()
+    with av.open(file, "w", format=container, options=options or {}) as out:
+        stream = cast(AudioStream, out.add_stream(codec, rate=rate, layout=layout))
+        if codec in BIT_RATES:
+            stream.bit_rate = BIT_RATES[codec] * tracks.shape[1]
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            out.mux(packet)
+    return file.getvalue()
+
+
+def film(samples: np.ndarray | None, container: str = "mp4", rate: int = RATE) -> bytes:
+    """A short film's bytes: pictures, and AAC sound where samples [N] are given."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as out:
+        video = out.add_stream("mpeg4", rate=10)
+        video.width = video.height = 32
+        sound = None if samples is None else out.add_stream("aac", rate=rate, layout="mono")
+        for i in range(5):
+            picture = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 40 * i, np.uint8), "rgb24")
+            picture.pts = i
+            out.mux(video.encode(picture))
+        out.mux(video.encode(None))
+        if sound is not None and samples is not None:
+            frame = av.AudioFrame.from_ndarray(samples[None].astype(np.float32), "flt", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+            out.mux([*sound.encode(frame), *sound.encode(None)])
+    return file.getvalue()
