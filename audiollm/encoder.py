@@ -1,12 +1,10 @@
 """The frozen ear: FunASR's Emotion2vec network, batched. The only import of funasr.
 
 emotion2vec (arXiv 2312.15185): waveform -> convolutions (one frame every 20 ms) -> positional
-convolutions -> transformer blocks with ALiBi -> frames [T, D] at 50 Hz. FunASR runs one clip at
-a time. Here clips of different lengths share a batch and still get the frames that each would
-get alone, because every clip is normalised over its own samples, padding is set to zero before
-every positional convolution (they ignore the padding mask), and attention does not see it.
+convolutions -> transformer blocks with ALiBi -> frames [T, D] at 50 Hz. Clips of different
+lengths share a batch and still get the frames that each would get alone (`encoder_frames`).
 
-Shapes: B clips, N samples, T frames, D width, H heads, C classes.
+Shapes: N samples, T frames, D width, C classes.
 """
 
 import contextlib
@@ -30,18 +28,10 @@ from torch import Tensor, nn
 
 from audiollm import encoder_files, hub
 from audiollm.config import EncoderRef
-from audiollm.encoder_config import (
-    FRAME_RATE,
-    HOP,
-    base_conf,
-    clean,
-    frame_count,
-    parse_spec,
-    read_conf,
-    receptive_field,
-    small_conf,
-)
+from audiollm.encoder_config import base_conf, clean, read_conf, small_conf
 from audiollm.encoder_files import save
+from audiollm.encoder_frames import frame_features, normalise
+from audiollm.encoder_spec import FRAME_RATE, HOP, frame_count, parse_spec, receptive_field
 from audiollm.errors import ModelError, NoSpeechError
 from audiollm.settings import Settings
 
@@ -53,6 +43,7 @@ __all__ = [
     "build_network",
     "frame_features",
     "load",
+    "normalise",
     "save",
     "small_conf",
 ]
@@ -81,93 +72,6 @@ def build_network(model_conf: Mapping[str, Any], classes: int = 0) -> nn.Module:
     """
     network: nn.Module = _emotion2vec()(model_conf=clean(model_conf), vocab_size=classes or -1)
     return network
-
-
-def frame_features(
-    network: nn.Module, waves: Tensor, samples: Sequence[int]
-) -> tuple[Tensor, Tensor]:
-    """Frames of a batch of clips, each as if it were alone; differentiable, honours `train()`.
-
-    Args:
-        waves: [B, N], each clip normalised over its own samples (`normalise`), then padded.
-        samples: how many of the N samples belong to each clip.
-
-    Returns:
-        frames [B, T, D], and a bool mask [B, T] that is True where a frame belongs to its clip.
-    """
-    parts: Any = network
-    conf, audio = parts.cfg, parts.modality_encoders["AUDIO"]
-    layers = audio.feature_enc_layers
-    counts = torch.tensor([frame_count(n, layers) for n in samples], device=waves.device)
-
-    if conf.modalities.audio.extractor_mode == "layer_norm":
-        x = audio.local_features(waves)  # [B, N] -> [B, T, D]; a frame sees its own samples only
-    else:  # group norm runs over time: padding would change every frame
-        alone = [audio.local_features(w[None, :n])[0] for w, n in zip(waves, samples, strict=True)]
-        x = nn.utils.rnn.pad_sequence(alone, batch_first=True)
-    keep = torch.arange(x.size(1), device=x.device) < counts[:, None]  # [B, T]
-    padded = not bool(keep.all())
-
-    x = x * keep[..., None] if padded else x
-    x = x + _positions(audio.relative_positional_encoder, x, keep if padded else None)
-
-    extra = audio.modality_cfg.num_extra_tokens
-    if extra:
-        x = torch.cat([audio.extra_tokens.expand(x.size(0), -1, -1), x], dim=1)  # [B, E + T, D]
-    mask = F.pad(~keep, (extra, 0)) if padded else None
-    bias, scales = _alibi(audio, x.size(1) - extra, x.device)  # [1, H, E + T, E + T]
-    depth = len(audio.context_encoder.blocks)
-    x = audio.context_encoder(x, mask, bias, None if scales is None else scales[:depth])
-    x = parts.dropout_input(x)
-    for i, block in enumerate(parts.blocks):
-        if network.training and torch.rand(()) < conf.layerdrop:
-            continue
-        scaled = bias if bias is None or scales is None else bias * scales[depth + i]
-        x, _ = block(x, mask, scaled)
-    if parts.norm is not None:
-        x = parts.norm(x)
-    return x[:, extra:], keep
-
-
-def _positions(encoder: nn.Sequential, x: Tensor, keep: Tensor | None) -> Tensor:
-    """FunASR's positional convolutions [B, T, D] -> [B, T, D] with zeros beyond each clip.
-
-    Each of them ends in a layer norm, which makes padding non-zero again; alone, a clip has the
-    convolution's own zero padding there.
-    """
-    if isinstance(encoder[0], nn.LayerNorm):  # conv_pos_pre_ln
-        x, encoder = encoder[0](x), encoder[1]  # type: ignore[assignment]
-    x = x.transpose(1, 2)  # [B, D, T]
-    for block in encoder[1:-1]:  # between two transpositions
-        x = block(x if keep is None else x * keep[:, None])
-    return x.transpose(1, 2)
-
-
-def _alibi(audio: Any, frames: int, device: torch.device) -> tuple[Tensor | None, Tensor | None]:
-    """Attention bias [1, H, E + T, E + T], and its scale per block where the network has one.
-
-    Asked for one clip and broadcast: FunASR keeps what it was asked for, batch times time
-    squared, and would hold the largest batch times the longest clip.
-    """
-    if audio.get_alibi_bias is None:
-        return None, None
-    cfg = audio.modality_cfg
-    bias = audio.get_alibi_bias(
-        batch_size=1,
-        time_steps=frames,
-        heads=cfg.num_alibi_heads,
-        dtype=torch.float32,
-        device=device,
-    )
-    scales = audio.alibi_scale.clamp_min(0)  # [1 or blocks, 1, H or 1, 1, 1]
-    if scales.size(0) == 1:
-        bias, scales = bias * scales[0], None
-    return F.pad(bias, (cfg.num_extra_tokens, 0, cfg.num_extra_tokens, 0)), scales
-
-
-def normalise(wave: Tensor) -> Tensor:
-    """A clip [N] with zero mean and unit variance over all of its own samples."""
-    return F.layer_norm(wave, wave.shape)
 
 
 @dataclass(frozen=True)
@@ -242,14 +146,15 @@ class Encoder:
         self,
         sounds: Sequence[np.ndarray],
         *,
-        batch_seconds: float = 60.0,
+        batch_seconds: float | None = None,
         window_seconds: float = 30.0,
     ) -> list[Encoded]:
         """Features of every clip, in the order given.
 
         Args:
             sounds: float [N] each, mono, 16 kHz.
-            batch_seconds: how much sound, padding included, is computed at once.
+            batch_seconds: how much sound, padding included, is computed at once. By default 60 on
+                a GPU and 15 on a CPU, where larger batches took more time as well as memory.
             window_seconds: a longer clip is heard in overlapping windows of this length, because
                 attention needs memory with the square of the time.
 
@@ -261,6 +166,8 @@ class Encoder:
         for piece in pieces:
             counts[piece.clip] = max(counts[piece.clip], piece.stop)
         frames = [np.empty((n, self.width), np.float32) for n in counts]
+        if batch_seconds is None:
+            batch_seconds = 15.0 if self.device.type == "cpu" else 60.0
         for batch in _batches(pieces, int(batch_seconds * HOP * FRAME_RATE)):
             for piece, x in zip(batch, self._run(batch), strict=True):
                 wanted = x[piece.skip : piece.skip + piece.stop - piece.start]
@@ -301,7 +208,7 @@ class Encoder:
 
     def _encoded(self, frames: np.ndarray) -> Encoded:
         utterance = frames.mean(axis=0)
-        if not self._heads:
+        if not self.classes:
             return Encoded(frames, utterance, None)
         head: Any = self.network.proj
         logits = head(torch.from_numpy(utterance).to(self.device)).float().cpu()  # [C]
@@ -330,28 +237,10 @@ def load(
     classes = 0 if head is None or head.dim() != 2 else head.size(0)
     with torch.device("meta"):  # shapes only: memory is taken by the weights that are there
         network = build_network(conf, classes)
-    _load_strictly(network, state, weights)
+    encoder_files.load_strictly(network, state, weights)
     tokens = encoder_files.read_tokens(folder) if classes else ()
     encoder = Encoder(network, conf, id, tokens=tokens, weights=weights, precision=precision)
     return encoder.to(device)
-
-
-def _load_strictly(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    wanted = network.state_dict()
-    for problem, names in (
-        ("lacks", wanted.keys() - state.keys()),
-        ("holds the unknown", state.keys() - wanted.keys()),
-        (
-            "has another shape for",
-            {k for k, v in wanted.items() if k in state and v.shape != state[k].shape},
-        ),
-    ):
-        if names:
-            raise ModelError(
-                f"{path} does not fit its config.yaml: it {problem} {len(names)} "
-                f"weight{'s' if len(names) > 1 else ''}, {min(names)} first."
-            )
-    network.load_state_dict(state, assign=True)
 
 
 def _batches(pieces: Sequence[_Piece], budget: int) -> Iterator[list[_Piece]]:

@@ -3,26 +3,22 @@
 Configurations have FunASR's own keys, so that the folders we write and the published ones are
 read by the same code. A foreign configuration is never handed on: `clean` takes the values that
 inference needs, checks each, and fills them into our own copy of the base configuration. FunASR
-runs `eval` on `feature_encoder_spec` and OmegaConf interpolates `${...}` strings: neither ever
-sees text from outside, only numbers, truth values and a specification that we rendered.
+evaluates the layers' text and OmegaConf interpolates `${...}` strings: neither ever sees text
+from outside, only numbers, truth values and layers that we wrote ourselves.
 """
 
-import ast
 import copy
-import math
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from audiollm.encoder_spec import ConvLayers, parse_spec
 from audiollm.errors import ModelError
 
-HOP = 320  # samples at 16 kHz between two frames
-FRAME_RATE = 16000 / HOP  # 50.0 frames a second
 CONFIG_NAME = "config.yaml"
-
-ConvLayers = Sequence[tuple[int, int, int]]  # (channels, kernel, stride) of every layer
 
 _BASE_CONV = "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512, 2, 2)] + [(512, 2, 2)]"
 _SMALL_CONV: ConvLayers = ((192, 400, 160), (192, 3, 2))
@@ -98,36 +94,34 @@ _BASE: dict[str, Any] = {
 }
 
 # The values that are taken from a given configuration, with their ranges (both ends included).
-# Everything else in it is ignored.
-_RANGES: dict[str, tuple[float, float]] = {
+# Everything else in it is ignored. Rates of dropout matter in training only.
+_Ranges = dict[str, tuple[float, float]]
+_RATE = (0.0, 0.9)
+_SIZES: _Ranges = {
     "depth": (1, 64),
     "num_heads": (1, 64),
     "embed_dim": (8, 4096),
     "mlp_ratio": (0.25, 16.0),
     "norm_eps": (1e-12, 0.1),
-    **dict.fromkeys(
-        (
-            "encoder_dropout",
-            "post_mlp_drop",
-            "attention_dropout",
-            "activation_dropout",
-            "dropout_input",
-            "layerdrop",
-        ),
-        (0.0, 0.9),
-    ),
 }
-_AUDIO_RANGES: dict[str, tuple[float, float]] = {
+_RATES: _Ranges = {
+    "encoder_dropout": _RATE,
+    "post_mlp_drop": _RATE,
+    "attention_dropout": _RATE,
+    "activation_dropout": _RATE,
+    "dropout_input": _RATE,
+    "layerdrop": _RATE,
+}
+_AUDIO_SIZES: _Ranges = {
     "conv_pos_width": (1, 1024),
     "conv_pos_groups": (1, 512),
     "conv_pos_depth": (1, 16),
     "prenet_depth": (0, 32),
-    "prenet_layerdrop": (0.0, 0.9),
-    "prenet_dropout": (0.0, 0.9),
     "num_extra_tokens": (0, 64),
     "num_alibi_heads": (1, 64),
     "alibi_scale": (0.0, 100.0),
 }
+_AUDIO_RATES: _Ranges = {"prenet_layerdrop": _RATE, "prenet_dropout": _RATE}
 _FLAGS = ("norm_affine", "layer_norm_first", "normalize")
 _AUDIO_FLAGS = (
     "conv_pos_pre_ln",
@@ -210,8 +204,8 @@ def clean(conf: Any) -> dict[str, Any]:
     result = base_conf()
     audio = result["modalities"]["audio"]
     for source, target, ranges, flags in (
-        (given, result, _RANGES, _FLAGS),
-        (given_audio, audio, _AUDIO_RANGES, _AUDIO_FLAGS),
+        (given, result, _SIZES | _RATES, _FLAGS),
+        (given_audio, audio, _AUDIO_SIZES | _AUDIO_RATES, _AUDIO_FLAGS),
     ):
         for name in ranges.keys() & source.keys():
             target[name] = _number(name, source[name], type(target[name]), ranges[name])
@@ -255,88 +249,21 @@ def read_conf(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is refused: {error}") from error
 
 
+def essence(conf: Mapping[str, Any]) -> str:
+    """The values of a checked configuration that change the features, as text: an identity."""
+    audio = conf["modalities"]["audio"]
+    values = {name: conf[name] for name in (*_SIZES, *_FLAGS)}
+    values |= {
+        name: audio[name]
+        for name in (*_AUDIO_SIZES, *_AUDIO_FLAGS, "extractor_mode", "feature_encoder_spec")
+    }
+    return json.dumps(values, sort_keys=True)
+
+
 def write_conf(folder: Path, conf: Mapping[str, Any]) -> None:
     """Write `conf` as FunASR lays it out."""
     text = yaml.safe_dump({"model": "Emotion2vec", "model_conf": dict(conf)}, sort_keys=False)
     (folder / CONFIG_NAME).write_text(text, encoding="utf-8")
-
-
-def parse_spec(spec: Any) -> list[tuple[int, int, int]]:
-    """Convolution layers from FunASR's text `[(512, 10, 5)] + [(512, 3, 2)] * 4`, or from a list.
-
-    Only lists, tuples, integers, `+` and `*` are understood; nothing is executed.
-
-    Raises:
-        ModelError: anything else stands there, or the layers make no 50 frames a second.
-    """
-    value = spec
-    if isinstance(spec, str):
-        try:
-            if len(spec) > 1000:
-                raise ValueError(spec)
-            value = _literal(ast.parse(spec.strip(), mode="eval").body)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            shown = spec if len(spec) <= 80 else spec[:80] + "..."
-            raise ModelError(f"feature_encoder_spec {shown!r} is no list of layers.") from error
-    sound = isinstance(value, list | tuple) and 1 <= len(value) <= 32
-    if not sound or not all(_is_layer(layer) for layer in value):
-        raise ModelError(
-            "feature_encoder_spec must be 1 to 32 layers of (channels, kernel, stride) between "
-            f"1 and 4096, not {str(value)[:80]}."
-        )
-    layers = [(c, k, s) for c, k, s in value]
-    if (hop := math.prod(stride for _, _, stride in layers)) != HOP:
-        raise ModelError(
-            f"The encoder's strides multiply to {hop} samples a frame; only {HOP} "
-            f"({FRAME_RATE:g} frames a second) can be used."
-        )
-    return layers
-
-
-def receptive_field(layers: ConvLayers) -> int:
-    """Samples that one frame sees."""
-    size, hop = 1, 1
-    for _, kernel, stride in layers:
-        size += (kernel - 1) * hop
-        hop *= stride
-    return size
-
-
-def frame_count(samples: int, layers: ConvLayers) -> int:
-    """Frames that the convolutions make of that many samples; 0 or less when it is too short."""
-    for _, kernel, stride in layers:
-        samples = (samples - kernel) // stride + 1
-    return samples
-
-
-def _literal(node: ast.expr) -> Any:
-    """Value of a syntax tree of lists, tuples, integers, list + list and list * integer."""
-    if isinstance(node, ast.Constant) and type(node.value) is int:
-        return node.value
-    if isinstance(node, ast.List):
-        return [_literal(item) for item in node.elts]
-    if isinstance(node, ast.Tuple):
-        return tuple(_literal(item) for item in node.elts)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mult):
-        left, right = _literal(node.left), _literal(node.right)
-        if isinstance(node.op, ast.Add) and isinstance(left, list) and isinstance(right, list):
-            result = left + right
-        elif isinstance(left, list) and isinstance(right, int) and 0 <= right <= 32:
-            result = left * right
-        else:
-            raise ValueError(ast.dump(node))
-        if len(result) > 32:
-            raise ValueError(len(result))
-        return result
-    raise ValueError(ast.dump(node))
-
-
-def _is_layer(layer: Any) -> bool:
-    return (
-        isinstance(layer, list | tuple)
-        and len(layer) == 3
-        and all(type(n) is int and 1 <= n <= 4096 for n in layer)
-    )
 
 
 def _mapping(value: Any, name: str) -> Mapping[str, Any]:

@@ -7,8 +7,8 @@ tokens.txt           one class a line, in the order of the head's outputs
 """
 
 import hashlib
-import json
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,10 +17,10 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiollm import labels
-from audiollm.encoder_config import write_conf
+from audiollm.encoder_config import clean, essence, write_conf
 from audiollm.errors import ModelError
 
 WEIGHTS_NAME = "model.safetensors"
@@ -58,14 +58,14 @@ def weights_path(folder: Path) -> Path:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors of a weights file under the network's own names, float32.
+    """Tensors of a weights file as they are stored, under the network's own names.
 
     Raises:
         ModelError: damaged, not a weights file, or a pickle that wants to run code.
     """
     if path.suffix == ".safetensors":
         try:
-            state: Any = safetensors.torch.load_file(path)
+            state: dict[str, Tensor] = safetensors.torch.load_file(path)
         except (SafetensorError, OSError) as error:
             raise ModelError(f"{path} is damaged or no safetensors file: copy it again.") from error
     else:
@@ -77,8 +77,38 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             continue
         if name in result:
             raise ModelError(f"{path} holds the weight {name} twice.")
-        result[name] = tensor.float() if tensor.is_floating_point() else tensor
+        result[name] = tensor
     return _upgrade(result)
+
+
+def load_strictly(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    """Give a network made on the meta device its weights, float32; `state` is used up.
+
+    Raises:
+        ModelError: a weight is missing, unknown, of another shape, or holds no finite numbers.
+    """
+    wanted = network.state_dict()
+    misshapen = {n for n, t in state.items() if n in wanted and t.shape != wanted[n].shape}
+    for problem, names in (
+        ("it lacks", wanted.keys() - state.keys()),
+        ("it holds the unknown", state.keys() - wanted.keys()),
+        ("another shape have", misshapen),
+    ):
+        if names:
+            weights = "weights" if len(names) > 1 else "weight"
+            raise ModelError(
+                f"{path} does not fit its config.yaml: {problem} {len(names)} {weights}, "
+                f"{min(names)} first."
+            )
+    for name in wanted:
+        # A copy: what torch mapped from a file would change or vanish with the file.
+        tensor = state.pop(name)
+        if tensor.layout != torch.strided or not tensor.is_floating_point() or tensor.is_meta:
+            raise ModelError(f"{path} is damaged: {name} is no plain tensor of numbers.")
+        state[name] = tensor.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+        if not bool(state[name].isfinite().all()):
+            raise ModelError(f"{path} is damaged: {name} holds values that are not finite.")
+    network.load_state_dict(state, assign=True)
 
 
 def read_tokens(folder: Path) -> tuple[str, ...]:
@@ -110,7 +140,7 @@ def class_names(tokens: Sequence[str]) -> tuple[str | None, ...]:
 
 
 def save(
-    network: torch.nn.Module,
+    network: nn.Module,
     conf: Mapping[str, Any],
     classes: Sequence[str],
     folder: Path,
@@ -135,13 +165,13 @@ def save(
         for name, tensor in network.state_dict().items()
     }
     safetensors.torch.save_file(state, folder / WEIGHTS_NAME, {"format": "pt"})
-    write_conf(folder, conf)
+    write_conf(folder, clean(conf))
     (folder / TOKENS_NAME).write_text("".join(f"{c}\n" for c in classes), encoding="utf-8")
 
 
 def fingerprint(weights: Path, conf: Mapping[str, Any]) -> str:
-    """sha256 of the weights file and the checked configuration: the identity of an encoder."""
-    digest = hashlib.sha256(json.dumps(conf, sort_keys=True).encode())
+    """sha256 of the weights file and of what the configuration does: an encoder's identity."""
+    digest = hashlib.sha256(essence(conf).encode())
     with weights.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
@@ -150,15 +180,15 @@ def fingerprint(weights: Path, conf: Mapping[str, Any]) -> str:
 
 def _unpickle(path: Path) -> Any:
     """Content of a torch checkpoint; only tensors and plain containers are ever built."""
+    mapped = zipfile.is_zipfile(path)  # checkpoints from before torch 1.6 are not
     try:
-        # Checkpoints from before torch 1.6 are no zip files and cannot be mapped.
-        return torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's doubts about pickles that it then refuses
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{path} holds more than tensors and is not opened, because such a file can run "
-            "code: take the model from its own hub, or convert it to model.safetensors."
+            f"{path} is not opened: it is damaged or holds more than tensors, and such a file can "
+            "run code; take the model from its own hub, or convert it to model.safetensors."
         ) from error
     except Exception as error:  # torch reports damage in many ways
         raise ModelError(f"{path} is damaged or no torch checkpoint: copy it again.") from error

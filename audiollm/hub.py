@@ -9,7 +9,7 @@ import re
 import shlex
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -58,7 +58,7 @@ LLM_FILES = ("config.json", "*.safetensors", "tokenizer.json|vocab.json")
 _TABLES: dict[Kind, dict[str, Source]] = {"encoder": ENCODERS, "llm": LLMS}
 _PATTERNS: dict[Kind, list[str]] = {
     "encoder": ["config.yaml", "model.safetensors", "*.pt", "tokens.txt"],
-    "llm": ["*.safetensors", "*.json", "merges.txt", "*.jinja"],
+    "llm": ["*.safetensors", "*.json", "merges.txt", "tokenizer.model", "*.jinja"],
 }
 _WORDS: dict[Kind, str] = {"encoder": "encoder", "llm": "language model"}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -80,35 +80,48 @@ def locate(
     Raises:
         ModelError: nowhere; one sentence says where it was looked for and how to put it there.
     """
-    source = _TABLES[kind].get(id)
-    looked: list[Path] = []
-    for folder in _folders(id, source, settings):
-        if not (missing := _missing(folder, files)):
+    source, word = _TABLES[kind].get(id), _WORDS[kind]
+    try:
+        looked = _folders(id, source, settings)
+        lacking = {folder: _missing(folder, files) for folder in looked}
+        named = Path(id).expanduser().resolve()
+        is_folder = named.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:  # too long, no such user, null byte
+        raise ModelError(f"{id[:80]!r} cannot be the name of a {word}.") from error
+    if is_folder and source is None and lacking[named]:
+        raise ModelError(f"The folder {named} is not a usable {word}: it has no {lacking[named]}.")
+    for folder in looked:
+        if not lacking[folder]:
             return folder
-        if folder.is_dir() and folder == Path(id).expanduser().resolve() and source is None:
-            raise ModelError(
-                f"The folder {folder} is not a usable {_WORDS[kind]}: it has no {missing}."
-            )
-        looked.append(folder)
-    repository = _repository(id, source, settings)
-    if repository:
+    if repository := _repository(id, source, settings):
         return _download(id, repository, settings, files=files, kind=kind, looked=looked)
-    known = ", ".join(_TABLES[kind])
+    if source is not None and source.folder is not None:
+        raise ModelError(
+            f"The {word} {id!r} ships with the program, but {source.folder} has no "
+            f"{lacking[source.folder.resolve()]}: get the repository again."
+        )
     raise ModelError(
-        f"There is no {_WORDS[kind]} {id!r}: looked in {_listed(looked)}; give a folder, a hub id "
-        f"(owner/name) or one of {known}."
+        f"There is no {word} {id!r}: looked in {_listed(looked)}; give a folder, a hub id "
+        f"(owner/name) or one of {', '.join(_TABLES[kind])}."
     )
 
 
-def _folders(id: str, source: Source | None, settings: Settings) -> Iterator[Path]:
+def _folders(id: str, source: Source | None, settings: Settings) -> list[Path]:
     """Places on this machine, absolute, without repeating one."""
+    if not id.strip():
+        raise ValueError("empty")
     places = [Path(id).expanduser()]
     if source is not None and source.folder is not None:
         places.append(source.folder)
-    name = id.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    if name.strip("."):  # `..` would leave the folder of models
+    if name := _last_part(id):
         places.append(settings.home / "models" / name)
-    yield from dict.fromkeys(place.resolve() for place in places)
+    return list(dict.fromkeys(place.resolve() for place in places))
+
+
+def _last_part(id: str) -> str:
+    """Name of the model's folder in the home folder; empty for `..`, which would leave it."""
+    name = id.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return name if name.strip(".") and ":" not in name else ""
 
 
 def _missing(folder: Path, files: Sequence[str]) -> str:
@@ -137,54 +150,81 @@ def _download(
     looked: Sequence[Path],
 ) -> Path:
     """The repository's folder in the hub's own cache, fetched when it is not there yet."""
-    fetch, site, offline, command = _HUBS[settings.hub]()
-    patterns = _PATTERNS[kind]
+    hub = _HUBS[settings.hub]()
     reason = ""
     for local in (True, False):
+        if not local and (closed := _closed(hub)):
+            reason = closed
+            break
         try:
-            if not local:
-                reason = "offline mode is set" if offline else _unreachable(site)
-                if reason:
-                    break
-            folder = Path(fetch(repository, allow_patterns=patterns, local_files_only=local))
-            if not (lacking := _missing(folder, files)):
-                return folder
-            reason = f"it holds no {lacking} there"
+            folder = hub.fetch(repository, allow_patterns=_PATTERNS[kind], local_files_only=local)
         except Exception as error:  # the hubs' clients raise whatever their HTTP library does
-            reason = f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"
-    home = (settings.home / "models" / id.rpartition("/")[2]).resolve()
+            reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:160]}"
+            continue
+        if not (lacking := _missing(Path(folder), files)):
+            return Path(folder)
+        reason = f"{repository} holds no {lacking}"
+    home = (settings.home / "models" / _last_part(id)).resolve()
     raise ModelError(
-        f"The {_WORDS[kind]} {id!r} is not on this machine and could not be had from {site} "
-        f"({reason}): looked in {_listed(looked)}; put it there with "
-        f"`{command.format(repository=repository)} {shlex.quote(str(home))}`."
+        f"The {_WORDS[kind]} {id!r} is not on this machine and could not be had from {hub.site} "
+        f"({reason}): looked in {_listed([*looked, hub.cache])}; put it there with "
+        f"`{hub.command.format(repository)} {shlex.quote(str(home))}`."
     )
 
 
-def _huggingface() -> tuple[Callable[..., str], str, bool, str]:
+@dataclass(frozen=True)
+class _Hub:
+    fetch: Callable[..., str]
+    site: str  # address
+    cache: Path
+    command: str  # that a person types; the folder follows
+    offline: bool = False  # the user forbids the network
+
+
+def _huggingface() -> _Hub:
     from huggingface_hub import constants, snapshot_download
 
-    fetch = functools.partial(snapshot_download, etag_timeout=_TIMEOUT)
-    command = "hf download {repository} --local-dir"
-    return fetch, constants.ENDPOINT, bool(constants.HF_HUB_OFFLINE), command
+    return _Hub(
+        fetch=functools.partial(snapshot_download, etag_timeout=_TIMEOUT),
+        site=constants.ENDPOINT,
+        cache=Path(constants.HF_HUB_CACHE),
+        command="hf download {} --local-dir",
+        offline=bool(constants.HF_HUB_OFFLINE),
+    )
 
 
-def _modelscope() -> tuple[Callable[..., str], str, bool, str]:
+def _modelscope() -> _Hub:
     try:
         from modelscope import snapshot_download
+        from modelscope.hub.api import HubApi
+        from modelscope.utils.file_utils import get_modelscope_cache_dir
     except ImportError as error:
         raise ModelError(
             "The hub modelscope needs the package modelscope: run `pip install modelscope`, or "
             "set AUDIOLLM_HUB=huggingface."
         ) from error
-    command = "modelscope download --model {repository} --local_dir"
-    return snapshot_download, "https://modelscope.cn", False, command
+    return _Hub(
+        fetch=snapshot_download,
+        site=HubApi().endpoint,
+        cache=Path(get_modelscope_cache_dir()),
+        command="modelscope download --model {} --local_dir",
+    )
 
 
-_HUBS = {"huggingface": _huggingface, "modelscope": _modelscope}
+_HUBS: dict[str, Callable[[], _Hub]] = {"huggingface": _huggingface, "modelscope": _modelscope}
+
+
+def _closed(hub: _Hub) -> str:
+    """Why the hub cannot be reached, empty when it can.
+
+    Asked once before a client starts: ModelScope's own retries take 20 s, and a firewall that
+    swallows packets would hold Hugging Face's for a minute.
+    """
+    return "offline mode is set" if hub.offline else _unreachable(hub.site)
 
 
 def _unreachable(site: str) -> str:
-    """Why `site` does not answer, empty when it does: asked once, before a client's own retries."""
+    """Why `site` does not answer within a few seconds; empty when it does."""
     try:
         request = urllib.request.Request(site, method="HEAD")  # noqa: S310 - our own https address
         urllib.request.urlopen(request, timeout=_TIMEOUT).close()  # noqa: S310
