@@ -1,7 +1,7 @@
 """The resident engine: sound -> `Prediction`. Every answer to a person comes from here."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,7 @@ class Predictor:
             for h, text in zip(heard, texts, strict=True)
         ]
 
-    def stream(self, sound: Sound, language: Language = "en") -> Iterator[Prediction]:
+    def stream(self, sound: Sound, language: Language = "en") -> Generator[Prediction]:
         """The probabilities at once with an empty text, then the text as it grows."""
         with self._lock:
             heard = self._hear([sound], language)[0]

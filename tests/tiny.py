@@ -1,6 +1,7 @@
 """A complete Audio-LLM of a few thousand parameters, built from configuration alone."""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from audiollm.config import ProjectorConfig
 from audiollm.model import AudioLLM
 from audiollm.projector import Features
+from audiollm.settings import Settings
 
 CLASSES = ("angry", "fearful", "happy", "neutral", "sad")
 WIDTH, FUNCTIONALS = 16, 11
@@ -68,3 +70,35 @@ def features(frames: int, seed: int = 0) -> Features:
     x = random.standard_normal((frames, WIDTH)).astype(np.float32)
     measured = random.standard_normal(FUNCTIONALS).astype(np.float32)
     return Features(utterance=x.mean(0), frames=x, functionals=measured)
+
+
+def encoder_folder(folder: Path) -> Path:
+    """An Emotion2vec of a few thousand parameters, as a folder."""
+    from audiollm import encoder_files
+    from audiollm.encoder import build_network
+    from audiollm.encoder_config import small_conf
+
+    torch.manual_seed(5)
+    conf = small_conf(
+        width=WIDTH,
+        depth=1,
+        prenet_depth=1,
+        heads=2,
+        conv_layers=[(16, 400, 160), (16, 3, 2)],
+        conv_pos_groups=4,
+    )
+    network = build_network(conf, classes=len(CLASSES))
+    encoder_files.save(network, conf, CLASSES, folder)
+    return folder
+
+
+def model_folder(folder: Path, settings: Settings) -> Path:
+    """A complete model folder beside its encoder: everything `Predictor.load` needs."""
+    from audiollm import checkpoint, encoder, functionals
+    from audiollm.config import Manifest
+
+    heard = encoder.load(str(encoder_folder(folder / "encoder")), settings)
+    model = audio_llm(seed=3, functionals=functionals.SIZE)
+    manifest = Manifest("test", heard.ref(), model.projector.config, CLASSES)
+    checkpoint.save(folder / "model", model, tokenizer(), manifest, "float32")
+    return folder / "model"

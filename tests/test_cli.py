@@ -1,0 +1,110 @@
+"""`python -m audiollm` as a person calls it: a process, files, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiollm.__main__ import _columns, collect
+from audiollm.settings import Settings
+from tests import tiny
+from tests.conftest import encode, voiced
+
+ROOT = Path(__file__).parent.parent
+RATE = 16000
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    tiny.model_folder(folder, Settings(home=folder, device="cpu"))
+    sounds = folder / "sounds"
+    (sounds / "deeper").mkdir(parents=True)
+    soundfile.write(sounds / "a.wav", voiced(1.0), RATE)
+    soundfile.write(sounds / "deeper" / "b.flac", voiced(1.5), RATE)
+    (sounds / "c.m4a").write_bytes(encode(voiced(1.2), "ipod", "aac"))
+    soundfile.write(sounds / "silent.wav", np.zeros(RATE), RATE)
+    (sounds / "text.wav").write_text("a text")
+    (sounds / "notes.txt").write_text("not collected")
+    return folder
+
+
+def call(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "AUDIOLLM_DEVICE": "cpu"}
+    return subprocess.run(
+        [sys.executable, "-m", "audiollm", *words],
+        cwd=place,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_json_lines_for_a_folder_and_exit_code_1(place: Path) -> None:
+    done = call(place, "sounds", "gone.wav", "--json", "--model", "model", "--batch", "2")
+    assert done.returncode == 1
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    by_name = {Path(line["path"]).name: line for line in lines}
+    assert list(by_name) == ["a.wav", "c.m4a", "b.flac", "silent.wav", "text.wav", "gone.wav"]
+    for name in ("a.wav", "b.flac", "c.m4a"):
+        line = by_name[name]
+        assert {"path", "label", "probabilities", "text", "model", "seconds"} <= set(line)
+        assert sum(line["probabilities"].values()) == pytest.approx(1)
+        assert line["label"] in line["probabilities"]
+    assert by_name["b.flac"]["seconds"] == pytest.approx(1.5)
+    for name in ("silent.wav", "text.wav", "gone.wav"):
+        assert set(by_name[name]) == {"path", "error"}
+    assert "No speech heard" in by_name["silent.wav"]["error"]
+    assert "Traceback" not in done.stderr
+
+
+def test_readable_text_in_chinese(place: Path) -> None:
+    done = call(place, "sounds/a.wav", "--model", "model", "--language", "zh")
+    assert done.returncode == 0, done.stderr
+    assert "生气" in done.stdout
+    assert "%" in done.stdout
+    assert "a.wav" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("a.wav", "--model", "nowhere"), "nowhere"),
+        (("a.wav", "--model", "qwen2.5-0.5b"), "hf download"),
+        (("a.wav", "--model", "model", "--device", "cuda:99"), "cuda:99"),
+        (("empty*.wav", "--model", "model"), "No sound files"),
+    ],
+)
+def test_what_cannot_start_says_so_in_one_sentence(
+    place: Path, words: tuple[str, ...], says: str
+) -> None:
+    done = call(place, *words)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_help_explains_itself(place: Path) -> None:
+    done = call(place, "--help")
+    assert done.returncode == 0
+    assert "examples:" in done.stdout
+    assert "--language" in done.stdout
+
+
+def test_collect_takes_folders_patterns_and_names(place: Path) -> None:
+    found = [p.name for p in collect([str(place / "sounds"), str(place / "sounds" / "*.wav"), "x"])]
+    assert found == [
+        *("a.wav", "c.m4a", "b.flac", "silent.wav", "text.wav"),
+        *("a.wav", "silent.wav", "text.wav"),
+        "x",
+    ]
+
+
+def test_chinese_takes_two_columns() -> None:
+    assert _columns("生气a") == 5

@@ -1,0 +1,121 @@
+"""The resident engine on a complete small model: batches, windows, streams, files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audiollm import audio, predictor
+from audiollm.errors import AudioLLMError, ConfigError, ModelError
+from audiollm.predictor import Prediction, Predictor
+from audiollm.settings import Settings
+from tests import tiny
+from tests.conftest import voiced
+
+RATE = audio.SAMPLE_RATE
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("predictor")
+
+
+@pytest.fixture(scope="module")
+def engine(place: Path) -> Predictor:
+    settings = Settings(home=place, device="cpu")
+    return Predictor.load(str(tiny.model_folder(place, settings)), settings)
+
+
+def sound(seconds: float, pitch: float = 140) -> audio.Sound:
+    return audio.from_array(voiced(seconds, pitch), RATE)
+
+
+def test_a_prediction_is_complete_and_plain_json(engine: Predictor) -> None:
+    answer = engine.predict([sound(2.0)], "en")[0]
+    assert answer.label == max(answer.probabilities, key=answer.probabilities.__getitem__)
+    assert sum(answer.probabilities.values()) == pytest.approx(1)
+    assert tuple(answer.probabilities) == tiny.CLASSES
+    assert answer.text.startswith(f"{answer.label}.")
+    assert answer.seconds == pytest.approx(2.0)
+    assert answer.cues is not None
+    assert json.loads(json.dumps(answer.to_dict()))["model"] == "test"
+
+
+def test_a_batch_answers_as_one_by_one(engine: Predictor) -> None:
+    sounds = [sound(0.6), sound(3.0, 220), sound(1.4, 90)]
+    together = engine.predict(sounds, "zh")
+    for alone, answer in zip(sounds, together, strict=True):
+        single = engine.predict([alone], "zh")[0]
+        assert answer.text == single.text
+        for name, p in single.probabilities.items():
+            assert answer.probabilities[name] == pytest.approx(p, abs=1e-4)
+
+
+def test_a_long_sound_is_heard_in_windows(
+    engine: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "WINDOW_SECONDS", 1.0)
+    monkeypatch.setattr(predictor, "BATCH_WINDOWS", 2)
+    long, short = sound(4.5), sound(0.8)
+    answers = engine.predict([long, short, long], "en")
+    assert [a.seconds for a in answers] == [4.5, 0.8, 4.5]
+    assert answers[0].text == answers[2].text
+    assert answers[0].probabilities == pytest.approx(answers[2].probabilities, abs=1e-4)
+    assert answers[1].probabilities == pytest.approx(
+        engine.predict([short])[0].probabilities, abs=1e-4
+    )
+
+
+def test_stream_shows_probabilities_first_and_ends_with_the_whole_text(engine: Predictor) -> None:
+    answers = list(engine.stream(sound(1.0), "en"))
+    assert answers[0].text == ""
+    assert sum(answers[0].probabilities.values()) == pytest.approx(1)
+    assert answers[-1].text == engine.predict([sound(1.0)], "en")[0].text
+
+
+def test_an_abandoned_stream_frees_the_model(engine: Predictor) -> None:
+    """A closed page must not block the next visitor."""
+    stream = engine.stream(sound(1.0), "en")
+    next(stream)
+    stream.close()
+    assert engine.predict([sound(1.0)])[0].label
+
+
+def test_files_answer_in_order_and_one_bad_file_harms_no_other(
+    engine: Predictor, tmp_path: Path
+) -> None:
+    import soundfile
+
+    good, silent, text = (tmp_path / n for n in ("good.wav", "silent.wav", "text.wav"))
+    soundfile.write(good, voiced(1.0), RATE)
+    soundfile.write(silent, np.zeros(RATE), RATE)
+    text.write_text("not a sound")
+    paths = [good, silent, text, tmp_path / "missing.wav", good]
+    answers = list(engine.predict_files(paths, "en", batch=3))
+    assert [p for p, _ in answers] == paths
+    kinds = [isinstance(a, Prediction) for _, a in answers]
+    assert kinds == [True, False, False, False, True]
+    assert all("\n" not in str(a) for _, a in answers if isinstance(a, AudioLLMError))
+
+
+def test_a_language_that_was_not_taught_is_refused(engine: Predictor) -> None:
+    with pytest.raises(ConfigError, match="de"):
+        engine.predict([sound(1.0)], "de")  # type: ignore[arg-type]
+
+
+def test_the_card_tells_what_answers(engine: Predictor) -> None:
+    assert engine.card.device == "cpu"
+    assert engine.card.labels == tiny.CLASSES
+    assert engine.card.parameters > 1000
+
+
+def test_another_encoder_is_refused(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, device="cpu")
+    folder = tiny.model_folder(tmp_path, settings)
+    weights = tmp_path / "encoder" / "model.safetensors"
+    from safetensors.torch import load_file, save_file
+
+    save_file({k: v + 0.01 for k, v in load_file(weights).items()}, weights)
+    with pytest.raises(ModelError, match="another version of the encoder"):
+        Predictor.load(str(folder), settings)
