@@ -8,6 +8,7 @@ import hashlib
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -66,11 +67,14 @@ def load(source: str | Path | bytes, settings: Settings | None = None) -> Sound:
     """
     settings = settings or Settings()
     name = _name(source)
-    with _open(source, name, settings) as file:
-        mixer = _Mixer(name, settings.max_seconds)
-        for block, rate in blocks(file, name, settings.max_seconds):
+    mixer = _Mixer(name, settings.max_seconds)
+    with (
+        _open(source, name, settings) as file,
+        closing(blocks(file, name, settings.max_seconds)) as parts,
+    ):
+        for block, rate in parts:
             mixer.add(block, rate)
-        return mixer.sound()
+    return mixer.sound()
 
 
 def from_array(samples: np.ndarray, rate: int, settings: Settings | None = None) -> Sound:

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
@@ -21,7 +21,8 @@ import soundfile
 from audiollm.av_decoder import HEADER
 from audiollm.errors import AudioError
 
-Block = tuple[np.ndarray, int]  # float32 [n, channels], samples per second
+# float32 [n, channels] and samples per second
+Blocks = Generator[tuple[np.ndarray, int], None, None]
 
 BLOCK = 65536  # samples read at once, all channels together
 PATIENCE = 60.0  # seconds for a decoder, and a tenth of the longest sound; sound ones need less
@@ -44,8 +45,8 @@ _SIGNATURES = (
 )
 
 
-def blocks(file: BinaryIO, name: str, max_seconds: float) -> Iterator[Block]:
-    """Samples of an open, seekable sound file, in order.
+def blocks(file: BinaryIO, name: str, max_seconds: float) -> Blocks:
+    """Samples of an open, seekable sound file, in order; close it to end its decoder early.
 
     Raises:
         AudioError: not sound, no sound track, damaged, cut off, or declared to be longer than
@@ -141,9 +142,7 @@ def _breaks_off(file: BinaryIO) -> bool:
     return False
 
 
-def _libsndfile_blocks(
-    file: BinaryIO, name: str, declared: int, max_seconds: float
-) -> Iterator[Block]:
+def _libsndfile_blocks(file: BinaryIO, name: str, declared: int, max_seconds: float) -> Blocks:
     try:
         file.seek(0)
         sound = soundfile.SoundFile(file)
@@ -173,7 +172,7 @@ def _read(sound: soundfile.SoundFile, count: int, name: str) -> np.ndarray:
 # ------------------------------------------------------------------ everything else
 
 
-def _ffmpeg_blocks(file: BinaryIO, name: str, max_seconds: float) -> Iterator[Block]:
+def _ffmpeg_blocks(file: BinaryIO, name: str, max_seconds: float) -> Blocks:
     command = [sys.executable, "-P", str(_AV_DECODER), str(max_seconds)]
     with subprocess.Popen(  # noqa: S603
         command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -183,14 +182,14 @@ def _ffmpeg_blocks(file: BinaryIO, name: str, max_seconds: float) -> Iterator[Bl
         watch.start()
         try:
             yield from _child_blocks(cast(BinaryIO, child.stdout), file, name, max_seconds)
+        except (ValueError, KeyError, TypeError) as error:  # no answer of a sane decoder
+            raise _damaged(name) from error
         finally:
             watch.cancel()
             child.kill()
 
 
-def _child_blocks(
-    answer: BinaryIO, file: BinaryIO, name: str, max_seconds: float
-) -> Iterator[Block]:
+def _child_blocks(answer: BinaryIO, file: BinaryIO, name: str, max_seconds: float) -> Blocks:
     seconds = 0.0
     while True:
         head = answer.read(HEADER.size)
@@ -198,7 +197,7 @@ def _child_blocks(
             raise _damaged(name)
         rate, channels, samples = HEADER.unpack(head)
         if not rate:
-            end = json.loads(answer.read(samples))
+            end = json.loads(answer.read(min(samples, _MAX_ANSWER)))
             break
         size = min(samples * channels * 4, _MAX_ANSWER)  # a hijacked decoder may claim anything
         data = answer.read(size)

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as arrays
 
 from audiollm import audio, decoding
 from audiollm.audio import Sound
-from audiollm.errors import AudioError, NoSpeechError
+from audiollm.errors import AudioError
 from audiollm.settings import Settings
 from tests.conftest import RATE, encode, film, voiced
 
@@ -361,8 +361,9 @@ def test_libsndfile_never_sees_adpcm(monkeypatch: pytest.MonkeyPatch) -> None:
         "import time; time.sleep(30)",
         "import sys; sys.stdout.buffer.write(b'\\xff' * 12 + bytes(99))",
         "import sys; sys.stdout.buffer.write(b'\\x80\\x3e\\0\\0\\1\\0')",
+        "import sys; sys.stdout.buffer.write(bytes(8) + b'\\2\\0\\0\\0{}')",
     ],
-    ids=["crash", "hang", "lie", "stop"],
+    ids=["crash", "hang", "lie", "stop", "nonsense"],
 )
 def test_a_decoder_that_fails(
     program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -448,7 +449,7 @@ def test_random_bytes_never_raise_anything_else(begin: bytes, rest: bytes) -> No
         assert str(error).endswith(".")
 
 
-@effort(max_examples=20, deadline=None)
+@effort(max_examples=12, deadline=None)
 @given(
     data=st.sampled_from([wav(), encode(CLIP, "flac", "flac")]),
     places=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=9),
@@ -463,48 +464,6 @@ def test_changed_bytes_never_raise_anything_else(
         check(audio.load(bytes(changed), Settings(max_seconds=60)))
     except AudioError as error:
         assert str(error).endswith(".")
-
-
-# ------------------------------------------------------------------ speech or not
-
-
-def decibels(samples: np.ndarray, change: float) -> Sound:
-    return audio.from_array(samples * np.float32(10 ** (change / 20)), RATE)
-
-
-def test_speech_is_heard_loud_and_quiet(speech: np.ndarray) -> None:
-    for samples in (speech, CLIP):
-        for change in (0, -15, -30):
-            audio.require_speech(decibels(samples, change))
-        audio.require_speech(decibels(samples + np.float32(0.05), 0))  # with a DC offset
-    audio.require_speech(decibels(CLIP[: int(0.4 * RATE)], 0))  # one word
-    long = np.concatenate([np.zeros(60 * RATE, np.float32), CLIP])
-    audio.require_speech(decibels(long, 0))  # a word after a minute of silence
-
-
-ROOM = np.random.default_rng(0).normal(size=2 * RATE)
-
-
-@pytest.mark.parametrize(
-    ("samples", "words"),
-    [
-        (CLIP[: RATE // 20], "lasts 0.05 s"),
-        (CLIP[: RATE // 5], "lasts 0.20 s"),
-        (np.zeros(2 * RATE), "silent"),
-        (np.full(2 * RATE, 0.4), "silent"),
-        (np.linspace(-0.5, 0.5, 2 * RATE), "silent"),
-        (np.sign(ROOM) / 32768, "faint"),
-        (ROOM * 1e-3, "steady background"),
-        (np.concatenate([np.zeros(RATE), ROOM * 1e-3]), "steady background"),
-        (CLIP * 3e-4, "too faint"),
-        (np.eye(1, 2 * RATE, RATE)[0], "silent"),  # a click
-        (np.concatenate([np.zeros(RATE), CLIP[1600:3200], np.zeros(RATE)]), "silent"),
-    ],
-)
-def test_no_speech_is_said_not_guessed(samples: np.ndarray, words: str) -> None:
-    with pytest.raises(NoSpeechError, match=words) as caught:
-        audio.require_speech(audio.from_array(samples, RATE))
-    assert str(caught.value).startswith("No speech heard: ")
 
 
 def test_suffixes() -> None:
