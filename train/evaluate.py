@@ -194,7 +194,7 @@ def _seen(loaded: Any, clips: list[Clip], settings: Settings) -> list[str]:
         notes.append(f"Not speaker-independent: the model was trained on {names}.")
     try:
         folder = hub.locate(
-            loaded.manifest.encoder.id, settings, files=("encoder.json",), kind="encoder"
+            loaded.manifest.encoder.id, settings, files=hub.ENCODER_FILES, kind="encoder"
         )
         known = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
         heard = tested & set(known.get("speakers", {}).get("train", []))

@@ -1,0 +1,47 @@
+"""Full-size shapes with random weights: Qwen2.5-0.5B and emotion2vec-base, no download."""
+
+from typing import Any
+
+import torch
+
+from audiollm.config import ProjectorConfig
+from audiollm.encoder import Encoder, base_conf, build_network
+from audiollm.model import AudioLLM
+
+
+def qwen(dtype: torch.dtype = torch.float32, **changes: Any) -> Any:
+    """An LLM of the shape of Qwen2.5-0.5B (494 M parameters), random weights."""
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    values: dict[str, Any] = {
+        "vocab_size": 151_936,
+        "hidden_size": 896,
+        "intermediate_size": 4864,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 14,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 32_768,
+        "tie_word_embeddings": True,
+        "eos_token_id": 1,
+        "pad_token_id": 0,
+    }
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        return Qwen2ForCausalLM(Qwen2Config(**(values | changes))).eval()
+    finally:
+        torch.set_default_dtype(before)
+
+
+def emotion2vec() -> Encoder:
+    """An encoder of the shape of emotion2vec-base (93 M parameters), random weights."""
+    conf = base_conf()
+    return Encoder(build_network(conf), conf, "emotion2vec-base shape")
+
+
+def audio_llm(dtype: torch.dtype = torch.float32, functionals: int = 0) -> AudioLLM:
+    llm = qwen(dtype)
+    config = ProjectorConfig(
+        input_size=768, output_size=896, hidden_size=896, functionals=functionals
+    )
+    return AudioLLM.build(llm, config).eval()

@@ -1,0 +1,78 @@
+"""The model card beside the shipped weights: every figure from the results of `evaluate`."""
+
+from pathlib import Path
+from typing import Any
+
+from audiollm.config import Manifest
+
+TERMS = """- Berlin EmoDB (Burkhardt et al., Interspeech 2005), German, acted: CC0-1.0.
+- ASED v1 (Retta et al., TALLIP 2022, doi 10.1145/3529759), Amharic, acted: "freely available for
+  download", without a licence text. Its audio is not part of this project."""
+LIMITS = """- Trained on two hours of acted studio speech by few people in two languages: on other languages,
+  spontaneous speech, children and noisy rooms expect far more mistakes.
+- It reads the expression of a voice, not what a person feels; do not judge people by it.
+- Laughter, music, several voices at once: not trained for, not measured.
+- Disgust and boredom come from EmoDB alone, so from very few voices."""
+
+
+def write_card(
+    folder: Path, manifest: Manifest, results: dict[str, dict[str, Any]], weights: str
+) -> None:
+    """Writes `README.md` into a model folder.
+
+    results: name -> `EvaluationResult`, one an evaluated set.
+    """
+    training = manifest.training
+    speakers = training.get("speakers", {})
+    lines = [
+        "# tiny: the small Audio-LLM that ships with this project",
+        "",
+        "emotion2vec-class encoder + acoustic functionals -> MLP projector -> Qwen2-class LLM, all",
+        "small, trained by `python -m train tiny`. Version 1: honest, not yet good.",
+        "",
+        f"- weights: sha256 `{weights}`",
+        f"- encoder: sha256 `{manifest.encoder.fingerprint}`",
+        f"- classes: {', '.join(manifest.labels)}",
+        f"- data: {training.get('corpus')}; clips {training.get('clips')}",
+        f"- speakers never trained on: {', '.join(speakers.get('test', []))}",
+        "",
+        "## On speakers that it has not heard",
+        "",
+        "95 % intervals; the linear probe is logistic regression on the same features.",
+        "",
+        "| data | clips | speakers | UA | WA | probe UA | ECE |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for result in results.values():
+        m = result["metrics"]
+        probe = result["probes"].get("both") or next(iter(result["probes"].values()), None)
+        cells = [
+            f"{result['data']['corpus']}, {result['data']['split']}",
+            str(m["n"]),
+            str(m["speakers"]),
+            _interval(m["ua"]),
+            _interval(m["wa"]),
+            _interval(probe["ua"]) if probe else "-",
+            _interval(m["ece"]),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "| recall | " + " | ".join(manifest.labels) + " |"]
+    lines.append("|---" * (len(manifest.labels) + 1) + "|")
+    for result in results.values():
+        recall = {c["name"]: c["recall"] for c in result["metrics"]["per_class"]}
+        cells = [_share(recall.get(name)) for name in manifest.labels]
+        lines.append(f"| {result['data']['corpus']} | {' | '.join(cells)} |")
+    lines += ["", "## Commands", "", "```", *training.get("commands", [])]
+    lines += [result["run"]["command"] for result in results.values()]
+    lines += ["```", "", "## Data and terms", "", TERMS, "", "## Limits", "", LIMITS, ""]
+    (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def _interval(value: dict[str, Any] | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
