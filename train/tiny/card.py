@@ -8,7 +8,7 @@ from audiollm.config import Manifest
 TERMS = """- Berlin EmoDB (Burkhardt et al., Interspeech 2005), German, acted: CC0-1.0.
 - ASED v1 (Retta et al., TALLIP 2022, doi 10.1145/3529759), Amharic, acted: "freely available for
   download", without a licence text. Its audio is not part of this project."""
-LIMITS = """- Trained on two hours of acted studio speech by few people in two languages: on other languages,
+LIMITS = """- Trained on two hours of acted studio speech by few people in two languages: on others, on
   spontaneous speech, children and noisy rooms expect far more mistakes.
 - It reads the expression of a voice, not what a person feels; do not judge people by it.
 - Laughter, music, several voices at once: not trained for, not measured.
