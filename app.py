@@ -7,15 +7,15 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
 
 from audiollm.errors import AudioLLMError
 from audiollm.settings import Settings
 from audiollm.ui import Services, build_ui, launch_options
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Settings -> services -> page, served until the process is stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the recordings go as well
     parser = argparse.ArgumentParser(prog="app.py", description=__doc__)
     parser.add_argument("--model", help="preset name or model folder that answers")
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:N or mps")
@@ -23,17 +23,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, help="port to listen on")
     given = {k: v for k, v in vars(parser.parse_args(arguments)).items() if v is not None}
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the recordings go as well
     with tempfile.TemporaryDirectory(prefix="audiollm-") as recordings:  # this user's alone
         os.environ["GRADIO_TEMP_DIR"] = recordings
         try:
             settings = dataclasses.replace(Settings.from_env(), **given)
             demo = build_ui(Services.start(settings))
-            _, address, _ = demo.launch(**launch_options(demo, settings))
+            address = demo.launch(**launch_options(demo, settings))[1]
         except (AudioLLMError, OSError) as error:  # OSError: the port is taken
             sys.exit(str(error))
-        sys.stdout.write(f"The page is open at {address} (stop it with Ctrl+C)\n")
-        sys.stdout.flush()
+        print(f"The page is at {address} (Ctrl+C stops it)", flush=True)  # noqa: T201
         demo.block_thread()
 
 

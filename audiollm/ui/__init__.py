@@ -25,10 +25,15 @@ FONTS = (
 )
 SWEEP, KEEP = 300, 3000  # s: how often old recordings are looked for, and from which age on
 WAITING = 32  # visitors in the queue; the next one is told that it is full
-INSECURE = (
-    "<script>if (!window.isSecureContext) document.documentElement.classList.add('insecure')"
-    "</script>"
-)
+# Browsers call a WebM or MP4 recording a video, and Gradio's audio input would refuse it before
+# anyone has listened: here every file may come, and its content decides.
+HEAD = """<script>
+if (!window.isSecureContext) document.documentElement.classList.add("insecure");
+const kind = Object.getOwnPropertyDescriptor(Blob.prototype, "type").get;
+Object.defineProperty(File.prototype, "type", {
+  get() { return "audio/" + (kind.call(this).split("/")[1] || "unknown"); },
+});
+</script>"""
 
 
 class Page(gr.Blocks):
@@ -59,7 +64,7 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
         "server_port": settings.port or None,
         "theme": theme(),
         "css_paths": [STYLE],
-        "head": INSECURE,
+        "head": HEAD,
         "i18n": demo.texts,
         "allowed_paths": [str(EXAMPLES)],
         "max_file_size": settings.max_bytes,

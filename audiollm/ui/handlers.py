@@ -1,10 +1,10 @@
 """What the page does, as plain functions: a sound's path in, a `View` out. No gradio here."""
 
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
@@ -17,7 +17,7 @@ from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 
 if TYPE_CHECKING:
-    from audiollm.predictor import Prediction, Predictor
+    from audiollm.predictor import Predictor
 
 LOG = logging.getLogger(__name__)
 
@@ -81,8 +81,7 @@ def _answer(predictor: "Predictor", sound: audio.Sound, language: Language) -> I
     """The figure with the first item, the text as it grows."""
     view, written = View(), ""
     # closed here and not when collected: a visitor who leaves must not keep the model locked
-    stream = cast("Generator[Prediction]", predictor.stream(sound, language))
-    with closing(stream) as predictions:
+    with closing(predictor.stream(sound, language)) as predictions:
         for prediction in predictions:
             written = prediction.text
             view = View(

@@ -38,7 +38,7 @@ def headline(probabilities: Mapping[str, float], language: Language) -> str:
     sure = is_sure(probabilities)
     said = "".join(_chip(name, share, language) for name, share in ranked[: 1 if sure else 2])
     lead = text("sure" if sure else "unsure", language)
-    rows = "".join(f"<li>{word(n, language)} {percent(s)}</li>" for n, s in ranked)
+    rows = "".join(f"<li>{escape(word(n, language))} {percent(s)}</li>" for n, s in ranked)
     aloud = f'<ul class="aloud" aria-label="{text("probabilities", language)}">{rows}</ul>'
     kind = "sure" if sure else "unsure"
     return f'<div class="headline {kind}"><span>{lead}</span>{said}{aloud}</div>'

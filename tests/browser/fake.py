@@ -7,6 +7,8 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from audiollm import prosody
@@ -99,4 +101,7 @@ if __name__ == "__main__":
 
     answers = UNSURE if os.environ.get("FAKE_UNSURE") else SURE
     services._loader = lambda _settings: lambda: FakePredictor(probabilities=answers, pause=0.05)  # type: ignore
+    start = services.Services.start.__func__  # type: ignore[attr-defined]
+    folder = Path(os.environ.get("FAKE_EXAMPLES", services.EXAMPLES))
+    services.Services.start = classmethod(partial(start, examples=folder))  # type: ignore
     app.main()

@@ -1,0 +1,154 @@
+"""The page as people meet it: `app.py` in a process of its own, Chromium with a microphone.
+
+With the bundled model where it is there, else with the model of `fake.py`.
+"""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiollm.settings import ASSETS
+
+if not os.environ.get("CI"):  # where everything must be there, its absence is an error
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+HAS_MODEL = (ASSETS / "tiny" / "audiollm.json").is_file()
+STARTUP, ANSWER = 90.0, 30_000  # s, ms: another job may have the processor
+SWITCHES = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --use-fake-ui-for-media-stream "
+    "--use-fake-device-for-media-stream"
+)
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def clip() -> Path:
+    """A real voice, bundled."""
+    return sorted((ASSETS / "emodb" / "audio").glob("*.flac"))[0]
+
+
+@pytest.fixture(scope="session")
+def address(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the page is served."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("page")
+    shutil.copy(clip, folder / "clip.flac")
+    entry = {"file": "clip.flac", "label": "angry", "zh": "示例录音", "en": "A sample"}
+    (folder / "examples.json").write_text(json.dumps([entry]))
+    command = (
+        [sys.executable, "app.py"] if HAS_MODEL else [sys.executable, "-m", __package__ + ".fake"]
+    )
+    environment = {**os.environ, "FAKE_EXAMPLES": str(folder), "OMP_NUM_THREADS": "1"}
+    environment.pop("AUDIOLLM_MODEL", None)
+    log = folder / "log.txt"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*command, "--port", str(port)],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait(url, process, log)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + STARTUP
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            break
+        try:
+            urlopen(url, timeout=2).close()  # noqa: S310 - our own address
+            return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"the page did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def browser(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Chromium whose microphone hears the clip, twice."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        message = "no chromium here: apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    voice, rate = soundfile.read(clip)
+    heard = tmp_path_factory.mktemp("microphone") / "voice.wav"
+    soundfile.write(heard, np.concatenate([voice, voice]), rate, subtype="PCM_16")
+    switches = [*SWITCHES.split(), f"--use-file-for-fake-audio-capture={heard}%noloop"]
+    with sync_playwright() as tool:
+        started = tool.chromium.launch(executable_path=executable, args=switches)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def people(browser: Browser) -> Iterator[dict[str, BrowserContext]]:
+    """One profile for each language, so that the browser parses the page's programs only once."""
+    profiles = {
+        locale: browser.new_context(locale=locale, permissions=["microphone"])
+        for locale in ("en-US", "zh-CN")
+    }
+    yield profiles
+    for profile in profiles.values():
+        profile.close()
+
+
+@pytest.fixture
+def visit(people: dict[str, BrowserContext], address: str) -> Iterator[Visit]:
+    """Open the page: `visit(locale="zh-CN", width=390)`, and wait until the model is loaded.
+
+    At the end of the test nothing may have gone to another host, and unless `page.faults` was
+    emptied, the browser may have reported no error.
+    """
+    opened: list[Page] = []
+
+    def open_page(locale: str = "en-US", width: int = 1280) -> Page:
+        page = people[locale].new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.set_default_timeout(ANSWER)
+        faults: list[str] = []
+        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: faults.append(str(e)))
+        page.on("request", lambda r: faults.append(r.url) if _is_outside(r.url) else None)
+        page.faults = faults  # type: ignore[attr-defined]
+        opened.append(page)
+        page.goto(address)
+        page.wait_for_selector("#about .about b")
+        return page
+
+    yield open_page
+    for page in opened:
+        page.close()
+    assert [page.faults for page in opened if page.faults] == []  # type: ignore[attr-defined]
+
+
+def _is_outside(url: str) -> bool:
+    return not re.match(r"https?://127\.0\.0\.1[:/]|data:|blob:|about:", url)

@@ -1,0 +1,141 @@
+"""A visitor's way through the Analyse page, in a real browser."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from audiollm.labels import EMOTIONS
+from audiollm.ui.texts import text
+from tests.browser.conftest import ANSWER, HAS_MODEL, Visit
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=ANSWER)
+
+FILE = "#sound input[type=file]"
+WRITTEN = ".analysis p:not(.growing)"
+CHINESE = "[\u4e00-\u9fff]"
+CLEAR = '#sound button[aria-label="Clear"]'
+
+
+def answer(page: Page) -> str:
+    """The finished text, when it is there."""
+    page.wait_for_selector("#figure .points path")
+    page.wait_for_selector(WRITTEN)
+    return page.inner_text(WRITTEN)
+
+
+def drawn(page: Page) -> list[tuple[float, str]]:
+    """Width of every bar in px, and the text at its end, from the bottom up."""
+    found: list[list[Any]] = page.eval_on_selector_all(
+        "#figure .point",
+        "points => points.map(p => [p.querySelector('path').getBBox().width,"
+        " p.querySelector('text').textContent])",
+    )
+    return [(width, said) for width, said in found]
+
+
+def test_uploaded_clip_gets_bars_and_text_that_fit_a_phone(visit: Visit, clip: Path) -> None:
+    page = visit()
+    assert page.locator(".waiting").is_visible()
+    page.set_input_files(FILE, clip)
+    assert len(answer(page)) > 10
+    bars = drawn(page)
+    assert len(bars) >= 2
+    shares = [(width, float(said.strip("<>%")) / 100) for width, said in bars]
+    scale = shares[-1][0] / shares[-1][1]
+    assert scale > 200
+    for width, share in shares:  # the text is rounded to a percent
+        assert width == pytest.approx(share * scale, abs=0.012 * scale)
+    assert sum(share for _, share in shares) == pytest.approx(1, abs=0.04)
+    best = page.inner_text(".headline b >> nth=0")
+    assert bars[-1][1] in best
+    assert best.split()[0] in {e.en for e in EMOTIONS}
+    expect(page.locator("#cues tbody tr")).to_have_count(5)
+    colour = page.eval_on_selector("#figure text", "t => getComputedStyle(t).fill")
+    assert colour == page.evaluate("getComputedStyle(document.body).color")
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.wait_for_function("document.documentElement.scrollWidth <= 360")
+
+
+def test_recorded_voice_gets_an_answer_by_itself(visit: Visit) -> None:
+    page = visit()
+    page.click('#sound button[aria-label="Record audio"]')
+    page.click("#sound .record-button")
+    page.wait_for_timeout(2000)
+    page.click("#sound .stop-button")
+    assert len(answer(page)) > 10
+
+
+def test_bad_files_get_a_sentence_and_the_page_goes_on(visit: Visit, clip: Path) -> None:
+    page = visit()
+    shown = page.locator(".notice.error")
+    # browsers call WebM a video: its content is judged all the same, and in our words
+    for name, kind in (("notes.wav", "audio/wav"), ("memo.webm", "video/webm")):
+        words = b"These are words, not sound.\n" * 50
+        page.set_input_files(FILE, {"name": name, "mimeType": kind, "buffer": words})
+        expect(shown).to_contain_text(name)
+        assert "Traceback" not in page.inner_text("body")
+        expect(page.locator(".headline")).to_be_hidden()
+        page.faults.clear()  # type: ignore[attr-defined]  # the browser cannot play it either
+        page.click(CLEAR)
+        expect(page.locator(".waiting")).to_be_visible()
+    page.click("#analyse")
+    expect(page.locator("#notice")).to_contain_text(text("no_clip", "en"))
+    page.set_input_files(FILE, clip)
+    assert answer(page)
+    expect(shown).to_have_count(0)
+
+
+def test_chinese_browser_gets_a_chinese_page_that_fits_a_phone(visit: Visit, clip: Path) -> None:
+    page = visit(locale="zh-CN", width=390)
+    expect(page.locator("h1")).to_have_text(text("heading", "zh"))
+    page.set_input_files(FILE, clip)
+    answer(page)
+    # a word of English can only be a name: of a model, a device, a corpus
+    shown = page.inner_text("body")
+    names = {"English", "CPU", "GPU", "EmoDB", "ASED", page.inner_text(".about b").split("，")[0]}
+    words = set(re.findall(r"[A-Za-z][A-Za-z.\-]+", shown)) - names
+    assert not words
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_choosing_chinese_turns_the_page_and_the_answer(visit: Visit, clip: Path) -> None:
+    page = visit()
+    page.set_input_files(FILE, clip)
+    answer(page)
+    page.locator("#language label", has_text="中文").click()
+    expect(page.locator("h1")).to_have_text(text("heading", "zh"))
+    expect(page.locator(".analysis h2")).to_have_text(text("analysis", "zh"))
+    assert re.search(CHINESE + "{4}", answer(page))
+    assert text("honest", "zh") in page.inner_text("#about")
+
+
+def test_example_answers_at_a_click(visit: Visit) -> None:
+    page = visit()
+    examples = page.locator("button.example")
+    if HAS_MODEL and not examples.count():
+        pytest.skip("no example clips are bundled")
+    examples.first.click()
+    assert answer(page)
+    expect(page.locator(CLEAR)).to_be_visible()  # the clip is there to be played
+
+
+def test_visitors_see_nothing_of_each_other_and_are_served_at_once(
+    visit: Visit, clip: Path
+) -> None:
+    first = visit()
+    first.set_input_files(FILE, clip)
+    answer(first)
+    second = visit(locale="zh-CN")
+    assert second.locator(".waiting").is_visible()
+    assert second.locator(".headline b").count() == 0
+    assert second.locator(CLEAR).count() == 0
+    assert clip.name not in second.content()
+    first.click("#analyse")
+    second.set_input_files(FILE, clip)
+    assert re.search(CHINESE, answer(second))
+    assert not re.search(CHINESE, answer(first))

@@ -1,0 +1,331 @@
+"""The page's plain functions: what a visitor is shown for a sound, a fault, a language."""
+
+import dataclasses
+import json
+import logging
+import re
+import string
+from collections.abc import Iterator
+from concurrent.futures import Future
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import soundfile
+
+from audiollm.errors import AudioError, ConfigError, ModelError
+from audiollm.labels import LANGUAGES, Language
+from audiollm.predictor import Predictor
+from audiollm.prosody import REFERENCES, Cues
+from audiollm.settings import Settings
+from audiollm.ui import handlers, render, services
+from audiollm.ui.handlers import View
+from audiollm.ui.plots import bars, is_sure
+from audiollm.ui.services import Services
+from audiollm.ui.texts import TEXTS, percent, text
+from tests.browser.fake import METRICS, SURE, UNSURE, Card, FakePredictor
+
+CJK = re.compile(r"[\u4e00-\u9fff]")
+
+
+def serving(predictor: object) -> Services:
+    model: Future[Predictor] = Future()
+    model.set_result(cast(Predictor, predictor))
+    return Services(Settings(), model)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> str:
+    """1.5 s of a sawtooth voice with syllables, loud enough to be taken for speech."""
+    time = np.arange(24000) / 16000
+    voice = (time * 180 % 1 - 0.5) * (0.2 + 0.15 * np.sin(2 * np.pi * 4 * time))
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, voice, 16000)
+    return str(path)
+
+
+def run(predictor: object, path: str | None, language: Language = "en") -> list[View]:
+    return list(handlers.analyse(serving(predictor), path, language))
+
+
+# --- texts
+
+
+@pytest.mark.parametrize("key", TEXTS)
+def test_every_text_exists_in_both_languages_with_the_same_blanks(key: str) -> None:
+    assert set(TEXTS[key]) == set(LANGUAGES)
+    blanks = [
+        {name for _, name, _, _ in string.Formatter().parse(TEXTS[key][x]) if name}
+        for x in LANGUAGES
+    ]
+    assert all(TEXTS[key].values())
+    assert not CJK.search(TEXTS[key]["en"])
+    # the Chinese page may leave the English sentence out, and may never ask for more
+    assert blanks[1] <= blanks[0]
+
+
+def test_every_unit_of_a_cue_has_a_word() -> None:
+    assert {r.unit for r in REFERENCES} <= set(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.0, "0%"), (0.004, "<1%"), (0.834, "83%"), (0.996, ">99%"), (1.0, "100%")],
+)
+def test_percent_never_claims_certainty(share: float, said: str) -> None:
+    assert percent(share) == said
+
+
+@pytest.mark.parametrize(
+    ("accept", "language"),
+    [
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("zh", "zh"),
+        ("ZH-Hant-HK;q=1", "zh"),
+        ("en-GB,en;q=0.9,zh;q=0.8", "en"),
+        ("de-DE,zh;q=0.5", "en"),
+        ("zha", "en"),
+        ("", "en"),
+        (None, "en"),
+    ],
+)
+def test_language_is_the_browsers_first_choice(accept: str | None, language: str) -> None:
+    assert handlers.spoken_language(accept) == language
+
+
+# --- an answer
+
+
+def test_answer_shows_probabilities_first_then_text_as_it_grows(clip: str) -> None:
+    views = run(FakePredictor(), clip)
+    assert [v.figure is not None for v in views] == [True] + [False] * (len(views) - 1)
+    assert all(v.answered and not v.notice for v in views)
+    texts = [re.sub("<[^>]*>", "", v.text) for v in views]
+    assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
+    assert "The voice sounds angry." in texts[-1]
+    assert "growing" in views[0].text
+    assert "growing" not in views[-1].text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_answer_is_all_in_one_language(clip: str, language: Language) -> None:
+    view = run(FakePredictor(), clip, language)[-1]
+    shown = re.sub("<[^>]*>", " ", view.headline + view.text + view.cues)
+    if language == "en":
+        assert not CJK.search(shown)
+    else:
+        assert not re.search("[A-Za-z]{2}", shown)
+        assert "生气" in shown
+
+
+def test_unsure_answer_names_the_two_closest(clip: str) -> None:
+    view = run(FakePredictor(probabilities=UNSURE), clip)[0]
+    assert "Not sure" in view.headline
+    assert "angry <small>41%" in view.headline
+    assert "happy <small>39%" in view.headline
+    assert not is_sure(UNSURE)
+    assert is_sure(SURE)
+
+
+def test_leaving_visitor_frees_the_model(clip: str) -> None:
+    closed = []
+
+    class Slow:
+        def stream(self, *_: object) -> Iterator[Any]:
+            try:
+                yield from FakePredictor().stream(*_)  # type: ignore[arg-type]
+            finally:
+                closed.append(True)
+
+    answering = cast(Any, handlers.analyse(serving(Slow()), clip, "en"))
+    next(answering)
+    answering.close()
+    assert closed == [True]
+
+
+def test_first_visitor_is_told_to_wait_for_the_model(clip: str) -> None:
+    model: Future[Predictor] = Future()
+    answering = handlers.analyse(Services(Settings(), model), clip, "en")
+    assert text("loading_first", "en") in next(answering).notice
+    model.set_result(cast(Predictor, FakePredictor()))
+    assert next(answering).answered
+
+
+def test_model_text_and_class_names_cannot_write_html() -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    assert "<img" not in render.analysis(evil, "en", done=True)
+    assert "<img" not in render.notice(evil, "error", evil)
+    assert "<img" not in render.headline({evil: 0.9, "sad": 0.1}, "en")
+    card = cast(Any, Card(name=evil, device=evil, metrics={**METRICS, "data": evil}))
+    assert "<img" not in render.about_model(card, "en")
+
+
+# --- no answer
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_fault_is_one_sentence_and_no_answer(
+    tmp_path: Path, clip: str, language: Language
+) -> None:
+    renamed = tmp_path / "notes.wav"
+    renamed.write_text("These are words, not sound.\n" * 50)
+    silent = tmp_path / "silent.wav"
+    soundfile.write(silent, np.zeros(16000), 16000)
+    for path, key in ((renamed, "error_audio"), (silent, "error_speech")):
+        (view,) = run(FakePredictor(), str(path), language)
+        assert not view.answered
+        assert 'role="alert"' in view.notice
+        assert "Traceback" not in view.notice
+        lead = TEXTS[key][language].split("{")[0]
+        assert lead in view.notice
+    assert run(FakePredictor(), clip, language)[-1].answered
+
+
+def test_no_clip_is_said_kindly() -> None:
+    (view,) = run(FakePredictor(), None)
+    assert text("no_clip", "en") in view.notice
+    assert "alert" not in view.notice
+
+
+def test_a_bug_is_logged_and_shown_without_its_traceback(
+    clip: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        def stream(self, *_: object) -> Iterator[Any]:
+            raise ZeroDivisionError("secret detail")
+            yield
+
+    with caplog.at_level(logging.ERROR):
+        (view,) = run(Broken(), clip)
+    assert "secret" not in view.notice
+    assert "fault of the program" in view.notice
+    assert "secret detail" in caplog.text
+
+
+def test_failed_load_is_one_sentence_on_the_page(clip: str) -> None:
+    def load() -> Predictor:
+        raise ModelError("The model folder nowhere is missing: make it.")
+
+    model = services.in_background(load)
+    model.exception(timeout=5)
+    failed = Services(Settings(), model)
+    assert "The model folder nowhere is missing: make it." in handlers.about(failed, "en")
+    assert "模型无法使用" in handlers.about(failed, "zh")
+    (view,) = handlers.analyse(failed, clip, "en")
+    assert "The model folder nowhere is missing: make it." in view.notice
+
+
+def test_crashed_load_is_one_sentence_too() -> None:
+    def load() -> Predictor:
+        raise ZeroDivisionError("secret detail")
+
+    model = services.in_background(load)
+    model.exception(timeout=5)
+    assert "secret" not in handlers.about(Services(Settings(), model), "en")
+
+
+def test_chinese_error_says_what_kind_it_is_and_keeps_the_sentence() -> None:
+    shown = handlers.failure(AudioError("x.wav is empty (0 bytes)."), "zh").notice
+    assert "无法读取这段录音" in shown
+    assert "x.wav is empty (0 bytes)." in shown
+
+
+# --- the model
+
+
+def test_model_line_tells_name_size_device_and_measured_quality() -> None:
+    shown = handlers.about(serving(FakePredictor()), "en")
+    for part in ("tiny", "5.2 million parameters", "CPU", "412 clips", "11 speakers", "71%", "63%"):
+        assert part in shown
+    assert "wrong in about 3 of 10 clips" in shown
+    chinese = handlers.about(serving(FakePredictor()), "zh")
+    assert "523 万参数" in chinese
+    assert "大约有 3 段" in chinese
+
+
+def test_unmeasured_model_says_so_and_promises_nothing() -> None:
+    shown = handlers.about(serving(FakePredictor(card=Card(metrics={}))), "en")
+    assert "has not been measured yet" in shown
+    assert "of 10 clips" not in shown
+
+
+def test_very_good_model_is_not_called_faultless() -> None:
+    perfect = {**METRICS, "wa": {"value": 0.98, "low": 0.96, "high": 1.0}}
+    assert "fewer than 1 of 10" in render.mistakes(perfect, "en")
+
+
+@pytest.mark.parametrize(
+    ("count", "en", "zh"),
+    [
+        (5_230_000, "5.2 million", "523 万"),
+        (494_000_000, "494 million", "4.9 亿"),
+        (3_090_000_000, "3.1 billion", "30.9 亿"),
+        (45_000, "45.0 thousand", "4.5 万"),
+    ],
+)
+def test_size_reads_as_people_count(count: int, en: str, zh: str) -> None:
+    assert render.size(count, "en").startswith(en)
+    assert render.size(count, "zh").startswith(zh)
+
+
+# --- figure and table
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_bars_hold_plain_lists_the_likeliest_last(language: Language) -> None:
+    figure = json.loads(cast(str, bars(SURE, language).to_json()))
+    bar = figure["data"][0]
+    assert bar["x"] == sorted(SURE.values())  # a list: base64 arrays came after plotly.js 2
+    assert bar["y"][-1] == ("生气" if language == "zh" else "angry")
+    assert bar["text"][-1] == "83%"
+    assert "layout" not in figure["layout"]["template"]
+
+
+def test_unsure_bars_are_hatched() -> None:
+    def pattern(figure: go.Figure) -> str:
+        return str(figure.data[0].marker.pattern.shape)
+
+    assert pattern(bars(UNSURE, "en")) != pattern(bars(SURE, "en"))
+
+
+def test_cue_without_enough_voice_is_said_not_guessed() -> None:
+    cues = Cues(0.3, None, None, -20.0, 3.0, -9.0, None, 0.0)
+    shown = render.cue_table(cues, "en")
+    assert shown.count("too little voice") == 3
+    assert "None" not in shown
+    assert render.cue_table(None, "en") == ""
+
+
+def test_cue_table_marks_what_leaves_the_usual_range() -> None:
+    cues = Cues(2.0, 258.0, 9.8, -20.0, 12.0, 0.7, 6.3, 0.03)
+    shown = render.cue_table(cues, "en")
+    assert shown.count('class="outside"') == 3
+    assert "171 to 239" in shown
+    low = dataclasses.replace(cues, pitch_hz=110.0)
+    assert "97.0 to 152" not in render.cue_table(low, "en")
+    assert "97 to 152" in render.cue_table(low, "en")
+
+
+# --- examples
+
+
+def test_examples_come_from_the_list(tmp_path: Path) -> None:
+    assert services.read_examples(tmp_path) == ()
+    (tmp_path / "a.wav").touch()
+    entry = {"file": "a.wav", "label": "angry", "zh": "生气", "en": "angry"}
+    (tmp_path / "examples.json").write_text(json.dumps([entry]))
+    (example,) = services.read_examples(tmp_path)
+    assert example.path == tmp_path / "a.wav"
+    assert example.words == {"zh": "生气", "en": "angry"}
+
+
+@pytest.mark.parametrize(
+    "content", ["{", '[{"file": "gone.wav", "label": "sad", "zh": "x", "en": "x"}]', "[1]", "{}x"]
+)
+def test_broken_example_list_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "examples.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"examples\.json"):
+        services.read_examples(tmp_path)
