@@ -52,10 +52,9 @@ class Static:
 
     def i18n(self) -> gr.I18n:
         """All texts for the browser. Gradio knows Chinese browsers as zh-CN and zh-TW."""
+        whole = {k: v for k, v in self.words.items() if not any("{" in t for t in v.values())}
         tables = {
-            language: {
-                OURS + k: v[language] for k, v in self.words.items() if "{" not in v[language]
-            }
+            language: {OURS + key: words[language] for key, words in whole.items()}
             for language in LANGUAGES
         }
         return gr.I18n(**{"en": tables["en"], "zh-CN": tables["zh"], "zh-TW": tables["zh"]})

@@ -13,8 +13,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.request import urlopen
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
@@ -83,9 +83,9 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         if process.poll() is not None:
             break
         try:
-            urlopen(url, timeout=2).close()  # noqa: S310 - our own address
+            httpx.get(url, timeout=2, trust_env=False).raise_for_status()
             return
-        except OSError:
+        except httpx.HTTPError:
             time.sleep(0.2)
     pytest.fail(f"the page did not start:\n{log.read_text()}")
 

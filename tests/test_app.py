@@ -1,0 +1,179 @@
+"""`app.py` as a program, and how the page is served."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, cast
+
+import gradio as gr
+import httpx
+import pytest
+
+import app
+from audiollm import ui
+from audiollm.predictor import Predictor
+from audiollm.settings import Settings
+from audiollm.ui import Services, build_ui, launch_options
+from audiollm.ui.services import EXAMPLES
+from audiollm.ui.texts import TEXTS
+from tests.browser.fake import FakePredictor
+
+ROOT = Path(app.__file__).parent
+HTTP = httpx.Client(timeout=20, trust_env=False)  # no proxy stands between us and ourselves
+
+
+@pytest.fixture
+def services() -> Services:
+    model: Future[Predictor] = Future()
+    model.set_result(cast(Predictor, FakePredictor()))
+    return Services(Settings(port=0), model)
+
+
+@pytest.fixture
+def demo(services: Services) -> ui.Page:
+    return build_ui(services)
+
+
+@pytest.fixture
+def address(services: Services, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """The page served in this process, recordings swept every second and kept for one."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(ui, "SWEEP", 1)
+    monkeypatch.setattr(ui, "KEEP", 1)
+    demo = build_ui(services)
+    yield demo.launch(**launch_options(demo, services.settings))[1]
+    demo.close()
+
+
+# --- the program
+
+
+def test_app_is_short() -> None:
+    assert len(Path(app.__file__).read_text().splitlines()) < 40
+
+
+def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        app.main(["--help"])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    for option in ("--model", "--device", "--host", "--port"):
+        assert option in shown
+
+
+@pytest.mark.parametrize("arguments", [["--port", "99999"], ["--port", "x"]])
+def test_refused_option_is_a_sentence(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        app.main(arguments)
+    assert stopped.value.code not in (0, None)
+
+
+def test_taken_port_is_a_sentence_without_a_traceback() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = _start("--port", str(taken.getsockname()[1]))
+        _, errors = done.communicate(timeout=60)
+    assert done.returncode == 1
+    assert "port" in errors
+    assert "Traceback" not in errors
+
+
+def test_stopped_program_leaves_no_recording(tmp_path: Path) -> None:
+    process = _start("--port", "0", folder=tmp_path)
+    assert process.stdout is not None
+    address = process.stdout.readline().split()[4]
+    _upload(address, b"a voice")
+    (folder,) = tmp_path.glob("audiollm-*")
+    assert folder.stat().st_mode & 0o077 == 0  # other users of the machine cannot look in
+    assert [p.read_bytes() for p in folder.rglob("*.wav")] == [b"a voice"]
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert not folder.exists()
+
+
+def _start(*arguments: str, folder: Path | None = None) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if folder is not None:
+        environment["TMPDIR"] = str(folder)
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.browser.fake", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+# --- how it is served
+
+
+def _upload(address: str, content: bytes) -> None:
+    files = {"files": ("voice.wav", content)}
+    HTTP.post(f"{address}gradio_api/upload", files=files).raise_for_status()
+
+
+def test_recordings_are_deleted(address: str, tmp_path: Path) -> None:
+    _upload(address, b"a voice")
+    assert len(list(tmp_path.rglob("voice.wav"))) == 1
+    end = time.monotonic() + 15
+    while list(tmp_path.rglob("voice.wav")) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not list(tmp_path.rglob("voice.wav"))
+
+
+def test_recordings_are_promised_an_hour_at_most() -> None:
+    assert ui.SWEEP + ui.KEEP <= 3600
+    assert "within an hour" in TEXTS["kept"]["en"]
+
+
+def test_files_of_the_machine_are_not_served(address: str) -> None:
+    for path in ("/etc/hostname", str(ROOT / "pyproject.toml"), "../pyproject.toml"):
+        assert HTTP.get(f"{address}gradio_api/file={path}").status_code in (403, 404)
+
+
+def test_page_asks_no_other_host(address: str) -> None:
+    shown = HTTP.get(address).text
+    assert "fonts.googleapis.com" not in shown
+    style = HTTP.get(f"{address}theme.css").text
+    assert set(re.findall(r"https?://([^/'\"]+)", style)) <= {"www.w3.org"}  # a name, not a place
+
+
+def test_nothing_is_offered_to_programs_and_the_model_answers_one_at_a_time(
+    demo: ui.Page,
+) -> None:
+    listeners = list(demo.fns.values())
+    assert {f.api_visibility for f in listeners} == {"private"}
+    answering = [f for f in listeners if f.concurrency_id == "model"]
+    assert answering
+    assert {f.concurrency_limit for f in answering} == {1}
+    assert all(f.queue for f in answering)
+
+
+def test_launch_options_keep_voices_private(demo: ui.Page) -> None:
+    options = launch_options(demo, Settings(max_bytes=1234))
+    assert options["allowed_paths"] == [str(EXAMPLES)]
+    assert options["max_file_size"] == 1234
+    assert options["run_history"] is False
+    assert options["share"] is False
+    assert options["show_error"] is True
+    assert demo.analytics_enabled is False
+
+
+def test_every_text_reaches_chinese_and_english_browsers(demo: ui.Page) -> None:
+    tables: dict[str, Any] = demo.texts.translations
+    assert set(tables["en"]) == set(tables["zh-CN"]) == set(tables["zh-TW"])
+    assert tables["zh-CN"]["audiollm_heading"] == TEXTS["heading"]["zh"]
+
+
+def test_fonts_are_the_readers_own() -> None:
+    fonts = [*ui.theme()._font, *ui.theme()._font_mono]
+    assert not any(isinstance(f, gr.themes.GoogleFont | gr.themes.LocalFont) for f in fonts)
