@@ -1,0 +1,96 @@
+"""Pictures of the page for the documentation: `python -m bench.screenshots`.
+
+Serves `app.py`, gives it a bundled clip in Chromium, and writes docs/images/page-*.png: Chinese
+and English, wide and phone, light and dark.
+"""
+
+import argparse
+import contextlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+CLIP = ROOT / "assets" / "emodb" / "audio" / "03a02Wc.flac"
+# name -> locale, width and height in px, colour scheme
+PICTURES = {
+    "page-en": ("en-US", 1200, 900, "light"),
+    "page-zh": ("zh-CN", 1200, 900, "light"),
+    "page-en-dark": ("en-US", 1200, 900, "dark"),
+    "page-en-phone": ("en-US", 390, 844, "light"),
+    "page-zh-phone": ("zh-CN", 390, 844, "light"),
+}
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+STARTUP = 120.0  # s
+
+
+@contextlib.contextmanager
+def served(*arguments: str) -> Iterator[str]:
+    """Address of `app.py`, run with the arguments on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), *arguments]
+    process = subprocess.Popen(command, cwd=ROOT)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        end = time.monotonic() + STARTUP
+        while process.poll() is None and time.monotonic() < end:
+            with contextlib.suppress(httpx.HTTPError):
+                httpx.get(url, timeout=2, trust_env=False).raise_for_status()
+                break
+            time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def picture(browser: Browser, url: str, name: str, clip: Path, target: Path) -> None:
+    """The page with the answer to the clip on it, whole."""
+    locale, width, height, scheme = PICTURES[name]
+    context = browser.new_context(
+        locale=locale,
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if scheme == "dark" else "light",
+        device_scale_factor=1.5,
+    )
+    page = context.new_page()
+    page.set_default_timeout(STARTUP * 1000)
+    page.goto(url)
+    page.wait_for_selector("#about .about b")
+    page.set_input_files("#sound input[type=file]", clip)
+    page.wait_for_selector("#figure .points path")
+    page.wait_for_selector(".analysis p:not(.growing)")
+    page.wait_for_timeout(800)  # the waveform is drawn after the sound is decoded
+    page.screenshot(path=target, full_page=True)
+    context.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.screenshots", description=__doc__)
+    parser.add_argument("--clip", type=Path, default=CLIP, help="sound file to analyse")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images", help="folder")
+    parser.add_argument("--model", default="tiny", help="preset name or model folder that answers")
+    given = parser.parse_args()
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        sys.exit("There is no Chromium here: apt-get install chromium.")
+    given.out.mkdir(parents=True, exist_ok=True)
+    with served("--model", given.model) as url, sync_playwright() as tool:
+        browser = tool.chromium.launch(executable_path=executable, args=SWITCHES)
+        for name in PICTURES:
+            picture(browser, url, name, given.clip, given.out / f"{name}.png")
+            print(given.out / f"{name}.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
