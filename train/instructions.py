@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from audiollm.labels import Language, word
 from audiollm.prompt import Kind, Prompt, cue_words
-from audiollm.prosody import REFERENCES, Cues, levels
+from audiollm.prosody import Cues, levels
 
 STAGE_KINDS: dict[int, tuple[Kind, ...]] = {
     1: ("describe",),
@@ -24,10 +24,6 @@ INTENSITY: dict[Language, tuple[str, str, str]] = {
 _OPENING: dict[Language, tuple[str, ...]] = {
     "en": (" The voice sounds {label}.", " This voice comes across as {label}."),
     "zh": ("这段声音听起来{label}。", "说话人的声音显得{label}。"),
-}
-_PLAIN: dict[Language, str] = {
-    "en": " Every measured cue is in its usual range.",
-    "zh": "各项声学线索都在常见范围内。",
 }
 
 
@@ -63,22 +59,14 @@ def description(label: str, cues: Cues | None, language: Language, style: int = 
 
 
 def analysis(label: str, cues: Cues | None, language: Language, style: int = 0) -> str:
-    """Stage 2 text after the class: emotion, intensity, and the evidence that was measured."""
+    """Stage 2 text after the class: emotion, the measured evidence, and the intensity."""
     opening = _OPENING[language][style % 2].format(label=word(label, language))
     if cues is None:
         return opening
-    strength = INTENSITY[language][intensity(cues)]
-    notable = [
-        r.name(language) + (" " if language == "en" else "") + r.word(level, language)
-        for r in REFERENCES
-        if (level := r.level(cues)) in ("low", "high")
-        and r.word(level, language) != r.word("mid", language)
-    ]
+    measured, strength = cue_words(cues, language), INTENSITY[language][intensity(cues)]
     if language == "zh":
-        evidence = f"依据：{'，'.join(notable)}。" if notable else _PLAIN["zh"]
-        return f"{opening}强度：{strength}。{evidence}"
-    evidence = f" Evidence: {', '.join(notable)}." if notable else _PLAIN["en"]
-    return f"{opening} Intensity: {strength}.{evidence}"
+        return f"{opening}依据：{measured}。强度：{strength}。"
+    return f"{opening} Evidence: {measured}. Intensity: {strength}."
 
 
 def instruct(
