@@ -229,7 +229,9 @@ def test_interrupted_and_resumed(
 
     monkeypatch.setattr(extract, "_measure", interrupted)
     assert run(*common, "--batch-seconds", 0.1) == 130
-    assert "Stopped: what was finished is kept, and the same command" in capsys.readouterr().err
+    assert (
+        "Stopped, what was finished is kept: give the same command again" in capsys.readouterr().err
+    )
     calls.clear()
     last = 99
     assert run(*common) == 0
@@ -381,6 +383,16 @@ main(["--help"])
     assert (result.returncode, result.stderr) == (0, "")
     for word in ("prepare", "fit", "merge", "evaluate", "tiny", "from recordings to an analysis"):
         assert word in result.stdout
+
+
+def test_commands_in_the_help_are_understood() -> None:
+    """Every `python -m train ...` line of the help and of prepare's examples parses."""
+    lines = f"{command.EPILOG}\n{prepare.EPILOG}".replace("COMMAND --help", "").splitlines()
+    given = [line.split()[3:] for line in lines if line.startswith("  python -m train ")]
+    assert {arguments[0] for arguments in given} == {"prepare", "fit", "merge", "evaluate"}
+    for arguments in given:
+        _, args = command._parse(arguments, arguments[0])
+        assert args.command == arguments[0]
 
 
 def test_bugs_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

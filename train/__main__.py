@@ -10,33 +10,54 @@ from typing import NamedTuple
 from audiollm import __version__
 from audiollm.errors import AudioLLMError
 
+_AGAIN = "give the same command again, it continues where it was"
+
 
 class Command(NamedTuple):
     """A module with `configure(parser)` and `run(args) -> exit code`, imported when chosen."""
 
     module: str
     help: str
+    resume: str = _AGAIN
 
 
 COMMANDS = {
     "prepare": Command(
         "train.prepare", "read a corpus, split it by speaker, hear it with the frozen encoder"
     ),
-    "fit": Command("train.fit", "train: stage 1 the projector, stage 2 projector and LoRA"),
-    "merge": Command("train.merge", "put the LoRA into the LLM: one folder that answers alone"),
-    "evaluate": Command("train.evaluate", "measure a model on speakers that it has not heard"),
+    "fit": Command(
+        "train.fit",
+        "train: stage 1 the projector, stage 2 projector and LoRA",
+        "continue from its last checkpoint with python -m train fit --resume RUN, the run's folder",
+    ),
+    "merge": Command(
+        "train.merge",
+        "put the LoRA into the LLM: one folder that answers alone",
+        "give the same command again, it starts anew",
+    ),
+    "evaluate": Command(
+        "train.evaluate",
+        "measure a model on speakers that it has not heard",
+        "give the same command again, it starts anew",
+    ),
     "tiny": Command("train.tiny.recipe", "train the small model that ships with this project"),
 }
-EPILOG = """from recordings to an analysis:
-  python -m train prepare --corpus emodb        recordings -> data/emodb
-  python -m train fit --stage 1 ...             data -> a projector: the LLM learns to listen
-  python -m train fit --stage 2 ...             stage 1 -> LoRA: it learns to answer
-  python -m train merge ...                     stage 2 -> a model folder
-  python -m train evaluate ...                  model folder and data -> figures and a report
-  python -m audiollm FILE ...                   model folder and a sound -> the analysis
+EPILOG = """from recordings to an analysis, with the bundled corpus:
+  python -m train prepare --corpus emodb
+      recordings -> data/emodb: who is tested, measured cues, what the frozen encoder hears
+  python -m train fit --stage 1 --data data/emodb
+      -> runs/emodb-stage1: a projector, through which the LLM learns to listen
+  python -m train fit --stage 2 --data data/emodb --from runs/emodb-stage1
+      -> runs/emodb-stage2: projector and LoRA, with which it learns to answer
+  python -m train merge --run runs/emodb-stage2 --out models/mine
+      -> models/mine: a model folder that needs nothing of the above
+  python -m train evaluate --model models/mine --data data/emodb
+      -> figures on speakers that it has not heard, and a report to read
+  python -m audiollm --model models/mine FILE...
+      -> the analysis of a sound
 
-python -m train COMMAND --help says what each takes. A command that was stopped or killed continues
-where it was when it is given again."""
+python -m train COMMAND --help says what each takes. Stopped or killed? Give the same command again;
+a stopped fit goes on with python -m train fit --resume RUN."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,11 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(
-            f"\nStopped: what was finished is kept, and the same command continues there "
-            f"(python -m train {chosen} ...).",
-            file=sys.stderr,
-        )
+        resume = COMMANDS[chosen].resume if chosen else _AGAIN
+        print(f"\nStopped, what was finished is kept: {resume}.", file=sys.stderr)
         return 130
 
 

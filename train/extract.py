@@ -14,7 +14,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -74,11 +74,10 @@ def extract(
     folder: Path,
     wanted: Wanted,
     settings: Settings,
-    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[tuple[Clip, ...], tuple[Rejected, ...]]:
     """Clips in the order of the corpora, with id, seconds and cues; features go to the store.
 
-    folder: the prepared data folder; progress: told (clips done, all clips).
+    folder: the prepared data folder.
 
     Raises:
         DataError: the folder holds another encoder's features, or cannot be written.
@@ -115,8 +114,6 @@ def extract(
                 added |= new.keys()
                 bar.update(len(chunk))
                 bar.set_postfix(rejected=len(rejected), refresh=False)
-                if progress is not None:
-                    progress(len(done) + len(rejected), len(clips))
     return (
         tuple(done[index] for index in sorted(done)),
         tuple(rejected[index] for index in sorted(rejected)),

@@ -174,6 +174,8 @@ class FeatureWriter:
             ("frames", frames, np.float16),
             ("functionals", functionals, np.float32),
         )
+        if not self._tensors:
+            self._last = time.monotonic()  # nothing has been waiting until now
         for name, given, kind in parts:
             if given is None:
                 continue

@@ -289,7 +289,8 @@ def table(summary: dict[str, Any], notes: Sequence[str], out: Path) -> str:
     for name, part in parts.items():
         speakers = part["speakers"] or "?"
         counts = [part["classes"].get(label, 0) for label in classes]
-        rows.append([name, part["clips"], f"{part['hours']:.2f}", speakers, *counts])
+        hours = f"{part['hours']:.2f}" if part["hours"] else "?"  # features bring no length
+        rows.append([name, part["clips"], hours, speakers, *counts])
     widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "  ".join(
@@ -306,5 +307,5 @@ def table(summary: dict[str, Any], notes: Sequence[str], out: Path) -> str:
         ]
         lines += [f"  {count:>6}  {kind}" for kind, count in summary["rejected"].items()]
     lines += ["", *(f"Note: {note}." for note in notes)] if notes else []
-    lines += ["", f"Prepared in {out}. Next: python -m train fit --help"]
+    lines += ["", f"Prepared in {out}. Next: python -m train fit --stage 1 --data {out}"]
     return "\n".join(lines) + "\n"
