@@ -169,9 +169,10 @@ def save(folder: Path, model: AudioLLM, tokenizer: Any, manifest: Manifest, dtyp
     llm = model.causal_lm
     before = llm.dtype
     llm.to(getattr(torch, dtype))
-    llm.save_pretrained(part, safe_serialization=True)  # type: ignore[operator]
+    with _quiet():
+        llm.save_pretrained(part)  # type: ignore[operator]
+        tokenizer.save_pretrained(part)
     llm.to(before)  # type: ignore[arg-type]
-    tokenizer.save_pretrained(part)
     save_projector(model.projector, part / PROJECTOR_NAME)
     (part / MANIFEST_NAME).write_text(to_json(manifest), encoding="utf-8")
     if folder.exists():
