@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import sys
+import warnings
 from collections.abc import Sequence
 from types import ModuleType
 from typing import NamedTuple
@@ -63,6 +64,7 @@ a stopped fit goes on with python -m train fit --resume RUN."""
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. 0: done; 2: a sentence on stderr says what to do; 130: Ctrl-C."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    warnings.filterwarnings("ignore", category=FutureWarning)  # of transformers, to its developers
     chosen = argv[0] if argv and argv[0] in COMMANDS else None
     try:
         module, args = _parse(argv, chosen)
