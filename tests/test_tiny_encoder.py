@@ -13,7 +13,7 @@ from torch import nn
 
 from audiollm import encoder
 from audiollm.errors import DataError
-from audiollm.settings import Settings
+from audiollm.settings import ASSETS, Settings
 from train import corpora, splits
 from train.tiny import augment, targets
 from train.tiny import encoder as recipe_module
@@ -229,3 +229,17 @@ def test_a_missing_corpus_is_one_sentence(
 def test_size_of_the_shipped_network() -> None:
     network: nn.Module = encoder.build_network(recipe_module.model_conf(), 7)
     assert 2 * sum(p.numel() for p in network.parameters()) < 4.4e6
+
+
+def test_the_shipped_encoder_is_the_recorded_one() -> None:
+    folder = ASSETS / "encoder"
+    loaded = encoder.load(str(folder), Settings())
+    record = json.loads((folder / recipe_module.RECORD).read_text(encoding="utf-8"))
+    assert loaded.fingerprint == record["fingerprint"]
+    assert list(loaded.classes) == record["classes"]
+    sides = [set(record["speakers"][side]) for side in ("train", "valid", "test")]
+    assert len(set.union(*sides)) == sum(map(len, sides))
+    heard = loaded.encode([voice(200.0).waveform()])[0]
+    assert np.isfinite(heard.frames).all()
+    assert heard.probabilities is not None
+    assert sum(heard.probabilities.values()) == pytest.approx(1.0)
