@@ -129,6 +129,7 @@ class Run:
         network = encoder.build_network(model_conf(), len(speech.classes))
         self.learner = Learner(network, WIDTH, speech.classes, recipe)
         self.sampler = Sampler(speech.sides["train"])
+        self.commits = [_commit()]  # one for each part of the run
         self.step = 0
         self.seconds = 0.0  # of the processor, training and examinations
         self.wall_seconds = 0.0
@@ -204,6 +205,7 @@ class Run:
     def _save(self) -> None:
         state = {
             "identity": self._identity(),
+            "commits": self.commits,
             "step": self.step,
             "seconds": self.seconds,
             "wall_seconds": self.wall_seconds,
@@ -222,6 +224,7 @@ class Run:
             raise DataError(
                 f"{path} belongs to a run with other settings or data: give another --run folder."
             )
+        self.commits = state["commits"] + self.commits
         self.step, self.seconds = state["step"], state["seconds"]
         self.wall_seconds = state["wall_seconds"]
         self.examined, self.best = state["examined"], state["best"]
@@ -242,7 +245,7 @@ def export(run: Run, out: Path, command: str) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in network.parameters()),
         "classes": list(run.speech.classes),
         "command": command,
-        "commit": _commit(),
+        "commits": list(dict.fromkeys(run.commits)),
         "recipe": asdict(run.recipe),
         "data": {
             corpus: {
