@@ -23,7 +23,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import TrainerCallback
 
@@ -31,6 +31,7 @@ from audiollm.labels import EMOTIONS
 from audiollm.model import AudioLLM, Example
 from audiollm.projector import Projector
 from audiollm.prompt import Prompt
+from audiollm.prosody import LEVELS, REFERENCES
 from train.tiny.drills import (
     CLASSES,
     TOKENIZER,
@@ -40,9 +41,11 @@ from train.tiny.drills import (
     draw_example,
     held_out,
 )
-from train.tiny.lexicon import SlotDrawer, every_word, hints
+from train.tiny.lexicon import SlotDrawer, cue_hints, every_word, hints
 
 MARKERS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+ALIKE = 0.8  # of queries and keys at the start: a token looks at its like first
+QUIET = 0.1  # of what layers add at the start: embeddings pass through
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' "
     "+ message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
@@ -64,9 +67,9 @@ class Recipe:
     width: int = 192
     depth: int = 4
     heads: int = 3
-    hidden: int = 448
-    batch: int = 8
-    rate: float = 2e-3  # peak learning rate
+    hidden: int = 376
+    batch: int = 16
+    rate: float = 2.5e-3  # peak learning rate
     weight_decay: float = 0.02
 
 
@@ -142,10 +145,10 @@ def build_llm(tokenizer: Any, recipe: Recipe) -> Any:
         intermediate_size=recipe.hidden,
         num_hidden_layers=recipe.depth,
         num_attention_heads=recipe.heads,
-        num_key_value_heads=1,
+        num_key_value_heads=recipe.heads,
         max_position_embeddings=4096,
         tie_word_embeddings=True,
-        initializer_range=0.04,
+        initializer_range=0.05,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -155,14 +158,56 @@ def build_llm(tokenizer: Any, recipe: Recipe) -> Any:
     llm.generation_config = GenerationConfig(
         do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
-    table = llm.get_input_embeddings().weight.data
-    for name in CLASSES:
-        shared = torch.randn(recipe.width) * config.initializer_range
-        for spelling in [s for w in hints(name) for s in (w, f" {w}")]:
-            ids = tokenizer(spelling, add_special_tokens=False)["input_ids"]
-            if len(ids) == 1:
-                table[ids[0]] = (table[ids[0]] + shared) / math.sqrt(2)
+    arrange_embeddings(llm.get_input_embeddings().weight.data, tokenizer)
+    for layer in llm.model.layers:
+        arrange_attention(layer.self_attn, recipe.width // recipe.heads)
+        layer.mlp.down_proj.weight.data *= QUIET
     return llm
+
+
+@torch.no_grad()
+def arrange_embeddings(table: Tensor, tokenizer: Any) -> None:
+    """Tokens that mean one thing start as neighbours: hints of a class, hints of a cue's level
+    and the words for it, a word with and without a space or a capital. table: [V, H]."""
+    std = float(table.std())
+    groups = [set(hints(name)) for name in CLASSES]
+    for reference in REFERENCES:
+        for level in LEVELS:
+            zh = reference.name("zh") + reference.word(level, "zh")
+            groups.append({zh, *cue_hints(reference.cue, level)})
+    plain: dict[str, set[str]] = defaultdict(set)
+    for i in range(len(table)):
+        spelled = tokenizer.decode([i])
+        plain[spelled.strip().lower()].add(spelled)
+    groups += [spellings for name, spellings in plain.items() if name and len(spellings) > 1]
+    known = tokenizer.get_vocab()
+    for group in groups:
+        shared = torch.randn(table.shape[1]) * 1.4 * std
+        spellings = {s for word in group for s in plain.get(word.lower(), {word})}
+        for spelled in spellings:
+            pieces = tokenizer.tokenize(spelled)
+            if len(pieces) == 1:
+                table[known[pieces[0]]] += shared
+    table *= std / table.pow(2).mean(-1, keepdim=True).sqrt().clamp_min(1e-6)
+
+
+@torch.no_grad()
+def arrange_attention(attention: Any, size: int) -> None:
+    """Attention starts by looking for what is alike and copying it (mimetic initialisation,
+    Trockman & Kolter 2023): keys equal queries, and the output undoes the values.
+
+    size: width of a head. Small parts stay random.
+    """
+    query, key, value, out = (getattr(attention, f"{n}_proj").weight.data for n in "qkvo")
+    width = query.shape[1]
+    for k in range(len(key) // size):
+        place = slice(k * size, (k + 1) * size)
+        basis = torch.linalg.qr(torch.randn(width, size))[0].T  # [size, H], orthonormal rows
+        key[place] = 0.3 * key[place] + ALIKE * basis
+        query[place] = 0.3 * query[place] + ALIKE * basis
+    basis = torch.linalg.qr(torch.randn(width, width))[0][: len(value)]
+    value.copy_(0.3 * value + 0.5 * basis)
+    out.copy_(QUIET * (0.3 * out + 2 * basis.T[:, : out.shape[1]]))
 
 
 def with_slots(llm: Any) -> AudioLLM:
@@ -236,6 +281,7 @@ def train(llm: Any, tokenizer: Any, recipe: Recipe, scratch: Path) -> Clock:
         max_steps=recipe.steps or 10_000_000,
         per_device_train_batch_size=recipe.batch,
         logging_steps=25,
+        logging_nan_inf_filter=False,
         save_strategy="no",
         report_to=[],
         disable_tqdm=True,
