@@ -17,6 +17,12 @@ from audiollm.ui.static import Static, of_browser
 MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
+# On a phone the answer comes below the fold: go there, and leave wide screens in peace
+GO_TO_ANSWER = """() => {
+  const answer = document.getElementById("answer");
+  if (answer.getBoundingClientRect().top > 0.6 * window.innerHeight)
+    answer.scrollIntoView({ behavior: "smooth" });
+}"""
 
 
 def page(demo: gr.Blocks, services: Services, static: Static) -> None:
@@ -97,14 +103,17 @@ def page(demo: gr.Blocks, services: Services, static: Static) -> None:
     language.input(speak, language, told, **AT_ONCE)
     sound.clear(empty, language, view, **AT_ONCE)
     triggers = [sound.upload, sound.stop_recording, button.click]
-    gr.on([*triggers, language.input], begin, clip, view, **AT_ONCE)
+    started = gr.on([*triggers, language.input], begin, clip, view, **AT_ONCE)
+    started.then(js=GO_TO_ANSWER)
     # a second clip that comes while the first is answered is answered after it, not dropped
     gr.on(triggers, analyse, clip, view, trigger_mode="always_last", **QUIET, **MODEL)
     gr.on(language.input, partial(_again, analyse), clip, view, **QUIET, **MODEL)
     for choice, example in zip(examples, services.examples, strict=True):
         path = str(example.path)
         chosen = choice.click(partial(str, path), None, sound, **AT_ONCE)
-        chosen.then(begin, clip, view, **AT_ONCE).then(analyse, clip, view, **QUIET, **MODEL)
+        started = chosen.then(begin, clip, view, **AT_ONCE)
+        started.then(js=GO_TO_ANSWER)
+        started.then(analyse, clip, view, **QUIET, **MODEL)
 
 
 def _again(analyse: Any, path: str | None, chosen: Language) -> Iterator[list[Any]]:

@@ -64,7 +64,7 @@ TEXTS: dict[str, dict[Language, str]] = {
         "zh": "程序出错，模型未能加载，详情见运行日志。",
     },
     "sure": {"en": "The voice sounds", "zh": "这段声音听起来"},
-    "unsure": {"en": "Not sure. The closest two", "zh": "不确定，最接近的两种"},
+    "unsure": {"en": "Not sure. The closest two are", "zh": "不确定，最接近的两种是"},
     "probabilities": {"en": "Probability of each emotion", "zh": "每种情感的概率"},
     "analysis": {"en": "What the model hears", "zh": "模型听到了什么"},
     "cues": {"en": "Measured in this clip", "zh": "本段录音的测量值"},

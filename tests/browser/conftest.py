@@ -28,7 +28,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 HAS_MODEL = (ASSETS / "tiny" / "audiollm.json").is_file()
-STARTUP, ANSWER = 90.0, 30_000  # s, ms: another job may have the processor
+STARTUP, ANSWER = 120.0, 60_000  # s, ms: another job may have the processor
 SWITCHES = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --use-fake-ui-for-media-stream "

@@ -94,6 +94,7 @@ def test_chinese_browser_gets_a_chinese_page_that_fits_a_phone(visit: Visit, cli
     expect(page.locator("h1")).to_have_text(text("heading", "zh"))
     page.set_input_files(FILE, clip)
     answer(page)
+    expect(page.locator(".headline b").first).to_be_in_viewport()
     # a word of English can only be a name: of a model, a device, a corpus
     shown = page.inner_text("body")
     names = {"English", "CPU", "GPU", "EmoDB", "ASED", page.inner_text(".about b").split("，")[0]}
