@@ -1,6 +1,6 @@
 """Trains the small LLM of the embedded default on the product's own prompts, before any sound.
 
-    python -m train.tiny.language --out runs/tiny-language --seconds 600
+    python -m train.tiny.language --out runs/tiny-language --seconds 1200
 
 Words that hint at emotions stand where audio tokens will stand, plainly or mixed in embedding
 space. The LLM learns to read graded evidence from that place, so that in stage 1, where it is
@@ -60,7 +60,7 @@ log = logging.getLogger(__name__)
 class Recipe:
     """How the LLM is made. The schedule follows the clock, or `steps` where they are given."""
 
-    seconds: float = 600.0
+    seconds: float = 1200.0
     steps: int | None = None
     seed: int = 0
     vocabulary: int = 1720
@@ -104,7 +104,7 @@ def texts(count: int, seed: int) -> Iterator[str]:
 def build_tokenizer(vocabulary: int, seed: int, count: int = 3000) -> Any:
     """Byte-level BPE with ChatML markers, as a tokenizer that `AutoTokenizer` opens."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
+    from transformers import Qwen2Tokenizer
 
     raw = Tokenizer(models.BPE())
     apart = Regex("|".join(e.zh for e in EMOTIONS))  # Chinese has no spaces around its words
@@ -123,8 +123,12 @@ def build_tokenizer(vocabulary: int, seed: int, count: int = 3000) -> Any:
         show_progress=False,
     )
     raw.train_from_iterator(texts(count, seed), trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=raw,
+    learnt: Any = json.loads(raw.to_str())["model"]
+    # the class that AutoTokenizer takes for a Qwen2 folder, whatever the folder says: it brings
+    # its own splitting, which gives the same tokens, as no merge was learnt across words
+    return Qwen2Tokenizer(
+        vocab=learnt["vocab"],
+        merges=cast(Any, [tuple(pair) for pair in learnt["merges"]]),
         eos_token="<|im_end|>",  # noqa: S106
         pad_token="<|endoftext|>",  # noqa: S106
         extra_special_tokens=["<|im_start|>"],
@@ -167,14 +171,18 @@ def build_llm(tokenizer: Any, recipe: Recipe) -> Any:
 
 @torch.no_grad()
 def arrange_embeddings(table: Tensor, tokenizer: Any) -> None:
-    """Tokens that mean one thing start as neighbours: hints of a class, hints of a cue's level
-    and the words for it, a word with and without a space or a capital. table: [V, H]."""
+    """Tokens that mean one thing start as neighbours: hints of a class, words about a cue and
+    about a level of it, a word with and without a space or a capital. table: [V, H]."""
     std = float(table.std())
     groups = [set(hints(name)) for name in CLASSES]
     for reference in REFERENCES:
+        about = {reference.name("en")}
         for level in LEVELS:
             zh = reference.name("zh") + reference.word(level, "zh")
-            groups.append({zh, *cue_hints(reference.cue, level)})
+            said = {zh, *cue_hints(reference.cue, level)}
+            groups.append({reference.word(level, "en"), *said})
+            about |= said
+        groups.append(about)
     plain: dict[str, set[str]] = defaultdict(set)
     for i in range(len(table)):
         spelled = tokenizer.decode([i])
