@@ -67,7 +67,7 @@ def picture(browser: Browser, url: str, name: str, clip: Path, target: Path) -> 
     page.goto(url)
     page.wait_for_selector("#about .about b")
     page.set_input_files("#sound input[type=file]", clip)
-    page.wait_for_selector("#figure .points path")
+    page.locator("#figure .point path").last.wait_for()  # the likeliest; the least may be nothing
     page.wait_for_selector(".analysis p:not(.growing)")
     page.wait_for_timeout(800)  # the waveform is drawn after the sound is decoded
     page.screenshot(path=target, full_page=True)
