@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -162,31 +163,58 @@ def save(folder: Path, model: AudioLLM, tokenizer: Any, manifest: Manifest, dtyp
     """Writes a model folder beside its place and moves it there whole.
 
     `dtype`: float32, bfloat16 or float16, how the LLM is stored; the projector stays float32.
+
+    Raises:
+        ModelError: the place is taken by something that is not a model.
     """
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    llm = model.causal_lm
-    before = llm.dtype
-    llm.to(getattr(torch, dtype))
-    with _quiet():
-        llm.save_pretrained(part)  # type: ignore[operator]
-        tokenizer.save_pretrained(part)
-    llm.to(before)  # type: ignore[arg-type]
-    save_projector(model.projector, part / PROJECTOR_NAME)
-    (part / MANIFEST_NAME).write_text(to_json(manifest), encoding="utf-8")
-    if folder.exists():
-        old = folder.with_name(folder.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
-        folder.replace(old)
-        part.replace(folder)
-        shutil.rmtree(old)
-    else:
-        part.replace(folder)
+    check_target(folder)
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
+        new, old = Path(place) / "new", Path(place) / "old"
+        new.mkdir()
+        llm = model.causal_lm
+        before = llm.dtype
+        llm.to(getattr(torch, dtype))
+        with _quiet():
+            llm.save_pretrained(new)  # type: ignore[operator]
+            tokenizer.save_pretrained(new)
+        llm.to(before)  # type: ignore[arg-type]
+        save_projector(model.projector, new / PROJECTOR_NAME)
+        (new / MANIFEST_NAME).write_text(to_json(manifest), encoding="utf-8")
+        if folder.exists():
+            folder.replace(old)
+        try:
+            new.replace(folder)
+        except BaseException:
+            if old.exists():
+                old.replace(folder)
+            raise
+
+
+def check_target(folder: Path) -> None:
+    """Refuses a place whose content is not ours to replace.
+
+    Raises:
+        ModelError: a file, or a folder that holds something but is not a model.
+    """
+    if folder.is_dir():
+        if not (folder / MANIFEST_NAME).is_file() and any(folder.iterdir()):
+            raise ModelError(
+                f"{folder} is not a model folder and not empty, so nothing is written there: name "
+                f"a new folder, such as {folder / 'my-model'}."
+            )
+    elif folder.exists() or folder.is_symlink():
+        raise ModelError(f"{folder} is a file: name a folder for the model.")
 
 
 def remove(folder: Path) -> None:
-    """Takes a model folder away; nothing happens where there is none."""
+    """Takes a model folder away; nothing happens where there is none.
+
+    Raises:
+        ModelError: it holds something else than a model.
+    """
+    check_target(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 

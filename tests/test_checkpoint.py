@@ -57,6 +57,49 @@ def test_saving_over_a_folder_replaces_it_whole(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m"]
 
 
+def test_a_folder_that_is_no_model_is_never_replaced(tmp_path: Path) -> None:
+    precious = tmp_path / "models" / "old-model" / "model.safetensors"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("weeks of work")
+    for act in (write, checkpoint.remove, checkpoint.check_target):
+        with pytest.raises(ModelError, match="is not a model folder") as caught:
+            act(tmp_path / "models")
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ModelError, match="is a file"):
+        write(precious)
+    assert precious.read_text() == "weeks of work"
+    assert [p.name for p in tmp_path.iterdir()] == ["models"]
+
+
+def test_neighbours_with_our_endings_are_left_alone(tmp_path: Path) -> None:
+    for name in ("m.old", "m.part"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "kept.txt").write_text("mine")
+    (tmp_path / "m").mkdir()  # an empty folder may be filled
+    write(write(tmp_path / "m"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m", "m.old", "m.part"]
+    assert (tmp_path / "m.old" / "kept.txt").exists()
+    assert (tmp_path / "m.part" / "kept.txt").exists()
+
+
+def test_a_failed_save_leaves_the_old_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path / "m")
+    move, before = Path.replace, checkpoint.fingerprint(folder)
+
+    def broken(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise OSError("disk full")
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", broken)
+    with pytest.raises(OSError, match="disk full"):
+        write(folder)
+    assert checkpoint.fingerprint(folder) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
