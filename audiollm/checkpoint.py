@@ -35,6 +35,7 @@ from audiollm.projector import Projector
 from audiollm.settings import Settings
 
 ORIGINAL_PROJECTOR = "projector.pt"
+ORIGINAL_ENCODERS = {768: "emotion2vec_plus_base", 1024: "emotion2vec_plus_large"}  # by width
 ORIGINAL_LABELS = ("angry", "happy", "neutral", "sad", "surprised")
 
 
@@ -78,20 +79,21 @@ def load_llm(id: str, settings: Settings, dtype: torch.dtype = torch.float32) ->
     """(LLM, tokenizer) by preset name, hub id or folder; no remote code, safetensors only.
 
     Raises:
-        ModelError: not found, or damaged.
+        ModelError: not found, damaged, or with other tensors than its configuration asks for.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder = hub.locate(id, settings)
     try:
         with _quiet():
-            llm = AutoModelForCausalLM.from_pretrained(
+            llm, report = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=dtype,
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=False,
                 attn_implementation="sdpa",
+                output_loading_info=True,
             )
             tokenizer = AutoTokenizer.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
@@ -99,7 +101,23 @@ def load_llm(id: str, settings: Settings, dtype: torch.dtype = torch.float32) ->
     except Exception as error:  # transformers raises many kinds for a damaged folder
         reason = str(error).strip().splitlines()[0][:200] if str(error) else type(error).__name__
         raise ModelError(f"The LLM in {folder} cannot be opened: {reason}") from error
+    _require_whole(folder, report)
     return llm.eval(), tokenizer
+
+
+def _require_whole(folder: Path, report: dict[str, Any]) -> None:
+    """transformers draws missing tensors at random and drops strange ones: both are refused."""
+    for kind, says in (
+        ("missing_keys", "lacks"),
+        ("unexpected_keys", "holds a tensor that is not of this model:"),
+        ("mismatched_keys", "holds a tensor of another shape:"),
+    ):
+        names = sorted(k if isinstance(k, str) else str(k[0]) for k in report[kind])
+        if names:
+            more = f" and {len(names) - 1} more" if names[1:] else ""
+            raise ModelError(
+                f"The LLM in {folder} {says} {names[0]}{more}; copy or download it again."
+            )
 
 
 def load(id: str, settings: Settings, device: str = "cpu") -> Checkpoint:
@@ -264,9 +282,14 @@ def _original_manifest(folder: Path) -> Manifest:
             f"holds {sorted(shapes)[:6]}."
         )
     hidden, width = shapes["0.weight"]
+    if width not in ORIGINAL_ENCODERS:
+        raise ModelError(
+            f"{folder / ORIGINAL_PROJECTOR} takes features {width} wide, the original "
+            "encoders give 768 or 1024: write an audiollm.json that names the encoder."
+        )
     return Manifest(
         name=folder.name,
-        encoder=EncoderRef("emotion2vec_plus_base", width),
+        encoder=EncoderRef(ORIGINAL_ENCODERS[width], width),
         projector=ProjectorConfig(
             input_size=width,
             hidden_size=hidden,

@@ -6,6 +6,7 @@ everything needed to use the weights beside it.
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -18,6 +19,11 @@ from audiollm.labels import LANGUAGES, Language
 FORMAT_VERSION = 1
 MANIFEST_NAME = "audiollm.json"
 PROJECTOR_NAME = "projector.safetensors"
+# What the code before and behind a model works at; kept in its folder for other programs
+SAMPLE_RATE = 16000  # Hz
+FRAME_RATE = 50.0  # Hz
+# A folder may come from anywhere: far above every real model, far below what fills a memory
+MAX_SIZE, MAX_FUNCTIONALS, MAX_UTTERANCE_TOKENS = 65_536, 100_000, 256
 
 T = TypeVar("T")
 PromptStyle = Literal["chat", "original"]
@@ -30,13 +36,18 @@ class EncoderRef:
     id: str  # preset name, hub id or folder
     width: int  # channels of a frame
     fingerprint: str = ""  # sha256 of its weights; "" where only features are known
-    frames_per_second: float = 50.0
+    frames_per_second: float = FRAME_RATE
 
     def __post_init__(self) -> None:
         if not self.id:
             raise ConfigError(f"An encoder needs an id, not {self.id!r}.")
-        if self.width < 1:
-            raise ConfigError(f"Encoder width must be at least 1, not {self.width}.")
+        if not 1 <= self.width <= MAX_SIZE:
+            raise ConfigError(f"Encoder width must be 1 to {MAX_SIZE}, not {self.width}.")
+        if self.frames_per_second != FRAME_RATE:
+            raise ConfigError(
+                f"An encoder must give {FRAME_RATE:g} frames per second, not "
+                f"{self.frames_per_second}."
+            )
 
 
 @dataclass(frozen=True)
@@ -59,17 +70,21 @@ class ProjectorConfig:
     limit: float = 6.0  # standardised features are clipped to +- this
 
     def __post_init__(self) -> None:
-        for name in ("input_size", "output_size", "hidden_size", "utterance_tokens"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        for name, least, most in (
+            ("input_size", 1, MAX_SIZE),
+            ("output_size", 1, MAX_SIZE),
+            ("hidden_size", 1, MAX_SIZE),
+            ("utterance_tokens", 1, MAX_UTTERANCE_TOKENS),
+            ("functionals", 0, MAX_FUNCTIONALS),
+        ):
+            if not least <= getattr(self, name) <= most:
+                raise ConfigError(f"{name} must be {least} to {most}, not {getattr(self, name)}.")
         if self.pooling not in ("frames", "utterance"):
             raise ConfigError(f"pooling must be frames or utterance, not {self.pooling!r}.")
         if not 0 < self.tokens_per_second <= 50:
             raise ConfigError(
                 f"tokens_per_second must be above 0 and at most 50, not {self.tokens_per_second}."
             )
-        if self.functionals < 0:
-            raise ConfigError(f"functionals must be 0 or more, not {self.functionals}.")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1), not {self.dropout}.")
 
@@ -97,7 +112,7 @@ class Manifest:
     labels: tuple[str, ...]  # ordered class names
     languages: tuple[Language, ...] = LANGUAGES
     prompt: PromptStyle = "chat"
-    sample_rate: int = 16000
+    sample_rate: int = SAMPLE_RATE
     calibration: Calibration = field(default_factory=Calibration)
     training: dict[str, Any] = field(default_factory=dict)  # data, split, speakers, commands
     metrics: dict[str, Any] = field(default_factory=dict)  # as `evaluate` wrote them, short form
@@ -109,6 +124,8 @@ class Manifest:
                 f"This model folder has format version {self.format_version}; this program reads "
                 f"version {FORMAT_VERSION}: use the release that wrote it."
             )
+        if self.sample_rate != SAMPLE_RATE:
+            raise ConfigError(f"sample_rate must be {SAMPLE_RATE}, not {self.sample_rate}.")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ConfigError(f"A model needs two or more different classes, not {self.labels}.")
         if not self.languages or any(lang not in LANGUAGES for lang in self.languages):
@@ -148,7 +165,7 @@ def read_json(cls: type[T], path: Path) -> T:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid JSON: {error}.") from error
     return from_dict(cls, data, where=path.name)
 
@@ -171,9 +188,22 @@ def _value(kind: Any, value: Any, where: str) -> Any:  # noqa: PLR0911
         return tuple(_value(args[0], v, where) for v in value)
     if kind is Any:
         return value
+    if origin is dict and isinstance(value, dict):
+        return {name: _value(args[1], v, f"{where}.{name}") for name, v in value.items()}
+    if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _finite(value, where)
     plain = origin or kind
-    if plain is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
     if not isinstance(value, plain) or (plain is int and isinstance(value, bool)):
         raise ConfigError(f"{where} must be {plain.__name__}, not {value!r}.")
     return value
+
+
+def _finite(value: float, where: str) -> float:
+    """JSON as Python reads it also has NaN, Infinity and integers beyond any float."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ConfigError(f"{where} must be a finite number.")
+    return number

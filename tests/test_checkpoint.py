@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from audiollm import checkpoint
@@ -118,6 +118,37 @@ def test_a_damaged_folder_gets_one_sentence(tmp_path: Path, damage, says: str) -
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda s: s.pop("model.layers.0.mlp.up_proj.weight"), "lacks model.layers.0.mlp.up_proj"),
+        (lambda s: s.update(surprise=torch.zeros(2)), "not of this model: surprise"),
+        (
+            lambda s: s.update({"model.norm.weight": torch.zeros(7)}),
+            "model.norm.weight|mismatch",
+        ),
+    ],
+)
+def test_an_llm_is_never_completed_at_random(tmp_path: Path, change, says: str) -> None:  # type: ignore[no-untyped-def]
+    folder = write(tmp_path / "m")
+    state = load_file(folder / "model.safetensors")
+    change(state)
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=says) as caught:
+        checkpoint.load_llm(str(folder), Settings(home=tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_an_llm_opens_with_its_head_tied_or_not(tmp_path: Path, tied: bool) -> None:
+    before = tiny.llm(tie_word_embeddings=tied)
+    before.save_pretrained(tmp_path / "m")
+    tiny.tokenizer().save_pretrained(tmp_path / "m")
+    after, _ = checkpoint.load_llm(str(tmp_path / "m"), Settings(home=tmp_path))
+    assert not after.training
+    torch.testing.assert_close(after.lm_head.weight, before.lm_head.weight)
+
+
 def test_a_manifest_is_untrusted(tmp_path: Path) -> None:
     folder = write(tmp_path / "m")
     path = folder / "audiollm.json"
@@ -127,6 +158,7 @@ def test_a_manifest_is_untrusted(tmp_path: Path) -> None:
         ({"format_version": 99}, "99"),
         ({"surprise": 1}, "surprise"),
         ({"sample_rate": "fast"}, "sample_rate"),
+        ({"projector": data["projector"] | {"hidden_size": 10**12}}, "hidden_size"),
     ]:
         path.write_text(json.dumps(data | change))
         with pytest.raises(ConfigError, match=says):
@@ -140,11 +172,11 @@ def test_parts_of_different_models_are_refused(tmp_path: Path) -> None:
         checkpoint.load(str(folder), Settings(home=tmp_path))
 
 
-def original(folder: Path) -> torch.nn.Sequential:
+def original(folder: Path, width: int = 768) -> torch.nn.Sequential:
     """A folder as the original project's merge script left it."""
     torch.manual_seed(1)
     projector = torch.nn.Sequential(
-        torch.nn.Linear(768, 32), torch.nn.GELU(), torch.nn.Linear(32, 32)
+        torch.nn.Linear(width, 32), torch.nn.GELU(), torch.nn.Linear(32, 32)
     )
     tiny.llm().save_pretrained(folder)
     tiny.tokenizer().save_pretrained(folder)
@@ -164,6 +196,23 @@ def test_an_original_folder_opens_and_projects_the_same(tmp_path: Path) -> None:
     prompt = Prompt(loaded.tokenizer, loaded.manifest.labels, loaded.manifest.prompt)
     scored = Scorer(loaded.model, prompt).score([Features(x[0])], [None], "zh")
     assert scored.log_likelihoods.shape == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("width", "encoder"), [(768, "emotion2vec_plus_base"), (1024, "emotion2vec_plus_large")]
+)
+def test_an_original_folder_names_its_encoder_by_width(
+    tmp_path: Path, width: int, encoder: str
+) -> None:
+    original(tmp_path / "o", width)
+    ref = checkpoint.read_manifest(tmp_path / "o").encoder
+    assert (ref.id, ref.width) == (encoder, width)
+
+
+def test_an_original_folder_of_an_unknown_encoder_is_refused(tmp_path: Path) -> None:
+    original(tmp_path / "o", 512)
+    with pytest.raises(ModelError, match="512 wide"):
+        checkpoint.read_manifest(tmp_path / "o")
 
 
 def test_an_original_projector_with_code_is_never_run(tmp_path: Path) -> None:
