@@ -238,11 +238,13 @@ def test_chinese_error_says_what_kind_it_is_and_keeps_the_sentence() -> None:
 
 def test_model_line_tells_name_size_device_and_measured_quality() -> None:
     shown = handlers.about(serving(FakePredictor()), "en")
+    assert "(EmoDB, ASED)" in shown
     for part in ("tiny", "5.2 million parameters", "CPU", "412 clips", "11 speakers", "71%", "63%"):
         assert part in shown
     assert "wrong in about 3 of 10 clips" in shown
     chinese = handlers.about(serving(FakePredictor()), "zh")
     assert "523 万参数" in chinese
+    assert "（EmoDB、ASED）" in chinese
     assert "大约有 3 段" in chinese
 
 

@@ -132,12 +132,24 @@ def _quality(metrics: Mapping[str, Any], language: Language) -> str:
         language,
         n=metrics.get("n", "?"),
         speakers=metrics.get("speakers", "?"),
-        data=escape(str(metrics.get("data", "?"))),
+        data=escape(corpora(str(metrics.get("data", "?")), language)),
         wa=percent(wa["value"]),
         low=percent(wa["low"]),
         high=percent(wa["high"]),
         ua=percent(ua["value"]),
     )
+
+
+def corpora(data: str, language: Language) -> str:
+    """`emodb+ased` as people write it: EmoDB, ASED."""
+    names = [CORPORA.get(name, name) for name in data.split("+")]
+    return ("、" if language == "zh" else ", ").join(names)
+
+
+CORPORA = {
+    **{n: n.upper() for n in ("ased", "ravdess", "crema-d", "esd", "casia", "savee", "tess")},
+    **{"emodb": "EmoDB", "iemocap": "IEMOCAP", "meld": "MELD", "chiser5": "ChiSER5"},
+}
 
 
 def mistakes(metrics: Mapping[str, Any], language: Language) -> str:

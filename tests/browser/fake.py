@@ -20,7 +20,7 @@ METRICS = {
     "wa": {"value": 0.71, "low": 0.63, "high": 0.78},
     "n": 412,
     "speakers": 11,
-    "data": "EmoDB, ASED",
+    "data": "emodb+ased",
     "split": "test",
 }
 SURE = {
