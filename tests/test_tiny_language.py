@@ -132,17 +132,15 @@ def test_cues_fall_on_all_sides_of_the_reference_ranges() -> None:
 
 
 def test_training_lowers_the_loss_and_the_folder_opens(tmp_path: Path) -> None:
-    from transformers import AutoModelForCausalLM
-
     llm = language.build_llm(tokenizer(), RECIPE)
     before = language.examine(llm, tokenizer(), seed=1, count=40)["loss"]
     clock = language.train(llm, tokenizer(), RECIPE, tmp_path)
     assert clock.step == RECIPE.steps
-    saved = language.save(llm, tokenizer(), tmp_path)
-    figures = language.examine(saved, tokenizer(), seed=1, count=40)
+    language.save(llm, tokenizer(), tmp_path)
+    opened_tokenizer, opened = language.load(tmp_path)
+    figures = language.examine(opened, opened_tokenizer, seed=1, count=40)
     assert figures["loss"] < before - 2
     assert figures["class, all slots"]["n"] > 10
-    opened = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
     assert opened.dtype == torch.float32
     assert opened.config.eos_token_id == tokenizer().eos_token_id
 
@@ -157,3 +155,20 @@ def test_kinds_are_those_of_the_product() -> None:
     from typing import get_args
 
     assert set(KINDS) == set(get_args(Kind))
+
+
+def test_going_on_from_a_folder_without_a_record_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = language.main(["--out", str(tmp_path / "out"), "--start", str(tmp_path)])
+    assert code == 1
+    assert "give --start a folder" in capsys.readouterr().err
+
+
+def test_the_schedule_follows_the_clock_or_the_steps() -> None:
+    timed = language.Clock(language.Recipe(seconds=1e-9))
+    assert timed.progress == 1
+    counted = language.Clock(language.Recipe(steps=100))
+    counted.step = 50
+    assert counted.progress == 0.5
+    assert 0.4 < counted.rate(0) < 0.7

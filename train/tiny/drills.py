@@ -25,11 +25,11 @@ from train.tiny.lexicon import Slot, SlotDrawer, draw_shares, likely
 
 CLASSES = tuple(e.name for e in EMOTIONS)
 KINDS: dict[Kind, float] = {  # shares of the examples
-    "analyse": 0.3,
-    "classify": 0.18,
+    "analyse": 0.25,
+    "classify": 0.27,
     "describe": 0.2,
-    "yes_no": 0.24,
-    "intensity": 0.08,
+    "yes_no": 0.22,
+    "intensity": 0.06,
 }
 CLEAR = 0.8  # probability of the likeliest class from which a slot counts as clear
 POOL = 16  # batches that are drawn together and grouped by length

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import TrainerCallback
 
+from audiollm.errors import AudioLLMError, ModelError
 from audiollm.labels import EMOTIONS
 from audiollm.model import AudioLLM, Example
 from audiollm.projector import Projector
@@ -380,14 +381,19 @@ def examine(llm: Any, tokenizer: Any, seed: int, count: int = 2000) -> dict[str,
 # --- command ------------------------------------------------------------------------------------
 
 
-def save(llm: Any, tokenizer: Any, out: Path) -> Any:
-    """Writes the folder, float16 on disk, and gives back the LLM as read from it."""
-    from transformers import AutoModelForCausalLM
-
+def save(llm: Any, tokenizer: Any, out: Path) -> None:
+    """Writes the folder, float16 on disk."""
     out.mkdir(parents=True, exist_ok=True)
     llm.half().save_pretrained(out)
     tokenizer.save_pretrained(out)
-    return AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, use_safetensors=True)
+
+
+def load(folder: Path) -> tuple[Any, Any]:
+    """Tokenizer and LLM of a folder, as every other user of it opens them."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    llm = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+    return AutoTokenizer.from_pretrained(folder), llm
 
 
 def _commit() -> str:
@@ -406,18 +412,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="LLM folder to write")
     parser.add_argument("--seconds", type=float, default=Recipe.seconds, help="training time")
     parser.add_argument("--steps", type=int, help="train so many steps, whatever time they take")
+    parser.add_argument("--start", type=Path, help="go on from this folder of an earlier run")
+    parser.add_argument("--rate", type=float, default=Recipe.rate, help="peak learning rate")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
 
 
 def run(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)
-    recipe = Recipe(seconds=args.seconds, steps=args.steps, seed=args.seed)
-    tokenizer = build_tokenizer(recipe.vocabulary, recipe.seed)
-    llm = build_llm(tokenizer, recipe)
+    recipe = Recipe(seconds=args.seconds, steps=args.steps, seed=args.seed, rate=args.rate)
+    started = {}
+    if args.start is None:
+        tokenizer = build_tokenizer(recipe.vocabulary, recipe.seed)
+        llm = build_llm(tokenizer, recipe)
+    else:
+        if not (args.start / RECORD).is_file():
+            raise ModelError(
+                f"{args.start} holds no {RECORD}: give --start a folder that this command wrote."
+            )
+        tokenizer, llm = load(args.start)
+        started = json.loads((args.start / RECORD).read_text(encoding="utf-8"))
     log.info("%d tokens, %d parameters", len(tokenizer), llm.num_parameters())
     clock = train(llm, tokenizer, recipe, args.out)
-    figures = examine(save(llm, tokenizer, args.out), tokenizer, recipe.seed)
+    save(llm, tokenizer, args.out)
+    tokenizer, llm = load(args.out)
+    figures = examine(llm, tokenizer, recipe.seed)
     record = {
         "command": shlex.join(["python", "-m", "train.tiny.language", *sys.argv[1:]]),
         "commit": _commit(),
@@ -426,6 +445,7 @@ def run(args: argparse.Namespace) -> int:
         "steps": clock.step,
         "seconds": round(clock.seconds, 1),
         "held_out": figures,
+        "start": started,  # record of the run that this one went on from
     }
     text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
     (args.out / RECORD).write_text(text, encoding="utf-8")
@@ -438,7 +458,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m train.tiny.language", description=__doc__.split("\n")[0]
     )
     configure(parser)
-    return run(parser.parse_args(argv))
+    try:
+        return run(parser.parse_args(argv))
+    except AudioLLMError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
 
 
 if __name__ == "__main__":
