@@ -18,7 +18,7 @@ import httpx
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
-CLIP = ROOT / "assets" / "emodb" / "audio" / "03a02Wc.flac"
+CLIP = ROOT / "assets" / "examples" / "13a02Ta.flac"
 # name -> locale, width and height in px, colour scheme
 PICTURES = {
     "page-en": ("en-US", 1200, 900, "light"),
