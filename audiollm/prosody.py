@@ -17,6 +17,7 @@ SAMPLE_RATE = 16000
 HOP = 160  # samples: 100 frames per second
 TRACK_RATE = SAMPLE_RATE / HOP
 WINDOW = 640  # samples, 40 ms: three periods of a 75 Hz voice
+BLOCK = 3200  # frames followed at once, 32 s: about 120 MB, whatever the length of the sound
 F0_MIN, F0_MAX = 65.0, 500.0  # Hz
 VOICED = 0.45  # normalised autocorrelation above which a frame counts as voiced
 ACTIVE_DB = 30.0  # a frame this far below the loud frames of the clip is a pause
@@ -51,6 +52,16 @@ def track(samples: Samples) -> Track:
     samples: [N] at 16 kHz, float.
     """
     frames = frames_of(samples, WINDOW)
+    blocks = [_follow(frames[start : start + BLOCK]) for start in range(0, len(frames), BLOCK)]
+    energy, f0, voicing = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    loud = max(np.percentile(energy, 95), FLOOR_DB)
+    active = energy > max(loud - ACTIVE_DB, -70.0)
+    f0 = _without_octave_jumps(np.where((voicing > VOICED) & active, f0, np.nan))
+    return Track(f0=f0, voicing=voicing, energy_db=energy, active=active)
+
+
+def _follow(frames: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
+    """Energy in dBFS, best f0 in Hz and voicing, [T] each, of frames [T, WINDOW] on their own."""
     energy = 10 * np.log10(np.maximum(np.mean(np.square(frames, dtype=np.float64), 1), 1e-10))
     window = np.hanning(WINDOW)
     size = 2 * WINDOW
@@ -70,11 +81,8 @@ def track(samples: Samples) -> Track:
     bend = left - 2 * mid + right
     offset = np.where(np.abs(bend) > 1e-9, 0.5 * (left - right) / np.where(bend == 0, 1, bend), 0)
     f0 = SAMPLE_RATE / (lags[best] + np.clip(offset, -0.5, 0.5))
-    loud = max(np.percentile(energy, 95), FLOOR_DB)
-    active = energy > max(loud - ACTIVE_DB, -70.0)
     voicing = np.where(is_peak.any(1), np.clip(mid, 0, 1), 0.0)
-    f0 = _without_octave_jumps(np.where((voicing > VOICED) & active, f0, np.nan))
-    return Track(f0=f0, voicing=voicing, energy_db=energy, active=active)
+    return energy, f0, voicing
 
 
 def _autocorrelation(frames: NDArray[np.float64], size: int) -> NDArray[np.float64]:
@@ -150,11 +158,19 @@ def _spread(values: NDArray[np.float64]) -> float:
 
 
 def _alpha_ratio(samples: Samples) -> float:
+    """In dB; the power of a long sound is summed over equal pieces, to bound the memory."""
+    pieces = np.array_split(samples, max(1, -(-len(samples) // (BLOCK * HOP))))
+    low, high = np.sum([_band_power(piece) for piece in pieces], axis=0)
+    return float(10 * np.log10((high + 1e-10) / (low + 1e-10)))
+
+
+def _band_power(samples: Samples) -> tuple[float, float]:
+    """Energy at 50 Hz-1 kHz and at 1-5 kHz."""
     power = np.abs(np.fft.rfft(samples.astype(np.float64))) ** 2
     hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
     high = power[(hertz >= 1000) & (hertz < 5000)].sum()
     low = power[(hertz >= 50) & (hertz < 1000)].sum()
-    return float(10 * np.log10((high + 1e-10) / (low + 1e-10)))
+    return low, high
 
 
 def syllables(followed: Track) -> int:

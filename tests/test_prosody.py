@@ -1,5 +1,7 @@
 """Cues and functionals of sounds whose answer is known."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,50 @@ def test_syllables_and_pauses_are_counted() -> None:
     talking = prosody.track(sound).active.mean() * len(sound) / RATE
     assert cues.tempo_hz == pytest.approx(6 / talking, rel=0.2)
     assert 0.2 < cues.pause_share < 0.5
+
+
+def babble(seconds: float) -> np.ndarray:
+    """Noise and voices of changing pitch and level, none of it periodic in the block length."""
+    random = np.random.default_rng(1)
+    parts = [
+        voice(random.uniform(80, 400), 0.37, random.uniform(0.01, 0.5))
+        for _ in range(round(seconds / 0.5))
+    ]
+    gaps = [0.003 * random.standard_normal(round(0.13 * RATE)) for _ in parts]
+    pairs = [np.concatenate(pair) for pair in zip(parts, gaps, strict=True)]
+    return np.concatenate(pairs).astype(np.float32)
+
+
+@pytest.mark.parametrize("block", [1, 7, 200, 999])
+def test_blocks_give_the_track_of_the_whole(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    sound = babble(10)
+    whole = prosody.track(sound)
+    monkeypatch.setattr(prosody, "BLOCK", block)
+    parts = prosody.track(sound)
+    for name in ("f0", "voicing", "energy_db", "active"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+
+
+def test_clips_under_half_a_minute_are_one_block() -> None:
+    assert prosody.BLOCK > 30 * prosody.TRACK_RATE + 1
+
+
+def test_brightness_of_a_long_sound_is_that_of_its_parts() -> None:
+    sound = babble(40)
+    exact = prosody._band_power(sound)
+    assert prosody.measure(sound).brightness_db == pytest.approx(
+        10 * np.log10(exact[1] / exact[0]), abs=0.01
+    )
+
+
+def test_a_longer_sound_needs_hardly_more_memory() -> None:
+    sound = np.tile(babble(15), 10)  # all at once it took 590 MB
+    tracemalloc.start()
+    cues = prosody.measure(sound)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200e6
+    assert cues.seconds == pytest.approx(150)
 
 
 def test_cues_survive_json() -> None:
