@@ -8,9 +8,9 @@ winner's keys and values are kept, so the analysis goes on from exactly what was
 Shapes: B clips, P cached prefix, S packed length, C classes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import torch
@@ -35,6 +35,25 @@ class Scored:
     prefix: int
     segments: Tensor  # [B, S]: 0 shared, 1..C class words, PADDING
 
+    @torch.inference_mode()
+    def take(self, rows: Sequence[int]) -> "Scored":
+        """These rows alone, in a cache of their own: the rest can be let go."""
+        kept = list(rows)
+        layers = [(layer.keys[kept], layer.values[kept]) for layer in self.cache.layers]
+        return Scored(
+            self.log_likelihoods[kept], _cache_of(layers), self.prefix, self.segments[kept]
+        )
+
+
+class _Stop:
+    """A stopping criterion of transformers that another thread can fulfil."""
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+
+    def __call__(self, ids: Tensor, scores: Tensor, **_: Any) -> Tensor:  # noqa: ARG002
+        return torch.full((len(ids),), self.event.is_set(), device=ids.device)
+
 
 class Scorer:
     """Scores and continues for one model; holds the cached instruction of every language."""
@@ -57,7 +76,7 @@ class Scorer:
         merged = self.model.merge(empty, clips, [(*layout.tail, *packed) for layout in layouts])
         segments = self._segments(merged.lengths, merged.embeds.shape[1], words)
         shared = (segments == 0).sum(1)  # [B] audio + tail
-        cache = self._cache(
+        cache = _cache_of(
             [
                 (k.expand(len(clips), -1, -1, -1), v.expand(len(clips), -1, -1, -1))
                 for k, v in prefix
@@ -104,8 +123,12 @@ class Scorer:
         rows: Sequence[int] | None = None,
         max_new_tokens: int = 96,
         streamer: Any = None,
+        stop: Event | None = None,
     ) -> list[str]:
-        """Text after the winning class word, for the given rows of a scored batch."""
+        """Text after the winning class word, for the given rows of a scored batch.
+
+        Setting `stop` from another thread ends it after the token being made.
+        """
         rows = list(range(len(winners))) if rows is None else list(rows)
         kept = []  # for each row, the cache positions of prefix, shared part and its winner
         for row, winner in zip(rows, winners, strict=True):
@@ -129,38 +152,46 @@ class Scorer:
         out = self.model.causal_lm.generate(  # type: ignore[operator]
             input_ids=ids,
             attention_mask=mask,
-            past_key_values=self._cache(layers),
+            past_key_values=_cache_of(layers),
             max_new_tokens=max_new_tokens,
             do_sample=False,
             eos_token_id=self.prompt.end,
             pad_token_id=self.prompt.end,
             streamer=streamer,
+            stopping_criteria=[_Stop(stop)] if stop else None,
         )
         texts = self.prompt.tokenizer.batch_decode(out[:, size:], skip_special_tokens=True)
         return [text.strip() for text in texts]
 
     def stream(
         self, scored: Scored, winner: int, language: Language, row: int = 0
-    ) -> Iterator[str]:
-        """The same text, piece by piece as it is generated."""
+    ) -> Generator[str]:
+        """The same text, piece by piece as it is generated.
+
+        A reader that closes the iterator ends the generation before it gets control back.
+        """
         from transformers import TextIteratorStreamer
 
         streamer = TextIteratorStreamer(
             self.prompt.tokenizer, skip_prompt=True, timeout=60, skip_special_tokens=True
         )
         failure: list[BaseException] = []
+        stop = Event()
 
         def work() -> None:
             try:
-                self.generate(scored, [winner], language, [row], streamer=streamer)
+                self.generate(scored, [winner], language, [row], streamer=streamer, stop=stop)
             except BaseException as error:  # handed to the reader below
                 failure.append(error)
                 streamer.end()
 
         thread = Thread(target=work, daemon=True)
         thread.start()
-        yield from streamer
-        thread.join()
+        try:
+            yield from streamer
+        finally:
+            stop.set()
+            thread.join()
         if failure:
             raise failure[0]
 
@@ -169,18 +200,12 @@ class Scorer:
         if not head:
             return []
         if head not in self._prefixes:
-            cache = self._cache([])
+            cache = _cache_of([])
             self.model.causal_lm.model(  # type: ignore[operator]
                 inputs_embeds=self.model.embed(head)[None], past_key_values=cache, use_cache=True
             )
             self._prefixes[head] = [(layer.keys, layer.values) for layer in cache.layers]
         return self._prefixes[head]
-
-    @staticmethod
-    def _cache(layers: list[tuple[Tensor, Tensor]]) -> Any:
-        from transformers import DynamicCache
-
-        return DynamicCache(layers) if layers else DynamicCache()
 
     @staticmethod
     def _segments(lengths: Tensor, size: int, words: list[tuple[int, ...]]) -> Tensor:
@@ -215,3 +240,10 @@ class Scorer:
         seen = seen | torch.eye(size, dtype=torch.bool, device=segments.device)
         seen = F.pad(seen, (past, 0), value=True)[:, None]
         return torch.zeros_like(seen, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
+
+
+def _cache_of(layers: list[tuple[Tensor, Tensor]]) -> Any:
+    """Keys and values of each layer, [B, heads, P, size], as transformers takes them."""
+    from transformers import DynamicCache
+
+    return DynamicCache(layers) if layers else DynamicCache()

@@ -1,5 +1,8 @@
 """One packed pass must equal naive full forwards; text must go on from the scored class."""
 
+import threading
+import time
+
 import pytest
 import torch
 
@@ -82,6 +85,39 @@ def test_stream_gives_the_same_text() -> None:
     scored = scorer.score(CLIPS, CUE_LIST, "zh")
     whole = scorer.generate(scored, [2], "zh", rows=[1])[0]
     assert "".join(scorer.stream(scored, 2, "zh", row=1)).strip() == whole
+
+
+def test_taken_rows_go_on_as_before() -> None:
+    model, prompt = tiny.audio_llm(seed=3), Prompt(tiny.tokenizer(), tiny.CLASSES)
+    scorer = Scorer(model, prompt)
+    scored = scorer.score(CLIPS, CUE_LIST, "en")
+    whole = scorer.generate(scored, [1, 4], "en", rows=[2, 0])
+    taken = scored.take([2, 0])
+    assert len(taken.segments) == len(taken.cache.layers[0].keys) == 2
+    torch.testing.assert_close(taken.log_likelihoods, scored.log_likelihoods[[2, 0]])
+    assert scorer.generate(taken, [1, 4], "en") == whole
+
+
+def test_a_closed_stream_stops_generating() -> None:
+    """Generation must not go on beside the next visitor's."""
+    model, prompt = tiny.audio_llm(seed=3), Prompt(tiny.tokenizer(), tiny.CLASSES)
+    prompt.end = -1  # the model never ends by itself
+    scorer = Scorer(model, prompt)
+    scored = scorer.score(CLIPS[:1], CUE_LIST[:1], "en")
+    passes = 0
+
+    def count(*_: object) -> None:
+        nonlocal passes
+        passes += 1
+        time.sleep(0.01)
+
+    model.causal_lm.register_forward_hook(count)
+    before = threading.active_count()
+    stream = scorer.stream(scored, 1, "en")
+    next(stream)
+    stream.close()
+    assert threading.active_count() == before
+    assert passes < 90
 
 
 def test_scoring_under_another_dtype_agrees() -> None:
