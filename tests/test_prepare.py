@@ -129,6 +129,23 @@ def test_what_is_written(done: Path, voices: Path, ear: Path) -> None:
     assert summary["rejected"] == dict.fromkeys(kinds.values(), 1)
 
 
+def test_a_device_that_is_not_here_is_a_sentence(
+    voices: Path, ear: Path, tmp_path: Path, capsys: Any
+) -> None:
+    common = ("--corpus", "manifest", "--root", voices, "--encoder", ear, "--out", tmp_path / "x")
+    assert run(*common, "--device", "nowhere") == 2
+    assert "'nowhere' is not usable on this machine" in capsys.readouterr().err
+
+
+def test_an_encoder_folder_is_found_from_anywhere(
+    voices: Path, ear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ear.parent)
+    common = ("--corpus", "manifest", "--root", voices, "--max-clips", 9, "--out", tmp_path / "x")
+    assert run(*common, "--encoder", ear.name) == 0
+    assert load_prepared(tmp_path / "x").encoder.id == str(ear)
+
+
 def test_second_run_hears_nothing(
     done: Path, voices: Path, ear: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

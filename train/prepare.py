@@ -212,10 +212,11 @@ def _hear(
     found: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings
 ) -> tuple[EncoderRef, tuple[Clip, ...], tuple[Rejected, ...]]:
     """Cues and features of sound, by the frozen encoder."""
+    from audiollm import checkpoint, hub
     from audiollm import encoder as encoders
     from train.extract import Wanted, extract
 
-    device = _device(args.device or settings.device)
+    device = checkpoint.pick_device(args.device or settings.device)
     encoder = encoders.load(args.encoder, settings, device)
     wanted = Wanted(
         frames=args.frames,
@@ -224,7 +225,11 @@ def _hear(
         max_seconds=args.max_seconds,
         workers=args.workers or min(8, os.cpu_count() or 1),
     )
-    return encoder.ref(), *extract(found, encoder, out, wanted, settings)
+    ref = encoder.ref()
+    place = hub.locate(ref.id, settings, files=hub.ENCODER_FILES, kind="encoder")
+    if place == Path(ref.id).expanduser().resolve():
+        ref = replace(ref, id=str(place))  # a folder is found from any other folder too
+    return ref, *extract(found, encoder, out, wanted, settings)
 
 
 def _copy(
@@ -248,14 +253,6 @@ def _copy(
             if clips[-1].id not in writer.store:
                 writer.add(clips[-1].id, utterance=vector)
     return found[0].encoder, tuple(clips), ()
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def summarise(clips: Sequence[Clip], rejected: Sequence[Rejected]) -> dict[str, Any]:
