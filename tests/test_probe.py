@@ -114,3 +114,12 @@ def test_prepared_folder_without_functionals_or_validation() -> None:
 def test_empty_split_is_refused() -> None:
     with pytest.raises(DataError, match="test split holds no clips"):
         probe_prepared(_prepared({"train": 20, "valid": 4, "test": 0}))
+
+
+def test_probe_is_judged_by_the_clips_and_classes_that_are_asked_for() -> None:
+    prepared = _prepared({"train": 120, "valid": 40, "test": 40})
+    clips = [c for c in prepared.split("test") if c.label in ("angry", "sad")][:9]
+    report = probe_prepared(prepared, "test", clips=clips, classes=("sad", "angry"))["both"]
+    assert (report.n, report.classes) == (9, ("sad", "angry"))
+    known = (*CLASSES, "surprised")  # an answer that no clip has
+    assert probe_prepared(prepared, "test", classes=known)["both"].classes == known

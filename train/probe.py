@@ -13,7 +13,7 @@ from audiollm import metrics
 from audiollm.errors import DataError
 
 if TYPE_CHECKING:
-    from train.dataset import Prepared
+    from train.dataset import Clip, Prepared
 
 STRENGTHS = tuple(float(c) for c in np.logspace(-5, 1, 7))  # inverse of the L2 penalty
 FOLDS = 5
@@ -73,25 +73,40 @@ def fit_probe(
     return Probe(names, strength, _fit(x, y, strength))
 
 
-def probe_prepared(prepared: "Prepared", split: str = "test") -> dict[str, metrics.Metrics]:
+def probe_prepared(
+    prepared: "Prepared",
+    split: str = "test",
+    *,
+    clips: Sequence["Clip"] | None = None,
+    classes: Sequence[str] | None = None,
+) -> dict[str, metrics.Metrics]:
     """Probes of a prepared folder, measured on one of its splits.
+
+    Args:
+        clips: those of the split to judge by; all of them unless given.
+        classes: the answers that are possible; clips of another class are not learned from.
+            Those of the folder unless given.
 
     Keys: `utterance` (the encoder's mean over frames); where every clip has them also
     `functionals` (measured acoustic statistics) and `both` (the two side by side).
 
     Raises:
-        DataError: the split or the training split is empty.
+        DataError: the split or the training split is empty, or has no clip of `classes`.
     """
-    parts = {name: list(prepared.split(name)) for name in ("train", "valid", split)}
-    for name in ("train", split):
-        if not parts[name]:
+    classes = tuple(classes or prepared.classes)
+    parts = {name: list(prepared.split(name)) for name in ("train", "valid")}
+    parts = {name: [c for c in part if c.label in classes] for name, part in parts.items()}
+    judged = list(prepared.split(split) if clips is None else clips)
+    for name, part in (("train", parts["train"]), (split, judged)):
+        if not part:
             raise DataError(f"The {name} split holds no clips: prepare the data again.")
-    features = {name: _matrices(prepared, clips) for name, clips in parts.items() if clips}
+    parts["judged"] = judged
+    features = {name: _matrices(prepared, part) for name, part in parts.items() if part}
     kinds = [
         k for k in ("utterance", "functionals", "both") if all(k in f for f in features.values())
     ]
-    labels = {name: [clip.label for clip in clips] for name, clips in parts.items()}
-    speakers = {name: [clip.speaker for clip in clips] for name, clips in parts.items()}
+    labels = {name: [clip.label for clip in part] for name, part in parts.items()}
+    speakers = {name: [clip.speaker for clip in part] for name, part in parts.items()}
     reports = {}
     for kind in kinds:
         valid = features["valid"][kind] if parts["valid"] else None
@@ -100,14 +115,12 @@ def probe_prepared(prepared: "Prepared", split: str = "test") -> dict[str, metri
             labels["train"],
             valid,
             labels["valid"],
-            prepared.classes,
+            classes,
             groups=speakers["train"],
         )
-        table = probe.predict_proba(features[split][kind])
+        table = probe.predict_proba(features["judged"][kind])
         answer = [probe.classes[i] for i in table.argmax(axis=1)]
-        reports[kind] = metrics.report(
-            labels[split], answer, table, prepared.classes, speakers[split]
-        )
+        reports[kind] = metrics.report(labels["judged"], answer, table, classes, speakers["judged"])
     return reports
 
 
