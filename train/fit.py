@@ -4,14 +4,18 @@ import argparse
 import json
 import logging
 import math
+import random
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from audiollm import hub
 from audiollm.config import PROJECTOR_NAME, ProjectorConfig
 from audiollm.errors import ConfigError, DataError
 from audiollm.labels import LANGUAGES
@@ -21,39 +25,79 @@ from train.dataset import Clip, Prepared, load_prepared
 from train.instructions import Instruction, draw
 from train.runs import FitConfig, Run
 
+if TYPE_CHECKING:
+    from audiollm.projector import Features
+
 log = logging.getLogger("train.fit")
+
+PROJECTOR: dict[str, tuple[Any, str]] = {  # option of ProjectorConfig -> (default, help)
+    "tokens_per_second": (4.0, "frames: audio tokens a second"),
+    "utterance_tokens": (4, "utterance: audio tokens a clip"),
+    "hidden_size": (512, "width of the hidden layer"),
+    "dropout": (0.2, "behind the hidden layer"),
+}
+
+MEASURED_CLIPS = 2000  # the standardising constants are measured on so many training clips,
+MEASURED_FRAMES = 200  # on so many frames of each, and on so many in all: memory stays bounded
+MEASURED_IN_ALL = 200_000
+
+_EPILOG = f"""examples:
+  python -m train fit --stage 1 --data data/emodb
+  python -m train fit --stage 2 --data data/emodb --from runs/emodb-stage1
+  python -m train fit --resume runs/emodb-stage2
+
+--llm is one of {", ".join(hub.LLMS)}, a hub id or a folder."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of this command."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
     add = parser.add_argument
     default = FitConfig(stage=1, data="-", llm="tiny")
     add("--stage", type=int, choices=(1, 2), help="1: projector alone; 2: projector and LoRA")
     add("--data", metavar="DIR", help="folder made by `prepare`")
-    add("--llm", default=None, metavar="ID", help="stage 1: preset, hub id or folder (tiny)")
+    add("--llm", default=None, metavar="ID", help="stage 1: the LLM (default: tiny)")
     add("--from", dest="start", default="", metavar="RUN", help="stage 2: run folder of stage 1")
-    add("--out", metavar="RUN", help="run folder to make (runs/<data>-stage<N>)")
+    add("--out", metavar="RUN", help="run folder to make (default: runs/DATA-stageN)")
     add("--resume", metavar="RUN", help="continue a stopped run from its last checkpoint")
-    add("--epochs", type=float, default=None, help="passes over the data (stage 1: 12, stage 2: 8)")
-    add("--max-steps", type=int, default=-1, help="stop after so many optimiser steps")
-    add("--batch-size", type=int, default=default.batch_size)
-    add("--accumulate", type=int, default=1, help="batches whose gradients are added up")
-    add("--learning-rate", type=float, default=None, help="stage 1: 1e-3; stage 2: 5e-4")
-    add("--weight-decay", type=float, default=default.weight_decay)
-    add("--per-clip", type=int, default=default.per_clip, help="instructions drawn a clip")
+    add(
+        "--epochs",
+        type=float,
+        default=None,
+        help="passes over the data (default: stage 1 12, stage 2 8)",
+    )
+    numbers: list[tuple[str, type, Any, str]] = [
+        ("--max-steps", int, -1, "stop after so many optimiser steps; -1: by epochs"),
+        ("--batch-size", int, default.batch_size, "examples on the device at once"),
+        ("--accumulate", int, default.accumulate, "batches whose gradients are added up"),
+        ("--weight-decay", float, default.weight_decay, "of AdamW"),
+        ("--per-clip", int, default.per_clip, "instructions drawn a clip"),
+        ("--evaluations", int, default.evaluations, "validations and checkpoints in all"),
+        ("--seed", int, default.seed, "of weights, order and instructions"),
+        ("--lora-rank", int, default.lora_rank, "stage 2: rank of the LoRA matrices"),
+        ("--lora-alpha", int, default.lora_alpha, "stage 2: LoRA's scale is alpha / rank"),
+        ("--lora-dropout", float, default.lora_dropout, "stage 2: dropout before LoRA"),
+    ]
+    for name, kind, value, text in numbers:
+        add(name, type=kind, default=value, metavar="N", help=f"{text} (default: {value})")
+    rates = "peak of the schedule (default: stage 1 1e-3, stage 2 5e-4)"
+    add("--learning-rate", type=float, default=None, metavar="N", help=rates)
     add("--no-balance", action="store_true", help="do not show rarer classes more often")
-    add("--languages", nargs="+", choices=LANGUAGES, default=list(LANGUAGES))
-    add("--evaluations", type=int, default=default.evaluations, help="validations in all")
-    add("--lora-rank", type=int, default=default.lora_rank)
-    add("--lora-alpha", type=int, default=default.lora_alpha)
-    add("--lora-dropout", type=float, default=default.lora_dropout)
-    add("--seed", type=int, default=0)
-    shape = parser.add_argument_group("projector (stage 1)")
-    shape.add_argument("--pooling", choices=("frames", "utterance"), default=None)
-    shape.add_argument("--tokens-per-second", type=float, default=4.0)
-    shape.add_argument("--utterance-tokens", type=int, default=4)
-    shape.add_argument("--hidden-size", type=int, default=512)
-    shape.add_argument("--dropout", type=float, default=0.2)
-    shape.add_argument("--no-functionals", action="store_true", help="leave the measured token out")
+    words = f"of questions and answers (default: {' '.join(LANGUAGES)})"
+    add("--languages", nargs="+", choices=LANGUAGES, default=list(LANGUAGES), help=words)
+    add = parser.add_argument_group("projector (stage 1)").add_argument
+    words = "what becomes tokens (default: frames where the data has them)"
+    add("--pooling", choices=("frames", "utterance"), default=None, help=words)
+    for key, (value, text) in PROJECTOR.items():
+        words = f"{text} (default: {value})"
+        add(_flag(key), type=type(value), default=None, metavar="N", help=words)
+    words = "leave the token of measured statistics out"
+    add("--no-functionals", action="store_true", default=None, help=words)
+
+
+def _flag(key: str) -> str:
+    return "--" + key.replace("_", "-")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
     if args.resume:
         planned = runs.read(Path(args.resume))
         prepared = load_prepared(Path(planned.config.data))
+        runs.check_data(planned, prepared)
     else:
         if not args.stage or not args.data:
             raise ConfigError("Say --stage 1 or 2 and --data DIR, or --resume RUN.")
@@ -85,35 +130,40 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
     stage = args.stage
     name = Path(args.data).resolve().name
     options: dict[str, Any] = {}
-    llm = args.llm or "tiny"
     if stage == 2:
         if not args.start:
             raise ConfigError("Stage 2 starts from a stage 1 run: give it with --from RUN.")
+        for key in ("pooling", *PROJECTOR, "no_functionals"):
+            if getattr(args, key) is not None:
+                raise ConfigError(
+                    f"{_flag(key)} shapes the projector, which stage 2 takes from stage 1 as it "
+                    f"is: leave {_flag(key)} out, or give it to stage 1."
+                )
         first = runs.read(Path(args.start), finished=True)
-        if args.llm and args.llm != first.config.llm:
+        llm, projector = _absolute(first.config.llm, settings), first.projector
+        if args.llm and _absolute(args.llm, settings) != llm:
             raise ConfigError(
                 f"The run {args.start} was made with {first.config.llm}, not {args.llm}."
             )
         _check_fits(first, prepared)
-        llm, projector = first.config.llm, first.projector
     else:
-        options = {
-            "tokens_per_second": args.tokens_per_second,
-            "utterance_tokens": args.utterance_tokens,
-            "hidden_size": args.hidden_size,
-            "dropout": args.dropout,
-        }
+        if args.start:
+            raise ConfigError("Only stage 2 starts from another run: leave --from out.")
+        given = {key: getattr(args, key) for key in PROJECTOR}
+        options = {k: PROJECTOR[k][0] if v is None else v for k, v in given.items()}
         projector = _projector(args, prepared, options)
+        llm = _absolute(args.llm or "tiny", settings)
+    epochs, rate = (12.0, 1e-3) if stage == 1 else (8.0, 5e-4)
     config = FitConfig(
         stage=stage,
-        data=str(args.data),
+        data=str(Path(args.data).resolve()),
         llm=llm,
-        start=args.start,
-        epochs=args.epochs or (12.0 if stage == 1 else 8.0),
+        start=str(Path(args.start).resolve()) if args.start else "",
+        epochs=epochs if args.epochs is None else args.epochs,
         max_steps=args.max_steps,
         batch_size=args.batch_size,
         accumulate=args.accumulate,
-        learning_rate=args.learning_rate or (1e-3 if stage == 1 else 5e-4),
+        learning_rate=rate if args.learning_rate is None else args.learning_rate,
         weight_decay=args.weight_decay,
         per_clip=args.per_clip,
         balance=not args.no_balance,
@@ -125,11 +175,20 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
         seed=args.seed,
         projector=options,
     )
-    info = runs.provenance(
-        sys.argv[1:], {"device": settings.device, "corpus": prepared.info["corpus"]}
-    )
+    extra = {"device": settings.device, "corpus": prepared.info["corpus"]}
+    info = runs.provenance(sys.argv[1:], {**extra, **runs.pin(prepared)})
     folder = Path(args.out or f"runs/{name}-stage{stage}")
     return Run(folder, config, prepared.encoder, projector, prepared.classes, info)
+
+
+def _absolute(id: str, settings: Settings) -> str:
+    """The LLM's name, or its absolute path where it is a folder: runs work from anywhere.
+
+    Raises:
+        ModelError: there is no such LLM.
+    """
+    place = hub.locate(id, settings)
+    return str(place) if place == Path(id).expanduser().resolve() else id
 
 
 def _projector(
@@ -149,6 +208,8 @@ def _projector(
 
 
 def _check_fits(first: Run, prepared: Prepared) -> None:
+    if Path(first.config.data).resolve() == prepared.folder.resolve():
+        runs.check_data(first, prepared)
     if first.classes != prepared.classes:
         raise DataError(
             f"The run {first.folder} knows the classes {', '.join(first.classes)}, the data has "
@@ -240,13 +301,30 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     model = AudioLLM.build(llm, planned.projector)
     if config.stage == 1:
         if prepared is not None:
-            clips = prepared.split("train")
-            model.projector.fit([prepared.store.get(c.id) for c in clips[:4000]])
+            model.projector.fit(_measured(prepared, config.seed))
     else:
         first = runs.read(Path(config.start), finished=True)
         checkpoint.load_projector(model.projector, first.best)
         model.llm = _with_lora(llm, config)
     return model.to(device), tokenizer, planned
+
+
+def _measured(prepared: Prepared, seed: int) -> "list[Features]":
+    """Random training clips, each with frames [T, D] taken evenly from its length.
+
+    So every corpus and speaker of a large folder counts, and memory does not grow with it.
+    """
+    clips = prepared.split("train")
+    chosen = random.Random(seed).sample(clips, min(MEASURED_CLIPS, len(clips)))  # noqa: S311
+    most = min(MEASURED_FRAMES, MEASURED_IN_ALL // max(1, len(chosen)))
+    return [_thinned(prepared.store.get(clip.id), most) for clip in chosen]
+
+
+def _thinned(features: "Features", most: int) -> "Features":
+    if features.frames is None or len(features.frames) <= most:
+        return features
+    rows = np.linspace(0, len(features.frames) - 1, most).round().astype(int)
+    return replace(features, frames=features.frames[rows])
 
 
 def _with_lora(llm: Any, config: FitConfig) -> Any:

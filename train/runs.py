@@ -8,18 +8,22 @@ best/             projector.safetensors (+ adapter/ in stage 2) of the best eval
 metrics.json      the best evaluation
 """
 
+import hashlib
 import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from audiollm import config
 from audiollm.config import PROJECTOR_NAME, EncoderRef, ProjectorConfig
 from audiollm.errors import ConfigError, DataError
 from audiollm.labels import LANGUAGES, Language
+
+if TYPE_CHECKING:
+    from train.dataset import Prepared
 
 RUN_NAME = "run.json"
 
@@ -141,6 +145,31 @@ def read(folder: Path, *, finished: bool = False) -> Run:
             f"`python -m train fit --resume {folder}`."
         )
     return run
+
+
+def pin(prepared: "Prepared") -> dict[str, Any]:
+    """What identifies a prepared folder's content in `info`: who is on which side, and as what."""
+    rows = sorted((clip.id, clip.split, clip.label) for clip in prepared.clips)
+    heard = {clip.speaker for clip in prepared.split("train")}
+    return {
+        "data_hash": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
+        "train_speakers": sorted(heard - {""}),
+        "speakers_known": "" not in heard,
+    }
+
+
+def check_data(run: Run, prepared: "Prepared") -> None:
+    """The folder must hold the clips, classes and sides that the run was made with.
+
+    Raises:
+        DataError: it was prepared differently since, so that a test speaker may have been heard.
+    """
+    known = run.info.get("data_hash")  # runs of earlier versions have none
+    if known and known != pin(prepared)["data_hash"]:
+        raise DataError(
+            f"{prepared.folder} was prepared differently after the run {run.folder} was made, "
+            "speakers may have changed sides: prepare it as it was, or start a new run."
+        )
 
 
 def last_checkpoint(run: Run) -> Path | None:
