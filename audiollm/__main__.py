@@ -21,7 +21,8 @@ EPILOG = """examples:
   python -m audiollm "*.mp3" --language zh     the analysis in Chinese
   python -m audiollm clip.flac --model models/mine
 
-Exit code: 0 all files were answered, 1 some could not be (the others were), 2 none was tried.
+Exit code: 0 all files were answered, 1 some could not be (the others were), 2 nothing could be
+tried (no such model, wrong arguments).
 Nothing is kept and nothing leaves this machine."""
 
 
@@ -67,23 +68,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def collect(names: Sequence[str]) -> Iterator[Path]:
-    """Files from files, folders (recursive) and patterns; a name that is nothing stays, to fail."""
+    """Files from files, folders (recursive) and patterns with * or ?.
+
+    A name that finds nothing stays itself, to fail by name.
+    """
     for name in names:
         path = Path(name).expanduser()
+        found: list[Path] = []
         if path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
-        elif not path.exists() and glob.has_magic(name):
-            yield from sorted(Path(p) for p in glob.glob(name, recursive=True))  # noqa: PTH207
-        else:
-            yield path
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+        elif not path.exists() and ("*" in name or "?" in name):
+            found = sorted(Path(p) for p in glob.glob(str(path), recursive=True))  # noqa: PTH207
+        yield from found or [path]
 
 
 def _answer(predictor: Any, paths: Sequence[Path], args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    if not paths:
-        print("No sound files found there.", file=sys.stderr)
-        return 2
     failed = 0
     answers = predictor.predict_files(paths, args.language, max(1, args.batch))
     shown = len(paths) > args.batch and sys.stderr.isatty()

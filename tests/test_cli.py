@@ -78,7 +78,6 @@ def test_readable_text_in_chinese(place: Path) -> None:
         (("a.wav", "--model", "nowhere"), "nowhere"),
         (("a.wav", "--model", "qwen2.5-0.5b"), "hf download"),
         (("a.wav", "--model", "model", "--device", "cuda:99"), "cuda:99"),
-        (("empty*.wav", "--model", "model"), "No sound files"),
     ],
 )
 def test_what_cannot_start_says_so_in_one_sentence(
@@ -88,6 +87,19 @@ def test_what_cannot_start_says_so_in_one_sentence(
     assert done.returncode == 2
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_names_that_find_nothing_fail_and_the_others_are_answered(place: Path) -> None:
+    (place / "nothing").mkdir(exist_ok=True)
+    soundfile.write(place / "clip1.wav", voiced(1.0), RATE)
+    names = ("sounds/a.wav", "gone*.wav", "nothing", "clip[1].wav")
+    done = call(place, *names, "--json", "--model", "model")
+    assert done.returncode == 1
+    lines = {Path(line["path"]).name: line for line in map(json.loads, done.stdout.splitlines())}
+    assert "label" in lines["a.wav"]
+    assert "does not exist" in lines["gone*.wav"]["error"]
+    assert "is a folder" in lines["nothing"]["error"]
+    assert "does not exist" in lines["clip[1].wav"]["error"]
 
 
 def test_help_explains_itself(place: Path) -> None:
@@ -104,6 +116,16 @@ def test_collect_takes_folders_patterns_and_names(place: Path) -> None:
         *("a.wav", "silent.wav", "text.wav"),
         "x",
     ]
+
+
+def test_collect_keeps_every_name_that_finds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "clip1.wav").touch()
+    for name in ("empty", "none*.wav", "clip[1].wav", "gone.wav", "empty/**/*.wav"):
+        assert list(collect([str(tmp_path / name)])) == [tmp_path / name]
+    (tmp_path / "clip[1].wav").touch()
+    assert list(collect([str(tmp_path / "clip[1].wav")])) == [tmp_path / "clip[1].wav"]
+    assert len(list(collect([str(tmp_path / "clip*")]))) == 2
 
 
 def test_chinese_takes_two_columns() -> None:
