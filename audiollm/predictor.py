@@ -1,7 +1,9 @@
 """The resident engine: sound -> `Prediction`. Every answer to a person comes from here."""
 
+import re
 import threading
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,11 @@ import numpy as np
 from audiollm import audio, calibration, functionals, prosody
 from audiollm.audio import Sound
 from audiollm.config import Manifest
-from audiollm.errors import AudioLLMError, ConfigError, ModelError
+from audiollm.errors import AudioLLMError, ConfigError, ModelError, NoSpeechError
 from audiollm.labels import Language, word
 from audiollm.projector import Features
 from audiollm.prompt import SEPARATOR
-from audiollm.prosody import Cues
+from audiollm.prosody import Cues, Track
 from audiollm.settings import Settings
 
 WINDOW_SECONDS = 20.0  # a longer sound is heard in windows of at most this length
@@ -130,10 +132,12 @@ class Predictor:
             heard = self._hear([sound], language)[0]
             yield heard.prediction
             text = ""
-            for piece in self._scorer.stream(heard.scored, heard.winner, language, heard.row):
-                text += piece
-                whole = self._whole(heard.prediction.label, text, language)
-                yield replace(heard.prediction, text=whole)
+            pieces = self._scorer.stream(heard.scored, heard.winner, language, heard.row)
+            with closing(pieces):
+                for piece in pieces:
+                    text += piece
+                    whole = self._whole(heard.prediction.label, text, language)
+                    yield replace(heard.prediction, text=whole)
 
     def predict_files(
         self, paths: Sequence[Path], language: Language = "en", batch: int = 8
@@ -156,69 +160,62 @@ class Predictor:
                 yield path, results[path]
 
     def _hear(self, sounds: Sequence[Sound], language: Language) -> list["_Heard"]:
-        """Scores every sound: windows in batches, then their mean log-likelihood, by length."""
+        """Scores every sound: the mean of its windows' probabilities, by their active seconds.
+
+        Of what was scored only the rows that a text may go on from are kept, at most one for
+        each class of a sound, so that memory does not grow with the length of the sound.
+        """
         if language not in self.manifest.languages:
             raise ConfigError(
                 f"{self.manifest.name} was not taught {language!r}: use one of "
                 f"{', '.join(self.manifest.languages)}."
             )
-        cues = [prosody.measure(s.samples) for s in sounds]
-        windows = [(i, w) for i, s in enumerate(sounds) for w in _windows(s.samples)]
-        scores: list[np.ndarray] = []
-        places: list[tuple[Any, int]] = []
+        labels = self.manifest.labels
+        followed = [prosody.track(s.samples) for s in sounds]
+        cues = [prosody.summarise(s.samples, t) for s, t in zip(sounds, followed, strict=True)]
+        windows = [(i, w) for i, s in enumerate(sounds) for w in _windows(s, followed[i])]
+        sums = np.zeros((len(sounds), len(labels)))
+        best: list[dict[int, _Place]] = [{} for _ in sounds]
         for start in range(0, len(windows), BATCH_WINDOWS):
             part = windows[start : start + BATCH_WINDOWS]
-            features = self._features([w for _, w in part])
-            known = [
-                cues[i] if len(sounds[i].samples) == len(w) else prosody.measure(w) for i, w in part
-            ]
-            scored = self._scorer.score(features, known, language)
-            scores += list(scored.log_likelihoods.float().cpu().numpy())
-            places += [(scored, row) for row in range(len(part))]
-        return [
-            self._answer(
-                sounds[i],
-                cues[i],
-                [j for j, (k, _) in enumerate(windows) if k == i],
-                windows,
-                scores,
-                places,
-                language,
+            features = self._features([w.samples for _, w in part])
+            # the cues of the whole clip: the text quotes what the person is shown
+            scored = self._scorer.score(features, [cues[i] for i, _ in part], language)
+            table = calibration.apply(
+                scored.log_likelihoods.float().cpu().numpy(), labels, self.manifest.calibration
             )
-            for i in range(len(sounds))
+            for row, (i, window) in enumerate(part):
+                sums[i] += window.weight * table[row]
+                for c, p in enumerate(table[row]):
+                    if c not in best[i] or p > best[i][c].probability:
+                        best[i][c] = _Place(float(p), scored, row)
+            _keep_best(best, scored, len(part))
+        return [
+            self._answer(sound, cue, total / total.sum(), places, language)
+            for sound, cue, total, places in zip(sounds, cues, sums, best, strict=True)
         ]
 
     def _answer(
         self,
         sound: Sound,
         cues: Cues,
-        own: list[int],
-        windows: list[tuple[int, np.ndarray]],
-        scores: list[np.ndarray],
-        places: list[tuple[Any, int]],
+        probabilities: np.ndarray,
+        best: dict[int, "_Place"],
         language: Language,
     ) -> "_Heard":
         labels = self.manifest.labels
-        lengths = np.array([len(windows[j][1]) for j in own], dtype=float)
-        table = calibration.apply(
-            np.stack([scores[j] for j in own]), labels, self.manifest.calibration
-        )
-        mean = (table * lengths[:, None]).sum(0) / lengths.sum()
-        winner = int(mean.argmax())
-        # the text goes on from the window that sounds most like the winning class
-        scored, row = places[own[int(table[:, winner].argmax())]]
+        winner = int(probabilities.argmax())
         prediction = Prediction(
             label=labels[winner],
-            probabilities={
-                name: float(p) for name, p in zip(labels, mean / mean.sum(), strict=True)
-            },
+            probabilities={n: float(p) for n, p in zip(labels, probabilities, strict=True)},
             text="",
             language=language,
             model=self.manifest.name,
             seconds=round(sound.seconds, 3),
             cues=cues,
         )
-        return _Heard(prediction, scored, row, winner)
+        # the text goes on from the window that sounds most like the winning class
+        return _Heard(prediction, best[winner].scored, best[winner].row, winner)
 
     def _features(self, windows: Sequence[np.ndarray]) -> list[Features]:
         needs = self.manifest.projector
@@ -235,7 +232,26 @@ class Predictor:
     def _whole(self, label: str, text: str, language: Language) -> str:
         start = word(label, language) + SEPARATOR[language]
         space = " " if language == "en" and text and not text.startswith(" ") else ""
-        return (start + space + text).strip()
+        whole = (start + space + text).strip()
+        return bind(whole, label, self.manifest.labels, language)
+
+
+def bind(text: str, label: str, labels: Sequence[str], language: Language) -> str:
+    """The sentences of an analysis before the first that names another class than `label`.
+
+    The class word that the text starts with always stays. English words count whole, in any
+    case; where one class word holds another, the longer is read.
+    """
+    names = {word(name, language).lower(): name for name in labels}
+    either = "|".join(re.escape(w) for w in sorted(names, key=len, reverse=True))
+    edge = r"\b" if language == "en" else ""
+    own = len(word(label, language) + SEPARATOR[language])
+    for found in re.finditer(f"{edge}(?:{either}){edge}", text[own:], re.IGNORECASE):
+        if names[found[0].lower()] != label:
+            before = text[own : own + found.start()]
+            ends = [end.end() for end in re.finditer(r"[.!?](?=\s)|[。！？]", before)]
+            return text[: own + (ends[-1] if ends else 0)]
+    return text
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,10 +262,54 @@ class _Heard:
     winner: int
 
 
-def _windows(samples: np.ndarray) -> list[np.ndarray]:
-    """samples [N] -> pieces of equal length, none longer than WINDOW_SECONDS."""
+@dataclass(eq=False)
+class _Place:
+    """The window that sounds most like one class: where its scores and its cache are."""
+
+    probability: float
+    scored: Any
+    row: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    samples: np.ndarray  # [N]
+    weight: float  # of its vote: seconds that are louder than a pause of the whole clip
+
+
+def _windows(sound: Sound, followed: Track) -> list[_Window]:
+    """Pieces of equal length, none longer than WINDOW_SECONDS; silent ones have no vote.
+
+    Where every piece is silent for itself, all have one.
+    """
     longest = int(WINDOW_SECONDS * audio.SAMPLE_RATE)
-    return np.array_split(samples, max(1, -(-len(samples) // longest)))
+    pieces = np.array_split(sound.samples, max(1, -(-len(sound.samples) // longest)))
+    if len(pieces) == 1:
+        return [_Window(pieces[0], 1.0)]
+    windows, start = [], 0
+    for piece in pieces:
+        first, start = start // prosody.HOP, start + len(piece)
+        active = int(followed.active[first : start // prosody.HOP].sum())
+        windows.append(_Window(piece, max(active, 1) / prosody.TRACK_RATE))
+    return [w for w in windows if _has_speech(sound, w.samples)] or windows
+
+
+def _has_speech(sound: Sound, samples: np.ndarray) -> bool:
+    try:
+        audio.require_speech(replace(sound, samples=samples))
+    except NoSpeechError:
+        return False
+    return True
+
+
+def _keep_best(best: Sequence[dict[int, _Place]], scored: Any, rows: int) -> None:
+    """Lets go of the rows of a batch that are nobody's best, and their keys and values."""
+    places = [p for found in best for p in found.values() if p.scored is scored]
+    kept = sorted({p.row for p in places})
+    if len(kept) < rows:
+        taken = scored.take(kept) if kept else None
+        for place in places:
+            place.scored, place.row = taken, kept.index(place.row)
 
 
 def _by_batch(heard: Sequence[_Heard]) -> Iterator[tuple[Any, list[int]]]:

@@ -67,6 +67,75 @@ def test_a_long_sound_is_heard_in_windows(
     )
 
 
+def test_silent_windows_have_no_vote(engine: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor, "WINDOW_SECONDS", 1.0)
+    spoken, silence = voiced(1.0), np.zeros(3 * RATE, np.float32)
+    padded = audio.from_array(np.concatenate([spoken, silence]), RATE)
+    alone = engine.predict([audio.from_array(spoken, RATE)])[0].probabilities
+    followed = predictor.prosody.track(padded.samples)
+    assert len(predictor._windows(padded, followed)) == 1
+    # the prompt holds the cues of the whole clip, so near, not equal
+    assert engine.predict([padded])[0].probabilities == pytest.approx(alone, abs=0.2)
+    silent = audio.from_array(silence, RATE)
+    assert len(predictor._windows(silent, predictor.prosody.track(silent.samples))) == 3
+
+
+def test_windows_weigh_by_their_active_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor, "WINDOW_SECONDS", 2.0)
+    half = np.concatenate([voiced(1.0), np.zeros(RATE, np.float32)])
+    clip = audio.from_array(np.concatenate([voiced(2.0), half]), RATE)
+    full, part = predictor._windows(clip, predictor.prosody.track(clip.samples))
+    assert 0.3 < full.weight <= 2.0
+    assert part.weight == pytest.approx(full.weight / 2, rel=0.3)
+
+
+def test_every_window_is_given_the_cues_of_the_whole_clip(
+    engine: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "WINDOW_SECONDS", 1.0)
+    given = []
+    score = engine._scorer.score
+    monkeypatch.setattr(
+        engine._scorer, "score", lambda f, cues, lang: (given.extend(cues), score(f, cues, lang))[1]
+    )
+    answer = engine.predict([sound(3.0)])[0]
+    assert len(given) == 3
+    assert all(cues is answer.cues for cues in given)
+
+
+def test_only_the_windows_to_go_on_from_are_kept(
+    engine: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "WINDOW_SECONDS", 0.5)
+    monkeypatch.setattr(predictor, "BATCH_WINDOWS", 16)
+    heard = engine._hear([sound(8.0)], "en")[0]
+    assert len(heard.scored.segments) <= len(tiny.CLASSES)
+    assert len(heard.scored.cache.layers[0].keys) == len(heard.scored.segments)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("sad. The voice sounds sad. Evidence: pitch low.", None),
+        ("sad. The voice sounds happy. Evidence: pitch low.", "sad."),
+        ("sad. It sounds sad. Or Angry, at 4.5 Hz. More.", "sad. It sounds sad."),
+        ("sad. Pitch 4.5 angry.", "sad."),
+        ("sad. Unhappy, sadly.", None),
+        ("难过。声音听起来难过。依据：音高偏低。", None),
+        ("难过。声音听起来难过。也许生气。强度：中等。", "难过。声音听起来难过。"),
+        ("难过。听起来开心。", "难过。"),
+    ],
+)
+def test_the_text_names_no_other_class(text: str, kept: str | None) -> None:
+    language = "en" if text.isascii() else "zh"
+    assert predictor.bind(text, "sad", tiny.CLASSES, language) == (kept or text)
+
+
+def test_of_two_class_words_the_longer_is_read() -> None:
+    text = "very sad. It sounds very sad."
+    assert predictor.bind(text, "very sad", ("sad", "very sad"), "en") == text
+
+
 def test_stream_shows_probabilities_first_and_ends_with_the_whole_text(engine: Predictor) -> None:
     answers = list(engine.stream(sound(1.0), "en"))
     assert answers[0].text == ""
