@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audiollm import calibration, metrics
-from audiollm.config import MANIFEST_NAME, to_json
+from audiollm.config import MANIFEST_NAME, from_dict, to_json
 from audiollm.errors import ConfigError, DataError
 from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
@@ -34,6 +34,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from audiollm import checkpoint
 
+    if args.record and (args.split != "test" or args.shared_classes):
+        raise ConfigError(
+            "--record keeps what the whole test split says: leave --split and --shared-classes "
+            "out, or leave --record out."
+        )
     settings = Settings.from_env()
     device = checkpoint.pick_device(settings.device)
     loaded = checkpoint.load(args.model, settings, device)
@@ -48,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     (out / "result.json").write_text(text, encoding="utf-8")
     report.write_html(result, out / "report.html")
     if args.record:
-        record(loaded, prepared, args.split, result)
+        record(loaded, prepared, args.language, settings, result)
     print(summary(result))
     print(f"{out}/report.html")
     return 0
@@ -87,13 +92,13 @@ def evaluate(
     pairs = [(clip, prepared.store.get(clip.id)) for clip in clips]
     with tqdm(total=len(clips), desc=f"scoring {split}", unit="clip") as bar:
         scores = score_clips(loaded.model, prompt, pairs, language, batch_size, bar).numpy()
-    table = calibration.apply(scores, manifest.labels, manifest.calibration)
-    table = table[:, [manifest.labels.index(c) for c in classes]]
-    table = table / table.sum(1, keepdims=True)
+    # before they become probabilities: those of the judged classes could all be 0
+    scores = scores[:, [manifest.labels.index(c) for c in classes]]
+    table = calibration.apply(scores, classes, manifest.calibration)
     answers = [classes[i] for i in table.argmax(1)]
     truth, speakers = [c.label for c in clips], [c.speaker for c in clips]
     measured = metrics.report(truth, answers, table, classes, speakers)
-    notes += _seen(loaded, clips, settings)
+    notes += [*_seen(loaded, clips, settings), *_unused(prepared)]
     return {
         "model": {
             "name": manifest.name,
@@ -115,7 +120,7 @@ def evaluate(
             "seconds": round(time.time() - began, 1),
         },
         "metrics": measured.to_dict(),
-        "probes": _probes(prepared, split, shared, notes),
+        "probes": _probes(prepared, split, clips, classes, notes),
         "clips": [
             {
                 "id": clip.id,
@@ -140,7 +145,7 @@ def _choose(
     if not clips:
         raise DataError(f"{prepared.folder} has no {split} clips.")
     strange = Counter(c.label for c in clips if c.label not in known)
-    if not strange:
+    if not strange and not shared:
         # a class that the data cannot hold may still be answered: it is then wrong
         return clips, known, []
     if not shared:
@@ -153,19 +158,40 @@ def _choose(
     classes = tuple(c for c in known if c in present)
     if len(classes) < 2:
         raise DataError(f"The model and {prepared.folder} share fewer than two classes.")
-    left = ", ".join(f"{n} {name}" for name, n in strange.items())
-    return kept, classes, [f"Judged by the {len(classes)} shared classes; left out: {left}."]
+    left = [f"{n} clips of {name}" for name, n in strange.items()]
+    left += [f"the answer {name}" for name in known if name not in present]
+    without = f"; left out: {', '.join(left)}" if left else ""
+    return kept, classes, [f"Judged by the {len(classes)} shared classes{without}."]
+
+
+def _unused(prepared: Prepared) -> list[str]:
+    """A note on recordings that `prepare` could not use; copies and choices are not missed."""
+    path = prepared.folder / "rejected.jsonl"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        reasons = [str(json.loads(line)["reason"]) for line in lines if line.strip()]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged: run prepare again.") from error
+    lost = [r for r in reasons if not r.startswith(("identical audio", "class left out"))]
+    if not lost:
+        return []
+    many = f"{len(lost)} recordings" if len(lost) > 1 else "1 recording"
+    return [
+        f"{many} could not be used by prepare and {'are' if len(lost) > 1 else 'is'} not in these "
+        "figures: see rejected.jsonl."
+    ]
 
 
 def _probes(
-    prepared: Prepared, split: str, shared: bool, notes: list[str]
+    prepared: Prepared, split: str, clips: list[Clip], classes: tuple[str, ...], notes: list[str]
 ) -> dict[str, dict[str, Any]]:
-    if shared:
-        notes.append("The linear probe is trained on this corpus and judged by all its classes.")
-    if not prepared.split("train"):
-        notes.append("No linear probe: this data has no training split.")
+    """Linear probes judged by the very clips and classes that the model is judged by."""
+    try:
+        found = probe.probe_prepared(prepared, split, clips=clips, classes=classes)
+    except DataError as error:
+        notes.append(f"No linear probe: {error}")
         return {}
-    return {name: m.to_dict() for name, m in probe.probe_prepared(prepared, split).items()}
+    return {name: m.to_dict() for name, m in found.items()}
 
 
 def _check_encoder(loaded: Any, prepared: Prepared) -> None:
@@ -186,9 +212,12 @@ def _seen(loaded: Any, clips: list[Clip], settings: Settings) -> list[str]:
 
     tested = {c.speaker for c in clips if c.speaker}
     notes = []
-    if not tested:
+    if not all(c.speaker for c in clips):
         notes.append("The speakers of this data are unknown: some may be on both sides.")
-    trained = set(loaded.manifest.training.get("speakers", {}).get("train", []))
+    training = loaded.manifest.training
+    trained = set(training.get("speakers", {}).get("train", []))
+    if not training.get("speakers_known", bool(trained)):
+        notes.append("It is not known whose voices the model was trained on: these may be theirs.")
     if tested & trained:
         names = ", ".join(sorted(tested & trained)[:8])
         notes.append(f"Not speaker-independent: the model was trained on {names}.")
@@ -206,15 +235,24 @@ def _seen(loaded: Any, clips: list[Clip], settings: Settings) -> list[str]:
     return notes
 
 
-def record(loaded: Any, prepared: Prepared, split: str, result: report.EvaluationResult) -> None:
+def record(
+    loaded: Any,
+    prepared: Prepared,
+    language: Any,
+    settings: Settings,
+    result: report.EvaluationResult,
+) -> None:
     """Puts the headline figures into the model's manifest, for the page that shows the model."""
-    m = result["metrics"]
-    keys = ("n", "failures", "speakers", "ua", "wa", "macro_f1", "ece", "nll", "brier")
+    clips = list(prepared.split("test"))
+    sides = prepared.info.get("split", {})
+    shared = sides.get("by") == "random" or bool(sides.get("shared_speakers"))
     probes = {name: {k: p[k] for k in ("ua", "wa")} for name, p in result["probes"].items()}
     headline = {
-        **{k: m[k] for k in keys},
+        **from_dict(metrics.Metrics, result["metrics"]).short(),
         "data": str(prepared.info["corpus"]),
-        "split": split,
+        "split": result["data"]["split"],
+        "language": language or loaded.manifest.languages[0],
+        "independent": not shared and not _seen(loaded, clips, settings),
         "probes": probes,
         "notes": result["notes"],
         "date": result["run"]["date"],

@@ -1,6 +1,7 @@
 """`python -m train merge`: LoRA into the LLM, and one folder that answers alone."""
 
 import argparse
+import gc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from audiollm.config import Manifest
+from audiollm import hub
+from audiollm.config import MANIFEST_NAME, Manifest, read_json
 from audiollm.errors import DataError, ModelError
 from audiollm.settings import Settings
 from train import runs
 from train.dataset import Prepared, load_prepared
 
 MAX_DRIFT = 0.05  # nats: a class's log-likelihood may move so much by merging and storing
+MAX_MARGIN = 0.1  # nats: an answer that was ahead by more must not change
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     finished = runs.read(Path(args.run), finished=True)
     prepared = load_prepared(Path(finished.config.data))
+    runs.check_data(finished, prepared)
     checked = merge(finished, prepared, Path(args.out), args.name, args.store)
     print(
         f"{args.out}: merged; on {checked['clips']} validation clips the largest drift of a "
@@ -76,26 +80,48 @@ def merge(
         labels=finished.classes,
         languages=finished.config.languages,
         calibration=fitted,
-        training=_training(finished, prepared),
+        training=_training(finished, prepared, settings),
     )
     part = out.with_name(out.name + ".unchecked")
     checkpoint.save(part, model, tokenizer, manifest, store)
+    del model  # one LLM in memory at a time
+    gc.collect()
     after_settings = replace(settings, device="cpu")
     loaded = checkpoint.load(str(part), after_settings)
     after = _scores(loaded.model, prompt, valid, language, "after merging")
-    drift = float(np.abs(before - after).max())
-    flips = int((before.argmax(1) != after.argmax(1)).sum())
-    limit = MAX_DRIFT if store == "float32" else 10 * MAX_DRIFT
-    if drift > limit:
-        raise ModelError(
-            f"The merged model in {part} drifts by {drift:.3g} nats from the trained one (limit "
-            f"{limit}): it was not put to {out}; try --store float32."
-        )
+    try:
+        drift, flips = compare(before, after, store)
+    except ModelError as error:
+        raise ModelError(f"{error} It is in {part} and was not put to {out}.") from error
     checked = {"clips": len(valid), "drift": drift, "flips": flips, "store": store}
     training = {**manifest.training, "merge": checked}
     checkpoint.save(out, loaded.model, tokenizer, replace(manifest, training=training), store)
     checkpoint.remove(part)
     return checked
+
+
+def compare(before: np.ndarray, after: np.ndarray, store: str) -> tuple[float, int]:
+    """(largest drift in nats, changed answers) of log-likelihoods [N, C] by merging and storing.
+
+    Raises:
+        ModelError: the drift is beyond its limit, or, in float32, a clear answer changed.
+    """
+    drift = float(np.abs(before - after).max())
+    changed = before.argmax(1) != after.argmax(1)
+    best = np.sort(before, axis=1)
+    clear = changed & (best[:, -1] - best[:, -2] > MAX_MARGIN)
+    if store == "float32" and clear.any():
+        raise ModelError(
+            f"The merged model answers {clear.sum()} validation clips differently from the trained "
+            "one although that was sure of them: train again, with a smaller --lora-alpha."
+        )
+    limit = MAX_DRIFT if store == "float32" else 10 * MAX_DRIFT
+    if not drift <= limit:
+        raise ModelError(
+            f"The merged model drifts by {drift:.3g} nats from the trained one (limit {limit}): "
+            "try --store float32."
+        )
+    return drift, int(changed.sum())
 
 
 def load_run(finished: runs.Run, settings: Settings) -> tuple[Any, Any]:
@@ -122,8 +148,11 @@ def _scores(model: Any, prompt: Any, clips: Sequence[Any], language: Any, what: 
         return score_clips(model, prompt, clips, language, progress=bar).numpy()
 
 
-def _training(finished: runs.Run, prepared: Prepared) -> dict[str, Any]:
-    """Which data, speakers and commands made the model: everything a result is traced by."""
+def _training(finished: runs.Run, prepared: Prepared, settings: Settings) -> dict[str, Any]:
+    """Which data, speakers and commands made the model: everything a result is traced by.
+
+    The speakers to train on are those of all stages and of the LLM that stage 1 started from.
+    """
     commands = [str(prepared.info.get("command", ""))]
     stages = [finished]
     if finished.config.start:
@@ -133,11 +162,38 @@ def _training(finished: runs.Run, prepared: Prepared) -> dict[str, Any]:
         side: sorted({clip.speaker for clip in prepared.split(side)} - {""})
         for side in ("train", "valid", "test")
     }
+    heard = [_heard(stage, finished, prepared) for stage in stages]
+    place = hub.locate(finished.config.llm, settings)
+    before: dict[str, Any] = {}
+    if (place / MANIFEST_NAME).is_file():
+        before = read_json(Manifest, place / MANIFEST_NAME).training
+        heard.append((before.get("speakers", {}).get("train", []), _knows(before)))
+    sides["train"] = sorted({speaker for speakers, _ in heard for speaker in speakers})
     return {
         "corpus": prepared.info["corpus"],
         "clips": {side: len(prepared.split(side)) for side in sides},
         "speakers": sides,
+        "base_speakers": sorted(before.get("speakers", {}).get("train", [])),
+        "speakers_known": all(known for _, known in heard),
         "commands": commands,
         "validation": finished.metrics(),
         "llm": finished.config.llm,
     }
+
+
+def _heard(stage: runs.Run, finished: runs.Run, prepared: Prepared) -> tuple[Sequence[str], bool]:
+    """(training speakers of a stage, whether these are all); runs of old did not note them."""
+    if "train_speakers" in stage.info:
+        return stage.info["train_speakers"], bool(stage.info.get("speakers_known"))
+    same = Path(stage.config.data).resolve() == Path(finished.config.data).resolve()
+    try:
+        pinned = runs.pin(prepared if same else load_prepared(Path(stage.config.data)))
+    except DataError:  # the folder is gone
+        return (), False
+    return pinned["train_speakers"], pinned["speakers_known"]
+
+
+def _knows(training: dict[str, Any]) -> bool:
+    """Whether a manifest lists every speaker that its model was trained on."""
+    listed = bool(training.get("speakers", {}).get("train"))
+    return bool(training.get("speakers_known", listed))
