@@ -78,8 +78,16 @@ class Prompt:
         ModelError: the tokenizer does not know the ChatML markers as single tokens.
     """
 
-    def __init__(self, tokenizer: Any, classes: Sequence[str], style: PromptStyle = "chat") -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        classes: Sequence[str],
+        style: PromptStyle = "chat",
+        languages: Sequence[Language] = (),
+    ) -> None:
+        """`languages`: what the model is asked in to score a clip; () for the answer's alone."""
         self.tokenizer, self.classes, self.style = tokenizer, tuple(classes), style
+        self.languages = tuple(languages)
         for marker in ("<|im_start|>", "<|im_end|>"):
             if len(self.ids(marker)) != 1:
                 raise ModelError(

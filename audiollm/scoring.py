@@ -9,7 +9,7 @@ Shapes: B clips, P cached prefix, S packed length, C classes.
 """
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event, Thread
 from typing import Any
 
@@ -66,7 +66,20 @@ class Scorer:
     def score(
         self, clips: Sequence[Features], cues: Sequence[Cues | None], language: Language
     ) -> Scored:
-        """One batched pass over B clips and all classes."""
+        """Scores B clips for all classes; the cache is that of the answer's `language`.
+
+        The question is put in every language of the prompt and the log-likelihoods are averaged,
+        so that a clip has the same probabilities in whichever language they are read.
+        """
+        asked = self.prompt.languages or (language,)
+        passes = {lang: self._pass(clips, cues, lang) for lang in dict.fromkeys((*asked, language))}
+        mean = torch.stack([passes[lang].log_likelihoods for lang in asked]).mean(0)
+        return replace(passes[language], log_likelihoods=mean)
+
+    def _pass(
+        self, clips: Sequence[Features], cues: Sequence[Cues | None], language: Language
+    ) -> Scored:
+        """One batched pass over B clips and all classes in one language."""
         layouts = [self.prompt.layout(language, c) for c in cues]
         words = [self.prompt.label(name, language) for name in self.prompt.classes]
         packed = tuple(i for w in words for i in w)

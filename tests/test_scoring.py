@@ -127,3 +127,16 @@ def test_scoring_under_another_dtype_agrees() -> None:
     model.llm.to(torch.bfloat16)
     coarse = Scorer(model, prompt).score(CLIPS, CUE_LIST, "en").log_likelihoods
     assert (exact - coarse).abs().max() < 0.5
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_probabilities_do_not_depend_on_the_language_they_are_read_in(language: Language) -> None:
+    model = tiny.audio_llm()
+    both = Scorer(model, Prompt(tiny.tokenizer(), tiny.CLASSES, languages=("en", "zh")))
+    alone = Scorer(model, Prompt(tiny.tokenizer(), tiny.CLASSES))
+    asked = [alone.score(CLIPS, CUE_LIST, lang).log_likelihoods for lang in ("en", "zh")]
+    scored = both.score(CLIPS, CUE_LIST, language)
+    torch.testing.assert_close(scored.log_likelihoods, torch.stack(asked).mean(0))
+    texts = both.generate(scored, [0, 1, 2], language, max_new_tokens=4)
+    single = alone.score(CLIPS, CUE_LIST, language)
+    assert texts == alone.generate(single, [0, 1, 2], language, max_new_tokens=4)
