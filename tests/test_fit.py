@@ -2,20 +2,23 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from audiollm import checkpoint
+from audiollm.errors import ModelError
 from audiollm.settings import Settings
 from tests import prepared, tiny
-from train import runs
+from train import fit, merge, runs
 from train.__main__ import main
 from train.dataset import load_prepared
 from train.trainer import GroupedSampler, trained_state
@@ -73,30 +76,39 @@ def test_stage_1_trains_the_projector_alone(place: Path, first: Path) -> None:
 
 def test_a_killed_run_resumes_to_equal_weights(place: Path, first: Path) -> None:
     """kill -9 in the middle, then --resume: the same weights as without interruption."""
+    kill(place, "killed", stage1("killed"), 10, 24)
+    call(place, "fit", "--resume", "killed")
+    assert_equal(first, place / "killed", "checkpoints/checkpoint-24/model.safetensors")
+
+
+def kill(place: Path, name: str, words: list[str], step: int, steps: int) -> None:
+    """Starts a run and kills it when it comes to `step`, before the last of its `steps`."""
     process = subprocess.Popen(
-        command(*stage1("killed")),
+        command(*words),
         cwd=place,
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    progress = place / "killed" / "progress.jsonl"
+    progress = place / name / "progress.jsonl"
     deadline = time.time() + 120
     while time.time() < deadline:
-        text = progress.read_text() if progress.exists() else ""
-        if any(json.loads(line)["step"] >= 10 for line in text.splitlines()):
+        lines = progress.read_text().splitlines(keepends=True) if progress.exists() else []
+        if any(json.loads(line)["step"] >= step for line in lines if line.endswith("\n")):
             break
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    run = runs.read(place / "killed")
+    run = runs.read(place / name)
     assert not (run.best / "projector.safetensors").exists()
     start = runs.last_checkpoint(run)
     assert start is not None
-    assert 0 < int(start.name.split("-")[1]) < 24
-    call(place, "fit", "--resume", "killed")
-    for name in ("best/projector.safetensors", "checkpoints/checkpoint-24/model.safetensors"):
-        expected, found = load_file(first / name), load_file(place / "killed" / name)
+    assert 0 < int(start.name.split("-")[1]) < steps
+
+
+def assert_equal(one: Path, other: Path, *names: str) -> None:
+    for name in ("best/projector.safetensors", *names):
+        expected, found = load_file(one / name), load_file(other / name)
         assert expected.keys() == found.keys()
         for key in expected:
             assert torch.equal(expected[key], found[key]), key
@@ -117,9 +129,26 @@ def test_a_half_written_checkpoint_is_passed_over(place: Path, first: Path) -> N
 
 @pytest.fixture(scope="module")
 def second(place: Path, first: Path) -> Path:
-    words = "fit --stage 2 --data data --from first --out second --max-steps 16 --evaluations 4"
-    call(place, *words.split(), "--learning-rate", "0.01", "--lora-rank", "4", "--accumulate", "2")
+    call(place, *stage2("second"))
     return place / "second"
+
+
+def stage2(out: str) -> list[str]:
+    words = f"fit --stage 2 --data data --from first --out {out} --max-steps 16 --evaluations 4"
+    more = "--learning-rate 0.01 --lora-rank 4 --lora-dropout 0.1 --accumulate 2"
+    return [*words.split(), *more.split()]
+
+
+def test_a_killed_stage_2_resumes_to_equal_weights(place: Path, second: Path) -> None:
+    """With LoRA, its dropout, and gradients added up over two batches."""
+    kill(place, "killed2", stage2("killed2"), 6, 16)
+    call(place, "fit", "--resume", "killed2")
+    assert_equal(
+        second,
+        place / "killed2",
+        "best/adapter/adapter_model.safetensors",
+        "checkpoints/checkpoint-16/model.safetensors",
+    )
 
 
 def test_stage_2_trains_projector_and_lora(second: Path) -> None:
@@ -161,6 +190,8 @@ def test_evaluate_writes_figures_probe_and_every_mistake(place: Path, second: Pa
     recorded = checkpoint.read_manifest(place / "model").metrics
     assert recorded["ua"] == result["metrics"]["ua"]
     assert recorded["data"] == "test"
+    assert recorded["language"] == "en"
+    assert recorded["independent"] is True
 
 
 @pytest.mark.parametrize(
@@ -171,6 +202,13 @@ def test_evaluate_writes_figures_probe_and_every_mistake(place: Path, second: Pa
         ("fit", "--stage 1 or 2"),
         ("fit --stage 1 --data data --llm llm --out first", "--resume"),
         ("fit --stage 1 --data data --llm no/such-model --out x", "no/such-model"),
+        ("fit --stage 1 --data data --llm llm --out x --epochs 0", "epochs must be above 0"),
+        ("fit --stage 1 --data data --llm llm --out x --learning-rate 0", "learning_rate must be"),
+        ("fit --stage 1 --data data --llm llm --out x --from first", "leave --from out"),
+        ("fit --stage 2 --data data --from first --out x --hidden-size 8", "leave --hidden-size"),
+        ("fit --stage 2 --data data --from first --out x --no-functionals", "--no-functionals"),
+        ("evaluate --model model --data data --record --split valid", "--record keeps"),
+        ("evaluate --model model --data data --record --shared-classes", "--record keeps"),
         ("merge --run data --out x", "not a run folder"),
         ("evaluate --model llm --data data", "not learned to hear"),
     ],
@@ -222,3 +260,203 @@ def test_utterance_features_train_too(tmp_path: Path) -> None:
 
 def run_clip(folder: Path) -> str:
     return load_prepared(folder / "data").clips[0].id
+
+
+def resplit(folder: Path, sides: dict[str, str]) -> None:
+    """Moves the clips of speakers to other sides, as preparing with another seed does."""
+    table = folder / "clips.jsonl"
+    rows = [json.loads(line) for line in table.read_text().splitlines()]
+    for row in rows:
+        row["split"] = sides.get(row["speaker"], row["split"])
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.fixture
+def here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The module's folder, for commands given inside this process."""
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("AUDIOLLM_DEVICE", "cpu")
+    return place
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "fit --resume first",
+        "fit --stage 2 --data data --from first --out never",
+        "merge --run second --out never",
+    ],
+)
+def test_a_run_knows_when_its_speakers_changed_sides(
+    here: Path, second: Path, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = here / "data" / "clips.jsonl"
+    before = table.read_text()
+    resplit(here / "data", {"test-5": "train", "test-0": "test"})
+    try:
+        assert main(words.split()) == 2
+    finally:
+        table.write_text(before)
+    assert "prepared differently" in capsys.readouterr().err
+    assert not (here / "never").exists()
+
+
+def test_the_manifest_names_every_speaker_that_was_heard(
+    here: Path, first: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stage 1, stage 2 on other data, and the LLM that both started from."""
+    if not (here / "model").exists():
+        main(["merge", "--run", str(first), "--out", "model"])
+    shutil.copytree(here / "data", here / "other")
+    resplit(here / "other", {"test-0": "test", "test-5": "train"})
+    base = checkpoint.read_manifest(here / "model").training["speakers"]["train"]
+    assert base == ["test-0", "test-1", "test-2", "test-3"]
+    path = here / "model" / "audiollm.json"
+    path.write_text(path.read_text().replace('"test-1"', '"base-1"'))
+    words = "--max-steps 1 --evaluations 1 --batch-size 4"
+    fit1 = f"fit --stage 1 --data data --llm model --out based1 --hidden-size 8 {words}"
+    fit2 = f"fit --stage 2 --data other --from based1 --out based2 --lora-rank 2 {words}"
+    for command in (fit1, fit2, "merge --run based2 --out based"):
+        assert main(command.split()) == 0
+    training = checkpoint.read_manifest(here / "based").training
+    heard = ["base-1", "test-0", "test-1", "test-2", "test-3", "test-5"]
+    assert training["speakers"]["train"] == heard
+    assert training["base_speakers"] == ["base-1", "test-0", "test-2", "test-3"]
+    assert training["speakers_known"] is True
+    path.write_text(path.read_text().replace('"base-1"', '"test-1"'))
+    words = "evaluate --model based --data other --record --out ev2"
+    assert main(words.split()) == 0
+    assert "Not speaker-independent: the model was trained on test-0" in capsys.readouterr().out
+    assert checkpoint.read_manifest(here / "based").metrics["independent"] is False
+
+
+def test_runs_and_models_work_from_another_folder(first: Path, second: Path) -> None:
+    one, two = runs.read(first).config, runs.read(second).config
+    assert one.data == two.data == str(first.parent / "data")
+    assert one.llm == two.llm == str(first.parent / "llm")
+    assert two.start == str(first)
+
+
+def test_shared_classes_are_those_that_are_there(
+    here: Path, first: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Model and probe are judged by the same clips and classes."""
+    if not (here / "model").exists():
+        main(["merge", "--run", str(first), "--out", "model"])
+    shutil.copytree(here / "data", here / "fewer")
+    table = here / "fewer" / "clips.jsonl"
+    text = table.read_text().replace('"angry", "speaker": "test-5"', '"bored", "speaker": "test-5"')
+    rows = [line for line in text.splitlines() if '"sad", "speaker": "test-5"' not in line]
+    table.write_text("\n".join(rows))
+    reasons = ["no speech: silence", "unreadable: text", "identical audio: the same sound as x"]
+    lines = [json.dumps({"path": "x", "reason": reason}) + "\n" for reason in reasons]
+    (here / "fewer" / "rejected.jsonl").write_text("".join(lines))
+    words = "evaluate --model model --data fewer --out ev3"
+    assert main(words.split()) == 2
+    assert "--shared-classes" in capsys.readouterr().err
+    assert main([*words.split(), "--shared-classes"]) == 0
+    result = json.loads((here / "ev3" / "result.json").read_text())
+    shared = ["fearful", "happy", "neutral"]
+    assert result["metrics"]["classes"] == shared
+    assert {tuple(p["classes"]) for p in result["probes"].values()} == {tuple(shared)}
+    assert {p["n"] for p in result["probes"].values()} == {result["metrics"]["n"]} == {6}
+    assert any("2 clips of bored" in n and "the answer sad" in n for n in result["notes"])
+    assert any(n.startswith("2 recordings could not be used") for n in result["notes"])
+
+
+def test_classes_are_chosen_before_probabilities_vanish(
+    here: Path, first: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Log-likelihoods of -2000 are probabilities of 0: their shares are not 0 / 0."""
+    if not (here / "model").exists():
+        main(["merge", "--run", str(first), "--out", "model"])
+    shutil.copytree(here / "data", here / "two")
+    rows = (here / "data" / "clips.jsonl").read_text().splitlines()
+    rows = [row for row in rows if json.loads(row)["label"] in ("happy", "sad")]
+    (here / "two" / "clips.jsonl").write_text("\n".join(rows))
+    scores = torch.full((4, 5), -2000.0)
+    scores[:, 0] = 0  # angry, which nobody is
+    monkeypatch.setattr("train.trainer.score_clips", lambda *_, **__: scores)
+    words = "evaluate --model model --data two --shared-classes --out ev4"
+    assert main(words.split()) == 0
+    result = json.loads((here / "ev4" / "result.json").read_text())
+    assert result["clips"][0]["probabilities"] == {"happy": 0.5, "sad": 0.5}
+
+
+def test_standardising_uses_a_bounded_random_sample(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load_prepared(place / "data")
+    monkeypatch.setattr(fit, "MEASURED_CLIPS", 12)
+    monkeypatch.setattr(fit, "MEASURED_FRAMES", 30)
+    taken = fit._measured(data, 0)
+    assert len(taken) == 12
+    assert all(f.frames is not None and len(f.frames) == 30 for f in taken)
+    early = np.stack([data.store.get(c.id).utterance for c in data.split("train")[:12]])
+    assert not np.array_equal(np.stack([f.utterance for f in taken]), early)
+    again = fit._measured(data, 0)
+    assert all(np.array_equal(a.frames, b.frames) for a, b in zip(taken, again, strict=True))
+    monkeypatch.setattr(fit, "MEASURED_IN_ALL", 60)
+    assert sum(len(f.frames) for f in fit._measured(data, 0)) == 60  # type: ignore[arg-type]
+
+
+def test_merge_refuses_another_answer() -> None:
+    before = np.array([[-1.0, -1.02], [-1.0, -3.0]])
+    near = np.array([[-1.03, -1.02], [-1.0, -3.0]])
+    assert merge.compare(before, near, "float32") == (pytest.approx(0.03), 1)
+    turned = np.array([[-1.0, -1.02], [-3.0, -1.0]])
+    with pytest.raises(ModelError, match="answers 1 validation clips differently"):
+        merge.compare(before, turned, "float32")
+    with pytest.raises(ModelError, match="drifts by 2 nats"):
+        merge.compare(before, turned, "bfloat16")
+
+
+def test_help_of_fit_says_every_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "(default: 512)",
+        "(default: 0.05)",
+        "qwen2.5-0.5b",
+        "--resume runs/emodb-stage2",
+    ):
+        assert words in text
+
+
+def test_the_original_projects_data_comes_to_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """train.json, valid.json and .npy files: one vector a clip, nobody knows who speaks."""
+    random = np.random.default_rng(0)
+    centres = 2 * random.standard_normal((len(tiny.CLASSES), tiny.WIDTH))
+    (tmp_path / "theirs" / "features").mkdir(parents=True)
+    for side, each in {"train": 12, "valid": 4}.items():
+        entries = []
+        for label, centre in zip(tiny.CLASSES, centres, strict=True):
+            for i in range(each):
+                name = f"{side}_{label}_{i}.npy"
+                vector = centre + 0.3 * random.standard_normal(tiny.WIDTH)
+                np.save(tmp_path / "theirs" / "features" / name, vector.astype(np.float32))
+                path = f"/srv/elsewhere/features/{name}"
+                entries.append({"audio_feature_path": path, "text": "...", "label": label})
+        (tmp_path / "theirs" / f"{side}.json").write_text(json.dumps(entries))
+    prepared.llm_folder(tmp_path / "llm")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AUDIOLLM_DEVICE", "cpu")
+    few = "--evaluations 2 --learning-rate 0.01"
+    for words in (
+        "prepare --corpus original --root theirs --out data",
+        f"fit --stage 1 --data data --llm llm --out one --max-steps 10 --hidden-size 24 {few}",
+        f"fit --stage 2 --data data --from one --out two --max-steps 100 --lora-rank 16 {few}",
+        "merge --run two --out model",
+        "evaluate --model model --data data --out ev --record",
+    ):
+        assert main(words.split()) == 0, capsys.readouterr().err
+    manifest = checkpoint.read_manifest(tmp_path / "model")
+    assert manifest.projector.pooling == "utterance"
+    assert manifest.projector.functionals == 0
+    assert manifest.training["speakers_known"] is False
+    assert manifest.metrics["n"] == 20
+    assert manifest.metrics["independent"] is False  # nobody knows
+    assert manifest.metrics["ua"]["value"] > 0.2  # chance
