@@ -86,7 +86,7 @@ def load_llm(id: str, settings: Settings, dtype: torch.dtype = torch.float32) ->
     folder = hub.locate(id, settings)
     try:
         with _quiet():
-            llm, report = AutoModelForCausalLM.from_pretrained(
+            opened: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=dtype,
                 use_safetensors=True,
@@ -95,6 +95,7 @@ def load_llm(id: str, settings: Settings, dtype: torch.dtype = torch.float32) ->
                 attn_implementation="sdpa",
                 output_loading_info=True,
             )
+            llm, report = opened
             tokenizer = AutoTokenizer.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )

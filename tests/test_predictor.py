@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from audiollm import audio, predictor
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
+from audiollm.labels import Language
 from audiollm.predictor import Prediction, Predictor
 from audiollm.settings import Settings
 from tests import tiny
@@ -93,11 +95,14 @@ def test_every_window_is_given_the_cues_of_the_whole_clip(
     engine: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(predictor, "WINDOW_SECONDS", 1.0)
-    given = []
+    given: list[Any] = []
     score = engine._scorer.score
-    monkeypatch.setattr(
-        engine._scorer, "score", lambda f, cues, lang: (given.extend(cues), score(f, cues, lang))[1]
-    )
+
+    def record(features: Any, cues: Any, language: Language) -> Any:
+        given.extend(cues)
+        return score(features, cues, language)
+
+    monkeypatch.setattr(engine._scorer, "score", record)
     answer = engine.predict([sound(3.0)])[0]
     assert len(given) == 3
     assert all(cues is answer.cues for cues in given)
@@ -127,7 +132,7 @@ def test_only_the_windows_to_go_on_from_are_kept(
     ],
 )
 def test_the_text_names_no_other_class(text: str, kept: str | None) -> None:
-    language = "en" if text.isascii() else "zh"
+    language: Language = "en" if text.isascii() else "zh"
     assert predictor.bind(text, "sad", tiny.CLASSES, language) == (kept or text)
 
 
