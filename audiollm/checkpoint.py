@@ -181,7 +181,7 @@ def load_projector(projector: Projector, folder: Path) -> None:
 def save(folder: Path, model: AudioLLM, tokenizer: Any, manifest: Manifest, dtype: str) -> None:
     """Writes a model folder beside its place and moves it there whole.
 
-    `dtype`: float32, bfloat16 or float16, how the LLM is stored; the projector stays float32.
+    `dtype`: float32, bfloat16 or float16, how the weights are stored.
 
     Raises:
         ModelError: the place is taken by something that is not a model.
@@ -199,7 +199,7 @@ def save(folder: Path, model: AudioLLM, tokenizer: Any, manifest: Manifest, dtyp
             llm.save_pretrained(new)  # type: ignore[operator]
             tokenizer.save_pretrained(new)
         llm.to(before)  # type: ignore[arg-type]
-        save_projector(model.projector, new / PROJECTOR_NAME)
+        save_projector(model.projector, new / PROJECTOR_NAME, dtype)
         (new / MANIFEST_NAME).write_text(to_json(manifest), encoding="utf-8")
         if folder.exists():
             folder.replace(old)
@@ -237,8 +237,10 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def save_projector(projector: nn.Module, path: Path) -> None:
-    state = {k: v.detach().float().cpu().contiguous() for k, v in projector.state_dict().items()}
+def save_projector(projector: nn.Module, path: Path, dtype: str = "float32") -> None:
+    """Writes the projector's weights and standardising constants; they load as float32."""
+    kind = getattr(torch, dtype)
+    state = {k: v.detach().to("cpu", kind).contiguous() for k, v in projector.state_dict().items()}
     save_file(state, path)
 
 

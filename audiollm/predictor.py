@@ -65,7 +65,12 @@ class Predictor:
         self.manifest: Manifest = loaded.manifest
         self.settings = settings
         self._encoder = encoder
-        prompt = Prompt(loaded.tokenizer, self.manifest.labels, self.manifest.prompt)
+        prompt = Prompt(
+            loaded.tokenizer,
+            self.manifest.labels,
+            self.manifest.prompt,
+            self.manifest.languages,
+        )
         self._scorer = Scorer(loaded.model, prompt)
         self._lock = threading.Lock()
         networks = [encoder.network, loaded.model]

@@ -190,7 +190,7 @@ def test_evaluate_writes_figures_probe_and_every_mistake(place: Path, second: Pa
     recorded = checkpoint.read_manifest(place / "model").metrics
     assert recorded["ua"] == result["metrics"]["ua"]
     assert recorded["data"] == "test"
-    assert recorded["language"] == "en"
+    assert recorded["languages"] == ["en", "zh"]
     assert recorded["independent"] is True
 
 

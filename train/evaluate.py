@@ -13,7 +13,6 @@ from typing import Any
 from audiollm import calibration, metrics
 from audiollm.config import MANIFEST_NAME, from_dict, to_json
 from audiollm.errors import ConfigError, DataError
-from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
 from train import probe, report, runs
 from train.dataset import Clip, Prepared, load_prepared
@@ -24,7 +23,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--model", required=True, metavar="ID", help="preset or model folder")
     add("--data", required=True, metavar="DIR", help="folder made by `prepare`")
     add("--split", choices=("train", "valid", "test"), default="test")
-    add("--language", choices=LANGUAGES, default=None, help="of the question to the model")
     add("--shared-classes", action="store_true", help="judge only classes that both sides know")
     add("--record", action="store_true", help="write the headline figures into the model's folder")
     add("--batch-size", type=int, default=32)
@@ -43,9 +41,7 @@ def run(args: argparse.Namespace) -> int:
     device = checkpoint.pick_device(settings.device)
     loaded = checkpoint.load(args.model, settings, device)
     prepared = load_prepared(Path(args.data))
-    result = evaluate(
-        loaded, prepared, args.split, args.language, args.shared_classes, args.batch_size, settings
-    )
+    result = evaluate(loaded, prepared, args.split, args.shared_classes, args.batch_size, settings)
     name = f"evaluate-{loaded.manifest.name}-{prepared.folder.resolve().name}-{args.split}"
     out = Path(args.out or f"runs/{name}")
     out.mkdir(parents=True, exist_ok=True)
@@ -53,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     (out / "result.json").write_text(text, encoding="utf-8")
     report.write_html(result, out / "report.html")
     if args.record:
-        record(loaded, prepared, args.language, settings, result)
+        record(loaded, prepared, settings, result)
     print(summary(result))
     print(f"{out}/report.html")
     return 0
@@ -63,7 +59,6 @@ def evaluate(
     loaded: Any,
     prepared: Prepared,
     split: str,
-    language: Any,
     shared: bool,
     batch_size: int,
     settings: Settings,
@@ -81,17 +76,12 @@ def evaluate(
 
     began = time.time()
     manifest = loaded.manifest
-    language = language or manifest.languages[0]
-    if language not in manifest.languages:
-        raise ConfigError(
-            f"{manifest.name} was not taught {language!r}: use one of {manifest.languages}."
-        )
     _check_encoder(loaded, prepared)
     clips, classes, notes = _choose(prepared, split, manifest.labels, shared)
-    prompt = Prompt(loaded.tokenizer, manifest.labels, manifest.prompt)
+    prompt = Prompt(loaded.tokenizer, manifest.labels, manifest.prompt, manifest.languages)
     pairs = [(clip, prepared.store.get(clip.id)) for clip in clips]
     with tqdm(total=len(clips), desc=f"scoring {split}", unit="clip") as bar:
-        scores = score_clips(loaded.model, prompt, pairs, language, batch_size, bar).numpy()
+        scores = score_clips(loaded.model, prompt, pairs, batch_size, bar).numpy()
     # before they become probabilities: those of the judged classes could all be 0
     scores = scores[:, [manifest.labels.index(c) for c in classes]]
     table = calibration.apply(scores, classes, manifest.calibration)
@@ -238,7 +228,6 @@ def _seen(loaded: Any, clips: list[Clip], settings: Settings) -> list[str]:
 def record(
     loaded: Any,
     prepared: Prepared,
-    language: Any,
     settings: Settings,
     result: report.EvaluationResult,
 ) -> None:
@@ -251,7 +240,7 @@ def record(
         **from_dict(metrics.Metrics, result["metrics"]).short(),
         "data": str(prepared.info["corpus"]),
         "split": result["data"]["split"],
-        "language": language or loaded.manifest.languages[0],
+        "languages": loaded.manifest.languages,
         "independent": not shared and not _seen(loaded, clips, settings),
         "probes": probes,
         "notes": result["notes"],

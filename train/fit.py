@@ -240,7 +240,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     _log_to(planned.folder / "log.txt")
     device = checkpoint.pick_device(settings.device)
     model, tokenizer, planned = build(planned, prepared, settings, device)
-    prompt = Prompt(tokenizer, planned.classes)
+    prompt = Prompt(tokenizer, planned.classes, languages=planned.config.languages)
     train, valid = prepared.split("train"), prepared.split("valid")
     if not train or not valid:
         raise DataError(
@@ -257,7 +257,6 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
         eval_dataset=ExampleDataset(prepared, checked, prompt),
         prompt=prompt,
         valid=[(clip, prepared.store.get(clip.id)) for clip in valid],
-        language=config.languages[0],
         callbacks=[ProgressFile(planned.folder / "progress.jsonl")],
     )
     trainer.remove_callback(ProgressCallback)

@@ -59,14 +59,14 @@ def merge(
     from audiollm import calibration, checkpoint
     from audiollm.prompt import Prompt
 
+    checkpoint.check_target(out)  # before anything is computed
     settings = Settings.from_env()
-    language = finished.config.languages[0]
     valid = [(c, prepared.store.get(c.id)) for c in prepared.split("valid")]
     if not valid:
         raise DataError(f"{prepared.folder} has no validation clips to check the merge on.")
     model, tokenizer = load_run(finished, settings)
-    prompt = Prompt(tokenizer, finished.classes)
-    before = _scores(model, prompt, valid, language, "before merging")
+    prompt = Prompt(tokenizer, finished.classes, languages=finished.config.languages)
+    before = _scores(model, prompt, valid, "before merging")
     if finished.config.stage == 2:
         model.llm = model.llm.merge_and_unload(safe_merge=True)
     model.causal_lm.config.use_cache = True
@@ -88,7 +88,7 @@ def merge(
     gc.collect()
     after_settings = replace(settings, device="cpu")
     loaded = checkpoint.load(str(part), after_settings)
-    after = _scores(loaded.model, prompt, valid, language, "after merging")
+    after = _scores(loaded.model, prompt, valid, "after merging")
     try:
         drift, flips = compare(before, after, store)
     except ModelError as error:
@@ -139,13 +139,13 @@ def load_run(finished: runs.Run, settings: Settings) -> tuple[Any, Any]:
     return model.eval(), tokenizer
 
 
-def _scores(model: Any, prompt: Any, clips: Sequence[Any], language: Any, what: str) -> np.ndarray:
+def _scores(model: Any, prompt: Any, clips: Sequence[Any], what: str) -> np.ndarray:
     from tqdm import tqdm
 
     from train.trainer import score_clips
 
     with tqdm(total=len(clips), desc=f"scoring {what}", unit="clip") as bar:
-        return score_clips(model, prompt, clips, language, progress=bar).numpy()
+        return score_clips(model, prompt, clips, progress=bar).numpy()
 
 
 def _training(finished: runs.Run, prepared: Prepared, settings: Settings) -> dict[str, Any]:

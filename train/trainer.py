@@ -12,7 +12,6 @@ from torch.utils.data import Dataset, Sampler
 from transformers import ProgressCallback, Trainer, TrainerCallback
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from audiollm.labels import Language
 from audiollm.model import Example
 from audiollm.projector import Features
 from audiollm.prompt import Prompt
@@ -88,12 +87,11 @@ class AudioTrainer(Trainer):
         *args: Any,
         prompt: Prompt,
         valid: Sequence[tuple[Clip, Features]],
-        language: Language,
         **kwargs: Any,
     ) -> None:
         kwargs["data_collator"] = _collate
         super().__init__(*args, **kwargs)
-        self.prompt, self.valid, self.language = prompt, valid, language
+        self.prompt, self.valid = prompt, valid
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ARG002
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
@@ -109,7 +107,7 @@ class AudioTrainer(Trainer):
         """Validation loss, then UA and WA of the class scored most likely."""
         measured = super().evaluate(*args, **kwargs)
         if self.valid:
-            scores = score_clips(self.model, self.prompt, self.valid, self.language)
+            scores = score_clips(self.model, self.prompt, self.valid)
             extra = _accuracy(self.prompt.classes, scores, [c.label for c, _ in self.valid])
             self.log(dict(extra))
             measured.update(extra)
@@ -143,11 +141,13 @@ def score_clips(
     model: Any,
     prompt: Prompt,
     clips: Sequence[tuple[Clip, Features]],
-    language: Language,
     batch_size: int = 32,
     progress: Any = None,
 ) -> torch.Tensor:
-    """Log-likelihood of every class for every clip, [N, C] float32 on the CPU."""
+    """Log-likelihood of every class for every clip, [N, C] float32 on the CPU.
+
+    `prompt` says in which languages the model is asked.
+    """
     was_training = model.training
     model.eval()
     scorer = Scorer(model, prompt)  # a fresh one: the weights move during training
@@ -157,7 +157,9 @@ def score_clips(
     for start in range(0, len(order), batch_size):
         batch = [clips[i] for i in order[start : start + batch_size]]
         cues = [cues_of(clip) for clip, _ in batch]
-        rows.append(scorer.score([f for _, f in batch], cues, language).log_likelihoods.cpu())
+        rows.append(
+            scorer.score([f for _, f in batch], cues, prompt.languages[0]).log_likelihoods.cpu()
+        )
         if progress is not None:
             progress.update(len(batch))
     model.train(was_training)

@@ -8,8 +8,9 @@ from audiollm.config import Manifest
 TERMS = """- Berlin EmoDB (Burkhardt et al., Interspeech 2005), German, acted: CC0-1.0.
 - ASED v1 (Retta et al., TALLIP 2022, doi 10.1145/3529759), Amharic, acted: "freely available for
   download", without a licence text. Its audio is not part of this project."""
-LIMITS = """- Trained on two hours of acted studio speech by few people in two languages: on others, on
-  spontaneous speech, children and noisy rooms expect far more mistakes.
+LIMITS = """\
+- It learned from two hours of acted studio speech by few people in two languages: elsewhere,
+  and with spontaneous speech, children or noise, expect far more mistakes.
 - It reads the expression of a voice, not what a person feels; do not judge people by it.
 - Laughter, music, several voices at once: not trained for, not measured.
 - Disgust and boredom come from EmoDB alone, so from very few voices."""
