@@ -331,3 +331,20 @@ def test_broken_example_list_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "examples.json").write_text(content)
     with pytest.raises(ConfigError, match=r"examples\.json"):
         services.read_examples(tmp_path)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_strangers_figures_are_neither_trusted_nor_run(language: Language) -> None:
+    share = {"value": 0.9, "low": 0.8, "high": 1.0}
+    evil = {"n": "<img src=x onerror=alert(1)>", "speakers": "<b>", "data": "<i>"}
+    assert "<img" not in render._quality({**evil, "wa": share, "ua": share}, language)
+    for broken in ({"wa": "x", "ua": 3}, {"wa": {"value": []}, "ua": share}, {"wa": share}):
+        assert render._quality(broken, language) == text("unmeasured", language)
+        assert render.mistakes(broken, language) == ""
+
+
+def test_seen_speakers_are_not_called_unheard() -> None:
+    share = {"value": 0.9, "low": 0.8, "high": 1.0}
+    seen = {"n": 5, "data": "emodb", "wa": share, "ua": share, "independent": False}
+    assert "never heard" not in render._quality(seen, "en")
+    assert render.mistakes(seen, "en") == ""

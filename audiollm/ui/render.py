@@ -124,20 +124,30 @@ def _about(line: str, metrics: Mapping[str, Any], language: Language) -> str:
 
 
 def _quality(metrics: Mapping[str, Any], language: Language) -> str:
-    if not metrics.get("wa") or not metrics.get("ua"):
+    if not (figures := _figures(metrics)):
         return text("unmeasured", language)
-    wa, ua = metrics["wa"], metrics["ua"]
+    wa, low, high, ua = figures
     return text(
-        "measured",
+        "measured" if metrics.get("independent", True) else "measured_seen",
         language,
-        n=metrics.get("n", "?"),
-        speakers=metrics.get("speakers", "?"),
+        n=escape(str(metrics.get("n", "?"))),
+        speakers=escape(str(metrics.get("speakers", "?"))),
         data=escape(corpora(str(metrics.get("data", "?")), language)),
-        wa=percent(wa["value"]),
-        low=percent(wa["low"]),
-        high=percent(wa["high"]),
-        ua=percent(ua["value"]),
+        wa=percent(wa),
+        low=percent(low),
+        high=percent(high),
+        ua=percent(ua),
     )
+
+
+def _figures(metrics: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    """WA, its interval and UA; None where they are missing or, from a stranger, no shares."""
+    try:
+        wa, ua = metrics["wa"], metrics["ua"]
+        found = (float(wa["value"]), float(wa["low"]), float(wa["high"]), float(ua["value"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return found if all(0 <= share <= 1 for share in found) else None
 
 
 def corpora(data: str, language: Language) -> str:
@@ -154,9 +164,10 @@ CORPORA = {
 
 def mistakes(metrics: Mapping[str, Any], language: Language) -> str:
     """How many of ten clips it gets wrong; "" where that was not measured."""
-    if not metrics.get("wa"):
+    figures = _figures(metrics)
+    if not figures or not metrics.get("independent", True):
         return ""
-    wrong = round(10 * (1 - metrics["wa"]["value"]))
+    wrong = round(10 * (1 - figures[0]))
     return text("wrong", language, n=wrong) if wrong else text("seldom_wrong", language)
 
 

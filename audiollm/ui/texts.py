@@ -101,6 +101,13 @@ TEXTS: dict[str, dict[Language, str]] = {
         "zh": "用 {speakers} 位它从未听过的说话人的 {n} 段录音测试（{data}）：答对 {wa}"
         "（95% 区间 {low} 至 {high}），各情感平均 {ua}。",
     },
+    "measured_seen": {
+        "en": "Tested on {n} clips ({data}), some perhaps by speakers it was trained on: {wa} of "
+        "the clips right (95% interval {low} to {high}), {ua} averaged over the emotions. Expect less "
+        "from new speakers.",
+        "zh": "用 {n} 段录音测试（{data}），其中可能有训练时听过的说话人：答对 {wa}"
+        "（95% 区间 {low} 至 {high}），各情感平均 {ua}。对新的说话人，结果会更差。",
+    },
     "unmeasured": {
         "en": "How often this model is right on speakers it never heard has not been measured yet, "
         "so take its answers lightly.",
