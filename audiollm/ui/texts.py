@@ -103,8 +103,8 @@ TEXTS: dict[str, dict[Language, str]] = {
     },
     "measured_seen": {
         "en": "Tested on {n} clips ({data}), some perhaps by speakers it was trained on: {wa} of "
-        "the clips right (95% interval {low} to {high}), {ua} averaged over the emotions. Expect less "
-        "from new speakers.",
+        "the clips right (95% interval {low} to {high}), {ua} averaged over the emotions. Expect "
+        "less from new speakers.",
         "zh": "用 {n} 段录音测试（{data}），其中可能有训练时听过的说话人：答对 {wa}"
         "（95% 区间 {low} 至 {high}），各情感平均 {ua}。对新的说话人，结果会更差。",
     },

@@ -161,7 +161,7 @@ class Run:
                 if self.step % LOG_STEPS == 0:
                     self._event(phase, sums)
                     bar.set_postfix({k: f"{np.mean(v):.3f}" for k, v in sums.items()})
-                    bar.update(min(round(self.seconds), bar.total) - bar.n)
+                    bar.update(min(round(self.seconds), round(self.recipe.seconds)) - int(bar.n))
                     sums = {}
                 if self.seconds - saved > SAVE_SECONDS:
                     self._save()
