@@ -25,11 +25,11 @@ from train.tiny.lexicon import Slot, SlotDrawer, draw_shares, likely
 
 CLASSES = tuple(e.name for e in EMOTIONS)
 KINDS: dict[Kind, float] = {  # shares of the examples
-    "analyse": 0.25,
-    "classify": 0.27,
-    "describe": 0.2,
-    "yes_no": 0.22,
-    "intensity": 0.06,
+    "analyse": 0.4,
+    "classify": 0.15,
+    "describe": 0.12,
+    "yes_no": 0.18,
+    "intensity": 0.15,
 }
 CLEAR = 0.8  # probability of the likeliest class from which a slot counts as clear
 POOL = 16  # batches that are drawn together and grouped by length
@@ -86,7 +86,7 @@ def draw_example(
     tokenizer: Any, slots: SlotDrawer, rng: np.random.Generator, decided: bool = False
 ) -> Drawn:
     """A question, a slot and the answer. `decided`: the label is the class with most evidence,
-    instead of one drawn by it; yes and no are always decided."""
+    instead of one drawn by it."""
     kind = tuple(KINDS)[int(rng.choice(len(KINDS), p=tuple(KINDS.values())))]
     language: Language = LANGUAGES[int(rng.integers(len(LANGUAGES)))]
     # a question that lists no classes is one about all of them
@@ -97,7 +97,6 @@ def draw_example(
     make = slots.words if rng.random() < 0.5 else slots.mixed
     slot, shares = make(draw_shares(classes, rng), heard, rng)
     odds = likely(shares, classes)
-    decided = decided or kind == "yes_no"
     label = classes[int(odds.argmax() if decided else rng.choice(len(classes), p=odds))]
     chooser = random.Random(int(rng.integers(2**31)))  # noqa: S311 - reproducible draw
     instruction = instruct(label, cues, classes, kind, language, chooser)

@@ -1,6 +1,6 @@
 """Trains the small LLM of the embedded default on the product's own prompts, before any sound.
 
-    python -m train.tiny.language --out runs/tiny-language --seconds 1200
+    python -m train.tiny.language --out runs/tiny-language --seconds 1000
 
 Words that hint at emotions stand where audio tokens will stand, plainly or mixed in embedding
 space. The LLM learns to read graded evidence from that place, so that in stage 1, where it is
@@ -61,7 +61,7 @@ log = logging.getLogger(__name__)
 class Recipe:
     """How the LLM is made. The schedule follows the clock, or `steps` where they are given."""
 
-    seconds: float = 1200.0
+    seconds: float = 1000.0
     steps: int | None = None
     seed: int = 0
     vocabulary: int = 1720
@@ -172,18 +172,14 @@ def build_llm(tokenizer: Any, recipe: Recipe) -> Any:
 
 @torch.no_grad()
 def arrange_embeddings(table: Tensor, tokenizer: Any) -> None:
-    """Tokens that mean one thing start as neighbours: hints of a class, words about a cue and
-    about a level of it, a word with and without a space or a capital. table: [V, H]."""
+    """Tokens that mean one thing start as neighbours: hints of a class, hints of a cue's level
+    and the words for it, a word with and without a space or a capital. table: [V, H]."""
     std = float(table.std())
     groups = [set(hints(name)) for name in CLASSES]
     for reference in REFERENCES:
-        about = {reference.name("en")}
         for level in LEVELS:
             zh = reference.name("zh") + reference.word(level, "zh")
-            said = {zh, *cue_hints(reference.cue, level)}
-            groups.append({reference.word(level, "en"), *said})
-            about |= said
-        groups.append(about)
+            groups.append({zh, *cue_hints(reference.cue, level)})
     plain: dict[str, set[str]] = defaultdict(set)
     for i in range(len(table)):
         spelled = tokenizer.decode([i])
