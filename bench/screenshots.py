@@ -50,7 +50,7 @@ def served(*arguments: str) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=STARTUP)
 
 
 def picture(browser: Browser, url: str, name: str, clip: Path, target: Path) -> None:

@@ -28,7 +28,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 HAS_MODEL = (ASSETS / "tiny" / "audiollm.json").is_file()
-STARTUP, ANSWER = 120.0, 60_000  # s, ms: another job may have the processor
+STARTUP, ANSWER = 240.0, 120_000  # s, ms: another job may have the processor
 SWITCHES = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --use-fake-ui-for-media-stream "
@@ -74,7 +74,7 @@ def address(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         yield url
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=STARTUP)
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
