@@ -15,7 +15,6 @@ from audiollm.ui import Services, build_ui, launch_options
 
 def main(arguments: list[str] | None = None) -> None:
     """Settings -> services -> page, served until the process is stopped."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the recordings go as well
     parser = argparse.ArgumentParser(prog="app.py", description=__doc__)
     parser.add_argument("--model", help="preset name or model folder that answers")
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:N or mps")
@@ -23,6 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--port", type=int, help="port to listen on")
     given = {k: v for k, v in vars(parser.parse_args(arguments)).items() if v is not None}
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the recordings go as well
     with tempfile.TemporaryDirectory(prefix="audiollm-") as recordings:  # this user's alone
         os.environ["GRADIO_TEMP_DIR"] = recordings
         try:

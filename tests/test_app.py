@@ -30,6 +30,15 @@ SLOW = 120.0  # s: another job may have the processor
 HTTP = httpx.Client(timeout=SLOW, trust_env=False)  # no proxy stands between us and ourselves
 
 
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """`app.main` run in this process must not change it for the tests that follow."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
 @pytest.fixture
 def services() -> Services:
     model: Future[Predictor] = Future()
@@ -43,9 +52,8 @@ def demo(services: Services) -> ui.Page:
 
 
 @pytest.fixture
-def address(services: Services, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+def address(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The page served in this process, recordings swept every second and kept for one."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setattr(ui, "SWEEP", 1)
     monkeypatch.setattr(ui, "KEEP", 1)
     demo = build_ui(services)

@@ -38,13 +38,13 @@ SWITCHES = (
 Visit = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def clip() -> Path:
     """A real voice, bundled."""
     return sorted((ASSETS / "emodb" / "audio").glob("*.flac"))[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def address(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the page is served."""
     with socket.socket() as probe:
@@ -90,7 +90,7 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"the page did not start:\n{log.read_text()}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium whose microphone hears the clip, twice."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -109,7 +109,7 @@ def browser(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Br
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def people(browser: Browser) -> Iterator[dict[str, BrowserContext]]:
     """One profile for each language, so that the browser parses the page's programs only once."""
     profiles = {
