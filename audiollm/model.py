@@ -1,13 +1,15 @@
 """The Audio-LLM: projector and LLM, and the one function that merges audio with text.
 
 The encoder is frozen and stands before this: `AudioLLM` takes its features. Training, scoring
-and generation all build their input with `AudioLLM.merge`.
+and generation all build their input with `AudioLLM.merge`. Training computes the keys and
+values of an instruction once for all rows of a batch that begin with it.
 
-Shapes: B clips, S merged length, H LLM width, V vocabulary.
+Shapes: B clips, S merged length, P head length, G key-value heads, H LLM width, V vocabulary.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +49,21 @@ class Merged:
         return (
             torch.arange(self.embeds.shape[1], device=self.lengths.device) < self.lengths[:, None]
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """What each row's own head left behind, right-padded to P. layers: (keys, values) of each
+    layer of the LLM, [B, G, P, size]."""
+
+    layers: list[tuple[Tensor, Tensor]]
+    lengths: Tensor  # [B] valid positions of each head
+
+    @property
+    def mask(self) -> Tensor:
+        """[B, P], True where a head is valid."""
+        size = self.layers[0][0].shape[2]
+        return torch.arange(size, device=self.lengths.device) < self.lengths[:, None]
 
 
 class AudioLLM(nn.Module):
@@ -99,11 +116,49 @@ class AudioLLM(nn.Module):
             tail_start=torch.tensor(starts, device=self.device),
         )
 
-    def hidden(self, merged: Merged) -> Tensor:
-        """Last hidden states [B, S, H] of a merged batch."""
-        body = self.causal_lm.model
+    def heads(self, heads: Sequence[tuple[int, ...]]) -> Heads:
+        """Keys and values of each row's head; a head that several rows share is computed once.
+
+        No audio stands before it, so it is the same for all of them. No gradient is kept where
+        the LLM is frozen. With LoRA, its dropout then falls alike on the rows that share a head.
+        Every head must have an id.
+        """
+        from transformers import DynamicCache
+
+        distinct = list(dict.fromkeys(heads))
+        sizes = torch.tensor([len(h) for h in distinct], device=self.device)
+        trained = any(p.requires_grad for p in self.llm.parameters())
+        cache: Any = DynamicCache()
+        with torch.set_grad_enabled(trained and torch.is_grad_enabled()):
+            embeds = pad_sequence([self.embed(h) for h in distinct], batch_first=True)
+            mask = torch.arange(embeds.shape[1], device=self.device) < sizes[:, None]
+            self.causal_lm.model(  # type: ignore[operator]
+                inputs_embeds=embeds,
+                attention_mask=mask.long(),
+                past_key_values=cache,
+                use_cache=True,
+            )
+        place = {head: i for i, head in enumerate(distinct)}
+        rows = torch.tensor([place[head] for head in heads], device=self.device)
+        # [distinct, G, P, size] -> [B, G, P, size]
+        return Heads([(c.keys[rows], c.values[rows]) for c in cache.layers], sizes[rows])
+
+    def hidden(self, merged: Merged, heads: Heads | None = None) -> Tensor:
+        """Last hidden states [B, S, H] of a merged batch, which goes on from `heads` if given."""
+        body, mask = self.causal_lm.model, merged.mask
+        if heads is None:
+            return body(  # type: ignore[operator]
+                inputs_embeds=merged.embeds, attention_mask=mask.long(), use_cache=False
+            ).last_hidden_state
+        from transformers import DynamicCache
+
+        columns = torch.arange(mask.shape[1], device=mask.device)
         return body(  # type: ignore[operator]
-            inputs_embeds=merged.embeds, attention_mask=merged.mask.long(), use_cache=False
+            inputs_embeds=merged.embeds,
+            attention_mask=torch.cat([heads.mask, mask], 1).long(),
+            position_ids=heads.lengths[:, None] + columns,  # the padding of a head has no place
+            past_key_values=DynamicCache(heads.layers),
+            use_cache=True,
         ).last_hidden_state
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -114,11 +169,17 @@ class AudioLLM(nn.Module):
         """Mean cross-entropy over the answer tokens alone.
 
         The loss divides by the answer tokens of the batch; logits are made at those positions
-        only, which for a vocabulary of 152k is most of the memory.
+        only, which for a vocabulary of 152k is most of the memory. The head, most of the tokens
+        of a row, goes through the LLM once for all rows that share it.
         """
-        tails = [e.tail + e.answer for e in examples]
-        merged = self.merge([e.head for e in examples], [e.features for e in examples], tails)
-        hidden = self.hidden(merged)
+        tails = [e.tail + e.answer[:-1] for e in examples]  # nothing comes after the last id
+        clips = [e.features for e in examples]
+        if all(e.head for e in examples):
+            heads: Heads | None = self.heads([e.head for e in examples])
+            merged = self.merge([()] * len(examples), clips, tails)
+        else:
+            heads, merged = None, self.merge([e.head for e in examples], clips, tails)
+        hidden = self.hidden(merged, heads)
         row: list[int] = []
         column: list[int] = []
         target: list[int] = []
