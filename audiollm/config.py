@@ -66,6 +66,7 @@ class ProjectorConfig:
     hidden_size: int = 512
     functionals: int = 0
     dropout: float = 0.1
+    noise: float = 0.0  # spread of what is added to standardised features while training
     output_norm: bool = True  # bring audio tokens to the scale of the LLM's own embeddings
     limit: float = 6.0  # standardised features are clipped to +- this
 
@@ -87,6 +88,8 @@ class ProjectorConfig:
             )
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1), not {self.dropout}.")
+        if not 0 <= self.noise <= 10:
+            raise ConfigError(f"noise must be 0 to 10, not {self.noise}.")
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,39 @@
 """Measured acoustic statistics of a clip: one vector that the projector turns into one token.
 
-Low-level descriptors at 100 Hz (MFCC and their deltas, band contrast, centroid, flux, roll-off,
-energy, pitch in semitones, voicing) are summed up by mean, spread and percentiles, in the
-manner of the eGeMAPS and ComParE sets (Eyben et al., IEEE TAC 2016). Nothing here is learned.
+Low-level descriptors at 100 Hz (MFCC and their deltas, log-mel in all, voiced and unvoiced
+speech, band contrast, centroid, flux, roll-off, energy, pitch in semitones, voicing) are summed
+up by mean, spread and percentiles, in the manner of the eGeMAPS and ComParE sets (Eyben et al.,
+IEEE TAC 2016); the modulation spectrum says how fast each band moves (Wu, Falk & Chan, Speech
+Communication 2011). Nothing here is learned.
 """
+
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
-from audiollm.prosody import SAMPLE_RATE, Samples, Track, frames_of, syllables, track
+from audiollm.prosody import (
+    HOP,
+    SAMPLE_RATE,
+    TRACK_RATE,
+    Samples,
+    Track,
+    frames_of,
+    syllables,
+    track,
+)
 
 N_FFT = 512  # 32 ms
 N_MELS = 40
 N_MFCC = 20
 SHORTEST = 1600  # samples: a shorter clip is padded with silence
 _STATISTICS = ("mean", "std", "p10", "p50", "p90")
+MODULATION_BANDS = N_MELS // 2  # pairs of mel bands, and after them their mean
+MODULATION_HZ = (0.5, 1.5, 2.5, 4.0, 6.0, 9.0, 14.0, 22.0, 50.0)  # edges
+MODULATION_FLOOR = -40.0  # dB: pauses of a clean and of a noisy recording look alike below it
+SLOPE_HZ = (0, 500, 1500, 4000, 8000)  # edges
+CONTOUR = 8  # coefficients of the pitch contour's cosine transform
 
 
 def _names() -> tuple[str, ...]:
@@ -27,6 +46,18 @@ def _names() -> tuple[str, ...]:
     names += [f"f0_{stat}" for stat in (*_STATISTICS, "slope", "jump", "reset", "rise")]
     names += [f"voicing_{stat}" for stat in ("mean", "std", "share", "runs", "run_length")]
     names += ["active_share", "energy_slope_std", "syllables", "level", "shimmer", "jitter"]
+    names += [f"mel{i}_{stat}" for stat in ("std", "p90") for i in range(N_MELS)]
+    voices = ("voiced_mean", "voiced_std", "unvoiced_mean")
+    names += [f"mel{i}_{stat}" for stat in voices for i in range(N_MELS)]
+    rates = [f"{low:g}hz" for low in MODULATION_HZ[:-1]]
+    names += [f"mod{i}_{rate}" for rate in rates for i in range(MODULATION_BANDS + 1)]
+    names += [f"slope_{low}hz" for low in SLOPE_HZ[:-1]]
+    names += [f"hammarberg_{stat}" for stat in ("mean", "std", "p10", "p90")]
+    names += [f"hnr_{stat}" for stat in _STATISTICS]
+    names += [f"f0_dct{i}" for i in range(CONTOUR)]
+    names += [f"f0_{stat}" for stat in ("up", "down", "max", "min", "p20", "p80")]
+    names += [f"course_{stat}" for stat in ("spread", "p5", "p20", "p50", "p80", "p95")]
+    names += ["course_up", "course_down", "course_dips", "active_seconds"]
     return tuple(names)
 
 
@@ -45,10 +76,9 @@ def measure(samples: Samples, followed: Track | None = None) -> NDArray[np.float
     # the gain of a recording says more about the microphone than about the voice: only the
     # functional named `level` keeps it
     series = _descriptors(samples * np.float32(0.05 / max(level, 1e-6)))
-    active = np.zeros(series["mel"].shape[1], dtype=bool)
-    active[: len(followed.active)] = followed.active
-    if active.sum() < 3:
-        active = np.ones(series["mel"].shape[1], dtype=bool)
+    count = series["mel"].shape[1]
+    active = _where(followed.active, count, np.ones(count, dtype=bool))
+    voiced = _where(~np.isnan(followed.f0), count, active)
     values: list[float] = []
     table = [*series["mfcc"], *series["contrast"], *series["single"]]
     for row in table:
@@ -59,7 +89,20 @@ def measure(samples: Samples, followed: Track | None = None) -> NDArray[np.float
     values += _pitch(followed)
     values += _voicing(followed)
     values += _rhythm(followed)
+    values += _bands(series["mel"], active, voiced)
+    values += _modulation(series["mel"], active)
+    values += _balance(series["power"], voiced)
+    values += _harmonicity(followed)
+    values += _contour(followed)
+    values += _energy(followed)
     return np.nan_to_num(np.array(values, dtype=np.float32), posinf=0.0, neginf=0.0)
+
+
+def _where(found: NDArray[np.bool_], count: int, otherwise: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """`found` at `count` frames; `otherwise` where that would leave next to nothing."""
+    mask = np.zeros(count, dtype=bool)
+    mask[: len(found)] = found[:count]
+    return mask if mask.sum() >= 3 else otherwise
 
 
 def _descriptors(samples: Samples) -> dict[str, NDArray[np.float64]]:
@@ -96,6 +139,7 @@ def _descriptors(samples: Samples) -> dict[str, NDArray[np.float64]]:
         "contrast": librosa.feature.spectral_contrast(S=magnitude, sr=SAMPLE_RATE, fmin=200),
         "single": single,
         "mel": log_mel - level,
+        "power": power,
     }
 
 
@@ -153,3 +197,100 @@ def _rhythm(followed: Track) -> list[float]:
         float(np.abs(np.diff(energy)).mean()),
         float(np.abs(np.diff(f0)).mean() / f0.mean() * 100),
     ]
+
+
+def _bands(
+    mel: NDArray[np.float64], active: NDArray[np.bool_], voiced: NDArray[np.bool_]
+) -> list[float]:
+    """Spread of each mel band, and its level where the voice sounds and where breath does."""
+    unvoiced = active & ~voiced
+    if unvoiced.sum() < 3:
+        unvoiced = active
+    spoken = mel[:, active]
+    base = spoken.mean()
+    rows = [
+        spoken.std(1),
+        np.percentile(spoken, 90, axis=1) - base,
+        mel[:, voiced].mean(1) - base,
+        mel[:, voiced].std(1),
+        mel[:, unvoiced].mean(1) - base,
+    ]
+    return np.concatenate(rows).tolist()
+
+
+def _modulation(mel: NDArray[np.float64], active: NDArray[np.bool_]) -> list[float]:
+    """Log power of how the bands move between the first and the last sound, by rate."""
+    on = np.flatnonzero(active)
+    spoken = mel[:, on[0] : on[-1] + 1] - mel[:, active].mean()
+    paired = np.maximum(spoken, MODULATION_FLOOR).reshape(MODULATION_BANDS, 2, -1).mean(1)
+    moving = np.vstack([paired, paired.mean(0)])  # [bands + 1, T]
+    moving -= moving.mean(1, keepdims=True)
+    count = moving.shape[1]
+    size = max(256, count)
+    power = np.abs(np.fft.rfft(moving * np.hanning(count), size, axis=1)) ** 2 / count
+    hertz = np.fft.rfftfreq(size, HOP / SAMPLE_RATE)
+    rates = [
+        np.log(power[:, (hertz >= low) & (hertz < high)].mean(1) + 1e-3)
+        for low, high in pairwise(MODULATION_HZ)
+    ]
+    return np.concatenate(rates).tolist()
+
+
+def _balance(power: NDArray[np.float64], voiced: NDArray[np.bool_]) -> list[float]:
+    """Tilt of the voiced spectrum in four ranges, dB per kHz, and the Hammarberg index, dB."""
+    hertz = np.fft.rfftfreq(N_FFT, 1 / SAMPLE_RATE)
+    decibels = 10 * np.log10(power[:, voiced].mean(1) + 1e-9)
+    values = []
+    for low, high in pairwise(SLOPE_HZ):
+        part = (hertz >= low) & (hertz < high)
+        values.append(float(np.polyfit(hertz[part] / 1000, decibels[part], 1)[0]))
+    deep = power[hertz < 2000][:, voiced].max(0)
+    bright = power[(hertz >= 2000) & (hertz < 5000)][:, voiced].max(0)
+    index = 10 * np.log10((deep + 1e-9) / (bright + 1e-9))
+    return [*values, float(index.mean()), float(index.std()), *np.percentile(index, (10, 90))]
+
+
+def _harmonicity(followed: Track) -> list[float]:
+    """Harmonics-to-noise ratio of the voiced frames, dB."""
+    strength = followed.voicing[~np.isnan(followed.f0)]
+    strength = np.clip(strength if len(strength) > 3 else np.full(4, 0.5), 0.01, 0.999)
+    return _statistics(10 * np.log10(strength / (1 - strength)))
+
+
+def _contour(followed: Track) -> list[float]:
+    """The course of the pitch, stretched to one length: its shape, its steps and its ends."""
+    semitones = 12 * np.log2(followed.f0 / 100.0)
+    place = np.flatnonzero(~np.isnan(semitones))
+    if len(place) <= 5:
+        return [0.0] * (CONTOUR + 6)
+    course = np.interp(np.linspace(place[0], place[-1], 32), place, semitones[place])
+    steps = np.diff(semitones)
+    steps = steps[~np.isnan(steps)]
+    return [
+        *fft.dct(course, norm="ortho")[:CONTOUR],
+        _mean(steps[steps > 0]),
+        _mean(steps[steps < 0]),
+        float(np.nanmax(semitones)),
+        float(np.nanmin(semitones)),
+        *np.percentile(course, (20, 80)),
+    ]
+
+
+def _energy(followed: Track) -> list[float]:
+    """The course of the level between the first and the last sound, dB around its mean."""
+    on = np.flatnonzero(followed.active)
+    course = followed.energy_db[on[0] : on[-1] + 1] if len(on) else followed.energy_db
+    course = course - course.mean()
+    steps = np.diff(course)
+    return [
+        float(course.std()),
+        *np.percentile(course, (5, 20, 50, 80, 95)),
+        _mean(steps[steps > 0]),
+        _mean(steps[steps < 0]),
+        float((course < -20).mean()),
+        len(on) / TRACK_RATE,
+    ]
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else 0.0

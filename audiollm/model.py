@@ -30,6 +30,7 @@ class Example:
     head: tuple[int, ...]
     tail: tuple[int, ...]
     answer: tuple[int, ...]
+    lead: float = 1.0  # weight of the first answer token, which says the class
 
     def __len__(self) -> int:
         return len(self.head) + len(self.tail) + len(self.answer)
@@ -166,11 +167,11 @@ class AudioLLM(nn.Module):
         return self.causal_lm.lm_head(hidden)  # type: ignore[operator]
 
     def forward(self, examples: Sequence[Example]) -> dict[str, Tensor]:
-        """Mean cross-entropy over the answer tokens alone.
+        """Mean cross-entropy over the answer tokens alone, each by its weight.
 
-        The loss divides by the answer tokens of the batch; logits are made at those positions
-        only, which for a vocabulary of 152k is most of the memory. The head, most of the tokens
-        of a row, goes through the LLM once for all rows that share it.
+        The loss divides by the weights of the batch's answer tokens; logits are made at those
+        positions only, which for a vocabulary of 152k is most of the memory. The head, most of the
+        tokens of a row, goes through the LLM once for all rows that share it.
         """
         tails = [e.tail + e.answer[:-1] for e in examples]  # nothing comes after the last id
         clips = [e.features for e in examples]
@@ -183,6 +184,7 @@ class AudioLLM(nn.Module):
         row: list[int] = []
         column: list[int] = []
         target: list[int] = []
+        weight: list[float] = []
         for i, (example, start) in enumerate(
             zip(examples, merged.tail_start.tolist(), strict=True)
         ):
@@ -190,6 +192,8 @@ class AudioLLM(nn.Module):
             row += [i] * len(example.answer)
             column += range(first, first + len(example.answer))
             target += example.answer
+            weight += [example.lead] + [1.0] * (len(example.answer) - 1)
         logits = self.logits(hidden[row, column]).float()  # [answer tokens, V]
-        loss = F.cross_entropy(logits, torch.tensor(target, device=self.device))
-        return {"loss": loss}
+        losses = F.cross_entropy(logits, torch.tensor(target, device=self.device), reduction="none")
+        weights = torch.tensor(weight, device=self.device)
+        return {"loss": (weights * losses).sum() / weights.sum()}

@@ -28,15 +28,15 @@ class Features:
 class Standardiser(nn.Module):
     """(x - mean) / std with constants measured once on the training speakers, clipped to +-`limit`.
 
-    Input and output: [..., size].
+    While training, normal noise of spread `noise` is added. Input and output: [..., size].
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, size: int, limit: float) -> None:
+    def __init__(self, size: int, limit: float, noise: float = 0.0) -> None:
         super().__init__()
-        self.limit = limit
+        self.limit, self.noise = limit, noise
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("std", torch.ones(size))
 
@@ -46,7 +46,8 @@ class Standardiser(nn.Module):
         self.std.copy_(torch.from_numpy(np.maximum(rows.std(0), 1e-4)))
 
     def forward(self, x: Tensor) -> Tensor:
-        return ((x - self.mean) / self.std).clamp(-self.limit, self.limit)
+        x = ((x - self.mean) / self.std).clamp(-self.limit, self.limit)
+        return x + self.noise * torch.randn_like(x) if self.training and self.noise else x
 
 
 class Projector(nn.Module):
@@ -61,13 +62,13 @@ class Projector(nn.Module):
         super().__init__()
         self.config = config
         expand = config.utterance_tokens if config.pooling == "utterance" else 1
-        self.standardise = Standardiser(config.input_size, config.limit)
+        self.standardise = Standardiser(config.input_size, config.limit, config.noise)
         self.mlp = _mlp(config.input_size, config.hidden_size, config.output_size * expand, config)
         self.functionals: nn.ModuleDict | None = None
         if config.functionals:
             self.functionals = nn.ModuleDict(
                 {
-                    "standardise": Standardiser(config.functionals, config.limit),
+                    "standardise": Standardiser(config.functionals, config.limit, config.noise),
                     "dropout": nn.Dropout(config.dropout),
                     "mlp": _mlp(config.functionals, config.hidden_size, config.output_size, config),
                 }

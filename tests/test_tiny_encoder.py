@@ -18,6 +18,7 @@ from train import corpora, splits
 from train.tiny import augment, targets
 from train.tiny import encoder as recipe_module
 from train.tiny.augment import Voice
+from train.tiny.command import main as command
 from train.tiny.learner import FILTERS, Learner, Recipe, Sampler
 
 RATE = targets.SAMPLE_RATE
@@ -159,10 +160,10 @@ def test_a_resumed_learner_takes_the_same_step() -> None:
 
 
 def test_schedule_has_two_phases() -> None:
-    recipe = Recipe(seconds=100, hear_share=0.4)
-    assert recipe.phase(0.0) == ("hear", 0.0)
-    assert recipe.phase(20.0) == ("hear", 0.5)
-    assert recipe.phase(70.0) == ("feel", 0.5)
+    recipe = Recipe(steps=100, hear_share=0.4)
+    assert recipe.phase(0) == ("hear", 0.0)
+    assert recipe.phase(20) == ("hear", 0.5)
+    assert recipe.phase(70) == ("feel", 0.5)
     assert recipe.rate("feel", 0.06) == pytest.approx(recipe.feel_rate)
     assert recipe.rate("feel", 1.0) == pytest.approx(0.02 * recipe.feel_rate)
 
@@ -182,7 +183,7 @@ def speech() -> recipe_module.Speech:
 
 @pytest.mark.usefixtures("narrow")
 def test_run_writes_an_encoder_that_loads(tmp_path: Path) -> None:
-    quick = Recipe(seconds=1.0, hear_batch=4, feel_batch=4, crop_seconds=0.5)
+    quick = Recipe(steps=30, hear_batch=4, feel_batch=4, crop_seconds=0.5)
     run = recipe_module.Run(tmp_path / "run", speech(), quick)
     run.train()
     record = recipe_module.export(run, tmp_path / "out", "test")
@@ -198,7 +199,7 @@ def test_run_writes_an_encoder_that_loads(tmp_path: Path) -> None:
     again = recipe_module.Run(tmp_path / "run", speech(), quick)  # a finished run stays finished
     assert again.step == run.step
     with pytest.raises(DataError, match="other settings"):
-        recipe_module.Run(tmp_path / "run", speech(), Recipe(seconds=2.0))
+        recipe_module.Run(tmp_path / "run", speech(), Recipe(steps=2))
 
 
 def test_speech_is_parted_as_prepare_does(tmp_path: Path) -> None:
@@ -221,7 +222,8 @@ def test_speech_is_parted_as_prepare_does(tmp_path: Path) -> None:
 def test_a_missing_corpus_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = recipe_module.main(["--emodb", str(tmp_path / "no"), "--out", str(tmp_path / "out")])
+    words = ["--emodb", str(tmp_path / "no"), "--out", str(tmp_path / "out")]
+    code = command("encoder", "About.", recipe_module.configure, recipe_module.run, words)
     assert code == 1
     assert "does not exist" in capsys.readouterr().err
 

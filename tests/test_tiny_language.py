@@ -13,6 +13,7 @@ from audiollm.labels import EMOTIONS, LANGUAGES, word
 from audiollm.prompt import Kind, Prompt, cue_words
 from train.instructions import instruct
 from train.tiny import drills, language, lexicon
+from train.tiny.command import main as command
 from train.tiny.drills import CLASSES, KINDS, Drawn
 
 RECIPE = language.Recipe(steps=30, width=48, depth=2, heads=3, hidden=96, batch=8, rate=8e-3)
@@ -160,7 +161,8 @@ def test_kinds_are_those_of_the_product() -> None:
 def test_going_on_from_a_folder_without_a_record_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = language.main(["--out", str(tmp_path / "out"), "--start", str(tmp_path)])
+    words = ["--out", str(tmp_path / "out"), "--start", str(tmp_path)]
+    code = command("language", "About.", language.configure, language.run, words)
     assert code == 1
     assert "give --start a folder" in capsys.readouterr().err
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -35,6 +35,7 @@ PROJECTOR: dict[str, tuple[Any, str]] = {  # option of ProjectorConfig -> (defau
     "utterance_tokens": (4, "utterance: audio tokens a clip"),
     "hidden_size": (512, "width of the hidden layer"),
     "dropout": (0.2, "behind the hidden layer"),
+    "noise": (0.0, "spread of noise on standardised features while training"),
 }
 
 MEASURED_CLIPS = 2000  # the standardising constants are measured on so many training clips,
@@ -73,6 +74,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("--accumulate", int, default.accumulate, "batches whose gradients are added up"),
         ("--weight-decay", float, default.weight_decay, "of AdamW"),
         ("--per-clip", int, default.per_clip, "instructions drawn a clip"),
+        ("--lead", float, default.lead, "weight of the class word among an answer's tokens"),
+        (
+            "--auxiliary",
+            float,
+            default.auxiliary,
+            "weight of a linear head's loss beside the LLM's",
+        ),
         ("--evaluations", int, default.evaluations, "validations and checkpoints in all"),
         ("--seed", int, default.seed, "of weights, order and instructions"),
         ("--lora-rank", int, default.lora_rank, "stage 2: rank of the LoRA matrices"),
@@ -168,6 +176,8 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
         per_clip=args.per_clip,
         balance=not args.no_balance,
         languages=tuple(args.languages),
+        lead=args.lead,
+        auxiliary=args.auxiliary,
         evaluations=args.evaluations,
         lora_rank=args.lora_rank,
         lora_alpha=args.lora_alpha,
@@ -247,7 +257,9 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
             f"{prepared.folder} has no clips to {'train' if not train else 'validate'} on."
         )
     config = planned.config
-    data = ExampleDataset(prepared, _pairs(train, planned, config.per_clip, config.seed), prompt)
+    data = ExampleDataset(
+        prepared, _pairs(train, planned, config.per_clip, config.seed), prompt, config.lead
+    )
     held_out = replace(config, balance=False)
     checked = _pairs(valid, replace(planned, config=held_out), 1, config.seed + 1)
     trainer = AudioTrainer(
@@ -285,7 +297,7 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     With `prepared`, the standardising constants of stage 1 are measured on its training clips.
     """
     from audiollm import checkpoint
-    from audiollm.model import AudioLLM
+    from train.auxiliary import TaughtLLM, groups
 
     config = planned.config
     # frozen weights may be coarse; what is trained stays in float32 and autocast does the rest
@@ -297,7 +309,9 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     planned = replace(planned, projector=replace(planned.projector, output_size=width))
     if prepared is not None:
         runs.write(planned)
-    model = AudioLLM.build(llm, planned.projector)
+    model = cast(TaughtLLM, TaughtLLM.build(llm, planned.projector))
+    if prepared is not None:
+        model.teach(len(groups(prepared.split("train"))), config.auxiliary)
     if config.stage == 1:
         if prepared is not None:
             model.projector.fit(_measured(prepared, config.seed))
@@ -350,17 +364,21 @@ def _with_lora(llm: Any, config: FitConfig) -> Any:
 def _pairs(
     clips: Sequence[Clip], planned: Run, per_clip: int, seed: int
 ) -> list[tuple[Clip, Instruction]]:
-    """Clips with the instructions drawn for them, rarer classes more often where asked for."""
+    """Clips with the instructions drawn for them, rarer classes more often where asked for.
+
+    A class of a small corpus is not drowned by a large one, nor its few clips repeated without
+    end: a clip counts by the root of how much rarer its class is, in its corpus, than usual.
+    """
     from train.trainer import cues_of
 
     config = planned.config
-    count = Counter(clip.label for clip in clips)
+    count = Counter((clip.corpus, clip.label) for clip in clips)
     usual = len(clips) / len(count)
     pairs = []
     known = [(clip.label, cues_of(clip)) for clip in clips]
     drawn = draw(known, planned.classes, config.stage, config.languages, 4 * per_clip, seed)
     for clip, instructions in zip(clips, drawn, strict=True):
-        share = usual / count[clip.label] if config.balance else 1.0
+        share = (usual / count[clip.corpus, clip.label]) ** 0.5 if config.balance else 1.0
         keep = min(4 * per_clip, max(1, round(per_clip * share)))
         pairs += [(clip, i) for i in instructions[:keep]]
     return pairs

@@ -80,7 +80,25 @@ def probe_prepared(
     clips: Sequence["Clip"] | None = None,
     classes: Sequence[str] | None = None,
 ) -> dict[str, metrics.Metrics]:
-    """Probes of a prepared folder, measured on one of its splits.
+    """Probes of a prepared folder, measured on one of its splits: `probe_tables`, as figures."""
+    judged = list(prepared.split(split) if clips is None else clips)
+    classes = tuple(classes or prepared.classes)
+    truth, speakers = [clip.label for clip in judged], [clip.speaker for clip in judged]
+    reports = {}
+    for kind, table in probe_tables(prepared, split, clips=judged, classes=classes).items():
+        answer = [classes[i] for i in table.argmax(axis=1)]
+        reports[kind] = metrics.report(truth, answer, table, classes, speakers)
+    return reports
+
+
+def probe_tables(
+    prepared: "Prepared",
+    split: str = "test",
+    *,
+    clips: Sequence["Clip"] | None = None,
+    classes: Sequence[str] | None = None,
+) -> dict[str, np.ndarray]:
+    """Class probabilities [N, C] that probes of a prepared folder give one of its splits.
 
     Args:
         clips: those of the split to judge by; all of them unless given.
@@ -106,8 +124,8 @@ def probe_prepared(
         k for k in ("utterance", "functionals", "both") if all(k in f for f in features.values())
     ]
     labels = {name: [clip.label for clip in part] for name, part in parts.items()}
-    speakers = {name: [clip.speaker for clip in part] for name, part in parts.items()}
-    reports = {}
+    speakers = [clip.speaker for clip in parts["train"]]
+    tables = {}
     for kind in kinds:
         valid = features["valid"][kind] if parts["valid"] else None
         probe = fit_probe(
@@ -116,12 +134,10 @@ def probe_prepared(
             valid,
             labels["valid"],
             classes,
-            groups=speakers["train"],
+            groups=speakers,
         )
-        table = probe.predict_proba(features["judged"][kind])
-        answer = [probe.classes[i] for i in table.argmax(axis=1)]
-        reports[kind] = metrics.report(labels["judged"], answer, table, classes, speakers["judged"])
-    return reports
+        tables[kind] = probe.predict_proba(features["judged"][kind])
+    return tables
 
 
 def _matrices(prepared: "Prepared", clips: Sequence[Any]) -> dict[str, np.ndarray]:

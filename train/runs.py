@@ -46,6 +46,8 @@ class FitConfig:
     per_clip: int = 2  # instructions drawn for each clip
     balance: bool = True  # rarer classes get more instructions, up to four times as many
     languages: tuple[Language, ...] = LANGUAGES
+    lead: float = 1.0  # weight of the class word among the tokens of an answer
+    auxiliary: float = 0.0  # weight of the loss of a linear head on the audio tokens
     evaluations: int = 10  # how often validation is measured and a checkpoint is kept
     lora_rank: int = 16
     lora_alpha: int = 32
@@ -64,6 +66,9 @@ class FitConfig:
         for name in ("epochs", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}.")
+        for name in ("auxiliary", "lead"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name} must be 0 or more, not {getattr(self, name)}.")
         for name in ("warmup", "lora_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be in [0, 1), not {getattr(self, name)}.")

@@ -17,6 +17,7 @@ from audiollm.projector import Features
 from audiollm.prompt import Prompt
 from audiollm.prosody import Cues
 from audiollm.scoring import Scorer
+from train.auxiliary import GroupedExample, groups
 from train.dataset import Clip, Prepared
 from train.instructions import Instruction, answer_ids
 
@@ -30,10 +31,17 @@ class ExampleDataset(Dataset[Example]):
     """
 
     def __init__(
-        self, prepared: Prepared, pairs: Sequence[tuple[Clip, Instruction]], prompt: Prompt
+        self,
+        prepared: Prepared,
+        pairs: Sequence[tuple[Clip, Instruction]],
+        prompt: Prompt,
+        lead: float = 1.0,
     ) -> None:
         self.store = prepared.store
         self.ids = [clip.id for clip, _ in pairs]
+        known = groups([clip for clip, _ in pairs])
+        self.leads = [lead if instruction.label else 1.0 for _, instruction in pairs]
+        self.groups = [known[clip.corpus, clip.label] for clip, _ in pairs]
         self.texts: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = []
         self.lengths: list[int] = []
         for clip, i in pairs:
@@ -48,7 +56,8 @@ class ExampleDataset(Dataset[Example]):
         return len(self.ids)
 
     def __getitem__(self, index: int) -> Example:
-        return Example(self.store.get(self.ids[index]), *self.texts[index])
+        features = self.store.get(self.ids[index])
+        return GroupedExample(features, *self.texts[index], self.leads[index], self.groups[index])
 
 
 def _collate(batch: list[Example]) -> dict[str, list[Example]]:

@@ -1,10 +1,10 @@
 """Trains the small encoder that ships in `assets/encoder`.
 
-    python -m train.tiny.encoder --emodb DIR --ased DIR --out assets/encoder --seconds 1500
+    python -m train.tiny.encoder --emodb DIR --ased DIR --out assets/encoder
 
 An Emotion2vec network of 2.1 million parameters learns to hear (frame targets), then to tell
-emotions apart. It sees the train speakers only, of the same split that `python -m train prepare`
-makes; the valid speakers stop it, the test speakers are looked at once, at the end.
+emotions apart. It sees the train speakers only, of the same split or fold that `python -m train
+prepare` makes; the valid speakers stop it, the test speakers are looked at once, at the end.
 """
 
 import argparse
@@ -25,10 +25,11 @@ from torch import nn
 from tqdm import tqdm
 
 from audiollm import audio, encoder, labels, metrics
-from audiollm.errors import AudioError, AudioLLMError, DataError
+from audiollm.errors import AudioError, DataError
 from audiollm.settings import ASSETS, Settings
 from train import corpora, splits
 from train.tiny.augment import Voice
+from train.tiny.command import main as command
 from train.tiny.learner import Learner, Phase, Recipe, Sampler, probabilities
 
 WIDTH = 192
@@ -72,7 +73,7 @@ class Speech:
         return {side: sorted({v.speaker for v in vs}) for side, vs in self.sides.items()}
 
 
-def read_speech(roots: dict[str, Path], seed: int) -> Speech:
+def read_speech(roots: dict[str, Path], seed: int, folds: int = 0, fold: int = 0) -> Speech:
     """Decode every clip of the corpora and part them by speaker, exactly as `prepare` does:
     clips without speech and copies are left out first.
 
@@ -97,7 +98,7 @@ def read_speech(roots: dict[str, Path], seed: int) -> Speech:
         kept, copies = splits.without_copies(heard)
         for copy in copies:
             log.warning("%s is left out: %s", copy.path, copy.reason)
-        for clip in splits.split(kept, seed).clips:
+        for clip in splits.split(kept, seed, folds=folds, fold=fold).clips:
             sides[clip.split].append(voices[clip.id])
     return Speech(sides, {name: str(root) for name, root in roots.items()})
 
@@ -142,18 +143,19 @@ class Run:
             self.learner.prepare(speech.sides["train"])
 
     def train(self) -> None:
-        """Go on until the seconds of the recipe are over."""
+        """Go on until the steps of the recipe are done."""
         saved = self.seconds
         sums: dict[str, list[float]] = {}
-        with tqdm(total=round(self.recipe.seconds), initial=round(self.seconds), unit="s") as bar:
-            while self.seconds < self.recipe.seconds:
+        with tqdm(total=self.recipe.steps, initial=self.step, unit="step") as bar:
+            while self.step < self.recipe.steps:
                 began, began_wall = time.process_time(), time.monotonic()
-                phase, progress = self.recipe.phase(self.seconds)
+                phase, progress = self.recipe.phase(self.step)
                 for name, loss in self.learner.step(
                     self.sampler, self.step, phase, progress
                 ).items():
                     sums.setdefault(name, []).append(loss)
                 self.step += 1
+                bar.update()
                 if phase == "feel" and progress >= (self.examined + 1) / (EXAMINATIONS + 1):
                     self._examine(progress)
                 self.seconds += time.process_time() - began
@@ -161,7 +163,6 @@ class Run:
                 if self.step % LOG_STEPS == 0:
                     self._event(phase, sums)
                     bar.set_postfix({k: f"{np.mean(v):.3f}" for k, v in sums.items()})
-                    bar.update(min(round(self.seconds), round(self.recipe.seconds)) - int(bar.n))
                     sums = {}
                 if self.seconds - saved > SAVE_SECONDS:
                     self._save()
@@ -295,15 +296,18 @@ def _commit() -> str:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--emodb", type=Path, default=ASSETS / "emodb", help="folder of EmoDB")
+    parser.add_argument("--no-emodb", dest="emodb", action="store_const", const=None)
     parser.add_argument("--ased", type=Path, help="folder of ASED; left out without it")
     parser.add_argument("--out", type=Path, required=True, help="encoder folder to write")
     parser.add_argument("--run", type=Path, default=Path("runs/tiny-encoder"), help="run folder")
     parser.add_argument(
-        "--seconds",
-        type=float,
-        default=Recipe.seconds,
-        help="processor time of the training (default: %(default)g)",
+        "--steps",
+        type=int,
+        default=Recipe.steps,
+        help="of training, about a second each (default: %(default)d)",
     )
+    parser.add_argument("--folds", type=int, default=0, help="part the speakers into K folds")
+    parser.add_argument("--fold", type=int, default=0, help="leave this fold out, 0 to K-1")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
 
 
@@ -311,8 +315,8 @@ def run(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)
     roots = {name: root for name in CORPORA if (root := getattr(args, name)) is not None}
-    speech = read_speech(roots, args.seed)
-    training = Run(args.run, speech, Recipe(seconds=args.seconds, seed=args.seed))
+    speech = read_speech(roots, args.seed, args.folds, args.fold)
+    training = Run(args.run, speech, Recipe(steps=args.steps, seed=args.seed))
     training.train()
     record = export(
         training, args.out, shlex.join(["python", "-m", "train.tiny.encoder", *sys.argv[1:]])
@@ -323,17 +327,5 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m train.tiny.encoder", description=__doc__.split("\n")[0]
-    )
-    configure(parser)
-    try:
-        return run(parser.parse_args(argv))
-    except AudioLLMError as error:
-        print(error, file=sys.stderr)
-        return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("encoder", __doc__, configure, run))

@@ -27,12 +27,13 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import TrainerCallback
 
-from audiollm.errors import AudioLLMError, ModelError
+from audiollm.errors import ModelError
 from audiollm.labels import EMOTIONS
 from audiollm.model import AudioLLM, Example
 from audiollm.projector import Projector
 from audiollm.prompt import Prompt
 from audiollm.prosody import LEVELS, REFERENCES
+from train.tiny.command import main as command
 from train.tiny.drills import (
     CLASSES,
     TOKENIZER,
@@ -449,17 +450,5 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m train.tiny.language", description=__doc__.split("\n")[0]
-    )
-    configure(parser)
-    try:
-        return run(parser.parse_args(argv))
-    except AudioLLMError as error:
-        print(error, file=sys.stderr)
-        return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("language", __doc__, configure, run))

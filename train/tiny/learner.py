@@ -31,15 +31,11 @@ NORM_EPSILON = 1e-5  # of the layer norm behind the first convolution
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the encoder is trained.
+    """How the encoder is trained. A step takes about a second of one processor core."""
 
-    The schedule follows the processor's clock: a slower machine takes fewer steps, a busy one
-    takes longer.
-    """
-
-    seconds: float = 1500.0  # of one processor core
+    steps: int = 900
     seed: int = 0
-    hear_share: float = 0.35  # of the seconds
+    hear_share: float = 0.35  # of the steps
     hear_batch: int = 16  # crops
     feel_batch: int = 32
     dropout: float = 0.1  # in the second phase; data is scarce for emotions, not for frames
@@ -53,12 +49,12 @@ class Recipe:
     smoothing: float = 0.1  # of labels
     averaging: float = 0.99  # of weights, a step
 
-    def phase(self, seconds: float) -> tuple[Phase, float]:
-        """Phase after so many seconds, and how much of it is over (0 to 1)."""
-        border = self.hear_share * self.seconds
-        if seconds < border:
-            return "hear", seconds / border
-        return "feel", min(1.0, (seconds - border) / max(self.seconds - border, 1e-9))
+    def phase(self, step: int) -> tuple[Phase, float]:
+        """Phase after so many steps, and how much of it is over (0 to 1)."""
+        border = self.hear_share * self.steps
+        if step < border:
+            return "hear", step / border
+        return "feel", min(1.0, (step - border) / max(self.steps - border, 1e-9))
 
     def rate(self, phase: Phase, progress: float) -> float:
         """Learning rate: linear warm-up over 6 % of the phase, then a cosine to 2 %."""

@@ -1,0 +1,102 @@
+"""What training adds to the model's loss: weights of the class word, noise, an auxiliary head."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from audiollm.model import AudioLLM, Example
+from audiollm.projector import Standardiser
+from tests import tiny
+from train.auxiliary import SMOOTHING, GroupedExample, TaughtLLM, groups
+from train.corpora import Clip
+
+
+def examples(lead: float = 1.0) -> list[Example]:
+    ids = tiny.tokenizer()("angry pitch high")["input_ids"]
+    return [
+        GroupedExample(
+            tiny.features(40 + i, i), tuple(ids), (ids[0],), tuple(ids[: 2 + i]), lead, i
+        )
+        for i in range(3)
+    ]
+
+
+def taught(weight: float) -> TaughtLLM:
+    model = TaughtLLM.build(tiny.llm(), tiny.audio_llm().projector.config)
+    assert isinstance(model, TaughtLLM)
+    model.teach(3, weight)
+    return model
+
+
+@pytest.mark.parametrize("lead", [0.0, 1.0, 7.0])
+def test_the_class_word_counts_by_its_weight(lead: float) -> None:
+    model = tiny.audio_llm()
+    alone = []
+    for example in examples():
+        merged = model.merge([example.head], [example.features], [example.tail + example.answer])
+        first = int(merged.tail_start[0]) + len(example.tail) - 1
+        logits = model.logits(model.hidden(merged)[0, first : first + len(example.answer)])
+        alone.append(F.cross_entropy(logits, torch.tensor(example.answer), reduction="none"))
+    total = sum(lead * losses[0] + losses[1:].sum() for losses in alone)
+    weight = sum(lead + len(losses) - 1 for losses in alone)
+    found = model(examples(lead))["loss"]
+    assert float(found) == pytest.approx(float(total / weight), rel=1e-4)
+
+
+def test_the_auxiliary_loss_counts_while_training_only() -> None:
+    model = taught(2.0)
+    plain, auxiliary = tiny.audio_llm(), model.auxiliary
+    plain.load_state_dict(model.state_dict(), strict=False)
+    assert auxiliary is not None
+    torch.nn.init.zeros_(auxiliary.weight)
+    torch.nn.init.zeros_(auxiliary.bias)
+    for module in model.modules():  # dropout would draw twice
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    before = float(plain(examples())["loss"])
+    assert float(model.eval()(examples())["loss"]) == pytest.approx(before, rel=1e-5)
+    # a head that knows nothing costs the logarithm of the number of groups
+    found = float(model.train()(examples())["loss"])
+    assert found == pytest.approx(before + 2.0 * math.log(3), rel=1e-4)
+
+
+def test_the_auxiliary_head_learns_the_groups_through_the_projector() -> None:
+    torch.manual_seed(0)
+    model = taught(1.0).train()
+    model.llm.requires_grad_(False)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=0.01)
+    losses = []
+    for _ in range(60):
+        loss = AudioLLM.forward(model, examples())["loss"]
+        both = model(examples())["loss"]
+        optimizer.zero_grad()
+        both.backward()
+        optimizer.step()
+        losses.append(float(both - loss))
+    least = -(1 - SMOOTHING) * math.log(1 - SMOOTHING * 2 / 3)
+    assert losses[0] > 0.8
+    assert least < sum(losses[-5:]) / 5 < 0.6
+
+
+def test_without_weight_there_is_no_head() -> None:
+    model = taught(0.0)
+    assert model.auxiliary is None
+    assert not any("auxiliary" in name for name in model.state_dict())
+
+
+def test_groups_are_numbered_by_corpus_and_class() -> None:
+    clips = [
+        Clip(path="", label=label, speaker="", seconds=1.0, language="", corpus=corpus)
+        for corpus, label in (("b", "sad"), ("a", "sad"), ("a", "angry"), ("b", "sad"))
+    ]
+    assert groups(clips) == {("a", "angry"): 0, ("a", "sad"): 1, ("b", "sad"): 2}
+
+
+def test_noise_is_added_while_training_only() -> None:
+    layer = Standardiser(64, limit=6.0, noise=0.5)
+    x = torch.zeros(500, 64)
+    assert torch.equal(layer.eval()(x), x)
+    assert float(layer.train()(x).std()) == pytest.approx(0.5, rel=0.02)

@@ -1,0 +1,63 @@
+"""An auxiliary loss for the projector: class and corpus must be plain to see in its tokens.
+
+Two corpora say `angry` in different rooms and languages. A linear head that tells (corpus, class)
+apart keeps the projector from looking for one boundary that fits all of them; the LLM then learns
+what the groups have in common. The head is used while training only and thrown away.
+
+Shapes: B examples, N audio tokens, H LLM width, G groups.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiollm.model import AudioLLM, Example
+from train.dataset import Clip
+
+SMOOTHING = 0.1  # of the groups: a few clips do not deserve certainty
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedExample(Example):
+    """A training pair that knows its group."""
+
+    group: int = 0
+
+
+def groups(clips: Sequence[Clip]) -> dict[tuple[str, str], int]:
+    """(corpus, class) of training clips -> number, in alphabetical order."""
+    return {pair: i for i, pair in enumerate(sorted({(c.corpus, c.label) for c in clips}))}
+
+
+class TaughtLLM(AudioLLM):
+    """An `AudioLLM` while it is trained, with the auxiliary head beside it."""
+
+    def __init__(self, llm: nn.Module, projector: nn.Module) -> None:
+        super().__init__(llm, projector)  # type: ignore[arg-type]
+        self.auxiliary: nn.Linear | None = None
+        self.weight = 0.0
+
+    def teach(self, count: int, weight: float) -> None:
+        """Adds the head for `count` groups; its loss counts `weight` times the LLM's."""
+        self.weight = weight
+        if weight:
+            self.auxiliary = nn.Linear(2 * self.projector.config.output_size, count)
+
+    def forward(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """Loss of the answers; while training also that of the groups."""
+        result = super().forward(examples)
+        if self.auxiliary is None or not self.training:
+            return result
+        tokens, lengths = self.projector([e.features for e in examples])  # [B, N, H], [B]
+        # to unit scale: tokens come at the scale of the LLM's embeddings
+        tokens = tokens / tokens.detach().square().mean().sqrt().clamp_min(1e-6)
+        mean = tokens.sum(1) / lengths[:, None]  # what lies beyond a length is 0
+        last = tokens[torch.arange(len(tokens), device=tokens.device), lengths - 1]
+        logits = self.auxiliary(torch.cat([mean, last], 1)).float()  # [B, 2 H] -> [B, G]
+        truth = [e.group for e in examples if isinstance(e, GroupedExample)]
+        target = torch.tensor(truth, device=logits.device)
+        loss = F.cross_entropy(logits, target, label_smoothing=SMOOTHING)
+        return {**result, "loss": result["loss"] + self.weight * loss}

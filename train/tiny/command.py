@@ -1,0 +1,26 @@
+"""What the commands `python -m train.tiny.NAME` have in common."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from audiollm.errors import AudioLLMError
+
+
+def main(
+    name: str,
+    about: str,
+    configure: Callable[[argparse.ArgumentParser], None],
+    run: Callable[[argparse.Namespace], int],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Parses the arguments and runs; an error of ours becomes one sentence and exit code 1."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m train.tiny.{name}", description=about.split("\n", maxsplit=1)[0]
+    )
+    configure(parser)
+    try:
+        return run(parser.parse_args(argv))
+    except AudioLLMError as error:
+        print(error, file=sys.stderr)
+        return 1

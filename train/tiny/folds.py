@@ -1,0 +1,132 @@
+"""The whole recipe of the small model, once for each group of speakers left out.
+
+    python -m train.tiny.folds --corpus emodb --folds 8 --out runs/folds-emodb
+
+Encoder, projector and LoRA are trained anew in every fold, on the other speakers alone; the next
+fold's speakers choose the checkpoint and the temperature. The linear probe learns from the same
+clips of the same folds. What the command finds is written as JSON.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiollm import metrics
+from audiollm.settings import ASSETS
+from train import probe, runs
+from train.dataset import load_prepared
+from train.tiny import recipe
+from train.tiny.command import main as command
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--corpus", choices=("emodb", "ased"), default="emodb", help="default: emodb")
+    add("--root", default=str(ASSETS / "emodb"), metavar="DIR", help="default: the bundled EmoDB")
+    add("--folds", type=int, default=8, help="EmoDB as bundled has 8 speakers (default: 8)")
+    add("--language", type=Path, default=Path("runs/tiny/language"), metavar="DIR")
+    add("--out", type=Path, required=True, metavar="DIR", help="where folds leave their results")
+    add("--result", type=Path, metavar="FILE", help="default: OUT/result.json")
+    add("--only", type=int, nargs="+", metavar="I", help="these folds only, without a result")
+    add("--seed", type=int, default=0)
+
+
+def run(args: argparse.Namespace) -> int:
+    began = time.monotonic()
+    sources = [(args.corpus, args.root)]
+    recipe.walk([recipe.teach_language(args.language, args.seed)])
+    for number in args.only or range(args.folds):
+        place = args.out / f"fold{number}"
+        fold = ("--folds", str(args.folds), "--fold", str(number))
+        recipe.walk(recipe.chain(place, sources, args.language, args.seed, fold))
+    if args.only:
+        return 0
+    result = gather(args.out, args.folds)
+    result["run"] = {
+        "command": shlex.join(["python", "-m", "train.tiny.folds", *sys.argv[1:]]),
+        "corpus": args.corpus,
+        "seconds": round(time.monotonic() - began),
+        "recipe": {name: getattr(recipe, name) for name in ("ENCODER", "STAGE_1", "STAGE_2")},
+        "versions": runs.provenance([], {})["versions"],
+    }
+    path = args.result or args.out / "result.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(table(result))
+    print(path)
+    return 0
+
+
+def gather(out: Path, folds: int) -> dict[str, Any]:
+    """Figures over the clips of all folds, each clip judged by the model that never heard it.
+
+    Keys: `folds` (figures of each), `model`, `uncalibrated` and one for each linear probe
+    (`metrics.Metrics`).
+    """
+    truth: list[str] = []
+    speakers: list[str] = []
+    tables: dict[str, list[np.ndarray]] = {}
+    each = []
+    classes: tuple[str, ...] = ()
+    for number in range(folds):
+        place = out / f"fold{number}"
+        judged = json.loads((place / "evaluate" / "result.json").read_text(encoding="utf-8"))
+        prepared = load_prepared(place / "data")
+        classes = prepared.classes
+        clips = {clip.id: clip for clip in prepared.split("test")}
+        rows = judged["clips"]
+        truth += [row["label"] for row in rows]
+        speakers += [row["speaker"] for row in rows]
+        given = np.array([[row["probabilities"][c] for c in classes] for row in rows])
+        tables.setdefault("model", []).append(given / given.sum(1, keepdims=True))
+        model = json.loads((place / "model" / "audiollm.json").read_text(encoding="utf-8"))
+        hot = given ** model["calibration"]["temperature"]  # undoes the division of the logits
+        tables.setdefault("uncalibrated", []).append(hot / hot.sum(1, keepdims=True))
+        learned = probe.probe_tables(prepared, clips=[clips[row["id"]] for row in rows])
+        for kind, probabilities in learned.items():
+            tables.setdefault(f"probe, {kind}", []).append(probabilities)
+        each.append(
+            {
+                "fold": number,
+                "speakers": judged["data"]["speakers"],
+                "n": judged["metrics"]["n"],
+                "ua": judged["metrics"]["ua"]["value"],
+                "wa": judged["metrics"]["wa"]["value"],
+                "temperature": model["calibration"]["temperature"],
+                "model": judged["model"]["hash"],
+            }
+        )
+    result: dict[str, Any] = {"classes": classes, "folds": each}
+    for name, parts in tables.items():
+        joined = np.concatenate(parts)
+        answers = [classes[i] for i in joined.argmax(1)]
+        result[name] = metrics.report(truth, answers, joined, classes, speakers).to_dict()
+    return result
+
+
+def table(result: dict[str, Any]) -> str:
+    """The figures of model and probes for a terminal."""
+
+    def cell(interval: dict[str, float]) -> str:
+        return f"{interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"
+
+    first = result["model"]
+    lines = [
+        f"{first['n']} clips, {first['speakers']} speakers, {len(result['folds'])} folds",
+        f"{'':<20}{'UA (95 % interval)':<24}{'WA':<24}{'ECE':<24}NLL",
+    ]
+    for name, m in result.items():
+        if isinstance(m, dict) and "ua" in m:
+            cells = "".join(f"{cell(m[key]):<24}" for key in ("ua", "wa", "ece"))
+            lines.append(f"{name:<20}{cells}{m['nll']:.3f}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(command("folds", __doc__, configure, run))
