@@ -41,6 +41,11 @@ COMMANDS = {
         "measure a model on speakers that it has not heard",
         "give the same command again, it starts anew",
     ),
+    "robustness": Command(
+        "train.robustness",
+        "measure what noise, a room or a telephone take from a model",
+        "give the same command again, it starts anew",
+    ),
     "tiny": Command("train.tiny.recipe", "train the small model that ships with this project"),
 }
 EPILOG = """from recordings to an analysis, with the bundled corpus:

@@ -25,6 +25,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--split", choices=("train", "valid", "test"), default="test")
     add("--shared-classes", action="store_true", help="judge only classes that both sides know")
     add("--record", action="store_true", help="write the headline figures into the model's folder")
+    add(
+        "--texts",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also check the written analyses of at most N clips (0: none)",
+    )
     add("--batch-size", type=int, default=32)
     add("--out", metavar="DIR", help="where results go (runs/evaluate-<model>-<data>-<split>)")
 
@@ -37,11 +44,15 @@ def run(args: argparse.Namespace) -> int:
             "--record keeps what the whole test split says: leave --split and --shared-classes "
             "out, or leave --record out."
         )
+    if args.texts < 0:
+        raise ConfigError(f"--texts must be 0 or more, not {args.texts}.")
     settings = Settings.from_env()
     device = checkpoint.pick_device(settings.device)
     loaded = checkpoint.load(args.model, settings, device)
     prepared = load_prepared(Path(args.data))
     result = evaluate(loaded, prepared, args.split, args.shared_classes, args.batch_size, settings)
+    if args.texts:
+        result["texts"] = _texts(loaded, prepared, args.split, args.texts)
     name = f"evaluate-{loaded.manifest.name}-{prepared.folder.resolve().name}-{args.split}"
     out = Path(args.out or f"runs/{name}")
     out.mkdir(parents=True, exist_ok=True)
@@ -125,6 +136,14 @@ def evaluate(
         ],
         "notes": notes,
     }
+
+
+def _texts(loaded: Any, prepared: Prepared, split: str, count: int) -> dict[str, Any]:
+    """What the written analyses are worth, of clips whose class the model knows."""
+    from train import texts
+
+    known = [c for c in prepared.split(split) if c.label in loaded.manifest.labels]
+    return texts.measure(loaded, prepared, known, count)
 
 
 def _choose(
@@ -270,4 +289,31 @@ def summary(result: report.EvaluationResult) -> str:
         *(line(f"linear probe, {name}", p) for name, p in result["probes"].items()),
     ]
     recalls = ", ".join(f"{c['name']} {c['recall']:.2f}" for c in m["per_class"] if c["support"])
-    return "\n".join([*lines, f"recall: {recalls}", *(f"Note: {n}" for n in result["notes"])])
+    lines += [f"recall: {recalls}", *_texts_summary(result.get("texts"))]
+    return "\n".join([*lines, *(f"Note: {n}" for n in result["notes"])])
+
+
+def _texts_summary(texts: dict[str, Any] | None) -> list[str]:
+    """A line for each language and for the LLM's and the shown text."""
+    if not texts:
+        return []
+
+    def cell(share: dict[str, float] | None) -> str:
+        if not share:
+            return "-"
+        return f"{share['value']:.3f} [{share['low']:.3f}, {share['high']:.3f}]"
+
+    lines = [
+        f"texts of {texts['clips']} clips (95 % interval)",
+        f"{'':<24}{'whole':<24}{'one class':<24}{'cues right':<24}intensity right",
+    ]
+    for language, of in texts["languages"].items():
+        for kind in ("raw", "shown"):
+            cells = "".join(f"{cell(of[kind][k]):<24}" for k in ("parsed", "named", "agreeing"))
+            said = "the LLM's" if kind == "raw" else "shown"
+            lines.append(f"{f'{language}, {said}':<24}{cells}{cell(of[kind]['intensity'])}")
+        lines.append(
+            f"{language}: {of['corrected']} statements corrected in {of['texts_corrected']} texts, "
+            f"{of['added']} cues added, {of['dropped']} sentences not shown"
+        )
+    return lines

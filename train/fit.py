@@ -26,7 +26,9 @@ from train.instructions import Instruction, draw
 from train.runs import FitConfig, Run
 
 if TYPE_CHECKING:
+    from audiollm.model import Example
     from audiollm.projector import Features
+    from train.trainer import ExampleDataset
 
 log = logging.getLogger("train.fit")
 
@@ -81,6 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             default.auxiliary,
             "weight of a linear head's loss beside the LLM's",
         ),
+        ("--warm-up", int, default.warm_up, "stage 1: epochs of that head alone, first"),
         ("--evaluations", int, default.evaluations, "validations and checkpoints in all"),
         ("--seed", int, default.seed, "of weights, order and instructions"),
         ("--lora-rank", int, default.lora_rank, "stage 2: rank of the LoRA matrices"),
@@ -177,6 +180,7 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
         balance=not args.no_balance,
         languages=tuple(args.languages),
         lead=args.lead,
+        warm_up=args.warm_up if stage == 1 else 0,
         auxiliary=args.auxiliary,
         evaluations=args.evaluations,
         lora_rank=args.lora_rank,
@@ -244,6 +248,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
 
     from audiollm import checkpoint
     from audiollm.prompt import Prompt
+    from train.auxiliary import warm_up
     from train.trainer import AudioTrainer, ExampleDataset, ProgressBar, ProgressFile
 
     set_seed(planned.config.seed)
@@ -285,10 +290,17 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     start = runs.last_checkpoint(planned)
     if start is not None:
         log.info("resuming from %s", start)
+    else:
+        warm_up(model, _one_a_clip(data), config.warm_up, config.seed)
     trainer.train(resume_from_checkpoint=str(start) if start else None)
     best = _best(trainer.state.log_history)
     _keep(planned, model, best)
     return best
+
+
+def _one_a_clip(data: "ExampleDataset") -> "list[Example]":
+    first = {id: i for i, id in reversed(list(enumerate(data.ids)))}
+    return [data[i] for i in sorted(first.values())]
 
 
 def build(planned: Run, prepared: Prepared | None, settings: Settings, device: str) -> Any:

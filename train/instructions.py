@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from audiollm.claims import INTENSITY, strength
 from audiollm.labels import Language, word
 from audiollm.prompt import Kind, Prompt, cue_words
 from audiollm.prosody import Cues, levels
@@ -16,10 +17,6 @@ from audiollm.prosody import Cues, levels
 STAGE_KINDS: dict[int, tuple[Kind, ...]] = {
     1: ("describe",),
     2: ("analyse", "classify", "describe", "yes_no", "intensity"),
-}
-INTENSITY: dict[Language, tuple[str, str, str]] = {
-    "en": ("mild", "moderate", "strong"),
-    "zh": ("轻微", "中等", "强烈"),
 }
 _OPENING: dict[Language, tuple[str, ...]] = {
     "en": (" The voice sounds {label}.", " This voice comes across as {label}."),
@@ -40,12 +37,8 @@ class Instruction:
 
 
 def intensity(cues: Cues) -> int:
-    """0 mild, 1 moderate, 2 strong: how many cues leave their reference range (0, 1-2, 3+).
-
-    A definition by measurement, as no corpus here has intensity labels that agree.
-    """
-    outside = sum(level != "mid" for cue, level in levels(cues).items() if cue != "pause_share")
-    return min(2, (outside + 1) // 2)
+    """0 mild, 1 moderate, 2 strong, by measurement: see `claims.strength`."""
+    return strength(levels(cues))
 
 
 def description(label: str, cues: Cues | None, language: Language, style: int = 0) -> str:

@@ -11,6 +11,7 @@ from audiollm import labels
 from train import figures
 from train.figures import NO_ANSWER, class_text
 
+_MODEL = ' class="model"'
 _PAGE = Path(__file__).with_name("report.html")
 
 
@@ -57,6 +58,7 @@ class EvaluationResult(TypedDict):
     metrics: dict[str, Any]  # Metrics.to_dict() of the model
     probes: dict[str, dict[str, Any]]  # name (utterance, functionals, both) -> Metrics.to_dict()
     clips: list[ClipResult]  # all of them, right or wrong
+    texts: NotRequired[dict[str, Any]]  # of `texts.measure`, where texts were asked for
     notes: list[str]  # warnings a reader must see, such as speakers that the encoder has seen
 
 
@@ -94,6 +96,7 @@ def _page(result: EvaluationResult) -> str:
         confusion_width=150 + 62 * len(metrics["classes"]),
         reliability=_reliability(metrics) if confidences else "",
         per_class=_per_class(metrics),
+        texts=_texts(result.get("texts")),
         wrong_count=f"{len(wrong)} of {metrics['n']}",
         wrong=_wrong(wrong),
         details=_details(result),
@@ -217,6 +220,42 @@ def _per_class(metrics: Mapping[str, Any]) -> str:
         f"<td>{number(c['precision'])}</td><td>{number(c['f1'])}</td>"
         f"<td>{c['support']}</td><td>{c['failures']}</td></tr>"
         for c in metrics["per_class"]
+    )
+
+
+def _texts(texts: Mapping[str, Any] | None) -> str:
+    """Whether the written analyses are true, as the LLM wrote them and as they are shown."""
+    if not texts:
+        return ""
+
+    def share(value: Mapping[str, float] | None) -> str:
+        if value is None:
+            return "<td>–</td>"
+        low, high = value["low"], value["high"]
+        of = f"{low:.3f} – {high:.3f} of {value['n']}"
+        return f"<td>{value['value']:.3f}<small>{of}</small></td>"
+
+    rows, sums = [], []
+    for language, of in texts["languages"].items():
+        for kind, said in (("raw", "written by the LLM"), ("shown", "shown")):
+            cells = "".join(
+                share(of[kind][k]) for k in ("parsed", "named", "agreeing", "intensity")
+            )
+            name = _e(f"{language}: {said}")
+            rows.append(f'<tr{_MODEL * (kind == "shown")}><th scope="row">{name}</th>{cells}</tr>')
+        sums.append(
+            f"{_e(language)}: {of['corrected']} statements corrected in {of['texts_corrected']} "
+            f"texts, {of['added']} cues added, {of['dropped']} sentences not shown."
+        )
+    return (
+        f"<h2>Is what it writes true?</h2><p>Texts of {texts['clips']} clips. {' '.join(sums)}</p>"
+        '<div class="scroll"><table class="figures"><thead><tr><th></th>'
+        '<th title="every part is there and can be read">whole</th>'
+        '<th title="the winning class is named and no other">one class</th>'
+        '<th title="stated cues that agree with the measured ones">cues right</th>'
+        f"<th>intensity right</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        '<p class="muted">Small figures are 95 % Wilson intervals; statements of one text count '
+        "one by one.</p>"
     )
 
 

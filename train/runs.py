@@ -48,6 +48,7 @@ class FitConfig:
     languages: tuple[Language, ...] = LANGUAGES
     lead: float = 1.0  # weight of the class word among the tokens of an answer
     auxiliary: float = 0.0  # weight of the loss of a linear head on the audio tokens
+    warm_up: int = 0  # stage 1: epochs of projector and auxiliary head alone, before the LLM
     evaluations: int = 10  # how often validation is measured and a checkpoint is kept
     lora_rank: int = 16
     lora_alpha: int = 32
@@ -66,7 +67,7 @@ class FitConfig:
         for name in ("epochs", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}.")
-        for name in ("auxiliary", "lead"):
+        for name in ("auxiliary", "lead", "warm_up"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must be 0 or more, not {getattr(self, name)}.")
         for name in ("warmup", "lora_dropout"):

@@ -21,15 +21,15 @@ from audiollm.settings import ASSETS, Settings
 from train.tiny.card import write_card
 
 # Chosen on the validation speakers of seed 0 (docs/quality.md shows what each setting gave).
-ENCODER = "--steps 300"
+ENCODER = "--steps 240"
 LANGUAGE = "--steps 4500"
 STAGE_1 = (
-    "--epochs 12 --per-clip 2 --batch-size 32 --learning-rate 3e-3 --weight-decay 0.05 "
+    "--epochs 8 --per-clip 2 --batch-size 32 --learning-rate 2e-3 --weight-decay 0.05 "
     "--pooling utterance --utterance-tokens 1 --hidden-size 192 --dropout 0.3 --noise 0.3 "
-    "--lead 10 --auxiliary 1 --evaluations 6"
+    "--lead 10 --auxiliary 1 --warm-up 60 --evaluations 8"
 )
 STAGE_2 = (
-    "--epochs 6 --per-clip 3 --batch-size 32 --learning-rate 1e-3 --weight-decay 0.05 "
+    "--epochs 6 --per-clip 2 --batch-size 32 --learning-rate 5e-4 --weight-decay 0.05 "
     "--lora-rank 16 --lead 10 --auxiliary 1 --evaluations 6"
 )
 

@@ -1,0 +1,92 @@
+"""The recipe of the small model: its commands, and the figures over all folds."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audiollm.config import Calibration, EncoderRef, Manifest, ProjectorConfig, to_json
+from audiollm.errors import DataError
+from tests import prepared, tiny
+from train.__main__ import _parse
+from train.dataset import load_prepared
+from train.tiny import folds, recipe
+
+
+def steps(tmp_path: Path) -> list[recipe.Step]:
+    fold = ("--folds", "8", "--fold", "3")
+    return list(recipe.chain(tmp_path, [("ased", "x")], tmp_path / "language", 5, fold))
+
+
+def test_a_fold_reaches_the_encoder_and_the_data(tmp_path: Path) -> None:
+    first, data, *rest = steps(tmp_path)
+    for step in (first, data):
+        assert " ".join(step.words).endswith("--folds 8 --fold 3")
+        assert "--seed 5" in " ".join(step.words)
+    assert "--no-emodb" in first.words  # a fold of one corpus hears no other
+    assert [step.words[1] for step in rest] == ["fit", "fit", "merge", "evaluate"]
+
+
+def test_every_command_of_the_recipe_is_understood(tmp_path: Path) -> None:
+    for step in steps(tmp_path)[1:]:
+        words = list(step.words[1:])
+        assert _parse(words, words[0])[1] is not None
+
+
+def test_steps_that_are_done_are_passed_over_and_a_failure_stops(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = recipe.Step(tmp_path, ("no.such.module",))
+    recipe.walk([done])
+    assert "done before" in capsys.readouterr().out
+    with pytest.raises(DataError, match="stopped with code"):
+        recipe.walk([recipe.Step(tmp_path / "missing", ("train", "merge", "--run", "no"))])
+
+
+def write_fold(place: Path, temperature: float, right: int) -> None:
+    """A judged fold whose model gives 0.8 to the right class of the first `right` clips."""
+    prepared.write(place / "data", frames=False)
+    clips = load_prepared(place / "data").split("test")
+    classes = tiny.CLASSES
+    rows = []
+    for i, clip in enumerate(clips):
+        answer = clip.label if i < right else classes[(classes.index(clip.label) + 1) % 5]
+        given = {c: 0.8 if c == answer else 0.05 for c in classes}
+        rows.append(
+            {"id": clip.id, "label": clip.label, "speaker": clip.speaker, "probabilities": given}
+        )
+    share = {"value": right / len(clips), "low": 0.0, "high": 1.0, "unit": "clips"}
+    judged = {
+        "clips": rows,
+        "data": {"speakers": ["test-5"]},
+        "metrics": {"n": len(clips), "ua": share, "wa": share},
+        "model": {"hash": "h"},
+    }
+    (place / "evaluate").mkdir(parents=True)
+    (place / "evaluate" / "result.json").write_text(json.dumps(judged))
+    manifest = Manifest(
+        name="m",
+        encoder=EncoderRef("tiny", tiny.WIDTH),
+        projector=ProjectorConfig(tiny.WIDTH, 32),
+        labels=classes,
+        calibration=Calibration(temperature=temperature),
+    )
+    (place / "model").mkdir()
+    (place / "model" / "audiollm.json").write_text(to_json(manifest))
+
+
+def test_figures_are_over_the_clips_of_all_folds(tmp_path: Path) -> None:
+    write_fold(tmp_path / "fold0", 2.0, right=10)
+    write_fold(tmp_path / "fold1", 1.0, right=4)
+    result = folds.gather(tmp_path, 2)
+    assert result["model"]["n"] == 20
+    assert result["model"]["wa"]["value"] == pytest.approx(14 / 20)
+    assert result["probe, both"]["n"] == 20
+    # before the temperature of 2 the first fold said 0.8 ** 2 against four times 0.05 ** 2
+    hot = 0.8**2 / (0.8**2 + 4 * 0.05**2)
+    wanted = (10 * np.log(hot) + 4 * np.log(0.8) + 6 * np.log(0.05)) / -20
+    assert result["uncalibrated"]["nll"] == pytest.approx(wanted, rel=1e-6)
+    text = folds.table(result)
+    assert "20 clips" in text
+    assert "probe, both" in text

@@ -1,0 +1,52 @@
+"""The sounds of a prepared folder, opened again where `prepare` found them."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from audiollm.errors import DataError
+from train import corpora
+from train.corpora import Clip, Corpus
+
+
+def opener(info: dict[str, Any]) -> Callable[[Clip], Path | bytes]:
+    """How to get at the sound of a clip of a prepared folder, whose prepare.json is `info`.
+
+    Most clips are files. The corpora are read again only for a clip that is none: a row of a
+    data set, or a file that is gone.
+
+    Raises:
+        DataError: the folder was made from ready-made features; or, from what is returned, the
+            clip's corpus is gone.
+    """
+    sources = [(str(s["corpus"]), str(s["root"])) for s in info.get("sources", [])]
+    if info["corpus"] == "original" or any(name == "original" for name, _ in sources):
+        raise DataError(
+            "This data holds ready-made features and no sound that could be spoiled: prepare the "
+            "recordings themselves, for example with --corpus folder."
+        )
+
+    @cache
+    def owners() -> tuple[dict[str, Corpus], list[DataError]]:
+        known: dict[str, Corpus] = {}
+        errors = []
+        for name, root in sources:
+            try:
+                corpus = corpora.read(name, root)
+                known |= {clip.path: corpus for clip in corpus.clips}
+            except DataError as error:
+                errors.append(error)
+        return known, errors
+
+    def open_clip(clip: Clip) -> Path | bytes:
+        if Path(clip.path).is_file():
+            return Path(clip.path)
+        known, errors = owners()
+        if clip.path in known:
+            return known[clip.path].open(clip)
+        if errors:
+            raise errors[0]
+        return Path(clip.path)  # `audio.load` says what is wrong with it
+
+    return open_clip
