@@ -16,20 +16,19 @@ from train.tiny import folds, recipe
 
 def steps(tmp_path: Path) -> list[recipe.Step]:
     fold = ("--folds", "8", "--fold", "3")
-    return list(recipe.chain(tmp_path, [("ased", "x")], tmp_path / "language", 5, fold))
+    places = (tmp_path / "language", tmp_path / "encoder")
+    return list(recipe.chain(tmp_path, [("ased", "x")], *places, 5, fold))
 
 
-def test_a_fold_reaches_the_encoder_and_the_data(tmp_path: Path) -> None:
-    first, data, *rest = steps(tmp_path)
-    for step in (first, data):
-        assert " ".join(step.words).endswith("--folds 8 --fold 3")
-        assert "--seed 5" in " ".join(step.words)
-    assert "--no-emodb" in first.words  # a fold of one corpus hears no other
+def test_a_fold_reaches_the_data(tmp_path: Path) -> None:
+    data, *rest = steps(tmp_path)
+    assert " ".join(data.words).endswith("--corpus ased --root x --folds 8 --fold 3")
+    assert "--seed 5" in " ".join(data.words)
     assert [step.words[1] for step in rest] == ["fit", "fit", "merge", "evaluate"]
 
 
 def test_every_command_of_the_recipe_is_understood(tmp_path: Path) -> None:
-    for step in steps(tmp_path)[1:]:
+    for step in steps(tmp_path):
         words = list(step.words[1:])
         assert _parse(words, words[0])[1] is not None
 
@@ -42,6 +41,24 @@ def test_steps_that_are_done_are_passed_over_and_a_failure_stops(
     assert "done before" in capsys.readouterr().out
     with pytest.raises(DataError, match="stopped with code"):
         recipe.walk([recipe.Step(tmp_path / "missing", ("train", "merge", "--run", "no"))])
+
+
+def test_an_encoder_that_has_heard_the_corpus_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not say"):
+        folds.check_encoder(tmp_path, "emodb")
+    record = {"speakers": {"train": ["ased-01", "emodb-03"]}}
+    (tmp_path / "encoder.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match="emodb-03"):
+        folds.check_encoder(tmp_path, "emodb")
+    folds.check_encoder(tmp_path, "emo")  # the name of a corpus counts whole
+
+
+def test_folds_share_what_was_heard_and_not_the_split(tmp_path: Path) -> None:
+    first = prepared.write(tmp_path / "fold0" / "data", frames=False)
+    folds.share_features(first, first)
+    folds.share_features(first, tmp_path / "fold1" / "data")
+    assert not (tmp_path / "fold1" / "data" / "prepare.json").exists()
+    assert list((tmp_path / "fold1" / "data" / "features").iterdir())
 
 
 def write_fold(place: Path, temperature: float, right: int) -> None:

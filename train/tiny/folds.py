@@ -1,15 +1,19 @@
 """The whole recipe of the small model, once for each group of speakers left out.
 
-    python -m train.tiny.folds --corpus emodb --folds 8 --out runs/folds-emodb
+    python -m train.tiny.encoder --no-emodb --ased DIR --out runs/encoder-ased
+    python -m train.tiny.folds --corpus emodb --folds 8 --encoder runs/encoder-ased \\
+        --out runs/folds-emodb
 
-Encoder, projector and LoRA are trained anew in every fold, on the other speakers alone; the next
-fold's speakers choose the checkpoint and the temperature. The linear probe learns from the same
-clips of the same folds. What the command finds is written as JSON.
+Projector and LoRA are trained anew in every fold, on the other speakers alone; the next fold's
+speakers choose the checkpoint and the temperature. The encoder is trained once, on another corpus:
+it has heard nobody of this one. The linear probe learns from the same clips of the same folds.
+What the command finds is written as JSON.
 """
 
 import argparse
 import json
 import shlex
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -18,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from audiollm import metrics
+from audiollm.errors import DataError
 from audiollm.settings import ASSETS
 from train import probe, runs
 from train.dataset import load_prepared
@@ -29,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--corpus", choices=("emodb", "ased"), default="emodb", help="default: emodb")
     add("--root", default=str(ASSETS / "emodb"), metavar="DIR", help="default: the bundled EmoDB")
+    add("--encoder", type=Path, required=True, metavar="DIR", help="trained on another corpus")
     add("--folds", type=int, default=8, help="EmoDB as bundled has 8 speakers (default: 8)")
     add("--language", type=Path, default=Path("runs/tiny/language"), metavar="DIR")
     add("--out", type=Path, required=True, metavar="DIR", help="where folds leave their results")
@@ -40,11 +46,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     sources = [(args.corpus, args.root)]
+    check_encoder(args.encoder, args.corpus)
     recipe.walk([recipe.teach_language(args.language, args.seed)])
     for number in args.only or range(args.folds):
         place = args.out / f"fold{number}"
         fold = ("--folds", str(args.folds), "--fold", str(number))
-        recipe.walk(recipe.chain(place, sources, args.language, args.seed, fold))
+        share_features(args.out / "fold0" / "data", place / "data")
+        recipe.walk(recipe.chain(place, sources, args.language, args.encoder, args.seed, fold))
     if args.only:
         return 0
     result = gather(args.out, args.folds)
@@ -61,6 +69,37 @@ def run(args: argparse.Namespace) -> int:
     print(table(result))
     print(path)
     return 0
+
+
+def check_encoder(folder: Path, corpus: str) -> None:
+    """Refuses an encoder that was trained on the corpus that it shall be judged on.
+
+    Raises:
+        DataError: it was, or nobody wrote down what it was trained on.
+    """
+    path = folder / "encoder.json"
+    try:
+        heard = json.loads(path.read_text(encoding="utf-8"))["speakers"]["train"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} does not say whom the encoder was trained on: make it with "
+            "python -m train.tiny.encoder."
+        ) from error
+    known = [name for name in heard if name.startswith(f"{corpus}-")]
+    if known:
+        raise DataError(
+            f"{folder} was trained on {', '.join(known[:3])} of {corpus}: give --encoder one that "
+            "was trained on another corpus, or no fold is independent."
+        )
+
+
+def share_features(first: Path, data: Path) -> None:
+    """What the first fold has heard need not be heard again: only the split is another."""
+    if first != data and not data.exists() and (first / "prepare.json").is_file():
+        part = data.with_name("data.part")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(first, part, ignore=shutil.ignore_patterns("prepare.json"))
+        part.rename(data)
 
 
 def gather(out: Path, folds: int) -> dict[str, Any]:

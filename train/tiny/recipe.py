@@ -57,11 +57,12 @@ def run(args: argparse.Namespace) -> int:
     work, out = Path(args.work), Path(args.out)
     sources = [("emodb", args.emodb)] + ([("ased", args.ased)] if args.ased else [])
     language = work / "language"
-    walk([teach_language(language, args.seed)])
-    walk(chain(work, sources, language, args.seed))
+    encoder = work / "encoder"
+    walk([teach_ear(encoder, sources, args.seed), teach_language(language, args.seed)])
+    walk(chain(work, sources, language, encoder, args.seed))
     for name, root in sources:  # the same speakers are tested, one corpus at a time
         data, result = work / f"data-{name}", work / f"evaluate-{name}"
-        walk([hear(data, [(name, root)], work / "encoder", args.seed)])
+        walk([hear(data, [(name, root)], encoder, args.seed)])
         walk([judge(work / "model", data, result)])
     publish(work, out)
     return 0
@@ -86,6 +87,13 @@ def walk(steps: Iterable[Step]) -> None:
             )
 
 
+def teach_ear(place: Path, sources: Sequence[Source], seed: int) -> Step:
+    """The encoder learns to hear the train speakers of the corpora."""
+    words = f"train.tiny.encoder --out {place} --run {place}-run --seed {seed} {ENCODER}"
+    roots = [word for name, root in sources for word in (f"--{name}", root)]
+    return Step(place / "encoder.json", (*words.split(), *roots))
+
+
 def teach_language(place: Path, seed: int) -> Step:
     """The LLM learns its language; it hears nobody, so every fold may start from it."""
     words = f"train.tiny.language --out {place} --seed {seed} {LANGUAGE}"
@@ -93,16 +101,16 @@ def teach_language(place: Path, seed: int) -> Step:
 
 
 def chain(
-    work: Path, sources: Sequence[Source], language: Path, seed: int, fold: Sequence[str] = ()
+    work: Path,
+    sources: Sequence[Source],
+    language: Path,
+    encoder: Path,
+    seed: int,
+    fold: Sequence[str] = (),
 ) -> Iterator[Step]:
     """From sound to a judged model, all in the folder `work`; `fold` are options of the split."""
-    encoder, data, model = work / "encoder", work / "data", work / "model"
+    data, model = work / "data", work / "model"
     first, second = work / "stage1", work / "stage2"
-    roots = [word for name, root in sources for word in (f"--{name}", root)]
-    words = f"train.tiny.encoder --out {encoder} --run {work / 'encoder-run'} --seed {seed}"
-    yield Step(
-        encoder / "encoder.json", (*words.split(), *ENCODER.split(), *_only(sources), *roots, *fold)
-    )
     yield hear(data, sources, encoder, seed, fold)
     yield _train(
         first / "metrics.json",
@@ -116,11 +124,6 @@ def chain(
         model / "audiollm.json", f"merge --run {second} --out {model} --name tiny --store float16"
     )
     yield judge(model, data, work / "evaluate", "--record")
-
-
-def _only(sources: Sequence[Source]) -> tuple[str, ...]:
-    """The encoder's command takes the bundled EmoDB where it is not told to leave it out."""
-    return () if any(name == "emodb" for name, _ in sources) else ("--no-emodb",)
 
 
 def hear(
