@@ -129,6 +129,36 @@ def test_what_is_written(done: Path, voices: Path, ear: Path) -> None:
     assert summary["rejected"] == dict.fromkeys(kinds.values(), 1)
 
 
+def test_training_clips_alone_get_spoiled_copies(
+    done: Path, voices: Path, ear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--corpus", "manifest", "--root", voices, "--encoder", ear, "--out", tmp_path)
+    assert run(*words, "--copies", "2") == 0
+    found = load_prepared(tmp_path)
+    assert found.copies == 2
+    assert (done / "clips.jsonl").read_text() == (tmp_path / "clips.jsonl").read_text()
+    train = {c.id for c in found.split("train")}
+    assert len(found.store) == len(found.clips) + 2 * len(train)
+    for clip in found.clips:
+        copies = [extract.copy_id(clip.id, copy) in found.store for copy in (1, 2)]
+        assert copies == [clip.id in train] * 2
+    for id in train:
+        clean, one, two = (found.store.get(extract.copy_id(id, copy)) for copy in range(3))
+        assert one.functionals is not None
+        assert not np.allclose(clean.functionals, one.functionals)
+        assert not np.allclose(one.functionals, two.functionals)
+    measured: list[str] = []
+    really = extract._measure
+
+    def watched(source: Any, path: str, *more: Any) -> Any:
+        measured.append(Path(path).name)
+        return really(source, path, *more)
+
+    monkeypatch.setattr(extract, "_measure", watched)
+    assert run(*words, "--copies", "2") == 0
+    assert set(measured) <= {"silent.wav", "text.wav", "gone.wav"}  # what could not be used
+
+
 def test_a_device_that_is_not_here_is_a_sentence(
     voices: Path, ear: Path, tmp_path: Path, capsys: Any
 ) -> None:

@@ -41,6 +41,11 @@ class Prepared:
         return tuple(self.info["classes"])
 
     @property
+    def copies(self) -> int:
+        """Spoiled copies of every training clip whose features are stored, too."""
+        return int(self.info.get("copies", 0))
+
+    @property
     def encoder(self) -> EncoderRef:
         """The encoder that made the features."""
         return from_dict(EncoderRef, self.info["encoder"], "prepare.json: encoder")

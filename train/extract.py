@@ -28,6 +28,7 @@ from tqdm import tqdm
 from audiollm import audio, functionals, prosody
 from audiollm.errors import AudioError, DataError, NoSpeechError
 from audiollm.settings import Settings
+from train import augment
 from train.corpora import Clip, Corpus, Rejected
 from train.features import FeatureWriter
 
@@ -66,6 +67,7 @@ class _Job:
     index: int
     clip: Clip
     corpus: Corpus
+    copy: int = 0  # 0: the sound as it is; else the number of a spoiled copy
 
 
 def extract(
@@ -74,10 +76,14 @@ def extract(
     folder: Path,
     wanted: Wanted,
     settings: Settings,
+    copy: int = 0,
 ) -> tuple[tuple[Clip, ...], tuple[Rejected, ...]]:
     """Clips in the order of the corpora, with id, seconds and cues; features go to the store.
 
-    folder: the prepared data folder.
+    Args:
+        folder: the prepared data folder.
+        copy: above 0 every sound is spoiled first (`augment.spoiled`); the id of the copy is
+            that of `copy_id`.
 
     Raises:
         DataError: the folder holds another encoder's features, or cannot be written.
@@ -91,11 +97,11 @@ def extract(
         with _Journal(folder / "journal.jsonl") as journal, _bar(len(clips)) as bar:
             jobs = []
             for index, (corpus, clip) in enumerate(clips):
-                known = journal.find(corpus, clip)
+                known = journal.find(corpus, clip, copy)
                 if known is not None and holds(known["id"]):
                     done[index] = _finished(clip, known)
                 else:
-                    jobs.append(_Job(index, clip, corpus))
+                    jobs.append(_Job(index, clip, corpus, copy))
             bar.update(len(done))
             added: set[str] = set()
             for chunk in _chunks(_decoded(jobs, wanted, settings), wanted.batch_seconds):
@@ -148,10 +154,15 @@ def _finished(clip: Clip, known: dict[str, Any]) -> Clip:
 # ------------------------------------------------------------------ decoding
 
 
+def copy_id(id: str, copy: int) -> str:
+    """Under which the features of a spoiled copy are stored; a content hash as `id` is."""
+    return hashlib.sha256(f"{id}+{copy}".encode()).hexdigest() if copy else id
+
+
 def _measure(
-    source: Path | bytes, path: str, wanted: Wanted, settings: Settings
+    source: Path | bytes, path: str, wanted: Wanted, settings: Settings, copy: int = 0
 ) -> _Measured | Rejected:
-    """Decodes and measures one clip. Runs in a worker."""
+    """Decodes and measures one clip, or a spoiled copy of it. Runs in a worker."""
     try:
         sound = audio.load(source, settings)
         audio.require_speech(sound)
@@ -161,13 +172,16 @@ def _measure(
         return Rejected(path, f"unreadable: {error}")
     if sound.seconds > wanted.max_seconds:
         return Rejected(path, f"too long: {sound.seconds:.0f} s of at most {wanted.max_seconds:g}")
-    followed = prosody.track(sound.samples)
+    id, samples = audio.content_hash(sound), sound.samples
+    if copy:
+        samples = augment.spoiled(samples, [int(id[:8], 16), copy])
+    followed = prosody.track(samples)
     return _Measured(
-        id=audio.content_hash(sound),
-        seconds=round(sound.seconds, 3),
-        samples=sound.samples,
-        cues=prosody.summarise(sound.samples, followed).to_dict(),
-        functionals=functionals.measure(sound.samples, followed) if wanted.functionals else None,
+        id=copy_id(id, copy),
+        seconds=round(len(samples) / audio.SAMPLE_RATE, 3),
+        samples=samples,
+        cues=prosody.summarise(samples, followed).to_dict(),
+        functionals=functionals.measure(samples, followed) if wanted.functionals else None,
     )
 
 
@@ -177,7 +191,8 @@ def _decoded(
     """Measured clips in the order of the jobs; workers are only a few clips ahead."""
     if wanted.workers < 2 or len(jobs) < _FEW:
         for job in jobs:
-            yield job, _measure(job.corpus.open(job.clip), job.clip.path, wanted, settings)
+            source = job.corpus.open(job.clip)
+            yield job, _measure(source, job.clip.path, wanted, settings, job.copy)
         return
     context = multiprocessing.get_context("spawn")  # fork would copy a running torch
     pool = ProcessPoolExecutor(wanted.workers, mp_context=context, initializer=_start_worker)
@@ -185,7 +200,8 @@ def _decoded(
     try:
         for job in jobs:
             source = job.corpus.open(job.clip)
-            waiting.append((job, pool.submit(_measure, source, job.clip.path, wanted, settings)))
+            task = pool.submit(_measure, source, job.clip.path, wanted, settings, job.copy)
+            waiting.append((job, task))
             if len(waiting) >= _AHEAD * wanted.workers:
                 first, future = waiting.popleft()
                 yield first, future.result()
@@ -239,11 +255,15 @@ def _bar(total: int) -> Any:
 # ------------------------------------------------------------------ journal
 
 
+def _key(clip: Clip, copy: int) -> str:
+    return f"{clip.path}+{copy}" if copy else clip.path
+
+
 @functools.cache
 def _version() -> str:
     """Changes with the code that measures, so that old measurements are not believed."""
     digest = hashlib.sha256()
-    for module in (audio, prosody, functionals):
+    for module in (audio, prosody, functionals, augment):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:12]
 
@@ -276,9 +296,9 @@ class _Journal:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def find(self, corpus: Corpus, clip: Clip) -> dict[str, Any] | None:
-        """What is known of a clip whose file has not changed since."""
-        entry = self._known.get(clip.path)
+    def find(self, corpus: Corpus, clip: Clip, copy: int = 0) -> dict[str, Any] | None:
+        """What is known of a clip, or of its copy, whose file has not changed since."""
+        entry = self._known.get(_key(clip, copy))
         if entry is None or entry.get("version") != _version():
             return None
         try:
@@ -289,7 +309,7 @@ class _Journal:
 
     def add(self, job: _Job, measured: _Measured) -> dict[str, Any]:
         entry = {
-            "path": job.clip.path,
+            "path": _key(job.clip, job.copy),
             "stamp": job.corpus.stamp(job.clip),
             "version": _version(),
             "id": measured.id,

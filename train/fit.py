@@ -299,7 +299,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
 
 
 def _one_a_clip(data: "ExampleDataset") -> "list[Example]":
-    first = {id: i for i, id in reversed(list(enumerate(data.ids)))}
+    first = {id: i for i, id in reversed(list(enumerate(data.clips)))}
     return [data[i] for i in sorted(first.values())]
 
 

@@ -95,6 +95,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     switch = argparse.BooleanOptionalAction
     add("--frames", action=switch, default=True, help="keep 50 Hz frames, not only their mean")
     add("--functionals", action=switch, default=True, help="measure acoustic statistics too")
+    words = "spoiled copies of every training clip: speed, room, noise, microphone (default: 0)"
+    add("--copies", type=int, default=0, metavar="N", help=words)
     add("--max-seconds", type=float, default=120.0, help="longer clips are rejected (default: 120)")
     add("--batch-seconds", type=float, help="sound heard at once (default: 60, on a GPU 600)")
     add("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps (default: AUDIOLLM_DEVICE)")
@@ -114,6 +116,10 @@ def run(args: argparse.Namespace) -> int:
     sources = [(name, root or corpora.default_root(name)) for name, root in args.sources]
     found = [corpora.read(name, root, options) for name, root in sources]
     found, left_out = _chosen(found, args)
+    if not 0 <= args.copies <= 9 or (args.copies and any(c.encoder for c in found)):
+        raise DataError(
+            f"--copies must be 0 to 9, and 0 for ready-made features, not {args.copies}."
+        )
     how = {key: getattr(args, key) for key in ("seed", "valid", "test", "folds", "fold")}
     split([c for corpus in found for c in corpus.clips], by=args.split, **how)  # fails before work
     out = args.out or Path("data") / "+".join(dict.fromkeys(corpus.name for corpus in found))
@@ -130,6 +136,8 @@ def run(args: argparse.Namespace) -> int:
     parts = split(clips, by=args.split, **how)
     rejected = (*(r for c in found for r in c.rejected), *left_out, *rejected, *copies)
 
+    for copy in range(1, args.copies + 1):
+        _hear(_training(found, parts.clips), out, args, settings, copy)
     statistics = functionals.SIZE if args.functionals and not found[0].encoder else 0
     notes = list(parts.notes)
     if args.max_clips:
@@ -141,6 +149,7 @@ def run(args: argparse.Namespace) -> int:
         "encoder": asdict(encoder),
         "frames": bool(args.frames and not found[0].encoder),
         "functionals": statistics,
+        "copies": args.copies,
         "classes": list(labels.ordered(c.label for c in clips)),
         "split": {
             "by": args.split,
@@ -208,10 +217,17 @@ def sample(clips: Sequence[Clip], most: int, seed: int) -> tuple[Clip, ...]:
     return tuple(clips[index] for index in taken)
 
 
+def _training(found: list[Corpus], clips: Sequence[Clip]) -> list[Corpus]:
+    """The corpora with their training clips alone."""
+    wanted = {clip.path for clip in clips if clip.split == "train"}
+    parts = [replace(c, clips=tuple(k for k in c.clips if k.path in wanted)) for c in found]
+    return [corpus for corpus in parts if corpus.clips]
+
+
 def _hear(
-    found: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings
+    found: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings, copy: int = 0
 ) -> tuple[EncoderRef, tuple[Clip, ...], tuple[Rejected, ...]]:
-    """Cues and features of sound, by the frozen encoder."""
+    """Cues and features of sound, or of its spoiled copies, by the frozen encoder."""
     from audiollm import checkpoint, hub
     from audiollm import encoder as encoders
     from train.extract import Wanted, extract
@@ -229,7 +245,7 @@ def _hear(
     place = hub.locate(ref.id, settings, files=hub.ENCODER_FILES, kind="encoder")
     if place == Path(ref.id).expanduser().resolve():
         ref = replace(ref, id=str(place))  # a folder is found from any other folder too
-    return ref, *extract(found, encoder, out, wanted, settings)
+    return ref, *extract(found, encoder, out, wanted, settings, copy)
 
 
 def _copy(

@@ -19,7 +19,10 @@ from audiollm.prosody import Cues
 from audiollm.scoring import Scorer
 from train.auxiliary import GroupedExample, groups
 from train.dataset import Clip, Prepared
+from train.extract import copy_id
 from train.instructions import Instruction, answer_ids
+
+SPOILED = 3  # one example in so many is of a spoiled copy
 
 log = logging.getLogger("train.trainer")
 
@@ -38,7 +41,8 @@ class ExampleDataset(Dataset[Example]):
         lead: float = 1.0,
     ) -> None:
         self.store = prepared.store
-        self.ids = [clip.id for clip, _ in pairs]
+        self.ids = [_heard(prepared, clip, i) for i, (clip, _) in enumerate(pairs)]
+        self.clips = [clip.id for clip, _ in pairs]
         known = groups([clip for clip, _ in pairs])
         self.leads = [lead if instruction.label else 1.0 for _, instruction in pairs]
         self.groups = [known[clip.corpus, clip.label] for clip, _ in pairs]
@@ -58,6 +62,13 @@ class ExampleDataset(Dataset[Example]):
     def __getitem__(self, index: int) -> Example:
         features = self.store.get(self.ids[index])
         return GroupedExample(features, *self.texts[index], self.leads[index], self.groups[index])
+
+
+def _heard(prepared: Prepared, clip: Clip, turn: int) -> str:
+    """Whose features an example takes: every third those of a spoiled copy, if there are any."""
+    if not prepared.copies or clip.split != "train" or turn % SPOILED:
+        return clip.id
+    return copy_id(clip.id, 1 + turn // SPOILED % prepared.copies)
 
 
 def _collate(batch: list[Example]) -> dict[str, list[Example]]:

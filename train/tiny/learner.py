@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from train.augment import distort, normalised
 from train.tiny import augment, targets
 from train.tiny.augment import Voice
 
@@ -170,7 +171,7 @@ class Learner:
         voices = sampler.draw(recipe.hear_batch if hearing else recipe.feel_batch, phase, rng)
         length = int(recipe.crop_seconds * rng.uniform(0.85, 1.15) * targets.SAMPLE_RATE)
         crops = [augment.crop(v, length, rng, rng.uniform(0.9, 1.1)) for v in voices]
-        heard = _stack([augment.distort(c.samples, rng) for c in crops])
+        heard = _stack([distort(c.samples, rng) for c in crops])
         voiced = _stack([c.voiced for c in crops])
         aims = self.targets(
             _stack([c.samples for c in crops]), _stack([c.pitch for c in crops]), voiced
@@ -244,7 +245,7 @@ def probabilities(network: nn.Module, voices: Sequence[Voice]) -> NDArray[np.flo
     network.eval()
     rows = []
     for voice in voices:
-        sound = torch.from_numpy(augment.normalised(voice.waveform()))[None]
+        sound = torch.from_numpy(normalised(voice.waveform()))[None]
         frames = network(sound, mask=False, features_only=True)["x"]  # [1, T, D]
         rows.append(network.proj(frames.mean(1)).softmax(-1)[0].double().numpy())  # type: ignore[operator]
     return np.stack(rows)

@@ -29,8 +29,8 @@ STAGE_1 = (
     "--lead 10 --auxiliary 1 --warm-up 60 --evaluations 8"
 )
 STAGE_2 = (
-    "--epochs 6 --per-clip 2 --batch-size 32 --learning-rate 5e-4 --weight-decay 0.05 "
-    "--lora-rank 16 --lead 10 --auxiliary 1 --evaluations 6"
+    "--epochs 3 --per-clip 2 --batch-size 32 --learning-rate 1e-4 --weight-decay 0.05 "
+    "--lora-rank 16 --lora-dropout 0.1 --lead 10 --evaluations 4"
 )
 
 Source = tuple[str, str]  # corpus, folder
@@ -130,7 +130,7 @@ def hear(
     data: Path, sources: Sequence[Source], encoder: Path, seed: int, fold: Sequence[str] = ()
 ) -> Step:
     named = [word for name, root in sources for word in ("--corpus", name, "--root", root)]
-    words = f"prepare --encoder {encoder} --out {data} --no-frames --seed {seed}"
+    words = f"prepare --encoder {encoder} --out {data} --no-frames --copies 1 --seed {seed}"
     return _train(data / "prepare.json", words, *named, *fold)
 
 
