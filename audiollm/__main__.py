@@ -20,10 +20,16 @@ EPILOG = """examples:
   python -m audiollm recordings/ --json        a folder, one JSON object a line
   python -m audiollm "*.mp3" --language zh     the analysis in Chinese
   python -m audiollm clip.flac --model models/mine
+  python -m audiollm a.wav b.wav c.wav --same-speaker   against this person's own voice
 
 Exit code: 0 all files were answered, 1 some could not be (the others were), 2 nothing could be
 tried (no such model, wrong arguments).
 Nothing is kept and nothing leaves this machine."""
+
+FEW_CLIPS = (
+    "--same-speaker needs three files in which the voice can be measured: the cues are told "
+    "against other people's voices."
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,6 +44,12 @@ def parser() -> argparse.ArgumentParser:
     add("files", nargs="+", metavar="FILE", help="sound files, folders, or patterns like '*.wav'")
     add("--model", metavar="ID", help="tiny (default), or a folder made by `python -m train merge`")
     add("--language", choices=labels.LANGUAGES, default="en", help="of the analysis")
+    add(
+        "--same-speaker",
+        action="store_true",
+        help="one person speaks in all files (three or more): pitch, tempo and the other cues are "
+        "told against this person's own",
+    )
     add("--json", action="store_true", help="one JSON object a line")
     add("--device", metavar="D", help="auto (default), cpu, cuda, mps")
     add("--batch", type=int, default=8, help="files heard together")
@@ -86,7 +98,9 @@ def _answer(predictor: Any, paths: Sequence[Path], args: argparse.Namespace) -> 
     from tqdm import tqdm
 
     failed = 0
-    answers = predictor.predict_files(paths, args.language, max(1, args.batch))
+    size = max(1, args.batch)
+    answers = predictor.predict_files(paths, args.language, size, args.same_speaker)
+    told = not args.same_speaker
     shown = len(paths) > args.batch and sys.stderr.isatty()
     for path, answer in tqdm(answers, total=len(paths), unit="file", disable=not shown):
         if isinstance(answer, AudioLLMError):
@@ -95,7 +109,11 @@ def _answer(predictor: Any, paths: Sequence[Path], args: argparse.Namespace) -> 
                 print(json.dumps({"path": str(path), "error": str(answer)}, ensure_ascii=False))
             else:
                 print(f"{path}: {answer}", file=sys.stderr)
-        elif args.json:
+            continue
+        if not told and answer.analysis.basis_kind != "speaker":
+            print(FEW_CLIPS, file=sys.stderr)
+        told = True
+        if args.json:
             line = {"path": str(path), **answer.to_dict()}
             print(json.dumps(line, ensure_ascii=False), flush=True)
         else:

@@ -1,22 +1,22 @@
 """The resident engine: sound -> `Prediction`. Every answer to a person comes from here."""
 
-import re
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from audiollm import audio, calibration, functionals, prosody
+from audiollm import analysis, audio, calibration, functionals, prosody
+from audiollm.analysis import Analysis, Voice
 from audiollm.audio import Sound
+from audiollm.baseline import Basis, by_speaker
 from audiollm.config import Manifest
 from audiollm.errors import AudioLLMError, ConfigError, ModelError, NoSpeechError
-from audiollm.labels import Language, word
+from audiollm.labels import Language
 from audiollm.projector import Features
-from audiollm.prompt import SEPARATOR
 from audiollm.prosody import Cues, Track
 from audiollm.settings import Settings
 
@@ -35,6 +35,7 @@ class Prediction:
     model: str
     seconds: float  # of the sound
     cues: Cues | None
+    analysis: Analysis | None = None  # the parts of the text; its prose grows with the text
 
     def to_dict(self) -> dict[str, Any]:
         plain = asdict(self)
@@ -114,10 +115,19 @@ class Predictor:
             predictor.predict([sound], language)
         return predictor
 
-    def predict(self, sounds: Sequence[Sound], language: Language = "en") -> list[Prediction]:
-        """Answers to a batch of sounds that `audio.require_speech` let pass."""
+    def predict(
+        self,
+        sounds: Sequence[Sound],
+        language: Language = "en",
+        baseline: Basis | None = None,
+    ) -> list[Prediction]:
+        """Answers to a batch of sounds that `audio.require_speech` let pass.
+
+        `baseline`: what is usual for the one person who speaks in all of them, of
+        `baseline.by_speaker`; without it the evidence is relative to voices of the register.
+        """
         with self._lock:
-            heard = self._hear(sounds, language)
+            heard = self._hear(sounds, language, baseline)
             rows = [h.row for h in heard]
             winners = [h.winner for h in heard]
             texts: list[str] = []
@@ -126,28 +136,42 @@ class Predictor:
                 texts += self._scorer.generate(
                     scored, [winners[i] for i in group], language, chosen
                 )
-        return [
-            replace(h.prediction, text=self._whole(h.prediction.label, text, language))
-            for h, text in zip(heard, texts, strict=True)
-        ]
+        return [self._written(h, text) for h, text in zip(heard, texts, strict=True)]
 
-    def stream(self, sound: Sound, language: Language = "en") -> Generator[Prediction]:
-        """The probabilities at once with an empty text, then the text as it grows."""
+    def stream(
+        self, sound: Sound, language: Language = "en", baseline: Basis | None = None
+    ) -> Generator[Prediction]:
+        """The probabilities at once with an empty text, then the text as it grows.
+
+        Every text begins with the one before: no sentence is shown that is later taken back.
+        """
         with self._lock:
-            heard = self._hear([sound], language)[0]
+            heard = self._hear([sound], language, baseline)[0]
             yield heard.prediction
-            text = ""
+            raw, shown = "", ""
             pieces = self._scorer.stream(heard.scored, heard.winner, language, heard.row)
             with closing(pieces):
                 for piece in pieces:
-                    text += piece
-                    whole = self._whole(heard.prediction.label, text, language)
-                    yield replace(heard.prediction, text=whole)
+                    raw += piece
+                    growing = self._written(heard, raw, done=False)
+                    if growing.text != shown:
+                        shown = growing.text
+                        yield growing
+            yield self._written(heard, raw.strip())
 
     def predict_files(
-        self, paths: Sequence[Path], language: Language = "en", batch: int = 8
+        self,
+        paths: Sequence[Path],
+        language: Language = "en",
+        batch: int = 8,
+        same_speaker: bool = False,
     ) -> Iterator[tuple[Path, Prediction | AudioLLMError]]:
-        """Answers in the order of the paths; a file that cannot be used yields its error."""
+        """Answers in the order of the paths; a file that cannot be used yields its error.
+
+        `same_speaker`: one person speaks in all of them, so the evidence is relative to what is
+        usual for this person. The files are then read twice.
+        """
+        baseline = self.baseline(paths) if same_speaker else None
         for start in range(0, len(paths), batch):
             results: dict[Path, Prediction | AudioLLMError] = {}
             sounds: dict[Path, Sound] = {}
@@ -159,12 +183,25 @@ class Predictor:
                 except AudioLLMError as error:
                     results[path] = error
             if sounds:
-                answers = self.predict(list(sounds.values()), language)
+                answers = self.predict(list(sounds.values()), language, baseline)
                 results.update(zip(sounds, answers, strict=True))
             for path in paths[start : start + batch]:
                 yield path, results[path]
 
-    def _hear(self, sounds: Sequence[Sound], language: Language) -> list["_Heard"]:
+    def baseline(self, paths: Sequence[Path]) -> Basis | None:
+        """What is usual for the one person who speaks in these files; None where too few can be
+        measured. A file that cannot be used is left out."""
+        cues = []
+        for path in paths:
+            with suppress(AudioLLMError):
+                sound = audio.load(path, self.settings)
+                audio.require_speech(sound)
+                cues.append(prosody.measure(sound.samples))
+        return by_speaker(cues)
+
+    def _hear(
+        self, sounds: Sequence[Sound], language: Language, baseline: Basis | None = None
+    ) -> list["_Heard"]:
         """Scores every sound: the mean of its windows' probabilities, by their active seconds.
 
         Of what was scored only the rows that a text may go on from are kept, at most one for
@@ -180,6 +217,7 @@ class Predictor:
         cues = [prosody.summarise(s.samples, t) for s, t in zip(sounds, followed, strict=True)]
         windows = [(i, w) for i, s in enumerate(sounds) for w in _windows(s, followed[i])]
         sums = np.zeros((len(sounds), len(labels)))
+        votes = np.zeros_like(sums)  # seconds heard as each class
         best: list[dict[int, _Place]] = [{} for _ in sounds]
         for start in range(0, len(windows), BATCH_WINDOWS):
             part = windows[start : start + BATCH_WINDOWS]
@@ -191,36 +229,42 @@ class Predictor:
             )
             for row, (i, window) in enumerate(part):
                 sums[i] += window.weight * table[row]
+                votes[i, table[row].argmax()] += window.weight
                 for c, p in enumerate(table[row]):
                     if c not in best[i] or p > best[i][c].probability:
                         best[i][c] = _Place(float(p), scored, row)
             _keep_best(best, scored, len(part))
-        return [
-            self._answer(sound, cue, total / total.sum(), places, language)
-            for sound, cue, total, places in zip(sounds, cues, sums, best, strict=True)
-        ]
+        answers = []
+        for i, sound in enumerate(sounds):
+            probabilities = sums[i] / sums[i].sum()
+            winner = int(probabilities.argmax())
+            voice = Voice(
+                active=float(followed[i].active.sum() / prosody.TRACK_RATE),
+                voiced=float((~np.isnan(followed[i].f0)).sum() / prosody.TRACK_RATE),
+                agreeing=float(votes[i, winner] / votes[i].sum()),
+            )
+            named = {n: float(p) for n, p in zip(labels, probabilities, strict=True)}
+            known = analysis.measured(named, cues[i], language, voice, baseline)
+            prediction = Prediction(
+                label=labels[winner],
+                probabilities=named,
+                text="",
+                language=language,
+                model=self.manifest.name,
+                seconds=round(sound.seconds, 3),
+                cues=cues[i],
+                analysis=known,
+            )
+            # the text goes on from the window that sounds most like the winning class
+            place = best[i][winner]
+            answers.append(_Heard(prediction, known, place.scored, place.row, winner))
+        return answers
 
-    def _answer(
-        self,
-        sound: Sound,
-        cues: Cues,
-        probabilities: np.ndarray,
-        best: dict[int, "_Place"],
-        language: Language,
-    ) -> "_Heard":
-        labels = self.manifest.labels
-        winner = int(probabilities.argmax())
-        prediction = Prediction(
-            label=labels[winner],
-            probabilities={n: float(p) for n, p in zip(labels, probabilities, strict=True)},
-            text="",
-            language=language,
-            model=self.manifest.name,
-            seconds=round(sound.seconds, 3),
-            cues=cues,
-        )
-        # the text goes on from the window that sounds most like the winning class
-        return _Heard(prediction, best[winner].scored, best[winner].row, winner)
+    def _written(self, heard: "_Heard", raw: str, done: bool = True) -> Prediction:
+        """The answer with the text that is shown for what the LLM wrote after the class."""
+        language = heard.prediction.language
+        parts, text = analysis.compose(heard.known, raw, self.manifest.labels, language, done)
+        return replace(heard.prediction, text=text, analysis=parts)
 
     def _features(self, windows: Sequence[np.ndarray]) -> list[Features]:
         needs = self.manifest.projector
@@ -234,34 +278,11 @@ class Predictor:
             for e, w in zip(encoded, windows, strict=True)
         ]
 
-    def _whole(self, label: str, text: str, language: Language) -> str:
-        start = word(label, language) + SEPARATOR[language]
-        space = " " if language == "en" and text and not text.startswith(" ") else ""
-        whole = (start + space + text).strip()
-        return bind(whole, label, self.manifest.labels, language)
-
-
-def bind(text: str, label: str, labels: Sequence[str], language: Language) -> str:
-    """The sentences of an analysis before the first that names another class than `label`.
-
-    The class word that the text starts with always stays. English words count whole, in any
-    case; where one class word holds another, the longer is read.
-    """
-    names = {word(name, language).lower(): name for name in labels}
-    either = "|".join(re.escape(w) for w in sorted(names, key=len, reverse=True))
-    edge = r"\b" if language == "en" else ""
-    own = len(word(label, language) + SEPARATOR[language])
-    for found in re.finditer(f"{edge}(?:{either}){edge}", text[own:], re.IGNORECASE):
-        if names[found[0].lower()] != label:
-            before = text[own : own + found.start()]
-            ends = [end.end() for end in re.finditer(r"[.!?](?=\s)|[。！？]", before)]
-            return text[: own + (ends[-1] if ends else 0)]
-    return text
-
 
 @dataclass(frozen=True, eq=False)
 class _Heard:
     prediction: Prediction
+    known: Analysis  # before the LLM writes
     scored: Any  # scoring.Scored of the batch that holds the window to go on from
     row: int
     winner: int

@@ -20,6 +20,7 @@ SOURCES = [
 LEVELS = [
     {"errors", "labels", "config", "settings", "hub"},
     {"audio", "av_decoder", "decoding", "prosody", "functionals", "calibration", "metrics"},
+    {"claims", "baseline"},
     {
         "prompt",
         "projector",
@@ -30,6 +31,7 @@ LEVELS = [
         "encoder_spec",
     },
     {"model", "scoring", "checkpoint"},
+    {"analysis", "wording"},
     {"predictor", "__main__"},
     {"ui"},
 ]

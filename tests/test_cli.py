@@ -72,6 +72,21 @@ def test_readable_text_in_chinese(place: Path) -> None:
     assert "a.wav" in done.stdout
 
 
+def test_same_speaker_needs_three_clips_and_says_so(place: Path) -> None:
+    for i, pitch in enumerate((180, 190, 200)):
+        soundfile.write(place / f"own{i}.wav", voiced(2.0, pitch), RATE)
+    words = ("--model", "model", "--same-speaker", "--json")
+    few = call(place, "own0.wav", "own1.wav", *words)
+    assert few.returncode == 0
+    assert few.stderr.count("needs three files") == 1
+    enough = call(place, "own0.wav", "own1.wav", "own2.wav", *words)
+    assert enough.stderr == ""
+    for line in map(json.loads, enough.stdout.splitlines()):
+        basis = line["analysis"]["basis"]
+        assert (basis["kind"], basis["clips"]) == ("speaker", 3)
+        assert "own median over 3 clips" in line["text"]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

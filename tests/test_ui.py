@@ -25,7 +25,8 @@ from audiollm.ui import handlers, render, services
 from audiollm.ui.handlers import View
 from audiollm.ui.plots import bars, is_sure
 from audiollm.ui.services import Services
-from audiollm.ui.texts import TEXTS, percent, text
+from audiollm.ui.texts import TEXTS, text
+from audiollm.wording import percent
 from tests.browser.fake import METRICS, SURE, UNSURE, Card, FakePredictor
 
 CJK = re.compile(r"[\u4e00-\u9fff]")

@@ -17,7 +17,7 @@ from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 
 if TYPE_CHECKING:
-    from audiollm.predictor import Predictor
+    from audiollm.predictor import Prediction, Predictor
 
 LOG = logging.getLogger(__name__)
 
@@ -79,23 +79,25 @@ def analyse(services: Services, path: str | None, language: Language) -> Iterato
 
 def _answer(predictor: "Predictor", sound: audio.Sound, language: Language) -> Iterator[View]:
     """The figure with the first item, the text as it grows."""
-    view, written = View(), ""
+    view, last = View(), None
     # closed here and not when collected: a visitor who leaves must not keep the model locked
     with closing(predictor.stream(sound, language)) as predictions:
         for prediction in predictions:
-            written = prediction.text
+            last = prediction
             view = View(
                 headline=render.headline(prediction.probabilities, language),
                 figure=None if view.answered else bars(prediction.probabilities, language),
-                text=render.analysis(written, language, done=False),
+                text=_text(prediction, language, done=False),
                 cues=render.cue_table(prediction.cues, language),
             )
             yield view
-    yield View(
-        headline=view.headline,
-        text=render.analysis(written, language, done=True),
-        cues=view.cues,
-    )
+    if last is not None:
+        view = View(view.notice, view.headline, None, _text(last, language, done=True), view.cues)
+        yield view
+
+
+def _text(prediction: "Prediction", language: Language, done: bool) -> str:
+    return render.analysis(prediction.text, language, done, prediction.analysis)
 
 
 def failure(error: AudioLLMError, language: Language) -> View:

@@ -4,17 +4,16 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
+from audiollm.analysis import certainty
 from audiollm.labels import Language, emotion
-from audiollm.ui.texts import percent
+from audiollm.wording import percent
 
-SURE, LEAD = 0.5, 0.15  # an answer with less probability, or less lead on the second, is unsure
 ROW, EDGE = 34, 12  # px: height of a bar's row; margin above and below
 
 
 def is_sure(probabilities: Mapping[str, float]) -> bool:
-    """Whether the best class stands clear of the rest."""
-    best, second, *_ = [*sorted(probabilities.values(), reverse=True), 0.0, 0.0]
-    return best >= SURE and best - second >= LEAD
+    """Whether the best class stands clear of the rest, as the text judges it."""
+    return certainty(probabilities) > 0
 
 
 def bars(probabilities: Mapping[str, float], language: Language) -> go.Figure:

@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
+from audiollm import wording
+from audiollm.baseline import Basis, by_register
 from audiollm.labels import Language, emotion, word
-from audiollm.prosody import REFERENCES, Cues, Reference
+from audiollm.prosody import REFERENCES, Cues, Level, Reference
 from audiollm.ui.plots import is_sure
-from audiollm.ui.texts import percent, text
+from audiollm.ui.texts import text
+from audiollm.wording import percent
 
 if TYPE_CHECKING:
+    from audiollm.analysis import Analysis
     from audiollm.predictor import Card
 
 Tone = Literal["wait", "error"]
@@ -50,10 +54,19 @@ def _chip(name: str, share: float, language: Language) -> str:
     return f'<b style="--emotion: {colour}">{said} <small>{percent(share)}</small></b>'
 
 
-def analysis(written: str, language: Language, done: bool) -> str:
-    """The generated text; while it grows a caret stands at its end."""
+def analysis(written: str, language: Language, done: bool, known: "Analysis | None" = None) -> str:
+    """The shown text, its caution set apart; while it grows a caret stands at its end.
+
+    What the cues are relative to stands below their table, so not here again.
+    """
     state = "" if done else ' class="growing" aria-busy="true"'
-    body = f'<p lang="{language}" aria-live="polite"{state}>{escape(written)}</p>'
+    body = escape(written)
+    if known is not None:
+        body = body.removesuffix(escape(wording.usual(known.basis, language))).rstrip()
+        warned = escape(wording.caution(known.cautions, language))
+        if warned:
+            body = body.replace(warned, f'<span class="caution">{warned}</span>', 1)
+    body = f'<p lang="{language}" aria-live="polite"{state}>{body}</p>'
     return f'<div class="analysis">{heading("analysis", language)}{body}</div>'
 
 
@@ -61,40 +74,38 @@ def cue_table(cues: Cues | None, language: Language) -> str:
     """Measured cues beside the range that is usual for a voice of this register."""
     if cues is None:
         return ""
+    basis = by_register(cues)
     names = "".join(f'<th scope="col">{text(k, language)}</th>' for k in COLUMNS)
-    rows = "".join(_cue_row(r, cues, language) for r in REFERENCES)
-    note = text(f"cues_{cues.register}", language)
+    rows = "".join(_cue_row(r, cues, basis, language) for r in REFERENCES)
     return (
         f'<div class="cues">{heading("cues", language)}<table><thead><tr>{names}</tr></thead>'
-        f"<tbody>{rows}</tbody></table><p>{note}</p></div>"
+        f"<tbody>{rows}</tbody></table><p>{wording.usual(basis, language)}</p></div>"
     )
 
 
 COLUMNS = ("cue", "value", "meaning", "usual")
 
 
-def _cue_row(reference: Reference, cues: Cues, language: Language) -> str:
-    value, level = getattr(cues, reference.cue), reference.level(cues)
-    low, high = getattr(reference, cues.register)
-    share = reference.unit == "of the time"
-    usual = text("range", language, low=_number(low, share), high=_number(high, share))
-    if level is None:
-        measured, said = "–", text("not_measured", language)
+def _cue_row(reference: Reference, cues: Cues, basis: Basis | None, language: Language) -> str:
+    value, share = getattr(cues, reference.cue), reference.unit == wording.SHARE
+    level: Level | None = None
+    measured = said = usual = "–"
+    if value is None:
+        said = text("not_measured", language)
     else:
-        measured = f"{_number(value, share)} <small>{text(reference.unit, language)}</small>"
-        said = reference.word(level, language)
+        unit = text(reference.unit, language)
+        measured = f"{wording.number(value, share)} <small>{unit}</small>"
+    if basis:  # without a pitch it is not known which voices to hold it against
+        low, high = (wording.number(x, share) for x in basis.ranges[reference.cue])
+        usual = text("range", language, low=low, high=high)
+        if value is not None:
+            level = basis.level(reference.cue, value)
+            said = reference.word(level, language)
     mark = ' class="outside"' if level in ("low", "high") else ""
     return (
         f'<tr><th scope="row">{reference.name(language)}</th><td>{measured}</td>'
         f"<td{mark}>{said}</td><td>{usual}</td></tr>"
     )
-
-
-def _number(value: float, share: bool) -> str:
-    """Digits that the measurement carries: `183`, `4.8`, `−7.5`, `9%`."""
-    if share:
-        return f"{value:.0%}"
-    return (f"{value:.0f}" if abs(value) >= 50 else f"{value:.1f}").replace("-", "−")
 
 
 def about_model(card: "Card", language: Language) -> str:

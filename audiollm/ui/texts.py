@@ -1,6 +1,7 @@
 """Every sentence of the page in Chinese and English: the only copy."""
 
 from audiollm.labels import Language
+from audiollm.wording import UNITS_ZH
 
 TEXTS: dict[str, dict[Language, str]] = {
     "heading": {
@@ -72,21 +73,9 @@ TEXTS: dict[str, dict[Language, str]] = {
     "value": {"en": "Measured", "zh": "测量值"},
     "meaning": {"en": "Level", "zh": "程度"},
     "usual": {"en": "Usual", "zh": "常见范围"},
-    "cues_low": {
-        "en": "Usual: the middle 80% of neutral speech in voices with a low pitch.",
-        "zh": "常见范围：音高较低的嗓音以中性语气说话时，中间 80% 的数值。",
-    },
-    "cues_high": {
-        "en": "Usual: the middle 80% of neutral speech in voices with a high pitch.",
-        "zh": "常见范围：音高较高的嗓音以中性语气说话时，中间 80% 的数值。",
-    },
     "range": {"en": "{low} to {high}", "zh": "{low} 至 {high}"},
     "not_measured": {"en": "too little voice", "zh": "声音太少，无法测量"},
-    "Hz": {"en": "Hz", "zh": "赫兹"},
-    "semitones": {"en": "semitones", "zh": "半音"},
-    "dB": {"en": "dB", "zh": "分贝"},
-    "syllables/s": {"en": "syllables/s", "zh": "音节/秒"},
-    "of the time": {"en": "of the time", "zh": "的时间"},
+    **{unit: {"en": unit, "zh": zh} for unit, zh in UNITS_ZH.items()},
     "model": {"en": "The model", "zh": "模型"},
     "answered_by": {
         "en": "{name}, {size}, running on {device}.",
@@ -136,12 +125,3 @@ TEXTS: dict[str, dict[Language, str]] = {
 def text(key: str, language: Language, **values: object) -> str:
     """One sentence of the page, its blanks filled in."""
     return TEXTS[key][language].format(**values)
-
-
-def percent(share: float) -> str:
-    """A share in [0, 1] as `83%`; what is not certain never reads 0% or 100%."""
-    if 0 < share < 0.01:
-        return "<1%"
-    if 0.99 < share < 1:
-        return ">99%"
-    return f"{share:.0%}"

@@ -55,6 +55,7 @@ class Prediction:
     model: str
     seconds: float
     cues: prosody.Cues | None
+    analysis: None = None  # the text has no parts
 
 
 @dataclass(frozen=True)
