@@ -167,7 +167,7 @@ def test_merge_answers_as_before_and_keeps_its_history(place: Path, second: Path
     assert manifest.name == "mine"
     assert manifest.training["speakers"]["test"] == ["test-5"]
     assert manifest.training["merge"]["drift"] < 1e-3
-    assert len(manifest.training["commands"]) == 3
+    assert len(manifest.training["commands"]) == 4  # prepare, both stages, merge
     assert manifest.calibration.fitted_on
     assert not list(place.glob("*.unchecked"))
     assert not any("lora" in name for name in loaded.model.state_dict())

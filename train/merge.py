@@ -2,6 +2,8 @@
 
 import argparse
 import gc
+import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -158,6 +160,7 @@ def _training(finished: runs.Run, prepared: Prepared, settings: Settings) -> dic
     if finished.config.start:
         stages.insert(0, runs.read(Path(finished.config.start)))
     commands += [stage.info.get("command", "") for stage in stages]
+    commands.append(shlex.join(["python", "-m", "train", *sys.argv[1:]]))
     sides = {
         side: sorted({clip.speaker for clip in prepared.split(side)} - {""})
         for side in ("train", "valid", "test")

@@ -163,7 +163,10 @@ def publish(work: Path, out: Path) -> None:
         path.parent.name: json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(work.glob("evaluate*/result.json"))
     }
-    write_card(target, manifest, results, checkpoint.fingerprint(target))
+    records = [work / "encoder" / "encoder.json", work / "language" / "language.json"]
+    commands = [json.loads(path.read_text(encoding="utf-8"))["command"] for path in records]
+    commands += manifest.training["commands"]
+    write_card(target, manifest, results, checkpoint.fingerprint(target), commands)
     loaded = checkpoint.load(str(target), Settings.from_env())
     size = sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
     parameters = sum(p.numel() for p in loaded.model.parameters())
