@@ -1,0 +1,133 @@
+"""What each part of the recipe gives: stage 1 with one setting changed at a time.
+
+    python -m bench.ablations --data runs/tiny/data --llm runs/tiny/language --out runs/ablations
+
+Every row trains on the train speakers and is judged on the validation speakers, in the order of
+`VARIANTS`; a row that is done is passed over. `--data` needs frames (prepare without --no-frames)
+for the rows on audio tokens. About three minutes a row on one core. Writes OUT/result.json.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiollm import metrics
+from audiollm.settings import Settings
+from train import probe, runs
+from train.dataset import load_prepared
+from train.tiny.recipe import STAGE_1
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Stage 1 of the recipe with other options in place of its own; "" takes an option out."""
+
+    name: str
+    options: dict[str, str]
+
+    def words(self) -> list[str]:
+        own = STAGE_1.split()
+        chosen = dict(zip(own[::2], own[1::2], strict=True)) | self.options
+        return [
+            w for key, value in chosen.items() if value != "" for w in (key, *shlex.split(value))
+        ]
+
+
+FRAMES = {"--pooling": "frames", "--utterance-tokens": ""}
+VARIANTS = (
+    Variant("the recipe", {}),
+    Variant("no warm-up", {"--warm-up": "0"}),
+    Variant("no auxiliary head, so no warm-up", {"--warm-up": "0", "--auxiliary": "0"}),
+    Variant("class word weighs as any other", {"--lead": "1"}),
+    Variant("no noise on features", {"--noise": "0"}),
+    Variant("dropout 0.1", {"--dropout": "0.1"}),
+    Variant("projector 512 wide", {"--hidden-size": "512"}),
+    Variant("4 utterance tokens", {"--utterance-tokens": "4"}),
+    Variant("frames, 2 tokens a second", FRAMES | {"--tokens-per-second": "2"}),
+    Variant("no functionals", {"--no-functionals": " "}),
+    Variant("asked in English alone", {"--languages": "en"}),
+    Variant("asked in Chinese alone", {"--languages": "zh"}),
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--data", type=Path, required=True, metavar="DIR", help="prepared folder")
+    add("--llm", required=True, metavar="DIR", help="the LLM after its language stage")
+    add("--out", type=Path, default=Path("runs/ablations"), metavar="DIR")
+    add("--only", type=int, nargs="+", metavar="I", help="these rows, numbered from 0")
+    add("--seed", type=int, default=0)
+
+
+def judge(run: Path, data: Path) -> dict[str, Any]:
+    """Figures of a finished run on the validation speakers."""
+    from train.merge import load_run
+    from train.trainer import score_clips
+
+    finished, prepared = runs.read(run, finished=True), load_prepared(data)
+    model, tokenizer = load_run(finished, Settings.from_env())
+    from audiollm.prompt import Prompt
+
+    prompt = Prompt(tokenizer, finished.classes, languages=finished.config.languages)
+    clips = prepared.split("valid")
+    scores = score_clips(model, prompt, [(c, prepared.store.get(c.id)) for c in clips]).numpy()
+    scores = np.exp(scores - scores.max(1, keepdims=True))
+    return measure(scores / scores.sum(1, keepdims=True), prepared)
+
+
+def measure(table: np.ndarray, prepared: Any) -> dict[str, Any]:
+    """UA, WA, NLL of probabilities [N, C] of the validation clips."""
+    clips, classes = prepared.split("valid"), prepared.classes
+    answers = [classes[i] for i in table.argmax(1)]
+    truth, speakers = [c.label for c in clips], [c.speaker for c in clips]
+    return metrics.report(truth, answers, table, classes, speakers).short()
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.ablations")
+    configure(parser)
+    args = parser.parse_args(argv)
+    prepared = load_prepared(args.data)
+    rows: list[dict[str, Any]] = []
+    for number, variant in enumerate(VARIANTS):
+        if args.only and number not in args.only:
+            continue
+        place = args.out / f"{number:02d}"
+        if not (place / "metrics.json").exists():
+            words = ["fit", "--stage", "1", "--data", str(args.data), "--llm", args.llm]
+            words += ["--out", str(place), "--seed", str(args.seed), *variant.words()]
+            print(f"$ python -m train {shlex.join(words)}", flush=True)
+            subprocess.run([sys.executable, "-m", "train", *words], check=True)
+        rows.append({"name": variant.name, "options": variant.options})
+        rows[-1] |= judge(place, args.data)
+        print(line(rows[-1]), flush=True)
+    for kind, table in probe.probe_tables(prepared, "valid").items():
+        rows.append({"name": f"linear probe, {kind}", "options": {}} | measure(table, prepared))
+        print(line(rows[-1]))
+    result = {
+        "rows": rows,
+        "command": shlex.join(["python", "-m", "bench.ablations", *sys.argv[1:]]),
+        "recipe": STAGE_1,
+        "versions": runs.provenance([], {})["versions"],
+    }
+    (args.out / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def line(row: dict[str, Any]) -> str:
+    """One row for a terminal."""
+    ua, wa = (
+        f"{row[k]['value']:.3f} [{row[k]['low']:.3f}, {row[k]['high']:.3f}]" for k in ("ua", "wa")
+    )
+    return f"{row['name']:<36}{ua:<24}{wa:<24}{row['nll']:.3f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

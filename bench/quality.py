@@ -1,0 +1,104 @@
+"""`python -m bench.quality`: puts the measured figures into the tables of docs/quality.md.
+
+Every table stands between two comments, `<!-- NAME -->` and `<!-- end -->`, and comes from the file
+docs/results/NAME.json that a command of this project wrote; a test compares both. Nothing is
+computed here.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+RESULTS, PAGE = ROOT / "docs" / "results", ROOT / "docs" / "quality.md"
+PLACE = re.compile(r"(<!-- (?P<name>[a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+Rows = list[list[str]]
+
+
+def interval(value: dict[str, Any] | None, sign: str = "") -> str:
+    if value is None:
+        return "-"
+    return f"{value['value']:{sign}.3f} [{value['low']:{sign}.3f}, {value['high']:{sign}.3f}]"
+
+
+def folds(result: dict[str, Any]) -> Rows:
+    """Model and probes over all folds: `train.tiny.folds`."""
+    rows = [["", "UA", "WA", "ECE", "NLL"]]
+    for name, m in result.items():
+        if isinstance(m, dict) and "ua" in m:
+            figures = [interval(m[key]) for key in ("ua", "wa", "ece")]
+            rows.append([name, *figures, f"{m['nll']:.3f}"])
+    return rows
+
+
+def repeated(result: dict[str, Any]) -> Rows:
+    """LLM and probe over repeated folds: `bench.repeated_folds`."""
+    rows = [["", "WA", "UA", "ECE", "NLL"]]
+    for name, m in result["figures"].items():
+        figures = [interval(m[key]) for key in ("wa", "ua", "ece")]
+        rows.append([name, *figures, "-" if m["nll"] is None else f"{m['nll']:.3f}"])
+    for name, i in result["differences"].items():
+        rows.append([name, interval(i, "+"), "", "", ""])
+    return rows
+
+
+def ablations(result: dict[str, Any]) -> Rows:
+    """Stage 1 with one setting changed at a time: `bench.ablations`."""
+    rows = [["", "UA", "WA", "NLL"]]
+    for row in result["rows"]:
+        rows.append([row["name"], interval(row["ua"]), interval(row["wa"]), f"{row['nll']:.3f}"])
+    return rows
+
+
+def robustness(result: dict[str, Any]) -> Rows:
+    """Clean and spoiled sounds: `python -m train robustness`."""
+    rows = [["", "UA", "change of UA", "WA", "ECE"]]
+    for name, m in result["conditions"].items():
+        moved = interval(result["change"].get(name), "+")
+        rows.append([name, interval(m["ua"]), moved, interval(m["wa"]), interval(m["ece"])])
+    return rows
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
+    "folds-emodb": folds,
+    "folds-ased": folds,
+    "chiser5": repeated,
+    "ablations": ablations,
+    "robustness": robustness,
+}
+
+
+def markdown(rows: Rows) -> str:
+    head, *body = rows
+    lines = [head, ["---"] * len(head), *body]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def filled(page: str) -> str:
+    """The page with every table as its results tell it; without results it says so."""
+
+    def put(found: re.Match[str]) -> str:
+        path = RESULTS / f"{found['name']}.json"
+        if not path.is_file():
+            return f"{found[1]}Not measured yet.\n{found[3]}"
+        result = json.loads(path.read_text(encoding="utf-8"))
+        command = result["command"] if "command" in result else result["run"]["command"]
+        table = markdown(TABLES[found["name"]](result))
+        return f"{found[1]}{table}\n`{command}`\n{found[3]}"
+
+    return PLACE.sub(put, page)
+
+
+def main() -> int:
+    page = filled(PAGE.read_text(encoding="utf-8"))
+    PAGE.write_text(page, encoding="utf-8")
+    print(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
