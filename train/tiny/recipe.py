@@ -24,12 +24,12 @@ from train.tiny.card import write_card
 ENCODER = "--steps 240"
 LANGUAGE = "--steps 4500"
 STAGE_1 = (
-    "--epochs 8 --per-clip 2 --batch-size 32 --learning-rate 2e-3 --weight-decay 0.05 "
+    "--max-steps 544 --per-clip 2 --batch-size 32 --learning-rate 2e-3 --weight-decay 0.05 "
     "--pooling utterance --utterance-tokens 1 --hidden-size 192 --dropout 0.3 --noise 0.3 "
     "--lead 10 --auxiliary 1 --warm-up 60 --evaluations 8"
 )
 STAGE_2 = (
-    "--epochs 3 --per-clip 2 --batch-size 32 --learning-rate 1e-4 --weight-decay 0.05 "
+    "--max-steps 204 --per-clip 2 --batch-size 32 --learning-rate 1e-4 --weight-decay 0.05 "
     "--lora-rank 16 --lora-dropout 0.1 --lead 10 --evaluations 4"
 )
 
