@@ -55,8 +55,8 @@ def test_an_encoder_that_has_heard_the_corpus_is_refused(tmp_path: Path) -> None
 
 def test_folds_share_what_was_heard_and_not_the_split(tmp_path: Path) -> None:
     first = prepared.write(tmp_path / "fold0" / "data", frames=False)
-    folds.share_features(first, first)
-    folds.share_features(first, tmp_path / "fold1" / "data")
+    recipe.share_features(first, first)
+    recipe.share_features(first, tmp_path / "fold1" / "data")
     assert not (tmp_path / "fold1" / "data" / "prepare.json").exists()
     assert list((tmp_path / "fold1" / "data" / "features").iterdir())
 

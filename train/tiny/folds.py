@@ -13,7 +13,6 @@ What the command finds is written as JSON.
 import argparse
 import json
 import shlex
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     for number in args.only or range(args.folds):
         place = args.out / f"fold{number}"
         fold = ("--folds", str(args.folds), "--fold", str(number))
-        share_features(args.out / "fold0" / "data", place / "data")
+        recipe.share_features(args.out / "fold0" / "data", place / "data")
         recipe.walk(recipe.chain(place, sources, args.language, args.encoder, args.seed, fold))
     if args.only:
         return 0
@@ -91,15 +90,6 @@ def check_encoder(folder: Path, corpus: str) -> None:
             f"{folder} was trained on {', '.join(known[:3])} of {corpus}: give --encoder one that "
             "was trained on another corpus, or no fold is independent."
         )
-
-
-def share_features(first: Path, data: Path) -> None:
-    """What the first fold has heard need not be heard again: only the split is another."""
-    if first != data and not data.exists() and (first / "prepare.json").is_file():
-        part = data.with_name("data.part")
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(first, part, ignore=shutil.ignore_patterns("prepare.json"))
-        part.rename(data)
 
 
 def gather(out: Path, folds: int) -> dict[str, Any]:

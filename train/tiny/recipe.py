@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     walk(chain(work, sources, language, encoder, args.seed))
     for name, root in sources:  # the same speakers are tested, one corpus at a time
         data, result = work / f"data-{name}", work / f"evaluate-{name}"
+        share_features(work / "data", data)
         walk([hear(data, [(name, root)], encoder, args.seed)])
         walk([judge(work / "model", data, result)])
     publish(work, out)
@@ -132,6 +133,15 @@ def hear(
     named = [word for name, root in sources for word in ("--corpus", name, "--root", root)]
     words = f"prepare --encoder {encoder} --out {data} --no-frames --copies 1 --seed {seed}"
     return _train(data / "prepare.json", words, *named, *fold)
+
+
+def share_features(first: Path, data: Path) -> None:
+    """What the folder `first` has heard need not be heard again for another split or choice."""
+    if first != data and not data.exists() and (first / "prepare.json").is_file():
+        part = data.with_name("data.part")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(first, part, ignore=shutil.ignore_patterns("prepare.json"))
+        part.rename(data)
 
 
 def judge(model: Path, data: Path, result: Path, *more: str) -> Step:
