@@ -34,9 +34,9 @@ from train.dataset import Prepared, load_prepared
 from train.probe import fit_probe
 
 # What is taught, alike in every fold.
-BOTH = "--languages en --per-clip 1 --lead 5 --auxiliary 1 --evaluations 1"
-STAGE_1 = f"{BOTH} --utterance-tokens 2 --epochs 3 --batch-size 8 --learning-rate 2e-3"
-STAGE_2 = f"{BOTH} --epochs 1 --batch-size 16 --learning-rate 5e-4"
+BOTH = "--languages en --per-clip 1 --lead 5 --auxiliary 1 --batch-size 8 --evaluations 1"
+STAGE_1 = f"{BOTH} --utterance-tokens 2 --warm-up 40 --max-steps 40 --learning-rate 1e-3"
+STAGE_2 = f"{BOTH} --max-steps 15 --learning-rate 3e-4"
 REPLICATES = 2000  # of the bootstrap of differences
 
 Runner = Callable[[list[str]], None]
@@ -242,8 +242,10 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--results", type=Path, metavar="FILE", help="default: OUT/results.json")
+    parser.add_argument("--stage-1", default=STAGE_1, metavar="'...'", help="arguments of fit")
+    parser.add_argument("--stage-2", default=STAGE_2, metavar="'...'", help="arguments of fit")
     args = parser.parse_args()
-    plan = Plan(args.features, args.llm, args.folds)
+    plan = Plan(args.features, args.llm, args.folds, args.stage_1, args.stage_2)
     _check(plan, args.out)
     log = args.out / "log.txt"
 
@@ -268,6 +270,7 @@ def main() -> None:
                     "date": datetime.now(UTC).isoformat(timespec="seconds"),
                     "versions": runs.provenance([], {})["versions"],
                     "plan": asdict(plan),
+                    "complete": len(records) == args.repeats * args.folds,
                     **summarise(records),
                 }
                 path = args.results or args.out / "results.json"
