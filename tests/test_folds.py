@@ -104,6 +104,9 @@ def test_figures_are_over_the_clips_of_all_folds(tmp_path: Path) -> None:
     hot = 0.8**2 / (0.8**2 + 4 * 0.05**2)
     wanted = (10 * np.log(hot) + 4 * np.log(0.8) + 6 * np.log(0.05)) / -20
     assert result["uncalibrated"]["nll"] == pytest.approx(wanted, rel=1e-6)
+    # the other fold's answers ask for another temperature; the answers stay
+    assert result["model, temperature of all other folds"]["wa"] == result["model"]["wa"]
+    assert result["model, temperature of all other folds"]["nll"] != result["model"]["nll"]
     text = folds.table(result)
     assert "20 clips" in text
     assert "probe, both" in text

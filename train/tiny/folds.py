@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from audiollm import metrics
+from audiollm import calibration, metrics
 from audiollm.errors import DataError
 from audiollm.settings import ASSETS
 from train import probe, runs
@@ -95,7 +95,8 @@ def check_encoder(folder: Path, corpus: str) -> None:
 def gather(out: Path, folds: int) -> dict[str, Any]:
     """Figures over the clips of all folds, each clip judged by the model that never heard it.
 
-    Keys: `folds` (figures of each), `model`, `uncalibrated` and one for each linear probe
+    Keys: `folds` (figures of each); `model` (temperature of the fold's validation speakers),
+    `model, temperature of all other folds`, `uncalibrated`, and one for each linear probe
     (`metrics.Metrics`).
     """
     truth: list[str] = []
@@ -131,12 +132,37 @@ def gather(out: Path, folds: int) -> dict[str, Any]:
                 "model": judged["model"]["hash"],
             }
         )
+    tables["model, temperature of all other folds"] = recalibrated(
+        tables["uncalibrated"], [row["n"] for row in each], truth, classes
+    )
     result: dict[str, Any] = {"classes": classes, "folds": each}
     for name, parts in tables.items():
         joined = np.concatenate(parts)
         answers = [classes[i] for i in joined.argmax(1)]
         result[name] = metrics.report(truth, answers, joined, classes, speakers).to_dict()
     return result
+
+
+def recalibrated(
+    tables: list[np.ndarray], sizes: list[int], truth: list[str], classes: tuple[str, ...]
+) -> list[np.ndarray]:
+    """Each fold's probabilities [N, C] at the temperature that all other folds ask for.
+
+    Nobody of a fold takes part in choosing its temperature, and many speakers choose it, where a
+    fold's own validation speakers are few.
+    """
+    logs = [np.log(np.maximum(rows, 1e-12)) for rows in tables]
+    labels = np.split(np.array(truth), np.cumsum(sizes)[:-1])
+    done = []
+    for number, rows in enumerate(logs):
+        others = [i for i in range(len(logs)) if i != number]
+        fitted = calibration.fit(
+            np.concatenate([logs[i] for i in others]),
+            [str(label) for i in others for label in labels[i]],
+            classes,
+        )
+        done.append(calibration.apply(rows, classes, fitted))
+    return done
 
 
 def table(result: dict[str, Any]) -> str:
