@@ -1,5 +1,8 @@
 """`python -m bench.quality`: puts the measured figures into the tables of docs/quality.md.
 
+    python -m bench.quality                             the tables anew
+    python -m bench.quality texts runs/x/result.json    takes a result over first, without its clips
+
 Every table stands between two comments, `<!-- NAME -->` and `<!-- end -->`, and comes from the file
 docs/results/NAME.json that a command of this project wrote; a test compares both. Nothing is
 computed here.
@@ -63,12 +66,29 @@ def robustness(result: dict[str, Any]) -> Rows:
     return rows
 
 
+def texts(result: dict[str, Any]) -> Rows:
+    """What is written, before and after the check: `python -m train evaluate --texts N`."""
+    keys = {
+        "parsed": "parses into its parts",
+        "named": "names the class and no other",
+        "agreeing": "cues agree",
+        "intensity": "intensity agrees",
+    }
+    rows = [["", *keys.values()]]
+    for language, found in result["texts"]["languages"].items():
+        for kind, name in (("raw", "as the LLM wrote it"), ("shown", "as it is shown")):
+            cells = [f"{interval(found[kind][key])}, n {found[kind][key]['n']}" for key in keys]
+            rows.append([f"{language}, {name}", *cells])
+    return rows
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "folds-emodb": folds,
     "folds-ased": folds,
     "chiser5": repeated,
     "ablations": ablations,
     "robustness": robustness,
+    "texts": texts,
 }
 
 
@@ -93,7 +113,14 @@ def filled(page: str) -> str:
     return PLACE.sub(put, page)
 
 
-def main() -> int:
+def main(argv: list[str]) -> int:
+    if argv:
+        name, source = argv
+        result = json.loads(Path(source).read_text(encoding="utf-8"))
+        result.pop("clips", None)  # paths of a machine, and every single answer
+        markdown(TABLES[name](result))  # a result of another command ends here
+        text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
+        (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
     page = filled(PAGE.read_text(encoding="utf-8"))
     PAGE.write_text(page, encoding="utf-8")
     print(page)
@@ -101,4 +128,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

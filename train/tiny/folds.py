@@ -174,12 +174,12 @@ def table(result: dict[str, Any]) -> str:
     first = result["model"]
     lines = [
         f"{first['n']} clips, {first['speakers']} speakers, {len(result['folds'])} folds",
-        f"{'':<20}{'UA (95 % interval)':<24}{'WA':<24}{'ECE':<24}NLL",
+        f"{'':<40}{'UA (95 % interval)':<24}{'WA':<24}{'ECE':<24}NLL",
     ]
     for name, m in result.items():
         if isinstance(m, dict) and "ua" in m:
             cells = "".join(f"{cell(m[key]):<24}" for key in ("ua", "wa", "ece"))
-            lines.append(f"{name:<20}{cells}{m['nll']:.3f}")
+            lines.append(f"{name:<40}{cells}{m['nll']:.3f}")
     return "\n".join(lines)
 
 
