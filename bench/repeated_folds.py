@@ -35,7 +35,8 @@ from train.probe import fit_probe
 
 # What is taught, alike in every fold.
 BOTH = "--languages en --per-clip 1 --lead 5 --auxiliary 1 --batch-size 8 --evaluations 1"
-STAGE_1 = f"{BOTH} --utterance-tokens 2 --warm-up 40 --max-steps 40 --learning-rate 1e-3"
+PROJECTOR = "--utterance-tokens 2 --dropout 0.2 --noise 0"
+STAGE_1 = f"{BOTH} {PROJECTOR} --warm-up 40 --max-steps 40 --learning-rate 1e-3"
 STAGE_2 = f"{BOTH} --max-steps 15 --learning-rate 3e-4"
 REPLICATES = 2000  # of the bootstrap of differences
 

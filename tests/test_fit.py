@@ -64,7 +64,9 @@ def first(place: Path) -> Path:
 def test_stage_1_trains_the_projector_alone(place: Path, first: Path) -> None:
     state = load_file(runs.last_checkpoint(runs.read(first)) / "model.safetensors")  # type: ignore[operator]
     assert state
-    assert all(name.startswith("projector.") for name in state)
+    assert all(name.startswith(("projector.", "auxiliary.")) for name in state)
+    best = load_file(first / "best" / "projector.safetensors")
+    assert not any("auxiliary" in name for name in best)  # thrown away
     lines = [json.loads(line) for line in (first / "progress.jsonl").read_text().splitlines()]
     losses = [line["eval_loss"] for line in lines if "eval_loss" in line]
     assert losses[-1] < losses[0]

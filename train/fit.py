@@ -36,8 +36,8 @@ PROJECTOR: dict[str, tuple[Any, str]] = {  # option of ProjectorConfig -> (defau
     "tokens_per_second": (4.0, "frames: audio tokens a second"),
     "utterance_tokens": (4, "utterance: audio tokens a clip"),
     "hidden_size": (512, "width of the hidden layer"),
-    "dropout": (0.2, "behind the hidden layer"),
-    "noise": (0.0, "spread of noise on standardised features while training"),
+    "dropout": (0.3, "behind the hidden layer"),
+    "noise": (0.3, "spread of noise on standardised features while training"),
 }
 
 MEASURED_CLIPS = 2000  # the standardising constants are measured on so many training clips,
@@ -68,7 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--epochs",
         type=float,
         default=None,
-        help="passes over the data (default: stage 1 12, stage 2 8)",
+        help="passes over the data (default: stage 1 12, stage 2 4)",
     )
     numbers: list[tuple[str, type, Any, str]] = [
         ("--max-steps", int, -1, "stop after so many optimiser steps; -1: by epochs"),
@@ -77,12 +77,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("--weight-decay", float, default.weight_decay, "of AdamW"),
         ("--per-clip", int, default.per_clip, "instructions drawn a clip"),
         ("--lead", float, default.lead, "weight of the class word among an answer's tokens"),
-        (
-            "--auxiliary",
-            float,
-            default.auxiliary,
-            "weight of a linear head's loss beside the LLM's",
-        ),
         ("--warm-up", int, default.warm_up, "stage 1: epochs of that head alone, first"),
         ("--evaluations", int, default.evaluations, "validations and checkpoints in all"),
         ("--seed", int, default.seed, "of weights, order and instructions"),
@@ -92,7 +86,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     ]
     for name, kind, value, text in numbers:
         add(name, type=kind, default=value, metavar="N", help=f"{text} (default: {value})")
-    rates = "peak of the schedule (default: stage 1 1e-3, stage 2 5e-4)"
+    words = "weight of a linear head's loss beside the LLM's (default: stage 1 1, stage 2 0)"
+    add("--auxiliary", type=float, default=None, metavar="N", help=words)
+    rates = "peak of the schedule (default: stage 1 1e-3, stage 2 2e-4)"
     add("--learning-rate", type=float, default=None, metavar="N", help=rates)
     add("--no-balance", action="store_true", help="do not show rarer classes more often")
     words = f"of questions and answers (default: {' '.join(LANGUAGES)})"
@@ -164,7 +160,8 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
         options = {k: PROJECTOR[k][0] if v is None else v for k, v in given.items()}
         projector = _projector(args, prepared, options)
         llm = _absolute(args.llm or "tiny", settings)
-    epochs, rate = (12.0, 1e-3) if stage == 1 else (8.0, 5e-4)
+    # a new head in stage 2 would disturb the projector that stage 1 has taught
+    epochs, rate, beside = (12.0, 1e-3, 1.0) if stage == 1 else (4.0, 2e-4, 0.0)
     config = FitConfig(
         stage=stage,
         data=str(Path(args.data).resolve()),
@@ -181,7 +178,7 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
         languages=tuple(args.languages),
         lead=args.lead,
         warm_up=args.warm_up if stage == 1 else 0,
-        auxiliary=args.auxiliary,
+        auxiliary=beside if args.auxiliary is None else args.auxiliary,
         evaluations=args.evaluations,
         lora_rank=args.lora_rank,
         lora_alpha=args.lora_alpha,

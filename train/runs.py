@@ -46,9 +46,9 @@ class FitConfig:
     per_clip: int = 2  # instructions drawn for each clip
     balance: bool = True  # rarer classes get more instructions, up to four times as many
     languages: tuple[Language, ...] = LANGUAGES
-    lead: float = 1.0  # weight of the class word among the tokens of an answer
+    lead: float = 10.0  # weight of the class word among the tokens of an answer
     auxiliary: float = 0.0  # weight of the loss of a linear head on the audio tokens
-    warm_up: int = 0  # stage 1: epochs of projector and auxiliary head alone, before the LLM
+    warm_up: int = 60  # stage 1: epochs of projector and auxiliary head alone, before the LLM
     evaluations: int = 10  # how often validation is measured and a checkpoint is kept
     lora_rank: int = 16
     lora_alpha: int = 32
