@@ -11,7 +11,7 @@ from audiollm.prosody import SAMPLE_RATE
 from tests import prepared, tiny
 from train.augment import SPEED, faster, spoiled
 from train.dataset import load_prepared
-from train.extract import copy_id
+from train.features import copy_id
 from train.instructions import Instruction
 from train.trainer import ExampleDataset
 

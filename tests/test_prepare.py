@@ -20,6 +20,7 @@ from train import __main__ as command
 from train import extract, prepare
 from train.corpora import Clip
 from train.dataset import Prepared, load_prepared
+from train.features import copy_id
 
 RATE = 16000
 LABELS = ("angry", "happy", "sad")
@@ -140,11 +141,11 @@ def test_training_clips_alone_get_spoiled_copies(
     train = {c.id for c in found.split("train")}
     assert len(found.store) == len(found.clips) + 2 * len(train)
     for clip in found.clips:
-        copies = [extract.copy_id(clip.id, copy) in found.store for copy in (1, 2)]
+        copies = [copy_id(clip.id, copy) in found.store for copy in (1, 2)]
         assert copies == [clip.id in train] * 2
     for id in train:
         clean, one, two = (
-            np.asarray(found.store.get(extract.copy_id(id, copy)).functionals) for copy in range(3)
+            np.asarray(found.store.get(copy_id(id, copy)).functionals) for copy in range(3)
         )
         assert clean.shape == one.shape == two.shape == (functionals.SIZE,)
         assert not np.allclose(clean, one)

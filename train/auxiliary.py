@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import Subset
 
 from audiollm.model import AudioLLM, Example
 from train.dataset import Clip
@@ -68,10 +69,11 @@ class TaughtLLM(AudioLLM):
         return F.cross_entropy(logits, target, label_smoothing=SMOOTHING)
 
 
-def warm_up(model: TaughtLLM, examples: Sequence[Example], epochs: int, seed: int) -> None:
+def warm_up(model: TaughtLLM, examples: Subset[Example], epochs: int, seed: int) -> None:
     """Trains projector and auxiliary head alone, before the LLM is asked: seconds, not minutes.
 
-    examples: one for each clip. The LLM then starts from tokens that tell the groups apart.
+    examples: one for each clip, read batch by batch. The LLM then starts from tokens that tell
+    the groups apart.
     """
     from tqdm import tqdm
 

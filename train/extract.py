@@ -30,7 +30,7 @@ from audiollm.errors import AudioError, DataError, NoSpeechError
 from audiollm.settings import Settings
 from train import augment
 from train.corpora import Clip, Corpus, Rejected
-from train.features import FeatureWriter
+from train.features import FeatureWriter, copy_id
 
 if TYPE_CHECKING:
     from audiollm.encoder import Encoder
@@ -152,11 +152,6 @@ def _finished(clip: Clip, known: dict[str, Any]) -> Clip:
 
 
 # ------------------------------------------------------------------ decoding
-
-
-def copy_id(id: str, copy: int) -> str:
-    """Under which the features of a spoiled copy are stored; a content hash as `id` is."""
-    return hashlib.sha256(f"{id}+{copy}".encode()).hexdigest() if copy else id
 
 
 def _measure(

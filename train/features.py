@@ -5,6 +5,7 @@ only, and the next run adds shards after them. Keys: `<id>/frames` float16 [T, D
 float32 [D], `<id>/functionals` float32 [F]; every shard carries the encoder's fingerprint.
 """
 
+import hashlib
 import os
 import re
 import time
@@ -26,6 +27,11 @@ if TYPE_CHECKING:  # at run time only in `get`: who writes features has no need 
 
 _SHARD = re.compile(r"\d{5}\.safetensors")
 _TEMPORARY = ".part"
+
+
+def copy_id(id: str, copy: int) -> str:
+    """Under which the features of a spoiled copy are stored; a content hash as `id` is."""
+    return hashlib.sha256(f"{id}+{copy}".encode()).hexdigest() if copy else id
 
 
 class FeatureStore:

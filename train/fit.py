@@ -26,9 +26,7 @@ from train.instructions import Instruction, draw
 from train.runs import FitConfig, Run
 
 if TYPE_CHECKING:
-    from audiollm.model import Example
     from audiollm.projector import Features
-    from train.trainer import ExampleDataset
 
 log = logging.getLogger("train.fit")
 
@@ -246,7 +244,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     from audiollm import checkpoint
     from audiollm.prompt import Prompt
     from train.auxiliary import warm_up
-    from train.trainer import AudioTrainer, ExampleDataset, ProgressBar, ProgressFile
+    from train.trainer import AudioTrainer, ExampleDataset, ProgressBar, ProgressFile, one_a_clip
 
     set_seed(planned.config.seed)
     _log_to(planned.folder / "log.txt")
@@ -288,16 +286,11 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     if start is not None:
         log.info("resuming from %s", start)
     else:
-        warm_up(model, _one_a_clip(data), config.warm_up, config.seed)
+        warm_up(model, one_a_clip(data), config.warm_up, config.seed)
     trainer.train(resume_from_checkpoint=str(start) if start else None)
     best = _best(trainer.state.log_history)
     _keep(planned, model, best)
     return best
-
-
-def _one_a_clip(data: "ExampleDataset") -> "list[Example]":
-    first = {id: i for i, id in reversed(list(enumerate(data.clips)))}
-    return [data[i] for i in sorted(first.values())]
 
 
 def build(planned: Run, prepared: Prepared | None, settings: Settings, device: str) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, Sampler, Subset
 from transformers import ProgressCallback, Trainer, TrainerCallback
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
@@ -19,7 +19,7 @@ from audiollm.prosody import Cues
 from audiollm.scoring import Scorer
 from train.auxiliary import GroupedExample, groups
 from train.dataset import Clip, Prepared
-from train.extract import copy_id
+from train.features import copy_id
 from train.instructions import Instruction, answer_ids
 
 SPOILED = 3  # one example in so many is of a spoiled copy
@@ -62,6 +62,14 @@ class ExampleDataset(Dataset[Example]):
     def __getitem__(self, index: int) -> Example:
         features = self.store.get(self.ids[index])
         return GroupedExample(features, *self.texts[index], self.leads[index], self.groups[index])
+
+
+def one_a_clip(data: ExampleDataset) -> Subset[Example]:
+    """The first example of every clip, still read from the store when asked for."""
+    first: dict[str, int] = {}
+    for i, clip in enumerate(data.clips):
+        first.setdefault(clip, i)
+    return Subset(data, list(first.values()))
 
 
 def _heard(prepared: Prepared, clip: Clip, turn: int) -> str:
