@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from audiollm import metrics
-from audiollm.settings import Settings
-from train import probe, runs
+from audiollm import calibration, metrics
+from audiollm.config import Calibration
+from train import merge, probe, runs
 from train.dataset import load_prepared
 from train.tiny.recipe import STAGE_1
 
@@ -66,22 +66,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0)
 
 
-def judge(run: Path, data: Path) -> dict[str, Any]:
-    """Figures of a finished run on the validation speakers."""
-    from train.merge import load_run
-    from train.trainer import score_clips
-
-    finished, prepared = runs.read(run, finished=True), load_prepared(data)
-    model, tokenizer = load_run(finished, Settings.from_env())
-    from audiollm.prompt import Prompt
-
-    prompt = Prompt(tokenizer, finished.classes, languages=finished.config.languages)
-    clips = prepared.split("valid")
-    scores = score_clips(model, prompt, [(c, prepared.store.get(c.id)) for c in clips]).numpy()
-    scores = np.exp(scores - scores.max(1, keepdims=True))
-    return measure(scores / scores.sum(1, keepdims=True), prepared)
-
-
 def measure(table: np.ndarray, prepared: Any) -> dict[str, Any]:
     """UA, WA, NLL of probabilities [N, C] of the validation clips."""
     clips, classes = prepared.split("valid"), prepared.classes
@@ -106,7 +90,9 @@ def main(argv: list[str] | None = None) -> int:
             print(f"$ python -m train {shlex.join(words)}", flush=True)
             subprocess.run([sys.executable, "-m", "train", *words], check=True)
         rows.append({"name": variant.name, "options": variant.options})
-        rows[-1] |= judge(place, args.data)
+        scores = merge.score_run(place, prepared, "valid")
+        chances = calibration.apply(scores, prepared.classes, Calibration())
+        rows[-1] |= measure(chances, prepared)
         print(line(rows[-1]), flush=True)
     for kind, table in probe.probe_tables(prepared, "valid").items():
         rows.append({"name": f"linear probe, {kind}", "options": {}} | measure(table, prepared))

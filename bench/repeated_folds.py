@@ -28,7 +28,6 @@ from tqdm import tqdm
 from audiollm import calibration, metrics
 from audiollm.config import MANIFEST_NAME, read_json
 from audiollm.errors import DataError
-from audiollm.settings import Settings
 from train import runs
 from train.dataset import Prepared, load_prepared
 from train.probe import fit_probe
@@ -100,20 +99,14 @@ def one_fold(
 
 def _record(place: Path, repeat: int, fold: int) -> dict[str, Any]:
     from audiollm.config import Manifest
-    from audiollm.prompt import Prompt
-    from train.merge import load_run
-    from train.trainer import score_clips
+    from train.merge import score_run
 
     prepared = load_prepared(place / "data")
     result = json.loads((place / "test" / "result.json").read_text(encoding="utf-8"))
     names = prepared.classes
     table = [[c["probabilities"][n] for n in names] for c in result["clips"]]
-    finished = runs.read(place / "stage1", finished=True)
-    model, tokenizer = load_run(finished, Settings.from_env())
-    prompt = Prompt(tokenizer, names, languages=finished.config.languages)
-    clips = [(c, prepared.store.get(c.id)) for c in prepared.split("test")]
-    scores = score_clips(model, prompt, clips).numpy()
-    first = {c.id: names[i] for (c, _), i in zip(clips, scores.argmax(1), strict=True)}
+    best = score_run(place / "stage1", prepared, "test").argmax(1)
+    first = {c.id: names[i] for c, i in zip(prepared.split("test"), best, strict=True)}
     probe, heated = _probe(prepared)
     return {
         "repeat": repeat,

@@ -303,12 +303,17 @@ def test_a_run_knows_when_its_speakers_changed_sides(
     assert not (here / "never").exists()
 
 
+def merged(here: Path, first: Path) -> None:
+    """The model of the first run in `here`, made by whoever asks first."""
+    if not (here / "model").exists():
+        main(["merge", "--run", str(first), "--out", "model"])
+
+
 def test_the_manifest_names_every_speaker_that_was_heard(
     here: Path, first: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Stage 1, stage 2 on other data, and the LLM that both started from."""
-    if not (here / "model").exists():
-        main(["merge", "--run", str(first), "--out", "model"])
+    merged(here, first)
     shutil.copytree(here / "data", here / "other")
     resplit(here / "other", {"test-0": "test", "test-5": "train"})
     base = checkpoint.read_manifest(here / "model").training["speakers"]["train"]
@@ -343,8 +348,7 @@ def test_shared_classes_are_those_that_are_there(
     here: Path, first: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Model and probe are judged by the same clips and classes."""
-    if not (here / "model").exists():
-        main(["merge", "--run", str(first), "--out", "model"])
+    merged(here, first)
     shutil.copytree(here / "data", here / "fewer")
     table = here / "fewer" / "clips.jsonl"
     text = table.read_text().replace('"angry", "speaker": "test-5"', '"bored", "speaker": "test-5"')
@@ -370,8 +374,7 @@ def test_classes_are_chosen_before_probabilities_vanish(
     here: Path, first: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Log-likelihoods of -2000 are probabilities of 0: their shares are not 0 / 0."""
-    if not (here / "model").exists():
-        main(["merge", "--run", str(first), "--out", "model"])
+    merged(here, first)
     shutil.copytree(here / "data", here / "two")
     rows = (here / "data" / "clips.jsonl").read_text().splitlines()
     rows = [row for row in rows if json.loads(row)["label"] in ("happy", "sad")]

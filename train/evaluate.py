@@ -14,7 +14,7 @@ from audiollm import calibration, metrics
 from audiollm.config import MANIFEST_NAME, from_dict, to_json
 from audiollm.errors import ConfigError, DataError
 from audiollm.settings import Settings
-from train import probe, report, runs
+from train import heard, probe, report, runs
 from train.dataset import Clip, Prepared, load_prepared
 
 
@@ -216,32 +216,12 @@ def _check_encoder(loaded: Any, prepared: Prepared) -> None:
 
 def _seen(loaded: Any, clips: list[Clip], settings: Settings) -> list[str]:
     """Warnings about speakers that the model or its encoder was trained on."""
-    from audiollm import hub
-    from audiollm.errors import ModelError
-
-    tested = {c.speaker for c in clips if c.speaker}
     notes = []
     if not all(c.speaker for c in clips):
         notes.append("The speakers of this data are unknown: some may be on both sides.")
-    training = loaded.manifest.training
-    trained = set(training.get("speakers", {}).get("train", []))
-    if not training.get("speakers_known", bool(trained)):
+    if not heard.voices_recorded(loaded.manifest.training):
         notes.append("It is not known whose voices the model was trained on: these may be theirs.")
-    if tested & trained:
-        names = ", ".join(sorted(tested & trained)[:8])
-        notes.append(f"Not speaker-independent: the model was trained on {names}.")
-    try:
-        folder = hub.locate(
-            loaded.manifest.encoder.id, settings, files=hub.ENCODER_FILES, kind="encoder"
-        )
-        known = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
-        heard = tested & set(known.get("speakers", {}).get("train", []))
-        if heard:
-            names = ", ".join(sorted(heard)[:8])
-            notes.append(f"Not speaker-independent: the encoder was trained on {names}.")
-    except (ModelError, OSError, ValueError):
-        pass  # an encoder without a record of its speakers
-    return notes
+    return notes + heard.known_voices(loaded.manifest, (c.speaker for c in clips), settings)
 
 
 def record(

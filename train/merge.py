@@ -17,6 +17,7 @@ from audiollm.errors import DataError, ModelError
 from audiollm.settings import Settings
 from train import runs
 from train.dataset import Prepared, load_prepared
+from train.heard import voices_recorded
 
 MAX_DRIFT = 0.05  # nats: a class's log-likelihood may move so much by merging and storing
 MAX_MARGIN = 0.1  # nats: an answer that was ahead by more must not change
@@ -141,6 +142,17 @@ def load_run(finished: runs.Run, settings: Settings) -> tuple[Any, Any]:
     return model.eval(), tokenizer
 
 
+def score_run(run: Path, prepared: Prepared, side: str) -> np.ndarray:
+    """Log-likelihoods [N, C] that the best weights of a finished run give one side of the data."""
+    from audiollm.prompt import Prompt
+
+    finished = runs.read(run, finished=True)
+    model, tokenizer = load_run(finished, Settings.from_env())
+    prompt = Prompt(tokenizer, finished.classes, languages=finished.config.languages)
+    clips = [(clip, prepared.store.get(clip.id)) for clip in prepared.split(side)]
+    return _scores(model, prompt, clips, side)
+
+
 def _scores(model: Any, prompt: Any, clips: Sequence[Any], what: str) -> np.ndarray:
     from tqdm import tqdm
 
@@ -170,7 +182,7 @@ def _training(finished: runs.Run, prepared: Prepared, settings: Settings) -> dic
     before: dict[str, Any] = {}
     if (place / MANIFEST_NAME).is_file():
         before = read_json(Manifest, place / MANIFEST_NAME).training
-        heard.append((before.get("speakers", {}).get("train", []), _knows(before)))
+        heard.append((before.get("speakers", {}).get("train", []), voices_recorded(before)))
     sides["train"] = sorted({speaker for speakers, _ in heard for speaker in speakers})
     return {
         "corpus": prepared.info["corpus"],
@@ -194,9 +206,3 @@ def _heard(stage: runs.Run, finished: runs.Run, prepared: Prepared) -> tuple[Seq
     except DataError:  # the folder is gone
         return (), False
     return pinned["train_speakers"], pinned["speakers_known"]
-
-
-def _knows(training: dict[str, Any]) -> bool:
-    """Whether a manifest lists every speaker that its model was trained on."""
-    listed = bool(training.get("speakers", {}).get("train"))
-    return bool(training.get("speakers_known", listed))

@@ -20,7 +20,7 @@ import numpy as np
 from audiollm import audio, metrics
 from audiollm.errors import AudioError, DataError, NoSpeechError
 from audiollm.settings import Settings
-from train import prepare, runs
+from train import heard, prepare, runs
 from train.conditions import CONDITIONS, Samples, spoil
 from train.corpora import Clip
 from train.corpora.reopen import opener
@@ -201,24 +201,8 @@ def _choose(
 
 def _seen(predictor: "Predictor", speakers: set[str]) -> list[str]:
     """Warnings about voices that the model, or its encoder, was or may have been trained on."""
-    from audiollm import hub
-    from audiollm.errors import ModelError
-
-    training = predictor.manifest.training
-    trained = {"model": set(training.get("speakers", {}).get("train", []))}
-    try:
-        ear = predictor.manifest.encoder.id
-        place = hub.locate(ear, predictor.settings, files=hub.ENCODER_FILES, kind="encoder")
-        record = json.loads((place / "encoder.json").read_text(encoding="utf-8"))
-        trained["encoder"] = set(record.get("speakers", {}).get("train", []))
-    except (ModelError, OSError, ValueError):
-        pass  # an encoder without a record of its speakers
-    notes = [
-        f"Not speaker-independent: the {part} was trained on {', '.join(sorted(both)[:8])}."
-        for part, names in trained.items()
-        if (both := names & speakers)
-    ]
-    if "" in speakers or not training.get("speakers_known", bool(trained["model"])):
+    notes = heard.known_voices(predictor.manifest, speakers, predictor.settings)
+    if "" in speakers or not heard.voices_recorded(predictor.manifest.training):
         notes.append("Who speaks here or in training is unknown: the model may know these voices.")
     return notes
 

@@ -4,7 +4,6 @@ Both are taken apart by the same parser (`audiollm.claims`) and held against the
 the prepared data. N clips, seeded, spread over the classes, in every language of the model.
 """
 
-import math
 import random
 import time
 from collections import defaultdict
@@ -24,7 +23,6 @@ from train.dataset import Clip, Prepared
 
 SEED = 0
 EXAMPLES = 5  # corrected texts kept in full for each language
-Z = 1.959964  # of a 95 % interval
 
 
 @dataclass
@@ -198,10 +196,9 @@ def _shown_parses(found: Sequence[claims.Sentence], known: Analysis) -> bool:
 
 def wilson(hits: int, n: int) -> dict[str, float] | None:
     """A share with its 95 % Wilson interval, which is honest near 0 and 1; None of nothing."""
+    from scipy.stats import binomtest
+
     if not n:
         return None
-    share, z2 = hits / n, Z * Z
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    low, high = max(0.0, middle - half), min(1.0, middle + half)
-    return {"value": share, "low": min(low, share), "high": max(high, share), "n": n}
+    found = binomtest(hits, n).proportion_ci(method="wilson")
+    return {"value": hits / n, "low": float(found.low), "high": float(found.high), "n": n}
