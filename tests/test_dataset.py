@@ -123,6 +123,9 @@ def test_folds_test_everybody_once(speakers: int, folds: int, seed: int) -> None
         assert {c.speaker for c in done.clips if c.split == "valid"} == {
             c.speaker for c in following.clips if c.split == "test"
         }
+        alone = split(clips, seed, valid=0, folds=folds, fold=fold)  # nobody validates
+        assert [c.split == "test" for c in alone.clips] == [c.split == "test" for c in done.clips]
+        assert {c.split for c in alone.clips} == {"test", "train"}
     assert sorted(tested) == sorted({c.speaker for c in clips})
 
 
@@ -223,6 +226,7 @@ def test_given_split_that_is_incomplete() -> None:
         ({"test": -0.1}, "must be 0 or more"),
         ({"valid": float("nan")}, "must be 0 or more"),
         ({"folds": 2}, "--folds must be 3 or more"),
+        ({"folds": 1, "valid": 0}, "--folds must be 2 or more"),
         ({"folds": 4, "fold": 4}, "--fold must be 0 to 3"),
     ],
 )

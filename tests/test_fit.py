@@ -260,6 +260,40 @@ def test_utterance_features_train_too(tmp_path: Path) -> None:
     assert load_prepared(tmp_path / "data").store.get(run_clip(tmp_path)).frames is None
 
 
+def test_where_nobody_validates_the_last_weights_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = prepared.write(tmp_path / "data", frames=False)
+    prepared.llm_folder(tmp_path / "llm")
+    resplit(folder, {"test-4": "train"})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AUDIOLLM_DEVICE", "cpu")
+    assert main([*stage1("run", steps=4), "--warm-up", "2"]) == 0
+    run = runs.read(tmp_path / "run", finished=True)
+    assert run.metrics() == {"step": 4}
+    last = load_file(runs.last_checkpoint(run) / "model.safetensors")  # type: ignore[operator]
+    for name, tensor in load_file(run.best / "projector.safetensors").items():
+        assert torch.equal(tensor, last[f"projector.{name}"])
+    words = [
+        "merge",
+        "--run",
+        "run",
+        "--out",
+        "model",
+        "--temperature",
+        "1.5",
+        "--fitted-on",
+        "folds",
+    ]
+    assert main(words) == 0
+    assert "train clips" in capsys.readouterr().out
+    manifest = checkpoint.read_manifest(tmp_path / "model")
+    assert (manifest.calibration.temperature, manifest.calibration.fitted_on) == (1.5, "folds")
+    assert main(["merge", "--run", "run", "--out", "plain"]) == 0
+    plain = checkpoint.read_manifest(tmp_path / "plain")
+    assert (plain.calibration.temperature, plain.calibration.fitted_on) == (1.0, "")
+
+
 def run_clip(folder: Path) -> str:
     return load_prepared(folder / "data").clips[0].id
 

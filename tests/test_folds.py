@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiollm.config import Calibration, EncoderRef, Manifest, ProjectorConfig, to_json
 from audiollm.errors import DataError
 from tests import prepared, tiny
 from train.__main__ import _parse
@@ -61,7 +60,7 @@ def test_folds_share_what_was_heard_and_not_the_split(tmp_path: Path) -> None:
     assert list((tmp_path / "fold1" / "data" / "features").iterdir())
 
 
-def write_fold(place: Path, temperature: float, right: int) -> None:
+def write_fold(place: Path, right: int) -> None:
     """A judged fold whose model gives 0.8 to the right class of the first `right` clips."""
     prepared.write(place / "data", frames=False)
     clips = load_prepared(place / "data").split("test")
@@ -82,31 +81,24 @@ def write_fold(place: Path, temperature: float, right: int) -> None:
     }
     (place / "evaluate").mkdir(parents=True)
     (place / "evaluate" / "result.json").write_text(json.dumps(judged))
-    manifest = Manifest(
-        name="m",
-        encoder=EncoderRef("tiny", tiny.WIDTH),
-        projector=ProjectorConfig(tiny.WIDTH, 32),
-        labels=classes,
-        calibration=Calibration(temperature=temperature),
-    )
-    (place / "model").mkdir()
-    (place / "model" / "audiollm.json").write_text(to_json(manifest))
 
 
 def test_figures_are_over_the_clips_of_all_folds(tmp_path: Path) -> None:
-    write_fold(tmp_path / "fold0", 2.0, right=10)
-    write_fold(tmp_path / "fold1", 1.0, right=4)
+    write_fold(tmp_path / "fold0", right=10)
+    write_fold(tmp_path / "fold1", right=4)
     result = folds.gather(tmp_path, 2)
     assert result["model"]["n"] == 20
     assert result["model"]["wa"]["value"] == pytest.approx(14 / 20)
     assert result["probe, both"]["n"] == 20
-    # before the temperature of 2 the first fold said 0.8 ** 2 against four times 0.05 ** 2
-    hot = 0.8**2 / (0.8**2 + 4 * 0.05**2)
-    wanted = (10 * np.log(hot) + 4 * np.log(0.8) + 6 * np.log(0.05)) / -20
+    wanted = (14 * np.log(0.8) + 6 * np.log(0.05)) / -20
     assert result["uncalibrated"]["nll"] == pytest.approx(wanted, rel=1e-6)
     # the other fold's answers ask for another temperature; the answers stay
-    assert result["model, temperature of all other folds"]["wa"] == result["model"]["wa"]
-    assert result["model, temperature of all other folds"]["nll"] != result["model"]["nll"]
+    assert result["model"]["wa"] == result["uncalibrated"]["wa"]
+    tables = [np.array([[0.8, 0.05], [0.9, 0.1]]) for _ in range(3)]
+    heated, together = folds.recalibrated(tables, [2, 2, 2], list("abaaaa"), ("a", "b"))
+    assert np.allclose(heated[1], heated[2])  # the others of both were wrong once
+    assert heated[0][0].max() > heated[1][0].max()  # the others of the first never
+    assert together > 1
     text = folds.table(result)
     assert "20 clips" in text
     assert "probe, both" in text

@@ -123,6 +123,9 @@ def run(args: argparse.Namespace) -> int:
             )
         runs.write(planned)
     measured = fit(planned, prepared, settings)
+    if "eval_ua" not in measured:
+        print(f"{planned.folder}: {measured['step']} steps, nobody to validate on")
+        return 0
     print(
         f"{planned.folder}: validation UA {measured['eval_ua']:.3f}, WA {measured['eval_wa']:.3f}, "
         f"loss {measured['eval_loss']:.3f}"
@@ -236,8 +239,11 @@ def _check_fits(first: Run, prepared: Prepared) -> None:
 def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float]:
     """Trains, or goes on training, one stage; returns the best evaluation.
 
+    Where the data has no validation clips, the last weights count and only their step is
+    returned.
+
     Raises:
-        DataError: the data has no training or validation clips.
+        DataError: the data has no training clips.
     """
     from transformers import ProgressCallback, set_seed
 
@@ -252,21 +258,19 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     model, tokenizer, planned = build(planned, prepared, settings, device)
     prompt = Prompt(tokenizer, planned.classes, languages=planned.config.languages)
     train, valid = prepared.split("train"), prepared.split("valid")
-    if not train or not valid:
-        raise DataError(
-            f"{prepared.folder} has no clips to {'train' if not train else 'validate'} on."
-        )
+    if not train:
+        raise DataError(f"{prepared.folder} has no clips to train on.")
     config = planned.config
     data = ExampleDataset(
         prepared, _pairs(train, planned, config.per_clip, config.seed), prompt, config.lead
     )
-    held_out = replace(config, balance=False)
-    checked = _pairs(valid, replace(planned, config=held_out), 1, config.seed + 1)
+    held_out = replace(planned, config=replace(config, balance=False))
+    checked = _pairs(valid, held_out, 1, config.seed + 1) if valid else []
     trainer = AudioTrainer(
         model=model,
-        args=_arguments(planned, len(data), device),
+        args=_arguments(planned, len(data), device, validates=bool(valid)),
         train_dataset=data,
-        eval_dataset=ExampleDataset(prepared, checked, prompt),
+        eval_dataset=ExampleDataset(prepared, checked, prompt) if valid else None,
         prompt=prompt,
         valid=[(clip, prepared.store.get(clip.id)) for clip in valid],
         callbacks=[ProgressFile(planned.folder / "progress.jsonl")],
@@ -288,7 +292,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     else:
         warm_up(model, one_a_clip(data), config.warm_up, config.seed)
     trainer.train(resume_from_checkpoint=str(start) if start else None)
-    best = _best(trainer.state.log_history)
+    best = _best(trainer.state.log_history) or {"step": float(trainer.state.global_step)}
     _keep(planned, model, best)
     return best
 
@@ -386,7 +390,7 @@ def _pairs(
     return pairs
 
 
-def _arguments(planned: Run, examples: int, device: str) -> Any:
+def _arguments(planned: Run, examples: int, device: str, *, validates: bool) -> Any:
     import torch
     from transformers import TrainingArguments
 
@@ -404,13 +408,13 @@ def _arguments(planned: Run, examples: int, device: str) -> Any:
         weight_decay=config.weight_decay,
         warmup_steps=int(config.warmup * steps),
         lr_scheduler_type="cosine",
-        eval_strategy="steps",
+        eval_strategy="steps" if validates else "no",
         save_strategy="steps",
         eval_steps=every,
         save_steps=every,
         logging_steps=max(1, min(every, steps // 50)),
         save_total_limit=2,
-        load_best_model_at_end=True,
+        load_best_model_at_end=validates,
         metric_for_best_model="eval_ua",
         greater_is_better=True,
         seed=config.seed,
@@ -425,7 +429,10 @@ def _arguments(planned: Run, examples: int, device: str) -> Any:
 
 
 def _best(history: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """The evaluation with the highest UA; loss and UA are logged under the same step."""
+    """The evaluation with the highest UA; loss and UA are logged under the same step.
+
+    Empty where nothing was validated.
+    """
     steps: dict[int, dict[str, float]] = {}
     for line in history:
         found: dict[str, float] = {
@@ -433,7 +440,7 @@ def _best(history: Sequence[dict[str, Any]]) -> dict[str, float]:
         }
         if found:
             steps.setdefault(line["step"], {"step": line["step"]}).update(found)
-    return max(steps.values(), key=lambda s: s.get("eval_ua", 0.0))
+    return max(steps.values(), key=lambda s: s.get("eval_ua", 0.0), default={})
 
 
 def _keep(planned: Run, model: Any, best: dict[str, float]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from audiollm import hub
-from audiollm.config import MANIFEST_NAME, Manifest, read_json
+from audiollm.config import MANIFEST_NAME, Calibration, Manifest, read_json
 from audiollm.errors import DataError, ModelError
 from audiollm.settings import Settings
 from train import runs
@@ -20,6 +20,7 @@ from train.dataset import Prepared, load_prepared
 from train.heard import voices_recorded
 
 MAX_DRIFT = 0.05  # nats: a class's log-likelihood may move so much by merging and storing
+CHECKED = 200  # training clips or so that the merge is checked on where nobody validates
 MAX_MARGIN = 0.1  # nats: an answer that was ahead by more must not change
 
 
@@ -34,48 +35,70 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="how the LLM's weights are stored; merging itself is done in float32",
     )
+    words = (
+        "of the probabilities, as other speakers asked for (default: fitted on those to validate)"
+    )
+    add("--temperature", type=float, metavar="T", help=words)
+    words = "with --temperature: who asked for it, for the record"
+    add("--fitted-on", default="", metavar="TEXT", help=words)
 
 
 def run(args: argparse.Namespace) -> int:
     finished = runs.read(Path(args.run), finished=True)
     prepared = load_prepared(Path(finished.config.data))
     runs.check_data(finished, prepared)
-    checked = merge(finished, prepared, Path(args.out), args.name, args.store)
+    given = None
+    if args.temperature is not None:
+        given = Calibration(temperature=args.temperature, fitted_on=args.fitted_on)
+    checked = merge(finished, prepared, Path(args.out), args.name, args.store, given)
     print(
-        f"{args.out}: merged; on {checked['clips']} validation clips the largest drift of a "
+        f"{args.out}: merged; on {checked['clips']} {checked['side']} clips the largest drift of a "
         f"class log-likelihood is {checked['drift']:.2g} nats, {checked['flips']} labels changed."
     )
     return 0
 
 
 def merge(
-    finished: runs.Run, prepared: Prepared, out: Path, name: str, store: str
+    finished: runs.Run,
+    prepared: Prepared,
+    out: Path,
+    name: str,
+    store: str,
+    given: Calibration | None = None,
 ) -> dict[str, Any]:
     """Writes the model folder and compares it, as loaded again, with the unmerged model.
 
-    Temperature is fitted on the validation speakers, whom the weights were not trained on.
+    The calibration is `given`, or a temperature fitted on the validation speakers, whom the
+    weights were not trained on. Where nobody validates, probabilities stay as the model says
+    them, and the comparison is made on training clips.
 
     Raises:
         ModelError: the stored model answers differently from the trained one.
-        DataError: there are no validation clips to compare on.
+        DataError: there are no clips to compare on.
     """
     from audiollm import calibration, checkpoint
     from audiollm.prompt import Prompt
 
     checkpoint.check_target(out)  # before anything is computed
     settings = Settings.from_env()
-    valid = [(c, prepared.store.get(c.id)) for c in prepared.split("valid")]
-    if not valid:
-        raise DataError(f"{prepared.folder} has no validation clips to check the merge on.")
+    side = "valid" if prepared.split("valid") else "train"
+    clips = prepared.split(side)
+    if side == "train":
+        clips = clips[:: 1 + len(clips) // CHECKED]  # of every corpus and speaker
+    if not clips:
+        raise DataError(f"{prepared.folder} has no clips to check the merge on.")
+    heard = [(clip, prepared.store.get(clip.id)) for clip in clips]
     model, tokenizer = load_run(finished, settings)
     prompt = Prompt(tokenizer, finished.classes, languages=finished.config.languages)
-    before = _scores(model, prompt, valid, "before merging")
+    before = _scores(model, prompt, heard, "before merging")
     if finished.config.stage == 2:
         model.llm = model.llm.merge_and_unload(safe_merge=True)
     model.causal_lm.config.use_cache = True
-    truth = [clip.label for clip, _ in valid]
-    where = f"{prepared.info['corpus']} validation speakers"
-    fitted = calibration.fit(before, truth, finished.classes, fitted_on=where)
+    fitted = given or Calibration()
+    if given is None and side == "valid":
+        truth = [clip.label for clip in clips]
+        where = f"{prepared.info['corpus']} validation speakers"
+        fitted = calibration.fit(before, truth, finished.classes, fitted_on=where)
     manifest = Manifest(
         name=name or out.name,
         encoder=finished.encoder,
@@ -91,12 +114,12 @@ def merge(
     gc.collect()
     after_settings = replace(settings, device="cpu")
     loaded = checkpoint.load(str(part), after_settings)
-    after = _scores(loaded.model, prompt, valid, "after merging")
+    after = _scores(loaded.model, prompt, heard, "after merging")
     try:
         drift, flips = compare(before, after, store)
     except ModelError as error:
         raise ModelError(f"{error} It is in {part} and was not put to {out}.") from error
-    checked = {"clips": len(valid), "drift": drift, "flips": flips, "store": store}
+    checked = {"side": side, "clips": len(clips), "drift": drift, "flips": flips, "store": store}
     training = {**manifest.training, "merge": checked}
     checkpoint.save(out, loaded.model, tokenizer, replace(manifest, training=training), store)
     checkpoint.remove(part)
@@ -115,7 +138,7 @@ def compare(before: np.ndarray, after: np.ndarray, store: str) -> tuple[float, i
     clear = changed & (best[:, -1] - best[:, -2] > MAX_MARGIN)
     if store == "float32" and clear.any():
         raise ModelError(
-            f"The merged model answers {clear.sum()} validation clips differently from the trained "
+            f"The merged model answers {clear.sum()} clips differently from the trained "
             "one although that was sure of them: train again, with a smaller --lora-alpha."
         )
     limit = MAX_DRIFT if store == "float32" else 10 * MAX_DRIFT

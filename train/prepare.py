@@ -85,7 +85,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "the corpus's own even if speakers repeat; random: ignore speakers (default: auto)",
     )
     add("--seed", type=int, default=0, help="another seed, other speakers on each side")
-    add("--valid", type=float, default=0.15, help="share of clips to validate (default: 0.15)")
+    add(
+        "--valid",
+        type=float,
+        default=0.15,
+        help="share of clips to validate; 0: none (default: 0.15)",
+    )
     add("--test", type=float, default=0.2, help="share of clips to test (default: 0.2)")
     add("--folds", type=int, default=0, metavar="K", help="part the speakers into K folds instead")
     add("--fold", type=int, default=0, metavar="I", help="test on fold I, 0 to K-1")

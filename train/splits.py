@@ -37,10 +37,11 @@ class _Plan:
                 f"The shares valid={self.valid} and test={self.test} must be 0 or more and leave "
                 "something to train on."
             )
-        if self.folds and self.folds < 3:
+        least = 3 if self.valid else 2
+        if self.folds and self.folds < least:
             raise DataError(
-                f"--folds must be 3 or more, not {self.folds}: one to test, one to validate, the "
-                "rest to train."
+                f"--folds must be {least} or more, not {self.folds}: one to test, one to validate "
+                "(none with --valid 0), the rest to train."
             )
         if self.folds and not 0 <= self.fold < self.folds:
             raise DataError(f"--fold must be 0 to {self.folds - 1}, not {self.fold}.")
@@ -54,7 +55,8 @@ class _Plan:
     def side_of_fold(self, number: int) -> str:
         if number == self.fold:
             return "test"
-        return "valid" if number == (self.fold + 1) % self.folds else "train"
+        validates = self.valid > 0 and number == (self.fold + 1) % self.folds
+        return "valid" if validates else "train"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def split(
         `speaker` always makes one; `given` keeps the corpus's own even where speakers stand on
         two sides of it, and says so; `random` ignores speakers.
     folds: K > 0 parts the speakers (with `random`: the clips) into K folds, numbered from 0;
-        test is `fold`, valid the next one. K = number of speakers leaves one speaker out.
+        test is `fold`, valid the next one, or none where `valid` is 0, so that all other folds
+        train. K = number of speakers leaves one speaker out.
 
     The result depends on the clips and on `seed`, not on the order of the clips.
 
@@ -180,7 +183,7 @@ def _by_speaker(corpus: str, clips: list[Clip], plan: _Plan) -> _Sides:
         if plan.folds > len(speakers):
             raise DataError(
                 f"{corpus} has {len(speakers)} speakers, too few for {plan.folds} folds: --folds "
-                "can be 3 up to the number of speakers."
+                "can be at most the number of speakers."
             )
         where = _fold_of(counts, plan, plan.rng(corpus, "folds"))
         return _Sides([plan.side_of_fold(where[c.speaker]) for c in clips])
@@ -316,7 +319,7 @@ def _gaps(clips: Sequence[Clip], plan: _Plan) -> list[str]:
     held: dict[str, set[str]] = {
         side: {c.label for c in clips if c.split == side} for side in SPLITS
     }
-    wanted = {"train": 1.0, "valid": plan.valid or plan.folds, "test": plan.test or plan.folds}
+    wanted = {"train": 1.0, "valid": plan.valid, "test": plan.test or plan.folds}
     for side, share in wanted.items():
         if share and not held[side]:
             raise DataError(

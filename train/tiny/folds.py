@@ -4,10 +4,10 @@
     python -m train.tiny.folds --corpus emodb --folds 8 --encoder runs/encoder-ased \\
         --out runs/folds-emodb
 
-Projector and LoRA are trained anew in every fold, on the other speakers alone; the next fold's
-speakers choose the checkpoint and the temperature. The encoder is trained once, on another corpus:
-it has heard nobody of this one. The linear probe learns from the same clips of the same folds.
-What the command finds is written as JSON.
+Projector and LoRA are trained anew in every fold, on all other speakers; nobody validates: the
+last weights count, and the temperature is what the answers of all other folds ask for. The encoder
+is trained once, on another corpus: it has heard nobody of this one. The linear probe learns from
+the same clips of the same folds. What the command finds is written as JSON.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from audiollm import calibration, metrics
+from audiollm.config import Calibration
 from audiollm.errors import DataError
 from audiollm.settings import ASSETS
 from train import probe, runs
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     recipe.walk([recipe.teach_language(args.language, args.seed)])
     for number in args.only or range(args.folds):
         place = args.out / f"fold{number}"
-        fold = ("--folds", str(args.folds), "--fold", str(number))
+        fold = ("--valid", "0", "--folds", str(args.folds), "--fold", str(number))
         recipe.share_features(args.out / "fold0" / "data", place / "data")
         recipe.walk(recipe.chain(place, sources, args.language, args.encoder, args.seed, fold))
     if args.only:
@@ -95,8 +96,8 @@ def check_encoder(folder: Path, corpus: str) -> None:
 def gather(out: Path, folds: int) -> dict[str, Any]:
     """Figures over the clips of all folds, each clip judged by the model that never heard it.
 
-    Keys: `folds` (figures of each); `model` (temperature of the fold's validation speakers),
-    `model, temperature of all other folds`, `uncalibrated`, and one for each linear probe
+    Keys: `folds` (figures of each); `temperature` that all folds together ask for; `model` (at the
+    temperature of all other folds), `uncalibrated`, and one for each linear probe
     (`metrics.Metrics`).
     """
     truth: list[str] = []
@@ -114,10 +115,7 @@ def gather(out: Path, folds: int) -> dict[str, Any]:
         truth += [row["label"] for row in rows]
         speakers += [row["speaker"] for row in rows]
         given = np.array([[row["probabilities"][c] for c in classes] for row in rows])
-        tables.setdefault("model", []).append(given / given.sum(1, keepdims=True))
-        model = json.loads((place / "model" / "audiollm.json").read_text(encoding="utf-8"))
-        hot = given ** model["calibration"]["temperature"]  # undoes the division of the logits
-        tables.setdefault("uncalibrated", []).append(hot / hot.sum(1, keepdims=True))
+        tables.setdefault("uncalibrated", []).append(given / given.sum(1, keepdims=True))
         learned = probe.probe_tables(prepared, clips=[clips[row["id"]] for row in rows])
         for kind, probabilities in learned.items():
             tables.setdefault(f"probe, {kind}", []).append(probabilities)
@@ -128,15 +126,14 @@ def gather(out: Path, folds: int) -> dict[str, Any]:
                 "n": judged["metrics"]["n"],
                 "ua": judged["metrics"]["ua"]["value"],
                 "wa": judged["metrics"]["wa"]["value"],
-                "temperature": model["calibration"]["temperature"],
                 "model": judged["model"]["hash"],
             }
         )
-    tables["model, temperature of all other folds"] = recalibrated(
+    calibrated, temperature = recalibrated(
         tables["uncalibrated"], [row["n"] for row in each], truth, classes
     )
-    result: dict[str, Any] = {"classes": classes, "folds": each}
-    for name, parts in tables.items():
+    result: dict[str, Any] = {"classes": classes, "folds": each, "temperature": temperature}
+    for name, parts in {"model": calibrated, **tables}.items():
         joined = np.concatenate(parts)
         answers = [classes[i] for i in joined.argmax(1)]
         result[name] = metrics.report(truth, answers, joined, classes, speakers).to_dict()
@@ -145,24 +142,25 @@ def gather(out: Path, folds: int) -> dict[str, Any]:
 
 def recalibrated(
     tables: list[np.ndarray], sizes: list[int], truth: list[str], classes: tuple[str, ...]
-) -> list[np.ndarray]:
+) -> tuple[list[np.ndarray], float]:
     """Each fold's probabilities [N, C] at the temperature that all other folds ask for.
 
-    Nobody of a fold takes part in choosing its temperature, and many speakers choose it, where a
-    fold's own validation speakers are few.
+    So nobody of a fold takes part in choosing its temperature. The second value is what all folds
+    together ask for: the temperature of a model of which nobody is left to choose it.
     """
     logs = [np.log(np.maximum(rows, 1e-12)) for rows in tables]
     labels = np.split(np.array(truth), np.cumsum(sizes)[:-1])
+
+    def asked(folds: list[int]) -> Calibration:
+        rows = np.concatenate([logs[i] for i in folds])
+        return calibration.fit(rows, [str(x) for i in folds for x in labels[i]], classes)
+
+    everyone = list(range(len(logs)))
     done = []
     for number, rows in enumerate(logs):
-        others = [i for i in range(len(logs)) if i != number]
-        fitted = calibration.fit(
-            np.concatenate([logs[i] for i in others]),
-            [str(label) for i in others for label in labels[i]],
-            classes,
-        )
+        fitted = asked([i for i in everyone if i != number])
         done.append(calibration.apply(rows, classes, fitted))
-    return done
+    return done, asked(everyone).temperature
 
 
 def table(result: dict[str, Any]) -> str:
