@@ -11,7 +11,7 @@ from audiollm.prosody import SAMPLE_RATE
 
 Samples = NDArray[np.float32]
 TAIL = 4000  # samples of reverberation: a quarter of a second holds what matters
-SPEED = 0.08  # a copy is played so much slower or faster, and so deeper or higher, at most
+SPEED = 0.1  # a copy is played so much slower or faster, and so deeper or higher, at most
 
 
 def spoiled(samples: Samples, seed: list[int]) -> Samples:
@@ -40,8 +40,8 @@ def normalised(samples: Samples) -> Samples:
 def distort(samples: Samples, rng: np.random.Generator) -> Samples:
     """Another room, microphone and background; [N] of unit variance in and out.
 
-    A smooth random equaliser, a telephone band now and then, a reverberant tail, noise between
-    white and pink at 5 to 35 dB; all in the frequency domain, with one transform back.
+    A smooth random equaliser, now and then a telephone or a cheap microphone, a reverberant tail,
+    noise between white and pink at 5 to 35 dB; all in the frequency domain, with one transform back.
     """
     size = len(samples)
     padded = fft.next_fast_len(size + TAIL, real=True)
@@ -58,14 +58,16 @@ def distort(samples: Samples, rng: np.random.Generator) -> Samples:
 
 
 def _response(hertz: Samples, rng: np.random.Generator) -> Samples:
-    """Gain of a microphone: within 6 dB in six bands, sometimes only the telephone's band."""
-    anchors = np.array([50.0, 200.0, 600.0, 1500.0, 3500.0, 8000.0])
+    """Gain of a microphone: within 8 dB in eight bands, sometimes of a narrower band."""
+    anchors = np.array([50.0, 120.0, 300.0, 700.0, 1500.0, 3000.0, 5000.0, 8000.0])
     grid = np.linspace(0, SAMPLE_RATE / 2, 513)
     octave = np.log2(np.maximum(grid, 50.0))
-    gain = 10 ** (np.interp(octave, np.log2(anchors), rng.uniform(-6, 6, len(anchors))) / 20)
-    if rng.random() < 0.2:
-        low, high = rng.uniform(80, 300), rng.uniform(3000, 7000)
-        gain /= np.sqrt((1 + (low / np.maximum(grid, 1.0)) ** 6) * (1 + (grid / high) ** 12))
+    gain = 10 ** (np.interp(octave, np.log2(anchors), rng.uniform(-8, 8, len(anchors))) / 20)
+    kind = rng.random()
+    if kind < 0.4:
+        bands = ((200, 350), (3000, 4000)) if kind < 0.2 else ((60, 300), (3500, 7500))
+        low, high = (rng.uniform(*ends) for ends in bands)
+        gain /= np.sqrt((1 + (low / np.maximum(grid, 1.0)) ** 8) * (1 + (grid / high) ** 24))
     return np.interp(hertz, grid, gain).astype(np.float32)
 
 

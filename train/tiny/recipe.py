@@ -131,7 +131,7 @@ def hear(
     data: Path, sources: Sequence[Source], encoder: Path, seed: int, fold: Sequence[str] = ()
 ) -> Step:
     named = [word for name, root in sources for word in ("--corpus", name, "--root", root)]
-    words = f"prepare --encoder {encoder} --out {data} --no-frames --copies 1 --seed {seed}"
+    words = f"prepare --encoder {encoder} --out {data} --no-frames --copies 2 --seed {seed}"
     return _train(data / "prepare.json", words, *named, *fold)
 
 
