@@ -40,8 +40,9 @@ def normalised(samples: Samples) -> Samples:
 def distort(samples: Samples, rng: np.random.Generator) -> Samples:
     """Another room, microphone and background; [N] of unit variance in and out.
 
-    A smooth random equaliser, now and then a telephone or a cheap microphone, a reverberant tail,
-    noise between white and pink at 5 to 35 dB; all in the frequency domain, with one transform back.
+    A smooth random equaliser, now and then the band of a telephone or of a cheap microphone, a
+    reverberant tail, noise between white and pink at 5 to 35 dB; all in the frequency domain, with
+    one transform back.
     """
     size = len(samples)
     padded = fft.next_fast_len(size + TAIL, real=True)
