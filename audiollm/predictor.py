@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from audiollm import analysis, audio, calibration, functionals, prosody
+from audiollm import analysis, audio, calibration, functionals, prosody, windows
 from audiollm.analysis import Analysis, Voice
 from audiollm.audio import Sound
 from audiollm.baseline import Basis, by_speaker
 from audiollm.config import Manifest
-from audiollm.errors import AudioLLMError, ConfigError, ModelError, NoSpeechError
+from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
 from audiollm.projector import Features
 from audiollm.prosody import Cues, Track
 from audiollm.settings import Settings
+from audiollm.timeline import Timeline
 
-WINDOW_SECONDS = 20.0  # a longer sound is heard in windows of at most this length
 BATCH_WINDOWS = 16  # windows that go through the model together
 
 
@@ -41,6 +41,14 @@ class Prediction:
         plain = asdict(self)
         plain["cues"] = self.cues.to_dict() if self.cues else None
         return plain
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Of a sound so long that hearing it takes a while."""
+
+    heard: int  # windows
+    windows: int
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,7 @@ class Predictor:
         `baseline.by_speaker`; without it the evidence is relative to voices of the register.
         """
         with self._lock:
-            heard = self._hear(sounds, language, baseline)
+            heard = _result(self._hear(sounds, language, baseline))
             rows = [h.row for h in heard]
             winners = [h.winner for h in heard]
             texts: list[str] = []
@@ -139,14 +147,23 @@ class Predictor:
         return [self._written(h, text) for h, text in zip(heard, texts, strict=True)]
 
     def stream(
-        self, sound: Sound, language: Language = "en", baseline: Basis | None = None
-    ) -> Generator[Prediction]:
-        """The probabilities at once with an empty text, then the text as it grows.
+        self,
+        sound: Sound,
+        language: Language = "en",
+        baseline: Basis | None = None,
+        followed: Track | None = None,
+    ) -> Generator[Prediction | Progress]:
+        """The probabilities with an empty text, then the text as it grows.
 
+        Before that, how far it has come, if the sound is so long that it takes several batches.
         Every text begins with the one before: no sentence is shown that is later taken back.
+        `followed` is `prosody.track(sound.samples)` where the caller has it already.
         """
         with self._lock:
-            heard = self._hear([sound], language, baseline)[0]
+            found = yield from self._hear(
+                [sound], language, baseline, [followed] if followed else ()
+            )
+            heard = found[0]
             yield heard.prediction
             raw, shown = "", ""
             pieces = self._scorer.stream(heard.scored, heard.winner, language, heard.row)
@@ -158,6 +175,28 @@ class Predictor:
                         shown = growing.text
                         yield growing
             yield self._written(heard, raw.strip())
+
+    def timeline(
+        self, sound: Sound, followed: Track, language: Language = "en"
+    ) -> Generator[Timeline]:
+        """The course of a sound, again after every batch of windows as it is filled in.
+
+        `followed` is `prosody.track(sound.samples)`. Windows in which nobody speaks stay NaN.
+        """
+        spans = windows.course(len(sound.samples) / audio.SAMPLE_RATE)
+        labels = self.manifest.labels
+        table = np.full((len(spans), len(labels)), np.nan)
+        spoken = [i for i, span in enumerate(spans) if windows.is_heard(*span, followed)]
+        for start in range(0, len(spoken), BATCH_WINDOWS):
+            part = spoken[start : start + BATCH_WINDOWS]
+            edges = [[round(t * audio.SAMPLE_RATE) for t in spans[i]] for i in part]
+            pieces = [sound.samples[a:b] for a, b in edges]
+            tracks = [prosody.track(piece) for piece in pieces]
+            cues = [prosody.summarise(p, t) for p, t in zip(pieces, tracks, strict=True)]
+            with self._lock:
+                table[part] = self._score(pieces, cues, language, tracks)[1]
+            heard = part[-1] + 1 if part[-1] != spoken[-1] else len(spans)
+            yield Timeline(labels, sound.seconds, tuple(spans), table.copy(), heard)
 
     def predict_files(
         self,
@@ -200,8 +239,12 @@ class Predictor:
         return by_speaker(cues)
 
     def _hear(
-        self, sounds: Sequence[Sound], language: Language, baseline: Basis | None = None
-    ) -> list["_Heard"]:
+        self,
+        sounds: Sequence[Sound],
+        language: Language,
+        baseline: Basis | None = None,
+        followed: Sequence[Track] = (),
+    ) -> Generator[Progress, None, list["_Heard"]]:
         """Scores every sound: the mean of its windows' probabilities, by their active seconds.
 
         Of what was scored only the rows that a text may go on from are kept, at most one for
@@ -213,19 +256,19 @@ class Predictor:
                 f"{', '.join(self.manifest.languages)}."
             )
         labels = self.manifest.labels
-        followed = [prosody.track(s.samples) for s in sounds]
+        followed = followed or [prosody.track(s.samples) for s in sounds]
         cues = [prosody.summarise(s.samples, t) for s, t in zip(sounds, followed, strict=True)]
-        windows = [(i, w) for i, s in enumerate(sounds) for w in _windows(s, followed[i])]
+        voting = [(i, w) for i, s in enumerate(sounds) for w in windows.voting(s, followed[i])]
         sums = np.zeros((len(sounds), len(labels)))
         votes = np.zeros_like(sums)  # seconds heard as each class
         best: list[dict[int, _Place]] = [{} for _ in sounds]
-        for start in range(0, len(windows), BATCH_WINDOWS):
-            part = windows[start : start + BATCH_WINDOWS]
-            features = self._features([w.samples for _, w in part])
+        for start in range(0, len(voting), BATCH_WINDOWS):
+            if start:
+                yield Progress(start, len(voting))
+            part = voting[start : start + BATCH_WINDOWS]
             # the cues of the whole clip: the text quotes what the person is shown
-            scored = self._scorer.score(features, [cues[i] for i, _ in part], language)
-            table = calibration.apply(
-                scored.log_likelihoods.float().cpu().numpy(), labels, self.manifest.calibration
+            scored, table = self._score(
+                [w.samples for _, w in part], [cues[i] for i, _ in part], language
             )
             for row, (i, window) in enumerate(part):
                 sums[i] += window.weight * table[row]
@@ -266,17 +309,36 @@ class Predictor:
         parts, text = analysis.compose(heard.known, raw, self.manifest.labels, language, done)
         return replace(heard.prediction, text=text, analysis=parts)
 
-    def _features(self, windows: Sequence[np.ndarray]) -> list[Features]:
+    def _score(
+        self,
+        pieces: Sequence[np.ndarray],
+        cues: Sequence[Cues],
+        language: Language,
+        followed: Sequence[Track] | None = None,
+    ) -> tuple[Any, np.ndarray]:
+        """(`scoring.Scored`, calibrated probabilities [B, C]) of B pieces of sound."""
         needs = self.manifest.projector
-        encoded = self._encoder.encode(windows)
-        return [
+        tracks: Sequence[Track | None] = followed or [None] * len(pieces)
+        features = [
             Features(
                 utterance=e.utterance,
                 frames=e.frames if needs.pooling == "frames" else None,
-                functionals=functionals.measure(w) if needs.functionals else None,
+                functionals=functionals.measure(p, t) if needs.functionals else None,
             )
-            for e, w in zip(encoded, windows, strict=True)
+            for e, p, t in zip(self._encoder.encode(pieces), pieces, tracks, strict=True)
         ]
+        scored = self._scorer.score(features, cues, language)
+        logs = scored.log_likelihoods.float().cpu().numpy()
+        return scored, calibration.apply(logs, self.manifest.labels, self.manifest.calibration)
+
+
+def _result(steps: Generator[Any, None, list["_Heard"]]) -> list["_Heard"]:
+    """What a generator returns, its steps passed over."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,37 +357,6 @@ class _Place:
     probability: float
     scored: Any
     row: int
-
-
-@dataclass(frozen=True, eq=False)
-class _Window:
-    samples: np.ndarray  # [N]
-    weight: float  # of its vote: seconds that are louder than a pause of the whole clip
-
-
-def _windows(sound: Sound, followed: Track) -> list[_Window]:
-    """Pieces of equal length, none longer than WINDOW_SECONDS; silent ones have no vote.
-
-    Where every piece is silent for itself, all have one.
-    """
-    longest = int(WINDOW_SECONDS * audio.SAMPLE_RATE)
-    pieces = np.array_split(sound.samples, max(1, -(-len(sound.samples) // longest)))
-    if len(pieces) == 1:
-        return [_Window(pieces[0], 1.0)]
-    windows, start = [], 0
-    for piece in pieces:
-        first, start = start // prosody.HOP, start + len(piece)
-        active = int(followed.active[first : start // prosody.HOP].sum())
-        windows.append(_Window(piece, max(active, 1) / prosody.TRACK_RATE))
-    return [w for w in windows if _has_speech(sound, w.samples)] or windows
-
-
-def _has_speech(sound: Sound, samples: np.ndarray) -> bool:
-    try:
-        audio.require_speech(replace(sound, samples=samples))
-    except NoSpeechError:
-        return False
-    return True
 
 
 def _keep_best(best: Sequence[dict[int, _Place]], scored: Any, rows: int) -> None:

@@ -1,6 +1,7 @@
 """The resident engine on a complete small model: batches, windows, streams, files."""
 
 import json
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiollm import analysis, audio, predictor, prosody
+from audiollm import analysis, audio, predictor, prosody, windows
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
-from audiollm.predictor import Prediction, Predictor
+from audiollm.predictor import Prediction, Predictor, Progress
 from audiollm.settings import Settings
 from tests import tiny
 from tests.conftest import voiced
@@ -59,7 +60,7 @@ def test_a_batch_answers_as_one_by_one(engine: Predictor) -> None:
 def test_a_long_sound_is_heard_in_windows(
     engine: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictor, "WINDOW_SECONDS", 1.0)
+    monkeypatch.setattr(windows, "LONGEST", 1.0)
     monkeypatch.setattr(predictor, "BATCH_WINDOWS", 2)
     long, short = sound(4.5), sound(0.8)
     answers = engine.predict([long, short, long], "en")
@@ -72,23 +73,23 @@ def test_a_long_sound_is_heard_in_windows(
 
 
 def test_silent_windows_have_no_vote(engine: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictor, "WINDOW_SECONDS", 1.0)
+    monkeypatch.setattr(windows, "LONGEST", 1.0)
     spoken, silence = voiced(1.0), np.zeros(3 * RATE, np.float32)
     padded = audio.from_array(np.concatenate([spoken, silence]), RATE)
     alone = engine.predict([audio.from_array(spoken, RATE)])[0].probabilities
     followed = predictor.prosody.track(padded.samples)
-    assert len(predictor._windows(padded, followed)) == 1
+    assert len(windows.voting(padded, followed)) == 1
     # the prompt holds the cues of the whole clip, so near, not equal
     assert engine.predict([padded])[0].probabilities == pytest.approx(alone, abs=0.2)
     silent = audio.from_array(silence, RATE)
-    assert len(predictor._windows(silent, predictor.prosody.track(silent.samples))) == 3
+    assert len(windows.voting(silent, predictor.prosody.track(silent.samples))) == 3
 
 
 def test_windows_weigh_by_their_active_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictor, "WINDOW_SECONDS", 2.0)
+    monkeypatch.setattr(windows, "LONGEST", 2.0)
     half = np.concatenate([voiced(1.0), np.zeros(RATE, np.float32)])
     clip = audio.from_array(np.concatenate([voiced(2.0), half]), RATE)
-    full, part = predictor._windows(clip, predictor.prosody.track(clip.samples))
+    full, part = windows.voting(clip, predictor.prosody.track(clip.samples))
     assert 0.3 < full.weight <= 2.0
     assert part.weight == pytest.approx(full.weight / 2, rel=0.3)
 
@@ -96,7 +97,7 @@ def test_windows_weigh_by_their_active_seconds(monkeypatch: pytest.MonkeyPatch) 
 def test_every_window_is_given_the_cues_of_the_whole_clip(
     engine: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictor, "WINDOW_SECONDS", 1.0)
+    monkeypatch.setattr(windows, "LONGEST", 1.0)
     given: list[Any] = []
     score = engine._scorer.score
 
@@ -113,9 +114,9 @@ def test_every_window_is_given_the_cues_of_the_whole_clip(
 def test_only_the_windows_to_go_on_from_are_kept(
     engine: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictor, "WINDOW_SECONDS", 0.5)
+    monkeypatch.setattr(windows, "LONGEST", 0.5)
     monkeypatch.setattr(predictor, "BATCH_WINDOWS", 16)
-    heard = engine._hear([sound(8.0)], "en")[0]
+    heard = predictor._result(engine._hear([sound(8.0)], "en"))[0]
     assert len(heard.scored.segments) <= len(tiny.CLASSES)
     assert len(heard.scored.cache.layers[0].keys) == len(heard.scored.segments)
 
@@ -150,7 +151,7 @@ def test_short_sounds_come_with_a_caution(engine: Predictor) -> None:
 def test_parts_that_sound_different_come_with_a_caution(
     engine: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictor, "WINDOW_SECONDS", 1.0)
+    monkeypatch.setattr(windows, "LONGEST", 1.0)
 
     def turns(log_likelihoods: np.ndarray, *_: Any) -> np.ndarray:
         table = np.full(log_likelihoods.shape, 0.01)
@@ -190,8 +191,53 @@ def test_one_persons_files_are_held_against_their_own_voice(
     assert all(isinstance(a, Prediction) and "not this speaker's own" in a.text for a in few)
 
 
+def written(parts: Iterable[Prediction | Progress]) -> list[Prediction]:
+    return [part for part in parts if isinstance(part, Prediction)]
+
+
+def test_a_long_sound_tells_how_far_it_has_come(
+    engine: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "LONGEST", 0.5)
+    monkeypatch.setattr(predictor, "BATCH_WINDOWS", 2)
+    clip = sound(3.0)
+    followed = prosody.track(clip.samples)
+    parts = list(engine.stream(clip, "en", followed=followed))
+    voting = len(windows.voting(clip, followed))
+    assert 2 < voting <= 4
+    assert [p for p in parts if isinstance(p, Progress)] == [Progress(2, voting)]
+    assert written(parts)[-1] == engine.predict([clip], "en")[0]
+    assert not any(isinstance(p, Progress) for p in engine.stream(sound(0.9), "en"))
+    stopped = engine.stream(clip, "en")
+    next(stopped)  # a person who leaves in the middle frees the model
+    stopped.close()
+    assert engine.predict([sound(0.4)])[0].label
+
+
+def test_the_course_of_a_sound_is_that_of_its_windows(
+    engine: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "BATCH_WINDOWS", 2)
+    quiet = np.zeros(4 * RATE, np.float32)
+    clip = audio.from_array(np.concatenate([voiced(4.0), quiet, voiced(3.0)]), RATE)
+    followed = prosody.track(clip.samples)
+    steps = list(engine.timeline(clip, followed, "en"))
+    whole = steps[-1]
+    assert len(whole.spans) == 10
+    assert [step.heard for step in steps] == sorted(step.heard for step in steps)
+    assert whole.heard == 10
+    silent = np.isnan(whole.probabilities).any(1)
+    assert 1 <= silent.sum() <= 4
+    assert all(4 <= t <= 8 for t in whole.centres[silent])
+    assert np.nansum(whole.probabilities, 1)[~silent] == pytest.approx(1)
+    # a window says what the same piece says as a clip of its own
+    a, b = (round(t * RATE) for t in whole.spans[0])
+    alone = engine.predict([audio.from_array(clip.samples[a:b], RATE)], "en")[0]
+    assert list(alone.probabilities.values()) == pytest.approx(whole.probabilities[0], abs=1e-4)
+
+
 def test_stream_shows_probabilities_first_and_ends_with_the_whole_text(engine: Predictor) -> None:
-    answers = list(engine.stream(sound(1.0), "en"))
+    answers = written(engine.stream(sound(1.0), "en"))
     assert answers[0].text == ""
     assert sum(answers[0].probabilities.values()) == pytest.approx(1)
     assert answers[-1].text == engine.predict([sound(1.0)], "en")[0].text

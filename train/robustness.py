@@ -54,6 +54,8 @@ class Result(TypedDict):
 
 def hear(predictor: "Predictor", samples: Samples) -> Answer:
     """What a person who records these samples is told. [N] -> probabilities of C classes."""
+    from audiollm.predictor import Prediction
+
     try:
         sound = audio.from_array(samples, audio.SAMPLE_RATE, predictor.settings)
         audio.require_speech(sound)
@@ -61,7 +63,7 @@ def hear(predictor: "Predictor", samples: Samples) -> Answer:
         return {"predicted": None, "probabilities": None, "error": str(error)}
     # the probabilities come before the text, which nobody reads here: it is never written
     with closing(predictor.stream(sound, predictor.manifest.languages[0])) as parts:
-        first = next(parts)
+        first = next(p for p in parts if isinstance(p, Prediction))
     return {"predicted": first.label, "probabilities": first.probabilities, "error": None}
 
 

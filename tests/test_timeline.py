@@ -1,0 +1,62 @@
+"""Windows over a recording, stretches of speech, and the picture on one time axis."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiollm import audio, prosody, timeline, windows
+from tests.conftest import voiced
+
+RATE = audio.SAMPLE_RATE
+
+
+@given(seconds=st.floats(0.3, 3600))
+def test_windows_of_the_course_cover_a_sound_and_overlap_by_half(seconds: float) -> None:
+    spans = windows.course(seconds)
+    assert spans[0][0] == 0
+    assert spans[-1][1] == pytest.approx(seconds)
+    lengths = {round(b - a, 6) for a, b in spans}
+    assert len(lengths) == 1
+    assert lengths.pop() <= max(windows.LONGEST, windows.SHORTEST)
+    starts = np.array([a for a, _ in spans])
+    length = spans[0][1] - spans[0][0]
+    assert (np.diff(starts) <= length / 2 + 1e-6).all()
+    assert len(spans) <= max(windows.MOST, 2 * seconds / windows.LONGEST + 1)
+
+
+def test_speech_is_found_between_pauses() -> None:
+    random = np.random.default_rng(0)
+    silence = np.zeros(RATE, np.float32)
+    one, two = (0.1 * random.standard_normal(n * RATE).astype(np.float32) for n in (1, 2))
+    found = windows.speech(prosody.track(np.concatenate([silence, one, silence, two])))
+    assert np.array(found) == pytest.approx(np.array([[1, 2], [3, 5]]), abs=0.1)
+    assert windows.speech(prosody.track(silence)) == []
+    short = np.concatenate([one, silence[: RATE // 5], two])
+    assert len(windows.speech(prosody.track(short))) == 1
+
+
+@pytest.mark.parametrize("seconds", [0.3, 2.0, 61.0])
+def test_the_picture_has_the_same_width_for_every_length(seconds: float) -> None:
+    sound = audio.from_array(voiced(seconds), RATE)
+    seen = timeline.overview(sound, prosody.track(sound.samples))
+    width = len(seen.times)
+    assert width <= timeline.COLUMNS
+    assert seen.spectrogram.shape == (timeline.BANDS, width)
+    assert len(seen.low) == len(seen.high) == len(seen.pitch) == width
+    assert 0 < seen.times[0] < seen.times[-1] < seconds
+    assert seen.high.max() == pytest.approx(sound.samples.max())
+    assert seen.low.min() == pytest.approx(sound.samples.min())
+    assert seen.spectrogram.max() == 0
+    assert seen.spectrogram.min() >= -timeline.RANGE_DB
+
+
+def test_a_tone_stands_at_its_place_in_the_picture() -> None:
+    time = np.arange(2 * RATE) / RATE
+    tone = 0.3 * np.sin(2 * np.pi * 1000 * time) * (time > 1)
+    sound = audio.from_array(tone.astype(np.float32), RATE)
+    seen = timeline.overview(sound, prosody.track(sound.samples))
+    band, column = np.unravel_index(seen.spectrogram.argmax(), seen.spectrogram.shape)
+    assert seen.hertz[band] == pytest.approx(1000, rel=0.1)
+    assert seen.times[column] > 1
+    assert (seen.spectrogram[:, seen.times < 0.95] == -timeline.RANGE_DB).all()
