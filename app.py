@@ -1,7 +1,6 @@
 """The page, for people and for Spaces: `python app.py`, then open the address that it prints."""
 
 import argparse
-import dataclasses
 import logging
 import os
 import signal
@@ -20,13 +19,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--host", help="address to listen on; 0.0.0.0 for the whole network")
     parser.add_argument("--port", type=int, help="port to listen on")
+    parser.add_argument("--mcp", action="store_true", default=None, help="be an MCP server too")
     given = {k: v for k, v in vars(parser.parse_args(arguments)).items() if v is not None}
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the recordings go as well
     with tempfile.TemporaryDirectory(prefix="audiollm-") as recordings:  # this user's alone
         os.environ["GRADIO_TEMP_DIR"] = recordings
         try:
-            settings = dataclasses.replace(Settings.from_env(), **given)
+            settings = Settings(**{**vars(Settings.from_env()), **given})
             demo = build_ui(Services.start(settings))
             address = demo.launch(**launch_options(demo, settings))[1]
         except (AudioLLMError, OSError) as error:  # OSError: the port is taken

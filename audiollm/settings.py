@@ -25,6 +25,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 7860
     hub: str = "huggingface"  # huggingface | modelscope
+    mcp: bool = False  # the page is an MCP server too
 
     def __post_init__(self) -> None:
         if self.max_seconds <= 0:
@@ -53,6 +54,12 @@ class Settings:
             except ValueError:
                 raise ConfigError(f"{name} must be a number, not {text!r}.") from None
 
+        def switch(name: str, fallback: bool) -> bool:
+            text = env.get(name, "").strip()
+            if text not in ("", "0", "1"):
+                raise ConfigError(f"{name} must be 1 or 0, not {text!r}.")
+            return text == "1" if text else fallback
+
         return cls(
             model=env.get("AUDIOLLM_MODEL", "").strip() or default.model,
             device=env.get("AUDIOLLM_DEVICE", "").strip() or default.device,
@@ -63,4 +70,5 @@ class Settings:
             or ("0.0.0.0" if env.get("SPACE_ID") else default.host),  # noqa: S104
             port=int(number("AUDIOLLM_PORT", default.port)),
             hub=env.get("AUDIOLLM_HUB", "").strip() or default.hub,
+            mcp=switch("AUDIOLLM_MCP", default.mcp),
         )
