@@ -20,6 +20,7 @@ from audiollm.projector import Features
 from audiollm.prosody import Cues, Track
 from audiollm.settings import Settings
 from audiollm.timeline import Timeline
+from audiollm.windows import Progress
 
 BATCH_WINDOWS = 16  # windows that go through the model together
 
@@ -41,14 +42,6 @@ class Prediction:
         plain = asdict(self)
         plain["cues"] = self.cues.to_dict() if self.cues else None
         return plain
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Of a sound so long that hearing it takes a while."""
-
-    heard: int  # windows
-    windows: int
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What happens in the course of a recording, for the page to draw on one time axis."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,8 @@ def overview(sound: Sound, followed: Track) -> Overview:
     low = np.minimum.reduceat(sound.samples, edges[:-1])
     high = np.maximum.reduceat(sound.samples, edges[:-1])
     spectrogram, hertz = _spectrogram(sound.samples, edges)
-    columns = np.array_split(followed.f0, width)
+    places = np.linspace(0, len(followed.f0), width + 1).astype(int)
+    columns = [followed.f0[a:b] for a, b in pairwise(places)]
     voiced = [c[~np.isnan(c)] for c in columns]
     pitch = np.array(
         [

@@ -24,6 +24,14 @@ class Window:
     weight: float  # of its vote: seconds that are louder than a pause of the whole clip
 
 
+@dataclass(frozen=True)
+class Progress:
+    """Of a sound so long that hearing it takes a while."""
+
+    heard: int  # windows
+    windows: int
+
+
 def voting(sound: Sound, followed: Track) -> list[Window]:
     """Pieces of equal length, none longer than LONGEST; silent ones have no vote.
 

@@ -12,8 +12,9 @@ import pytest
 from audiollm import analysis, audio, predictor, prosody, windows
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
-from audiollm.predictor import Prediction, Predictor, Progress
+from audiollm.predictor import Prediction, Predictor
 from audiollm.settings import Settings
+from audiollm.windows import Progress
 from tests import tiny
 from tests.conftest import voiced
 

@@ -60,3 +60,12 @@ def test_a_tone_stands_at_its_place_in_the_picture() -> None:
     assert seen.hertz[band] == pytest.approx(1000, rel=0.1)
     assert seen.times[column] > 1
     assert (seen.spectrogram[:, seen.times < 0.95] == -timeline.RANGE_DB).all()
+
+
+def test_the_pitch_stands_over_its_sound() -> None:
+    voice = np.concatenate([np.zeros(int(9.3 * RATE), np.float32), voiced(1.5)])
+    sound = audio.from_array(voice, RATE)
+    seen = timeline.overview(sound, prosody.track(sound.samples))
+    found = seen.times[~np.isnan(seen.pitch)]
+    assert found.min() > 9.25
+    assert found.max() - found.min() > 0.8

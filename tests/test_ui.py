@@ -1,6 +1,9 @@
 """The page's plain functions: what a visitor is shown for a sound, a fault, a language."""
 
+import csv
 import dataclasses
+import html
+import io
 import json
 import logging
 import re
@@ -17,17 +20,18 @@ import pytest
 import soundfile
 
 from audiollm.errors import AudioError, ConfigError, ModelError
-from audiollm.labels import LANGUAGES, Language
+from audiollm.labels import LANGUAGES, Language, word
 from audiollm.predictor import Predictor
 from audiollm.prosody import REFERENCES, Cues
 from audiollm.settings import Settings
-from audiollm.ui import handlers, render, services
+from audiollm.ui import exports, handlers, render, services
 from audiollm.ui.handlers import View
 from audiollm.ui.plots import bars, is_sure
 from audiollm.ui.services import Services
 from audiollm.ui.texts import TEXTS, text
 from audiollm.wording import percent
 from tests.browser.fake import METRICS, SURE, UNSURE, Card, FakePredictor
+from tests.conftest import voiced
 
 CJK = re.compile(r"[\u4e00-\u9fff]")
 
@@ -40,8 +44,8 @@ def serving(predictor: object) -> Services:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> str:
-    """1.5 s of a sawtooth voice with syllables, loud enough to be taken for speech."""
-    time = np.arange(24000) / 16000
+    """5 s of a sawtooth voice with syllables, loud enough to be taken for speech."""
+    time = np.arange(80000) / 16000
     voice = (time * 180 % 1 - 0.5) * (0.2 + 0.15 * np.sin(2 * np.pi * 4 * time))
     path = tmp_path / "clip.wav"
     soundfile.write(path, voice, 16000)
@@ -122,6 +126,70 @@ def test_answer_is_all_in_one_language(clip: str, language: Language) -> None:
         assert "生气" in shown
 
 
+def test_the_course_comes_after_the_text(clip: str) -> None:
+    views = run(FakePredictor(), clip)
+    drawn = [view.course for view in views if view.course is not None]
+    assert not any(v.course for v in views[: [bool(v.hint) for v in views].index(True)])
+    assert "window of 2 s" in views[-1].hint
+    first, last = drawn[0].to_dict(), drawn[-1].to_dict()
+    assert {trace["type"] for trace in first["data"]} == {"scatter", "heatmap"}
+    areas = [trace for trace in last["data"] if trace.get("stackgroup")]
+    assert [area["name"] for area in areas] == [word(name, "en") for name in SURE]
+    assert len(last["data"]) == len(first["data"]) + len(areas)
+    totals = np.sum([area["y"] for area in areas], 0)
+    assert set(totals.round(2)) <= {0.0, 1.0}
+    assert all(list(trace["x"]) == sorted(trace["x"]) for trace in last["data"])
+    # lists alone: the browser's plotly reads no packed arrays
+    assert "bdata" not in drawn[-1].to_json()
+    chinese = [v.course for v in run(FakePredictor(), clip, "zh") if v.course]
+    titles = [note["text"] for note in chinese[-1].to_dict()["layout"]["annotations"]]
+    assert titles == [text(f"row_{row}", "zh") for row in ("emotions", "wave", "spectrum")]
+
+
+def test_a_short_clip_has_a_picture_and_no_course(tmp_path: Path) -> None:
+    path = tmp_path / "short.wav"
+    soundfile.write(path, voiced(1.5), 16000)
+    views = run(FakePredictor(), str(path))
+    assert sum(view.course is not None for view in views) == 1
+    assert "course" not in json.loads(held(views[-1])["json"])
+
+
+def held(view: View) -> dict[str, str]:
+    """What the buttons of an answer take along."""
+    found = re.findall(r'data-(\w+)="([^"]*)"', view.actions)
+    return {key: html.unescape(value) for key, value in found}
+
+
+def test_an_answer_can_be_taken_along(clip: str) -> None:
+    view = run(FakePredictor(), clip)[-1]
+    taken = held(view)
+    whole = json.loads(taken["json"])
+    assert whole["label"] == "angry"
+    assert len(whole["course"]) > 1
+    rows = list(csv.DictReader(io.StringIO(taken["csv"])))
+    assert float(rows[0]["angry"]) == pytest.approx(whole["probabilities"]["angry"])
+    assert len(rows) == 1 + len(whole["course"])
+    assert rows[1]["start"] == "0.0"
+    assert taken["text"] == whole["text"]
+    assert all(text(f"take_{way}", "en") in view.actions for way in exports.WAYS)
+
+
+def test_a_long_recording_says_how_far_it_is_and_can_be_stopped(clip: str) -> None:
+    views = run(FakePredictor(batches=4), clip)
+    assert ["<progress" in view.notice for view in views[:4]] == [True, True, True, False]
+    assert "25%" in views[0].notice
+    assert '<progress max="1" value="0.750">' in views[2].notice
+    assert "<progress" not in views[-1].notice + views[-1].hint
+    assert render.duration(40, "en") == "40 s"
+    assert render.duration(185, "zh") == "3 分钟"
+
+
+def test_the_address_and_an_earlier_choice_decide_the_language() -> None:
+    assert handlers.page_language("zh", "en", "en-US") == "zh"
+    assert handlers.page_language(None, "zh", "en-US") == "zh"
+    assert handlers.page_language("../x", "?", "zh-CN") == "zh"
+
+
 def test_unsure_answer_names_the_two_closest(clip: str) -> None:
     view = run(FakePredictor(probabilities=UNSURE), clip)[0]
     assert "Not sure" in view.headline
@@ -135,9 +203,9 @@ def test_leaving_visitor_frees_the_model(clip: str) -> None:
     closed = []
 
     class Slow:
-        def stream(self, *_: object) -> Iterator[Any]:
+        def stream(self, *_: Any, **more: Any) -> Iterator[Any]:
             try:
-                yield from FakePredictor().stream(*_)  # type: ignore[arg-type]
+                yield from FakePredictor().stream(*_, **more)
             finally:
                 closed.append(True)
 
@@ -195,7 +263,7 @@ def test_a_bug_is_logged_and_shown_without_its_traceback(
     clip: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
-        def stream(self, *_: object) -> Iterator[Any]:
+        def stream(self, *_: Any, **__: Any) -> Iterator[Any]:
             raise ZeroDivisionError("secret detail")
             yield
 

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from audiollm.settings import Settings
-from audiollm.ui import analyse
+from audiollm.ui import analyse, api
 from audiollm.ui.services import EXAMPLES, Services
 from audiollm.ui.static import Static, of_browser
 
@@ -25,15 +25,7 @@ FONTS = (
 )
 SWEEP, KEEP = 300, 3000  # s: how often old recordings are looked for, and from which age on
 WAITING = 32  # visitors in the queue; the next one is told that it is full
-# Browsers call a WebM or MP4 recording a video, and Gradio's audio input would refuse it before
-# anyone has listened: here every file may come, and its content decides.
-HEAD = """<script>
-if (!window.isSecureContext) document.documentElement.classList.add("insecure");
-const kind = Object.getOwnPropertyDescriptor(Blob.prototype, "type").get;
-Object.defineProperty(File.prototype, "type", {
-  get() { return "audio/" + (kind.call(this).split("/")[1] || "unknown"); },
-});
-</script>"""
+HEAD = f"<script>\n{STYLE.with_name('page.js').read_text(encoding='utf-8')}</script>"
 
 
 class Page(gr.Blocks):
@@ -48,11 +40,13 @@ def build_ui(services: Services) -> Page:
     cache = (SWEEP, KEEP)
     with (
         Page(analytics_enabled=False, title="AudioLLM", delete_cache=cache) as demo,
-        gr.Tab(of_browser("tab_analyse")) as tab,
+        gr.Tab(of_browser("tab_analyse"), elem_id="analyse-tab") as tab,
     ):
         static.place(tab, "tab_analyse", "label")
+        api.register(services)  # first, or a listener of the page takes the name /analyse
         analyse.page(demo, services, static)
     demo.texts = static.i18n()
+    # programs wait in the same queue (gradio_client and /call do so); what would pass it by is shut
     demo.queue(max_size=WAITING, api_open=False)
     return demo
 
@@ -73,6 +67,7 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
         "footer_links": [],
         "ssr_mode": False,
         "pwa": False,
+        "mcp_server": settings.mcp and api.require_mcp(),
         "share": False,
         "quiet": True,
         "prevent_thread_lock": True,  # `app.py` says where the page is, then waits

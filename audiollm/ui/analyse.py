@@ -1,13 +1,17 @@
-"""Layout of the Analyse page; what happens on it stands in handlers.py."""
+"""The Analyse page: `_lay_out` places its parts, `_connect` says what moves them.
+
+What happens stands in handlers.py.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from audiollm.labels import Language
-from audiollm.ui import handlers
+from audiollm.ui import handlers, render
 from audiollm.ui.handlers import View
 from audiollm.ui.plots import bars
 from audiollm.ui.services import Services
@@ -23,10 +27,47 @@ GO_TO_ANSWER = """() => {
   if (answer.getBoundingClientRect().top > 0.6 * window.innerHeight)
     answer.scrollIntoView({ behavior: "smooth" });
 }"""
+# A link such as /?example=2 chooses the second example for whoever follows it
+OPEN_EXAMPLE = """() => {
+  const number = Number(new URLSearchParams(location.search).get("example"));
+  document.querySelectorAll("button.example")[number - 1]?.click();
+}"""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a visitor sees and touches."""
+
+    language: gr.Radio
+    sound: gr.Audio
+    button: gr.Button
+    examples: list[gr.Button]
+    notice: gr.HTML
+    result: gr.Column
+    headline: gr.HTML
+    figure: gr.Plot
+    words: gr.HTML
+    cues: gr.HTML
+    actions: gr.HTML
+    stop: gr.Button
+    over_time: gr.Column
+    course: gr.Plot
+    hint: gr.HTML
+    about: gr.HTML
+
+    @property
+    def view(self) -> list[Any]:
+        """In the order of `show`."""
+        answer = [self.notice, self.result, self.headline, self.figure, self.words, self.cues]
+        return [*answer, self.actions, self.over_time, self.course, self.hint]
 
 
 def page(demo: gr.Blocks, services: Services, static: Static) -> None:
     """Lay the page out and connect it. Call it inside `demo`."""
+    _connect(demo, _lay_out(services, static), services, static)
+
+
+def _lay_out(services: Services, static: Static) -> Parts:
     with gr.Row(elem_id="top", equal_height=True):
         static.html("heading", "<h1>{}</h1>", elem_id="heading")
         language = gr.Radio(
@@ -48,6 +89,8 @@ def page(demo: gr.Blocks, services: Services, static: Static) -> None:
                 label=of_browser("audio"),
                 buttons=[],
                 editable=False,
+                # the browser's own player: page.js reads and sets its place
+                waveform_options=gr.WaveformOptions(show_recording_waveform=False),
                 elem_id="sound",
             )
             static.place(sound, "audio", "label")
@@ -69,57 +112,32 @@ def page(demo: gr.Blocks, services: Services, static: Static) -> None:
                 )
                 words = gr.HTML(elem_id="text")
                 cues = gr.HTML(elem_id="cues")
-    about = gr.HTML(elem_id="about")
-    clock = gr.Timer(1.0, active=False)
-
-    clip = [sound, language]
-    view = [notice, result, headline, figure, words, cues]
-
-    def begin(path: str | None, chosen: Language) -> list[Any]:
-        return show(handlers.begin(path, chosen))
-
-    def analyse(path: str | None, chosen: Language) -> Iterator[list[Any]]:
-        for state in handlers.analyse(services, path, chosen):
-            yield show(state)
-
-    def empty(chosen: Language) -> list[Any]:
-        return show(handlers.empty(chosen))
-
-    def speak(chosen: Language) -> list[Any]:
-        return [handlers.about(services, chosen), *static.speak(chosen)]
-
-    def arrive(request: gr.Request) -> list[Any]:
-        chosen = handlers.spoken_language(request.headers.get("accept-language"))
-        waits = gr.Timer(active=not services.ready)
-        return [chosen, waits, *empty(chosen), *speak(chosen)]
-
-    def look(chosen: Language) -> list[Any]:
-        done = services.ready  # before the text, or a load that ends in between is never told
-        return [handlers.about(services, chosen), gr.Timer(active=not done)]
-
-    told = [about, *static.components]
-    demo.load(arrive, None, [language, clock, *view, *told], **AT_ONCE)
-    clock.tick(look, language, [about, clock], **AT_ONCE)
-    language.input(speak, language, told, **AT_ONCE)
-    sound.clear(empty, language, view, **AT_ONCE)
-    triggers = [sound.upload, sound.stop_recording, button.click]
-    started = gr.on([*triggers, language.input], begin, clip, view, **AT_ONCE)
-    started.then(js=GO_TO_ANSWER)
-    # a second clip that comes while the first is answered is answered after it, not dropped
-    gr.on(triggers, analyse, clip, view, trigger_mode="always_last", **QUIET, **MODEL)
-    gr.on(language.input, partial(_again, analyse), clip, view, **QUIET, **MODEL)
-    for choice, example in zip(examples, services.examples, strict=True):
-        path = str(example.path)
-        chosen = choice.click(partial(str, path), None, sound, **AT_ONCE)
-        started = chosen.then(begin, clip, view, **AT_ONCE)
-        started.then(js=GO_TO_ANSWER)
-        started.then(analyse, clip, view, **QUIET, **MODEL)
-
-
-def _again(analyse: Any, path: str | None, chosen: Language) -> Iterator[list[Any]]:
-    """In the other language, the clip that is there; without one there is nothing to say."""
-    if path:
-        yield from analyse(path, chosen)
+                actions = gr.HTML(elem_id="actions")
+            # style.css shows it while a progress bar says that there is something to stop
+            stop = gr.Button(of_browser("stop"), size="sm", elem_id="stop")
+            static.place(stop, "stop")
+    with gr.Column(visible="hidden", elem_id="over-time") as over_time:
+        static.html("course", "<h2>{}</h2>", elem_id="course-title")
+        course = gr.Plot(show_label=False, container=False, elem_id="course")
+        hint = gr.HTML(elem_id="course-hint")
+    return Parts(
+        language=language,
+        sound=sound,
+        button=button,
+        examples=examples,
+        notice=notice,
+        result=result,
+        headline=headline,
+        figure=figure,
+        words=words,
+        cues=cues,
+        actions=actions,
+        stop=stop,
+        over_time=over_time,
+        course=course,
+        hint=hint,
+        about=gr.HTML(elem_id="about"),
+    )
 
 
 def _examples(services: Services, static: Static) -> list[gr.Button]:
@@ -137,8 +155,78 @@ def _examples(services: Services, static: Static) -> list[gr.Button]:
     return buttons
 
 
+def _connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> None:
+    view, clip = parts.view, [parts.sound, parts.language]
+    _arrivals(demo, parts, services, static)
+
+    def begin(path: str | None, chosen: Language) -> list[Any]:
+        return show(handlers.begin(path, chosen))
+
+    def analyse(path: str | None, chosen: Language) -> Iterator[list[Any]]:
+        for state in handlers.analyse(services, path, chosen):
+            yield show(state)
+
+    def again(path: str | None, chosen: Language) -> Iterator[list[Any]]:
+        """In the other language, the clip that is there; without one there is nothing to say."""
+        if path:
+            yield from analyse(path, chosen)
+
+    def empty(chosen: Language) -> list[Any]:
+        return show(handlers.empty(chosen))
+
+    def stopped(answered: str, chosen: Language) -> list[Any]:
+        """An answer that is there stays; what was still to come does not."""
+        if answered:
+            return [*[gr.skip()] * (len(view) - 1), render.hint(None, chosen)]
+        return show(handlers.stopped(chosen))
+
+    parts.sound.clear(empty, parts.language, view, **AT_ONCE)
+    triggers = [parts.sound.upload, parts.sound.stop_recording, parts.button.click]
+    started = gr.on([*triggers, parts.language.input], begin, clip, view, **AT_ONCE)
+    started.then(js=GO_TO_ANSWER)
+    # a second clip that comes while the first is answered is answered after it, not dropped
+    running = [
+        gr.on(triggers, analyse, clip, view, trigger_mode="always_last", **QUIET, **MODEL),
+        gr.on(parts.language.input, again, clip, view, **QUIET, **MODEL),
+    ]
+    for choice, example in zip(parts.examples, services.examples, strict=True):
+        chosen = choice.click(partial(str, example.path), None, parts.sound, **AT_ONCE)
+        started = chosen.then(begin, clip, view, **AT_ONCE)
+        started.then(js=GO_TO_ANSWER)
+        running.append(started.then(analyse, clip, view, **QUIET, **MODEL))
+    demo.load(js=OPEN_EXAMPLE)
+    # first the end, then what is said of it: else the last word would be the recording's
+    ended = parts.stop.click(None, cancels=running, **AT_ONCE)
+    ended.then(stopped, [parts.actions, parts.language], view, **AT_ONCE)
+
+
+def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> None:
+    """The visitor's language, and what is said of the model while it is being loaded."""
+    told = [parts.about, *static.components]
+    clock = gr.Timer(1.0, active=False)
+    remembered = gr.BrowserState("", storage_key="audiollm-language", secret="audiollm")  # noqa: S106
+
+    def speak(chosen: Language) -> list[Any]:
+        return [handlers.about(services, chosen), *static.speak(chosen)]
+
+    def arrive(before: str, request: gr.Request) -> list[Any]:
+        accepted = request.headers.get("accept-language")
+        chosen = handlers.page_language(request.query_params.get("lang"), before, accepted)
+        waits = gr.Timer(active=not services.ready)
+        return [chosen, waits, *show(handlers.empty(chosen)), *speak(chosen)]
+
+    def look(chosen: Language) -> list[Any]:
+        done = services.ready  # before the text, or a load that ends in between is never told
+        return [handlers.about(services, chosen), gr.Timer(active=not done)]
+
+    demo.load(arrive, remembered, [parts.language, clock, *parts.view, *told], **AT_ONCE)
+    clock.tick(look, parts.language, [parts.about, clock], **AT_ONCE)
+    parts.language.input(speak, parts.language, told, **AT_ONCE)
+    parts.language.input(None, parts.language, remembered, js="chosen => chosen", **AT_ONCE)
+
+
 def show(view: View) -> list[Any]:
-    """Updates for notice, result, headline, figure, text, cues."""
+    """Updates for the components of `Parts.view`."""
     return [
         gr.update(value=view.notice, visible=bool(view.notice)),
         gr.update(visible=view.answered or "hidden"),
@@ -146,4 +234,8 @@ def show(view: View) -> list[Any]:
         gr.skip() if view.figure is None else view.figure,
         view.text,
         gr.update(value=view.cues, visible=bool(view.cues)),
+        gr.update(value=view.actions, visible=bool(view.actions)),
+        gr.update(visible=bool(view.hint) or "hidden"),
+        gr.skip() if view.course is None else view.course,
+        view.hint,
     ]

@@ -1,30 +1,35 @@
 """What the page does, as plain functions: a sound's path in, a `View` out. No gradio here."""
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from audiollm import audio
+from audiollm import audio, prosody
 from audiollm.errors import AudioError, AudioLLMError, ModelError, NoSpeechError
 from audiollm.labels import Language
-from audiollm.ui import render
+from audiollm.timeline import Timeline, overview
+from audiollm.ui import exports, render
+from audiollm.ui.course import course
 from audiollm.ui.plots import bars
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
+from audiollm.windows import Progress
 
 if TYPE_CHECKING:
     from audiollm.predictor import Prediction, Predictor
 
 LOG = logging.getLogger(__name__)
+REDRAWN = 1.0  # s between two pictures of a course that is still growing
 
 
 @dataclass(frozen=True)
 class View:
-    """What the answer's half of the page shows. `figure` None leaves the drawn figure as it is.
+    """What the page shows of an answer. A figure of None leaves the drawn one as it is.
 
     Either a notice or an answer is shown, never both.
     """
@@ -34,6 +39,9 @@ class View:
     figure: go.Figure | None = None
     text: str = ""
     cues: str = ""
+    course: go.Figure | None = None
+    hint: str = ""  # what the course is, once it has been drawn
+    actions: str = ""
 
     @property
     def answered(self) -> bool:
@@ -45,6 +53,17 @@ def spoken_language(accept: str | None) -> Language:
     does for the texts that the browser translates itself."""
     first = (accept or "").split(",")[0].split(";")[0].strip().lower()
     return "zh" if first == "zh" or first.startswith("zh-") else "en"
+
+
+def page_language(asked: str | None, before: str, accept: str | None) -> Language:
+    """What the address asks for, else what was chosen before, else what the browser speaks."""
+    chosen: dict[str, Language] = {"zh": "zh", "en": "en"}
+    return chosen.get(asked or "") or chosen.get(before) or spoken_language(accept)
+
+
+def stopped(language: Language) -> View:
+    """After a long recording was stopped before there was an answer."""
+    return View(notice=render.notice(text("stopped", language), "wait"))
 
 
 def empty(language: Language) -> View:
@@ -69,7 +88,8 @@ def analyse(services: Services, path: str | None, language: Language) -> Iterato
         audio.require_speech(sound)
         if not services.ready:
             yield View(notice=render.notice(text("loading_first", language), "wait"))
-        yield from _answer(services.predictor(), sound, language)
+        followed = prosody.track(sound.samples)
+        yield from _answer(services.predictor(), sound, followed, language)
     except AudioLLMError as error:
         yield failure(error, language)
     except Exception:
@@ -77,23 +97,61 @@ def analyse(services: Services, path: str | None, language: Language) -> Iterato
         yield _sorry(text("error_bug", language), language)
 
 
-def _answer(predictor: "Predictor", sound: audio.Sound, language: Language) -> Iterator[View]:
-    """The figure with the first item, the text as it grows."""
+def _answer(
+    predictor: "Predictor", sound: audio.Sound, followed: prosody.Track, language: Language
+) -> Iterator[View]:
+    """The figure with the first item, the text as it grows, then the course of the recording."""
     view, last = View(), None
+    began = time.monotonic()
     # closed here and not when collected: a visitor who leaves must not keep the model locked
-    with closing(predictor.stream(sound, language)) as predictions:
-        for prediction in predictions:
-            last = prediction
+    with closing(predictor.stream(sound, language, followed=followed)) as parts:
+        for part in parts:
+            if isinstance(part, Progress):
+                share = part.heard / part.windows
+                left = (time.monotonic() - began) * (1 - share) / share
+                yield View(notice=render.progress(share, left, language))
+                continue
+            last = part
             view = View(
-                headline=render.headline(prediction.probabilities, language),
-                figure=None if view.answered else bars(prediction.probabilities, language),
-                text=_text(prediction, language, done=False),
-                cues=render.cue_table(prediction.cues, language),
+                headline=render.headline(part.probabilities, language),
+                figure=None if view.answered else bars(part.probabilities, language),
+                text=_text(part, language, done=False),
+                cues=render.cue_table(part.cues, language),
             )
             yield view
-    if last is not None:
-        view = View(view.notice, view.headline, None, _text(last, language, done=True), view.cues)
-        yield view
+    if last is None:
+        return
+    text_ = _text(last, language, done=True)
+    view = replace(view, figure=None, text=text_, actions=exports.actions(last, None, language))
+    yield view
+    yield from _course(predictor, sound, followed, last, view)
+
+
+def _course(
+    predictor: "Predictor",
+    sound: audio.Sound,
+    followed: prosody.Track,
+    answer: "Prediction",
+    view: View,
+) -> Iterator[View]:
+    """The picture of the recording, its emotions filled in as the windows are heard."""
+    language = answer.language
+    seen = overview(sound, followed)
+    view = replace(view, hint=render.hint(None, language))
+    yield replace(view, course=course(seen, None, language))
+    drawn = time.monotonic()
+    heard: Timeline | None = None
+    with closing(predictor.timeline(sound, followed, language)) as steps:
+        for heard in steps:
+            unfinished = heard.heard < len(heard.spans)
+            if unfinished and time.monotonic() - drawn > REDRAWN:
+                drawn = time.monotonic()
+                hint = render.hint(None, language, heard.heard / len(heard.spans))
+                yield replace(view, course=course(seen, heard, language), hint=hint)
+    if heard is not None and len(heard.spans) > 1:
+        actions = exports.actions(answer, heard, language)
+        hint = render.hint(heard.spans[0][1] - heard.spans[0][0], language)
+        yield replace(view, course=course(seen, heard, language), hint=hint, actions=actions)
 
 
 def _text(prediction: "Prediction", language: Language, done: bool) -> str:

@@ -26,6 +26,31 @@ def notice(message: str, tone: Tone, title: str = "") -> str:
     return f'<div class="notice {tone}" role="{role}">{head}<p>{escape(message)}</p></div>'
 
 
+def progress(share: float, left: float, language: Language) -> str:
+    """How far a long recording has been heard, and how long the rest may take."""
+    said = text("long", language, share=percent(share), left=duration(left, language))
+    return f'<div class="notice wait" role="status"><p>{said}</p>{_bar(share)}</div>'
+
+
+def _bar(share: float) -> str:
+    return f'<progress max="1" value="{share:.3f}"></progress>'
+
+
+def duration(seconds: float, language: Language) -> str:
+    """A length of time as people say it: 40 s, 3 min."""
+    key, value = ("minutes", seconds / 60) if seconds >= 90 else ("seconds", seconds)
+    return text(key, language, n=max(1, round(value)))
+
+
+def hint(window: float | None, language: Language, share: float = 1.0) -> str:
+    """What can be done with the course; `window` in seconds where it has windows, `share` of
+    them that is heard."""
+    if window is None:
+        bar = _bar(share) if share < 1 else ""
+        return f"<p>{text('course_hint', language)}</p>{bar}"
+    return f"<p>{text('course_steps', language, length=f'{window:.2g}')}</p>"
+
+
 def waiting(language: Language) -> str:
     """What stands where the answer will be."""
     title, rest = text("waiting_title", language), text("waiting", language)
@@ -90,6 +115,7 @@ def _cue_row(reference: Reference, cues: Cues, basis: Basis | None, language: La
     value, share = getattr(cues, reference.cue), reference.unit == wording.SHARE
     level: Level | None = None
     measured = said = usual = "–"
+    scale = ""
     if value is None:
         said = text("not_measured", language)
     else:
@@ -98,14 +124,25 @@ def _cue_row(reference: Reference, cues: Cues, basis: Basis | None, language: La
     if basis:  # without a pitch it is not known which voices to hold it against
         low, high = (wording.number(x, share) for x in basis.ranges[reference.cue])
         usual = text("range", language, low=low, high=high)
+        scale = _scale(basis.ranges[reference.cue], value)
         if value is not None:
             level = basis.level(reference.cue, value)
             said = reference.word(level, language)
     mark = ' class="outside"' if level in ("low", "high") else ""
     return (
         f'<tr><th scope="row">{reference.name(language)}</th><td>{measured}</td>'
-        f"<td{mark}>{said}</td><td>{usual}</td></tr>"
+        f"<td{mark}>{said}</td><td>{usual}{scale}</td></tr>"
     )
+
+
+def _scale(usual: tuple[float, float], value: float | None) -> str:
+    """A line with the usual range as its middle half and a mark where this clip stands."""
+    low, high = usual
+    mark = ""
+    if value is not None:
+        place = 0.25 + 0.5 * (value - low) / max(high - low, 1e-9)
+        mark = f'<b style="left:{100 * min(max(place, 0.0), 1.0):.0f}%"></b>'
+    return f'<span class="scale" aria-hidden="true"><i></i>{mark}</span>'
 
 
 def about_model(card: "Card", language: Language) -> str:

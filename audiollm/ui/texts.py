@@ -29,6 +29,36 @@ TEXTS: dict[str, dict[Language, str]] = {
         "zh": "每种情感的可能性、模型听到了什么，以及测得的声学线索。",
     },
     "listening": {"en": "Listening…", "zh": "正在聆听……"},
+    "long": {
+        "en": "A long recording: {share} heard, about {left} left.",
+        "zh": "录音较长：已听完 {share}，大约还需 {left}。",
+    },
+    "seconds": {"en": "{n} s", "zh": "{n} 秒"},
+    "minutes": {"en": "{n} min", "zh": "{n} 分钟"},
+    "stop": {"en": "Stop", "zh": "停止"},
+    "stopped": {
+        "en": "Stopped. The recording is still here: analyse it again, or choose another.",
+        "zh": "已停止。录音仍在，可以重新分析，或换一段录音。",
+    },
+    "course": {"en": "Over time", "zh": "随时间的变化"},
+    "course_hint": {
+        "en": "Click where you want to listen.",
+        "zh": "点击图中任意位置即可从那里开始播放。",
+    },
+    "course_steps": {
+        "en": "Click where you want to listen. Each step is a window of {length} s that was heard "
+        "for itself: a window is less certain than the whole.",
+        "zh": "点击图中任意位置即可从那里开始播放。每一格是单独分析的一小段录音（{length} 秒）："
+        "单独一段不如整段录音可靠。",
+    },
+    "row_emotions": {"en": "Emotions", "zh": "情感"},
+    "row_wave": {"en": "Waveform; the grey line marks speech", "zh": "波形；灰线处有人说话"},
+    "row_spectrum": {"en": "Spectrogram and pitch", "zh": "频谱与音高"},
+    "pitch_line": {"en": "pitch", "zh": "音高"},
+    "take_copy": {"en": "Copy the text", "zh": "复制文字"},
+    "take_json": {"en": "Save as JSON", "zh": "保存为 JSON"},
+    "take_csv": {"en": "Save as CSV", "zh": "保存为 CSV"},
+    "take_png": {"en": "Save the picture", "zh": "保存图片"},
     "loading": {"en": "The model is being loaded.", "zh": "模型正在加载。"},
     "loading_first": {
         "en": "The model is still being loaded; your clip is answered as soon as it is ready.",

@@ -3,6 +3,7 @@
 With the bundled model where it is there, else with the model of `fake.py`.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -47,22 +48,32 @@ def clip() -> Path:
 @pytest.fixture(scope="package")
 def address(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the page is served."""
+    with _served(clip, tmp_path_factory.mktemp("page"), fake=not HAS_MODEL) as url:
+        yield url
+
+
+@pytest.fixture(scope="package")
+def endless(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page with a model that never comes to the end of a recording."""
+    with _served(clip, tmp_path_factory.mktemp("endless"), fake=True, FAKE_BATCHES="10000") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _served(clip: Path, folder: Path, *, fake: bool, **more: str) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("page")
     shutil.copy(clip, folder / "clip.flac")
     entry = {"file": "clip.flac", "label": "angry", "zh": "示例录音", "en": "A sample"}
     (folder / "examples.json").write_text(json.dumps([entry]))
-    command = (
-        [sys.executable, "app.py"] if HAS_MODEL else [sys.executable, "-m", __package__ + ".fake"]
-    )
-    environment = {**os.environ, "FAKE_EXAMPLES": str(folder), "OMP_NUM_THREADS": "1"}
+    program = ["-m", __package__ + ".fake"] if fake else ["app.py"]
+    environment = {**os.environ, **more, "FAKE_EXAMPLES": str(folder), "OMP_NUM_THREADS": "1"}
     environment.pop("AUDIOLLM_MODEL", None)
     log = folder / "log.txt"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [*command, "--port", str(port)],
+            [sys.executable, *program, "--port", str(port)],
             cwd=ROOT,
             env=environment,
             stdout=output,
@@ -123,14 +134,15 @@ def people(browser: Browser) -> Iterator[dict[str, BrowserContext]]:
 
 @pytest.fixture
 def visit(people: dict[str, BrowserContext], address: str) -> Iterator[Visit]:
-    """Open the page: `visit(locale="zh-CN", width=390)`, and wait until the model is loaded.
+    """Open the page: `visit(locale="zh-CN", width=390, at="?lang=en")`, and wait until the model
+    is loaded.
 
     At the end of the test nothing may have gone to another host, and unless `page.faults` was
     emptied, the browser may have reported no error.
     """
     opened: list[Page] = []
 
-    def open_page(locale: str = "en-US", width: int = 1280) -> Page:
+    def open_page(locale: str = "en-US", width: int = 1280, at: str = "") -> Page:
         page = people[locale].new_page()
         page.set_viewport_size({"width": width, "height": 900})
         page.set_default_timeout(ANSWER)
@@ -140,7 +152,7 @@ def visit(people: dict[str, BrowserContext], address: str) -> Iterator[Visit]:
         page.on("request", lambda r: faults.append(r.url) if _is_outside(r.url) else None)
         page.faults = faults  # type: ignore[attr-defined]
         opened.append(page)
-        page.goto(address)
+        page.goto(at if at.startswith("http") else address + at)
         page.wait_for_selector("#about .about b")
         return page
 

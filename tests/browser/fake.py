@@ -11,9 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from audiollm import prosody
+import numpy as np
+
+from audiollm import prosody, windows
 from audiollm.audio import Sound
 from audiollm.labels import Language, word
+from audiollm.timeline import Timeline
+from audiollm.windows import Progress
 
 METRICS = {
     "ua": {"value": 0.66, "low": 0.55, "high": 0.74},
@@ -57,16 +61,26 @@ class Prediction:
     cues: prosody.Cues | None
     analysis: None = None  # the text has no parts
 
+    def to_dict(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "cues": self.cues.to_dict() if self.cues else None}
+
 
 @dataclass(frozen=True)
 class FakePredictor:
-    """`Predictor` as the page sees it. `pause` in seconds between pieces of text."""
+    """`Predictor` as the page sees it. `pause` in seconds between pieces of text or of a course;
+    `batches` of a long sound come before the answer."""
 
     card: Card = Card()
     probabilities: dict[str, float] = field(default_factory=lambda: SURE)
     pause: float = 0.0
+    batches: int = 0
 
-    def stream(self, sound: Sound, language: Language) -> Iterator[Prediction]:
+    def stream(
+        self, sound: Sound, language: Language, followed: prosody.Track | None = None
+    ) -> Iterator[Prediction | Progress]:
+        for done in range(1, self.batches):
+            time.sleep(self.pause)
+            yield Progress(done, self.batches)
         label = max(self.probabilities, key=lambda k: self.probabilities[k])
         first = Prediction(
             label=label,
@@ -75,7 +89,7 @@ class FakePredictor:
             language=language,
             model=self.card.name,
             seconds=sound.seconds,
-            cues=prosody.measure(sound.samples),
+            cues=prosody.summarise(sound.samples, followed or prosody.track(sound.samples)),
         )
         yield first
         said = word(label, language)
@@ -93,6 +107,23 @@ class FakePredictor:
             time.sleep(self.pause)
             yield dataclasses.replace(first, text="".join(pieces[:count]))
 
+    def timeline(
+        self,
+        sound: Sound,
+        followed: prosody.Track,
+        language: Language,  # noqa: ARG002
+    ) -> Iterator[Timeline]:
+        """Each window a little less of the first class; silence stays empty."""
+        spans = windows.course(sound.seconds)
+        table = np.full((len(spans), len(self.probabilities)), np.nan)
+        for i, span in enumerate(spans):
+            if windows.is_heard(*span, followed):
+                row = np.array(list(self.probabilities.values())) + np.eye(len(table[0]))[1] * i / 4
+                table[i] = row / row.sum()
+            yield Timeline(
+                tuple(self.probabilities), sound.seconds, tuple(spans), table.copy(), i + 1
+            )
+
 
 if __name__ == "__main__":
     import os
@@ -101,7 +132,12 @@ if __name__ == "__main__":
     from audiollm.ui import services
 
     answers = UNSURE if os.environ.get("FAKE_UNSURE") else SURE
-    services._loader = lambda _settings: lambda: FakePredictor(probabilities=answers, pause=0.05)  # type: ignore
+    batches = int(os.environ.get("FAKE_BATCHES", "0"))
+    services._loader = lambda _settings: (
+        lambda: FakePredictor(  # type: ignore
+            probabilities=answers, pause=0.05, batches=batches
+        )
+    )
     start = services.Services.start.__func__  # type: ignore[attr-defined]
     folder = Path(os.environ.get("FAKE_EXAMPLES", services.EXAMPLES))
     services.Services.start = classmethod(partial(start, examples=folder))  # type: ignore

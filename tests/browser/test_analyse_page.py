@@ -1,10 +1,13 @@
 """A visitor's way through the Analyse page, in a real browser."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 from playwright.sync_api import Page, expect
 
 from audiollm.labels import EMOTIONS
@@ -97,7 +100,16 @@ def test_chinese_browser_gets_a_chinese_page_that_fits_a_phone(visit: Visit, cli
     expect(page.locator(".headline b").first).to_be_in_viewport()
     # a word of English can only be a name: of a model, a device, a corpus
     shown = page.inner_text("body")
-    names = {"English", "CPU", "GPU", "EmoDB", "ASED", page.inner_text(".about b").split("，")[0]}
+    names = {
+        "English",
+        "CPU",
+        "GPU",
+        "EmoDB",
+        "ASED",
+        "JSON",
+        "CSV",
+        page.inner_text(".about b").split("，")[0],
+    }
     words = set(re.findall(r"[A-Za-z][A-Za-z.\-]+", shown)) - names
     assert not words
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
@@ -113,6 +125,9 @@ def test_choosing_chinese_turns_the_page_and_the_answer(visit: Visit, clip: Path
     expect(page.locator(".analysis h2")).to_have_text(text("analysis", "zh"))
     assert re.search(CHINESE + "{4}", answer(page))
     assert text("honest", "zh") in page.inner_text("#about")
+    page.reload()  # the choice is remembered
+    expect(page.locator("h1")).to_have_text(text("heading", "zh"))
+    page.evaluate("localStorage.clear()")
 
 
 def test_example_answers_at_a_click(visit: Visit) -> None:
@@ -123,6 +138,69 @@ def test_example_answers_at_a_click(visit: Visit) -> None:
     examples.first.click()
     assert answer(page)
     expect(page.locator(CLEAR)).to_be_visible()  # the clip is there to be played
+
+
+def test_a_recording_is_followed_over_time_and_taken_along(
+    visit: Visit, clip: Path, tmp_path: Path
+) -> None:
+    voice, rate = soundfile.read(clip)
+    long = tmp_path / "long.wav"
+    soundfile.write(long, np.concatenate([voice, np.zeros(rate), voice, voice]), rate)
+    seconds = soundfile.info(long).duration
+    page = visit()
+    page.set_input_files(FILE, long)
+    answer(page)
+    shown = page.locator("#course .js-plotly-plot")
+    expect(page.locator("#course-hint")).to_contain_text("window of 2 s")
+    assert page.locator("#course .scatterlayer .js-fill").count() >= 2  # areas are drawn
+    assert page.locator("#course .heatmaplayer image").count() == 1
+    shown.scroll_into_view_if_needed()
+    box = shown.bounding_box()
+    assert box
+    left, width = page.evaluate(
+        "(() => { const a = document.querySelector('#course .js-plotly-plot')._fullLayout.xaxis;"
+        " return [a._offset, a._length]; })()"
+    )
+    shown.click(position={"x": left + width / 2, "y": box["height"] / 2})
+    page.wait_for_function(f"document.querySelector('#sound audio').currentTime > {0.45 * seconds}")
+    place = "parseFloat(document.querySelector('#course .cursor').style.left)"
+    before = page.evaluate(place)
+    assert before == pytest.approx(left + width / 2, abs=0.2 * width)
+    page.wait_for_function(f"{place} > {before} + 5")  # it follows the sound
+    page.evaluate("document.querySelector('#sound audio').pause()")
+    taken = {}
+    for way in ("json", "csv", "png"):
+        with page.expect_download() as saved:
+            page.click(f"button[data-take={way}]")
+        taken[way] = Path(saved.value.path()).read_bytes()
+    whole = json.loads(taken["json"])
+    assert sum(whole["probabilities"].values()) == pytest.approx(1)
+    assert len(whole["course"]) == taken["csv"].decode("utf-8-sig").count("\n") - 2
+    assert taken["png"].startswith(b"\x89PNG")
+    assert len(taken["png"]) > 5000
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.wait_for_function("document.documentElement.scrollWidth <= 360")
+
+
+def test_a_link_opens_an_example_in_a_language(visit: Visit) -> None:
+    page = visit(at="/?example=1&lang=zh")
+    expect(page.locator("h1")).to_have_text(text("heading", "zh"))
+    assert re.search(CHINESE, answer(page))
+
+
+def test_a_long_recording_can_be_stopped_and_left(visit: Visit, clip: Path, endless: str) -> None:
+    page = visit(at=endless)
+    page.set_input_files(FILE, clip)
+    expect(page.locator("#notice progress")).to_be_visible()
+    page.click("#stop")
+    expect(page.locator("#notice")).to_contain_text(text("stopped", "en"))
+    expect(page.locator("#stop")).to_be_hidden()
+    page.click("#analyse")
+    expect(page.locator("#notice progress")).to_be_visible()
+    page.close()  # in the middle: nobody waits for an end that never comes
+    other = visit(at=endless)
+    other.set_input_files(FILE, clip)
+    expect(other.locator("#notice progress")).to_be_visible()
 
 
 def test_visitors_see_nothing_of_each_other_and_are_served_at_once(
