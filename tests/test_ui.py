@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +19,7 @@ import plotly.graph_objects as go
 import pytest
 import soundfile
 
+from audiollm import catalogue
 from audiollm.errors import AudioError, ConfigError, ModelError
 from audiollm.labels import LANGUAGES, Language, word
 from audiollm.predictor import Predictor
@@ -417,3 +418,70 @@ def test_seen_speakers_are_not_called_unheard() -> None:
     seen = {"n": 5, "data": "emodb", "wa": share, "ua": share, "independent": False}
     assert "never heard" not in render._quality(seen, "en")
     assert render.mistakes(seen, "en") == ""
+
+
+# --- another model
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A loaded model of which only the name counts."""
+
+    card: Card
+
+
+def picking(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str = "127.0.0.1") -> Services:
+    """Services that can load `good` and `tiny`, where `bad` is listed too."""
+
+    def loader(id: str, _: Settings) -> Callable[[], Any]:
+        def load() -> Any:
+            if "bad" in id:
+                raise ModelError("It has no projector.")
+            return Named(Card(name=Path(id).name))
+
+        return load
+
+    def entries(_: Settings) -> list[catalogue.Entry]:
+        names = ("tiny", "good", "bad")
+        return [catalogue.Entry(n, n, 8_300_000, ("sad",), ("en",), METRICS) for n in names]
+
+    monkeypatch.setattr(services, "_loader", loader)
+    monkeypatch.setattr(catalogue, "entries", entries)
+    return Services.start(Settings(host=host), examples=tmp_path)
+
+
+def test_the_owner_lets_another_model_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = picking(monkeypatch, tmp_path)
+    assert here.predictor().card.name == "tiny"
+    words = [said for said, _ in handlers.choices(here, "en")]
+    assert words[1] == "good (8 MB; 71% right on speakers it never heard)"
+    assert "答对 71%" in handlers.choices(here, "zh")[1][0]
+    handlers.switch(here, "good")
+    assert here.predictor().card.name == here.using == "good"
+    handlers.switch(here, "bad")  # the one before comes back, and the page says why
+    assert here.predictor().card.name == here.using == "good"
+    assert "It has no projector." in handlers.about(here, "zh")
+    handlers.switch(here, "tiny")
+    assert here.predictor().card.name == "tiny"
+    assert "projector" not in handlers.about(here, "en")
+    handlers.switch(here, "/etc")  # not on the list
+    assert here.using == "tiny"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "example.org"])  # noqa: S104
+def test_strangers_cannot_switch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str
+) -> None:
+    here = picking(monkeypatch, tmp_path, host)
+    assert handlers.choices(here, "en") == []
+    handlers.switch(here, "good")
+    assert here.predictor().card.name == "tiny"
+
+
+def test_one_model_is_loaded_at_a_time() -> None:
+    waiting = Services(Settings(), Future(), using="tiny")
+    with pytest.raises(ModelError, match="being loaded"):
+        waiting.switch("good")
+    assert Services(Settings(host="localhost"), Future()).owned

@@ -16,6 +16,7 @@ from audiollm.ui.handlers import View
 from audiollm.ui.plots import bars
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
+from audiollm.ui.texts import text
 
 # The model answers one visitor at a time: batching clips of strangers would not be faster on CPU
 MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
@@ -54,6 +55,7 @@ class Parts:
     course: gr.Plot
     hint: gr.HTML
     about: gr.HTML
+    picker: gr.Dropdown
 
     @property
     def view(self) -> list[Any]:
@@ -137,6 +139,7 @@ def _lay_out(services: Services, static: Static) -> Parts:
         course=course,
         hint=hint,
         about=gr.HTML(elem_id="about"),
+        picker=gr.Dropdown([], visible=False, elem_id="picker"),
     )
 
 
@@ -202,12 +205,21 @@ def _connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) 
 
 def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> None:
     """The visitor's language, and what is said of the model while it is being loaded."""
-    told = [parts.about, *static.components]
+    told = [parts.about, parts.picker, *static.components]
     clock = gr.Timer(1.0, active=False)
     remembered = gr.BrowserState("", storage_key="audiollm-language", secret="audiollm")  # noqa: S106
 
+    def models(chosen: Language) -> Any:
+        found = handlers.choices(services, chosen)
+        label = text("picker", chosen)
+        return gr.update(choices=found, value=services.using, visible=bool(found), label=label)
+
     def speak(chosen: Language) -> list[Any]:
-        return [handlers.about(services, chosen), *static.speak(chosen)]
+        return [handlers.about(services, chosen), models(chosen), *static.speak(chosen)]
+
+    def switch(id: str, chosen: Language) -> list[Any]:
+        handlers.switch(services, id)
+        return [handlers.about(services, chosen), gr.Timer(active=True)]
 
     def arrive(before: str, request: gr.Request) -> list[Any]:
         accepted = request.headers.get("accept-language")
@@ -217,10 +229,11 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
 
     def look(chosen: Language) -> list[Any]:
         done = services.ready  # before the text, or a load that ends in between is never told
-        return [handlers.about(services, chosen), gr.Timer(active=not done)]
+        return [handlers.about(services, chosen), gr.Timer(active=not done), models(chosen)]
 
     demo.load(arrive, remembered, [parts.language, clock, *parts.view, *told], **AT_ONCE)
-    clock.tick(look, parts.language, [parts.about, clock], **AT_ONCE)
+    clock.tick(look, parts.language, [parts.about, clock, parts.picker], **AT_ONCE)
+    parts.picker.input(switch, [parts.picker, parts.language], [parts.about, clock], **AT_ONCE)
     parts.language.input(speak, parts.language, told, **AT_ONCE)
     parts.language.input(None, parts.language, remembered, js="chosen => chosen", **AT_ONCE)
 

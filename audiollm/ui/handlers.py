@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from audiollm import audio, prosody
+from audiollm import audio, catalogue, prosody
 from audiollm.errors import AudioError, AudioLLMError, ModelError, NoSpeechError
 from audiollm.labels import Language
 from audiollm.timeline import Timeline, overview
@@ -178,6 +178,24 @@ def about(services: Services, language: Language) -> str:
     if not services.ready:
         return render.about_nothing(text("loading", language), language)
     try:
-        return render.about_model(services.predictor().card, language)
+        return render.about_model(services.predictor().card, language, services.trouble)
     except AudioLLMError as error:
         return render.about_nothing(_explained(error, language), language)
+
+
+def choices(services: Services, language: Language) -> list[tuple[str, str]]:
+    """(words, id) of the models that may be chosen: none for strangers, none where there is but
+    one."""
+    if not services.owned:
+        return []
+    found = catalogue.entries(services.settings)
+    return [(render.entry(e, language), e.id) for e in found] if len(found) > 1 else []
+
+
+def switch(services: Services, id: str) -> None:
+    """Let one of `choices` answer; whatever else is asked for, by whomever, is passed over."""
+    if any(id == known for _, known in choices(services, "en")):
+        try:
+            services.switch(id)
+        except ModelError as error:
+            LOG.info("%s", error)

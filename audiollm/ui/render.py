@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from audiollm import wording
 from audiollm.baseline import Basis, by_register
+from audiollm.catalogue import Entry
 from audiollm.labels import Language, emotion, word
 from audiollm.prosody import REFERENCES, Cues, Level, Reference
 from audiollm.ui.plots import is_sure
@@ -145,8 +146,9 @@ def _scale(usual: tuple[float, float], value: float | None) -> str:
     return f'<span class="scale" aria-hidden="true"><i></i>{mark}</span>'
 
 
-def about_model(card: "Card", language: Language) -> str:
-    """Which model answers, and how good it is on speakers that it never heard."""
+def about_model(card: "Card", language: Language, trouble: str = "") -> str:
+    """Which model answers, and how good it is on speakers that it never heard; why another one
+    that was asked for does not."""
     line = text(
         "answered_by",
         language,
@@ -154,7 +156,22 @@ def about_model(card: "Card", language: Language) -> str:
         size=size(card.parameters, language),
         device=escape(device(card.device)),
     )
-    return _about(f"<b>{line}</b><br>{_quality(card.metrics, language)}", card.metrics, language)
+    missed = text("not_switched", language, sentence=escape(trouble)) if trouble else ""
+    said = f"<b>{line}</b><br>{_quality(card.metrics, language)}"
+    return _about(said + (f"<br>{missed}" if missed else ""), card.metrics, language)
+
+
+def entry(found: Entry, language: Language) -> str:
+    """A model in the list of those that could answer: name, size, how often it is right."""
+    figures = _figures(found.metrics)
+    fair = figures is not None and found.metrics.get("independent", True)
+    return text(
+        "entry" if fair else "entry_unmeasured",
+        language,
+        name=found.name,
+        size=f"{found.bytes / 1e6:.0f} MB" if found.bytes < 1e9 else f"{found.bytes / 1e9:.1f} GB",
+        wa=percent(figures[0]) if figures else "",
+    )
 
 
 def about_nothing(message: str, language: Language) -> str:

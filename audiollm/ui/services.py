@@ -1,16 +1,19 @@
 """What every page is built from: settings, the example clips and the model that answers.
 
 The model is loaded by a background thread, so the page is live at once; whoever needs the model
-waits for it.
+waits for it. Another one can take its place without a restart.
 """
 
+import gc
+import ipaddress
 import json
 import logging
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
@@ -34,13 +37,16 @@ class Example:
     words: dict[Language, str]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Services:
     """Shared by all visitors; holds nothing of any of them."""
 
     settings: Settings
     model: "Future[Predictor]"
     examples: tuple[Example, ...] = ()
+    using: str = ""  # id of the model that answers or is being loaded
+    trouble: str = ""  # why the model that was asked for last does not answer
+    _turn: Lock = field(default_factory=Lock)
 
     @classmethod
     def start(
@@ -55,7 +61,8 @@ class Services:
             ConfigError: the list of example clips is broken.
         """
         found = read_examples(examples)
-        return cls(settings, in_background(load or _loader(settings)), found)
+        loading = in_background(load or _loader(settings.model, settings))
+        return cls(settings, loading, found, settings.model)
 
     @property
     def ready(self) -> bool:
@@ -69,6 +76,47 @@ class Services:
             ModelError: it could not be loaded.
         """
         return self.model.result()
+
+    @property
+    def owned(self) -> bool:
+        """Only people at this machine reach the page, so whoever is there may change it."""
+        try:
+            return ipaddress.ip_address(self.settings.host).is_loopback
+        except ValueError:
+            return self.settings.host == "localhost"
+
+    def switch(self, id: str) -> None:
+        """Let another model answer: it is loaded now, and visitors wait for it.
+
+        If it cannot be loaded, the one before answers again and `trouble` says why.
+
+        Raises:
+            ModelError: a model is being loaded already.
+        """
+        with self._turn:
+            if not self.ready:
+                raise ModelError("A model is being loaded: wait for it, then choose again.")
+            if id == self.using and not self.model.exception():
+                return
+            before, self.using, self.trouble = self.using, id, ""
+            # nothing here holds the old model any more: its memory is free for the new one
+            self.model = in_background(lambda: self._exchange(id, before))
+
+    def _exchange(self, id: str, before: str) -> "Predictor":
+        _give_memory_back()
+        try:
+            return _loader(id, self.settings)()
+        except AudioLLMError as error:
+            LOG.error("%s", error)
+            self.using, self.trouble = before, str(error)
+            return _loader(before, self.settings)()
+
+
+def _give_memory_back() -> None:
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def in_background(load: "Callable[[], Predictor]") -> "Future[Predictor]":
@@ -89,11 +137,11 @@ def in_background(load: "Callable[[], Predictor]") -> "Future[Predictor]":
     return model
 
 
-def _loader(settings: Settings) -> "Callable[[], Predictor]":
+def _loader(id: str, settings: Settings) -> "Callable[[], Predictor]":
     def load() -> "Predictor":
         from audiollm.predictor import Predictor
 
-        return Predictor.load(settings.model, settings)
+        return Predictor.load(id, settings)
 
     return load
 

@@ -111,6 +111,19 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "{name}, {size}, running on {device}.",
         "zh": "{name}，{size}，运行于 {device}。",
     },
+    "picker": {"en": "Model that answers", "zh": "使用的模型"},
+    "entry": {
+        "en": "{name} ({size}; {wa} right on speakers it never heard)",
+        "zh": "{name}（{size}；对从未听过的说话人答对 {wa}）",
+    },
+    "entry_unmeasured": {
+        "en": "{name} ({size}; not measured on new speakers)",
+        "zh": "{name}（{size}；尚未在新的说话人上测试）",
+    },
+    "not_switched": {
+        "en": "The model that was chosen could not be loaded: {sentence}",
+        "zh": "选择的模型无法加载。详细信息（英文）：{sentence}",
+    },
     "parameters_k": {"en": "{value} thousand parameters", "zh": "{value} 万参数"},
     "parameters_m": {"en": "{value} million parameters", "zh": "{value} 万参数"},
     "parameters_b": {"en": "{value} billion parameters", "zh": "{value} 亿参数"},

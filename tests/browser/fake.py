@@ -133,7 +133,7 @@ if __name__ == "__main__":
 
     answers = UNSURE if os.environ.get("FAKE_UNSURE") else SURE
     batches = int(os.environ.get("FAKE_BATCHES", "0"))
-    services._loader = lambda _settings: (
+    services._loader = lambda *_: (
         lambda: FakePredictor(  # type: ignore
             probabilities=answers, pause=0.05, batches=batches
         )

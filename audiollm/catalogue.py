@@ -1,0 +1,58 @@
+"""Which models are on this machine: folders that hold an `audiollm.json`. No torch here."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audiollm.config import MANIFEST_NAME, Manifest, read_json
+from audiollm.errors import AudioLLMError
+from audiollm.labels import Language
+from audiollm.settings import ASSETS, Settings
+
+LOG = logging.getLogger(__name__)
+MADE = Path("models")  # where `python -m train merge --out models/NAME` puts them
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model that could answer."""
+
+    id: str  # what `Predictor.load` takes: a preset's name or an absolute folder
+    name: str
+    bytes: int  # of its files
+    labels: tuple[str, ...]
+    languages: tuple[Language, ...]
+    metrics: dict[str, Any]  # of `evaluate`; {} where not measured
+
+
+def entries(settings: Settings) -> list[Entry]:
+    """The bundled model first, then those in ./models and in the home folder, by name."""
+    found = []
+    for id, folder in _folders(settings):
+        try:
+            manifest = read_json(Manifest, folder / MANIFEST_NAME)
+        except AudioLLMError as error:
+            LOG.warning("%s is left out of the list of models: %s", folder, error)
+            continue
+        size = sum(p.stat().st_size for p in folder.iterdir() if p.is_file())
+        found.append(
+            Entry(id, manifest.name, size, manifest.labels, manifest.languages, manifest.metrics)
+        )
+    return found
+
+
+def _folders(settings: Settings) -> Iterator[tuple[str, Path]]:
+    """(id, folder), each folder once."""
+    seen = set()
+    named = [("tiny", ASSETS / "tiny")]
+    if (chosen := Path(settings.model).expanduser()).is_dir():
+        named.append((str(chosen.resolve()), chosen))
+    for place in (MADE, settings.home / "models"):
+        children = sorted(place.iterdir()) if place.is_dir() else []
+        named += [(str(child.resolve()), child) for child in children]
+    for id, folder in named:
+        if (folder / MANIFEST_NAME).is_file() and folder.resolve() not in seen:
+            seen.add(folder.resolve())
+            yield id, folder
