@@ -156,11 +156,12 @@ def test_page_asks_no_other_host(address: str) -> None:
     assert set(re.findall(r"https?://([^/'\"]+)", style)) <= {"www.w3.org"}  # a name, not a place
 
 
-def test_nothing_is_offered_to_programs_and_the_model_answers_one_at_a_time(
+def test_programs_are_offered_their_endpoints_and_the_model_answers_one_at_a_time(
     demo: ui.Page,
 ) -> None:
     listeners = list(demo.fns.values())
-    assert {f.api_visibility for f in listeners} == {"private"}
+    offered = {f.api_name for f in listeners if f.api_visibility != "private"}
+    assert offered == {"analyse", "analyse_batch", "model"}
     answering = [f for f in listeners if f.concurrency_id == "model"]
     assert answering
     assert {f.concurrency_limit for f in answering} == {1}

@@ -197,7 +197,7 @@ def _connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) 
         started = chosen.then(begin, clip, view, **AT_ONCE)
         started.then(js=GO_TO_ANSWER)
         running.append(started.then(analyse, clip, view, **QUIET, **MODEL))
-    demo.load(js=OPEN_EXAMPLE)
+    demo.load(js=OPEN_EXAMPLE, **AT_ONCE)
     # first the end, then what is said of it: else the last word would be the recording's
     ended = parts.stop.click(None, cancels=running, **AT_ONCE)
     ended.then(stopped, [parts.actions, parts.language], view, **AT_ONCE)
