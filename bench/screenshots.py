@@ -18,7 +18,7 @@ import httpx
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
-CLIP = ROOT / "assets" / "examples" / "13a02Ta.flac"
+CLIP = ROOT / "assets" / "examples" / "turns.flac"
 # name -> locale, width and height in px, colour scheme
 PICTURES = {
     "page-en": ("en-US", 1200, 900, "light"),
@@ -69,7 +69,8 @@ def picture(browser: Browser, url: str, name: str, clip: Path, target: Path) -> 
     page.set_input_files("#sound input[type=file]", clip)
     page.locator("#figure .point path").last.wait_for()  # the likeliest; the least may be nothing
     page.wait_for_selector(".analysis p:not(.growing)")
-    page.wait_for_timeout(800)  # the waveform is drawn after the sound is decoded
+    page.locator("#course .scatterlayer .js-fill").first.wait_for(state="attached")
+    page.wait_for_timeout(1000)
     page.screenshot(path=target, full_page=True)
     context.close()
 

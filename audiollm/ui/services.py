@@ -33,7 +33,7 @@ class Example:
     """A bundled clip; `words` is what its button says in each language."""
 
     path: Path
-    label: str  # canonical class that the speaker was asked to express
+    label: str  # canonical class that the speaker was asked to express; mixed: several
     words: dict[Language, str]
 
 
