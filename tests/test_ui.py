@@ -363,6 +363,14 @@ def test_unsure_bars_are_hatched() -> None:
     assert pattern(bars(UNSURE, "en")) != pattern(bars(SURE, "en"))
 
 
+def test_an_overdriven_microphone_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "loud.wav"
+    soundfile.write(path, np.clip(6 * voiced(2.0), -1, 1), 16000)
+    assert "too loud" in run(FakePredictor(), str(path))[-1].cues
+    soundfile.write(path, voiced(2.0), 16000)
+    assert "too loud" not in run(FakePredictor(), str(path))[-1].cues
+
+
 def test_cue_without_enough_voice_is_said_not_guessed() -> None:
     cues = Cues(0.3, None, None, -20.0, 3.0, -9.0, None, 0.0)
     shown = render.cue_table(cues, "en")

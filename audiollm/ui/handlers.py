@@ -116,7 +116,7 @@ def _answer(
                 headline=render.headline(part.probabilities, language),
                 figure=None if view.answered else bars(part.probabilities, language),
                 text=_text(part, language, done=False),
-                cues=render.cue_table(part.cues, language),
+                cues=render.cue_table(part.cues, language) + render.too_loud(sound, language),
             )
             yield view
     if last is None:

@@ -5,6 +5,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from audiollm import wording
+from audiollm.audio import Sound
 from audiollm.baseline import Basis, by_register
 from audiollm.catalogue import Entry
 from audiollm.labels import Language, emotion, word
@@ -109,6 +110,15 @@ def cue_table(cues: Cues | None, language: Language) -> str:
     )
 
 
+def too_loud(sound: Sound, language: Language) -> str:
+    """A caution where the microphone was overdriven, else nothing."""
+    if sound.clipped < OVERDRIVEN:
+        return ""
+    said = text("too_loud", language, share=percent(sound.clipped))
+    return f'<p class="caution">{said}</p>'
+
+
+OVERDRIVEN = 0.001  # share of the samples at full scale
 COLUMNS = ("cue", "value", "meaning", "usual")
 
 

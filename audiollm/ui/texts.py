@@ -106,6 +106,11 @@ TEXTS: dict[str, dict[Language, str]] = {
     "range": {"en": "{low} to {high}", "zh": "{low} 至 {high}"},
     "not_measured": {"en": "too little voice", "zh": "声音太少，无法测量"},
     **{unit: {"en": unit, "zh": zh} for unit, zh in UNITS_ZH.items()},
+    "too_loud": {
+        "en": "The recording was too loud for its microphone: {share} of its samples are cut off. "
+        "Step back or turn it down; what was measured may be off.",
+        "zh": "录音过载：{share} 的采样点被削平。请离麦克风远一些或调低音量；测量值可能不准。",
+    },
     "model": {"en": "The model", "zh": "模型"},
     "answered_by": {
         "en": "{name}, {size}, running on {device}.",
