@@ -1,5 +1,6 @@
 """A prepared data folder with features that a small model can learn to tell apart."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,12 @@ def llm_folder(folder: Path) -> Path:
     tiny.llm().save_pretrained(folder)
     tiny.tokenizer().save_pretrained(folder)
     return folder
+
+
+def resplit(folder: Path, sides: dict[str, str]) -> None:
+    """Moves the clips of speakers to other sides, as preparing with another seed does."""
+    table = folder / "clips.jsonl"
+    rows = [json.loads(line) for line in table.read_text().splitlines()]
+    for row in rows:
+        row["split"] = sides.get(row["speaker"], row["split"])
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -18,6 +18,7 @@ from audiollm import checkpoint
 from audiollm.errors import ModelError
 from audiollm.settings import Settings
 from tests import prepared, tiny
+from tests.prepared import resplit
 from train import fit, merge, runs
 from train.__main__ import main
 from train.dataset import load_prepared
@@ -296,15 +297,6 @@ def test_where_nobody_validates_the_last_weights_count(
 
 def run_clip(folder: Path) -> str:
     return load_prepared(folder / "data").clips[0].id
-
-
-def resplit(folder: Path, sides: dict[str, str]) -> None:
-    """Moves the clips of speakers to other sides, as preparing with another seed does."""
-    table = folder / "clips.jsonl"
-    rows = [json.loads(line) for line in table.read_text().splitlines()]
-    for row in rows:
-        row["split"] = sides.get(row["speaker"], row["split"])
-    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audiollm.config import Calibration, EncoderRef, Manifest, ProjectorConfig, to_json
 from audiollm.errors import DataError
 from tests import prepared, tiny
+from tests.prepared import resplit
 from train.__main__ import _parse
 from train.dataset import load_prepared
 from train.tiny import folds, recipe
@@ -60,7 +62,7 @@ def test_folds_share_what_was_heard_and_not_the_split(tmp_path: Path) -> None:
     assert list((tmp_path / "fold1" / "data" / "features").iterdir())
 
 
-def write_fold(place: Path, right: int) -> None:
+def write_fold(place: Path, right: int, temperature: float = 1.0) -> None:
     """A judged fold whose model gives 0.8 to the right class of the first `right` clips."""
     prepared.write(place / "data", frames=False)
     clips = load_prepared(place / "data").split("test")
@@ -79,11 +81,29 @@ def write_fold(place: Path, right: int) -> None:
         "metrics": {"n": len(clips), "ua": share, "wa": share},
         "model": {"hash": "h"},
     }
+    resplit(place / "data", {"test-4": "train"})
+    manifest = Manifest(
+        name="m",
+        encoder=EncoderRef("tiny", tiny.WIDTH),
+        projector=ProjectorConfig(tiny.WIDTH, 32),
+        labels=classes,
+        calibration=Calibration(temperature=temperature),
+    )
+    (place / "model").mkdir()
+    (place / "model" / "audiollm.json").write_text(to_json(manifest))
     (place / "evaluate").mkdir(parents=True)
     (place / "evaluate" / "result.json").write_text(json.dumps(judged))
 
 
-def test_figures_are_over_the_clips_of_all_folds(tmp_path: Path) -> None:
+def test_a_fold_that_was_validated_or_calibrated_is_refused(tmp_path: Path) -> None:
+    write_fold(tmp_path / "fold0", right=10, temperature=1.5)
+    with pytest.raises(DataError, match="give another --out"):
+        folds.gather(tmp_path, 1)
+
+
+def test_figures_are_over_the_clips_of_all_folds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_fold(tmp_path / "fold0", right=10)
     write_fold(tmp_path / "fold1", right=4)
     result = folds.gather(tmp_path, 2)
@@ -95,10 +115,12 @@ def test_figures_are_over_the_clips_of_all_folds(tmp_path: Path) -> None:
     # the other fold's answers ask for another temperature; the answers stay
     assert result["model"]["wa"] == result["uncalibrated"]["wa"]
     tables = [np.array([[0.8, 0.05], [0.9, 0.1]]) for _ in range(3)]
-    heated, together = folds.recalibrated(tables, [2, 2, 2], list("abaaaa"), ("a", "b"))
+    heated = folds.recalibrated(tables, [2, 2, 2], list("abaaaa"), ("a", "b"))
     assert np.allclose(heated[1], heated[2])  # the others of both were wrong once
     assert heated[0][0].max() > heated[1][0].max()  # the others of the first never
-    assert together > 1
+    assert result["temperature"] != 1
+    monkeypatch.setattr(recipe, "TESTED", frozenset({"test-5"}))
+    assert folds.gather(tmp_path, 2)["temperature"] == 1  # nobody else is there to ask
     text = folds.table(result)
     assert "20 clips" in text
     assert "probe, both" in text

@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from audiollm import calibration, metrics
-from audiollm.config import Calibration
+from audiollm import calibration, checkpoint, metrics
 from audiollm.errors import DataError
 from audiollm.settings import ASSETS
 from train import probe, runs
@@ -96,9 +95,12 @@ def check_encoder(folder: Path, corpus: str) -> None:
 def gather(out: Path, folds: int) -> dict[str, Any]:
     """Figures over the clips of all folds, each clip judged by the model that never heard it.
 
-    Keys: `folds` (figures of each); `temperature` that all folds together ask for; `model` (at the
-    temperature of all other folds), `uncalibrated`, and one for each linear probe
-    (`metrics.Metrics`).
+    Keys: `folds` (figures of each); `temperature` that all folds together ask for, without the
+    speakers on whom the shipped model is judged; `model` (at the temperature of all other folds),
+    `uncalibrated`, and one for each linear probe (`metrics.Metrics`).
+
+    Raises:
+        DataError: somebody validated a fold, or its model has a temperature already.
     """
     truth: list[str] = []
     speakers: list[str] = []
@@ -110,6 +112,11 @@ def gather(out: Path, folds: int) -> dict[str, Any]:
         judged = json.loads((place / "evaluate" / "result.json").read_text(encoding="utf-8"))
         prepared = load_prepared(place / "data")
         classes = prepared.classes
+        manifest = checkpoint.read_manifest(place / "model")
+        if prepared.split("valid") or manifest.calibration.temperature != 1:
+            raise DataError(
+                f"{place} was made with validation speakers or a temperature: give another --out."
+            )
         clips = {clip.id: clip for clip in prepared.split("test")}
         rows = judged["clips"]
         truth += [row["label"] for row in rows]
@@ -129,9 +136,11 @@ def gather(out: Path, folds: int) -> dict[str, Any]:
                 "model": judged["model"]["hash"],
             }
         )
-    calibrated, temperature = recalibrated(
-        tables["uncalibrated"], [row["n"] for row in each], truth, classes
-    )
+    sizes = [row["n"] for row in each]
+    calibrated = recalibrated(tables["uncalibrated"], sizes, truth, classes)
+    free = [i for i, speaker in enumerate(speakers) if speaker not in recipe.TESTED]
+    logs = np.log(np.maximum(np.concatenate(tables["uncalibrated"])[free], 1e-12))
+    temperature = calibration.fit(logs, [truth[i] for i in free], classes).temperature
     result: dict[str, Any] = {"classes": classes, "folds": each, "temperature": temperature}
     for name, parts in {"model": calibrated, **tables}.items():
         joined = np.concatenate(parts)
@@ -142,25 +151,23 @@ def gather(out: Path, folds: int) -> dict[str, Any]:
 
 def recalibrated(
     tables: list[np.ndarray], sizes: list[int], truth: list[str], classes: tuple[str, ...]
-) -> tuple[list[np.ndarray], float]:
+) -> list[np.ndarray]:
     """Each fold's probabilities [N, C] at the temperature that all other folds ask for.
 
-    So nobody of a fold takes part in choosing its temperature. The second value is what all folds
-    together ask for: the temperature of a model of which nobody is left to choose it.
+    So nobody of a fold takes part in choosing its temperature.
     """
     logs = [np.log(np.maximum(rows, 1e-12)) for rows in tables]
     labels = np.split(np.array(truth), np.cumsum(sizes)[:-1])
-
-    def asked(folds: list[int]) -> Calibration:
-        rows = np.concatenate([logs[i] for i in folds])
-        return calibration.fit(rows, [str(x) for i in folds for x in labels[i]], classes)
-
-    everyone = list(range(len(logs)))
     done = []
     for number, rows in enumerate(logs):
-        fitted = asked([i for i in everyone if i != number])
+        others = [i for i in range(len(logs)) if i != number]
+        fitted = calibration.fit(
+            np.concatenate([logs[i] for i in others]),
+            [str(label) for i in others for label in labels[i]],
+            classes,
+        )
         done.append(calibration.apply(rows, classes, fitted))
-    return done, asked(everyone).temperature
+    return done
 
 
 def table(result: dict[str, Any]) -> str:
