@@ -129,6 +129,14 @@ def test_folds_test_everybody_once(speakers: int, folds: int, seed: int) -> None
     assert sorted(tested) == sorted({c.speaker for c in clips})
 
 
+def test_whoever_would_validate_may_train_while_the_same_clips_test() -> None:
+    clips = clips_of(8)
+    plain, more = split(clips), split(clips, train_on_valid=True)
+    turned = {"train": "train", "valid": "train", "test": "test"}
+    assert [turned[c.split] for c in plain.clips] == [c.split for c in more.clips]
+    assert any("nobody validates" in note for note in more.notes)
+
+
 def test_a_class_that_few_speakers_have_reaches_every_side() -> None:
     clips = clips_of(10)
     rare = [replace(c, label="bored", id=f"r{c.id}") for c in clips_of(3, each=2)]

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     recipe.walk([recipe.teach_language(args.language, args.seed)])
     for number in args.only or range(args.folds):
         place = args.out / f"fold{number}"
-        fold = ("--valid", "0", "--folds", str(args.folds), "--fold", str(number))
+        fold = ("--folds", str(args.folds), "--fold", str(number))
         recipe.share_features(args.out / "fold0" / "data", place / "data")
         recipe.walk(recipe.chain(place, sources, args.language, args.encoder, args.seed, fold))
     if args.only:

@@ -122,8 +122,10 @@ def chain(
     fold: Sequence[str] = (),
     calibrated: Sequence[str] = (),
 ) -> Iterator[Step]:
-    """From sound to a judged model, all in the folder `work`; `fold` are options of the split,
-    `calibrated` those of the temperature."""
+    """From sound to a judged model, all in the folder `work`.
+
+    `fold` are options of the split, `calibrated` those of the temperature. Nobody validates.
+    """
     data, model = work / "data", work / "model"
     first, second = work / "stage1", work / "stage2"
     yield hear(data, sources, encoder, seed, fold)
@@ -145,6 +147,7 @@ def hear(
 ) -> Step:
     named = [word for name, root in sources for word in ("--corpus", name, "--root", root)]
     words = f"prepare --encoder {encoder} --out {data} --no-frames --copies 2 --seed {seed}"
+    words += " --train-on-valid"
     return _train(data / "prepare.json", words, *named, *fold)
 
 
