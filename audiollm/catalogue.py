@@ -43,6 +43,14 @@ def entries(settings: Settings) -> list[Entry]:
     return found
 
 
+def id_of(model: str) -> str:
+    """The id under which `entries` lists a model that was asked for by any name."""
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        return model
+    return "tiny" if folder.resolve() == (ASSETS / "tiny").resolve() else str(folder.resolve())
+
+
 def _folders(settings: Settings) -> Iterator[tuple[str, Path]]:
     """(id, folder), each folder once."""
     seen = set()
@@ -50,7 +58,11 @@ def _folders(settings: Settings) -> Iterator[tuple[str, Path]]:
     if (chosen := Path(settings.model).expanduser()).is_dir():
         named.append((str(chosen.resolve()), chosen))
     for place in (MADE, settings.home / "models"):
-        children = sorted(place.iterdir()) if place.is_dir() else []
+        try:
+            children = sorted(place.iterdir()) if place.is_dir() else []
+        except OSError as error:  # a folder that may not be read
+            LOG.warning("%s cannot be listed: %s", place, error)
+            continue
         named += [(str(child.resolve()), child) for child in children]
     for id, folder in named:
         if (folder / MANIFEST_NAME).is_file() and folder.resolve() not in seen:

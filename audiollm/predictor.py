@@ -175,8 +175,11 @@ class Predictor:
         """The course of a sound, again after every batch of windows as it is filled in.
 
         `followed` is `prosody.track(sound.samples)`. Windows in which nobody speaks stay NaN.
+        A sound of one window has no course: nothing comes.
         """
         spans = windows.course(len(sound.samples) / audio.SAMPLE_RATE)
+        if len(spans) == 1:
+            return
         labels = self.manifest.labels
         table = np.full((len(spans), len(labels)), np.nan)
         spoken = [i for i, span in enumerate(spans) if windows.is_heard(*span, followed)]
@@ -189,7 +192,7 @@ class Predictor:
             with self._lock:
                 table[part] = self._score(pieces, cues, language, tracks)[1]
             heard = part[-1] + 1 if part[-1] != spoken[-1] else len(spans)
-            yield Timeline(labels, sound.seconds, tuple(spans), table.copy(), heard)
+            yield Timeline(labels, tuple(spans), table.copy(), heard)
 
     def predict_files(
         self,

@@ -13,7 +13,7 @@ from audiollm.prosody import Track
 COLUMNS = 480  # of waveform and spectrogram, whatever the length of the sound
 BANDS = 48  # mel bands of the spectrogram
 FRAME = 512  # samples of a spectrum
-SPANS = 4  # spectra that are averaged into a column
+STEP = 400  # samples between the spectra that are averaged into a column
 RANGE_DB = 60.0  # the spectrogram shows so much below its loudest point
 
 
@@ -22,7 +22,6 @@ class Timeline:
     """Class probabilities of W windows, as far as they have been heard. C classes."""
 
     labels: tuple[str, ...]
-    seconds: float
     spans: tuple[tuple[float, float], ...]  # [W] (start, end), seconds
     probabilities: NDArray[np.float64]  # [W, C]; NaN where nobody speaks or not heard yet
     heard: int  # windows that are done
@@ -75,13 +74,17 @@ def overview(sound: Sound, followed: Track) -> Overview:
 def _spectrogram(
     samples: NDArray[np.float32], edges: NDArray[np.int_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """([BANDS, T] dB below the loudest point, [BANDS] Hz): a few spectra for each column."""
+    """([BANDS, T] dB below the loudest point, [BANDS] Hz): the mean power of each column."""
     import librosa
 
-    padded = np.pad(samples, (0, FRAME))
-    places = edges[:-1, None] + np.outer(np.diff(edges), np.arange(SPANS) / SPANS).astype(int)
-    frames = padded[places[..., None] + np.arange(FRAME)] * np.hanning(FRAME)  # [T, SPANS, FRAME]
-    power = (np.abs(np.fft.rfft(frames)) ** 2).mean(1)  # [T, bins]
+    window, around = np.hanning(FRAME), np.arange(FRAME) - FRAME // 2
+    columns = []
+    for start, end in pairwise(edges):
+        count = max(1, round((end - start) / STEP))
+        centres = start + ((np.arange(count) + 0.5) * (end - start) / count).astype(int)
+        places = np.clip(centres[:, None] + around, 0, len(samples) - 1)  # [frames, FRAME]
+        columns.append((np.abs(np.fft.rfft(samples[places] * window)) ** 2).mean(0))
+    power = np.array(columns)  # [T, bins]
     bank = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=FRAME, n_mels=BANDS, fmin=50)
     hertz = librosa.mel_frequencies(BANDS + 2, fmin=50, fmax=SAMPLE_RATE / 2)[1:-1]
     decibels = 10 * np.log10(bank @ power.T + 1e-12)

@@ -131,7 +131,7 @@ def test_the_course_comes_after_the_text(clip: str) -> None:
     views = run(FakePredictor(), clip)
     drawn = [view.course for view in views if view.course is not None]
     assert not any(v.course for v in views[: [bool(v.hint) for v in views].index(True)])
-    assert "window of 2 s" in views[-1].hint
+    assert "the 2 s around it" in views[-1].hint
     first, last = drawn[0].to_dict(), drawn[-1].to_dict()
     assert {trace["type"] for trace in first["data"]} == {"scatter", "heatmap"}
     areas = [trace for trace in last["data"] if trace.get("stackgroup")]
@@ -173,6 +173,30 @@ def test_an_answer_can_be_taken_along(clip: str) -> None:
     assert rows[1]["start"] == "0.0"
     assert taken["text"] == whole["text"]
     assert all(text(f"take_{way}", "en") in view.actions for way in exports.WAYS)
+
+
+def test_an_answer_that_is_no_longer_wanted_ends(clip: str) -> None:
+    here = serving(FakePredictor(batches=10))
+    answering = handlers.analyse(here, clip, "en", "her page")
+    assert "<progress" in next(answering).notice
+    handlers.want(here, "another page", None, "en")
+    assert "<progress" in next(answering).notice
+    handlers.want(here, "her page", None, "en")  # she has cleared the clip
+    assert list(answering) == []
+    handlers.leave(here, "her page")
+    assert list(here.wanted) == ["another page"]
+
+
+def test_an_answer_stands_without_its_picture(
+    clip: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(handlers, "overview", fail)
+    view = run(FakePredictor(), clip)[-1]
+    assert view.answered and view.actions and not view.hint
+    assert "no room" in caplog.text
 
 
 def test_a_long_recording_says_how_far_it_is_and_can_be_stopped(clip: str) -> None:
@@ -465,7 +489,7 @@ def test_the_owner_lets_another_model_answer(
     assert here.predictor().card.name == "tiny"
     words = [said for said, _ in handlers.choices(here, "en")]
     assert words[1] == "good (8 MB; 71% right on speakers it never heard)"
-    assert "答对 71%" in handlers.choices(here, "zh")[1][0]
+    assert "正确率 71%" in handlers.choices(here, "zh")[1][0]
     handlers.switch(here, "good")
     assert here.predictor().card.name == here.using == "good"
     handlers.switch(here, "bad")  # the one before comes back, and the page says why

@@ -160,22 +160,28 @@ def _examples(services: Services, static: Static) -> list[gr.Button]:
 
 def _connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> None:
     view, clip = parts.view, [parts.sound, parts.language]
-    _arrivals(demo, parts, services, static)
+    arrived = _arrivals(demo, parts, services, static)
+    arrived.then(js=OPEN_EXAMPLE, **AT_ONCE)
 
-    def begin(path: str | None, chosen: Language) -> list[Any]:
+    def begin(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
+        handlers.want(services, visitor(request), path, chosen)  # what is still running ends
         return show(handlers.begin(path, chosen))
 
-    def analyse(path: str | None, chosen: Language) -> Iterator[list[Any]]:
-        for state in handlers.analyse(services, path, chosen):
+    def analyse(path: str | None, chosen: Language, request: gr.Request) -> Iterator[list[Any]]:
+        for state in handlers.analyse(services, path, chosen, visitor(request)):
             yield show(state)
 
-    def again(path: str | None, chosen: Language) -> Iterator[list[Any]]:
+    def again(path: str | None, chosen: Language, request: gr.Request) -> Iterator[list[Any]]:
         """In the other language, the clip that is there; without one there is nothing to say."""
         if path:
-            yield from analyse(path, chosen)
+            yield from analyse(path, chosen, request)
 
-    def empty(chosen: Language) -> list[Any]:
+    def empty(chosen: Language, request: gr.Request) -> list[Any]:
+        handlers.want(services, visitor(request), None, chosen)
         return show(handlers.empty(chosen))
+
+    def leave(request: gr.Request) -> None:
+        handlers.leave(services, visitor(request))
 
     def stopped(answered: str, chosen: Language) -> list[Any]:
         """An answer that is there stays; what was still to come does not."""
@@ -197,13 +203,18 @@ def _connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) 
         started = chosen.then(begin, clip, view, **AT_ONCE)
         started.then(js=GO_TO_ANSWER)
         running.append(started.then(analyse, clip, view, **QUIET, **MODEL))
-    demo.load(js=OPEN_EXAMPLE, **AT_ONCE)
+    demo.unload(leave)
     # first the end, then what is said of it: else the last word would be the recording's
     ended = parts.stop.click(None, cancels=running, **AT_ONCE)
     ended.then(stopped, [parts.actions, parts.language], view, **AT_ONCE)
 
 
-def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> None:
+def visitor(request: gr.Request) -> str:
+    """One open page."""
+    return request.session_hash or ""
+
+
+def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> Any:
     """The visitor's language, and what is said of the model while it is being loaded."""
     told = [parts.about, parts.picker, *static.components]
     clock = gr.Timer(1.0, active=False)
@@ -231,11 +242,12 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
         done = services.ready  # before the text, or a load that ends in between is never told
         return [handlers.about(services, chosen), gr.Timer(active=not done), models(chosen)]
 
-    demo.load(arrive, remembered, [parts.language, clock, *parts.view, *told], **AT_ONCE)
+    arrived = demo.load(arrive, remembered, [parts.language, clock, *parts.view, *told], **AT_ONCE)
     clock.tick(look, parts.language, [parts.about, clock, parts.picker], **AT_ONCE)
     parts.picker.input(switch, [parts.picker, parts.language], [parts.about, clock], **AT_ONCE)
     parts.language.input(speak, parts.language, told, **AT_ONCE)
     parts.language.input(None, parts.language, remembered, js="chosen => chosen", **AT_ONCE)
+    return arrived
 
 
 def show(view: View) -> list[Any]:

@@ -23,9 +23,8 @@ LOWEST, HIGHEST = 60.0, 8000.0  # Hz of the spectrogram's axis
 
 
 def course(seen: Overview, heard: Timeline | None, language: Language) -> go.Figure:
-    """The figure; without `heard`, or where that is one window, there is nothing to change."""
-    moving = heard if heard is not None and len(heard.spans) > 1 else None
-    rows = [*(["emotions"] if moving else []), "wave", "spectrum"]
+    """The figure; without `heard` it has no emotions."""
+    rows = [*(["emotions"] if heard else []), "wave", "spectrum"]
     height = sum(HEIGHTS[r] for r in rows) + GAP * (len(rows) - 1)
     traces: list[Any] = []
     layout: dict[str, Any] = {"shapes": [], "annotations": []}
@@ -43,8 +42,8 @@ def course(seen: Overview, heard: Timeline | None, language: Language) -> go.Fig
             "ticksuffix": text("seconds", language, n=""),
         }
         layout["annotations"].append(_title(text(f"row_{row}", language), top))
-        if row == "emotions" and moving:
-            traces += [{**trace, **axes} for trace in _emotions(moving, language)]
+        if row == "emotions" and heard:
+            traces += [{**trace, **axes} for trace in _emotions(heard, language)]
             layout[f"yaxis{end}"] |= {"range": [0, 1], "tickvals": [0, 1], "tickformat": ".0%"}
         elif row == "wave":
             traces += [{**trace, **axes} for trace in _wave(seen)]
@@ -65,14 +64,14 @@ def course(seen: Overview, heard: Timeline | None, language: Language) -> go.Fig
             "data": traces,
             "layout": {
                 "template": {},
-                "height": height + TOP + BOTTOM + (LEGEND if moving else 0),
-                "margin": {"l": SIDE, "r": 12, "t": TOP, "b": BOTTOM + (LEGEND if moving else 0)},
+                "height": height + TOP + BOTTOM + (LEGEND if heard else 0),
+                "margin": {"l": SIDE, "r": 12, "t": TOP, "b": BOTTOM + (LEGEND if heard else 0)},
                 "paper_bgcolor": "rgba(0,0,0,0)",
                 "plot_bgcolor": "rgba(0,0,0,0)",
                 "font": {"size": 12, "family": "system-ui, sans-serif"},
                 "dragmode": False,
                 "hovermode": False,
-                "showlegend": bool(moving),
+                "showlegend": bool(heard),
                 "legend": {"orientation": "h", "x": 0, "y": -BOTTOM / height, "yanchor": "top"}
                 | {"itemclick": False, "itemdoubleclick": False, "traceorder": "normal"},
                 **layout,
@@ -93,7 +92,7 @@ def _title(words: str, top: float) -> dict[str, Any]:
 def _emotions(heard: Timeline, language: Language) -> list[dict[str, Any]]:
     """Stacked areas, one a class; nothing where nobody speaks. Steps: a window is one answer."""
     shares = np.nan_to_num(heard.probabilities)  # [W, C]
-    half = (heard.centres[1] - heard.centres[0]) / 2 if len(heard.spans) > 1 else 0
+    half = (heard.centres[1] - heard.centres[0]) / 2
     edges = np.stack([heard.centres - half, heard.centres + half], 1)  # [W, 2]
     edges[0, 0], edges[-1, 1] = 0, heard.spans[-1][1]
     x = edges.reshape(-1).round(3).tolist()

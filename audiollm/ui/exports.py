@@ -32,7 +32,7 @@ def actions(answer: "Prediction", heard: Timeline | None, language: Language) ->
 def as_json(answer: "Prediction", heard: Timeline | None) -> str:
     """The answer as `python -m audiollm --json` says it, and the windows of its course."""
     content = answer.to_dict()
-    if heard is not None and len(heard.spans) > 1:
+    if heard is not None:
         content["course"] = [
             {"start": round(start, 3), "end": round(end, 3), "probabilities": said}
             for (start, end), said in zip(heard.spans, _rows(heard), strict=True)
@@ -47,7 +47,7 @@ def as_csv(answer: "Prediction", heard: Timeline | None) -> str:
     names = list(answer.probabilities)
     table.writerow(["start", "end", *names])
     table.writerow([0, answer.seconds, *(round(p, 6) for p in answer.probabilities.values())])
-    if heard is not None and len(heard.spans) > 1:
+    if heard is not None:
         for (start, end), said in zip(heard.spans, _rows(heard), strict=True):
             cells = [said[name] for name in names] if said else [""] * len(names)
             table.writerow([round(start, 3), round(end, 3), *cells])

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -78,8 +78,32 @@ def begin(path: str | None, language: Language) -> View:
     return View(notice=render.notice(text("listening", language), "wait"))
 
 
-def analyse(services: Services, path: str | None, language: Language) -> Iterator[View]:
-    """The answer to one clip as it comes into being; every failure is shown as a sentence."""
+def analyse(
+    services: Services, path: str | None, language: Language, visitor: str = ""
+) -> Iterator[View]:
+    """The answer to one clip as it comes into being; every failure is shown as a sentence.
+
+    It ends early when the visitor has come to want another answer, or none.
+    """
+    want(services, visitor, path, language)
+    with closing(_analyse(services, path, language)) as views:
+        for view in views:
+            if services.wanted.get(visitor) != (path, language):
+                return
+            yield view
+
+
+def want(services: Services, visitor: str, path: str | None, language: Language) -> None:
+    """From now on this is what the visitor is to be shown, and nothing else."""
+    services.wanted[visitor] = (path, language)
+
+
+def leave(services: Services, visitor: str) -> None:
+    """The visitor has closed the page."""
+    services.wanted.pop(visitor, None)
+
+
+def _analyse(services: Services, path: str | None, language: Language) -> Generator[View]:
     if not path:
         yield View(notice=render.notice(text("no_clip", language), "wait"))
         return
@@ -124,7 +148,11 @@ def _answer(
     text_ = _text(last, language, done=True)
     view = replace(view, figure=None, text=text_, actions=exports.actions(last, None, language))
     yield view
-    yield from _course(predictor, sound, followed, last, view)
+    try:
+        yield from _course(predictor, sound, followed, last, view)
+    except Exception:  # the answer stands without its picture
+        LOG.exception("drawing the course failed")
+        yield replace(view, hint="", course=None)
 
 
 def _course(
@@ -148,7 +176,7 @@ def _course(
                 drawn = time.monotonic()
                 hint = render.hint(None, language, heard.heard / len(heard.spans))
                 yield replace(view, course=course(seen, heard, language), hint=hint)
-    if heard is not None and len(heard.spans) > 1:
+    if heard is not None:
         actions = exports.actions(answer, heard, language)
         hint = render.hint(heard.spans[0][1] - heard.spans[0][0], language)
         yield replace(view, course=course(seen, heard, language), hint=hint, actions=actions)

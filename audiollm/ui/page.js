@@ -12,6 +12,7 @@
   const player = () => document.querySelector("#sound audio");
   const drawn = () => document.querySelector("#course .js-plotly-plot");
 
+  let frame = 0;  // of the one loop that moves the cursor
   function follow() {
     const graph = drawn(), sound = player();
     if (!graph?._fullLayout?.xaxis || !sound) return;
@@ -20,7 +21,8 @@
     const axis = graph._fullLayout.xaxis;
     line.style.left = axis._offset + axis.l2p(Math.min(sound.currentTime, axis.range[1])) + "px";
     line.style.visibility = sound.currentTime ? "visible" : "hidden";
-    if (!sound.paused) requestAnimationFrame(follow);
+    cancelAnimationFrame(frame);
+    if (!sound.paused) frame = requestAnimationFrame(follow);
   }
   for (const event of ["play", "timeupdate", "seeked", "loadedmetadata"])
     document.addEventListener(event, follow, true);  // media events do not bubble

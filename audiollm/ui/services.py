@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
+from audiollm import catalogue
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
 from audiollm.settings import ASSETS, Settings
@@ -46,6 +47,7 @@ class Services:
     examples: tuple[Example, ...] = ()
     using: str = ""  # id of the model that answers or is being loaded
     trouble: str = ""  # why the model that was asked for last does not answer
+    wanted: dict[str, object] = field(default_factory=dict)  # visitor -> what is to be answered now
     _turn: Lock = field(default_factory=Lock)
 
     @classmethod
@@ -62,7 +64,7 @@ class Services:
         """
         found = read_examples(examples)
         loading = in_background(load or _loader(settings.model, settings))
-        return cls(settings, loading, found, settings.model)
+        return cls(settings, loading, found, catalogue.id_of(settings.model))
 
     @property
     def ready(self) -> bool:
@@ -106,10 +108,13 @@ class Services:
         _give_memory_back()
         try:
             return _loader(id, self.settings)()
-        except AudioLLMError as error:
-            LOG.error("%s", error)
-            self.using, self.trouble = before, str(error)
-            return _loader(before, self.settings)()
+        except Exception as error:  # a large model fails in many ways, out of memory first of all
+            LOG.exception("loading %s failed", id)
+            known = isinstance(error, AudioLLMError)
+            self.trouble = str(error) if known else text("error_load", "en")
+        self.using = before
+        _give_memory_back()
+        return _loader(before, self.settings)()
 
 
 def _give_memory_back() -> None:

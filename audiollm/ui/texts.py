@@ -46,10 +46,10 @@ TEXTS: dict[str, dict[Language, str]] = {
         "zh": "点击图中任意位置即可从那里开始播放。",
     },
     "course_steps": {
-        "en": "Click where you want to listen. Each step is a window of {length} s that was heard "
-        "for itself: a window is less certain than the whole.",
-        "zh": "点击图中任意位置即可从那里开始播放。每一格是单独分析的一小段录音（{length} 秒）："
-        "单独一段不如整段录音可靠。",
+        "en": "Click where you want to listen. Each step stands for the {length} s around it, "
+        "heard for themselves: a piece is less certain than the whole.",
+        "zh": "点击图中任意位置即可从那里开始播放。每一格由其前后共 {length} 秒的录音单独分析得出："
+        "片段不如整段录音可靠。",
     },
     "row_emotions": {"en": "Emotions", "zh": "情感"},
     "row_wave": {"en": "Waveform; the grey line marks speech", "zh": "波形；灰线处有人说话"},
@@ -119,15 +119,16 @@ TEXTS: dict[str, dict[Language, str]] = {
     "picker": {"en": "Model that answers", "zh": "使用的模型"},
     "entry": {
         "en": "{name} ({size}; {wa} right on speakers it never heard)",
-        "zh": "{name}（{size}；对从未听过的说话人答对 {wa}）",
+        "zh": "{name}（{size}；在从未听过的说话人上正确率 {wa}）",
     },
     "entry_unmeasured": {
         "en": "{name} ({size}; not measured on new speakers)",
         "zh": "{name}（{size}；尚未在新的说话人上测试）",
     },
     "not_switched": {
-        "en": "The model that was chosen could not be loaded: {sentence}",
-        "zh": "选择的模型无法加载。详细信息（英文）：{sentence}",
+        "en": "The model that was chosen could not be loaded, so the one before answers: "
+        "{sentence}",
+        "zh": "选择的模型无法加载，仍由原来的模型回答。详细信息（英文）：{sentence}",
     },
     "parameters_k": {"en": "{value} thousand parameters", "zh": "{value} 万参数"},
     "parameters_m": {"en": "{value} million parameters", "zh": "{value} 万参数"},

@@ -120,9 +120,8 @@ class FakePredictor:
             if windows.is_heard(*span, followed):
                 row = np.array(list(self.probabilities.values())) + np.eye(len(table[0]))[1] * i / 4
                 table[i] = row / row.sum()
-            yield Timeline(
-                tuple(self.probabilities), sound.seconds, tuple(spans), table.copy(), i + 1
-            )
+            if len(spans) > 1:
+                yield Timeline(tuple(self.probabilities), tuple(spans), table.copy(), i + 1)
 
 
 if __name__ == "__main__":
