@@ -128,8 +128,8 @@ def test_an_uploaded_file_is_found_by_path_and_by_address(uploads: Path) -> None
         "http://127.0.0.1/gradio_api/file=/etc/passwd",
         "http://127.0.0.1/gradio_api/file={uploads}/%2e%2e/secret.wav",
         *("file:///etc/passwd", "ftp://127.0.0.1/a.wav", "data:audio/wav;base64,@@"),
-        "http://127.0.0.1:1/a.wav",  # the server's own network
         "http://169.254.169.254/latest/meta-data",
+        "https://example.org/a.wav",
     ],
     ids=str,
 )
@@ -154,6 +154,12 @@ def test_a_data_uri_is_heard_and_deleted() -> None:
     sent = [f"data:;base64,{base64.b64encode(b).decode()}" for b in (b"one", b"two")]
     assert len(api.analyse_batch(served_by(predictor), sent, "en")) == 2
     assert not [p for p in predictor.heard if p.parent.exists()]
+
+
+def test_a_data_uri_is_measured_before_it_is_decoded(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="limit is 1 MB"):
+        api.held("data:," + "A" * 2_000_000, tmp_path, 1_000_000)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_batch_keeps_its_order_and_drops_nothing(uploads: Path) -> None:

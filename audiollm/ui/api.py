@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import unquote
 
 import gradio as gr
-from gradio.processing_utils import ssrf_protected_download
 from gradio.utils import get_upload_folder
 
 from audiollm.errors import AudioError, AudioLLMError, ConfigError
@@ -32,7 +31,7 @@ MOST_FILES = 64  # in one batch: page and programs share one model, and a batch 
 OURS = "/gradio_api/file="  # what follows it in the address of an uploaded file is its path
 P = ParamSpec("P")
 R = TypeVar("R")
-Recording: TypeAlias = gr.FileData | str  # an uploaded file; or its address, or a data: URI
+Recording: TypeAlias = gr.FileData | str  # an uploaded file; or its address here, or a data: URI
 
 
 def register(services: Services) -> None:
@@ -51,7 +50,7 @@ def register(services: Services) -> None:
         wrong: describe_model says how often.
 
         Args:
-            file: one recording of a voice: an uploaded file, its http(s) address, or a data: URI
+            file: one recording of a voice: an uploaded file, its address here, or a data: URI
             language: of the written analysis: en for English, zh for Chinese
 
         Returns:
@@ -64,7 +63,7 @@ def register(services: Services) -> None:
         """Hear which emotion the voice in each of several sound files expresses.
 
         Args:
-            files: at most 64 recordings: uploaded files, their http(s) addresses, or data: URIs
+            files: at most 64 recordings: uploaded files, their addresses here, or data: URIs
             language: of the written analyses: en for English, zh for Chinese
 
         Returns:
@@ -118,10 +117,11 @@ def analyse_batch(services: Services, files: object, language: Language) -> list
 def _answers(
     services: Services, files: Sequence[object], language: Language
 ) -> "list[Prediction | AudioLLMError]":
-    """In the order of the files. What had to be fetched is deleted at once."""
+    """In the order of the files. What came inside the call is deleted at once."""
     predictor = services.predictor()
     with TemporaryDirectory(prefix="audiollm-") as folder:
-        received = [_received(file, Path(folder)) for file in files]
+        most = services.settings.max_bytes
+        received = [_received(file, Path(folder), most) for file in files]
         paths = [found for found in received if isinstance(found, Path)]
         heard = predictor.predict_files(paths, language)
         return [next(heard)[1] if isinstance(found, Path) else found for found in received]
@@ -137,11 +137,11 @@ def model(services: Services) -> dict[str, Any]:
     return {name: value for name, value in card.items() if name != "folder"}
 
 
-def _received(file: object, folder: Path) -> Path | AudioError:
-    """Where the sound lies that a caller sent; a string's content is fetched into the folder."""
+def _received(file: object, folder: Path, most: int) -> Path | AudioError:
+    """Where the sound lies that a caller sent; what a string holds is put into the folder."""
     try:
         if isinstance(file, str) and OURS not in file:
-            return fetched(file, folder)
+            return held(file, folder, most)
         return uploaded(file)
     except AudioError as error:
         return error
@@ -168,24 +168,30 @@ def uploaded(file: object) -> Path:
     return path
 
 
-def fetched(address: str, folder: Path) -> Path:
-    """A new file in the folder with what a data: URI holds or a public http(s) address serves.
+def held(address: str, folder: Path, most: int) -> Path:
+    """A new file in the folder with what a data: URI holds, `most` bytes of it at most.
+
+    No other address is opened: whoever serves it could send without end, and hold the model.
 
     Raises:
-        AudioError: neither, or there is nothing; also every address inside the server's network.
+        AudioError: no data: URI, broken, or too large.
     """
-    kind, _, rest = address.partition(":")
+    head, _, content = address.partition(",")
+    if not head.startswith("data:"):
+        raise AudioError("This is no sound: upload a file, or send its content as a data: URI.")
+    if len(content) * 3 // 4 > most:
+        raise AudioError(
+            f"This sound is too large, the limit is {most / 1e6:.0f} MB: cut it into pieces."
+        )
     try:
-        if kind == "data":
-            path = folder / f"sound-{len(list(folder.iterdir()))}"
-            path.write_bytes(b64decode(rest.partition(",")[2], validate=True))
-            return path
-        if kind in ("http", "https"):
-            return Path(ssrf_protected_download(address, str(folder)))
-    except Exception as error:  # of many libraries: no such host, a private one, broken base64
-        LOG.info("a sound could not be fetched: %r", error)
-        raise AudioError("This sound cannot be fetched: upload the file instead.") from error
-    raise AudioError("This is no sound: upload a file, or send its http(s) address or a data: URI.")
+        decoded = b64decode(content, validate=True)
+    except ValueError as error:
+        raise AudioError(
+            "This data: URI holds no base64: encode it again, or upload the file."
+        ) from error
+    path = folder / f"sound-{len(list(folder.iterdir()))}"
+    path.write_bytes(decoded)
+    return path
 
 
 def _in_a_sentence(answer: Callable[P, R]) -> Callable[P, R]:
