@@ -36,3 +36,10 @@ def test_models_are_found_once_where_they_are_made_and_kept(
     assert [e.name for e in found] == ["tiny", "mine", "kept"]
     assert all(1000 < e.bytes < 3000 for e in found)
     assert str(broken.name) in caplog.text
+
+
+def test_a_model_has_one_id_whatever_it_was_asked_by(tmp_path: Path) -> None:
+    mine = model(tmp_path / "mine", "mine")
+    assert catalogue.id_of(str(catalogue.ASSETS / "tiny")) == catalogue.id_of("tiny") == "tiny"
+    assert catalogue.id_of(f"{mine}/../mine") == str(mine)
+    assert catalogue.id_of("qwen2.5-0.5b") == "qwen2.5-0.5b"
