@@ -18,9 +18,9 @@ SOURCES = [
 
 # A module may import those of its own level or of a lower one.
 LEVELS = [
-    {"errors", "labels", "config", "settings", "hub"},
+    {"errors", "labels", "config", "settings", "hub", "catalogue"},
     {"audio", "av_decoder", "decoding", "prosody", "functionals", "calibration", "metrics"},
-    {"claims", "baseline"},
+    {"claims", "baseline", "windows", "timeline"},
     {
         "prompt",
         "projector",
