@@ -223,7 +223,8 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
     def models(chosen: Language) -> Any:
         found = handlers.choices(services, chosen)
         label = text("picker", chosen)
-        return gr.update(choices=found, value=services.using, visible=bool(found), label=label)
+        value = services.using if found else None
+        return gr.update(choices=found, value=value, visible=bool(found), label=label)
 
     def speak(chosen: Language) -> list[Any]:
         return [handlers.about(services, chosen), models(chosen), *static.speak(chosen)]

@@ -56,7 +56,7 @@ def course(seen: Overview, heard: Timeline | None, language: Language) -> go.Fig
                 "type": "log",
                 "range": [float(np.log10(LOWEST)), float(np.log10(HIGHEST))],
                 "tickvals": [100, 500, 2000, 8000],
-                "ticktext": [f"100 {text('Hz', language)}", "500", "2k", "8k"],
+                "ticktext": ["100", "500", "2k", "8k"],
             }
         top = bottom - GAP / height
     return go.Figure(
