@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="audiollm-") as recordings:  # this user's alone
         os.environ["GRADIO_TEMP_DIR"] = recordings
         try:
-            settings = Settings(**{**vars(Settings.from_env()), **given})
+            settings = Settings.from_env(**given)
             demo = build_ui(Services.start(settings))
             address = demo.launch(**launch_options(demo, settings))[1]
         except (AudioLLMError, OSError) as error:  # OSError: the port is taken

@@ -63,9 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore")
     logging.getLogger("transformers").setLevel(logging.ERROR)
     try:
-        settings = Settings.from_env()
-        if args.device:
-            settings = Settings(**{**settings.__dict__, "device": args.device})
+        settings = Settings.from_env(**({"device": args.device} if args.device else {}))
         paths = list(collect(args.files))
         from audiollm.predictor import Predictor
 

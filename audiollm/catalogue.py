@@ -8,7 +8,6 @@ from typing import Any
 
 from audiollm.config import MANIFEST_NAME, Manifest, read_json
 from audiollm.errors import AudioLLMError
-from audiollm.labels import Language
 from audiollm.settings import ASSETS, Settings
 
 LOG = logging.getLogger(__name__)
@@ -22,8 +21,6 @@ class Entry:
     id: str  # what `Predictor.load` takes: a preset's name or an absolute folder
     name: str
     bytes: int  # of its files
-    labels: tuple[str, ...]
-    languages: tuple[Language, ...]
     metrics: dict[str, Any]  # of `evaluate`; {} where not measured
 
 
@@ -37,9 +34,7 @@ def entries(settings: Settings) -> list[Entry]:
             LOG.warning("%s is left out of the list of models: %s", folder, error)
             continue
         size = sum(p.stat().st_size for p in folder.iterdir() if p.is_file())
-        found.append(
-            Entry(id, manifest.name, size, manifest.labels, manifest.languages, manifest.metrics)
-        )
+        found.append(Entry(id, manifest.name, size, manifest.metrics))
     return found
 
 
@@ -56,7 +51,7 @@ def _folders(settings: Settings) -> Iterator[tuple[str, Path]]:
     seen = set()
     named = [("tiny", ASSETS / "tiny")]
     if (chosen := Path(settings.model).expanduser()).is_dir():
-        named.append((str(chosen.resolve()), chosen))
+        named.append((id_of(settings.model), chosen))
     for place in (MADE, settings.home / "models"):
         try:
             children = sorted(place.iterdir()) if place.is_dir() else []

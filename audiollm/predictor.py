@@ -264,7 +264,10 @@ class Predictor:
             part = voting[start : start + BATCH_WINDOWS]
             # the cues of the whole clip: the text quotes what the person is shown
             scored, table = self._score(
-                [w.samples for _, w in part], [cues[i] for i, _ in part], language
+                [w.samples for _, w in part],
+                [cues[i] for i, _ in part],
+                language,
+                [w.followed for _, w in part],
             )
             for row, (i, window) in enumerate(part):
                 sums[i] += window.weight * table[row]
@@ -310,11 +313,13 @@ class Predictor:
         pieces: Sequence[np.ndarray],
         cues: Sequence[Cues],
         language: Language,
-        followed: Sequence[Track] | None = None,
+        tracks: Sequence[Track | None],
     ) -> tuple[Any, np.ndarray]:
-        """(`scoring.Scored`, calibrated probabilities [B, C]) of B pieces of sound."""
+        """(`scoring.Scored`, calibrated probabilities [B, C]) of B pieces of sound.
+
+        `tracks` are `prosody.track` of the pieces, None where it is not known yet.
+        """
         needs = self.manifest.projector
-        tracks: Sequence[Track | None] = followed or [None] * len(pieces)
         features = [
             Features(
                 utterance=e.utterance,

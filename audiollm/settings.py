@@ -5,8 +5,9 @@ Every variable is listed in docs/settings.md; a test fails when one is missing t
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from audiollm.errors import ConfigError
 
@@ -38,8 +39,8 @@ class Settings:
             raise ConfigError(f"AUDIOLLM_HUB must be huggingface or modelscope, not {self.hub!r}.")
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
-        """Settings from `AUDIOLLM_*`, defaults elsewhere.
+    def from_env(cls, env: Mapping[str, str] | None = None, **given: Any) -> "Settings":
+        """Settings from `AUDIOLLM_*`, defaults elsewhere; `given` stands above both.
 
         Raises:
             ConfigError: a value does not parse or is out of range.
@@ -60,7 +61,7 @@ class Settings:
                 raise ConfigError(f"{name} must be 1 or 0, not {text!r}.")
             return text == "1" if text else fallback
 
-        return cls(
+        found = cls(
             model=env.get("AUDIOLLM_MODEL", "").strip() or default.model,
             device=env.get("AUDIOLLM_DEVICE", "").strip() or default.device,
             home=Path(env.get("AUDIOLLM_HOME", "").strip() or default.home).expanduser(),
@@ -72,3 +73,4 @@ class Settings:
             hub=env.get("AUDIOLLM_HUB", "").strip() or default.hub,
             mcp=switch("AUDIOLLM_MCP", default.mcp),
         )
+        return replace(found, **given)

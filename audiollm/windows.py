@@ -22,6 +22,7 @@ class Window:
 
     samples: np.ndarray  # [N]
     weight: float  # of its vote: seconds that are louder than a pause of the whole clip
+    followed: Track | None = None  # of the piece, where it is the whole sound
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def voting(sound: Sound, followed: Track) -> list[Window]:
     longest = int(LONGEST * audio.SAMPLE_RATE)
     pieces = np.array_split(sound.samples, max(1, -(-len(sound.samples) // longest)))
     if len(pieces) == 1:
-        return [Window(pieces[0], 1.0)]
+        return [Window(pieces[0], 1.0, followed)]
     windows, start = [], 0
     for piece in pieces:
         first, start = start // prosody.HOP, start + len(piece)

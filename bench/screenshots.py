@@ -5,19 +5,14 @@ and English, wide and phone, light and dark.
 """
 
 import argparse
-import contextlib
 import shutil
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 from playwright.sync_api import Browser, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[1]
+from bench.served import ROOT, STARTUP, served
+
 CLIP = ROOT / "assets" / "examples" / "turns.flac"
 # name -> locale, width and height in px, colour scheme
 PICTURES = {
@@ -28,29 +23,6 @@ PICTURES = {
     "page-zh-phone": ("zh-CN", 390, 844, "light"),
 }
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-STARTUP = 120.0  # s
-
-
-@contextlib.contextmanager
-def served(*arguments: str) -> Iterator[str]:
-    """Address of `app.py`, run with the arguments on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), *arguments]
-    process = subprocess.Popen(command, cwd=ROOT)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        end = time.monotonic() + STARTUP
-        while process.poll() is None and time.monotonic() < end:
-            with contextlib.suppress(httpx.HTTPError):
-                httpx.get(url, timeout=2, trust_env=False).raise_for_status()
-                break
-            time.sleep(0.2)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=STARTUP)
 
 
 def picture(browser: Browser, url: str, name: str, clip: Path, target: Path) -> None:

@@ -7,18 +7,14 @@ page answers, and until the model has, medians over the rounds.
 
 import argparse
 import json
-import socket
 import statistics
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import httpx
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[1]
-LIMIT = 180.0  # s
+from bench.served import STARTUP, served
+
 AFTER_THE_MODEL = """
 import sys
 from audiollm.predictor import Predictor
@@ -34,31 +30,13 @@ WAYS = {"model behind the page": ["app.py"], "model first": ["-c", AFTER_THE_MOD
 
 def start(program: list[str]) -> tuple[float, float]:
     """(seconds until the page answers, seconds until its model is loaded) of a fresh process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
     began = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, *program, "--port", str(port)], cwd=ROOT, stdout=subprocess.DEVNULL
-    )
-    try:
-        with httpx.Client(base_url=url, timeout=LIMIT, trust_env=False) as client:
-            while True:
-                try:
-                    client.get("/").raise_for_status()
-                    break
-                except httpx.TransportError as error:
-                    if process.poll() is not None or time.monotonic() - began > LIMIT:
-                        raise SystemExit("The page did not start.") from error
-                    time.sleep(0.02)
-            there = time.monotonic() - began
+    with served(program=program) as url:
+        there = time.monotonic() - began
+        with httpx.Client(base_url=url, timeout=STARTUP, trust_env=False) as client:
             event = client.post("/gradio_api/call/model", json={"data": []}).json()["event_id"]
             client.get(f"/gradio_api/call/model/{event}").raise_for_status()  # waits for the model
-            return there, time.monotonic() - began
-    finally:
-        process.terminate()
-        process.wait(timeout=LIMIT)
+        return there, time.monotonic() - began
 
 
 def main() -> None:

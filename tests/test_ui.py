@@ -475,7 +475,7 @@ def picking(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str = "127.0.
 
     def entries(_: Settings) -> list[catalogue.Entry]:
         names = ("tiny", "good", "bad")
-        return [catalogue.Entry(n, n, 8_300_000, ("sad",), ("en",), METRICS) for n in names]
+        return [catalogue.Entry(n, n, 8_300_000, METRICS) for n in names]
 
     monkeypatch.setattr(services, "_loader", loader)
     monkeypatch.setattr(catalogue, "entries", entries)

@@ -241,7 +241,11 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
 
     def look(chosen: Language) -> list[Any]:
         done = services.ready  # before the text, or a load that ends in between is never told
-        return [handlers.about(services, chosen), gr.Timer(active=not done), models(chosen)]
+        return [
+            handlers.about(services, chosen),
+            gr.Timer(active=not done),
+            models(chosen) if done else gr.skip(),
+        ]
 
     arrived = demo.load(arrive, remembered, [parts.language, clock, *parts.view, *told], **AT_ONCE)
     clock.tick(look, parts.language, [parts.about, clock, parts.picker], **AT_ONCE)

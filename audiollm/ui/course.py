@@ -51,7 +51,7 @@ def course(seen: Overview, heard: Timeline | None, language: Language) -> go.Fig
             layout[f"yaxis{end}"] |= {"range": [-reach, reach], "showticklabels": False}
             layout["shapes"] = [_spoken(span, axes) for span in seen.speech]
         else:
-            traces += [{**trace, **axes} for trace in _spectrum(seen, language)]
+            traces += [{**trace, **axes} for trace in _spectrum(seen)]
             layout[f"yaxis{end}"] |= {
                 "type": "log",
                 "range": [float(np.log10(LOWEST)), float(np.log10(HIGHEST))],
@@ -120,7 +120,7 @@ def _wave(seen: Overview) -> list[dict[str, Any]]:
     return [{**line, "y": low}, {**line, "y": high, "fill": "tonexty", "fillcolor": ACCENT}]
 
 
-def _spectrum(seen: Overview, language: Language) -> list[dict[str, Any]]:
+def _spectrum(seen: Overview) -> list[dict[str, Any]]:
     x = seen.times.round(4).tolist()
     shades = {
         "type": "heatmap",
@@ -141,7 +141,6 @@ def _spectrum(seen: Overview, language: Language) -> list[dict[str, Any]]:
         "connectgaps": False,
         "hoverinfo": "skip",
         "showlegend": False,
-        "name": text("pitch_line", language),
     }
     return [shades, pitch]
 

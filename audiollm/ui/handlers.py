@@ -135,13 +135,16 @@ def _answer(
                 left = (time.monotonic() - began) * (1 - share) / share
                 yield View(notice=render.progress(share, left, language))
                 continue
+            if last is None:  # afterwards only the text grows
+                view = View(
+                    headline=render.headline(part.probabilities, language),
+                    figure=bars(part.probabilities, language),
+                    cues=render.cue_table(part.cues, language) + render.too_loud(sound, language),
+                )
+            else:
+                view = replace(view, figure=None)
             last = part
-            view = View(
-                headline=render.headline(part.probabilities, language),
-                figure=None if view.answered else bars(part.probabilities, language),
-                text=_text(part, language, done=False),
-                cues=render.cue_table(part.cues, language) + render.too_loud(sound, language),
-            )
+            view = replace(view, text=_text(part, language, done=False))
             yield view
     if last is None:
         return

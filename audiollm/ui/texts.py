@@ -54,7 +54,6 @@ TEXTS: dict[str, dict[Language, str]] = {
     "row_emotions": {"en": "Emotions", "zh": "情感"},
     "row_wave": {"en": "Waveform; the grey line marks speech", "zh": "波形；灰线处有人说话"},
     "row_spectrum": {"en": "Spectrogram and pitch, Hz", "zh": "频谱与音高（赫兹）"},
-    "pitch_line": {"en": "pitch", "zh": "音高"},
     "take_copy": {"en": "Copy the text", "zh": "复制文字"},
     "take_json": {"en": "Save as JSON", "zh": "保存为 JSON"},
     "take_csv": {"en": "Save as CSV", "zh": "保存为 CSV"},

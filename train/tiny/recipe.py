@@ -33,12 +33,7 @@ STAGE_2 = (
     "--lora-rank 16 --lora-dropout 0.1 --lead 10 --evaluations 4"
 )
 # Test speakers of seed 0, who judge the shipped model: they take no part in its temperature.
-TESTED = frozenset(
-    [
-        *("emodb-10", "emodb-13"),
-        *(f"ased-{n}" for n in (26, 30, 32, 33, 36, 48, 52, 54, 60, 65)),
-    ]
-)
+TESTED = {"emodb-10", "emodb-13"} | {f"ased-{n}" for n in (26, 30, 32, 33, 36, 48, 52, 54, 60, 65)}
 # What the answers to all others ask for in the folds of both corpora (docs/results/folds-*.json):
 # of many more people than the few who validate.
 TEMPERATURE = 1.44

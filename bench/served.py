@@ -1,0 +1,48 @@
+"""The page in a process of its own, for the benches that look at it."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[1]
+STARTUP = 180.0  # s
+
+
+@contextlib.contextmanager
+def served(*arguments: str, program: Sequence[str] = ("app.py",)) -> Iterator[str]:
+    """Address of the page, as soon as it answers, run with the arguments on a free port.
+
+    Raises:
+        SystemExit: it stopped, or did not answer in time.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    place = ["--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, *program, *place, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL
+    )
+    url = f"http://127.0.0.1:{port}"
+    end = time.monotonic() + STARTUP
+    try:
+        while not _answers(url):
+            if process.poll() is not None or time.monotonic() > end:
+                raise SystemExit("The page did not start.")
+            time.sleep(0.02)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=STARTUP)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
