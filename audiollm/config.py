@@ -66,7 +66,10 @@ class ProjectorConfig:
     hidden_size: int = 512
     functionals: int = 0
     dropout: float = 0.1
-    noise: float = 0.0  # spread of what is added to standardised features while training
+    # what is done to standardised features while training, lest a few of them decide
+    noise: float = 0.0  # spread of what is added
+    input_dropout: float = 0.0  # share of the encoder's features that is left out
+    functionals_dropout: float = 0.0  # share of the functionals that is left out
     output_norm: bool = True  # bring audio tokens to the scale of the LLM's own embeddings
     limit: float = 6.0  # standardised features are clipped to +- this
 
@@ -86,8 +89,9 @@ class ProjectorConfig:
             raise ConfigError(
                 f"tokens_per_second must be above 0 and at most 50, not {self.tokens_per_second}."
             )
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must be in [0, 1), not {self.dropout}.")
+        for name in ("dropout", "input_dropout", "functionals_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be in [0, 1), not {getattr(self, name)}.")
         if not 0 <= self.noise <= 10:
             raise ConfigError(f"noise must be 0 to 10, not {self.noise}.")
 

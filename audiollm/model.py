@@ -31,6 +31,8 @@ class Example:
     tail: tuple[int, ...]
     answer: tuple[int, ...]
     lead: float = 1.0  # weight of the first answer token, which says the class
+    choices: tuple[int, ...] = ()  # first token of every class word; () where none is said
+    smoothing: float = 0.0  # share of the first token's target that all choices get alike
 
     def __len__(self) -> int:
         return len(self.head) + len(self.tail) + len(self.answer)
@@ -169,6 +171,7 @@ class AudioLLM(nn.Module):
     def forward(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """Mean cross-entropy over the answer tokens alone, each by its weight.
 
+        The class word's target is smoothed over all class words (arXiv 1512.00567).
         The loss divides by the weights of the batch's answer tokens; logits are made at those
         positions only, which for a vocabulary of 152k is most of the memory. The head, most of the
         tokens of a row, goes through the LLM once for all rows that share it.
@@ -185,15 +188,33 @@ class AudioLLM(nn.Module):
         column: list[int] = []
         target: list[int] = []
         weight: list[float] = []
+        firsts: list[int] = []  # where each example's answer begins among the answer tokens
         for i, (example, start) in enumerate(
             zip(examples, merged.tail_start.tolist(), strict=True)
         ):
             first = start + len(example.tail) - 1  # the position that predicts the first answer id
+            firsts.append(len(row))
             row += [i] * len(example.answer)
             column += range(first, first + len(example.answer))
             target += example.answer
             weight += [example.lead] + [1.0] * (len(example.answer) - 1)
         logits = self.logits(hidden[row, column]).float()  # [answer tokens, V]
         losses = F.cross_entropy(logits, torch.tensor(target, device=self.device), reduction="none")
+        losses = _smoothed(losses, logits, firsts, examples)
         weights = torch.tensor(weight, device=self.device)
         return {"loss": (weights * losses).sum() / weights.sum()}
+
+
+def _smoothed(
+    losses: Tensor, logits: Tensor, firsts: Sequence[int], examples: Sequence[Example]
+) -> Tensor:
+    """losses [N] of answer tokens with logits [N, V], those of smoothed class words mixed with the
+    mean loss over all class words."""
+    mixed = [(n, e) for n, e in zip(firsts, examples, strict=True) if e.choices and e.smoothing]
+    if not mixed:
+        return losses
+    rows = torch.tensor([n for n, _ in mixed], device=losses.device)
+    share = torch.tensor([e.smoothing for _, e in mixed], device=losses.device)
+    choices = torch.tensor([e.choices for _, e in mixed], device=losses.device)  # [R, C]
+    spread = -F.log_softmax(logits[rows], -1).gather(1, choices).mean(1)  # [R]
+    return losses.index_put((rows,), (1 - share) * losses[rows] + share * spread)

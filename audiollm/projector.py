@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from audiollm.config import ProjectorConfig
 from audiollm.errors import ModelError
@@ -28,15 +29,16 @@ class Features:
 class Standardiser(nn.Module):
     """(x - mean) / std with constants measured once on the training speakers, clipped to +-`limit`.
 
-    While training, normal noise of spread `noise` is added. Input and output: [..., size].
+    While training, normal noise of spread `noise` is added and a share `dropout` of the features
+    is set to the mean. Input and output: [..., size].
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, size: int, limit: float, noise: float = 0.0) -> None:
+    def __init__(self, size: int, limit: float, noise: float = 0.0, dropout: float = 0.0) -> None:
         super().__init__()
-        self.limit, self.noise = limit, noise
+        self.limit, self.noise, self.dropout = limit, noise, dropout
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("std", torch.ones(size))
 
@@ -47,7 +49,9 @@ class Standardiser(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = ((x - self.mean) / self.std).clamp(-self.limit, self.limit)
-        return x + self.noise * torch.randn_like(x) if self.training and self.noise else x
+        if self.training and self.noise:
+            x = x + self.noise * torch.randn_like(x)
+        return F.dropout(x, self.dropout, self.training)
 
 
 class Projector(nn.Module):
@@ -62,14 +66,17 @@ class Projector(nn.Module):
         super().__init__()
         self.config = config
         expand = config.utterance_tokens if config.pooling == "utterance" else 1
-        self.standardise = Standardiser(config.input_size, config.limit, config.noise)
+        self.standardise = Standardiser(
+            config.input_size, config.limit, config.noise, config.input_dropout
+        )
         self.mlp = _mlp(config.input_size, config.hidden_size, config.output_size * expand, config)
         self.functionals: nn.ModuleDict | None = None
         if config.functionals:
             self.functionals = nn.ModuleDict(
                 {
-                    "standardise": Standardiser(config.functionals, config.limit, config.noise),
-                    "dropout": nn.Dropout(config.dropout),
+                    "standardise": Standardiser(
+                        config.functionals, config.limit, config.noise, config.functionals_dropout
+                    ),
                     "mlp": _mlp(config.functionals, config.hidden_size, config.output_size, config),
                 }
             )
@@ -104,7 +111,7 @@ class Projector(nn.Module):
             tokens, lengths = self._from_frames(clips)
         if self.functionals is not None:
             measured = self._tensor(np.stack([c.functionals for c in clips]))  # type: ignore[misc]
-            for part in ("standardise", "dropout", "mlp"):
+            for part in ("standardise", "mlp"):
                 measured = self.functionals[part](measured)  # [B, F] -> [B, H]
             tokens = torch.cat([tokens, tokens.new_zeros(len(clips), 1, tokens.shape[-1])], 1)
             tokens = tokens.index_put(

@@ -1,6 +1,8 @@
 """What training adds to the model's loss: weights of the class word, noise, an auxiliary head."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,16 +10,26 @@ from torch.nn import functional as F
 
 from audiollm.model import AudioLLM, Example
 from audiollm.projector import Standardiser
+from audiollm.prompt import Prompt
 from tests import tiny
+from tests.prepared import write
 from train.auxiliary import SMOOTHING, GroupedExample, TaughtLLM, groups
 from train.corpora import Clip
+from train.dataset import load_prepared
+from train.instructions import Instruction
+from train.trainer import ExampleDataset
 
 
 def examples(lead: float = 1.0) -> list[Example]:
     ids = tiny.tokenizer()("angry pitch high")["input_ids"]
     return [
         GroupedExample(
-            tiny.features(40 + i, i), tuple(ids), (ids[0],), tuple(ids[: 2 + i]), lead, i
+            tiny.features(40 + i, i),
+            tuple(ids),
+            (ids[0],),
+            tuple(ids[: 2 + i]),
+            lead,
+            group=i,
         )
         for i in range(3)
     ]
@@ -43,6 +55,37 @@ def test_the_class_word_counts_by_its_weight(lead: float) -> None:
     weight = sum(lead + len(losses) - 1 for losses in alone)
     found = model(examples(lead))["loss"]
     assert float(found) == pytest.approx(float(total / weight), rel=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.6])
+def test_a_smoothed_class_word_is_shared_by_all_class_words(share: float) -> None:
+    model = tiny.audio_llm()
+    choices = (5, 9, 14)
+    total, weight = torch.zeros(()), 0.0
+    for example in examples(3.0):
+        merged = model.merge([example.head], [example.features], [example.tail + example.answer])
+        first = int(merged.tail_start[0]) + len(example.tail) - 1
+        logits = model.logits(model.hidden(merged)[0, first : first + len(example.answer)])
+        target = F.one_hot(torch.tensor(example.answer), logits.shape[1]).float()
+        target[0] *= 1 - share
+        target[0, list(choices)] += share / len(choices)
+        losses = F.cross_entropy(logits, target, reduction="none")
+        total += 3.0 * losses[0] + losses[1:].sum()
+        weight += 3.0 + len(losses) - 1
+    mixed = [replace(e, choices=choices, smoothing=share) for e in examples(3.0)]
+    assert float(model(mixed)["loss"]) == pytest.approx(float(total / weight), rel=1e-4)
+
+
+def test_only_answers_that_begin_with_a_class_word_are_smoothed(tmp_path: Path) -> None:
+    prepared = load_prepared(write(tmp_path / "data"))
+    prompt = Prompt(tiny.tokenizer(), prepared.classes)
+    clip = prepared.split("train")[0]
+    named = Instruction("classify", "zh", clip.label, "")
+    asked = Instruction("yes_no", "zh", "", "是。", clip.label)
+    data = ExampleDataset(prepared, [(clip, named), (clip, asked)], prompt, 4.0, 0.2)
+    words = tuple(prompt.label(name, "zh")[0] for name in prompt.classes)
+    assert (data[0].choices, data[0].smoothing, data[0].lead) == (words, 0.2, 4.0)
+    assert (data[1].choices, data[1].smoothing, data[1].lead) == ((), 0.0, 1.0)
 
 
 def test_the_auxiliary_loss_counts_while_training_only() -> None:
@@ -100,3 +143,12 @@ def test_noise_is_added_while_training_only() -> None:
     x = torch.zeros(500, 64)
     assert torch.equal(layer.eval()(x), x)
     assert float(layer.train()(x).std()) == pytest.approx(0.5, rel=0.02)
+
+
+def test_features_are_left_out_while_training_only() -> None:
+    layer = Standardiser(64, limit=6.0, dropout=0.25)
+    x = torch.ones(500, 64)
+    assert torch.equal(layer.eval()(x), x)
+    found = layer.train()(x)
+    assert float((found == 0).float().mean()) == pytest.approx(0.25, abs=0.02)
+    assert float(found.mean()) == pytest.approx(1, abs=0.03)  # what is left weighs more

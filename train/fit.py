@@ -36,6 +36,8 @@ PROJECTOR: dict[str, tuple[Any, str]] = {  # option of ProjectorConfig -> (defau
     "hidden_size": (512, "width of the hidden layer"),
     "dropout": (0.3, "behind the hidden layer"),
     "noise": (0.3, "spread of noise on standardised features while training"),
+    "input_dropout": (0.2, "of the encoder's standardised features"),
+    "functionals_dropout": (0.2, "of the standardised functionals"),
 }
 
 MEASURED_CLIPS = 2000  # the standardising constants are measured on so many training clips,
@@ -75,6 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("--weight-decay", float, default.weight_decay, "of AdamW"),
         ("--per-clip", int, default.per_clip, "instructions drawn a clip"),
         ("--lead", float, default.lead, "weight of the class word among an answer's tokens"),
+        ("--smoothing", float, default.smoothing, "share of its target given to all class words"),
         ("--warm-up", int, default.warm_up, "stage 1: epochs of that head alone, first"),
         ("--evaluations", int, default.evaluations, "validations and checkpoints in all"),
         ("--seed", int, default.seed, "of weights, order and instructions"),
@@ -178,6 +181,7 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
         balance=not args.no_balance,
         languages=tuple(args.languages),
         lead=args.lead,
+        smoothing=args.smoothing,
         warm_up=args.warm_up if stage == 1 else 0,
         auxiliary=beside if args.auxiliary is None else args.auxiliary,
         evaluations=args.evaluations,
@@ -262,7 +266,11 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
         raise DataError(f"{prepared.folder} has no clips to train on.")
     config = planned.config
     data = ExampleDataset(
-        prepared, _pairs(train, planned, config.per_clip, config.seed), prompt, config.lead
+        prepared,
+        _pairs(train, planned, config.per_clip, config.seed),
+        prompt,
+        config.lead,
+        config.smoothing,
     )
     held_out = replace(planned, config=replace(config, balance=False))
     checked = _pairs(valid, held_out, 1, config.seed + 1) if valid else []

@@ -39,12 +39,20 @@ class ExampleDataset(Dataset[Example]):
         pairs: Sequence[tuple[Clip, Instruction]],
         prompt: Prompt,
         lead: float = 1.0,
+        smoothing: float = 0.0,
     ) -> None:
         self.store = prepared.store
         self.ids = [_heard(prepared, clip, i) for i, (clip, _) in enumerate(pairs)]
         self.clips = [clip.id for clip, _ in pairs]
         known = groups([clip for clip, _ in pairs])
-        self.leads = [lead if instruction.label else 1.0 for _, instruction in pairs]
+        first = {
+            lang: tuple(prompt.label(name, lang)[0] for name in prompt.classes)
+            for lang in {instruction.language for _, instruction in pairs}
+        }
+        # weight, choices and smoothing of the class word, for answers that begin with one
+        self.classes = [
+            (lead, first[i.language], smoothing) if i.label else (1.0, (), 0.0) for _, i in pairs
+        ]
         self.groups = [known[clip.corpus, clip.label] for clip, _ in pairs]
         self.texts: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = []
         self.lengths: list[int] = []
@@ -61,7 +69,9 @@ class ExampleDataset(Dataset[Example]):
 
     def __getitem__(self, index: int) -> Example:
         features = self.store.get(self.ids[index])
-        return GroupedExample(features, *self.texts[index], self.leads[index], self.groups[index])
+        return GroupedExample(
+            features, *self.texts[index], *self.classes[index], self.groups[index]
+        )
 
 
 def one_a_clip(data: ExampleDataset) -> Subset[Example]:
