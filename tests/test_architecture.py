@@ -20,7 +20,7 @@ SOURCES = [
 LEVELS = [
     {"errors", "labels", "config", "settings", "hub", "catalogue"},
     {"audio", "av_decoder", "decoding", "prosody", "functionals", "calibration", "metrics"},
-    {"claims", "baseline", "windows", "timeline"},
+    {"claims", "baseline", "windows", "timeline", "store"},
     {
         "prompt",
         "projector",
