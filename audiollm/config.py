@@ -119,6 +119,7 @@ class Manifest:
     labels: tuple[str, ...]  # ordered class names
     languages: tuple[Language, ...] = LANGUAGES
     prompt: PromptStyle = "chat"
+    questions: bool = False  # the LLM follows instructions, so people may ask it freely
     sample_rate: int = SAMPLE_RATE
     calibration: Calibration = field(default_factory=Calibration)
     training: dict[str, Any] = field(default_factory=dict)  # data, split, speakers, commands

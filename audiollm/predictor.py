@@ -1,6 +1,7 @@
 """The resident engine: sound -> `Prediction`. Every answer to a person comes from here."""
 
 import threading
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +15,7 @@ from audiollm.analysis import Analysis, Voice
 from audiollm.audio import Sound
 from audiollm.baseline import Basis, by_speaker
 from audiollm.config import Manifest
-from audiollm.errors import AudioLLMError, ConfigError, ModelError
+from audiollm.errors import AudioError, AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
 from audiollm.projector import Features
 from audiollm.prosody import Cues, Track
@@ -55,6 +56,8 @@ class Card:
     labels: tuple[str, ...]
     languages: tuple[Language, ...]
     metrics: dict[str, Any]  # of `evaluate`, on unseen speakers; {} where not measured
+    ear: tuple[str, ...] = ()  # classes of the encoder's own head, () where it has none
+    questions: bool = False  # it may be asked in free words
 
 
 class Predictor:
@@ -84,6 +87,8 @@ class Predictor:
             labels=self.manifest.labels,
             languages=self.manifest.languages,
             metrics=self.manifest.metrics,
+            ear=encoder.classes,
+            questions=self.manifest.questions,
         )
 
     @classmethod
@@ -193,6 +198,58 @@ class Predictor:
                 table[part] = self._score(pieces, cues, language, tracks)[1]
             heard = part[-1] + 1 if part[-1] != spoken[-1] else len(spans)
             yield Timeline(labels, tuple(spans), table.copy(), heard)
+
+    def ear(self, sound: Sound, followed: Track) -> dict[str, float]:
+        """Class probabilities of the encoder's own head, the LLM left out; sum 1.
+
+        A long sound is heard in the windows that vote on the LLM's answer, too.
+
+        Raises:
+            ModelError: the encoder has no head.
+        """
+        if not self._encoder.classes:
+            raise ModelError(
+                f"The encoder of {self.manifest.name} tells no emotions by itself: compare with "
+                "another recording or model."
+            )
+        total: Counter[str] = Counter()
+        voting = windows.voting(sound, followed)
+        for start in range(0, len(voting), BATCH_WINDOWS):
+            part = voting[start : start + BATCH_WINDOWS]
+            with self._lock:
+                heard = self._encoder.encode([w.samples for w in part])
+            for window, encoded in zip(part, heard, strict=True):
+                for name, p in encoded.probabilities.items():
+                    total[name] += window.weight * p
+        return {name: value / total.total() for name, value in total.items()}
+
+    def ask(
+        self, sound: Sound, followed: Track, question: str, language: Language = "en"
+    ) -> Generator[str]:
+        """What the LLM says to a free question about a short sound, growing.
+
+        Raises:
+            ModelError: its LLM was not made to follow instructions.
+            AudioError: the sound is longer than a window; the question is empty or too long.
+        """
+        if not self.manifest.questions:
+            raise ModelError(
+                f"{self.manifest.name} was taught to name emotions and cannot answer questions: "
+                "choose a model made from an instruction-tuned LLM (docs/training.md says how)."
+            )
+        if sound.seconds > windows.LONGEST:
+            raise AudioError(
+                f"Questions are answered about {windows.LONGEST:g} s of sound or less: choose a "
+                "shorter recording."
+            )
+        cues = prosody.summarise(sound.samples, followed)
+        said = ""
+        with self._lock:
+            (clip,) = self._features([sound.samples], [followed])
+            with closing(self._scorer.ask(clip, cues, question, language)) as pieces:
+                for piece in pieces:
+                    said += piece
+                    yield said
 
     def predict_files(
         self,
@@ -319,8 +376,16 @@ class Predictor:
 
         `tracks` are `prosody.track` of the pieces, None where it is not known yet.
         """
+        scored = self._scorer.score(self._features(pieces, tracks), cues, language)
+        logs = scored.log_likelihoods.float().cpu().numpy()
+        return scored, calibration.apply(logs, self.manifest.labels, self.manifest.calibration)
+
+    def _features(
+        self, pieces: Sequence[np.ndarray], tracks: Sequence[Track | None]
+    ) -> list[Features]:
+        """What the projector takes of B pieces of sound."""
         needs = self.manifest.projector
-        features = [
+        return [
             Features(
                 utterance=e.utterance,
                 frames=e.frames if needs.pooling == "frames" else None,
@@ -328,9 +393,6 @@ class Predictor:
             )
             for e, p, t in zip(self._encoder.encode(pieces), pieces, tracks, strict=True)
         ]
-        scored = self._scorer.score(features, cues, language)
-        logs = scored.log_likelihoods.float().cpu().numpy()
-        return scored, calibration.apply(logs, self.manifest.labels, self.manifest.calibration)
 
 
 def _result(steps: Generator[Any, None, list["_Heard"]]) -> list["_Heard"]:

@@ -119,6 +119,16 @@ class Prompt:
         tail = (self.ids(measured) if measured else ()) + self.ids(ASSISTANT)
         return Layout(self.ids(f"{USER}{question}\n"), tail)
 
+    def free(self, question: str, language: Language, cues: Cues | None = None) -> Layout:
+        """What stands around the audio for a question in a person's own words.
+
+        Marker tokens that the question spells out stay plain text: it cannot leave its turn.
+        """
+        asked = self.tokenizer(question, add_special_tokens=False, split_special_tokens=True)
+        measured = cue_words(cues, language)
+        tail = self.ids(f"\n{measured}\n" if measured else "\n") + tuple(asked["input_ids"])
+        return Layout(self.ids(USER), tail + self.ids(ASSISTANT))
+
     def label(self, name: str, language: Language) -> tuple[int, ...]:
         """Ids of a class word and what ends it: no complete word is a prefix of another."""
         if self.style == "original":

@@ -10,18 +10,19 @@ Shapes: B clips, P cached prefix, S packed length, C classes.
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from threading import Event, Thread
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from audiollm import asking
 from audiollm.labels import Language
 from audiollm.model import AudioLLM
 from audiollm.projector import Features
 from audiollm.prompt import Prompt
 from audiollm.prosody import Cues
+from audiollm.streaming import pieces
 
 PADDING = -1  # segment of a padded position
 
@@ -43,16 +44,6 @@ class Scored:
         return Scored(
             self.log_likelihoods[kept], _cache_of(layers), self.prefix, self.segments[kept]
         )
-
-
-class _Stop:
-    """A stopping criterion of transformers that another thread can fulfil."""
-
-    def __init__(self, event: Event) -> None:
-        self.event = event
-
-    def __call__(self, ids: Tensor, scores: Tensor, **_: Any) -> Tensor:  # noqa: ARG002
-        return torch.full((len(ids),), self.event.is_set(), device=ids.device)
 
 
 class Scorer:
@@ -136,12 +127,9 @@ class Scorer:
         rows: Sequence[int] | None = None,
         max_new_tokens: int = 96,
         streamer: Any = None,
-        stop: Event | None = None,
+        stopping: list[Any] | None = None,
     ) -> list[str]:
-        """Text after the winning class word, for the given rows of a scored batch.
-
-        Setting `stop` from another thread ends it after the token being made.
-        """
+        """Text after the winning class word, for the given rows of a scored batch."""
         rows = list(range(len(winners))) if rows is None else list(rows)
         kept = []  # for each row, the cache positions of prefix, shared part and its winner
         for row, winner in zip(rows, winners, strict=True):
@@ -171,7 +159,7 @@ class Scorer:
             eos_token_id=self.prompt.end,
             pad_token_id=self.prompt.end,
             streamer=streamer,
-            stopping_criteria=[_Stop(stop)] if stop else None,
+            stopping_criteria=stopping,
         )
         texts = self.prompt.tokenizer.batch_decode(out[:, size:], skip_special_tokens=True)
         return [text.strip() for text in texts]
@@ -179,34 +167,19 @@ class Scorer:
     def stream(
         self, scored: Scored, winner: int, language: Language, row: int = 0
     ) -> Generator[str]:
-        """The same text, piece by piece as it is generated.
+        """The same text, piece by piece; closing the iterator ends the generation."""
 
-        A reader that closes the iterator ends the generation before it gets control back.
-        """
-        from transformers import TextIteratorStreamer
+        def generate(streamer: Any, stopping: list[Any]) -> None:
+            chosen = [winner], language, [row]
+            self.generate(scored, *chosen, streamer=streamer, stopping=stopping)
 
-        streamer = TextIteratorStreamer(
-            self.prompt.tokenizer, skip_prompt=True, timeout=60, skip_special_tokens=True
-        )
-        failure: list[BaseException] = []
-        stop = Event()
+        return pieces(self.prompt.tokenizer, generate, skip_prompt=True)
 
-        def work() -> None:
-            try:
-                self.generate(scored, [winner], language, [row], streamer=streamer, stop=stop)
-            except BaseException as error:  # handed to the reader below
-                failure.append(error)
-                streamer.end()
-
-        thread = Thread(target=work, daemon=True)
-        thread.start()
-        try:
-            yield from streamer
-        finally:
-            stop.set()
-            thread.join()
-        if failure:
-            raise failure[0]
+    def ask(
+        self, clip: Features, cues: Cues | None, question: str, language: Language
+    ) -> Generator[str]:
+        """What the LLM says to a free question about a clip, piece by piece."""
+        return asking.answer(self.model, self.prompt, clip, cues, question, language)
 
     def _prefix(self, head: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
         """Keys and values of the instruction, [1, heads, P, size] a layer, computed once."""

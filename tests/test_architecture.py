@@ -30,7 +30,7 @@ LEVELS = [
         "encoder_frames",
         "encoder_spec",
     },
-    {"model", "scoring", "checkpoint"},
+    {"model", "scoring", "asking", "streaming", "checkpoint"},
     {"analysis", "wording"},
     {"predictor", "__main__"},
     {"ui"},
