@@ -11,6 +11,7 @@ from audiollm.errors import AudioLLMError
 from audiollm.settings import ASSETS, Settings
 
 LOG = logging.getLogger(__name__)
+MAX_CARD = 64 * 1024  # characters
 MADE = Path("models")  # where `python -m train merge --out models/NAME` puts them
 
 
@@ -63,3 +64,19 @@ def _folders(settings: Settings) -> Iterator[tuple[str, Path]]:
         if (folder / MANIFEST_NAME).is_file() and folder.resolve() not in seen:
             seen.add(folder.resolve())
             yield id, folder
+
+
+def read_card(folder: str) -> str:
+    """The README.md of a model folder as Markdown without HTML, pictures and front matter.
+
+    A folder may come from anywhere: nothing in its card may reach for another host by itself.
+    "" where there is no card.
+    """
+    try:
+        with (Path(folder) / "README.md").open(encoding="utf-8", errors="replace") as file:
+            card = file.read(MAX_CARD)
+    except OSError:
+        return ""
+    if card.startswith("---\n"):
+        card = card[4:].partition("\n---\n")[2] or card
+    return card.replace("<", "&lt;").replace("![", "[").strip()

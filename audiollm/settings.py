@@ -27,6 +27,7 @@ class Settings:
     port: int = 7860
     hub: str = "huggingface"  # huggingface | modelscope
     mcp: bool = False  # the page is an MCP server too
+    keep: bool = False  # strangers may keep a clip for labelling, too
 
     def __post_init__(self) -> None:
         if self.max_seconds <= 0:
@@ -72,5 +73,6 @@ class Settings:
             port=int(number("AUDIOLLM_PORT", default.port)),
             hub=env.get("AUDIOLLM_HUB", "").strip() or default.hub,
             mcp=switch("AUDIOLLM_MCP", default.mcp),
+            keep=switch("AUDIOLLM_KEEP", default.keep),
         )
         return replace(found, **given)

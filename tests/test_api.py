@@ -184,7 +184,8 @@ def test_a_batch_is_bounded() -> None:
 
 def test_the_card_names_no_folder_of_this_machine() -> None:
     card = api.model(served_by(FakePredictor()))
-    assert set(card) == {"name", "device", "parameters", "labels", "languages", "metrics"}
+    plain = {"name", "device", "parameters", "labels", "languages", "metrics"}
+    assert set(card) == plain | {"ear", "questions"}
     assert card["parameters"] == 5_230_000
 
 

@@ -1,6 +1,7 @@
 """Free questions, and what the encoder's own head says."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -55,7 +56,7 @@ def test_the_answer_grows_to_what_generation_from_the_whole_prompt_says(asked: P
     sound, followed = heard(1.2)
     steps = list(asked.ask(sound, followed, "why angry", "en"))
     assert steps
-    assert all(b.startswith(a) for a, b in zip(steps, steps[1:], strict=False))
+    assert all(b.startswith(a) for a, b in pairwise(steps))
     scorer = asked._scorer
     layout = scorer.prompt.free("why angry", "en", prosody.summarise(sound.samples, followed))
     (clip,) = asked._features([sound.samples], [followed])

@@ -39,6 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "of the probabilities, as other speakers asked for (default: fitted on those to validate)"
     )
     add("--temperature", type=float, metavar="T", help=words)
+    words = "the LLM follows instructions: people may ask it freely about a clip"
+    add("--questions", action="store_true", help=words)
     words = "with --temperature: who asked for it, for the record"
     add("--fitted-on", default="", metavar="TEXT", help=words)
 
@@ -50,7 +52,10 @@ def run(args: argparse.Namespace) -> int:
     given = None
     if args.temperature is not None:
         given = Calibration(temperature=args.temperature, fitted_on=args.fitted_on)
-    checked = merge(finished, prepared, Path(args.out), args.name, args.store, given)
+    out = Path(args.out)
+    checked = merge(
+        finished, prepared, out, args.name, args.store, given, questions=args.questions
+    )
     print(
         f"{args.out}: merged; on {checked['clips']} {checked['side']} clips the largest drift of a "
         f"class log-likelihood is {checked['drift']:.2g} nats, {checked['flips']} labels changed."
@@ -65,12 +70,14 @@ def merge(
     name: str,
     store: str,
     given: Calibration | None = None,
+    *,
+    questions: bool = False,
 ) -> dict[str, Any]:
     """Writes the model folder and compares it, as loaded again, with the unmerged model.
 
     The calibration is `given`, or a temperature fitted on the validation speakers, whom the
     weights were not trained on. Where nobody validates, probabilities stay as the model says
-    them, and the comparison is made on training clips.
+    them, and the comparison is made on training clips. `questions` goes into the manifest.
 
     Raises:
         ModelError: the stored model answers differently from the trained one.
@@ -105,6 +112,7 @@ def merge(
         projector=finished.projector,
         labels=finished.classes,
         languages=finished.config.languages,
+        questions=questions,
         calibration=fitted,
         training=_training(finished, prepared, settings),
     )

@@ -11,8 +11,9 @@ from typing import Any
 import gradio as gr
 
 from audiollm.labels import Language
-from audiollm.ui import handlers, render
+from audiollm.ui import compare, handlers, more, render
 from audiollm.ui.handlers import View
+from audiollm.ui.more import More
 from audiollm.ui.plots import bars
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
@@ -54,14 +55,17 @@ class Parts:
     over_time: gr.Column
     course: gr.Plot
     hint: gr.HTML
+    more: More
     about: gr.HTML
     picker: gr.Dropdown
+    card: gr.Markdown
 
     @property
     def view(self) -> list[Any]:
         """In the order of `show`."""
         answer = [self.notice, self.result, self.headline, self.figure, self.words, self.cues]
-        return [*answer, self.actions, self.over_time, self.course, self.hint]
+        over_time = [self.over_time, self.course, self.hint]
+        return [*answer, self.actions, *over_time, self.more.everything]
 
 
 def page(demo: gr.Blocks, services: Services, static: Static) -> None:
@@ -122,6 +126,12 @@ def _lay_out(services: Services, static: Static) -> Parts:
         static.html("course", "<h2>{}</h2>", elem_id="course-title")
         course = gr.Plot(show_label=False, container=False, elem_id="course")
         hint = gr.HTML(elem_id="course-hint")
+    below = more.lay_out(services, static)
+    about = gr.HTML(elem_id="about")
+    picker = gr.Dropdown([], visible=False, elem_id="picker")
+    with gr.Accordion(of_browser("card"), open=False, elem_id="card") as folded:
+        card = gr.Markdown(sanitize_html=True)
+    static.place(folded, "card", "label")
     return Parts(
         language=language,
         sound=sound,
@@ -138,8 +148,10 @@ def _lay_out(services: Services, static: Static) -> Parts:
         over_time=over_time,
         course=course,
         hint=hint,
-        about=gr.HTML(elem_id="about"),
-        picker=gr.Dropdown([], visible=False, elem_id="picker"),
+        more=below,
+        about=about,
+        picker=picker,
+        card=card,
     )
 
 
@@ -186,9 +198,15 @@ def _connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) 
     def stopped(answered: str, chosen: Language) -> list[Any]:
         """An answer that is there stays; what was still to come does not."""
         if answered:
-            return [*[gr.skip()] * (len(view) - 1), render.hint(None, chosen)]
+            hint = view.index(parts.hint)
+            left = len(view) - hint - 1
+            return [*[gr.skip()] * hint, render.hint(None, chosen), *[gr.skip()] * left]
         return show(handlers.stopped(chosen))
 
+    more.connect(parts.more, parts.sound, parts.language, services, QUIET, MODEL)
+    # what was compared, asked or kept belongs to the clip before
+    changed = [parts.sound.change, parts.language.input]
+    gr.on(changed, more.nothing, None, parts.more.outcomes, **AT_ONCE)
     parts.sound.clear(empty, parts.language, view, **AT_ONCE)
     triggers = [parts.sound.upload, parts.sound.stop_recording, parts.button.click]
     started = gr.on([*triggers, parts.language.input], begin, clip, view, **AT_ONCE)
@@ -216,18 +234,26 @@ def visitor(request: gr.Request) -> str:
 
 def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> Any:
     """The visitor's language, and what is said of the model while it is being loaded."""
-    told = [parts.about, parts.picker, *static.components]
+    known = [parts.about, parts.picker, parts.card, parts.more.rival, parts.more.question]
+    told = [*known, *static.components]
     clock = gr.Timer(1.0, active=False)
     remembered = gr.BrowserState("", storage_key="audiollm-language", secret="audiollm")  # noqa: S106
 
-    def models(chosen: Language) -> Any:
+    def models(chosen: Language) -> list[Any]:
+        """All that depends on the model, in the order of `known`."""
         found = handlers.choices(services, chosen)
         label = text("picker", chosen)
         value = services.using if found else None
-        return gr.update(choices=found, value=value, visible=bool(found), label=label)
+        return [
+            handlers.about(services, chosen),
+            gr.update(choices=found, value=value, visible=bool(found), label=label),
+            compare.model_card(services),
+            more.choices(services, chosen),
+            more.said_of_questions(services, chosen),
+        ]
 
     def speak(chosen: Language) -> list[Any]:
-        return [handlers.about(services, chosen), models(chosen), *static.speak(chosen)]
+        return [*models(chosen), *static.speak(chosen)]
 
     def switch(id: str, chosen: Language) -> list[Any]:
         handlers.switch(services, id)
@@ -241,14 +267,12 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
 
     def look(chosen: Language) -> list[Any]:
         done = services.ready  # before the text, or a load that ends in between is never told
-        return [
-            handlers.about(services, chosen),
-            gr.Timer(active=not done),
-            models(chosen) if done else gr.skip(),
-        ]
+        about = handlers.about(services, chosen)
+        rest = models(chosen)[1:] if done else [gr.skip()] * (len(known) - 1)
+        return [gr.Timer(active=not done), about, *rest]
 
     arrived = demo.load(arrive, remembered, [parts.language, clock, *parts.view, *told], **AT_ONCE)
-    clock.tick(look, parts.language, [parts.about, clock, parts.picker], **AT_ONCE)
+    clock.tick(look, parts.language, [clock, *known], **AT_ONCE)
     parts.picker.input(switch, [parts.picker, parts.language], [parts.about, clock], **AT_ONCE)
     parts.language.input(speak, parts.language, told, **AT_ONCE)
     parts.language.input(None, parts.language, remembered, js="chosen => chosen", **AT_ONCE)
@@ -268,4 +292,5 @@ def show(view: View) -> list[Any]:
         gr.update(visible=bool(view.hint) or "hidden"),
         gr.skip() if view.course is None else view.course,
         view.hint,
+        gr.update(visible=bool(view.actions) or "hidden"),
     ]

@@ -118,7 +118,7 @@ def _analyse(services: Services, path: str | None, language: Language) -> Genera
         yield failure(error, language)
     except Exception:
         LOG.exception("analysing a clip failed")
-        yield _sorry(text("error_bug", language), language)
+        yield sorry(text("error_bug", language), language)
 
 
 def _answer(
@@ -191,7 +191,7 @@ def _text(prediction: "Prediction", language: Language, done: bool) -> str:
 
 def failure(error: AudioLLMError, language: Language) -> View:
     """The error's own sentence; a Chinese page says first in Chinese what kind of error it is."""
-    return _sorry(_explained(error, language), language)
+    return sorry(_explained(error, language), language)
 
 
 def _explained(error: AudioLLMError, language: Language) -> str:
@@ -200,7 +200,8 @@ def _explained(error: AudioLLMError, language: Language) -> str:
     return text(f"error_{kind}", language, sentence=str(error))
 
 
-def _sorry(message: str, language: Language) -> View:
+def sorry(message: str, language: Language) -> View:
+    """An error box with the sentence."""
     return View(notice=render.notice(message, "error", text("error_title", language)))
 
 
@@ -217,10 +218,13 @@ def about(services: Services, language: Language) -> str:
 def choices(services: Services, language: Language) -> list[tuple[str, str]]:
     """(words, id) of the models that may be chosen: none for strangers, none where there is but
     one."""
-    if not services.owned:
-        return []
-    found = catalogue.entries(services.settings)
-    return [(render.entry(e, language), e.id) for e in found] if len(found) > 1 else []
+    return [(render.entry(e, language), e.id) for e in offered(services)]
+
+
+def offered(services: Services) -> list[catalogue.Entry]:
+    """The models among which people may choose: [] where there is no choice."""
+    found = catalogue.entries(services.settings) if services.owned else []
+    return found if len(found) > 1 else []
 
 
 def switch(services: Services, id: str) -> None:

@@ -1,14 +1,17 @@
 """Figures of the page. Plain lists only: the browser's plotly.js is older than this plotly."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
 from audiollm.analysis import certainty
-from audiollm.labels import Language, emotion
+from audiollm.labels import Language, emotion, ordered
 from audiollm.wording import percent
 
 ROW, EDGE = 34, 12  # px: height of a bar's row; margin above and below
+PAIR_ROW, LEGEND = 52, 28  # px: two bars of a class; names above the first of them
+PAIR = ("#0f766e", "#94a3b8")
 
 
 def is_sure(probabilities: Mapping[str, float]) -> bool:
@@ -39,21 +42,69 @@ def bars(probabilities: Mapping[str, float], language: Language) -> go.Figure:
             "line": {"width": 0},
         },
     )
-    still = {"fixedrange": True, "showgrid": False, "zeroline": False}
+    layout = _layout(ROW * len(ranked) + 2 * EDGE)
+    return go.Figure(data=[bar], layout={**layout, "showlegend": False})
+
+
+def pair(answers: Sequence[tuple[str, Mapping[str, float]]], language: Language) -> go.Figure:
+    """Two answers, (name, class probabilities) each, as bars beside each other.
+
+    A class that only one of them knows has one bar.
+    """
+    names = ordered(name for _, said in answers for name in said)
+    rank = {n: sum(said.get(n, 0.0) for _, said in answers) for n in names}
+    ranked = sorted(names, key=lambda n: rank[n])
+    bars = []
+    for (name, said), colour, shape in zip(answers, PAIR, ("", "/"), strict=True):
+        known = [n for n in ranked if n in said]
+        shares = [float(said[n]) for n in known]
+        bars.append(
+            go.Bar(
+                name=name,
+                x=shares,
+                y=[emotion(n).word(language) for n in known],
+                text=[percent(share) for share in shares],
+                textposition="outside",
+                cliponaxis=False,
+                orientation="h",
+                hoverinfo="skip",
+                marker={
+                    "color": colour,
+                    "pattern": {"shape": shape, "fillmode": "overlay", "size": 6},
+                    "line": {"width": 0},
+                },
+            )
+        )
+    layout = _layout(PAIR_ROW * len(ranked) + 2 * EDGE + LEGEND)
+    layout["margin"] |= {"t": EDGE + LEGEND}
+    layout["yaxis"] |= {"categoryorder": "array"}
+    layout["yaxis"] |= {"categoryarray": [emotion(n).word(language) for n in ranked]}
+    legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"}
+    # plotly draws the last bar of a group on top
     return go.Figure(
-        data=[bar],
+        data=bars[::-1],
         layout={
-            "template": {},
-            "height": ROW * len(ranked) + 2 * EDGE,
-            "margin": {"l": 8, "r": 8, "t": EDGE, "b": EDGE, "pad": 8},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"size": 15, "family": "system-ui, sans-serif"},
-            "bargap": 0.36,
-            "dragmode": False,
-            "hovermode": False,
-            "showlegend": False,
-            "xaxis": {**still, "range": [0, 1.14], "visible": False},
-            "yaxis": {**still, "automargin": True, "ticks": "", "type": "category"},
+            **layout,
+            "bargap": 0.28,
+            "barmode": "group",
+            "showlegend": True,
+            "legend": {**legend, "traceorder": "reversed", "itemclick": False},
         },
     )
+
+
+def _layout(height: int) -> dict[str, Any]:
+    still = {"fixedrange": True, "showgrid": False, "zeroline": False}
+    return {
+        "template": {},
+        "height": height,
+        "margin": {"l": 8, "r": 8, "t": EDGE, "b": EDGE, "pad": 8},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"size": 15, "family": "system-ui, sans-serif"},
+        "bargap": 0.36,
+        "dragmode": False,
+        "hovermode": False,
+        "xaxis": {**still, "range": [0, 1.14], "visible": False},
+        "yaxis": {**still, "automargin": True, "ticks": "", "type": "category"},
+    }

@@ -1,6 +1,6 @@
 """HTML of the page's answers: escaped values in a handful of fragments, styled by style.css."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 Tone = Literal["wait", "error"]
 
 
-def notice(message: str, tone: Tone, title: str = "") -> str:
-    """A box that says one thing; errors are announced to screen readers at once."""
+def notice(message: str, tone: Tone, title: str = "", share: float | None = None) -> str:
+    """A box that says one thing; errors are announced to screen readers at once.
+
+    `share` of the work that is done, for a bar below.
+    """
     role = "alert" if tone == "error" else "status"
     head = f"<strong>{escape(title)}</strong>" if title else ""
-    return f'<div class="notice {tone}" role="{role}">{head}<p>{escape(message)}</p></div>'
+    bar = "" if share is None else _bar(share)
+    return f'<div class="notice {tone}" role="{role}">{head}<p>{escape(message)}</p>{bar}</div>'
 
 
 def progress(share: float, left: float, language: Language) -> str:
@@ -110,6 +114,52 @@ def cue_table(cues: Cues | None, language: Language) -> str:
     )
 
 
+def verdict(
+    answers: Sequence[tuple[str, Mapping[str, float]]], kind: str, language: Language
+) -> str:
+    """What two answers say in one line, and whether they agree; `kind`: models or clips."""
+    best = [max(said.items(), key=lambda item: item[1]) for _, said in answers]
+    same = "agree" if best[0][0] == best[1][0] else "differ"
+    said = "".join(
+        f"<li>{escape(name)} {_chip(label, share, language)}</li>"
+        for (name, _), (label, share) in zip(answers, best, strict=True)
+    )
+    return (
+        f'<div class="verdict {same}"><strong>{text(f"{kind}_{same}", language)}</strong>'
+        f"<ul>{said}</ul></div>"
+    )
+
+
+def cue_pair(measured: Sequence[Cues | None], names: Sequence[str], language: Language) -> str:
+    """The cues of two sounds beside each other; "" where it was one sound."""
+    first, second = measured
+    if first is None or second is None:
+        return ""
+    head = "".join(f'<th scope="col">{escape(n)}</th>' for n in (text("cue", language), *names))
+    rows = "".join(
+        f'<tr><th scope="row">{r.name(language)}</th>'
+        + "".join(f"<td>{_measured(r, getattr(c, r.cue), language)}</td>" for c in (first, second))
+        + "</tr>"
+        for r in REFERENCES
+    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="cues">{table}</div>'
+
+
+def _measured(reference: Reference, value: float | None, language: Language) -> str:
+    if value is None:
+        return "–"
+    unit = text(reference.unit, language)
+    return f"{wording.number(value, reference.unit == wording.SHARE)} <small>{unit}</small>"
+
+
+def reply(said: str, language: Language, done: bool) -> str:
+    """The answer to a free question, and that nobody checked it."""
+    state = "" if done else ' class="growing" aria-busy="true"'
+    note = f'<p class="honest">{text("unchecked", language)}</p>' if done else ""
+    return f'<div class="analysis"><p aria-live="polite"{state}>{escape(said)}</p>{note}</div>'
+
+
 def too_loud(sound: Sound, language: Language) -> str:
     """A caution where the microphone was overdriven, else nothing."""
     if sound.clipped < OVERDRIVEN:
@@ -130,8 +180,7 @@ def _cue_row(reference: Reference, cues: Cues, basis: Basis | None, language: La
     if value is None:
         said = text("not_measured", language)
     else:
-        unit = text(reference.unit, language)
-        measured = f"{wording.number(value, share)} <small>{unit}</small>"
+        measured = _measured(reference, value, language)
     if basis:  # without a pitch it is not known which voices to hold it against
         low, high = (wording.number(x, share) for x in basis.ranges[reference.cue])
         usual = text("range", language, low=low, high=high)

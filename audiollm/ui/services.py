@@ -9,8 +9,9 @@ import ipaddress
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock, Thread
@@ -86,6 +87,23 @@ class Services:
             return ipaddress.ip_address(self.settings.host).is_loopback
         except ValueError:
             return self.settings.host == "localhost"
+
+    @property
+    def keeps(self) -> bool:
+        """A clip may be kept for labelling by whoever asks for it."""
+        return self.owned or self.settings.keep
+
+    @contextmanager
+    def another(self, id: str) -> "Iterator[Predictor]":
+        """A second model beside the one that answers, for as long as it is needed.
+
+        Raises:
+            ModelError: it cannot be loaded.
+        """
+        try:
+            yield _loader(id, self.settings)()
+        finally:
+            _give_memory_back()
 
     def switch(self, id: str) -> None:
         """Let another model answer: it is loaded now, and visitors wait for it.

@@ -58,6 +58,67 @@ TEXTS: dict[str, dict[Language, str]] = {
     "take_json": {"en": "Save as JSON", "zh": "保存为 JSON"},
     "take_csv": {"en": "Save as CSV", "zh": "保存为 CSV"},
     "take_png": {"en": "Save the picture", "zh": "保存图片"},
+    "compare_title": {"en": "Compare", "zh": "比较"},
+    "rival": {"en": "Hold this answer against", "zh": "与什么比较"},
+    "rival_clip": {"en": "another recording", "zh": "另一段录音"},
+    "rival_ear": {
+        "en": "the encoder alone, without the language model",
+        "zh": "仅用编码器（不经语言模型）",
+    },
+    "rival_model": {"en": "the model {name}", "zh": "模型 {name}"},
+    "no_rival": {
+        "en": "That cannot be compared with any more: choose again.",
+        "zh": "该选项已不可用，请重新选择。",
+    },
+    "no_second": {
+        "en": "Record or choose the second recording first.",
+        "zh": "请先录制或选择第二段录音。",
+    },
+    "first_clip": {"en": "First recording", "zh": "第一段录音"},
+    "second_clip": {"en": "Second recording", "zh": "第二段录音"},
+    "ear_name": {"en": "the encoder alone", "zh": "仅编码器"},
+    "compare": {"en": "Compare", "zh": "开始比较"},
+    "models_agree": {"en": "They agree", "zh": "两者一致"},
+    "models_differ": {"en": "They disagree", "zh": "两者不一致"},
+    "clips_agree": {"en": "Both sound alike", "zh": "两段听起来是同一种情感"},
+    "clips_differ": {"en": "They sound different", "zh": "两段听起来不同"},
+    "send": {
+        "en": "Keep this disagreement for labelling",
+        "zh": "保留这段有分歧的录音以供标注",
+    },
+    "ask_title": {"en": "Ask about this clip", "zh": "就这段录音提问"},
+    "question": {"en": "Your question", "zh": "你的问题"},
+    "question_example": {
+        "en": "For example: does the speaker sound tired?",
+        "zh": "例如：说话人听起来累吗？",
+    },
+    "ask": {"en": "Ask", "zh": "提问"},
+    "cannot_ask": {
+        "en": "This small model names emotions and explains them; it cannot answer questions. "
+        "Larger models can.",
+        "zh": "这个小模型只会判断并解释情感，不能回答问题；更大的模型可以。",
+    },
+    "thinking": {"en": "Thinking…", "zh": "正在思考……"},
+    "unchecked": {
+        "en": "In the model's own words: nothing has checked them.",
+        "zh": "以上是模型自己的话，未经核对。",
+    },
+    "keep_title": {"en": "Keep this clip for labelling", "zh": "保留这段录音以供标注"},
+    "keep_says": {
+        "en": "Kept on the computer that runs this page, until it is removed there: the sound as "
+        "the model heard it, the model's answer, and the time. Ask the person who speaks first.",
+        "zh": "将保存在运行本页面的电脑上，直到在那里被删除：模型听到的声音、模型的回答和时间。"
+        "请先征得说话人的同意。",
+    },
+    "keep": {"en": "Keep it", "zh": "保留"},
+    "forget": {"en": "Remove it again", "zh": "撤销并删除"},
+    "is_kept": {"en": "The clip is kept for labelling.", "zh": "已保留，等待标注。"},
+    "is_forgotten": {"en": "The clip is removed.", "zh": "已删除。"},
+    "not_kept": {
+        "en": "There is nothing to keep here.",
+        "zh": "这里没有可以保留的内容。",
+    },
+    "card": {"en": "Model card", "zh": "模型说明（英文）"},
     "loading": {"en": "The model is being loaded.", "zh": "模型正在加载。"},
     "loading_first": {
         "en": "The model is still being loaded; your clip is answered as soon as it is ready.",
@@ -155,9 +216,9 @@ TEXTS: dict[str, dict[Language, str]] = {
         "zh": "它读取的是声音中的表达，而不是内心的感受。",
     },
     "kept": {
-        "en": "Nothing is kept: a recording goes only to the computer that runs this page, and is "
-        "deleted there within an hour.",
-        "zh": "不保存任何内容：录音只会发送到运行本页面的电脑，并在一小时内删除。",
+        "en": "Nothing is kept unless you ask for it: a recording goes only to the computer that "
+        "runs this page, and is deleted there within an hour.",
+        "zh": "除非你要求，否则不保存任何内容：录音只会发送到运行本页面的电脑，并在一小时内删除。",
     },
     "wrong": {
         "en": "On speakers it never heard it is wrong in about {n} of 10 clips.",

@@ -48,6 +48,8 @@ class Card:
     languages: tuple[Language, ...] = ("en", "zh")
     metrics: dict[str, Any] = field(default_factory=lambda: METRICS)
     parameters: int = 5_230_000
+    ear: tuple[str, ...] = tuple(SURE)
+    questions: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,10 @@ class FakePredictor:
         for count in range(1, len(pieces) + 1):
             time.sleep(self.pause)
             yield dataclasses.replace(first, text="".join(pieces[:count]))
+
+    def ear(self, sound: Sound, followed: prosody.Track) -> dict[str, float]:  # noqa: ARG002
+        """Something else than the LLM."""
+        return dict(zip(self.probabilities, reversed(self.probabilities.values()), strict=True))
 
     def timeline(
         self,

@@ -182,6 +182,38 @@ def test_a_recording_is_followed_over_time_and_taken_along(
     page.wait_for_function("document.documentElement.scrollWidth <= 360")
 
 
+def test_an_answer_is_compared_asked_about_and_kept(visit: Visit, clip: Path) -> None:
+    page = visit()
+    page.set_input_files(FILE, clip)
+    answer(page)
+    for fold in ("#compare", "#ask", "#keep", "#card"):
+        page.locator(f"{fold} button").first.click()
+    page.locator("#rival label", has_text=text("rival_ear", "en")).click()
+    expect(page.locator("#second")).to_be_hidden()
+    page.click("#compare-start")
+    page.locator("#pair .point path").last.wait_for()
+    assert page.locator("#pair .point").count() >= 4
+    assert page.locator(".verdict li").count() == 2
+    page.locator("#rival label", has_text=text("rival_clip", "en")).click()
+    page.set_input_files("#other input[type=file]", clip)
+    page.locator("#other audio, #other button[aria-label=Clear]").first.wait_for()
+    page.click("#compare-start")
+    expect(page.locator(".verdict")).to_contain_text(text("clips_agree", "en"))
+    expect(page.locator("#verdict tbody tr")).to_have_count(5)
+    asked = page.locator("#question textarea, #question input").first
+    expect(asked).to_have_attribute("placeholder", text("cannot_ask", "en"))
+    expect(page.locator("#card h1")).to_be_visible()
+    page.click("#keep-start")
+    expect(page.locator("#kept")).to_contain_text(text("is_kept", "en"))
+    page.click("#forget")
+    expect(page.locator("#kept")).to_contain_text(text("is_forgotten", "en"))
+    page.click(CLEAR)  # what was said of this clip goes with it
+    expect(page.locator("#more")).to_be_hidden()
+    page.set_input_files(FILE, clip)
+    answer(page)
+    expect(page.locator(".verdict")).to_have_count(0)
+
+
 def test_a_link_opens_an_example_in_a_language(visit: Visit) -> None:
     page = visit(at="/?example=1&lang=zh")
     expect(page.locator("h1")).to_have_text(text("heading", "zh"))

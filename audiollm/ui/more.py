@@ -1,0 +1,196 @@
+"""What may be done with an answer: compare it, ask about the clip, keep it for labelling.
+
+`lay_out` places the parts, `connect` says what moves them; what happens stands in compare.py.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from audiollm.labels import Language
+from audiollm.ui import compare
+from audiollm.ui.plots import pair
+from audiollm.ui.services import Services
+from audiollm.ui.static import Static, of_browser
+from audiollm.ui.texts import text
+
+
+@dataclass(frozen=True, eq=False)
+class More:
+    """The parts below an answer."""
+
+    everything: gr.Column
+    rival: gr.Radio
+    second: gr.Column  # holds `other`, the second recording
+    other: gr.Audio
+    compare: gr.Button
+    verdict: gr.HTML
+    figure: gr.Plot
+    send: gr.Button
+    evidence: gr.State  # compare.Evidence of a disagreement, or None
+    question: gr.Textbox
+    ask: gr.Button
+    reply: gr.HTML
+    keep: gr.Button
+    told: gr.HTML
+    forget: gr.Button
+    kept: gr.State  # id of the kept clip, or ""
+
+    @property
+    def compared(self) -> list[Any]:
+        """In the order of `show`."""
+        return [self.verdict, self.figure, self.send, self.evidence]
+
+    @property
+    def keeping(self) -> list[Any]:
+        return [self.told, self.forget, self.kept]
+
+    @property
+    def outcomes(self) -> list[Any]:
+        """Everything that belongs to one clip, in the order of `nothing`."""
+        return [*self.compared, self.reply, *self.keeping]
+
+
+def lay_out(services: Services, static: Static) -> More:
+    """Place the parts, hidden until there is an answer."""
+
+    def button(key: str, **options: Any) -> gr.Button:
+        made = gr.Button(of_browser(key), size="sm", **options)
+        static.place(made, key)
+        return made
+
+    with gr.Column(visible="hidden", elem_id="more") as everything:
+        with _fold("compare_title", static, elem_id="compare"):
+            rival = gr.Radio([], label=of_browser("rival"), elem_id="rival")
+            with gr.Column(visible="hidden", elem_id="second") as second:
+                other = gr.Audio(
+                    sources=["upload", "microphone"],
+                    type="filepath",
+                    label=of_browser("second_clip"),
+                    buttons=[],
+                    editable=False,
+                    waveform_options=gr.WaveformOptions(show_recording_waveform=False),
+                    elem_id="other",
+                )
+            static.place(other, "second_clip", "label")
+            start = button("compare", elem_id="compare-start")
+            verdict = gr.HTML(elem_id="verdict")
+            figure = gr.Plot(
+                pair([("", {}), ("", {})], "en"),
+                show_label=False,
+                container=False,
+                visible="hidden",
+                elem_id="pair",
+            )
+            send = button("send", visible="hidden", elem_id="send")
+        with _fold("ask_title", static, elem_id="ask"):
+            question = gr.Textbox(
+                label=of_browser("question"), lines=1, max_lines=4, elem_id="question"
+            )
+            ask = button("ask", elem_id="ask-start")
+            reply = gr.HTML(elem_id="reply")
+        with _fold("keep_title", static, elem_id="keep", visible=services.keeps):
+            static.html("keep_says")
+            keep = button("keep", elem_id="keep-start")
+            told = gr.HTML(elem_id="kept")
+            forget = button("forget", visible="hidden", elem_id="forget")
+    return More(
+        everything=everything,
+        rival=rival,
+        second=second,
+        other=other,
+        compare=start,
+        verdict=verdict,
+        figure=figure,
+        send=send,
+        evidence=gr.State(None),
+        question=question,
+        ask=ask,
+        reply=reply,
+        keep=keep,
+        told=told,
+        forget=forget,
+        kept=gr.State(""),
+    )
+
+
+def _fold(key: str, static: Static, **options: Any) -> gr.Accordion:
+    made = gr.Accordion(of_browser(key), open=False, **options)
+    return static.place(made, key, "label")  # type: ignore[no-any-return]
+
+
+def choices(services: Services, language: Language) -> Any:
+    """What may be compared with, in words: as long as the model is being loaded, recordings."""
+    found = compare.rivals(services, language)
+    return gr.update(choices=found, value=found[-1][1], label=text("rival", language))
+
+
+def nothing() -> list[Any]:
+    """Updates for `More.outcomes`: what was said of another clip goes."""
+    return [*show(compare.Comparison()), "", "", gr.update(visible="hidden"), ""]
+
+
+def show(found: compare.Comparison) -> list[Any]:
+    """Updates for `More.compared`."""
+    drawn = found.figure is not None
+    return [
+        found.notice or found.verdict,
+        gr.update(value=found.figure, visible=True) if drawn else gr.update(visible="hidden"),
+        gr.update(visible=True if found.evidence else "hidden"),
+        found.evidence,
+    ]
+
+
+def connect(
+    parts: More,
+    sound: gr.Audio,
+    language: gr.Radio,
+    services: Services,
+    quiet: dict[str, Any],
+    turn: dict[str, Any],
+) -> None:
+    """`quiet` are options of every event, `turn` of those that wait for the model."""
+
+    def against(
+        path: str | None, rival: str, other: str | None, chosen: Language
+    ) -> Iterator[list[Any]]:
+        for found in compare.compare(services, path, rival, other, chosen):
+            yield show(found)
+
+    def kept(said: str, id: str) -> list[Any]:
+        return [said, gr.update(visible=True if id else "hidden"), id]
+
+    def keep(path: str | None, chosen: Language) -> list[Any]:
+        return kept(*compare.keep_clip(services, path, chosen))
+
+    def send(seen: compare.Evidence | None, chosen: Language) -> list[Any]:
+        return kept(*compare.keep(services, seen, chosen))
+
+    def forget(id: str, chosen: Language) -> list[Any]:
+        return [compare.forget(services, id, chosen), gr.update(visible="hidden"), ""]
+
+    def ask(path: str | None, question: str, chosen: Language) -> Iterator[str]:
+        yield from compare.ask(services, path, question, chosen)
+
+    def wants(rival: str) -> Any:
+        return gr.update(visible=True if rival == compare.CLIP else "hidden")
+
+    parts.rival.change(wants, parts.rival, parts.second, **quiet, queue=False)
+    inputs = [sound, parts.rival, parts.other, language]
+    parts.compare.click(against, inputs, parts.compared, **quiet, **turn)
+    parts.send.click(send, [parts.evidence, language], parts.keeping, **quiet)
+    asked: Sequence[Any] = [parts.ask.click, parts.question.submit]
+    gr.on(asked, ask, [sound, parts.question, language], parts.reply, **quiet, **turn)
+    parts.keep.click(keep, [sound, language], parts.keeping, **quiet, **turn)
+    parts.forget.click(forget, [parts.kept, language], parts.keeping, **quiet)
+
+
+def said_of_questions(services: Services, language: Language) -> Any:
+    """The box for questions: open where the model can answer, else it says that it cannot."""
+    loaded = services.ready and not services.model.exception()
+    able = loaded and services.predictor().card.questions
+    words = text("question_example" if able or not loaded else "cannot_ask", language)
+    label = text("question", language)
+    return gr.update(placeholder=words, interactive=able, label=label)

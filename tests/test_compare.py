@@ -1,0 +1,227 @@
+"""Two answers beside each other, free questions, and clips that are kept when somebody asks."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiollm import catalogue
+from audiollm.errors import ModelError
+from audiollm.labels import LANGUAGES
+from audiollm.settings import Settings
+from audiollm.store import Store
+from audiollm.ui import compare, services
+from audiollm.ui.compare import CLIP, EAR, Comparison
+from audiollm.ui.services import Services
+from tests.browser.fake import METRICS, SURE, Card, FakePredictor
+from tests.conftest import voiced
+
+AGREES = {**SURE, "angry": 0.5, "happy": 0.4}
+DISAGREES = {**SURE, "angry": 0.1, "happy": 0.8}
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> str:
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, voiced(1.5), 16000)
+    return str(path)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> str:
+    path = tmp_path / "other.wav"
+    soundfile.write(path, voiced(1.5, 240), 16000)
+    return str(path)
+
+
+def serve(tmp_path: Path, host: str = "127.0.0.1", **options: Any) -> Services:
+    made = FakePredictor(**options)
+    settings = Settings(home=tmp_path / "home", host=host)
+    found = Services.start(settings, load=lambda: made, examples=tmp_path)  # type: ignore
+    found.predictor()
+    return found
+
+
+def last(steps: Iterator[Comparison]) -> Comparison:
+    return list(steps)[-1]
+
+
+@pytest.fixture
+def two_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
+    """`tiny` answers; `same`, `else` and `broken` could."""
+    table = {"same": AGREES, "else": DISAGREES}
+
+    def loader(id: str, _: Settings) -> Any:
+        def load() -> FakePredictor:
+            if id not in table:
+                raise ModelError(f"{id} is damaged.")
+            return FakePredictor(card=Card(name=id), probabilities=table[id])
+
+        return load
+
+    def entries(_: Settings) -> list[catalogue.Entry]:
+        return [catalogue.Entry(n, n, 1, METRICS) for n in ("tiny", *table, "broken")]
+
+    monkeypatch.setattr(services, "_loader", loader)
+    monkeypatch.setattr(catalogue, "entries", entries)
+    return serve(tmp_path)
+
+
+def test_what_an_answer_can_be_held_against(two_models: Services, tmp_path: Path) -> None:
+    for language in LANGUAGES:
+        found = compare.rivals(two_models, language)
+        assert {id for _, id in found} == {"same", "else", "broken", CLIP, EAR}
+        assert len({words for words, _ in found}) == 5
+    deaf = serve(tmp_path, card=Card(ear=()))
+    assert EAR not in {id for _, id in compare.rivals(deaf, "en")}
+    stranger = serve(tmp_path, host="0.0.0.0")  # noqa: S104
+    assert {id for _, id in compare.rivals(stranger, "en")} == {CLIP, EAR}
+
+
+def test_two_recordings_are_compared_with_their_cues(tmp_path: Path, clip: str, other: str) -> None:
+    found = last(compare.compare(serve(tmp_path), clip, CLIP, other, "en"))
+    assert "sound alike" in found.verdict
+    assert "<table>" in found.verdict
+    assert found.figure is not None
+    assert found.evidence is None  # not a disagreement about one sound
+    assert [bar.name for bar in found.figure.data] == ["Second recording", "First recording"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_disagreement_is_shown_and_can_be_kept(
+    two_models: Services, clip: str, language: Any
+) -> None:
+    agreed = last(compare.compare(two_models, clip, "same", None, language))
+    assert agreed.evidence is None
+    assert 'class="verdict agree"' in agreed.verdict
+    found = last(compare.compare(two_models, clip, "else", None, language))
+    assert 'class="verdict differ"' in found.verdict
+    assert found.evidence is not None
+    said, id = compare.keep(two_models, found.evidence, language)
+    assert "error" not in said
+    (kept,) = Store(two_models.settings.home).kept()
+    assert (kept.id, kept.reason, kept.model, kept.other_model) == (
+        id,
+        "disagreement",
+        "tiny",
+        "else",
+    )
+    assert kept.other_answer == pytest.approx(DISAGREES)
+    heard, _ = soundfile.read(kept.path)
+    assert np.abs(heard - voiced(1.5)).max() < 1e-3
+    compare.forget(two_models, id, language)
+    assert Store(two_models.settings.home).kept() == []
+
+
+def test_the_encoder_alone_is_a_rival(tmp_path: Path, clip: str) -> None:
+    found = last(compare.compare(serve(tmp_path), clip, EAR, None, "en"))
+    assert found.evidence is not None
+    assert found.evidence.other_model.endswith("encoder")
+    assert found.figure is not None
+    assert len(found.figure.data) == 2
+
+
+def test_classes_that_one_side_lacks_have_one_bar(tmp_path: Path, clip: str) -> None:
+    made = serve(tmp_path)
+    answer = {"surprised": 0.6, "angry": 0.4}
+    made.predictor().__class__.ear = lambda *_: answer  # type: ignore
+    try:
+        found = last(compare.compare(made, clip, EAR, None, "en"))
+    finally:
+        del made.predictor().__class__.ear  # type: ignore
+    assert found.figure is not None
+    ear, llm = found.figure.data
+    assert len(ear.y) == 2
+    assert len(llm.y) == len(SURE)
+    assert len(found.figure.layout.yaxis.categoryarray) == len(SURE) + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "rival", "second", "said"),
+    [
+        (None, EAR, None, "no recording"),
+        ("clip", CLIP, None, "second recording first"),
+        ("clip", "../../etc", None, "choose again"),
+        ("clip", "broken", None, "damaged"),
+        ("missing.wav", EAR, None, "missing.wav"),
+        ("clip", CLIP, "missing.wav", "missing.wav"),
+    ],
+)
+def test_what_cannot_be_compared_is_a_sentence(
+    two_models: Services, clip: str, path: str | None, rival: str, second: str | None, said: str
+) -> None:
+    given = clip if path == "clip" else path
+    found = last(compare.compare(two_models, given, rival, second, "en"))
+    assert said in found.notice
+    assert found.figure is None
+
+
+def test_a_bug_is_a_sentence_too(
+    two_models: Services, clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakePredictor, "stream", lambda *_, **__: 1 / 0)
+    assert "fault of the program" in last(compare.compare(two_models, clip, EAR, None, "en")).notice
+
+
+def test_nothing_is_kept_for_strangers(tmp_path: Path, clip: str) -> None:
+    stranger = serve(tmp_path, host="0.0.0.0")  # noqa: S104
+    seen = compare.Evidence(clip, "kept", "tiny", SURE)
+    assert compare.keep(stranger, seen, "en")[1] == ""
+    assert compare.keep_clip(stranger, clip, "en")[1] == ""
+    compare.forget(stranger, "anything", "en")
+    assert not (tmp_path / "home").exists()
+    allowed = replace(stranger.settings, keep=True)
+    stranger.settings = allowed
+    assert compare.keep_clip(stranger, clip, "en")[1]
+
+
+def test_a_clip_is_kept_with_its_answer(tmp_path: Path, clip: str) -> None:
+    made = serve(tmp_path)
+    _, id = compare.keep_clip(made, clip, "zh")
+    (kept,) = Store(made.settings.home).kept()
+    assert (kept.id, kept.reason, kept.answer) == (id, "kept", pytest.approx(SURE))
+    assert compare.keep_clip(made, None, "en")[1] == ""
+    assert "missing.wav" in compare.keep_clip(made, "missing.wav", "en")[0]
+
+
+def test_a_small_model_says_kindly_that_it_cannot_answer(tmp_path: Path, clip: str) -> None:
+    made = serve(tmp_path)
+    assert "cannot answer questions" in list(compare.ask(made, clip, "why?", "en"))[-1]
+    assert "不能回答问题" in list(compare.ask(made, clip, "why?", "zh"))[-1]
+    assert "no recording" in list(compare.ask(made, None, "why?", "en"))[-1]
+
+
+def test_an_answer_in_free_words_grows_escaped_and_says_that_nobody_checked_it(
+    tmp_path: Path, clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*_: Any) -> Iterator[str]:
+        yield "because <b>"
+        yield "because <b>loud"
+
+    monkeypatch.setattr(FakePredictor, "ask", ask, raising=False)
+    made = serve(tmp_path, card=Card(questions=True))
+    steps = list(compare.ask(made, clip, "why?", "en"))
+    assert "growing" in steps[1]
+    assert "because &lt;b&gt;loud" in steps[-1]
+    assert "nothing has checked" in steps[-1]
+
+
+def test_a_model_card_fetches_nothing_and_runs_nothing(tmp_path: Path) -> None:
+    card = "---\nlicense: mit\n---\n# A model\n![x](http://example.org/x.png)\n<script>x()</script>"
+    (tmp_path / "README.md").write_text(card)
+    shown = catalogue.read_card(str(tmp_path))
+    assert shown.startswith("# A model")
+    assert "![" not in shown
+    assert "<" not in shown
+    (tmp_path / "README.md").write_text("a" * 200_000)
+    assert len(catalogue.read_card(str(tmp_path))) == catalogue.MAX_CARD
+    assert catalogue.read_card(str(tmp_path / "nowhere")) == ""
+
+
+def test_the_card_of_the_model_in_use(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# Mine")
+    assert compare.model_card(serve(tmp_path, card=Card(folder=str(tmp_path)))) == "# Mine"
