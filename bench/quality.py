@@ -38,6 +38,17 @@ def folds(result: dict[str, Any]) -> Rows:
     return rows
 
 
+def across(result: dict[str, Any]) -> Rows:
+    """Trained on one corpus, judged on the other: `train.tiny.across`."""
+    rows = [["", "UA", "WA", "ECE", "NLL"]]
+    for direction, measured in result["directions"].items():
+        for name, m in measured.items():
+            if name != "notes":
+                figures = [interval(m[key]) for key in ("ua", "wa", "ece")]
+                rows.append([f"{direction}, {name}", *figures, f"{m['nll']:.3f}"])
+    return rows
+
+
 def repeated(result: dict[str, Any]) -> Rows:
     """LLM and probe over repeated folds: `bench.repeated_folds`."""
     rows = [["", "WA", "UA", "ECE", "NLL"]]
@@ -85,6 +96,7 @@ def texts(result: dict[str, Any]) -> Rows:
 TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "folds-emodb": folds,
     "folds-ased": folds,
+    "across": across,
     "chiser5": repeated,
     "ablations": ablations,
     "robustness": robustness,

@@ -137,6 +137,28 @@ def test_whoever_would_validate_may_train_while_the_same_clips_test() -> None:
     assert any("nobody validates" in note for note in more.notes)
 
 
+def test_a_whole_corpus_may_test() -> None:
+    both = [*clips_of(8), *clips_of(5, corpus="d")]
+    done = split(both, test_corpus=["d"], train_on_valid=True).clips
+    assert {c.split for c in done if c.corpus == "d"} == {"test"}
+    assert {c.split for c in done if c.corpus == "c"} == {"train"}
+    some = split(both, test_corpus=["d"]).clips
+    assert {c.split for c in some if c.corpus == "c"} == {"train", "valid"}
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"test_corpus": ["e"]}, "e is none of"),
+        ({"test_corpus": ["c", "d"]}, "nobody to train on"),
+        ({"test_corpus": ["d"], "folds": 4}, "leave --folds out"),
+    ],
+)
+def test_a_corpus_that_cannot_test(how: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        split([*clips_of(8), *clips_of(5, corpus="d")], **how)
+
+
 def test_a_class_that_few_speakers_have_reaches_every_side() -> None:
     clips = clips_of(10)
     rare = [replace(c, label="bored", id=f"r{c.id}") for c in clips_of(3, each=2)]

@@ -12,7 +12,7 @@ from tests import prepared, tiny
 from tests.prepared import resplit
 from train.__main__ import _parse
 from train.dataset import load_prepared
-from train.tiny import folds, recipe
+from train.tiny import across, folds, recipe
 
 
 def steps(tmp_path: Path) -> list[recipe.Step]:
@@ -28,8 +28,29 @@ def test_a_fold_reaches_the_data(tmp_path: Path) -> None:
     assert [step.words[1] for step in rest] == ["fit", "fit", "merge", "evaluate"]
 
 
+def across_steps(tmp_path: Path) -> list[recipe.Step]:
+    places = (tmp_path / "language", tmp_path / "encoder")
+    sides, shared = ("--test-corpus", "ased"), ("--shared-classes",)
+    sources = [("emodb", "x"), ("ased", "y")]
+    return list(recipe.chain(tmp_path, sources, *places, 5, sides, judged=shared))
+
+
+def test_a_corpus_that_judges_reaches_data_and_evaluation(tmp_path: Path) -> None:
+    data, *_, judge = across_steps(tmp_path)
+    assert " ".join(data.words).endswith("--root y --test-corpus ased")
+    assert judge.words[-1] == "--shared-classes"
+    assert "--record" not in judge.words
+
+
+def test_both_directions_need_an_encoder() -> None:
+    assert across._encoders(["ased=a/b", "emodb=c"]) == {"ased": Path("a/b"), "emodb": Path("c")}
+    for given in (["ased=a"], ["ased=a", "emo=c"], ["ased"]):
+        with pytest.raises(DataError, match="for ased and emodb"):
+            across._encoders(given)
+
+
 def test_every_command_of_the_recipe_is_understood(tmp_path: Path) -> None:
-    for step in steps(tmp_path):
+    for step in [*steps(tmp_path), *across_steps(tmp_path)]:
         words = list(step.words[1:])
         assert _parse(words, words[0])[1] is not None
 

@@ -94,6 +94,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     words = "whoever would validate trains too; the same clips test"
     add("--train-on-valid", action="store_true", help=words)
     add("--test", type=float, default=0.2, help="share of clips to test (default: 0.2)")
+    words = "this corpus tests, whole; the others train and validate"
+    add("--test-corpus", action="append", default=[], metavar="NAME", help=words)
     add("--folds", type=int, default=0, metavar="K", help="part the speakers into K folds instead")
     add("--fold", type=int, default=0, metavar="I", help="test on fold I, 0 to K-1")
 
@@ -127,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
         raise DataError(
             f"--copies must be 0 to 9, and 0 for ready-made features, not {args.copies}."
         )
-    chosen = ("seed", "valid", "test", "folds", "fold", "train_on_valid")
+    chosen = ("seed", "valid", "test", "folds", "fold", "train_on_valid", "test_corpus")
     how = {key: getattr(args, key) for key in chosen}
     split([c for corpus in found for c in corpus.clips], by=args.split, **how)  # fails before work
     out = args.out or Path("data") / "+".join(dict.fromkeys(corpus.name for corpus in found))

@@ -77,6 +77,7 @@ def split(
     folds: int = 0,
     fold: int = 0,
     train_on_valid: bool = False,
+    test_corpus: Collection[str] = (),
 ) -> SplitResult:
     """Puts every clip on the train, valid or test side, each corpus for itself.
 
@@ -87,6 +88,7 @@ def split(
         test is `fold`, valid the next one, or none where `valid` is 0, so that all other folds
         train. K = number of speakers leaves one speaker out.
     train_on_valid: whoever would validate trains too, and the same clips test as without this.
+    test_corpus: these corpora test, whole, and nobody of the others does.
 
     The result depends on the clips and on `seed`, not on the order of the clips.
 
@@ -94,6 +96,10 @@ def split(
         DataError: speakers are unknown or too few, a given split leaks, or a number is off.
     """
     plan = _Plan(seed, valid, test, folds, fold)
+    known = {clip.corpus for clip in clips}
+    if test_corpus:
+        _check_test_corpus(set(test_corpus), known, plan)
+        plan = plan.without_test()
     groups: dict[str, list[int]] = defaultdict(list)
     for index, clip in enumerate(clips):
         groups[clip.corpus].append(index)
@@ -101,7 +107,10 @@ def split(
     notes: list[str] = []
     shared: set[str] = set()
     for corpus in sorted(groups):
-        part = _split_corpus(corpus, [clips[i] for i in groups[corpus]], plan, by)
+        if corpus in test_corpus:
+            part = _Sides(["test"] * len(groups[corpus]), (f"{corpus}: tests, whole",))
+        else:
+            part = _split_corpus(corpus, [clips[i] for i in groups[corpus]], plan, by)
         for index, side in zip(groups[corpus], part.sides, strict=True):
             done[index] = replace(clips[index], split=side)
         notes += part.notes
@@ -112,6 +121,18 @@ def split(
         notes.append("those who would validate train too, so nobody validates")
     check_leaks(done, allowed=shared)
     return SplitResult(tuple(done), tuple(notes), frozenset(shared))
+
+
+def _check_test_corpus(tested: set[str], known: set[str], plan: _Plan) -> None:
+    if tested - known:
+        raise DataError(
+            f"--test-corpus {', '.join(sorted(tested - known))} is none of the corpora that are "
+            f"prepared here: {', '.join(sorted(known))}."
+        )
+    if tested == known:
+        raise DataError("--test-corpus leaves nobody to train on: add another --corpus.")
+    if plan.folds:
+        raise DataError("--test-corpus says who is tested already: leave --folds out.")
 
 
 def _split_corpus(corpus: str, clips: list[Clip], plan: _Plan, by: By) -> _Sides:

@@ -117,10 +117,12 @@ def chain(
     seed: int,
     fold: Sequence[str] = (),
     calibrated: Sequence[str] = (),
+    judged: Sequence[str] = ("--record",),
 ) -> Iterator[Step]:
     """From sound to a judged model, all in the folder `work`.
 
-    `fold` are options of the split, `calibrated` those of the temperature. Nobody validates.
+    `fold` are options of the split, `calibrated` those of the temperature, `judged` those of the
+    evaluation. Nobody validates.
     """
     data, model = work / "data", work / "model"
     first, second = work / "stage1", work / "stage2"
@@ -135,7 +137,7 @@ def chain(
     )
     words = f"merge --run {second} --out {model} --name tiny --store float16"
     yield _train(model / "audiollm.json", words, *calibrated)
-    yield judge(model, data, work / "evaluate", "--record")
+    yield judge(model, data, work / "evaluate", *judged)
 
 
 def hear(
