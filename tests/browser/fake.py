@@ -129,6 +129,19 @@ class FakePredictor:
             if len(spans) > 1:
                 yield Timeline(tuple(self.probabilities), tuple(spans), table.copy(), i + 1)
 
+    def ask(
+        self,
+        sound: Sound,
+        followed: prosody.Track,  # noqa: ARG002
+        question: str,
+        language: Language = "en",
+    ) -> Iterator[str]:
+        """The question again, and how long the sound is."""
+        said = f"{question} {sound.seconds:.1f} " + ("秒。" if language == "zh" else "seconds.")
+        for end in range(8, len(said) + 8, 8):
+            time.sleep(self.pause)
+            yield said[:end]
+
 
 if __name__ == "__main__":
     import os
