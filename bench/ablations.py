@@ -1,4 +1,4 @@
-"""What each part of the recipe gives: stage 1 with one setting changed at a time.
+"""What each part of the recipe gives: one setting of a stage changed at a time.
 
     python -m bench.ablations --data runs/tiny/data --llm runs/tiny/language --out runs/ablations
 
@@ -22,18 +22,22 @@ from audiollm import calibration, metrics
 from audiollm.config import Calibration
 from train import merge, probe, runs
 from train.dataset import load_prepared
-from train.tiny.recipe import STAGE_1
+from train.tiny.recipe import STAGE_1, STAGE_2
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Stage 1 of the recipe with other options in place of its own; "" takes an option out."""
+    """A stage of the recipe with other options in place of its own; "" takes an option out.
+
+    Stage 2 starts from the recipe's own stage 1.
+    """
 
     name: str
     options: dict[str, str]
+    stage: int = 1
 
     def words(self) -> list[str]:
-        own = STAGE_1.split()
+        own = (STAGE_1 if self.stage == 1 else STAGE_2).split()
         chosen = dict(zip(own[::2], own[1::2], strict=True)) | self.options
         return [
             w for key, value in chosen.items() if value != "" for w in (key, *shlex.split(value))
@@ -46,14 +50,20 @@ VARIANTS = (
     Variant("no warm-up", {"--warm-up": "0"}),
     Variant("no auxiliary head, so no warm-up", {"--warm-up": "0", "--auxiliary": "0"}),
     Variant("class word weighs as any other", {"--lead": "1"}),
+    Variant("class word not smoothed", {"--smoothing": "0"}),
     Variant("no noise on features", {"--noise": "0"}),
-    Variant("dropout 0.1", {"--dropout": "0.1"}),
+    Variant("hidden layer's dropout 0.1", {"--dropout": "0.1"}),
+    Variant("encoder's features never left out", {"--input-dropout": "0"}),
     Variant("projector 512 wide", {"--hidden-size": "512"}),
     Variant("4 utterance tokens", {"--utterance-tokens": "4"}),
     Variant("frames, 2 tokens a second", FRAMES | {"--tokens-per-second": "2"}),
     Variant("no functionals", {"--no-functionals": " "}),
     Variant("asked in English alone", {"--languages": "en"}),
     Variant("asked in Chinese alone", {"--languages": "zh"}),
+    Variant("stage 2 of the recipe", {}, 2),
+    Variant("stage 2, LoRA rank 4", {"--lora-rank": "4", "--lora-alpha": "8"}, 2),
+    Variant("stage 2, LoRA rank 64", {"--lora-rank": "64", "--lora-alpha": "128"}, 2),
+    Variant("stage 2, rate 5e-4", {"--learning-rate": "5e-4"}, 2),
 )
 
 
@@ -85,7 +95,8 @@ def main(argv: list[str] | None = None) -> int:
             continue
         place = args.out / f"{number:02d}"
         if not (place / "metrics.json").exists():
-            words = ["fit", "--stage", "1", "--data", str(args.data), "--llm", args.llm]
+            start = ["--llm", args.llm] if variant.stage == 1 else ["--from", str(args.out / "00")]
+            words = ["fit", "--stage", str(variant.stage), "--data", str(args.data), *start]
             words += ["--out", str(place), "--seed", str(args.seed), *variant.words()]
             print(f"$ python -m train {shlex.join(words)}", flush=True)
             subprocess.run([sys.executable, "-m", "train", *words], check=True)
@@ -100,7 +111,7 @@ def main(argv: list[str] | None = None) -> int:
     result = {
         "rows": rows,
         "command": shlex.join(["python", "-m", "bench.ablations", *sys.argv[1:]]),
-        "recipe": STAGE_1,
+        "recipe": [STAGE_1, STAGE_2],
         "versions": runs.provenance([], {})["versions"],
     }
     (args.out / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
