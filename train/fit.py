@@ -28,6 +28,9 @@ from train.runs import FitConfig, Run
 if TYPE_CHECKING:
     from audiollm.projector import Features
 
+STOP_NAME = "stop"  # put into a run's folder it saves a checkpoint and stops
+STOPPED = 75  # exit code of a run that was asked to stop and can go on
+
 log = logging.getLogger("train.fit")
 
 PROJECTOR: dict[str, tuple[Any, str]] = {  # option of ProjectorConfig -> (default, help)
@@ -125,7 +128,11 @@ def run(args: argparse.Namespace) -> int:
                 "give another --out."
             )
         runs.write(planned)
+    (planned.folder / STOP_NAME).unlink(missing_ok=True)  # of an earlier start
     measured = fit(planned, prepared, settings)
+    if not measured:
+        print(f"{planned.folder}: stopped, go on with --resume {planned.folder}")
+        return STOPPED
     if "eval_ua" not in measured:
         print(f"{planned.folder}: {measured['step']} steps, nobody to validate on")
         return 0
@@ -244,7 +251,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     """Trains, or goes on training, one stage; returns the best evaluation.
 
     Where the data has no validation clips, the last weights count and only their step is
-    returned.
+    returned; nothing where the run was asked to stop.
 
     Raises:
         DataError: the data has no training clips.
@@ -254,7 +261,14 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     from audiollm import checkpoint
     from audiollm.prompt import Prompt
     from train.auxiliary import warm_up
-    from train.trainer import AudioTrainer, ExampleDataset, ProgressBar, ProgressFile, one_a_clip
+    from train.trainer import (
+        AudioTrainer,
+        ExampleDataset,
+        ProgressBar,
+        ProgressFile,
+        StopFile,
+        one_a_clip,
+    )
 
     set_seed(planned.config.seed)
     _log_to(planned.folder / "log.txt")
@@ -274,6 +288,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     )
     held_out = replace(planned, config=replace(config, balance=False))
     checked = _pairs(valid, held_out, 1, config.seed + 1) if valid else []
+    stop = StopFile(planned.folder / STOP_NAME)
     trainer = AudioTrainer(
         model=model,
         args=_arguments(planned, len(data), device, validates=bool(valid)),
@@ -281,7 +296,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
         eval_dataset=ExampleDataset(prepared, checked, prompt) if valid else None,
         prompt=prompt,
         valid=[(clip, prepared.store.get(clip.id)) for clip in valid],
-        callbacks=[ProgressFile(planned.folder / "progress.jsonl")],
+        callbacks=[ProgressFile(planned.folder / "progress.jsonl"), stop],
     )
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(ProgressBar)
@@ -300,6 +315,8 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     else:
         warm_up(model, one_a_clip(data), config.warm_up, config.seed)
     trainer.train(resume_from_checkpoint=str(start) if start else None)
+    if stop.obeyed:
+        return {}
     best = _best(trainer.state.log_history) or {"step": float(trainer.state.global_step)}
     _keep(planned, model, best)
     return best

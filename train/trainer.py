@@ -263,3 +263,18 @@ class ProgressFile(TrainerCallback):
         }
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+
+class StopFile(TrainerCallback):
+    """Saves and stops at the end of the step in which somebody has put the file there.
+
+    A signal would come in the middle of a step, or of writing a checkpoint.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.obeyed = path, False
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        if state.global_step < state.max_steps and self.path.exists():
+            self.obeyed = control.should_save = control.should_training_stop = True
+            log.info("asked to stop at step %d", state.global_step)
