@@ -40,6 +40,28 @@ MIGRATIONS = (
         kept_at TEXT NOT NULL       -- UTC, ISO 8601
     );
     """,
+    """
+    CREATE TABLE jobs (
+        id TEXT PRIMARY KEY,        -- also its folder in jobs/
+        name TEXT NOT NULL,
+        device TEXT NOT NULL,       -- cpu | cuda:N | mps
+        state TEXT NOT NULL,        -- audiollm.jobs.State
+        turn INTEGER NOT NULL,      -- who waits is taken in this order
+        step INTEGER NOT NULL,      -- the step that runs or ran last, from 0
+        runner TEXT NOT NULL,       -- audiollm.processes.Identity, or ''
+        child TEXT NOT NULL,        -- the same of the step's process
+        failure TEXT NOT NULL,      -- a sentence, or ''
+        made_at TEXT NOT NULL       -- UTC, ISO 8601
+    );
+    CREATE TABLE steps (
+        job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+        number INTEGER NOT NULL,    -- from 0
+        name TEXT NOT NULL,
+        words TEXT NOT NULL,        -- JSON: the command after python -m
+        result TEXT NOT NULL,       -- the file that shows that it is done
+        PRIMARY KEY (job, number)
+    );
+    """,
 )
 
 

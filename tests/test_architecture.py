@@ -20,7 +20,7 @@ SOURCES = [
 LEVELS = [
     {"errors", "labels", "config", "settings", "hub", "catalogue"},
     {"audio", "av_decoder", "decoding", "prosody", "functionals", "calibration", "metrics"},
-    {"claims", "baseline", "windows", "timeline", "store"},
+    {"claims", "baseline", "windows", "timeline", "store", "plan", "processes", "progress"},
     {
         "prompt",
         "projector",
@@ -32,7 +32,7 @@ LEVELS = [
     },
     {"model", "scoring", "asking", "streaming", "checkpoint"},
     {"analysis", "wording"},
-    {"predictor", "__main__"},
+    {"predictor", "jobs", "runner", "__main__"},
     {"ui"},
 ]
 

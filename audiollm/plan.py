@@ -1,0 +1,53 @@
+"""What a job is: the steps of a plan, and what somebody who looks is told."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from audiollm.errors import AudioLLMError
+
+State = Literal["waiting", "running", "stopping", "stopped", "interrupted", "failed", "done"]
+ACTIVE = ("running", "stopping")
+IDLE = ("stopped", "interrupted", "failed")  # can be resumed
+
+
+class JobError(AudioLLMError):
+    """A job cannot be added, or not be treated so in its state."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of a plan; done when `result` exists."""
+
+    name: str
+    words: tuple[str, ...]  # after `python -m`, paths absolute or from the project's folder
+    result: Path
+
+    @property
+    def run(self) -> Path | None:
+        """The run folder, if the step is a `fit`: it can be stopped and continued."""
+        return self.result.parent if self.words[:2] == ("train", "fit") else None
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What is to be called now, after `python -m`: a fit that was begun is continued."""
+        if self.run is None or not (self.run / "run.json").is_file():
+            return self.words
+        return ("train", "fit", "--resume", str(self.run))
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as it was when somebody looked."""
+
+    id: str
+    name: str
+    device: str
+    state: State
+    made_at: str  # UTC, ISO 8601
+    step: int  # the one that runs, ran last or comes first; from 1
+    steps: tuple[Step, ...]
+    share: float  # of the whole plan that is done, every step counted alike
+    seconds_left: float | None  # of the fit that runs
+    log: tuple[str, ...]  # its last lines
+    failure: str  # what went wrong and what to do, or ''
