@@ -1,4 +1,5 @@
-// What the browser does by itself: the cursor in the recording, copying and saving an answer.
+// What the browser does by itself: the level while recording, the cursor in the recording, copying
+// and saving an answer.
 (() => {
   if (!window.isSecureContext) document.documentElement.classList.add("insecure");
 
@@ -8,6 +9,83 @@
   Object.defineProperty(File.prototype, "type", {
     get() { return "audio/" + (kind.call(this).split("/")[1] || "unknown"); },
   });
+
+  // Gradio names every radio button differently, and arrow keys move only among those of one name.
+  // Screen readers go by the page's language, and that is the chosen one, not the browser's.
+  function tidy() {
+    for (const radio of document.querySelectorAll("fieldset[id] input[type=radio]"))
+      if (radio.name !== radio.closest("fieldset").id) radio.name = radio.closest("fieldset").id;
+    const chosen = document.querySelector("#language input:checked")?.value;
+    if (chosen) document.documentElement.lang = chosen === "zh" ? "zh-CN" : "en";
+  }
+  const changes = { childList: true, subtree: true, attributes: true, attributeFilter: ["class"] };
+  new MutationObserver(tidy).observe(document, changes);
+
+  // The level of the microphone, below the record controls for as long as its stream is open.
+  // What is heard here goes nowhere: the nodes are not connected to an output.
+  const FAINTEST = -60;  // dBFS at the left end of the bar
+  const CUT_OFF = 0.98, OVERDRIVEN = 0.001;  // of full scale; share of the samples, as in the answer
+  const HELD = 1000;  // ms: a warning stays for the eye
+
+  let controls;  // of the recorder whose button was pressed last
+  document.addEventListener("click", (event) => {
+    controls = event.target.closest?.(".record-button")?.closest(".controls") ?? controls;
+  }, true);
+
+  function showLevel(stream) {
+    if (!controls?.isConnected || !stream.getAudioTracks().length) return;
+    const context = new AudioContext();
+    try {
+      const source = context.createMediaStreamSource(stream), ear = context.createAnalyser();
+      ear.fftSize = 4096;  // 85 ms at 48 kHz: no sample falls between two looks
+      source.connect(ear);
+      context.resume();  // some browsers start it asleep
+      const samples = new Float32Array(ear.fftSize), recorder = controls;
+      const chinese = document.documentElement.lang.startsWith("zh");
+      const place = document.createElement("div");
+      place.className = "recording-level";
+      place.innerHTML = '<div role="meter" aria-valuemin="0" aria-valuemax="100"><i></i></div><time></time>';
+      const [bar, clock] = place.children;
+      bar.setAttribute("aria-label", chinese ? "录音音量" : "Recording level");
+      document.querySelectorAll(".recording-level").forEach((old) => old.remove());
+      recorder.after(place);
+      let shown = 0, loud = -Infinity;
+      const look = () => {
+        if (!stream.active || !place.isConnected) {  // stopped, unplugged, or its controls are gone
+          clearInterval(watch);
+          place.remove();
+          source.disconnect();
+          context.close();
+          return;
+        }
+        ear.getFloatTimeDomainData(samples);
+        const peak = samples.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+        const level = 100 * (1 - 20 * Math.log10(Math.max(peak, 1e-6)) / FAINTEST);
+        shown = Math.min(Math.max(level, shown - 4, 0), 100);  // up at once, down slowly
+        const cut = samples.filter((x) => Math.abs(x) >= CUT_OFF).length;
+        if (cut > OVERDRIVEN * samples.length) loud = performance.now();
+        bar.setAttribute("aria-valuenow", Math.round(shown));
+        bar.firstChild.style.width = shown + "%";
+        place.classList.toggle("loud", performance.now() - loud < HELD);
+        clock.textContent = recorder.querySelector("time")?.textContent ?? "0:00";  // Gradio's
+      };
+      const watch = setInterval(look, 50);
+      look();
+    } catch (fault) {
+      context.close();
+      throw fault;
+    }
+  }
+
+  const devices = navigator.mediaDevices;  // not there on an address that is not secure
+  if (devices?.getUserMedia) {
+    const open = devices.getUserMedia.bind(devices);
+    devices.getUserMedia = async (...wanted) => {
+      const stream = await open(...wanted);
+      try { showLevel(stream); } catch (fault) { console.warn("no level is shown:", fault); }
+      return stream;  // a recording never fails for want of its level
+    };
+  }
 
   const player = () => document.querySelector("#sound audio");
   const drawn = () => document.querySelector("#course .js-plotly-plot");

@@ -6,14 +6,15 @@ With the bundled model where it is there, else with the model of `fake.py`.
 import contextlib
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -45,44 +46,63 @@ def clip() -> Path:
     return sorted((ASSETS / "emodb" / "audio").glob("*.flac"))[0]
 
 
+@dataclass(frozen=True)
+class Served:
+    """A running page."""
+
+    url: str
+    process: int  # its id
+
+
 @pytest.fixture(scope="package")
-def address(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The page that tests share."""
+    with serve(clip, tmp_path_factory.mktemp("page"), fake=not HAS_MODEL) as served:
+        yield served
+
+
+@pytest.fixture(scope="package")
+def address(server: Served) -> str:
     """Where the page is served."""
-    with _served(clip, tmp_path_factory.mktemp("page"), fake=not HAS_MODEL) as url:
-        yield url
+    return server.url
 
 
 @pytest.fixture(scope="package")
 def endless(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The page with a model that never comes to the end of a recording."""
-    with _served(clip, tmp_path_factory.mktemp("endless"), fake=True, FAKE_BATCHES="10000") as url:
-        yield url
+    folder = tmp_path_factory.mktemp("endless")
+    with serve(clip, folder, fake=True, FAKE_BATCHES="10000") as served:
+        yield served.url
 
 
 @contextlib.contextmanager
-def _served(clip: Path, folder: Path, *, fake: bool, **more: str) -> Iterator[str]:
+def serve(
+    clip: Path, folder: Path, *, fake: bool, host: str = "127.0.0.1", **more: str
+) -> Iterator[Served]:
+    """The page in a process of its own; `more` are environment variables, `folder` is its own."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port = probe.getsockname()[1]
     shutil.copy(clip, folder / "clip.flac")
     entry = {"file": "clip.flac", "label": "angry", "zh": "示例录音", "en": "A sample"}
     (folder / "examples.json").write_text(json.dumps([entry]))
     program = ["-m", __package__ + ".fake"] if fake else ["app.py"]
-    environment = {**os.environ, **more, "FAKE_EXAMPLES": str(folder), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "FAKE_EXAMPLES": str(folder), "OMP_NUM_THREADS": "1"}
+    environment |= {"AUDIOLLM_HOME": str(folder / "home"), **more}  # where clips are kept
     environment.pop("AUDIOLLM_MODEL", None)
     log = folder / "log.txt"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, *program, "--port", str(port)],
+            [sys.executable, *program, "--host", host, "--port", str(port)],
             cwd=ROOT,
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{host}:{port}"
     try:
         _wait(url, process, log)
-        yield url
+        yield Served(url, process.pid)
     finally:
         process.terminate()
         process.wait(timeout=STARTUP)
@@ -135,24 +155,30 @@ def people(browser: Browser) -> Iterator[dict[str, BrowserContext]]:
 @pytest.fixture
 def visit(people: dict[str, BrowserContext], address: str) -> Iterator[Visit]:
     """Open the page: `visit(locale="zh-CN", width=390, at="?lang=en")`, and wait until the model
-    is loaded.
+    is loaded. `profile` is another browser profile than that of the language.
 
     At the end of the test nothing may have gone to another host, and unless `page.faults` was
     emptied, the browser may have reported no error.
     """
     opened: list[Page] = []
 
-    def open_page(locale: str = "en-US", width: int = 1280, at: str = "") -> Page:
-        page = people[locale].new_page()
+    def open_page(
+        locale: str = "en-US",
+        width: int = 1280,
+        at: str = "",
+        profile: BrowserContext | None = None,
+    ) -> Page:
+        url = at if at.startswith("http") else address + at
+        page = (profile or people[locale]).new_page()
         page.set_viewport_size({"width": width, "height": 900})
         page.set_default_timeout(ANSWER)
         faults: list[str] = []
         page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: faults.append(str(e)))
-        page.on("request", lambda r: faults.append(r.url) if _is_outside(r.url) else None)
+        page.on("request", lambda r: faults.append(r.url) if _is_outside(r.url, url) else None)
         page.faults = faults  # type: ignore[attr-defined]
         opened.append(page)
-        page.goto(at if at.startswith("http") else address + at)
+        page.goto(url)
         page.wait_for_selector("#about .about b")
         return page
 
@@ -162,5 +188,6 @@ def visit(people: dict[str, BrowserContext], address: str) -> Iterator[Visit]:
     assert [page.faults for page in opened if page.faults] == []  # type: ignore[attr-defined]
 
 
-def _is_outside(url: str) -> bool:
-    return not re.match(r"https?://127\.0\.0\.1[:/]|data:|blob:|about:", url)
+def _is_outside(url: str, page: str) -> bool:
+    asked = urlsplit(url)
+    return asked.scheme not in ("data", "blob", "about") and asked.netloc != urlsplit(page).netloc
