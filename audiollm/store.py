@@ -179,12 +179,21 @@ class Store:
         return id
 
     def forget(self, id: str) -> None:
-        """Deletes a kept clip and what is known of it; an unknown id is no error."""
-        with self.connect() as db:
-            row = db.execute("SELECT file FROM kept WHERE id=?", (id,)).fetchone()
-            db.execute("DELETE FROM kept WHERE id=?", (id,))
-        if row:
-            (self.folder / row["file"]).unlink(missing_ok=True)
+        """Deletes a kept clip and what is known of it; an unknown id is no error.
+
+        Raises:
+            DataError: it cannot be deleted.
+        """
+        try:
+            with self.connect() as db:
+                row = db.execute("SELECT file FROM kept WHERE id=?", (id,)).fetchone()
+                if row:  # the sound first: a row without one can be deleted again
+                    (self.folder / row["file"]).unlink(missing_ok=True)
+                db.execute("DELETE FROM kept WHERE id=?", (id,))
+        except (OSError, sqlite3.Error) as error:
+            raise DataError(
+                f"The clip could not be removed ({error}): delete it in {self.folder}."
+            ) from error
 
     def kept(self) -> list[Kept]:
         """All kept clips, the oldest first."""
