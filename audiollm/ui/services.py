@@ -47,6 +47,7 @@ class Services:
     model: "Future[Predictor]"
     examples: tuple[Example, ...] = ()
     using: str = ""  # id of the model that answers or is being loaded
+    before: str = ""  # id of the model that answered before one was promoted
     trouble: str = ""  # why the model that was asked for last does not answer
     wanted: dict[str, object] = field(default_factory=dict)  # visitor -> what is to be answered now
     _turn: Lock = field(default_factory=Lock)

@@ -1,0 +1,258 @@
+"""What the Train page does, as plain functions: a plan, jobs, a new model. No gradio here.
+
+All of it belongs to whoever sits at the machine: every function that takes `services` refuses
+everybody else. Nothing is trained here; `audiollm.jobs` runs the commands.
+"""
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from audiollm import catalogue
+from audiollm.config import MANIFEST_NAME, Manifest, read_json
+from audiollm.errors import AudioLLMError, ConfigError, ModelError
+from audiollm.jobs import ROOT, Jobs
+from audiollm.plan import Job
+from audiollm.ui.access import opened
+from audiollm.ui.services import Services
+from audiollm.ui.texts import text
+from audiollm.ui.training_plan import FOLDER, Plan
+
+
+class WorseError(AudioLLMError):
+    """A model that shall answer is worse than the one that does, or was not tested."""
+
+    def __init__(self, name: str, new: float | None, old: float) -> None:
+        self.name, self.new, self.old = name, new, old
+        if new is None:
+            super().__init__(text("promote_unmeasured", "en", name=name))
+        else:
+            told = {"new": f"{new:.2f}", "old": f"{old:.2f}"}
+            super().__init__(text("promote_worse", "en", name=name, **told))
+
+
+# --- a plan
+
+
+def commands(services: Services, plan: Plan) -> str:
+    """What a person would type for the same, as text to copy.
+
+    Raises:
+        ShutError: see `opened`.
+    """
+    home = opened(services).home.resolve()
+    lines = [
+        shlex.join(["cd", str(ROOT)]),
+        f"export {shlex.join([f'AUDIOLLM_HOME={home}', f'AUDIOLLM_DEVICE={plan.device}'])}",
+        *(shlex.join([sys.executable, "-m", *step.words]) for step in plan.steps_in(home)),
+    ]
+    return "\n".join(lines)
+
+
+def free_name(services: Services, wanted: str = "my-model") -> str:
+    """A name that no model, run or waiting job has.
+
+    Raises:
+        ShutError: see `opened`.
+    """
+    opened(services)
+    name, number = wanted, 1
+    while _taken(services, name):
+        number += 1
+        name = f"{wanted}-{number}"
+    return name
+
+
+def _taken(services: Services, name: str) -> str:
+    """What has the name already; "" where it is free."""
+    home = services.settings.home.resolve()
+    runs = [home / "runs" / f"{name}-{part}" for part in ("stage1", "stage2", "evaluate")]
+    for path in (home / "models" / name, *runs):
+        if path.exists():
+            return str(path)
+    model = home / "models" / name / MANIFEST_NAME
+    made = (step.result for job in jobs(services) for step in job.steps)
+    return "a training in the list" if model in made else ""
+
+
+def devices(services: Services) -> list[str]:
+    """The devices that this machine has; the first is the best to train on.
+
+    Raises:
+        ShutError: see `opened`.
+    """
+    opened(services)
+    # importing it takes seconds: the loading thread does, and until then it is only half there
+    torch = sys.modules.get("torch") if services.ready else None
+    found = ["cpu"]
+    if torch is not None and torch.backends.mps.is_available():
+        found.insert(0, "mps")
+    if torch is not None and torch.cuda.is_available():
+        found = [*(f"cuda:{i}" for i in range(torch.cuda.device_count())), *found]
+    return found
+
+
+# --- jobs
+
+
+def start(services: Services, plan: Plan) -> str:
+    """Puts the plan into the queue of its device; returns the job's id.
+
+    Raises:
+        ShutError: see `opened`.
+        ConfigError: the name is taken.
+        JobError: the job cannot be kept.
+    """
+    home = opened(services).home.resolve()
+    steps = plan.steps_in(home)
+    owner = _taken(services, plan.name)
+    if plan.source == FOLDER and steps[0].result.exists():  # of other recordings, perhaps
+        owner = owner or str(steps[0].result.parent)
+    if owner:
+        raise ConfigError(f"The name {plan.name!r} is taken by {owner}: choose another.")
+    return Jobs(home).add(plan.name, plan.device, steps)
+
+
+def jobs(services: Services) -> list[Job]:
+    """All jobs, the newest first; who is next is started on the way.
+
+    Raises:
+        ShutError: see `opened`.
+        JobError: the list cannot be read.
+    """
+    home = opened(services).home
+    if not (home / "audiollm.db").is_file():  # nobody has trained: looking makes no files
+        return []
+    known = Jobs(home)
+    known.tick()
+    latest = known.all()[::-1]  # of those made in one second, the last in the queue first
+    return sorted(latest, key=lambda job: job.made_at, reverse=True)
+
+
+def stop(services: Services, id: str) -> None:
+    """Saves and stops.
+
+    Raises:
+        ShutError: see `opened`.
+        JobError: it does not run.
+    """
+    Jobs(opened(services).home).stop(id)
+
+
+def kill(services: Services, id: str) -> None:
+    """Ends the job now.
+
+    Raises:
+        ShutError: see `opened`.
+        JobError: it does not run.
+    """
+    Jobs(opened(services).home).kill(id)
+
+
+def resume(services: Services, id: str) -> None:
+    """Goes on where the job was.
+
+    Raises:
+        ShutError: see `opened`.
+        JobError: it runs, waits or is done.
+    """
+    Jobs(opened(services).home).resume(id)
+
+
+def remove(services: Services, id: str) -> None:
+    """Takes the job from the list; what it has made stays.
+
+    Raises:
+        ShutError: see `opened`.
+        JobError: it runs.
+    """
+    Jobs(opened(services).home).remove(id)
+
+
+# --- the new model
+
+
+def model_of(job: Job) -> Path | None:
+    """The model folder that the job has made; None where it is not there, or not yet."""
+    made = [step.result for step in job.steps if step.result.name == MANIFEST_NAME]
+    return made[0].parent if job.state == "done" and made and made[0].is_file() else None
+
+
+def metrics_of(folder: Path) -> dict[str, Any]:
+    """The figures that `evaluate --record` wrote into a model; {} where there are none."""
+    try:
+        return read_json(Manifest, folder / MANIFEST_NAME).metrics
+    except AudioLLMError:
+        return {}
+
+
+def in_use(services: Services) -> tuple[str, dict[str, Any]]:
+    """Name and figures of the model that answers; ("", {}) while there is none.
+
+    Raises:
+        ShutError: see `opened`.
+    """
+    opened(services)
+    if not services.ready or services.model.exception():
+        return "", {}
+    card = services.predictor().card
+    return card.name, card.metrics
+
+
+def ua(metrics: Mapping[str, Any]) -> float | None:
+    """The mean recall among recorded figures; None where it is missing or no share."""
+    try:
+        value = float(metrics["ua"]["value"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return value if 0 <= value <= 1 else None
+
+
+def promote(services: Services, folder: str, *, anyway: bool = False) -> str:
+    """Lets a model answer on the Analyse page; returns its name. The one before is remembered.
+
+    Raises:
+        ShutError: see `opened`.
+        WorseError: it is worse or was not tested; with `anyway` it answers all the same.
+        ModelError: there is no such model, it answers already, or one is being loaded.
+    """
+    settings, id = opened(services), catalogue.id_of(folder)
+    entry = next((e for e in catalogue.entries(settings) if e.id == id), None)
+    if entry is None:
+        raise ModelError(f"There is no model in {folder!r}: train it first.")
+    if id == services.using and services.ready and not services.model.exception():
+        raise ModelError(f"{entry.name} answers already.")
+    new, old = ua(entry.metrics), ua(in_use(services)[1])
+    if old is not None and (new is None or new < old) and not anyway:
+        raise WorseError(entry.name, new, old)
+    before = services.using
+    services.switch(id)
+    services.before = before
+    return entry.name
+
+
+def can_roll_back(services: Services) -> bool:
+    """Whether a model was promoted, and answers or is being loaded.
+
+    Raises:
+        ShutError: see `opened`.
+    """
+    opened(services)
+    return bool(services.before) and services.before != services.using
+
+
+def roll_back(services: Services) -> str:
+    """Lets the model answer that was there before the promoted one; returns its id.
+
+    Raises:
+        ShutError: see `opened`.
+        ModelError: none was promoted, or one is being loaded.
+    """
+    if not can_roll_back(services):
+        raise ModelError("There is no model to go back to.")
+    before = services.before
+    services.switch(before)
+    services.before = ""
+    return before

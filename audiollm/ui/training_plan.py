@@ -1,0 +1,142 @@
+"""What a person asks for on the Train page, and the commands that do it. No gradio here."""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiollm import hub
+from audiollm.config import MANIFEST_NAME
+from audiollm.errors import ConfigError
+from audiollm.plan import Step
+from audiollm.ui.training_data import PREPARED
+
+EMODB, FOLDER = "emodb", "folder"  # sources that are not prepared yet
+RESULT = "result.json"  # of an evaluation
+TABLES = (".csv", ".jsonl")  # lists of recordings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a person asks for: one model, from recordings to its figures.
+
+    Raises:
+        ConfigError: a value cannot be used; the message holds it.
+    """
+
+    name: str  # of the model and its folders
+    source: str = EMODB  # EMODB, FOLDER, or the path of a prepared folder
+    folder: str = ""  # of FOLDER: the recordings, or a table that lists them
+    llm: str = "tiny"
+    encoder: str = "tiny"  # hears what is not prepared yet
+    epochs: tuple[float, float] = (12.0, 4.0)  # of stage 1 and 2
+    steps: tuple[int, int] = (0, 0)  # instead of epochs; 0: by epochs
+    batch_size: int = 16
+    seed: int = 0
+    device: str = "cpu"  # cpu, mps, cuda or cuda:N
+    max_clips: int = 0  # of what is not prepared yet; 0: all
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[^\W_][\w.-]{0,59}", self.name or "") or self.name.endswith("."):
+            raise ConfigError(
+                "The name must be 1 to 60 letters, digits, '.', '-' or '_', and begin with a "
+                f"letter or digit, not {self.name!r}."
+            )
+        if self.name in {*hub.LLMS, *hub.ENCODERS}:
+            raise ConfigError(f"The name {self.name!r} is that of a preset: choose another.")
+        for what, id in (("language model", self.llm), ("encoder", self.encoder)):
+            if not (id or "").strip() or id.startswith("-") or not id.isprintable():
+                raise ConfigError(f"The {what} must be a name or a folder, not {id!r}.")
+        if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device or ""):
+            raise ConfigError(f"The device must be cpu, mps, cuda or cuda:N, not {self.device!r}.")
+        for i in (0, 1):
+            _within(f"The passes of stage {i + 1}", self.epochs[i], 0.01, 1000)
+            _within(f"The steps of stage {i + 1}", self.steps[i], 0, 10**7, whole=True)
+        _within("The examples at once", self.batch_size, 1, 4096, whole=True)
+        _within("The seed", self.seed, 0, 2**31 - 1, whole=True)
+        _within("The number of recordings", self.max_clips, 0, 10**9, whole=True)
+        if self.source == FOLDER:
+            self._recordings()
+        elif self.source != EMODB and not _is_file(Path(self.source or "") / PREPARED):
+            raise ConfigError(
+                f"{self.source!r} is no prepared folder: choose other recordings, or make it with "
+                "python -m train prepare."
+            )
+
+    def _recordings(self) -> Path:
+        """The folder or table of FOLDER, absolute."""
+        try:
+            place = Path(self.folder).expanduser().resolve()
+            known = place.is_dir() or (place.is_file() and place.suffix.lower() in TABLES)
+        except (OSError, RuntimeError, ValueError):  # too long, no such user, null byte
+            known = False
+        if not self.folder.strip() or not known:
+            raise ConfigError(
+                f"The recordings must be a folder or a .csv file, not {self.folder!r}."
+            )
+        return place
+
+    def steps_in(self, home: Path) -> list[Step]:
+        """The commands, all paths absolute: data, runs and the model go into the home folder."""
+        runs, model = home / "runs", home / "models" / self.name
+        data, steps = self._data(home)
+        one, two = runs / f"{self.name}-stage1", runs / f"{self.name}-stage2"
+        first = ("--llm", _absolute(self.llm))
+        steps.append(self._fit(1, data, one, *first))
+        steps.append(self._fit(2, data, two, "--from", str(one)))
+        words = ("train", "merge", "--run", str(two), "--out", str(model))
+        steps.append(Step("merge", words, model / MANIFEST_NAME))
+        out = runs / f"{self.name}-evaluate"
+        words = ("train", "evaluate", "--model", str(model), "--data", str(data), "--record")
+        steps.append(Step("evaluate", (*words, "--out", str(out)), out / RESULT))
+        return steps
+
+    def _data(self, home: Path) -> tuple[Path, list[Step]]:
+        """The prepared folder, and the step that makes it where it is not there."""
+        if self.source not in (EMODB, FOLDER):
+            return Path(self.source).resolve(), []
+        words: tuple[str, ...] = ("--corpus", EMODB)
+        parts = [EMODB] if self.source == EMODB else [self.name]
+        if self.source == FOLDER:
+            place = self._recordings()
+            words = ("--corpus", "folder" if place.is_dir() else "manifest", "--root", str(place))
+        if self.encoder != "tiny":
+            words = (*words, "--encoder", _absolute(self.encoder))
+            parts.append(re.sub(r"[^\w.-]+", "_", self.encoder))
+        if self.max_clips:
+            words = (*words, "--max-clips", str(self.max_clips))
+            parts.append(str(self.max_clips))
+        data = home / "data" / "-".join(parts)
+        words = ("train", "prepare", *words, "--out", str(data))
+        return data, [Step("prepare", words, data / PREPARED)]
+
+    def _fit(self, stage: int, data: Path, run: Path, *more: str) -> Step:
+        epochs, steps = self.epochs[stage - 1], self.steps[stage - 1]
+        length = ("--max-steps", str(steps)) if steps else ("--epochs", f"{epochs:g}")
+        words = ("train", "fit", "--stage", str(stage), "--data", str(data), *more)
+        words = (*words, *length, "--batch-size", str(self.batch_size), "--seed", str(self.seed))
+        return Step(f"stage {stage}", (*words, "--out", str(run)), run / "metrics.json")
+
+
+def _within(what: str, value: float, low: float, high: float, *, whole: bool = False) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not low <= value <= high:
+        raise ConfigError(f"{what} must be {low:g} to {high:g}, not {value!r}.")
+    if whole and value != int(value):
+        raise ConfigError(f"{what} must be a whole number, not {value!r}.")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _absolute(id: str) -> str:
+    """A folder's absolute path, any other id as it is: jobs begin in the project's folder."""
+    try:
+        place = Path(id).expanduser()
+        return str(place.resolve()) if place.is_dir() else id
+    except (OSError, RuntimeError, ValueError):
+        return id

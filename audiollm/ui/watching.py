@@ -1,0 +1,303 @@
+"""What the Train page shows: words, HTML and curves of data, jobs and results. No gradio here."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+
+from audiollm import progress
+from audiollm.errors import AudioLLMError
+from audiollm.jobs import GONE
+from audiollm.labels import Language, word
+from audiollm.plan import ACTIVE, IDLE, Job
+from audiollm.ui import render, training, training_data
+from audiollm.ui.access import ShutError
+from audiollm.ui.services import Services
+from audiollm.ui.texts import text
+from audiollm.ui.training import WorseError
+from audiollm.ui.training_data import SIDES, Data, Side
+from audiollm.ui.training_plan import EMODB, FOLDER, RESULT
+from audiollm.wording import percent
+
+LOG = logging.getLogger(__name__)
+UNEVEN = 4  # times as many clips: from there on the rare class is spoken of
+STEPS = {  # name of a plan's step -> its text
+    "prepare": "step_prepare",
+    "stage 1": "step_fit1",
+    "stage 2": "step_fit2",
+    "merge": "step_merge",
+    "evaluate": "step_evaluate",
+}
+COLOURS = ("#0f766e", "#c2570c", "#6d28d9", "#be185d", "#1d4ed8", "#4d7c0f", "#475569", "#b7791f")
+
+
+def explained(error: Exception, language: Language) -> str:
+    """One sentence about a failure, in the page's language."""
+    if isinstance(error, ShutError):
+        return text("train_shut", language)
+    if isinstance(error, WorseError):
+        if error.new is None:
+            return text("promote_unmeasured", language, name=error.name)
+        told = {"new": f"{error.new:.2f}", "old": f"{error.old:.2f}"}
+        return text("promote_worse", language, name=error.name, **told)
+    if isinstance(error, AudioLLMError):
+        return text("train_refused", language, sentence=str(error))
+    LOG.error("the Train page failed", exc_info=error)
+    return text("train_bug", language)
+
+
+def failed(error: Exception, language: Language) -> str:
+    """The same as a box."""
+    return render.notice(explained(error, language), "error")
+
+
+# --- data
+
+
+def sources(found: Sequence[Data], language: Language) -> list[tuple[str, str]]:
+    """(words, id) of what one can train on."""
+    offered = [(text("source_emodb", language), EMODB)]
+    for data in found:
+        said = text("source_prepared", language, name=data.folder.name, clips=data.whole.clips)
+        offered.append((said, str(data.folder)))
+    return [*offered, (text("source_folder", language), FOLDER)]
+
+
+def data(found: Data, language: Language) -> str:
+    """Who is there, what they express, and what is wrong with it."""
+    stop = "；" if language == "zh" else ", "
+    named = stop.join(f"{escape(word(n, language))} {k}" for n, k in found.classes.items())
+    body = [f"<p>{text('data_classes', language, classes=named)}</p>"]
+    if found.sides:
+        body.insert(0, _sides(found, language))
+    else:
+        whole = {"clips": found.whole.clips, "speakers": found.whole.speakers}
+        body.insert(0, f"<p>{text('data_bundled', language, **whole)}</p>")
+    if found.rejected:
+        where = escape(str(found.folder / "rejected.jsonl"))
+        body.append(f"<p>{text('data_rejected', language, n=found.rejected, file=where)}</p>")
+    body += [f'<p class="caution">{said}</p>' for said in _warnings(found, language)]
+    body += [f"<p><small>{escape(note)}</small></p>" for note in found.notes]
+    return f'<div class="cues data">{"".join(body)}</div>'
+
+
+def data_of(services: Services, source: str, language: Language) -> str:
+    """HTML of what there is to say of a source; see `Plan.source`.
+
+    Raises:
+        ShutError: see `access.opened`.
+        ConfigError: the bundled corpus is not there.
+    """
+    if source == EMODB:
+        return data(training_data.bundled(services), language)
+    found = {str(each.folder): each for each in training_data.prepared(services)}
+    if source in found:
+        return data(found[source], language)
+    return f'<div class="cues data"><p>{text("data_folder", language)}</p></div>'
+
+
+def _sides(found: Data, language: Language) -> str:
+    keys = ("data_side", "data_clips", "data_speakers", "data_minutes")
+    head = "".join(f'<th scope="col">{text(key, language)}</th>' for key in keys)
+    rows = "".join(_side(text(f"side_{n}", language), found.sides[n]) for n in SIDES)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _side(name: str, side: Side) -> str:
+    cells = (side.clips, side.speakers or "?", f"{side.hours * 60:.0f}" if side.hours else "?")
+    return f'<tr><th scope="row">{name}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>'
+
+
+def _warnings(found: Data, language: Language) -> list[str]:
+    said = []
+    if found.shared:
+        said.append(text("data_shared", language, n=found.shared))
+    elif found.sides and not found.whole.speakers:
+        said.append(text("data_unknown", language))
+    ranked = sorted(found.classes, key=lambda name: found.classes[name])
+    if ranked and found.classes[ranked[-1]] > UNEVEN * found.classes[ranked[0]]:
+        few, many = ranked[0], ranked[-1]
+        words = {"few": escape(word(few, language)), "many": escape(word(many, language))}
+        counts = {"n": found.classes[few], "m": found.classes[many]}
+        said.append(text("data_uneven", language, **words, **counts))
+    return said
+
+
+# --- jobs
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown of a job, and what may be done with it."""
+
+    detail: str  # HTML: state, bar, failure
+    log: str
+    stops: bool = False
+    ends: bool = False  # now
+    resumes: bool = False
+    goes: bool = False  # from the list
+    result: str = ""  # HTML: the figures of the model it has made
+    model: str = ""  # its folder, where it may answer
+
+
+NOTHING = View("", "")
+
+
+def line(job: Job, language: Language) -> str:
+    """A job in the list."""
+    state = text(f"job_{job.state}", language)
+    return text("job_line", language, name=job.name, state=state, share=percent(job.share))
+
+
+def step(job: Job, language: Language) -> str:
+    """Which of its steps a job is at."""
+    name = job.steps[job.step - 1].name
+    said = text(STEPS[name], language) if name in STEPS else name
+    return text("job_step", language, n=job.step, all=len(job.steps), step=said)
+
+
+def failure(job: Job, language: Language) -> str:
+    """What went wrong with a job, as a sentence; "" where nothing did."""
+    key = {"": "", GONE: "gone", progress.FULL: "full"}.get(job.failure, "train_refused")
+    return text(key, language, sentence=job.failure) if key else ""
+
+
+def view(services: Services, job: Job, language: Language) -> View:
+    """A job as the page shows it.
+
+    Raises:
+        ShutError: see `access.opened`.
+    """
+    name, using = training.in_use(services)
+    said = [text(f"job_{job.state}", language)]
+    if job.state != "done":
+        said.append(step(job, language))
+    if job.seconds_left is not None:
+        left = render.duration(job.seconds_left, language)
+        said.append(text("job_left", language, left=left))
+    words = (" · ").join(escape(part) for part in said)
+    bar = f'<progress max="1" value="{job.share:.3f}"></progress>'
+    body = f"<p><b>{escape(job.name)}</b> · {words}</p>{bar}"
+    wrong = failure(job, language)
+    box = render.notice(wrong, "error") if wrong else ""
+    made = training.model_of(job)
+    found = "" if made is None else result(job, made, (name, using), language)
+    return View(
+        f'<div class="job">{body}</div>{box}',
+        "\n".join(job.log),
+        stops=job.state in ("waiting", "running"),
+        ends=job.state in ACTIVE,
+        resumes=job.state in IDLE,
+        goes=job.state not in ACTIVE,
+        result=found,
+        model="" if made is None or str(made) == services.using else str(made),
+    )
+
+
+def result(job: Job, made: Path, other: tuple[str, Mapping[str, Any]], language: Language) -> str:
+    """The figures of a new model beside those of the model that answers."""
+    rows = [(made.name, training.metrics_of(made))]
+    if other[0]:
+        rows.append((text("result_in_use", language, name=other[0]), dict(other[1])))
+    heads = (text("result_model", language), "UA", "WA", text("result_data", language))
+    head = "".join(f'<th scope="col">{h}</th>' for h in heads)
+    body = "".join(_row(name, metrics, language) for name, metrics in rows)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    said = f"<p>{text('result_means', language)}</p>"
+    reports = [s.result.with_name("report.html") for s in job.steps if s.result.name == RESULT]
+    for path in reports:
+        said += f"<p>{text('result_report', language, path=escape(str(path)))}</p>"
+    title = render.heading("result_title", language)
+    return f'<div class="cues">{title}{table}{said}</div>'
+
+
+def _row(name: str, metrics: Mapping[str, Any], language: Language) -> str:
+    data = escape(render.corpora(str(metrics.get("data", "–")), language))
+    cells = (_share(metrics, "ua"), _share(metrics, "wa"), data)
+    return f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>'
+
+
+def _share(metrics: Mapping[str, Any], key: str) -> str:
+    """`0.62 [0.51, 0.70]`; a dash where it was not measured."""
+    try:
+        value, low, high = (float(metrics[key][part]) for part in ("value", "low", "high"))
+    except (KeyError, TypeError, ValueError):
+        return "–"
+    return f"{value:.2f} <small>[{low:.2f}, {high:.2f}]</small>"
+
+
+# --- curves
+
+
+def points(job: Job) -> list[int]:
+    """How much there is to draw of each run: the curves are new when this has changed."""
+    return [len(progress.curves(step.run)["step"]) for step in job.steps if step.run]
+
+
+def curves(shown: Sequence[Job], language: Language) -> go.Figure:
+    """Loss and validation UA of the runs of jobs, one colour a run; plain lists only.
+
+    A dotted line is the loss on the validation speakers.
+    """
+    traces: list[dict[str, Any]] = []
+    runs = [(job.name, step) for job in shown for step in job.steps if step.run]
+    for number, (name, step) in enumerate(runs):
+        columns = progress.curves(step.run) if step.run else {}
+        said = text("curve_name", language, name=name, stage=step.name.removeprefix("stage "))
+        colour = COLOURS[number % len(COLOURS)]
+        for key, axis, dash in (
+            ("loss", "y2", "solid"),
+            ("eval_loss", "y2", "dot"),
+            ("eval_ua", "y", "solid"),
+        ):
+            rows = zip(columns["step"], columns[key], strict=True)
+            points = [(x, y) for x, y in rows if y is not None]
+            if not points:
+                continue
+            traces.append(
+                {
+                    "type": "scatter",
+                    "x": [x for x, _ in points],
+                    "y": [y for _, y in points],
+                    "mode": "lines+markers" if len(points) < 30 else "lines",
+                    "name": escape(said),
+                    "legendgroup": str(number),
+                    "showlegend": not any(t["legendgroup"] == str(number) for t in traces),
+                    "line": {"color": colour, "width": 2, "dash": dash},
+                    "marker": {"size": 5},
+                    "yaxis": axis,
+                    "hoverinfo": "skip",
+                }
+            )
+    return go.Figure({"data": traces, "layout": _layout(language)})
+
+
+def _layout(language: Language) -> dict[str, Any]:
+    still = {"fixedrange": True, "zeroline": False, "gridcolor": "rgba(128,128,128,.25)"}
+    place = {"x": 0, "xref": "paper", "xanchor": "left", "yref": "paper", "yanchor": "bottom"}
+    titles = ((1.0, "curve_loss"), (0.4, "curve_ua"))
+    return {
+        "template": {},
+        "height": 420,
+        "margin": {"l": 44, "r": 12, "t": 28, "b": 40},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"size": 12, "family": "system-ui, sans-serif"},
+        "dragmode": False,
+        "hovermode": False,
+        "showlegend": True,
+        "legend": {"orientation": "h", "x": 0, "y": -0.14, "yanchor": "top", "itemclick": False}
+        | {"itemdoubleclick": False},
+        "xaxis": {**still, "anchor": "y", "rangemode": "tozero"}
+        | {"title": {"text": text("curve_step", language), "standoff": 4}},
+        "yaxis2": {**still, "domain": [0.56, 1.0], "rangemode": "tozero"},
+        "yaxis": {**still, "domain": [0.0, 0.38], "range": [0, 1]},
+        "annotations": [
+            {**place, "y": y, "text": text(key, language), "showarrow": False, "font": {"size": 13}}
+            for y, key in titles
+        ],
+    }

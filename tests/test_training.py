@@ -1,0 +1,432 @@
+"""The Train page's plain functions: data, plan, jobs, a new model; strangers can do none."""
+
+import inspect
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audiollm import catalogue, plan, progress
+from audiollm.errors import AudioLLMError, ConfigError, ModelError
+from audiollm.hub import ENCODERS, LLMS
+from audiollm.jobs import GONE, JobError, Jobs
+from audiollm.labels import LANGUAGES, Language
+from audiollm.plan import Job, State, Step
+from audiollm.settings import Settings
+from audiollm.ui import services as of_page
+from audiollm.ui import train, training, training_data, watching
+from audiollm.ui.access import ShutError
+from audiollm.ui.services import Services
+from audiollm.ui.texts import TEXTS, text
+from audiollm.ui.training import WorseError
+from audiollm.ui.training_plan import EMODB, FOLDER, Plan
+from tests.browser.fake import METRICS, Card, FakePredictor
+from train.__main__ import _parse
+
+STRANGER = "0.0.0.0"  # noqa: S104
+
+
+@pytest.fixture(autouse=True)
+def _nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Jobs wait for ever, and ./data is empty."""
+    monkeypatch.setattr(Jobs, "tick", lambda _: None)
+    monkeypatch.chdir(tmp_path)
+
+
+def serve(tmp_path: Path, host: str = "127.0.0.1", **options: Any) -> Services:
+    settings = Settings(home=tmp_path / "home", host=host)
+    made = FakePredictor(**options)
+    found = Services.start(settings, load=lambda: made, examples=tmp_path)  # type: ignore
+    found.predictor()
+    return found
+
+
+# --- data
+
+
+def prepare(folder: Path, **split: Any) -> Path:
+    """A prepared folder without its features."""
+    part = {"clips": 6, "hours": 0.1, "speakers": 2, "classes": {"angry": 5, "sad": 1}}
+    summary = {
+        "splits": dict.fromkeys(("train", "valid", "test"), part),
+        "all": {**part, "clips": 18, "classes": {"angry": 15, "sad": 3}},
+        "rejected": {"too short": 2},
+    }
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_text(json.dumps(summary))
+    info = {"split": {"notes": ["a trial"], "shared_speakers": [], **split}}
+    (folder / "prepare.json").write_text(json.dumps(info))
+    return folder
+
+
+def test_prepared_folders_are_found_and_broken_ones_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = serve(tmp_path)
+    assert training_data.prepared(here) == []
+    one = prepare(tmp_path / "data" / "one")
+    two = prepare(tmp_path / "home" / "data" / "two", shared_speakers=["a"])
+    broken = prepare(tmp_path / "data" / "broken")
+    (broken / "summary.json").write_text("{")
+    found = training_data.prepared(here)
+    assert [data.folder for data in found] == [one, two]
+    assert str(broken) in caplog.text
+    assert (found[0].whole.clips, found[0].rejected, found[1].shared) == (18, 2, 1)
+    for language in LANGUAGES:
+        ids = [id for _, id in watching.sources(found, language)]
+        assert ids == [EMODB, str(one), str(two), FOLDER]
+        shown = watching.data_of(here, str(one), language)
+        assert "a trial" in shown and "rejected.jsonl" in shown
+        told = text("data_shared", language, n=1)
+        assert told in watching.data_of(here, str(two), language)
+        assert told not in shown
+    evil = replace(found[0], notes=("<img>",), classes={"<b>": 100, "sad": 1})
+    assert "<img>" not in watching.data(evil, "en") and "<b>" not in watching.data(evil, "en")
+    assert "the commonest" in watching.data(evil, "en")
+
+
+def test_the_bundled_corpus_is_counted(tmp_path: Path) -> None:
+    found = training_data.bundled(serve(tmp_path))
+    assert found.whole.clips == sum(found.classes.values()) > 100
+    assert f"{found.whole.speakers} 位说话人" in watching.data(found, "zh")
+
+
+# --- a plan
+
+
+def plans(tmp_path: Path) -> dict[str, Plan]:
+    clips = tmp_path / "my clips"
+    clips.mkdir()
+    table = tmp_path / "clips.csv"
+    table.touch()
+    data = prepare(tmp_path / "data" / "one")
+    return {
+        "as it stands": train.DEFAULT,
+        "trial": Plan("t", max_clips=64, steps=(8, 4), batch_size=4, seed=3),
+        "folder": Plan("f", FOLDER, str(clips), encoder="emotion2vec/emotion2vec_plus_base"),
+        "table": Plan("c", FOLDER, str(table), epochs=(0.5, 1.0)),
+        "prepared": Plan("p", str(data), llm=str(clips), device="cuda:1"),
+    }
+
+
+def test_every_plan_is_understood_by_the_commands(tmp_path: Path) -> None:
+    here, home = serve(tmp_path), tmp_path / "home"
+    for plan_ in plans(tmp_path).values():
+        steps = plan_.steps_in(home)
+        assert len({step.result for step in steps}) == len(steps)
+        parsed = [_parse(list(step.words[1:]), step.words[1])[1] for step in steps]
+        *made, one, two, merged, judged = parsed
+        assert (one.stage, two.stage) == (1, 2)
+        assert all(Path(a.data).is_absolute() for a in (one, two, judged))
+        assert (two.start, merged.run, judged.model) == (one.out, two.out, merged.out)
+        assert Path(merged.out) == home / "models" / plan_.name
+        assert judged.record
+        assert [step.run for step in steps[-4:-2]] == [Path(one.out), Path(two.out)]
+        assert one.llm == plan_.llm
+        lengths = [(a.epochs, a.max_steps) for a in (one, two)]
+        for (epochs, steps_), wanted, most in zip(lengths, plan_.epochs, plan_.steps, strict=True):
+            assert (epochs, steps_) == ((None, most) if most else (wanted, -1))
+        if made:
+            assert str(made[0].out) == one.data and str(made[0].out).startswith(str(home))
+        lines = training.commands(here, plan_).splitlines()
+        assert [tuple(shlex.split(line)[2:]) for line in lines[2:]] == [s.words for s in steps]
+        assert f"AUDIOLLM_DEVICE={plan_.device}" in lines[1]
+
+
+def test_the_pages_settings_are_those_of_a_plan() -> None:
+    default = inspect.signature(train.plan).parameters
+    values = ("x", EMODB, "", "tiny", "tiny", 12.0, 4.0, 0, 0, 16, 0, "cpu", 0)
+    assert len(default) == len(values)
+    assert train.plan(*values) == replace(train.DEFAULT, name="x")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"name": ""},
+        {"name": "../up"},
+        {"name": "a b"},
+        {"name": "-x"},
+        {"name": "x" * 61},
+        {"name": "dot."},
+        {"name": next(iter(LLMS))},
+        {"name": next(iter(ENCODERS))},
+        {"source": "/nowhere/at/all"},
+        {"source": "a\0b"},
+        {"source": FOLDER, "folder": ""},
+        {"source": FOLDER, "folder": "/nowhere/at/all"},
+        {"source": FOLDER, "folder": "~nobody-here/x"},
+        {"llm": ""},
+        {"llm": "--resume"},
+        {"encoder": "a\nb"},
+        {"device": "auto"},
+        {"device": "cuda:x"},
+        {"epochs": (0, 4)},
+        {"epochs": (12, None)},
+        {"epochs": (float("nan"), 1)},
+        {"steps": (0, -3)},
+        {"steps": (1.5, 0)},
+        {"batch_size": 0},
+        {"batch_size": True},
+        {"seed": -1},
+        {"max_clips": "many"},
+    ],
+)
+def test_a_bad_value_is_refused_and_named(bad: dict[str, Any]) -> None:
+    (value,) = list(bad.values())[-1:]
+    values = value if isinstance(value, tuple) else (value,)
+    with pytest.raises(ConfigError) as refused:
+        Plan(**{"name": "x", **bad})
+    assert any(repr(v) in str(refused.value) for v in values)
+    for language in LANGUAGES:
+        assert str(refused.value) in watching.explained(refused.value, language)
+
+
+# --- access
+
+
+def reachable(module: Any) -> list[Callable[..., Any]]:
+    """The public functions of a module that take services."""
+    return [
+        f
+        for name, f in inspect.getmembers(module, inspect.isfunction)
+        if f.__module__ == module.__name__
+        and not name.startswith("_")
+        and "services" in inspect.signature(f).parameters
+    ]
+
+
+EVERY = [*reachable(training), *reachable(training_data), *reachable(watching)]
+
+
+@pytest.mark.parametrize("function", EVERY, ids=lambda f: f.__name__)
+def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path) -> None:
+    there = serve(tmp_path, STRANGER)
+    fits: dict[str, Any] = {
+        "id": "x",
+        "plan": train.DEFAULT,
+        "folder": "tiny",
+        "job": job(),
+        "language": "en",
+        "source": EMODB,
+        "wanted": "x",
+    }
+    names = [n for n in inspect.signature(function).parameters if n != "services"]
+    given = {name: fits[name] for name in names if name in fits}
+    with pytest.raises(ShutError) as shut:
+        function(there, **given)
+    for language in LANGUAGES:
+        assert watching.explained(shut.value, language) == text("train_shut", language)
+    assert not (tmp_path / "home").exists()
+    assert there.using == "tiny"
+
+
+def test_every_function_of_the_page_was_tried() -> None:
+    tried = {f.__name__ for f in EVERY}
+    assert {"start", "stop", "kill", "resume", "remove", "promote", "roll_back"} <= tried
+    assert {"jobs", "commands", "prepared", "bundled", "view", "model", "data_of"} <= tried
+
+
+# --- jobs
+
+
+def job(state: State = "running", **more: Any) -> Job:
+    home = Path("/nowhere")
+    given: dict[str, Any] = {
+        "id": "20261123-024851-abcdef",
+        "name": "<b>my",
+        "device": "cpu",
+        "state": state,
+        "made_at": "2026-11-23T02:48:51+00:00",
+        "step": 2,
+        "steps": tuple(Plan("x").steps_in(home)),
+        "share": 0.3,
+        "seconds_left": None,
+        "log": ("<i>a", "b"),
+        "failure": "",
+    }
+    return Job(**{**given, **more})
+
+
+def test_a_plan_becomes_a_job_and_its_name_is_taken(tmp_path: Path) -> None:
+    here = serve(tmp_path)
+    assert training.jobs(here) == []
+    assert not (tmp_path / "home").exists()  # looking makes nothing
+    assert training.free_name(here) == "my-model"
+    id = training.start(here, train.DEFAULT)
+    (found,) = training.jobs(here)
+    assert (found.id, found.state, len(found.steps)) == (id, "waiting", 5)
+    assert {step.name for step in found.steps} == set(watching.STEPS)
+    assert training.free_name(here) == "my-model-2"
+    with pytest.raises(ConfigError, match="is taken"):
+        training.start(here, train.DEFAULT)
+    second = training.start(here, Plan("other"))
+    assert [each.id for each in training.jobs(here)][::-1] == [id, second]
+    training.stop(here, id)
+    with pytest.raises(JobError):
+        training.kill(here, id)
+    assert [each.state for each in training.jobs(here)] == ["waiting", "stopped"]
+    training.resume(here, id)
+    training.remove(here, id)
+    assert [each.id for each in training.jobs(here)] == [second]
+    (tmp_path / "home" / "models" / "my-model").mkdir(parents=True)
+    assert training.free_name(here) == "my-model-2"
+
+
+def test_recordings_of_another_folder_are_not_taken_for_these(tmp_path: Path) -> None:
+    here = serve(tmp_path)
+    (tmp_path / "clips").mkdir()
+    prepare(tmp_path / "home" / "data" / "mine")
+    with pytest.raises(ConfigError, match="taken"):
+        training.start(here, Plan("mine", FOLDER, str(tmp_path / "clips")))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("state", [*plan.ACTIVE, *plan.IDLE, "waiting", "done"])
+def test_a_job_is_told_in_words(tmp_path: Path, state: State, language: Language) -> None:
+    found = job(state, seconds_left=200.0 if state == "running" else None)
+    shown = watching.view(serve(tmp_path), found, language)
+    word = text(f"job_{state}", language)
+    assert word in watching.line(found, language) and word in shown.detail
+    assert "<b>my" not in shown.detail
+    assert shown.log == "<i>a\nb"  # a text box takes no HTML
+    allowed = (shown.stops, shown.ends, shown.resumes, shown.goes)
+    assert allowed == {
+        "waiting": (True, False, False, True),
+        "running": (True, True, False, False),
+        "stopping": (False, True, False, False),
+        "done": (False, False, False, True),
+    }.get(state, (False, False, True, True))
+    if state != "done":
+        assert text("step_fit1", language) in shown.detail
+    if state == "running":
+        assert text("minutes", language, n=3) in shown.detail
+
+
+def test_failures_are_sentences_in_both_languages(tmp_path: Path) -> None:
+    here = serve(tmp_path)
+    for sentence, chinese in ((GONE, "继续"), (progress.FULL, "磁盘"), ("It is <b>so.", "详细")):
+        found = job("failed", failure=sentence)
+        assert chinese in watching.failure(found, "zh")
+        assert watching.failure(found, "en") == sentence
+        assert "<b>so" not in watching.view(here, found, "en").detail
+    assert watching.failure(job(), "zh") == ""
+    assert watching.explained(ZeroDivisionError("secret"), "en") == TEXTS["train_bug"]["en"]
+
+
+def test_curves_of_several_runs_are_plain_lists(tmp_path: Path) -> None:
+    drawn = []
+    for name in ("one", "two"):
+        steps = tuple(Plan(name).steps_in(tmp_path))
+        drawn.append(job(name=name, steps=steps))
+        run = steps[1].run
+        assert run is not None
+        run.mkdir(parents=True)
+        lines: list[dict[str, Any]] = [{"step": 0, "event": "start"}]
+        lines += [{"step": 2, "loss": 3.0}, {"step": 4, "loss": 2.0, "eval_ua": 0.5}]
+        (run / "progress.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert [watching.points(each) for each in drawn] == [[2, 0], [2, 0]]
+    for language in LANGUAGES:
+        figure = watching.curves(drawn, language)
+        assert "bdata" not in str(figure.to_json())
+        names = [t.name for t in figure.data if t.showlegend]
+        assert names == [text("curve_name", language, name=n, stage=1) for n in ("one", "two")]
+        assert [list(t.y) for t in figure.data if t.name == names[0]] == [[3.0, 2.0], [0.5]]
+    assert watching.curves([], "en").to_dict()["data"] == []
+
+
+# --- the new model
+
+
+@pytest.fixture
+def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
+    """`tiny` answers with UA 0.66; `better`, `worse` and `untested` could."""
+    table = {"tiny": 0.66, "better": 0.7, "worse": 0.5, "untested": None}
+
+    def metrics(name: str) -> dict[str, Any]:
+        value = table[name]
+        return {} if value is None else {**METRICS, "ua": {**METRICS["ua"], "value": value}}  # type: ignore
+
+    def loader(id: str, _: Settings) -> Callable[[], FakePredictor]:
+        return lambda: FakePredictor(card=Card(name=id, metrics=metrics(id)))
+
+    monkeypatch.setattr(of_page, "_loader", loader)
+    monkeypatch.setattr(
+        catalogue, "entries", lambda _: [catalogue.Entry(n, n, 1, metrics(n)) for n in table]
+    )
+    return serve(tmp_path)
+
+
+def answers(services: Services) -> str:
+    return services.predictor().card.name
+
+
+def test_a_better_model_answers_at_once_and_the_one_before_comes_back(three: Services) -> None:
+    assert not training.can_roll_back(three)
+    with pytest.raises(ModelError, match="go back"):
+        training.roll_back(three)
+    assert training.promote(three, "better") == "better"
+    assert answers(three) == "better"
+    assert training.can_roll_back(three)
+    with pytest.raises(ModelError, match="already"):
+        training.promote(three, "better")
+    assert training.roll_back(three) == "tiny"
+    assert answers(three) == "tiny"
+    assert not training.can_roll_back(three)
+
+
+@pytest.mark.parametrize(("name", "key"), [("worse", "promote_worse"), ("untested", "_unmeasured")])
+def test_a_worse_model_needs_a_second_yes(three: Services, name: str, key: str) -> None:
+    with pytest.raises(WorseError) as refused:
+        training.promote(three, name)
+    assert answers(three) == "tiny"
+    for language in LANGUAGES:
+        said = watching.explained(refused.value, language)
+        lead = TEXTS["promote_worse" if key == "promote_worse" else "promote_unmeasured"][language]
+        assert said.startswith(lead.format(name=name, new="0.50", old="0.66"))
+    assert training.promote(three, name, anyway=True) == name
+    assert answers(three) == name
+    training.roll_back(three)
+    assert answers(three) == "tiny"
+
+
+def test_only_a_listed_model_is_promoted(three: Services) -> None:
+    for bad in ("/etc", "", "nothing"):
+        with pytest.raises(AudioLLMError, match="There is no model"):
+            training.promote(three, bad, anyway=True)
+    assert answers(three) == "tiny"
+
+
+def test_a_finished_job_shows_its_figures_beside_those_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = serve(tmp_path)
+    steps = tuple(Plan("mine").steps_in(tmp_path / "home"))
+    done = job("done", name="mine", steps=steps, step=5, share=1.0)
+    assert training.model_of(done) is None
+    made = steps[3].result
+    made.parent.mkdir(parents=True)
+    made.write_text("{}")
+    assert watching.view(here, done, "en").model == str(made.parent)
+    evil = {**METRICS, "data": "<img>", "ua": {"value": 0.5, "low": 0.4, "high": 0.6}}
+    monkeypatch.setattr(training, "metrics_of", lambda _: evil)
+    shown = watching.view(here, done, "en").result
+    assert "0.50 <small>[0.40, 0.60]" in shown and "0.66" in shown and "<img>" not in shown
+    assert "report.html" in shown and "answers now" in shown
+    here.using = str(made.parent)
+    assert watching.view(here, done, "en").model == ""
+    assert training.metrics_of(tmp_path) == evil
+    monkeypatch.undo()
+    assert training.metrics_of(tmp_path) == {}
+    assert training.ua({"ua": {"value": 7}}) is None
+
+
+def test_a_step_of_another_program_keeps_its_name(tmp_path: Path) -> None:
+    other = Step("grind <b>", ("x",), tmp_path / "y")
+    found = job(steps=(other,), step=1)
+    assert "grind" in watching.step(found, "zh")
+    assert "<b>" not in watching.view(serve(tmp_path), found, "zh").detail.replace("<p><b>", "")
