@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from audiollm.settings import Settings
-from audiollm.ui import analyse, api
+from audiollm.ui import analyse, api, train, train_events
 from audiollm.ui.services import EXAMPLES, Services
 from audiollm.ui.static import Static, of_browser
 
@@ -38,17 +38,39 @@ def build_ui(services: Services) -> Page:
     """The whole page, ready to launch."""
     static = Static()
     cache = (SWEEP, KEEP)
-    with (
-        Page(analytics_enabled=False, title="AudioLLM", delete_cache=cache) as demo,
-        gr.Tab(of_browser("tab_analyse"), elem_id="analyse-tab") as tab,
-    ):
-        static.place(tab, "tab_analyse", "label")
+    with Page(analytics_enabled=False, title="AudioLLM", delete_cache=cache) as demo:
         api.register(services)  # first, or a listener of the page takes the name /analyse
-        analyse.page(demo, services, static)
+        language = _top(static)
+        with gr.Tabs():
+            with gr.Tab(of_browser("tab_analyse"), elem_id="analyse-tab") as tab:
+                static.place(tab, "tab_analyse", "label")
+                analysing = analyse.lay_out(services, static, language)
+            with gr.Tab(of_browser("tab_train"), elem_id="train-tab") as tab:
+                static.place(tab, "tab_train", "label")
+                training = train.lay_out(services, static, tab)
+        arrived = analyse.connect(demo, analysing, services, static)
+        train_events.connect(training, services, language, arrived, analysing.clock)
     demo.texts = static.i18n()
     # programs wait in the same queue (gradio_client and /call do so); what would pass it by is shut
     demo.queue(max_size=WAITING, api_open=False)
     return demo
+
+
+def _top(static: Static) -> gr.Radio:
+    """The heading, and the language of every page."""
+    with gr.Row(elem_id="top", equal_height=True):
+        static.html("heading", "<h1>{}</h1>", elem_id="heading")
+        language = gr.Radio(
+            [("中文", "zh"), ("English", "en")],
+            value="en",
+            label=of_browser("language"),
+            container=False,
+            elem_id="language",
+            min_width=180,
+            scale=0,
+        )
+    static.place(language, "language", "label")
+    return language
 
 
 def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:

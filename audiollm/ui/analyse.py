@@ -1,4 +1,4 @@
-"""The Analyse page: `_lay_out` places its parts, `_connect` says what moves them.
+"""The Analyse page: `lay_out` places its parts, `connect` says what moves them.
 
 What happens stands in handlers.py.
 """
@@ -40,7 +40,7 @@ OPEN_EXAMPLE = """() => {
 class Parts:
     """What a visitor sees and touches."""
 
-    language: gr.Radio
+    language: gr.Radio  # of the whole page
     sound: gr.Audio
     button: gr.Button
     examples: list[gr.Button]
@@ -59,6 +59,7 @@ class Parts:
     about: gr.HTML
     picker: gr.Dropdown
     card: gr.Markdown
+    clock: gr.Timer  # looks whether the model is loaded, until it is
 
     @property
     def view(self) -> list[Any]:
@@ -68,24 +69,8 @@ class Parts:
         return [*answer, self.actions, *over_time, self.more.everything]
 
 
-def page(demo: gr.Blocks, services: Services, static: Static) -> None:
-    """Lay the page out and connect it. Call it inside `demo`."""
-    _connect(demo, _lay_out(services, static), services, static)
-
-
-def _lay_out(services: Services, static: Static) -> Parts:
-    with gr.Row(elem_id="top", equal_height=True):
-        static.html("heading", "<h1>{}</h1>", elem_id="heading")
-        language = gr.Radio(
-            [("中文", "zh"), ("English", "en")],
-            value="en",
-            label=of_browser("language"),
-            container=False,
-            elem_id="language",
-            min_width=180,
-            scale=0,
-        )
-    static.place(language, "language", "label")
+def lay_out(services: Services, static: Static, language: gr.Radio) -> Parts:
+    """Place the parts; `language` is the choice of the whole page."""
     with gr.Row(elem_id="sides"):
         with gr.Column(scale=5, min_width=300):
             static.html("intro", elem_id="intro")
@@ -152,6 +137,7 @@ def _lay_out(services: Services, static: Static) -> Parts:
         about=about,
         picker=picker,
         card=card,
+        clock=gr.Timer(1.0, active=False),
     )
 
 
@@ -170,7 +156,9 @@ def _examples(services: Services, static: Static) -> list[gr.Button]:
     return buttons
 
 
-def _connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> None:
+def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> Any:
+    """Call it when every page has placed its texts; returns the event after which the visitor's
+    language is known."""
     view, clip = parts.view, [parts.sound, parts.language]
     arrived = _arrivals(demo, parts, services, static)
     arrived.then(js=OPEN_EXAMPLE, **AT_ONCE)
@@ -225,6 +213,7 @@ def _connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) 
     # first the end, then what is said of it: else the last word would be the recording's
     ended = parts.stop.click(None, cancels=running, **AT_ONCE)
     ended.then(stopped, [parts.actions, parts.language], view, **AT_ONCE)
+    return arrived
 
 
 def visitor(request: gr.Request) -> str:
@@ -236,7 +225,7 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
     """The visitor's language, and what is said of the model while it is being loaded."""
     known = [parts.about, parts.picker, parts.card, parts.more.rival, parts.more.question]
     told = [*known, *static.components]
-    clock = gr.Timer(1.0, active=False)
+    clock = parts.clock
     remembered = gr.BrowserState("", storage_key="audiollm-language", secret="audiollm")  # noqa: S106
 
     def models(chosen: Language) -> list[Any]:

@@ -41,14 +41,14 @@ class Static:
 
     @property
     def components(self) -> list[Any]:
-        return [component for component, *_ in self._places]
+        return list(dict.fromkeys(component for component, *_ in self._places))
 
     def speak(self, language: Language) -> list[Any]:
         """Updates for `components`: every text in one language."""
-        return [
-            gr.update(**{field: frame.format(self.words[key][language])})  # type: ignore[arg-type]
-            for _, field, key, frame in self._places
-        ]
+        said: dict[Any, dict[str, Any]] = {}  # of a component: its label, what explains it, ...
+        for component, field, key, frame in self._places:
+            said.setdefault(component, {})[field] = frame.format(self.words[key][language])
+        return [gr.update(**fields) for fields in said.values()]
 
     def i18n(self) -> gr.I18n:
         """All texts for the browser. Gradio knows Chinese browsers as zh-CN and zh-TW."""

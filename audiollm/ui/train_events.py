@@ -1,0 +1,230 @@
+"""What moves the Train page: its settings, its jobs, and a clock that looks at them.
+
+Nothing trains inside an event: jobs run in processes of their own, and what is shown is read from
+their files, so a page that is opened again shows the same.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from audiollm.labels import Language
+from audiollm.ui import render, training, training_data, watching
+from audiollm.ui.services import Services
+from audiollm.ui.texts import text
+from audiollm.ui.train import Parts, plan
+from audiollm.ui.training import WorseError
+from audiollm.ui.training_plan import FOLDER
+from audiollm.ui.watching import NOTHING
+
+# how the fields of a part's update are had, and what tells whether they are new
+Part = tuple[Callable[[], dict[str, Any]], object]
+AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+
+
+def connect(
+    parts: Parts | None,
+    services: Services,
+    language: gr.Radio,
+    arrived: Any,
+    loading: gr.Timer,
+) -> None:
+    """`arrived` is the event that knows the visitor's language; `loading` is the clock that looks
+    whether the model is there."""
+    if parts is None:
+        return
+    look, watched = Look(parts, services).updates, [parts.jobs, parts.overlay, parts.seen, language]
+
+    def looks(event: Any) -> None:
+        event.then(look, watched, parts.looked, **AT_ONCE)
+
+    looks(_plans(parts, services, language, arrived))
+    looks(_starts(parts, services, language))
+    parts.clock.tick(look, watched, parts.looked, **AT_ONCE)
+    parts.overlay.input(look, watched, parts.looked, **AT_ONCE)
+    nothing = [parts.said, parts.anyway]  # what was said belonged to the job before
+    looks(parts.jobs.input(lambda: ["", gr.update(visible="hidden")], None, nothing, **AT_ONCE))
+    said = [parts.told, parts.said]  # in the other language
+    looks(language.input(lambda: ["", ""], None, said, **AT_ONCE))
+    for button, what in (
+        (parts.stop, training.stop),
+        (parts.kill, training.kill),
+        (parts.resume, training.resume),
+        (parts.remove, training.remove),
+    ):
+        acts = _acts(services, what)
+        looks(button.click(acts, [parts.jobs, language], parts.said, **AT_ONCE))
+    outcome = [parts.said, parts.anyway, loading]
+    for button, anyway in ((parts.promote, False), (parts.anyway, True)):
+        promotes = _promotes(services, anyway)
+        looks(button.click(promotes, [parts.jobs, language], outcome, **AT_ONCE))
+    looks(parts.back.click(_rolls_back(services), language, outcome, **AT_ONCE))
+
+
+def _plans(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -> Any:
+    """The settings, what there is to train on, and the commands; returns what follows a visitor's
+    arrival."""
+    settings, chosen_data = [*parts.settings, language], [parts.data, parts.folder]
+
+    def offer(chosen: Language) -> list[Any]:
+        found = watching.sources(training_data.prepared(services), chosen)
+        return [gr.update(choices=found), gr.update(choices=training.devices(services))]
+
+    def arrive(chosen: Language) -> list[Any]:
+        best = training.devices(services)[0]
+        return [*offer(chosen)[:1], gr.update(value=best), training.free_name(services)]
+
+    def summary(id: str, chosen: Language) -> list[Any]:
+        """Of the source; and whether it wants a folder."""
+        try:
+            said = watching.data_of(services, id, chosen)
+        except Exception as error:
+            said = watching.failed(error, chosen)
+        return [said, gr.update(visible=True if id == FOLDER else "hidden")]
+
+    def propose(*values: Any) -> list[Any]:
+        """The commands, or why there are none."""
+        *given, chosen = values
+        try:
+            return [training.commands(services, plan(*given)), ""]
+        except Exception as error:
+            return ["", watching.failed(error, chosen)]
+
+    offered, of_source = [parts.source, parts.device], [parts.source, language]
+    came = arrived.then(arrive, language, [*offered, parts.name], **AT_ONCE)
+    came = came.then(summary, of_source, chosen_data, **AT_ONCE)
+    came = came.then(propose, settings, [parts.commands, parts.told], **AT_ONCE)
+    gr.on([parts.tab.select, language.input], offer, language, offered, **AT_ONCE)
+    gr.on([parts.source.input, language.input], summary, of_source, chosen_data, **AT_ONCE)
+    gr.on(
+        [part.change for part in parts.settings],
+        propose,
+        settings,
+        [parts.commands, parts.told],
+        trigger_mode="always_last",
+        **AT_ONCE,
+    )
+    return came
+
+
+def _starts(parts: Parts, services: Services, language: gr.Radio) -> Any:
+    def start(*values: Any) -> list[Any]:
+        *given, chosen = values
+        try:
+            made = plan(*given)
+            id = training.start(services, made)
+            # what is not on the list yet cannot be chosen on it
+            known = gr.update(choices=[(made.name, id)], value=id, visible=True)
+            said = render.notice(text("train_started", chosen, name=made.name), "wait")
+            return [said, known, {}]
+        except Exception as error:
+            return [watching.failed(error, chosen), gr.skip(), gr.skip()]
+
+    settings, outcome = [*parts.settings, language], [parts.told, parts.jobs, parts.seen]
+    return parts.start.click(start, settings, outcome, **AT_ONCE)
+
+
+def _acts(services: Services, what: Callable[[Services, str], None]) -> Callable[..., str]:
+    def act(id: str | None, chosen: Language) -> str:
+        try:
+            if id:
+                what(services, id)
+        except Exception as error:
+            return watching.failed(error, chosen)
+        return ""
+
+    return act
+
+
+def _promotes(services: Services, anyway: bool) -> Callable[..., list[Any]]:
+    def promote(id: str | None, chosen: Language) -> list[Any]:
+        try:
+            name = training.promote(services, watching.model(services, id), anyway=anyway)
+        except Exception as error:
+            asks = gr.update(visible=True if isinstance(error, WorseError) else "hidden")
+            return [watching.failed(error, chosen), asks, gr.skip()]
+        return _loads(name, chosen)
+
+    return promote
+
+
+def _rolls_back(services: Services) -> Callable[..., list[Any]]:
+    def back(chosen: Language) -> list[Any]:
+        try:
+            return _loads(training.roll_back(services), chosen)
+        except Exception as error:
+            return [watching.failed(error, chosen), gr.skip(), gr.skip()]
+
+    return back
+
+
+def _loads(name: str, chosen: Language) -> list[Any]:
+    said = render.notice(text("promoted", chosen, name=name), "wait")
+    return [said, gr.update(visible="hidden"), gr.Timer(active=True)]
+
+
+class Look:
+    """A look at the jobs: what is new since the last one, for `Parts.looked`."""
+
+    def __init__(self, parts: Parts, services: Services) -> None:
+        self.names = [str(part.elem_id) for part in parts.looked[:-1]]
+        self.services = services
+
+    def updates(
+        self, id: str | None, overlay: list[str] | None, seen: dict[str, str], chosen: Language
+    ) -> list[Any]:
+        try:
+            now = self._now(id, overlay or [], chosen)
+        except Exception as error:
+            box = watching.failed(error, chosen)
+            now = [(dict, None)] * len(self.names)
+            now[self.names.index("job-detail")] = (lambda: {"value": box}, box)
+        marks = {name: repr(mark) for name, (_, mark) in zip(self.names, now, strict=True)}
+        fresh = [
+            gr.skip() if seen.get(name) == marks[name] else gr.update(**fields())
+            for name, (fields, _) in zip(self.names, now, strict=True)
+        ]
+        return [*fresh, marks]
+
+    def _now(self, id: str | None, overlay: list[str], chosen: Language) -> list[Part]:
+        found = training.jobs(self.services)
+        job = next((job for job in found if job.id == id), found[0] if found else None)
+        shown = NOTHING if job is None else watching.view(self.services, job, chosen)
+        listed: dict[str, Any] = {
+            "choices": [(watching.line(each, chosen), each.id) for each in found],
+            "visible": _seen(bool(found)),
+        }
+        if job is None or job.id != id:  # else a choice that is made meanwhile stays
+            listed["value"] = job.id if job else None
+        others = [(each.name, each.id) for each in found if each is not job]
+        laid = [id for id in overlay if any(id == known for _, known in others)]
+        over = {"choices": others, "value": laid, "visible": _seen(bool(others))}
+        drawn = [each for each in found if each is job or each.id in laid]
+        points = [(each.id, watching.points(each)) for each in drawn]
+        body = shown.detail or f"<p>{text('jobs_none', chosen)}</p>"
+
+        def curves() -> dict[str, Any]:
+            drawable = any(sum(counts) for _, counts in points)
+            return {"value": watching.curves(drawn, chosen), "visible": _seen(drawable)}
+
+        parts = [{"value": body}, {"value": shown.result}]
+        log = {"value": shown.log, "visible": _seen(job is not None)}
+        able = (shown.stops, shown.ends, shown.resumes, shown.goes, bool(shown.model))
+        buttons = [*able, training.can_roll_back(self.services)]
+        return [
+            _part(listed),
+            _part(over),
+            *map(_part, parts),
+            (curves, (points, chosen)),
+            _part(log),
+            *(_part({"visible": _seen(on)}) for on in buttons),
+        ]
+
+
+def _part(fields: dict[str, Any]) -> Part:
+    return lambda: fields, fields
+
+
+def _seen(on: bool) -> bool | str:
+    return True if on else "hidden"
