@@ -72,8 +72,9 @@ def _plans(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -
         return [gr.update(choices=found), gr.update(choices=training.devices(services))]
 
     def arrive(chosen: Language) -> list[Any]:
-        best = training.devices(services)[0]
-        return [*offer(chosen)[:1], gr.update(value=best), training.free_name(services)]
+        known = training.devices(services)
+        device = gr.update(choices=known, value=known[0])
+        return [offer(chosen)[0], device, training.free_name(services)]
 
     def summary(id: str, chosen: Language) -> list[Any]:
         """Of the source; and whether it wants a folder."""

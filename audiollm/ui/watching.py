@@ -198,6 +198,16 @@ def view(services: Services, job: Job, language: Language) -> View:
     )
 
 
+def model(services: Services, id: str | None) -> str:
+    """The model folder that a job has made; "" where there is none.
+
+    Raises:
+        ShutError: see `access.opened`.
+    """
+    made = [training.model_of(job) for job in training.jobs(services) if job.id == id]
+    return str(made[0]) if made and made[0] else ""
+
+
 def result(job: Job, made: Path, other: tuple[str, Mapping[str, Any]], language: Language) -> str:
     """The figures of a new model beside those of the model that answers."""
     rows = [(made.name, training.metrics_of(made))]
