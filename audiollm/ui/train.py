@@ -92,8 +92,9 @@ def lay_out(services: Services, static: Static, tab: gr.Tab) -> Parts | None:
             stop, kill, resume, remove = (_hidden(f"job_{key}", static) for key in keys)
         result = gr.HTML(elem_id="job-result")
         with gr.Row(elem_id="job-promote"):
-            keys = ("promote", "promote_anyway", "roll_back")
-            promote, anyway, back = (_hidden(key, static) for key in keys)
+            promote = _hidden("promote", static)
+            anyway = _hidden("promote_anyway", static)
+            back = _hidden("roll_back", static)
         said = gr.HTML(elem_id="job-told")
         overlay = gr.Dropdown([], multiselect=True, visible="hidden", elem_id="overlay")
         static.place(overlay, "overlay", "label")

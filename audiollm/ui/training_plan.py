@@ -87,8 +87,8 @@ class Plan:
         words = ("train", "merge", "--run", str(two), "--out", str(model))
         steps.append(Step("merge", words, model / MANIFEST_NAME))
         out = runs / f"{self.name}-evaluate"
-        words = ("train", "evaluate", "--model", str(model), "--data", str(data), "--record")
-        steps.append(Step("evaluate", (*words, "--out", str(out)), out / RESULT))
+        judged = ("train", "evaluate", "--model", str(model), "--data", str(data), "--record")
+        steps.append(Step("evaluate", (*judged, "--out", str(out)), out / RESULT))
         return steps
 
     def _data(self, home: Path) -> tuple[Path, list[Step]]:
