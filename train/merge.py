@@ -53,9 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.temperature is not None:
         given = Calibration(temperature=args.temperature, fitted_on=args.fitted_on)
     out = Path(args.out)
-    checked = merge(
-        finished, prepared, out, args.name, args.store, given, questions=args.questions
-    )
+    checked = merge(finished, prepared, out, args.name, args.store, given, questions=args.questions)
     print(
         f"{args.out}: merged; on {checked['clips']} {checked['side']} clips the largest drift of a "
         f"class log-likelihood is {checked['drift']:.2g} nats, {checked['flips']} labels changed."
