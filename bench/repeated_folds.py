@@ -33,10 +33,15 @@ from train.dataset import Prepared, load_prepared
 from train.probe import fit_probe
 
 # What is taught, alike in every fold.
-BOTH = "--languages en --per-clip 1 --lead 5 --auxiliary 1 --batch-size 8 --evaluations 1"
-PROJECTOR = "--utterance-tokens 2 --dropout 0.2 --noise 0"
-STAGE_1 = f"{BOTH} {PROJECTOR} --warm-up 40 --max-steps 40 --learning-rate 1e-3"
-STAGE_2 = f"{BOTH} --max-steps 15 --learning-rate 3e-4"
+BOTH = "--languages en --per-clip 1 --lead 5 --batch-size 8"
+PROJECTOR = "--utterance-tokens 2 --dropout 0.5 --input-dropout 0.5 --noise 0.3"
+STAGE_1 = (
+    f"{BOTH} --auxiliary 1 --evaluations 2 {PROJECTOR} --warm-up 80 --max-steps 80 "
+    "--learning-rate 1e-3"
+)
+STAGE_2 = (
+    f"{BOTH} --auxiliary 0 --evaluations 3 --max-steps 60 --learning-rate 3e-4 --lora-dropout 0.1"
+)
 REPLICATES = 2000  # of the bootstrap of differences
 
 Runner = Callable[[list[str]], None]

@@ -130,7 +130,6 @@ def _spectrum(seen: Overview) -> list[dict[str, Any]]:
         "colorscale": SHADES,
         "showscale": False,
         "hoverinfo": "skip",
-        "zsmooth": "fast",
     }
     pitch = {
         "type": "scatter",

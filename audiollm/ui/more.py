@@ -54,7 +54,10 @@ class More:
 
 
 def lay_out(services: Services, static: Static) -> More:
-    """Place the parts, hidden until there is an answer."""
+    """Place the parts, hidden until there is an answer.
+
+    Inside a fold `visible` is True or False: what is "hidden" there shows when the fold opens.
+    """
 
     def button(key: str, **options: Any) -> gr.Button:
         made = gr.Button(of_browser(key), size="sm", **options)
@@ -64,7 +67,7 @@ def lay_out(services: Services, static: Static) -> More:
     with gr.Column(visible="hidden", elem_id="more") as everything:
         with _fold("compare_title", static, elem_id="compare"):
             rival = gr.Radio([], label=of_browser("rival"), elem_id="rival")
-            with gr.Column(visible="hidden", elem_id="second") as second:
+            with gr.Column(visible=False, elem_id="second") as second:
                 other = gr.Audio(
                     sources=["upload", "microphone"],
                     type="filepath",
@@ -81,10 +84,10 @@ def lay_out(services: Services, static: Static) -> More:
                 pair([("", {}), ("", {})], "en"),
                 show_label=False,
                 container=False,
-                visible="hidden",
+                visible=False,
                 elem_id="pair",
             )
-            send = button("send", visible="hidden", elem_id="send")
+            send = button("send", visible=False, elem_id="send")
         with _fold("ask_title", static, elem_id="ask"):
             question = gr.Textbox(
                 label=of_browser("question"), lines=1, max_lines=4, elem_id="question"
@@ -95,7 +98,7 @@ def lay_out(services: Services, static: Static) -> More:
             static.html("keep_says")
             keep = button("keep", elem_id="keep-start")
             told = gr.HTML(elem_id="kept")
-            forget = button("forget", visible="hidden", elem_id="forget")
+            forget = button("forget", visible=False, elem_id="forget")
     return More(
         everything=everything,
         rival=rival,
@@ -129,7 +132,7 @@ def choices(services: Services, language: Language) -> Any:
 
 def nothing() -> list[Any]:
     """Updates for `More.outcomes`: what was said of another clip goes."""
-    return [*show(compare.Comparison()), "", "", gr.update(visible="hidden"), ""]
+    return [*show(compare.Comparison()), "", "", gr.update(visible=False), ""]
 
 
 def show(found: compare.Comparison) -> list[Any]:
@@ -137,8 +140,8 @@ def show(found: compare.Comparison) -> list[Any]:
     drawn = found.figure is not None
     return [
         found.notice or found.verdict,
-        gr.update(value=found.figure, visible=True) if drawn else gr.update(visible="hidden"),
-        gr.update(visible=True if found.evidence else "hidden"),
+        gr.update(value=found.figure, visible=True) if drawn else gr.update(visible=False),
+        gr.update(visible=bool(found.evidence)),
         found.evidence,
     ]
 
@@ -160,7 +163,7 @@ def connect(
             yield show(found)
 
     def kept(said: str, id: str) -> list[Any]:
-        return [said, gr.update(visible=True if id else "hidden"), id]
+        return [said, gr.update(visible=bool(id)), id]
 
     def keep(path: str | None, chosen: Language) -> list[Any]:
         return kept(*compare.keep_clip(services, path, chosen))
@@ -169,13 +172,13 @@ def connect(
         return kept(*compare.keep(services, seen, chosen))
 
     def forget(id: str, chosen: Language) -> list[Any]:
-        return [compare.forget(services, id, chosen), gr.update(visible="hidden"), ""]
+        return [compare.forget(services, id, chosen), gr.update(visible=False), ""]
 
     def ask(path: str | None, question: str, chosen: Language) -> Iterator[str]:
         yield from compare.ask(services, path, question, chosen)
 
     def wants(rival: str) -> Any:
-        return gr.update(visible=True if rival == compare.CLIP else "hidden")
+        return gr.update(visible=rival == compare.CLIP)
 
     parts.rival.change(wants, parts.rival, parts.second, **quiet, queue=False)
     inputs = [sound, parts.rival, parts.other, language]
