@@ -1,0 +1,87 @@
+"""A whole training in a real browser: from the bundled recordings to a model that answers."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from audiollm.jobs import Jobs
+from audiollm.plan import ACTIVE
+from audiollm.ui.texts import text
+from tests.browser.conftest import HAS_MODEL, Served, Visit, serve
+from tests.browser.test_analyse_page import CHINESE, FILE, answer
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+NAME = "learned"
+WHOLE = 1_800_000  # ms for all of it: minutes alone on the machine, more beside other jobs
+
+
+@pytest.fixture
+def own(clip: Path, tmp_path: Path) -> Iterator[Served]:
+    """A page with a home of its own; no training is left behind."""
+    if not HAS_MODEL:
+        pytest.skip("the bundled model is not there")
+    with serve(clip, tmp_path, fake=False) as served:
+        yield served
+    jobs = Jobs(tmp_path / "home")
+    for job in jobs.all():
+        if job.state in ACTIVE:
+            jobs.kill(job.id)
+
+
+def open_train(page: Page, language: str = "en") -> None:
+    page.get_by_role("tab", name=text("tab_train", language)).click()  # type: ignore[arg-type]
+
+
+def test_from_recordings_to_a_model_that_answers(
+    visit: Visit, own: Served, tmp_path: Path, clip: Path
+) -> None:
+    page = visit(at=own.url)
+    open_train(page)
+    expect(page.locator("#train-data")).to_contain_text("speakers")
+    expect(page.locator("#job-detail")).to_contain_text("no training yet")
+
+    page.fill("#train-name input, #train-name textarea", "../up")
+    expect(page.locator("#train-told .error")).to_contain_text("'../up'")
+    page.fill("#train-name input, #train-name textarea", NAME)
+    page.get_by_text(text("train_more", "en"), exact=True).click()
+    for field, value in (("clips", 48), ("steps-1", 4), ("steps-2", 4), ("batch", 4)):
+        page.fill(f"#train-{field} input", str(value))
+    expect(page.locator("#train-commands textarea")).to_have_value(
+        re.compile(r"--max-clips 48.*\n.*--max-steps 4 --batch-size 4.*\n.*--max-steps 4", re.S)
+    )
+    page.click("#train-start")
+    expect(page.locator("#job-detail")).to_contain_text(text("job_running", "en"))
+    expect(page.locator("#job-detail progress")).to_be_visible()
+
+    page.reload()  # and a second page, in Chinese on a phone
+    page.wait_for_selector("#about .about b")
+    open_train(page)
+    expect(page.locator("#job-detail")).to_contain_text(NAME)
+    other = visit("zh-CN", 390, own.url)
+    open_train(other, "zh")
+    expect(other.locator("#job-detail")).to_contain_text(text("job_running", "zh"))
+    assert re.search(CHINESE, other.inner_text("#train-tab h2 >> nth=0"))
+    assert other.evaluate("document.documentElement.scrollWidth") <= 390
+    other.close()
+
+    expect(page.locator("#job-detail")).to_contain_text(text("job_done", "en"), timeout=WHOLE)
+    expect(page.locator("#job-result table")).to_contain_text(NAME)
+    expect(page.locator("#curves .js-line").first).to_be_attached()
+
+    page.click("#promote")  # after four steps it is worse than the one that ships
+    expect(page.locator("#job-told .error")).to_contain_text("worse")
+    page.click("#promote-anyway")
+    expect(page.locator("#job-told")).to_contain_text(text("promoted", "en", name=NAME))
+    page.get_by_role("tab", name=text("tab_analyse", "en")).click()
+    expect(page.locator("#about .about b")).to_contain_text(NAME)
+    page.set_input_files(FILE, clip)
+    assert len(answer(page)) > 10
+
+    open_train(page)
+    page.click("#roll-back")
+    page.get_by_role("tab", name=text("tab_analyse", "en")).click()
+    expect(page.locator("#about .about b")).to_contain_text("tiny")
+    assert (tmp_path / "home" / "models" / NAME / "audiollm.json").is_file()
