@@ -43,7 +43,7 @@ def across(result: dict[str, Any]) -> Rows:
     rows = [["", "UA", "WA", "ECE", "NLL"]]
     for direction, measured in result["directions"].items():
         for name, m in measured.items():
-            if name != "notes":
+            if name != "classes":
                 figures = [interval(m[key]) for key in ("ua", "wa", "ece")]
                 rows.append([f"{direction}, {name}", *figures, f"{m['nll']:.3f}"])
     return rows

@@ -1,6 +1,7 @@
 """The recipe of the small model: its commands, and the figures over all folds."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,30 @@ def test_a_corpus_that_judges_reaches_data_and_evaluation(tmp_path: Path) -> Non
     assert " ".join(data.words).endswith("--root y --test-corpus ased")
     assert judge.words[-1] == "--shared-classes"
     assert "--record" not in judge.words
+
+
+def test_only_classes_of_both_sides_judge(tmp_path: Path) -> None:
+    """`sad` is tested and never taught, `fearful` taught and never tested."""
+    prepared.write(tmp_path / "data", frames=False)
+    data = load_prepared(tmp_path / "data")
+    table = tmp_path / "data" / "clips.jsonl"
+    rows = [json.loads(line) for line in table.read_text().splitlines()]
+    rows = [r for r in rows if (r["split"], r["label"]) != ("train", "sad")]
+    rows = [r for r in rows if (r["split"], r["label"]) != ("test", "fearful")]
+    table.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    share = 1 / len(data.classes)
+    clips = [
+        {**r, "probabilities": dict.fromkeys(data.classes, share) | {"happy": 0.9}}
+        for r in rows
+        if r["split"] == "test"
+    ]
+    (tmp_path / "evaluate").mkdir()
+    (tmp_path / "evaluate" / "result.json").write_text(json.dumps({"clips": clips}))
+    found = across.measured(tmp_path)
+    assert set(found["classes"]) == {"angry", "happy", "neutral"}
+    assert found["model"]["n"] == sum(r["label"] in found["classes"] for r in clips)
+    assert found["model"]["ua"]["value"] == pytest.approx(1 / 3)
+    assert {"model", "probe, utterance", "probe, functionals"} < set(found)
 
 
 def test_both_directions_need_an_encoder() -> None:
@@ -145,3 +170,25 @@ def test_figures_are_over_the_clips_of_all_folds(
     text = folds.table(result)
     assert "20 clips" in text
     assert "probe, both" in text
+
+
+def test_every_step_of_the_recipe_computes_with_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def run(_: list[str], env: dict[str, str], **__: bool) -> subprocess.CompletedProcess[str]:
+        seen.append(env["OMP_NUM_THREADS"])
+        return subprocess.CompletedProcess([], 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    recipe.walk(recipe.chain(tmp_path, [("emodb", "x")], tmp_path, tmp_path, 0))
+    assert set(seen) == {"1"}
+
+
+def test_a_card_names_places_as_seen_from_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert recipe.near(tmp_path / "runs" / "tiny") == "runs/tiny"
+    assert recipe.near(Path("/elsewhere")) == "/elsewhere"

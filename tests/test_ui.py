@@ -209,6 +209,23 @@ def test_a_long_recording_says_how_far_it_is_and_can_be_stopped(clip: str) -> No
     assert render.duration(185, "zh") == "3 分钟"
 
 
+def test_the_last_word_of_a_stopped_answer_is_that_it_was_stopped(clip: str) -> None:
+    made = serving(FakePredictor(batches=4))
+    answering = handlers.analyse(made, clip, "en", "somebody")
+    assert "<progress" in next(answering).notice
+    handlers.stop(made, "somebody")
+    (last,) = answering
+    assert text("stopped", "en") in last.notice
+    assert not last.answered
+    answering = handlers.analyse(made, clip, "en", "somebody")  # again, and stopped later
+    view = next(v for v in answering if v.actions)
+    handlers.stop(made, "somebody")
+    (last,) = answering
+    assert (last.headline, last.text, last.actions) == (view.headline, view.text, view.actions)
+    assert last.notice == ""
+    assert last.course is None
+
+
 def test_the_address_and_an_earlier_choice_decide_the_language() -> None:
     assert handlers.page_language("zh", "en", "en-US") == "zh"
     assert handlers.page_language(None, "zh", "en-US") == "zh"

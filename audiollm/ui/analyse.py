@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from audiollm.labels import Language
-from audiollm.ui import compare, handlers, more, render
+from audiollm.ui import compare, handlers, more
 from audiollm.ui.handlers import View
 from audiollm.ui.more import More
 from audiollm.ui.plots import bars
@@ -183,13 +183,8 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
     def leave(request: gr.Request) -> None:
         handlers.leave(services, visitor(request))
 
-    def stopped(answered: str, chosen: Language) -> list[Any]:
-        """An answer that is there stays; what was still to come does not."""
-        if answered:
-            hint = view.index(parts.hint)
-            left = len(view) - hint - 1
-            return [*[gr.skip()] * hint, render.hint(None, chosen), *[gr.skip()] * left]
-        return show(handlers.stopped(chosen))
+    def stop(request: gr.Request) -> None:
+        handlers.stop(services, visitor(request))
 
     more.connect(parts.more, parts.sound, parts.language, services, QUIET, MODEL)
     # what was compared, asked or kept belongs to the clip before
@@ -200,19 +195,15 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
     started = gr.on([*triggers, parts.language.input], begin, clip, view, **AT_ONCE)
     started.then(js=GO_TO_ANSWER)
     # a second clip that comes while the first is answered is answered after it, not dropped
-    running = [
-        gr.on(triggers, analyse, clip, view, trigger_mode="always_last", **QUIET, **MODEL),
-        gr.on(parts.language.input, again, clip, view, **QUIET, **MODEL),
-    ]
+    gr.on(triggers, analyse, clip, view, trigger_mode="always_last", **QUIET, **MODEL)
+    gr.on(parts.language.input, again, clip, view, **QUIET, **MODEL)
     for choice, example in zip(parts.examples, services.examples, strict=True):
         chosen = choice.click(partial(str, example.path), None, parts.sound, **AT_ONCE)
         started = chosen.then(begin, clip, view, **AT_ONCE)
         started.then(js=GO_TO_ANSWER)
-        running.append(started.then(analyse, clip, view, **QUIET, **MODEL))
+        started.then(analyse, clip, view, **QUIET, **MODEL)
     demo.unload(leave)
-    # first the end, then what is said of it: else the last word would be the recording's
-    ended = parts.stop.click(None, cancels=running, **AT_ONCE)
-    ended.then(stopped, [parts.actions, parts.language], view, **AT_ONCE)
+    parts.stop.click(stop, **AT_ONCE)
     return arrived
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from audiollm.predictor import Prediction, Predictor
 
 LOG = logging.getLogger(__name__)
+STOPPED = "stopped"  # what a visitor wants who has stopped
 REDRAWN = 1.0  # s between two pictures of a course that is still growing
 
 
@@ -61,8 +62,15 @@ def page_language(asked: str | None, before: str, accept: str | None) -> Languag
     return chosen.get(asked or "") or chosen.get(before) or spoken_language(accept)
 
 
-def stopped(language: Language) -> View:
-    """After a long recording was stopped before there was an answer."""
+def stop(services: Services, visitor: str) -> None:
+    """What is being answered to the visitor ends with its next view."""
+    services.wanted[visitor] = STOPPED
+
+
+def stopped(last: View, language: Language) -> View:
+    """After a recording was stopped: an answer that is there stays, what was to come does not."""
+    if last.answered:
+        return replace(last, figure=None, course=None, hint=render.hint(None, language))
     return View(notice=render.notice(text("stopped", language), "wait"))
 
 
@@ -83,13 +91,19 @@ def analyse(
 ) -> Iterator[View]:
     """The answer to one clip as it comes into being; every failure is shown as a sentence.
 
-    It ends early when the visitor has come to want another answer, or none.
+    It ends early when the visitor has come to want another answer, or none. That it was stopped
+    is said here, as the last word: said by another event, it could be overtaken.
     """
     want(services, visitor, path, language)
+    last = View()
     with closing(_analyse(services, path, language)) as views:
         for view in views:
-            if services.wanted.get(visitor) != (path, language):
+            wanted = services.wanted.get(visitor)
+            if wanted == STOPPED:
+                yield stopped(last, language)
+            if wanted != (path, language):
                 return
+            last = view
             yield view
 
 

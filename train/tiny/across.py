@@ -17,9 +17,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from audiollm import metrics
 from audiollm.errors import DataError
 from audiollm.settings import ASSETS
-from train import runs
+from train import probe, runs
+from train.dataset import load_prepared
 from train.tiny import recipe
 from train.tiny.command import main as command
 from train.tiny.folds import check_encoder
@@ -53,12 +57,7 @@ def run(args: argparse.Namespace) -> int:
             place, sources, args.language, encoders[learnt], args.seed, sides, judged=shared
         )
         recipe.walk(steps)
-        whole = json.loads((place / "evaluate" / "result.json").read_text(encoding="utf-8"))
-        found[f"{learnt} to {judged}"] = {
-            "notes": whole["notes"],
-            "model": whole["metrics"],
-            **{f"probe, {kind}": m for kind, m in whole["probes"].items()},
-        }
+        found[f"{learnt} to {judged}"] = measured(place)
     result = {
         "directions": found,
         "run": {
@@ -70,15 +69,41 @@ def run(args: argparse.Namespace) -> int:
     path = args.result or args.out / "result.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    for direction, measured in found.items():
-        for name, m in measured.items():
-            if name != "notes":
+    for direction, figures in found.items():
+        for name, m in figures.items():
+            if name != "classes":
                 ua = m["ua"]
                 print(
                     f"{direction}, {name}: UA {ua['value']:.3f} [{ua['low']:.3f}, {ua['high']:.3f}]"
                 )
     print(path)
     return 0
+
+
+def measured(place: Path) -> dict[str, Any]:
+    """Figures of model and probes on the clips of the classes that both sides have.
+
+    A folder of two corpora knows the classes of both, so the model has answers that it never
+    heard; those and the clips of such classes are left out here. Keys: `classes`, `model`, and
+    one for each linear probe (`metrics.Metrics`).
+    """
+    prepared = load_prepared(place / "data")
+    sides = [{clip.label for clip in prepared.split(side)} for side in ("train", "test")]
+    classes = tuple(name for name in prepared.classes if all(name in side for side in sides))
+    result = json.loads((place / "evaluate" / "result.json").read_text(encoding="utf-8"))
+    rows = [row for row in result["clips"] if row["label"] in classes]
+    known = {clip.id: clip for clip in prepared.split("test")}
+    clips = [known[row["id"]] for row in rows]
+    given = np.array([[row["probabilities"][name] for name in classes] for row in rows])
+    tables = {"model": given / given.sum(1, keepdims=True)}
+    for kind, table in probe.probe_tables(prepared, clips=clips, classes=classes).items():
+        tables[f"probe, {kind}"] = table
+    truth, speakers = [clip.label for clip in clips], [clip.speaker for clip in clips]
+    found: dict[str, Any] = {"classes": classes}
+    for name, table in tables.items():
+        answers = [classes[i] for i in table.argmax(1)]
+        found[name] = metrics.report(truth, answers, table, classes, speakers).to_dict()
+    return found
 
 
 def _encoders(given: list[str]) -> dict[str, Path]:
