@@ -1,6 +1,7 @@
 """The recipe of the small model: its commands, and the figures over all folds."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -177,10 +178,11 @@ def test_every_step_of_the_recipe_computes_with_one_thread(
 ) -> None:
     seen: list[str] = []
 
-    def run(_: list[str], env: dict[str, str], **__: bool) -> subprocess.CompletedProcess[str]:
-        seen.append(env["OMP_NUM_THREADS"])
+    def run(*_: list[str], **__: bool) -> subprocess.CompletedProcess[str]:
+        seen.append(os.environ["OMP_NUM_THREADS"])
         return subprocess.CompletedProcess([], 0)
 
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setattr(subprocess, "run", run)
     recipe.walk(recipe.chain(tmp_path, [("emodb", "x")], tmp_path, tmp_path, 0))
     assert set(seen) == {"1"}
