@@ -36,7 +36,7 @@ def open_train(page: Page, language: str = "en") -> None:
 
 
 def test_from_recordings_to_a_model_that_answers(
-    visit: Visit, own: Served, tmp_path: Path, clip: Path
+    own: Served, visit: Visit, tmp_path: Path, clip: Path
 ) -> None:
     page = visit(at=own.url)
     open_train(page)
