@@ -27,3 +27,7 @@ class ModelError(AudioLLMError):
 
 class DataError(AudioLLMError):
     """A corpus, a manifest or a prepared folder cannot be used."""
+
+
+class LabelError(AudioLLMError):
+    """A label, a person's name or a file of labels is refused."""

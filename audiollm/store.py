@@ -62,6 +62,56 @@ MIGRATIONS = (
         PRIMARY KEY (job, number)
     );
     """,
+    """
+    CREATE TABLE tasks (
+        id TEXT PRIMARY KEY,        -- audio.content_hash of the sound
+        path TEXT NOT NULL,
+        seconds REAL NOT NULL,
+        source TEXT NOT NULL,
+        reason TEXT NOT NULL,       -- audiollm.labelling.tasks.Reason
+        score REAL NOT NULL,
+        original TEXT NOT NULL,     -- class, or ''
+        model TEXT NOT NULL,
+        answer TEXT NOT NULL,       -- JSON: class -> probability
+        other_model TEXT NOT NULL,
+        other_answer TEXT NOT NULL, -- JSON: class -> probability
+        speaker TEXT NOT NULL,
+        turn INTEGER NOT NULL,      -- tasks are shown in this order
+        added_at TEXT NOT NULL      -- UTC, ISO 8601
+    );
+    CREATE INDEX tasks_turn ON tasks (turn);
+    CREATE TABLE labels (           -- only ever added to
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        task TEXT NOT NULL REFERENCES tasks (id),
+        person TEXT NOT NULL,
+        kind TEXT NOT NULL,         -- label | decision | skip
+        name TEXT NOT NULL,         -- class, unclear, not_speech, several, '' of a skip
+        secondary TEXT NOT NULL,
+        intensity INTEGER NOT NULL, -- 0 not said, 1 to 3
+        note TEXT NOT NULL,
+        blind INTEGER NOT NULL,
+        took REAL NOT NULL,         -- seconds
+        origin TEXT NOT NULL,       -- a file that was imported, or '' for the page
+        at TEXT NOT NULL,           -- UTC, ISO 8601
+        token TEXT NOT NULL UNIQUE  -- the same is written once
+    );
+    CREATE INDEX labels_task ON labels (task);
+    CREATE TABLE undone (           -- labels that were taken back
+        label INTEGER PRIMARY KEY REFERENCES labels (number),
+        at TEXT NOT NULL
+    );
+    CREATE VIEW standing AS         -- the last of each person and kind on each task
+        SELECT * FROM labels WHERE number IN (
+            SELECT MAX(number) FROM labels WHERE number NOT IN (SELECT label FROM undone)
+            GROUP BY task, person, kind
+        );
+    CREATE TABLE leases (           -- who has which task on the screen
+        task TEXT PRIMARY KEY REFERENCES tasks (id),
+        tab TEXT NOT NULL,          -- one page in one browser
+        place INTEGER NOT NULL,     -- the lowest is the one that is seen
+        until REAL NOT NULL         -- seconds since 1970
+    );
+    """,
 )
 
 

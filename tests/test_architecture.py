@@ -20,7 +20,17 @@ SOURCES = [
 LEVELS = [
     {"errors", "labels", "config", "settings", "hub", "catalogue"},
     {"audio", "av_decoder", "decoding", "prosody", "functionals", "calibration", "metrics"},
-    {"claims", "baseline", "windows", "timeline", "store", "plan", "processes", "progress"},
+    {
+        "claims",
+        "baseline",
+        "windows",
+        "timeline",
+        "store",
+        "labelling",
+        "plan",
+        "processes",
+        "progress",
+    },
     {
         "prompt",
         "projector",

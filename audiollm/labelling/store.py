@@ -1,0 +1,322 @@
+"""Tasks, labels and leases in the database of the home folder.
+
+A label is on the disk before `say` returns, and is never changed or deleted afterwards. What
+counts is the last label of each person that was not taken back (the view `standing`).
+"""
+
+import json
+import sqlite3
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, get_args
+
+from audiollm.errors import LabelError
+from audiollm.labelling.queue import arranged
+from audiollm.labelling.tasks import REASONS, Label, Outcome, Reason, Task, checked_person
+from audiollm.store import Store
+
+Work = Literal[
+    "first",  # clips that nobody has labelled
+    "second",  # clips that others have labelled and this person has not
+    "decide",  # clips about which people disagree
+]
+WORKS: tuple[Work, ...] = get_args(Work)
+LEASE = 600.0  # s: so long a clip on one screen is kept from the others
+
+_OPEN: dict[Work, str] = {
+    "first": "NOT EXISTS (SELECT 1 FROM standing s WHERE s.task=t.id AND s.kind<>'skip')",
+    "second": """EXISTS (SELECT 1 FROM standing s WHERE s.task=t.id AND s.kind='label')
+        AND NOT EXISTS (SELECT 1 FROM standing s
+            WHERE s.task=t.id AND (s.kind='decision' OR s.kind='label' AND s.person=:person))""",
+    "decide": """(SELECT COUNT(DISTINCT s.name) FROM standing s
+            WHERE s.task=t.id AND s.kind='label') > 1
+        AND NOT EXISTS (SELECT 1 FROM standing s WHERE s.task=t.id AND s.kind='decision')""",
+}
+_SKIPPED = """COALESCE((SELECT MAX(s.number) FROM standing s
+    WHERE s.task=t.id AND s.kind='skip' AND s.person=:person), 0)"""
+_VOTES = "(SELECT COUNT(*) FROM standing s WHERE s.task=t.id AND s.kind='label')"
+
+
+class Labels:
+    """What there is to label in a home folder, and what people said of it."""
+
+    def __init__(self, home: Path, clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives seconds since 1970.
+
+        Raises:
+            DataError: the folder cannot be written, or a newer program made the database.
+        """
+        self.home, self.clock = home, clock
+        self._store = Store(home)
+
+    @contextmanager
+    def _db(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._store.connect() as db:
+                yield db
+        except (OSError, sqlite3.Error) as error:
+            raise LabelError(
+                f"The label could not be written or read ({error}): make room in {self.home}."
+            ) from error
+
+    # --- tasks
+
+    def add(self, tasks: Iterable[Task]) -> int:
+        """Puts tasks into the queue and orders it anew; returns how many are new.
+
+        A sound that is there already keeps its labels and the class that it came with. Its reason
+        changes only while nobody has labelled it, and never if it was drawn at random.
+
+        Raises:
+            LabelError: they cannot be kept.
+        """
+        with self._db() as db:
+            before = db.execute("SELECT COUNT(*) FROM tasks").fetchone()[0]
+            now = self._now()
+            for task in tasks:
+                db.execute(_ADD, _row(task, now))
+            rows = db.execute("SELECT id, reason, score FROM tasks").fetchall()
+            turns = arranged([(r["id"], r["reason"], r["score"]) for r in rows])
+            numbered = ((turn, id) for turn, id in enumerate(turns))
+            db.executemany("UPDATE tasks SET turn=? WHERE id=?", numbered)
+            return len(rows) - int(before)
+
+    def tasks(self) -> list[Task]:
+        """All of them, in the order of showing."""
+        with self._db() as db:
+            return [_task(row) for row in db.execute("SELECT * FROM tasks ORDER BY turn")]
+
+    def task(self, id: str) -> Task:
+        """
+        Raises:
+            LabelError: there is no such task.
+        """
+        with self._db() as db:
+            return _found(db, id)
+
+    def drop(self, ids: Iterable[str]) -> int:
+        """Takes tasks out of the queue that nobody has ever labelled; returns how many.
+
+        Raises:
+            LabelError: they cannot be removed.
+        """
+        gone = 0
+        with self._db() as db:
+            for id in ids:
+                if not db.execute("SELECT 1 FROM labels WHERE task=?", (id,)).fetchone():
+                    db.execute("DELETE FROM leases WHERE task=?", (id,))
+                    gone += db.execute("DELETE FROM tasks WHERE id=?", (id,)).rowcount
+        return gone
+
+    # --- whose turn it is
+
+    def take(
+        self,
+        person: str,
+        tab: str,
+        work: Work = "first",
+        reasons: Sequence[Reason] = REASONS,
+        count: int = 2,
+    ) -> list[Task]:
+        """The clip to show to a person now, and those after it: nobody else gets them meanwhile.
+
+        `tab` names one page in one browser; asked again, it gets the same clips, and their lease
+        begins anew. Skipped clips come last.
+
+        Raises:
+            LabelError: the person's name cannot be used, or the queue cannot be read.
+        """
+        checked_person(person)
+        if work not in WORKS or not set(reasons) <= set(REASONS):
+            raise ValueError(f"unknown kind of work {work!r} or reason in {reasons}")
+        names = ",".join(f"'{name}'" for name in reasons)
+        votes = f"{_VOTES}," if work == "second" else ""
+        wanted = f"FROM tasks t WHERE {_OPEN[work]} AND t.reason IN ({names})"
+        with self._db() as db:
+            db.execute("DELETE FROM leases WHERE until<?", (self.clock(),))
+            mine = "SELECT task FROM leases WHERE tab=:tab"
+            who = {"person": person, "tab": tab, "count": count}
+            db.execute(
+                f"DELETE FROM leases WHERE tab=:tab AND task NOT IN (SELECT t.id {wanted})",  # noqa: S608
+                who,
+            )
+            rows = db.execute(
+                f"SELECT t.id {wanted} AND t.id NOT IN (SELECT task FROM leases)"  # noqa: S608
+                f" ORDER BY {_SKIPPED}, {votes} t.turn"
+                f" LIMIT MAX(0, :count - (SELECT COUNT(*) FROM ({mine})))",
+                who,
+            ).fetchall()
+            for row in rows:
+                self._lease(db, row["id"], tab, last=True)
+            db.execute("UPDATE leases SET until=? WHERE tab=?", (self.clock() + LEASE, tab))
+            held = "SELECT t.* FROM tasks t JOIN leases l ON l.task=t.id WHERE l.tab=?"
+            return [
+                _task(row) for row in db.execute(f"{held} ORDER BY l.place LIMIT {count}", (tab,))
+            ]
+
+    def hold(self, task: str, tab: str) -> Task:
+        """The clip comes to the front of what this page shows, as after "back".
+
+        Raises:
+            LabelError: somebody else has it on the screen, or there is no such task.
+        """
+        with self._db() as db:
+            db.execute("DELETE FROM leases WHERE until<?", (self.clock(),))
+            found = _found(db, task)
+            row = db.execute("SELECT tab FROM leases WHERE task=?", (task,)).fetchone()
+            if row and row["tab"] != tab:
+                raise LabelError(
+                    "Somebody else has this clip on the screen now: come back to it later."
+                )
+            db.execute("DELETE FROM leases WHERE task=?", (task,))
+            self._lease(db, task, tab, last=False)
+            return found
+
+    def release(self, tab: str) -> None:
+        """The clips of a page that is gone are free again."""
+        with self._db() as db:
+            db.execute("DELETE FROM leases WHERE tab=?", (tab,))
+
+    def _lease(self, db: sqlite3.Connection, task: str, tab: str, *, last: bool) -> None:
+        edge = "MAX(place) + 1" if last else "MIN(place) - 1"
+        db.execute(
+            f"INSERT INTO leases SELECT ?, ?, COALESCE({edge}, 0), ? FROM leases",  # noqa: S608
+            (task, tab, self.clock() + LEASE),
+        )
+
+    # --- labels
+
+    def say(self, label: Label) -> Label:
+        """Writes a label, a skip or a decision; returns it as it was written.
+
+        A label that was sent before, with the same token, is not written again.
+
+        Raises:
+            LabelError: there is no such task, or the disk is full.
+        """
+        return self.say_all([label])[0]
+
+    def say_all(self, given: Iterable[Label]) -> list[Label]:
+        """The same for many: all of them are written, or none."""
+        written = []
+        with self._db() as db:
+            for label in given:
+                _found(db, label.task)
+                token = label.token or uuid.uuid4().hex
+                row = (
+                    *(label.task, label.person, label.kind, label.name, label.secondary),
+                    *(label.intensity, label.note, label.blind, label.took, label.origin),
+                    *(label.at or self._now(), token),
+                )
+                marks = ",".join("?" * len(row))
+                db.execute(f"INSERT OR IGNORE INTO labels VALUES (NULL,{marks})", row)  # noqa: S608
+                db.execute("DELETE FROM leases WHERE task=?", (label.task,))
+                kept = db.execute("SELECT * FROM labels WHERE token=?", (token,)).fetchone()
+                written.append(_label(kept))
+        return written
+
+    def undo(
+        self, person: str, kinds: Sequence[str] = ("label", "decision", "skip")
+    ) -> Label | None:
+        """Takes back what the person said last on the page; returns it, None if there is nothing.
+
+        Raises:
+            LabelError: it cannot be written.
+        """
+        with self._db() as db:
+            marks = ",".join("?" * len(kinds))
+            row = db.execute(
+                "SELECT * FROM labels WHERE person=? AND origin='' AND number NOT IN"  # noqa: S608
+                f" (SELECT label FROM undone) AND kind IN ({marks}) ORDER BY number DESC LIMIT 1",
+                (person, *kinds),
+            ).fetchone()
+            if row is None:
+                return None
+            db.execute("INSERT INTO undone VALUES (?,?)", (row["number"], self._now()))
+            return replace(_label(row), undone=True)
+
+    def history(self, task: str = "", person: str = "") -> list[Label]:
+        """Everything that was ever said, of one task or by one person, undone labels included."""
+        with self._db() as db:
+            rows = db.execute(
+                "SELECT l.*, u.label IS NOT NULL AS gone FROM labels l LEFT JOIN undone u"
+                " ON u.label=l.number WHERE (?1='' OR l.task=?1) AND (?2='' OR l.person=?2)"
+                " ORDER BY l.number",
+                (task, person),
+            ).fetchall()
+        return [replace(_label(row), undone=bool(row["gone"])) for row in rows]
+
+    def outcomes(self) -> list[Outcome]:
+        """Every task with what stands of it, in the order of showing."""
+        with self._db() as db:
+            rows = db.execute("SELECT * FROM tasks ORDER BY turn").fetchall()
+            said = db.execute(
+                "SELECT * FROM standing WHERE kind<>'skip' ORDER BY number"
+            ).fetchall()
+        by_task: dict[str, list[Label]] = defaultdict(list)
+        for row in said:
+            by_task[row["task"]].append(_label(row))
+        return [_outcome(_task(row), by_task[row["id"]]) for row in rows]
+
+    def outcome(self, task: str) -> Outcome:
+        """One of them.
+
+        Raises:
+            LabelError: there is no such task.
+        """
+        query = "SELECT * FROM standing WHERE kind<>'skip' AND task=? ORDER BY number"
+        with self._db() as db:
+            found = _found(db, task)
+            return _outcome(found, [_label(row) for row in db.execute(query, (task,))])
+
+    def _now(self) -> str:
+        return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="milliseconds")
+
+
+_ADD = """
+    INSERT INTO tasks VALUES (:id, :path, :seconds, :source, :reason, :score, :original, :model,
+        :answer, :other_model, :other_answer, :speaker, 0, :added_at)
+    ON CONFLICT (id) DO UPDATE SET path=excluded.path, model=excluded.model,
+        answer=excluded.answer, other_model=excluded.other_model,
+        other_answer=excluded.other_answer,
+        original=CASE WHEN original='' THEN excluded.original ELSE original END,
+        speaker=CASE WHEN speaker='' THEN excluded.speaker ELSE speaker END,
+        reason=CASE WHEN reason='random' OR EXISTS (SELECT 1 FROM labels WHERE task=tasks.id)
+            THEN reason ELSE excluded.reason END,
+        score=CASE WHEN reason='random' OR EXISTS (SELECT 1 FROM labels WHERE task=tasks.id)
+            THEN score ELSE excluded.score END
+"""
+
+
+def _row(task: Task, now: str) -> dict[str, object]:
+    plain = {**vars(task), "added_at": now}
+    return plain | {key: json.dumps(dict(plain[key])) for key in ("answer", "other_answer")}
+
+
+def _task(row: sqlite3.Row) -> Task:
+    plain = {key: row[key] for key in row.keys() if key not in ("turn", "added_at")}  # noqa: SIM118
+    return Task(**plain | {key: json.loads(row[key]) for key in ("answer", "other_answer")})
+
+
+def _label(row: sqlite3.Row) -> Label:
+    plain = {key: row[key] for key in row.keys() if key != "gone"}  # noqa: SIM118
+    return Label(**plain | {"blind": bool(row["blind"])})
+
+
+def _outcome(task: Task, said: Sequence[Label]) -> Outcome:
+    decisions = [label for label in said if label.kind == "decision"]
+    votes = tuple(label for label in said if label.kind == "label")
+    return Outcome(task, votes, decisions[-1] if decisions else None)
+
+
+def _found(db: sqlite3.Connection, id: str) -> Task:
+    row = db.execute("SELECT * FROM tasks WHERE id=?", (id,)).fetchone()
+    if row is None:
+        raise LabelError("This clip is not in the queue any more: reload the page.")
+    return _task(row)
