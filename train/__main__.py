@@ -46,6 +46,7 @@ COMMANDS = {
         "measure what noise, a room or a telephone take from a model",
         "give the same command again, it starts anew",
     ),
+    "suspects": Command("train.suspects", "find labels that are probably wrong, worst first"),
     "tiny": Command("train.tiny.recipe", "train the small model that ships with this project"),
 }
 EPILOG = """from recordings to an analysis, with the bundled corpus:

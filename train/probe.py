@@ -47,12 +47,13 @@ def fit_probe(
     classes: Sequence[str],
     *,
     groups: Sequence[str] | None = None,
+    strength: float | None = None,
 ) -> Probe:
     """Fit on the training clips; the penalty is the one with the best UA on held-out clips.
 
     Those are the validation clips, or, where there are none, folds of the training clips, cut
     between `groups` (speakers, [N]) where given. Validation clips are never fitted on, so that
-    probe and model learn from the same data.
+    probe and model learn from the same data. With `strength` given, nothing is chosen.
 
     Raises:
         DataError: fewer than two classes to learn, or a label that is not among `classes`.
@@ -65,6 +66,8 @@ def fit_probe(
             "prepare the data with more of them."
         )
     x = np.asarray(train_x, dtype=np.float64)
+    if strength is not None:
+        return Probe(names, strength, _fit(x, y, strength))
     if valid_x is not None and valid_y is not None and len(valid_y):
         held_out = [(x, y, np.asarray(valid_x, dtype=np.float64), _codes(valid_y, names))]
     else:
@@ -119,7 +122,7 @@ def probe_tables(
         if not part:
             raise DataError(f"The {name} split holds no clips: prepare the data again.")
     parts["judged"] = judged
-    features = {name: _matrices(prepared, part) for name, part in parts.items() if part}
+    features = {name: features_of(prepared, part) for name, part in parts.items() if part}
     kinds = [
         k for k in ("utterance", "functionals", "both") if all(k in f for f in features.values())
     ]
@@ -140,7 +143,7 @@ def probe_tables(
     return tables
 
 
-def _matrices(prepared: "Prepared", clips: Sequence[Any]) -> dict[str, np.ndarray]:
+def features_of(prepared: "Prepared", clips: Sequence[Any]) -> dict[str, np.ndarray]:
     """Feature matrices [N, F] by kind, those that every clip has."""
     utterance, functionals = [], []
     for clip in clips:
