@@ -18,12 +18,24 @@ from audiollm.labels import LANGUAGES, Language
 from audiollm.plan import Job, State, Step
 from audiollm.settings import Settings
 from audiollm.ui import services as of_page
-from audiollm.ui import train, training, training_data, watching
+from audiollm.ui import (
+    train,
+    training,
+    training_clips,
+    training_data,
+    training_look,
+    training_upload,
+    watching,
+    watching_data,
+)
 from audiollm.ui.access import ShutError
+from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import TEXTS, text
 from audiollm.ui.training import WorseError
-from audiollm.ui.training_plan import EMODB, FOLDER, Plan
+from audiollm.ui.training_look import Heard, Insight
+from audiollm.ui.training_plan import Plan
+from audiollm.ui.training_sources import EMODB, FOLDER, HUB, Ask
 from tests.browser.fake import METRICS, Card, FakePredictor
 from train.__main__ import _parse
 
@@ -77,22 +89,8 @@ def test_prepared_folders_are_found_and_broken_ones_passed_over(
     assert str(broken) in caplog.text
     assert (found[0].whole.clips, found[0].rejected, found[1].shared) == (18, 2, 1)
     for language in LANGUAGES:
-        ids = [id for _, id in watching.sources(found, language)]
-        assert ids == [EMODB, str(one), str(two), FOLDER]
-        shown = watching.data_of(here, str(one), language)
-        assert "a trial" in shown and "rejected.jsonl" in shown
-        told = text("data_shared", language, n=1)
-        assert told in watching.data_of(here, str(two), language)
-        assert told not in shown
-    evil = replace(found[0], notes=("<img>",), classes={"<b>": 100, "sad": 1})
-    assert "<img>" not in watching.data(evil, "en") and "<b>" not in watching.data(evil, "en")
-    assert "the commonest" in watching.data(evil, "en")
-
-
-def test_the_bundled_corpus_is_counted(tmp_path: Path) -> None:
-    found = training_data.bundled(serve(tmp_path))
-    assert found.whole.clips == sum(found.classes.values()) > 100
-    assert f"{found.whole.speakers} 位说话人" in watching.data(found, "zh")
+        ids = [id for _, id in watching_data.sources(found, language)]
+        assert ids == [EMODB, str(one), str(two), FOLDER, HUB]
 
 
 # --- a plan
@@ -108,7 +106,9 @@ def plans(tmp_path: Path) -> dict[str, Plan]:
         "as it stands": train.DEFAULT,
         "trial": Plan("t", max_clips=64, steps=(8, 4), batch_size=4, seed=3),
         "folder": Plan("f", FOLDER, str(clips), encoder="emotion2vec/emotion2vec_plus_base"),
-        "table": Plan("c", FOLDER, str(table), epochs=(0.5, 1.0)),
+        "speakers": Plan("s", FOLDER, str(clips), speaker_pattern=r"(-s\d+)"),
+        "table": Plan("c", FOLDER, str(table), split="random", epochs=(0.5, 1.0)),
+        "hub": Plan("h", HUB, "user/name"),
         "prepared": Plan("p", str(data), llm=str(clips), device="cuda:1"),
     }
 
@@ -120,6 +120,8 @@ def test_every_plan_is_understood_by_the_commands(tmp_path: Path) -> None:
         assert len({step.result for step in steps}) == len(steps)
         parsed = [_parse(list(step.words[1:]), step.words[1])[1] for step in steps]
         *made, one, two, merged, judged = parsed
+        assert all(a.split == plan_.split for a in made)
+        assert all(a.speaker_pattern == plan_.speaker_pattern for a in made)
         assert (one.stage, two.stage) == (1, 2)
         assert all(Path(a.data).is_absolute() for a in (one, two, judged))
         assert (two.start, merged.run, judged.model) == (one.out, two.out, merged.out)
@@ -139,7 +141,7 @@ def test_every_plan_is_understood_by_the_commands(tmp_path: Path) -> None:
 
 def test_the_pages_settings_are_those_of_a_plan() -> None:
     default = inspect.signature(train.plan).parameters
-    values = ("x", EMODB, "", "tiny", "tiny", 12.0, 4.0, 0, 0, 16, 0, "cpu", 0)
+    values = ("x", EMODB, "", "", "", False, "tiny", "tiny", 12.0, 4.0, 0, 0, 16, 0, "cpu", 0)
     assert len(default) == len(values)
     assert train.plan(*values) == replace(train.DEFAULT, name="x")
 
@@ -160,6 +162,10 @@ def test_the_pages_settings_are_those_of_a_plan() -> None:
         {"source": FOLDER, "folder": ""},
         {"source": FOLDER, "folder": "/nowhere/at/all"},
         {"source": FOLDER, "folder": "~nobody-here/x"},
+        {"source": HUB, "folder": "no-id"},
+        {"source": HUB, "folder": "--resume/x"},
+        {"source": FOLDER, "folder": "/", "speaker_pattern": "("},
+        {"source": FOLDER, "folder": "/", "split": "given"},
         {"llm": ""},
         {"llm": "--resume"},
         {"encoder": "a\nb"},
@@ -201,6 +207,9 @@ def reachable(module: Any) -> list[Callable[..., Any]]:
 
 
 EVERY = [*reachable(training), *reachable(training_data), *reachable(watching)]
+EVERY += [
+    f for m in (watching_data, training_upload, training_look, training_clips) for f in reachable(m)
+]
 
 
 @pytest.mark.parametrize("function", EVERY, ids=lambda f: f.__name__)
@@ -213,6 +222,12 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
         "job": job(),
         "language": "en",
         "source": EMODB,
+        "place": "",
+        "file": "x.zip",
+        "ask": Ask(EMODB, ""),
+        "found": Insight(tmp_path, ()),
+        "clip": Heard("/etc/passwd", "sad"),
+        "settings": (),
         "wanted": "x",
     }
     names = [n for n in inspect.signature(function).parameters if n != "services"]
@@ -228,7 +243,8 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
 def test_every_function_of_the_page_was_tried() -> None:
     tried = {f.__name__ for f in EVERY}
     assert {"start", "stop", "kill", "resume", "remove", "promote", "roll_back"} <= tried
-    assert {"jobs", "commands", "prepared", "bundled", "view", "model", "data_of"} <= tried
+    assert {"jobs", "commands", "prepared", "view", "model", "prepare"} <= tried
+    assert {"take", "insight", "sound", "on_hub", "of_recordings", "prepared_by"} <= tried
 
 
 # --- jobs
@@ -283,6 +299,26 @@ def test_recordings_of_another_folder_are_not_taken_for_these(tmp_path: Path) ->
     prepare(tmp_path / "home" / "data" / "mine")
     with pytest.raises(ConfigError, match="taken"):
         training.start(here, Plan("mine", FOLDER, str(tmp_path / "clips")))
+    with pytest.raises(SaidError, match="prepared already: choose mine"):
+        training.prepare(here, Plan("mine", FOLDER, str(tmp_path / "clips")))
+
+
+def test_recordings_are_prepared_alone_and_once(tmp_path: Path) -> None:
+    here = serve(tmp_path)
+    id = training.prepare(here, train.DEFAULT)
+    (found,) = training.jobs(here)
+    assert (found.id, [step.name for step in found.steps]) == (id, ["prepare"])
+    made = found.steps[0].result.parent
+    assert training.prepared_by(here, Plan, ["x"]) == str(made)
+    with pytest.raises(SaidError, match="already"):
+        training.prepare(here, Plan("again"))
+    prepare(made)
+    assert training_data.prepared_folders(here) == [made]
+    with pytest.raises(SaidError, match="already"):
+        training.prepare(here, Plan("again", str(made)))
+    assert training.prepared_by(here, Plan, ["x", str(made)]) == ""
+    assert training.prepared_by(here, Plan, [""]) == ""
+    training.start(here, train.DEFAULT)  # the name of a model is not taken by its recordings
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

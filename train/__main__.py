@@ -26,6 +26,7 @@ COMMANDS = {
     "prepare": Command(
         "train.prepare", "read a corpus, split it by speaker, hear it with the frozen encoder"
     ),
+    "look": Command("train.look", "count what a corpus holds, before any of it is heard"),
     "fit": Command(
         "train.fit",
         "train: stage 1 the projector, stage 2 projector and LoRA",

@@ -1,6 +1,7 @@
 """Every sentence of the page in Chinese and English: the only copy."""
 
 from audiollm.labels import Language
+from audiollm.ui.data_texts import DATA
 from audiollm.ui.training_texts import TRAINING
 from audiollm.wording import UNITS_ZH
 
@@ -230,6 +231,7 @@ TEXTS: dict[str, dict[Language, str]] = {
         "zh": "对从未听过的说话人，10 段录音中判断错误的不到 1 段。",
     },
     **TRAINING,
+    **DATA,
 }
 
 

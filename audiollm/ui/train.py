@@ -12,10 +12,12 @@ from typing import Any
 import gradio as gr
 
 from audiollm import hub
-from audiollm.ui import watching
+from audiollm.ui import train_data, watching
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
-from audiollm.ui.training_plan import EMODB, Plan
+from audiollm.ui.train_data import Chosen, Shown
+from audiollm.ui.training_plan import Plan
+from audiollm.ui.training_sources import EMODB, HUB
 
 OFTEN = 2.0  # s between two looks at the jobs
 DEFAULT = Plan("my-model")
@@ -27,13 +29,13 @@ class Parts:
 
     tab: gr.Tab
     settings: list[Any]  # in the order of `plan`
+    chosen: Chosen
+    shown: Shown
     name: gr.Textbox
-    source: gr.Dropdown
-    folder: gr.Textbox
     device: gr.Dropdown
-    data: gr.HTML
     commands: gr.Textbox
     start: gr.Button
+    prepare: gr.Button
     told: gr.HTML
     jobs: gr.Radio
     overlay: gr.Dropdown
@@ -68,10 +70,12 @@ def lay_out(services: Services, static: Static, tab: gr.Tab) -> Parts | None:
     static.html("train_intro", elem_id="train-intro")
     with gr.Row(elem_id="train-sides"):
         with gr.Column(scale=5, min_width=300):
-            settings = _settings(static)
+            settings, way_in = _settings(static)
         with gr.Column(scale=5, min_width=300):
-            data = gr.HTML(elem_id="train-data")
-            start = _button("train_start", static, variant="primary", elem_id="train-start")
+            shown = train_data.lay_out(static)
+            with gr.Row(elem_id="train-buttons"):
+                start = _button("train_start", static, variant="primary", elem_id="train-start")
+                prepare = _button("train_prepare", static, elem_id="train-prepare")
             told = gr.HTML(elem_id="train-told")
             commands = gr.Textbox(
                 label=of_browser("train_commands"),
@@ -118,13 +122,20 @@ def lay_out(services: Services, static: Static, tab: gr.Tab) -> Parts | None:
     return Parts(
         tab=tab,
         settings=list(settings.values()),
+        chosen=Chosen(
+            source=settings["source"],
+            folder=settings["folder"],
+            data_set=settings["data_set"],
+            pattern=settings["pattern"],
+            alone=settings["alone"],
+            upload=way_in,
+        ),
+        shown=shown,
         name=settings["name"],
-        source=settings["source"],
-        folder=settings["folder"],
         device=settings["device"],
-        data=data,
         commands=commands,
         start=start,
+        prepare=prepare,
         told=told,
         jobs=jobs,
         overlay=overlay,
@@ -145,8 +156,8 @@ def lay_out(services: Services, static: Static, tab: gr.Tab) -> Parts | None:
     )
 
 
-def _settings(static: Static) -> dict[str, Any]:
-    """The settings under the names and in the order of `plan`."""
+def _settings(static: Static) -> tuple[dict[str, Any], gr.File]:
+    """The settings under the names and in the order of `plan`, and the way in for recordings."""
     found: dict[str, Any] = {}
 
     def made(kind: Callable[..., Any], key: str, *args: Any, **options: Any) -> None:
@@ -161,7 +172,11 @@ def _settings(static: Static) -> dict[str, Any]:
     free = {"allow_custom_value": True}
     static.html("train_data_title", "<h2>{}</h2>")
     made(gr.Dropdown, "source", [("EmoDB", EMODB)], value=EMODB)
+    way_in = train_data.upload(static)
     made(gr.Textbox, "folder", visible="hidden", max_lines=1)
+    made(gr.Textbox, "data_set", visible="hidden", max_lines=1, placeholder="user/name")
+    made(gr.Textbox, "pattern", visible="hidden", max_lines=1)
+    made(gr.Checkbox, "alone", False, visible="hidden")
     static.html("train_settings_title", "<h2>{}</h2>")
     made(gr.Textbox, "name", DEFAULT.name, max_lines=1)
     made(gr.Dropdown, "llm", list(hub.LLMS), value=DEFAULT.llm, **free)
@@ -176,7 +191,7 @@ def _settings(static: Static) -> dict[str, Any]:
         made(gr.Dropdown, "device", [DEFAULT.device], value=DEFAULT.device, **free)
         whole("seed", DEFAULT.seed)
     static.place(fold, "train_more", "label")
-    return {key: found[key] for key in inspect.signature(plan).parameters}
+    return {key: found[key] for key in inspect.signature(plan).parameters}, way_in
 
 
 def _button(key: str, static: Static, **options: Any) -> gr.Button:
@@ -194,6 +209,9 @@ def plan(
     name: str,
     source: str,
     folder: str,
+    data_set: str,
+    pattern: str,
+    alone: bool,
     llm: str,
     encoder: str,
     epochs_1: float,
@@ -209,7 +227,9 @@ def plan(
     return Plan(
         name=name.strip(),
         source=source,
-        folder=folder,
+        folder=data_set if source == HUB else folder,
+        speaker_pattern=pattern,
+        split="random" if alone else "auto",
         llm=llm,
         encoder=encoder,
         epochs=(epochs_1, epochs_2),

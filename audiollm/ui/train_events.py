@@ -10,12 +10,12 @@ from typing import Any
 import gradio as gr
 
 from audiollm.labels import Language
-from audiollm.ui import render, training, training_data, watching
+from audiollm.ui import render, train_data, training, training_data, watching, watching_data
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 from audiollm.ui.train import Parts, plan
 from audiollm.ui.training import WorseError
-from audiollm.ui.training_plan import FOLDER
+from audiollm.ui.training_plan import Plan
 from audiollm.ui.watching import NOTHING
 
 # how the fields of a part's update are had, and what tells whether they are new
@@ -40,7 +40,9 @@ def connect(
         event.then(look, watched, parts.looked, **AT_ONCE)
 
     looks(_plans(parts, services, language, arrived))
-    looks(_starts(parts, services, language))
+    for event in _starts(parts, services, language):
+        looks(event)
+    _arrives(parts, services, language)
     parts.clock.tick(look, watched, parts.looked, **AT_ONCE)
     parts.overlay.input(look, watched, parts.looked, **AT_ONCE)
     nothing = [parts.said, parts.anyway]  # what was said belonged to the job before
@@ -65,24 +67,16 @@ def connect(
 def _plans(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -> Any:
     """The settings, what there is to train on, and the commands; returns what follows a visitor's
     arrival."""
-    settings, chosen_data = [*parts.settings, language], [parts.data, parts.folder]
+    settings, source = [*parts.settings, language], parts.chosen.source
 
     def offer(chosen: Language) -> list[Any]:
-        found = watching.sources(training_data.prepared(services), chosen)
+        found = watching_data.sources(training_data.prepared(services), chosen)
         return [gr.update(choices=found), gr.update(choices=training.devices(services))]
 
     def arrive(chosen: Language) -> list[Any]:
         known = training.devices(services)
         device = gr.update(choices=known, value=known[0])
         return [offer(chosen)[0], device, training.free_name(services)]
-
-    def summary(id: str, chosen: Language) -> list[Any]:
-        """Of the source; and whether it wants a folder."""
-        try:
-            said = watching.data_of(services, id, chosen)
-        except Exception as error:
-            said = watching.failed(error, chosen)
-        return [said, gr.update(visible=True if id == FOLDER else "hidden")]
 
     def propose(*values: Any) -> list[Any]:
         """The commands, or why there are none."""
@@ -92,12 +86,11 @@ def _plans(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -
         except Exception as error:
             return ["", watching.failed(error, chosen)]
 
-    offered, of_source = [parts.source, parts.device], [parts.source, language]
+    offered = [source, parts.device]
     came = arrived.then(arrive, language, [*offered, parts.name], **AT_ONCE)
-    came = came.then(summary, of_source, chosen_data, **AT_ONCE)
+    train_data.connect(parts.chosen, parts.shown, services, language, parts.tab)
     came = came.then(propose, settings, [parts.commands, parts.told], **AT_ONCE)
     gr.on([parts.tab.select, language.input], offer, language, offered, **AT_ONCE)
-    gr.on([parts.source.input, language.input], summary, of_source, chosen_data, **AT_ONCE)
     gr.on(
         [part.change for part in parts.settings],
         propose,
@@ -109,21 +102,52 @@ def _plans(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -
     return came
 
 
-def _starts(parts: Parts, services: Services, language: gr.Radio) -> Any:
-    def start(*values: Any) -> list[Any]:
-        *given, chosen = values
-        try:
-            made = plan(*given)
-            id = training.start(services, made)
-            # what is not on the list yet cannot be chosen on it
-            known = gr.update(choices=[(made.name, id)], value=id, visible=True)
-            said = render.notice(text("train_started", chosen, name=made.name), "wait")
-            return [said, known, {}]
-        except Exception as error:
-            return [watching.failed(error, chosen), gr.skip(), gr.skip()]
-
+def _starts(parts: Parts, services: Services, language: gr.Radio) -> list[Any]:
+    """The whole plan, or its first step alone; returns the events after which there is a job."""
     settings, outcome = [*parts.settings, language], [parts.told, parts.jobs, parts.seen]
-    return parts.start.click(start, settings, outcome, **AT_ONCE)
+
+    def starts(what: Callable[[Services, Plan], str], said: str) -> Callable[..., list[Any]]:
+        def start(*values: Any) -> list[Any]:
+            *given, chosen = values
+            try:
+                made = plan(*given)
+                id = what(services, made)
+                # what is not on the list yet cannot be chosen on it
+                known = gr.update(choices=[(made.name, id)], value=id, visible=True)
+                return [render.notice(text(said, chosen, name=made.name), "wait"), known, {}]
+            except Exception as error:
+                return [watching.failed(error, chosen), gr.skip(), gr.skip()]
+
+        return start
+
+    whole, first = (
+        starts(training.start, "train_started"),
+        starts(training.prepare, "prepare_started"),
+    )
+    return [
+        parts.start.click(whole, settings, outcome, **AT_ONCE),
+        parts.prepare.click(first, settings, outcome, **AT_ONCE),
+    ]
+
+
+def _arrives(parts: Parts, services: Services, language: gr.Radio) -> None:
+    """Offers what a job has prepared meanwhile, and chooses it where these settings asked so."""
+    known = gr.State(None)
+
+    def look(before: list[str] | None, *values: Any) -> list[Any]:
+        *given, chosen = values
+        found = training_data.prepared_folders(services)
+        now = [str(folder) for folder in found]
+        if now == before or before is None:
+            return [gr.skip(), gr.skip() if now == before else now]
+        offered = gr.update(choices=watching_data.sources(training_data.prepared(services), chosen))
+        made = training.prepared_by(services, plan, given)
+        if made in set(now) - set(before):
+            offered["value"] = made
+        return [offered, now]
+
+    at = [known, *parts.settings, language]
+    parts.clock.tick(look, at, [parts.chosen.source, known], **AT_ONCE)
 
 
 def _acts(services: Services, what: Callable[[Services, str], None]) -> Callable[..., str]:

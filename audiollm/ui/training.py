@@ -6,7 +6,7 @@ everybody else. Nothing is trained here; `audiollm.jobs` runs the commands.
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from audiollm import catalogue
 from audiollm.config import MANIFEST_NAME, Manifest, read_json
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.jobs import ROOT, Jobs
-from audiollm.plan import Job
+from audiollm.plan import ACTIVE, Job
 from audiollm.ui.access import opened
+from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
-from audiollm.ui.training_plan import FOLDER, Plan
+from audiollm.ui.training_plan import Plan
 
 
 class WorseError(AudioLLMError):
@@ -108,11 +109,42 @@ def start(services: Services, plan: Plan) -> str:
     home = opened(services).home.resolve()
     steps = plan.steps_in(home)
     owner = _taken(services, plan.name)
-    if plan.source == FOLDER and steps[0].result.exists():  # of other recordings, perhaps
+    if plan.theirs and steps[0].result.exists():  # of other recordings, perhaps
         owner = owner or str(steps[0].result.parent)
     if owner:
         raise ConfigError(f"The name {plan.name!r} is taken by {owner}: choose another.")
     return Jobs(home).add(plan.name, plan.device, steps)
+
+
+def prepare(services: Services, plan: Plan) -> str:
+    """Puts the first step of the plan alone into the queue; returns the job's id.
+
+    Raises:
+        ShutError: see `opened`.
+        SaidError: the recordings are prepared already, or are waiting for it.
+        JobError: the job cannot be kept.
+    """
+    home = opened(services).home.resolve()
+    data, steps = plan.data_in(home)
+    going = (job for job in jobs(services) if job.state in ("waiting", *ACTIVE))
+    made = [step.result for job in going for step in job.steps]
+    if not steps or steps[0].result.exists() or steps[0].result in made:
+        raise SaidError("prepare_twice", name=data.name)
+    return Jobs(home).add(plan.name, plan.device, steps)
+
+
+def prepared_by(services: Services, plan: Callable[..., Plan], settings: Sequence[Any]) -> str:
+    """The folder that a plan of these settings prepares; "" where they make no plan.
+
+    Raises:
+        ShutError: see `opened`.
+    """
+    home = opened(services).home.resolve()
+    try:
+        made = plan(*settings)
+        return str(made.data_in(home)[0]) if made.unprepared else ""
+    except (AudioLLMError, TypeError):
+        return ""
 
 
 def jobs(services: Services) -> list[Job]:

@@ -1,6 +1,5 @@
-"""Which recordings there are to train on: prepared folders and the EmoDB that ships. No gradio."""
+"""Which prepared folders there are to train on, each in a few figures. No gradio."""
 
-import csv
 import json
 import logging
 from collections.abc import Mapping
@@ -8,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiollm.errors import ConfigError
-from audiollm.settings import ASSETS
 from audiollm.ui.access import opened
 from audiollm.ui.services import Services
 
@@ -30,12 +27,12 @@ class Side:
 
 @dataclass(frozen=True)
 class Data:
-    """A prepared folder in figures, or recordings that are still to be prepared."""
+    """A prepared folder in figures."""
 
     folder: Path
     whole: Side
     classes: Mapping[str, int]  # canonical name -> clips
-    sides: Mapping[str, Side]  # in the order of SIDES; {} before it is prepared
+    sides: Mapping[str, Side]  # in the order of SIDES
     rejected: int = 0  # files
     shared: int = 0  # speakers on more than one side
     notes: tuple[str, ...] = ()
@@ -47,20 +44,28 @@ def prepared(services: Services) -> list[Data]:
     Raises:
         ShutError: see `opened`.
     """
-    places = (MADE, opened(services).home / "data")
-    folders: dict[Path, None] = {}
-    for place in places:
-        try:
-            folders |= dict.fromkeys(sorted(path.parent.resolve() for path in _below(place)))
-        except OSError as error:
-            LOG.warning("%s cannot be listed: %s", place, error)
     found = []
-    for folder in folders:
+    for folder in prepared_folders(services):
         try:
             found.append(_read(folder))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             LOG.warning("%s is left out of the list of data: %r", folder, error)
     return found
+
+
+def prepared_folders(services: Services) -> list[Path]:
+    """Where they are, broken ones too.
+
+    Raises:
+        ShutError: see `opened`.
+    """
+    folders: dict[Path, None] = {}
+    for place in (MADE, opened(services).home / "data"):
+        try:
+            folders |= dict.fromkeys(sorted(path.parent.resolve() for path in _below(place)))
+        except OSError as error:
+            LOG.warning("%s cannot be listed: %s", place, error)
+    return list(folders)
 
 
 def _below(place: Path) -> list[Path]:
@@ -84,26 +89,3 @@ def _read(folder: Path) -> Data:
 
 def _side(part: Mapping[str, Any]) -> Side:
     return Side(int(part["clips"]), int(part["speakers"]), float(part["hours"]))
-
-
-def bundled(services: Services) -> Data:
-    """The EmoDB that ships with the program, as its table tells it.
-
-    Raises:
-        ShutError: see `opened`.
-        ConfigError: it does not ship here.
-    """
-    opened(services)
-    table = ASSETS / "emodb" / "manifest.csv"
-    try:
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        hours = sum(float(row["seconds"]) for row in rows) / 3600
-        labels = [row["label"] for row in rows]
-        speakers = len({row["speaker"] for row in rows})
-    except (OSError, KeyError, ValueError) as error:
-        raise ConfigError(f"{table} cannot be read ({error!r}): get the repository again.") from (
-            error
-        )
-    classes = {name: labels.count(name) for name in sorted(set(labels))}
-    return Data(table.parent, Side(len(rows), speakers, hours), classes, {})

@@ -10,10 +10,9 @@ from audiollm.config import MANIFEST_NAME
 from audiollm.errors import ConfigError
 from audiollm.plan import Step
 from audiollm.ui.training_data import PREPARED
+from audiollm.ui.training_sources import EMODB, FOLDER, HUB, Ask, asked
 
-EMODB, FOLDER = "emodb", "folder"  # sources that are not prepared yet
 RESULT = "result.json"  # of an evaluation
-TABLES = (".csv", ".jsonl")  # lists of recordings
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,10 @@ class Plan:
     """
 
     name: str  # of the model and its folders
-    source: str = EMODB  # EMODB, FOLDER, or the path of a prepared folder
-    folder: str = ""  # of FOLDER: the recordings, or a table that lists them
+    source: str = EMODB  # EMODB, FOLDER, HUB, or the path of a prepared folder
+    folder: str = ""  # of FOLDER: the recordings, or a table that lists them; of HUB: an id
+    speaker_pattern: str = ""  # of FOLDER: a regular expression that finds the speaker in a path
+    split: str = "auto"  # of FOLDER and HUB: auto, or random where nobody knows who speaks
     llm: str = "tiny"
     encoder: str = "tiny"  # hears what is not prepared yet
     epochs: tuple[float, float] = (12.0, 4.0)  # of stage 1 and 2
@@ -55,31 +56,32 @@ class Plan:
         _within("The examples at once", self.batch_size, 1, 4096, whole=True)
         _within("The seed", self.seed, 0, 2**31 - 1, whole=True)
         _within("The number of recordings", self.max_clips, 0, 10**9, whole=True)
-        if self.source == FOLDER:
-            self._recordings()
-        elif self.source != EMODB and not _is_file(Path(self.source or "") / PREPARED):
+        if self.unprepared:
+            self.ask()
+        elif not _is_file(Path(self.source or "") / PREPARED):
             raise ConfigError(
                 f"{self.source!r} is no prepared folder: choose other recordings, or make it with "
                 "python -m train prepare."
             )
 
-    def _recordings(self) -> Path:
-        """The folder or table of FOLDER, absolute."""
-        try:
-            place = Path(self.folder).expanduser().resolve()
-            known = place.is_dir() or (place.is_file() and place.suffix.lower() in TABLES)
-        except (OSError, RuntimeError, ValueError):  # too long, no such user, null byte
-            known = False
-        if not self.folder.strip() or not known:
-            raise ConfigError(
-                f"The recordings must be a folder or a .csv file, not {self.folder!r}."
-            )
-        return place
+    def ask(self) -> Ask:
+        """The recordings that are to be prepared."""
+        return asked(self.source, self.folder, self.speaker_pattern, self.split)
+
+    @property
+    def unprepared(self) -> bool:
+        """The first step prepares the recordings."""
+        return self.source in (EMODB, FOLDER, HUB)
+
+    @property
+    def theirs(self) -> bool:
+        """The prepared folder is named after the model, and holds these recordings alone."""
+        return self.source in (FOLDER, HUB)
 
     def steps_in(self, home: Path) -> list[Step]:
         """The commands, all paths absolute: data, runs and the model go into the home folder."""
         runs, model = home / "runs", home / "models" / self.name
-        data, steps = self._data(home)
+        data, steps = self.data_in(home)
         one, two = runs / f"{self.name}-stage1", runs / f"{self.name}-stage2"
         first = ("--llm", _absolute(self.llm))
         steps.append(self._fit(1, data, one, *first))
@@ -91,15 +93,12 @@ class Plan:
         steps.append(Step("evaluate", (*judged, "--out", str(out)), out / RESULT))
         return steps
 
-    def _data(self, home: Path) -> tuple[Path, list[Step]]:
+    def data_in(self, home: Path) -> tuple[Path, list[Step]]:
         """The prepared folder, and the step that makes it where it is not there."""
-        if self.source not in (EMODB, FOLDER):
+        if not self.unprepared:
             return Path(self.source).resolve(), []
-        words: tuple[str, ...] = ("--corpus", EMODB)
-        parts = [EMODB] if self.source == EMODB else [self.name]
-        if self.source == FOLDER:
-            place = self._recordings()
-            words = ("--corpus", "folder" if place.is_dir() else "manifest", "--root", str(place))
+        words = self.ask().words
+        parts = [self.name] if self.theirs else [EMODB]
         if self.encoder != "tiny":
             words = (*words, "--encoder", _absolute(self.encoder))
             parts.append(re.sub(r"[^\w.-]+", "_", self.encoder))

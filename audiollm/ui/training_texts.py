@@ -15,27 +15,6 @@ TRAINING: dict[str, dict[Language, str]] = {
         "zh": "此处不能训练，因为其他电脑也能打开本页面：请不带 --host 启动 app.py，"
         "并在运行它的电脑上打开页面（登录功能以后提供）。",
     },
-    "train_data_title": {"en": "What it learns from", "zh": "用什么数据训练"},
-    "train_source": {"en": "Recordings", "zh": "录音"},
-    "train_source_info": {
-        "en": "What was prepared before need not be listened to again.",
-        "zh": "已准备好的数据不必重新处理。",
-    },
-    "source_emodb": {
-        "en": "Berlin EmoDB, which ships with this program",
-        "zh": "本程序自带的柏林 EmoDB",
-    },
-    "source_folder": {"en": "a folder on this computer", "zh": "本机上的一个文件夹"},
-    "source_prepared": {
-        "en": "prepared: {name} ({clips} clips)",
-        "zh": "已准备：{name}（{clips} 段）",
-    },
-    "train_folder": {"en": "Folder", "zh": "文件夹"},
-    "train_folder_info": {
-        "en": "A folder with one folder of sound files for each emotion, or a CSV with the columns "
-        "file, label, speaker.",
-        "zh": "每种情感一个子文件夹，其中放音频文件；或含 file、label、speaker 三列的 CSV 文件。",
-    },
     "train_settings_title": {"en": "How it learns", "zh": "如何训练"},
     "train_name": {"en": "Name of the model", "zh": "模型名称"},
     "train_name_info": {
@@ -104,40 +83,6 @@ TRAINING: dict[str, dict[Language, str]] = {
     "train_bug": {
         "en": "The program failed here. That is a fault of the program; its log holds the details.",
         "zh": "程序在此处出错。这是程序的问题，详情见运行日志。",
-    },
-    "data_bundled": {
-        "en": "{clips} recordings by {speakers} speakers; whoever tests the model is not among "
-        "those whom it learns from.",
-        "zh": "{speakers} 位说话人的 {clips} 段录音；测试用的说话人不参与训练。",
-    },
-    "data_folder": {
-        "en": "The folder is read first, and each file checked; this takes a while.",
-        "zh": "会先读取该文件夹并逐个检查文件，需要一些时间。",
-    },
-    "data_side": {"en": "Used to", "zh": "用途"},
-    "data_clips": {"en": "Recordings", "zh": "录音"},
-    "data_speakers": {"en": "Speakers", "zh": "说话人"},
-    "data_minutes": {"en": "Minutes", "zh": "分钟"},
-    "side_train": {"en": "learn", "zh": "训练"},
-    "side_valid": {"en": "choose the best", "zh": "验证"},
-    "side_test": {"en": "test", "zh": "测试"},
-    "data_classes": {"en": "Emotions: {classes}.", "zh": "情感：{classes}。"},
-    "data_rejected": {
-        "en": "{n} files are not used; {file} says why.",
-        "zh": "{n} 个文件未使用，原因见 {file}。",
-    },
-    "data_shared": {
-        "en": "{n} speakers stand on two sides: the test will look better than the model is.",
-        "zh": "有 {n} 位说话人同时出现在训练和测试中：测试结果会偏高。",
-    },
-    "data_unknown": {
-        "en": "Nobody knows who speaks, so the test may look better than the model is.",
-        "zh": "说话人未知，因此测试结果可能偏高。",
-    },
-    "data_uneven": {
-        "en": "The rarest emotion, {few}, has {n} recordings, the commonest, {many}, has {m}: "
-        "expect more mistakes on the rare one.",
-        "zh": "最少的情感“{few}”有 {n} 段，最多的“{many}”有 {m} 段：前者的错误会更多。",
     },
     "jobs_title": {"en": "Trainings", "zh": "训练任务"},
     "jobs": {"en": "Which one to look at", "zh": "查看哪一个"},

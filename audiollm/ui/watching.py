@@ -1,4 +1,4 @@
-"""What the Train page shows: words, HTML and curves of data, jobs and results. No gradio here."""
+"""What the Train page shows: words, HTML and curves of jobs and results. No gradio here."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,19 +12,18 @@ import plotly.graph_objects as go
 from audiollm import progress
 from audiollm.errors import AudioLLMError
 from audiollm.jobs import GONE
-from audiollm.labels import Language, word
+from audiollm.labels import Language
 from audiollm.plan import ACTIVE, IDLE, Job
-from audiollm.ui import render, training, training_data
+from audiollm.ui import render, training
 from audiollm.ui.access import ShutError
+from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 from audiollm.ui.training import WorseError
-from audiollm.ui.training_data import SIDES, Data, Side
-from audiollm.ui.training_plan import EMODB, FOLDER, RESULT
+from audiollm.ui.training_plan import RESULT
 from audiollm.wording import percent
 
 LOG = logging.getLogger(__name__)
-UNEVEN = 4  # times as many clips: from there on the rare class is spoken of
 STEPS = {  # name of a plan's step -> its text
     "prepare": "step_prepare",
     "stage 1": "step_fit1",
@@ -44,6 +43,8 @@ def explained(error: Exception, language: Language) -> str:
             return text("promote_unmeasured", language, name=error.name)
         told = {"new": f"{error.new:.2f}", "old": f"{error.old:.2f}"}
         return text("promote_worse", language, name=error.name, **told)
+    if isinstance(error, SaidError):
+        return error.in_language(language)
     if isinstance(error, AudioLLMError):
         return text("train_refused", language, sentence=str(error))
     LOG.error("the Train page failed", exc_info=error)
@@ -53,78 +54,6 @@ def explained(error: Exception, language: Language) -> str:
 def failed(error: Exception, language: Language) -> str:
     """The same as a box."""
     return render.notice(explained(error, language), "error")
-
-
-# --- data
-
-
-def sources(found: Sequence[Data], language: Language) -> list[tuple[str, str]]:
-    """(words, id) of what one can train on."""
-    offered = [(text("source_emodb", language), EMODB)]
-    for data in found:
-        said = text("source_prepared", language, name=data.folder.name, clips=data.whole.clips)
-        offered.append((said, str(data.folder)))
-    return [*offered, (text("source_folder", language), FOLDER)]
-
-
-def data(found: Data, language: Language) -> str:
-    """Who is there, what they express, and what is wrong with it."""
-    stop = "；" if language == "zh" else ", "
-    named = stop.join(f"{escape(word(n, language))} {k}" for n, k in found.classes.items())
-    body = [f"<p>{text('data_classes', language, classes=named)}</p>"]
-    if found.sides:
-        body.insert(0, _sides(found, language))
-    else:
-        whole = {"clips": found.whole.clips, "speakers": found.whole.speakers}
-        body.insert(0, f"<p>{text('data_bundled', language, **whole)}</p>")
-    if found.rejected:
-        where = escape(str(found.folder / "rejected.jsonl"))
-        body.append(f"<p>{text('data_rejected', language, n=found.rejected, file=where)}</p>")
-    body += [f'<p class="caution">{said}</p>' for said in _warnings(found, language)]
-    body += [f"<p><small>{escape(note)}</small></p>" for note in found.notes]
-    return f'<div class="cues data">{"".join(body)}</div>'
-
-
-def data_of(services: Services, source: str, language: Language) -> str:
-    """HTML of what there is to say of a source; see `Plan.source`.
-
-    Raises:
-        ShutError: see `access.opened`.
-        ConfigError: the bundled corpus is not there.
-    """
-    if source == EMODB:
-        return data(training_data.bundled(services), language)
-    found = {str(each.folder): each for each in training_data.prepared(services)}
-    if source in found:
-        return data(found[source], language)
-    return f'<div class="cues data"><p>{text("data_folder", language)}</p></div>'
-
-
-def _sides(found: Data, language: Language) -> str:
-    keys = ("data_side", "data_clips", "data_speakers", "data_minutes")
-    head = "".join(f'<th scope="col">{text(key, language)}</th>' for key in keys)
-    rows = "".join(_side(text(f"side_{n}", language), found.sides[n]) for n in SIDES)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _side(name: str, side: Side) -> str:
-    cells = (side.clips, side.speakers or "?", f"{side.hours * 60:.0f}" if side.hours else "?")
-    return f'<tr><th scope="row">{name}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>'
-
-
-def _warnings(found: Data, language: Language) -> list[str]:
-    said = []
-    if found.shared:
-        said.append(text("data_shared", language, n=found.shared))
-    elif found.sides and not found.whole.speakers:
-        said.append(text("data_unknown", language))
-    ranked = sorted(found.classes, key=lambda name: found.classes[name])
-    if ranked and found.classes[ranked[-1]] > UNEVEN * found.classes[ranked[0]]:
-        few, many = ranked[0], ranked[-1]
-        words = {"few": escape(word(few, language)), "many": escape(word(many, language))}
-        counts = {"n": found.classes[few], "m": found.classes[many]}
-        said.append(text("data_uneven", language, **words, **counts))
-    return said
 
 
 # --- jobs
