@@ -5,7 +5,6 @@ waits for it. Another one can take its place without a restart.
 """
 
 import gc
-import ipaddress
 import json
 import logging
 import sys
@@ -21,6 +20,7 @@ from audiollm import catalogue
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
 from audiollm.settings import ASSETS, Settings
+from audiollm.ui import visitors
 from audiollm.ui.texts import text
 
 if TYPE_CHECKING:  # importing it takes seconds: only the loading thread does
@@ -83,11 +83,16 @@ class Services:
 
     @property
     def owned(self) -> bool:
-        """Only people at this machine reach the page, so whoever is there may change it."""
-        try:
-            return ipaddress.ip_address(self.settings.host).is_loopback
-        except ValueError:
-            return self.settings.host == "localhost"
+        """Whoever asks now may change this machine: see `visitors`.
+
+        Outside of an event (in a test, in a program) it is whether no login is needed.
+        """
+        request = visitors.asking()
+        if not visitors.is_loopback(self.settings.host):
+            return False
+        return request is None or not (
+            visitors.from_elsewhere(request) or not visitors.at_the_machine(request)
+        )
 
     @property
     def keeps(self) -> bool:

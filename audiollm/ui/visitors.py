@@ -1,0 +1,50 @@
+"""Who asks: the owner of this machine, or a stranger? No page is drawn here.
+
+Gradio tells which request an event came with, so nobody has to hand it down: `Services.owned` and
+`access.opened` know who asks wherever they are called in a handler.
+"""
+
+import ipaddress
+from typing import Any
+from urllib.parse import urlsplit
+
+from gradio.context import LocalContext
+from starlette.requests import Request
+
+# a proxy adds them: whoever comes through one is not at this machine, wherever it stands
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
+
+def asking() -> Request | None:
+    """The request that the running event came with; None where no event runs."""
+    found: Any = LocalContext.request.get(None)
+    # an event brings Gradio's request around the browser's, a component's own server the latter
+    return getattr(found, "request", None) or found  # type: ignore[no-any-return]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as one listens on or calls it, is this machine for itself alone."""
+    name = host.strip().rstrip(".").lower()
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+
+
+def at_the_machine(request: Request) -> bool:
+    """The browser runs on this computer and has called it by its own name.
+
+    A page of another site whose name was made to point here (DNS rebinding) calls it by that name;
+    a share link, a tunnel or a proxy has a name of its own, or says whom it forwards.
+    """
+    called = urlsplit("//" + request.headers.get("host", "")).hostname or ""
+    return is_loopback(called) and not any(name in request.headers for name in FORWARDED)
+
+
+def from_elsewhere(request: Request) -> bool:
+    """A page of another site has sent it, with this browser's cookies perhaps."""
+    site = request.headers.get("sec-fetch-site")  # browsers say so; a page cannot
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = request.headers.get("origin")  # older browsers, and addresses without HTTPS
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
