@@ -11,9 +11,9 @@ from audiollm.prosody import SAMPLE_RATE
 from tests import prepared, tiny
 from train.augment import SPEED, faster, spoiled
 from train.dataset import load_prepared
+from train.examples import ExampleDataset
 from train.features import copy_id
 from train.instructions import Instruction
-from train.trainer import ExampleDataset
 
 
 def tone(hertz: float = 200.0, seconds: float = 1.0) -> np.ndarray:

@@ -16,8 +16,8 @@ from tests.prepared import write
 from train.auxiliary import SMOOTHING, GroupedExample, TaughtLLM, groups
 from train.corpora import Clip
 from train.dataset import load_prepared
+from train.examples import ExampleDataset
 from train.instructions import Instruction
-from train.trainer import ExampleDataset
 
 
 def examples(lead: float = 1.0) -> list[Example]:

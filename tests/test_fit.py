@@ -22,7 +22,8 @@ from tests.prepared import resplit
 from train import fit, merge, runs
 from train.__main__ import main
 from train.dataset import load_prepared
-from train.trainer import GroupedSampler, trained_state
+from train.examples import GroupedSampler
+from train.trainer import trained_state
 
 ROOT = Path(__file__).parent.parent
 

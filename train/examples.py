@@ -1,0 +1,107 @@
+"""Instructions of clips as the examples and batches that a model is trained on."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch.utils.data import Dataset, Sampler, Subset
+from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from audiollm.model import Example
+from audiollm.prompt import Prompt
+from audiollm.prosody import Cues
+from train.auxiliary import GroupedExample, groups
+from train.dataset import Clip, Prepared
+from train.features import copy_id
+from train.instructions import Instruction, answer_ids
+
+SPOILED = 3  # one example in so many is of a spoiled copy
+
+
+class ExampleDataset(Dataset[Example]):
+    """Instructions of clips as token ids around their features.
+
+    Features are read from the store when asked for; text is tokenised once.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        pairs: Sequence[tuple[Clip, Instruction]],
+        prompt: Prompt,
+        lead: float = 1.0,
+        smoothing: float = 0.0,
+    ) -> None:
+        self.store = prepared.store
+        self.ids = [_heard(prepared, clip, i) for i, (clip, _) in enumerate(pairs)]
+        self.clips = [clip.id for clip, _ in pairs]
+        known = groups([clip for clip, _ in pairs])
+        first = {
+            lang: tuple(prompt.label(name, lang)[0] for name in prompt.classes)
+            for lang in {instruction.language for _, instruction in pairs}
+        }
+        # weight, choices and smoothing of the class word, for answers that begin with one
+        self.classes = [
+            (lead, first[i.language], smoothing) if i.label else (1.0, (), 0.0) for _, i in pairs
+        ]
+        self.groups = [known[clip.corpus, clip.label] for clip, _ in pairs]
+        self.texts: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = []
+        self.lengths: list[int] = []
+        for clip, i in pairs:
+            cues = cues_of(clip) if i.shows_cues else None
+            layout = prompt.layout(i.language, cues, i.kind, i.candidate)
+            text = (layout.head, layout.tail, answer_ids(prompt, i))
+            self.texts.append(text)
+            # a second of sound weighs as much as a few tokens of text
+            self.lengths.append(sum(map(len, text)) + int(4 * (clip.seconds or 0)))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Example:
+        features = self.store.get(self.ids[index])
+        return GroupedExample(
+            features, *self.texts[index], *self.classes[index], self.groups[index]
+        )
+
+
+def one_a_clip(data: ExampleDataset) -> Subset[Example]:
+    """The first example of every clip, still read from the store when asked for."""
+    first: dict[str, int] = {}
+    for i, clip in enumerate(data.clips):
+        first.setdefault(clip, i)
+    return Subset(data, list(first.values()))
+
+
+def _heard(prepared: Prepared, clip: Clip, turn: int) -> str:
+    """Whose features an example takes: every third those of a spoiled copy, if there are any."""
+    if not prepared.copies or clip.split != "train" or turn % SPOILED:
+        return clip.id
+    return copy_id(clip.id, 1 + turn // SPOILED % prepared.copies)
+
+
+def collate(batch: list[Example]) -> dict[str, list[Example]]:
+    return {"examples": batch}
+
+
+def cues_of(clip: Clip) -> Cues | None:
+    return Cues.from_dict(clip.cues) if clip.cues else None
+
+
+class GroupedSampler(Sampler[int]):
+    """Examples of like length in one batch; the order depends on seed and epoch alone.
+
+    So a resumed run sees the same batches as one that was never stopped.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
+        self.lengths, self.batch, self.seed, self.epoch = list(lengths), batch, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+        return iter(get_length_grouped_indices(self.lengths, self.batch, generator=generator))
