@@ -106,6 +106,27 @@ def locate(
     )
 
 
+def here(id: str, settings: Settings, *, kind: Kind = "llm") -> Path | None:
+    """Where the model `id` lies on this machine, whole or not; no network is asked.
+
+    None where it is not here, or cannot be told.
+    """
+    source, mark = _TABLES[kind].get(id), {"llm": "config.json", "encoder": "config.yaml"}[kind]
+    try:
+        for folder in _folders(id, source, settings):
+            if (folder / mark).is_file():
+                return folder
+        repository = _repository(id, source, settings)
+    except (OSError, RuntimeError, ValueError):
+        return None
+    if not repository or settings.hub != "huggingface":
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repository, mark)
+    return Path(found).parent if isinstance(found, str) else None
+
+
 def _folders(id: str, source: Source | None, settings: Settings) -> list[Path]:
     """Places on this machine, absolute, without repeating one."""
     if not id.strip():

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +47,22 @@ def curves(run: Path) -> dict[str, list[float | None]]:
     rows = sorted(steps.items())
     columns: dict[str, list[float | None]] = {"step": [step for step, _ in rows]}
     return columns | {name: [values.get(name) for _, values in rows] for name in COLUMNS}
+
+
+def lines(run: Path) -> list[dict[str, Any]]:
+    """Everything that a run has measured, in the order in which it was written."""
+    return list(_parsed(tail(run / "progress.jsonl")))
+
+
+def step_seconds(lines: Iterable[Mapping[str, Any]]) -> list[float]:
+    """Seconds a step, between any two measurements that no validation lies between."""
+    found, last = [], None
+    for line in lines:
+        at = (line.get("time"), line["step"])
+        if last and last[0] and at[0] and at[1] > last[1]:
+            found.append((at[0] - last[0]) / (at[1] - last[1]))
+        last = None if line.get("event") == "end" else at
+    return [seconds for seconds in found if seconds > 0]
 
 
 def fit(run: Path) -> Fit:
@@ -98,6 +114,42 @@ def full(folder: Path) -> bool:
         return shutil.disk_usage(folder).free < _LITTLE
     except OSError:
         return False
+
+
+def began(folder: Path, step: str) -> None:
+    """Notes in a job's folder that a step begins now."""
+    _note(folder, {"step": step, "began": round(time.time(), 1)})
+
+
+def ended(folder: Path, step: str) -> None:
+    """Notes in a job's folder that the step ends now, in whatever way."""
+    _note(folder, {"step": step, "ended": round(time.time(), 1)})
+
+
+def _note(folder: Path, line: Mapping[str, Any]) -> None:
+    with suppress(OSError), (folder / "times.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")  # a full disk: then nobody knows how long it took
+
+
+def took(folder: Path) -> dict[str, float]:
+    """Step -> seconds that a job has spent on it, whether it was done in one go or not.
+
+    A step that runs counts up to now; what a killed runner began and never ended counts nothing.
+    """
+    found: dict[str, float] = {}
+    open_: tuple[str, float] | None = None
+    for text in tail(folder / "times.jsonl"):
+        with suppress(ValueError, KeyError, TypeError):
+            line = json.loads(text)
+            step = str(line["step"])
+            if "began" in line:
+                open_ = (step, float(line["began"]))
+            elif open_ and open_[0] == step:
+                found[step] = found.get(step, 0.0) + float(line["ended"]) - open_[1]
+                open_ = None
+    if open_:
+        found[open_[0]] = found.get(open_[0], 0.0) + max(0.0, time.time() - open_[1])
+    return found
 
 
 def beat(folder: Path) -> None:

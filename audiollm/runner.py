@@ -95,10 +95,12 @@ class Runner:
             children.append(subprocess.Popen(argv, stdin=subprocess.DEVNULL))  # noqa: S603
             return identify(children[0].pid)
 
+        progress.began(self.folder, step.name)
         try:
             self.jobs.begin(self.id, number, start)
             return self._wait(children[0], step)
         finally:
+            progress.ended(self.folder, step.name)
             for child in children:  # never one that nobody watches
                 if child.poll() is None:
                     child.kill()

@@ -18,7 +18,7 @@ SOURCES = [
 
 # A module may import those of its own level or of a lower one.
 LEVELS = [
-    {"errors", "labels", "config", "settings", "hub", "catalogue"},
+    {"errors", "labels", "config", "settings", "hub", "catalogue", "memory"},
     {"audio", "av_decoder", "decoding", "prosody", "functionals", "calibration", "metrics"},
     {
         "claims",
@@ -31,6 +31,7 @@ LEVELS = [
         "processes",
         "progress",
     },
+    {"estimate"},
     {
         "prompt",
         "projector",

@@ -23,6 +23,7 @@ from audiollm.ui import (
     training,
     training_clips,
     training_data,
+    training_estimate,
     training_look,
     training_upload,
     watching,
@@ -208,7 +209,9 @@ def reachable(module: Any) -> list[Callable[..., Any]]:
 
 EVERY = [*reachable(training), *reachable(training_data), *reachable(watching)]
 EVERY += [
-    f for m in (watching_data, training_upload, training_look, training_clips) for f in reachable(m)
+    f
+    for m in (training_estimate, watching_data, training_upload, training_look, training_clips)
+    for f in reachable(m)
 ]
 
 

@@ -3,6 +3,7 @@
 from audiollm.labels import Language
 from audiollm.ui.data_texts import DATA
 from audiollm.ui.training_texts import TRAINING
+from audiollm.ui.watching_texts import WATCHING
 from audiollm.wording import UNITS_ZH
 
 TEXTS: dict[str, dict[Language, str]] = {
@@ -232,6 +233,7 @@ TEXTS: dict[str, dict[Language, str]] = {
     },
     **TRAINING,
     **DATA,
+    **WATCHING,
 }
 
 

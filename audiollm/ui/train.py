@@ -34,6 +34,7 @@ class Parts:
     name: gr.Textbox
     device: gr.Dropdown
     commands: gr.Textbox
+    estimate: gr.HTML
     start: gr.Button
     prepare: gr.Button
     told: gr.HTML
@@ -73,6 +74,7 @@ def lay_out(services: Services, static: Static, tab: gr.Tab) -> Parts | None:
             settings, way_in = _settings(static)
         with gr.Column(scale=5, min_width=300):
             shown = train_data.lay_out(static)
+            estimate = gr.HTML(elem_id="train-estimate")
             with gr.Row(elem_id="train-buttons"):
                 start = _button("train_start", static, variant="primary", elem_id="train-start")
                 prepare = _button("train_prepare", static, elem_id="train-prepare")
@@ -134,6 +136,7 @@ def lay_out(services: Services, static: Static, tab: gr.Tab) -> Parts | None:
         name=settings["name"],
         device=settings["device"],
         commands=commands,
+        estimate=estimate,
         start=start,
         prepare=prepare,
         told=told,

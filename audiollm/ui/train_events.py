@@ -10,7 +10,15 @@ from typing import Any
 import gradio as gr
 
 from audiollm.labels import Language
-from audiollm.ui import render, train_data, training, training_data, watching, watching_data
+from audiollm.ui import (
+    render,
+    train_data,
+    training,
+    training_data,
+    training_estimate,
+    watching,
+    watching_data,
+)
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 from audiollm.ui.train import Parts, plan
@@ -47,8 +55,8 @@ def connect(
     parts.overlay.input(look, watched, parts.looked, **AT_ONCE)
     nothing = [parts.said, parts.anyway]  # what was said belonged to the job before
     looks(parts.jobs.input(lambda: ["", gr.update(visible="hidden")], None, nothing, **AT_ONCE))
-    said = [parts.told, parts.said]  # in the other language
-    looks(language.input(lambda: ["", ""], None, said, **AT_ONCE))
+    # it was said in the other language
+    looks(language.input(lambda: "", None, parts.said, **AT_ONCE))
     for button, what in (
         (parts.stop, training.stop),
         (parts.kill, training.kill),
@@ -79,23 +87,26 @@ def _plans(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -
         return [offer(chosen)[0], device, training.free_name(services)]
 
     def propose(*values: Any) -> list[Any]:
-        """The commands, or why there are none."""
+        """The commands and how long they take, or why there are none."""
         *given, chosen = values
         try:
-            return [training.commands(services, plan(*given)), ""]
+            wanted = plan(*given)
+            takes = training_estimate.told(services, wanted, chosen)
+            return [training.commands(services, wanted), "", takes]
         except Exception as error:
-            return ["", watching.failed(error, chosen)]
+            return ["", watching.failed(error, chosen), ""]
 
+    proposed = [parts.commands, parts.told, parts.estimate]
     offered = [source, parts.device]
     came = arrived.then(arrive, language, [*offered, parts.name], **AT_ONCE)
     train_data.connect(parts.chosen, parts.shown, services, language, parts.tab)
-    came = came.then(propose, settings, [parts.commands, parts.told], **AT_ONCE)
+    came = came.then(propose, settings, proposed, **AT_ONCE)
     gr.on([parts.tab.select, language.input], offer, language, offered, **AT_ONCE)
     gr.on(
-        [part.change for part in parts.settings],
+        [*(part.change for part in parts.settings), language.input],
         propose,
         settings,
-        [parts.commands, parts.told],
+        proposed,
         trigger_mode="always_last",
         **AT_ONCE,
     )

@@ -15,6 +15,7 @@ from audiollm.config import MANIFEST_NAME, Manifest, read_json
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.jobs import ROOT, Jobs
 from audiollm.plan import ACTIVE, Job
+from audiollm.ui import training_estimate
 from audiollm.ui.access import opened
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
@@ -113,7 +114,9 @@ def start(services: Services, plan: Plan) -> str:
         owner = owner or str(steps[0].result.parent)
     if owner:
         raise ConfigError(f"The name {plan.name!r} is taken by {owner}: choose another.")
-    return Jobs(home).add(plan.name, plan.device, steps)
+    id = Jobs(home).add(plan.name, plan.device, steps)
+    training_estimate.keep(Jobs(home).folder(id), training_estimate.of(services, plan))
+    return id
 
 
 def prepare(services: Services, plan: Plan) -> str:
@@ -161,6 +164,15 @@ def jobs(services: Services) -> list[Job]:
     known.tick()
     latest = known.all()[::-1]  # of those made in one second, the last in the queue first
     return sorted(latest, key=lambda job: job.made_at, reverse=True)
+
+
+def time_left(services: Services, job: Job) -> float | None:
+    """Seconds until the whole plan of a running job is done; None where nobody knows.
+
+    Raises:
+        ShutError: see `opened`.
+    """
+    return training_estimate.left(opened(services).home / "jobs" / job.id, job)
 
 
 def stop(services: Services, id: str) -> None:

@@ -108,6 +108,9 @@ def view(services: Services, job: Job, language: Language) -> View:
     if job.seconds_left is not None:
         left = render.duration(job.seconds_left, language)
         said.append(text("job_left", language, left=left))
+    whole = training.time_left(services, job)
+    if whole is not None and job.step < len(job.steps):  # in the last step it is the same
+        said.append(text("job_left_whole", language, left=render.duration(whole, language)))
     words = (" · ").join(escape(part) for part in said)
     bar = f'<progress max="1" value="{job.share:.3f}"></progress>'
     body = f"<p><b>{escape(job.name)}</b> · {words}</p>{bar}"
