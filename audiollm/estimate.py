@@ -19,12 +19,12 @@ from audiollm.settings import Settings
 
 Basis = Literal["measured", "scaled", "guessed"]  # the same work here, other work here, neither
 
-TOKENS = 150  # of an example, with the part of its instruction that it does not share
+TOKENS = 100  # of an example, with the part of its instruction that it does not share
 ANSWER = 60  # of these, tokens whose logits are made
 PROGRAM = 0.7e9  # bytes of Python, torch and the data of a small corpus
 CONTEXT = 0.6e9  # bytes that CUDA takes for itself
 TRAINED = 16  # bytes of a trained weight: itself, its gradient, two moments of AdamW
-SPEEDS = {"cpu": 1.5e10, "mps": 1e12, "cuda": 3e13}  # floating-point operations/s; a core, a chip
+SPEEDS = {"cpu": 6e10, "mps": 1e12, "cuda": 3e13}  # floating-point operations/s; a core, a chip
 FIXED = 1.5e6  # parameters whose work an example costs whatever the model's size
 HEAR = {"cpu": 0.08, "mps": 0.03, "cuda": 0.01}  # s of a clip, for the encoder that ships
 BEGIN = 12.0  # s until a command has imported and loaded what it needs
