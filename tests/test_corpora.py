@@ -2,9 +2,11 @@
 readers look at names and tables only."""
 
 import csv
+import importlib.util
 import json
 import string
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -407,6 +409,49 @@ def test_datasets_refused(stored: Path) -> None:
     loose = touch(stored / "loose", "angry/1.wav")
     with pytest.raises(DataError, match="use --corpus folder"):
         corpora.read("datasets", loose)
+
+
+def test_a_data_set_of_loose_files_is_fetched_and_read(
+    stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+    import huggingface_hub
+
+    if importlib.util.find_spec("torchcodec"):
+        pytest.skip("with torchcodec, datasets reads loose files itself")
+    loose = touch(stored / "loose", "angry/1.wav", "sad/2.wav")
+    load, asked = datasets.load_dataset, []
+
+    def snapshot(id: str, **options: Any) -> str:
+        asked.append((id, options["repo_type"], "*.wav" in options["allow_patterns"]))
+        return str(loose)
+
+    monkeypatch.setattr(datasets, "load_dataset", lambda _: load(str(loose)))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    found = corpora.read("datasets", "user/loose")
+    assert [(clip.label, clip.corpus) for clip in found.clips] == [
+        ("angry", "loose"),
+        ("sad", "loose"),
+    ]
+    assert asked == [("user/loose", "dataset", True)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("silent", "hf download --repo-type dataset user/x"), ("none", "log in")]
+)
+def test_a_hub_that_gives_nothing_is_explained(
+    kind: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    def load(_: str) -> None:
+        if kind == "silent":
+            raise ConnectionError("Couldn't reach 'user/x' on the Hub")
+        raise datasets.exceptions.DatasetNotFoundError("Dataset 'user/x' doesn't exist on the Hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    with pytest.raises(DataError, match=words):
+        corpora.read("datasets", "user/x")
 
 
 def test_unknown_and_empty(tmp_path: Path) -> None:

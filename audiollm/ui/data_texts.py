@@ -107,8 +107,8 @@ DATA: dict[str, dict[Language, str]] = {
         "zh": "时长根据其中 {n} 段估计。",
     },
     "data_rejected": {
-        "en": "{n} files are not used:",
-        "zh": "{n} 个文件未使用：",
+        "en": "Files that are not used: {n}.",
+        "zh": "{n} 个文件未使用。",
     },
     "data_rejected_first": {"en": "Which ones", "zh": "具体文件"},
     "data_rejected_all": {"en": "The whole list: {file}", "zh": "完整列表：{file}"},
@@ -124,15 +124,15 @@ DATA: dict[str, dict[Language, str]] = {
         "请在上方说明路径中哪一部分是说话人，或选择随机划分。",
     },
     "data_shared": {
-        "en": "{n} speakers stand on two sides: the test will look better than the model is.",
+        "en": "Speakers who stand on two sides: {n}. The test will look better than the model is.",
         "zh": "有 {n} 位说话人同时出现在训练和测试中：测试结果会偏高。",
     },
     "data_twins": {
-        "en": "{n} sounds stand on two sides: the test will look better than the model is.",
+        "en": "Sounds that stand on two sides: {n}. The test will look better than the model is.",
         "zh": "有 {n} 段相同的声音同时出现在训练和测试中：测试结果会偏高。",
     },
     "data_copies": {
-        "en": "{n} files are copies of another one: each sound is used once.",
+        "en": "Files that are copies of another one: {n}. Each sound is used once.",
         "zh": "{n} 个文件与其他文件相同：同样的声音只使用一次。",
     },
     "data_unknown": {
@@ -148,8 +148,8 @@ DATA: dict[str, dict[Language, str]] = {
         "zh": "用于“{side}”的录音中没有：{classes}。",
     },
     "data_uneven": {
-        "en": "The rarest emotion, {few}, has {n} recordings, the commonest, {many}, has {m}: "
-        "expect more mistakes on the rare one.",
+        "en": "The rarest emotion is {few} ({n}), the commonest {many} ({m}): expect more "
+        "mistakes on the rare one.",
         "zh": "最少的情感“{few}”有 {n} 段，最多的“{many}”有 {m} 段：前者的错误会更多。",
     },
     # listening
@@ -169,18 +169,18 @@ DATA: dict[str, dict[Language, str]] = {
     },
     # uploads
     "upload_done": {
-        "en": "{files} recordings were unpacked into {place}.",
+        "en": "Recordings unpacked into {place}: {files}.",
         "zh": "已解压 {files} 段录音到 {place}。",
     },
     "upload_table": {"en": "The table is kept as {place}.", "zh": "表格已保存为 {place}。"},
     "upload_left": {"en": "Left out: {what}.", "zh": "未解压：{what}。"},
-    "left_hidden": {"en": "{n} hidden files", "zh": "{n} 个隐藏文件"},
-    "left_unsafe": {"en": "{n} names that lead elsewhere", "zh": "{n} 个指向别处的文件名"},
-    "left_link": {"en": "{n} links", "zh": "{n} 个链接"},
-    "left_archive": {"en": "{n} archives inside", "zh": "{n} 个内嵌压缩包"},
-    "left_kind": {"en": "{n} files that are no sound", "zh": "{n} 个非音频文件"},
-    "left_twice": {"en": "{n} names that are there twice", "zh": "{n} 个重复的文件名"},
-    "left_large": {"en": "{n} files that are too large", "zh": "{n} 个过大的文件"},
+    "left_hidden": {"en": "hidden files {n}", "zh": "{n} 个隐藏文件"},
+    "left_unsafe": {"en": "names that lead elsewhere {n}", "zh": "{n} 个指向别处的文件名"},
+    "left_link": {"en": "links {n}", "zh": "{n} 个链接"},
+    "left_archive": {"en": "archives inside {n}", "zh": "{n} 个内嵌压缩包"},
+    "left_kind": {"en": "files that are no sound {n}", "zh": "{n} 个非音频文件"},
+    "left_twice": {"en": "names that are there twice {n}", "zh": "{n} 个重复的文件名"},
+    "left_large": {"en": "files that are too large {n}", "zh": "{n} 个过大的文件"},
     "upload_kind": {
         "en": "{name} is neither a zip nor a .csv or .jsonl table: pack the recordings into a zip.",
         "zh": "{name} 不是 zip，也不是 .csv 或 .jsonl 表格：请把录音打包成 zip。",

@@ -90,7 +90,7 @@ def upload(static: Static) -> gr.File:
     kinds = [".zip", *TABLES]
     label = of_browser("train_upload")
     made = gr.File(
-        label=label, file_types=kinds, height=132, visible="hidden", elem_id="train-upload"
+        label=label, file_types=kinds, height=170, visible="hidden", elem_id="train-upload"
     )
     return static.place(made, "train_upload", "label")
 

@@ -26,6 +26,7 @@ from audiollm.ui.training_sources import EMODB, FOLDER, HUB, asked
 from audiollm.ui.training_upload import Upload
 
 UNEVEN = 4  # times as many clips: from there on the rare class is spoken of
+GAP = "no clip of "  # a note of the split that stands among the warnings in the page's language
 ROW, EDGE, LEGEND = 30, 8, 30  # px
 SHADES = {"train": "#0f766e", "valid": "#b7791f", "test": "#6d28d9", "": "#0f766e"}
 PATTERNS = {"train": "", "valid": "/", "test": ".", "": ""}  # not by colour alone
@@ -97,8 +98,8 @@ def _whole(found: Insight, language: Language) -> list[str]:
     body += [f'<p class="caution">{escape(said)}</p>' for said in warnings(found, language)]
     if found.rejected:
         body.append(_rejected(found, language))
-    body += [f"<p><small>{escape(note)}</small></p>" for note in found.notes]
-    return body
+    notes = (note for note in found.notes if not note.startswith(GAP))
+    return [*body, *(f"<p><small>{escape(note)}</small></p>" for note in notes)]
 
 
 def _sides(found: Insight, language: Language) -> str:
@@ -122,7 +123,7 @@ def _minutes(found: Insight, language: Language, label: str = "", side: str = ""
     minutes = found.minutes(label, side)
     if not minutes:
         return "?"
-    said = f"{minutes:.1f}" if minutes < 10 else f"{minutes:.0f}"
+    said = f"{max(minutes, 0.1):.1f}" if minutes < 10 else f"{minutes:.0f}"
     return text("data_about", language, n=said) if found.estimated else said
 
 
@@ -264,7 +265,7 @@ def _layout(rows: int, most: int, named: bool) -> dict[str, Any]:
         "hovermode": False,
         "showlegend": named,
         "legend": {**legend, "itemclick": False, "itemdoubleclick": False},
-        "xaxis": {**still, "range": [0, most * 1.9], "visible": False},
+        "xaxis": {**still, "range": [0, most * 2.3], "visible": False},
         "yaxis": {**still, "automargin": True, "ticks": "", "type": "category"},
     }
 

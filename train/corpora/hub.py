@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from audiollm.audio import SUFFIXES
 from audiollm.errors import DataError
 from train.corpora.base import (
     Clip,
@@ -56,7 +57,11 @@ def read_datasets(
         DataError: it cannot be loaded, or has no column for the sound or the label.
     """
     name = name or slug(str(root).rstrip("/").rsplit("/", 1)[-1]) or "datasets"
-    parts = {part: _Part(table, root, classes) for part, table in _load(root).items()}
+    try:
+        loaded = _load(root)
+    except _LooseFilesError:
+        return _read_loose(str(root), name, language)
+    parts = {part: _Part(table, root, classes) for part, table in loaded.items()}
     items = [
         (path, partial(_clip, part, row, path, name, language, split))
         for word, part in parts.items()
@@ -149,6 +154,32 @@ def _audio_column(features: Any) -> str | None:
     return _named(features, ("audio", "file", "path", "wav", "file_name"))
 
 
+class _LooseFilesError(Exception):
+    """The data set is a folder of sound files, which `datasets` would want to encode again."""
+
+
+def _wants_decoder(error: BaseException | None) -> bool:
+    """Something in the chain of causes is a package that is not here: torchcodec."""
+    while error is not None and not isinstance(error, ImportError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _read_loose(id: str, name: str, language: str | None) -> Corpus:
+    """A data set of the hub that keeps its sound as files: they are fetched and read as such."""
+    import huggingface_hub
+
+    wanted = [f"*{suffix}" for suffix in (*SUFFIXES, ".csv", ".jsonl")]
+    try:
+        got = huggingface_hub.snapshot_download(id, repo_type="dataset", allow_patterns=wanted)
+    except Exception as error:  # its client raises whatever its HTTP library does
+        raise DataError(_unreachable(id, ConnectionError())) from error
+    folder = Path(got)
+    if find_manifest(folder) is not None:
+        return read_manifest(folder, name, language)
+    return read_folder(folder, name, language)
+
+
 def _is_dataset(root: Path) -> bool:
     if root.is_file():
         return root.suffix == ".parquet"
@@ -175,12 +206,11 @@ def _load(root: str | Path) -> dict[str, Any]:
             loaded = datasets.load_dataset(str(root))
     except DataError:
         raise
-    except ImportError as error:  # an audio folder on the hub, which datasets would re-encode
-        raise DataError(
-            f"{root} keeps its sound as loose files: download it (hf download --repo-type "
-            "dataset) and read it with --corpus folder or --corpus manifest."
-        ) from error
+    except (ConnectionError, datasets.exceptions.DatasetNotFoundError) as error:
+        raise DataError(_unreachable(str(root), error)) from error
     except Exception as error:  # datasets raises a dozen kinds; all mean that it did not load
+        if _wants_decoder(error):
+            raise _LooseFilesError from error
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
             f"{root} could not be loaded as a data set ({first}): expected {DATASETS_EXAMPLE}."
@@ -188,3 +218,17 @@ def _load(root: str | Path) -> dict[str, Any]:
     if isinstance(loaded, datasets.DatasetDict):
         return {str(part): table for part, table in loaded.items()}
     return {"train": loaded}
+
+
+def _unreachable(id: str, error: Exception) -> str:
+    """Why a data set did not come from the hub, and what to do."""
+    if isinstance(error, ConnectionError):  # also with HF_HUB_OFFLINE
+        return (
+            f"{id} is not on this machine, and the hub does not answer: on a computer that reaches "
+            f"it, hf download --repo-type dataset {id} --local-dir DIR; bring DIR here and name it "
+            "instead."
+        )
+    return (
+        f"The hub has no data set {id} for you: check the name; if it is private or wants its "
+        "terms accepted, do so on its page and log in with hf auth login."
+    )

@@ -1,0 +1,107 @@
+"""Recordings that a person brings along, in a real browser: uploaded, seen, heard, prepared."""
+
+import csv
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from audiollm.jobs import Jobs
+from audiollm.plan import ACTIVE
+from audiollm.settings import ASSETS
+from audiollm.ui.texts import text
+from tests.browser.conftest import HAS_MODEL, Served, Visit, serve
+from tests.browser.test_analyse_page import CHINESE
+from tests.browser.test_train_page import open_train
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+SPEAKERS = ("emodb-03", "emodb-08", "emodb-09", "emodb-10")
+PREPARED = 600_000  # ms, beside other jobs
+
+
+@pytest.fixture
+def own(clip: Path, tmp_path: Path) -> Iterator[Served]:
+    """A page with a home of its own; no job is left behind."""
+    if not HAS_MODEL:
+        pytest.skip("the bundled model is not there")
+    with serve(clip, tmp_path, fake=False) as served:
+        yield served
+    jobs = Jobs(tmp_path / "home")
+    for job in jobs.all():
+        if job.state in ACTIVE:
+            jobs.kill(job.id)
+
+
+def recordings(path: Path) -> Path:
+    """A zip as people make one: a folder for each class in a folder, and what nobody needs."""
+    table = ASSETS / "emodb" / "manifest.csv"
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["label"] in ("angry", "sad")]
+    with zipfile.ZipFile(path, "w") as made:
+        for label in ("angry", "sad"):
+            for speaker in SPEAKERS:
+                found = [r for r in rows if (r["label"], r["speaker"]) == (label, speaker)]
+                for row in found[:3]:
+                    name = Path(row["file"]).name
+                    made.write(table.parent / row["file"], f"voices/{label}/{speaker}-{name}")
+        made.writestr("voices/readme.txt", "hello")
+        made.writestr("voices/../../up.flac", "no")
+    return path
+
+
+def choose(page: Page, source: str) -> None:
+    page.click("#train-source input")
+    page.get_by_role("option", name=source).click()
+
+
+def test_an_upload_is_seen_heard_and_prepared(own: Served, visit: Visit, tmp_path: Path) -> None:
+    page = visit(at=own.url)
+    open_train(page)
+    expect(page.locator("#train-classes .bars .point").first).to_be_attached()
+
+    choose(page, text("source_folder", "en"))
+    page.set_input_files("#train-upload input[type=file]", recordings(tmp_path / "Our voices.zip"))
+    expect(page.locator("#data-told")).to_contain_text("Our-voices")
+    told = page.inner_text("#data-told")
+    assert text("left_kind", "en", n=1) in told and text("left_unsafe", "en", n=1) in told
+    expect(page.locator("#train-folder textarea, #train-folder input")).to_have_value(
+        str(tmp_path / "home" / "uploads" / "Our-voices")
+    )
+    expect(page.locator("#train-data .caution").first).to_contain_text("do not say who speaks")
+    pattern = page.locator("#train-pattern textarea, #train-pattern input")
+    pattern.fill(r"(emodb-\d+)")
+    pattern.press("Enter")
+    expect(page.locator("#train-data table")).to_contain_text(text("side_valid", "en"))
+    expect(page.locator("#train-data")).not_to_contain_text("do not say who speaks")
+
+    page.click("#hear-label input")
+    page.get_by_role("option", name="sad").click()
+    expect(page.locator("#hear-told")).to_contain_text(re.compile("sad.*emodb-.*flac"))
+    expect(page.locator("#hear-sound")).to_contain_text("0:0")
+
+    page.click("#train-prepare")
+    expect(page.locator("#train-told")).to_contain_text("is being prepared")
+    expect(page.locator("#job-detail")).to_contain_text(text("job_done", "en"), timeout=PREPARED)
+    expect(page.locator("#train-source input")).to_have_value(re.compile("prepared: my-model"))
+    expect(page.locator("#train-data table")).to_contain_text(text("side_test", "en"))
+    expect(page.locator("#train-data")).not_to_contain_text("Nothing is prepared yet")
+    expect(page.locator("#train-commands textarea")).not_to_have_value(re.compile("train prepare"))
+    page.click("#hear-next")
+    expect(page.locator("#hear-told")).to_contain_text("emodb-")
+
+    other = visit("zh-CN", 390, own.url)  # a second page, in Chinese on a phone
+    open_train(other, "zh")
+    choose(other, "my-model")
+    expect(other.locator("#train-data table")).to_contain_text(text("side_test", "zh"))
+    assert re.search(CHINESE, other.inner_text("#train-data"))
+    assert other.evaluate("document.documentElement.scrollWidth") <= 390
+
+    (tmp_path / "broken.zip").write_bytes(b"PK")
+    choose(page, text("source_folder", "en"))
+    page.set_input_files("#train-upload input[type=file]", tmp_path / "broken.zip")
+    expect(page.locator("#data-told .error")).to_contain_text("is damaged or no zip")
+    uploads = sorted(path.name for path in (tmp_path / "home" / "uploads").iterdir())
+    assert uploads == [".lock", "Our-voices"]
