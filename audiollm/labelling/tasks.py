@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Literal, get_args
+from unicodedata import category
 
 from audiollm import labels
 from audiollm.errors import LabelError
@@ -98,6 +99,8 @@ class Label:
             raise LabelError(f"Intensity must be 0 to {INTENSITIES[-1]}, not {self.intensity!r}.")
         if len(self.note) > LONGEST_NOTE:
             raise LabelError(f"The note is longer than {LONGEST_NOTE} characters: shorten it.")
+        if any(category(sign) in ("Cc", "Cs") and sign not in "\n\t" for sign in self.note):
+            raise LabelError("The note holds characters that cannot be shown: type it again.")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,319 @@
+"""Every format gives back the labels that went in; what cannot be used is refused with its line."""
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given
+from hypothesis import settings as tries
+from hypothesis import strategies as st
+
+from audiollm import audio
+from audiollm.errors import LabelError
+from audiollm.labelling import formats
+from audiollm.labelling.store import Labels
+from audiollm.labelling.tasks import Label, Outcome, Task
+from audiollm.settings import Settings
+
+CLASSES = ("angry", "sad", "happy", "neutral")
+NOTES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=30)
+Write = Callable[[list[Outcome], Path], None]
+Read = Callable[[Path, str, Settings], formats.Found]
+FORMATS: dict[str, tuple[str, Write, Read]] = {
+    "csv": ("l.csv", formats.write_csv, formats.read_csv),
+    "jsonl": ("l.jsonl", formats.write_jsonl, formats.read_jsonl),
+    "audio folder": ("sounds", formats.write_audio_folder, formats.read_audio_folder),
+    "dataset": ("data set", formats.write_dataset, formats.read_dataset),
+    "label studio": ("l.json", formats.write_studio, formats.read_studio),
+}
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("sounds, with a comma")
+    paths = []
+    for seed in range(3):
+        samples = 0.1 * np.random.default_rng(seed).standard_normal(4000)
+        paths.append(folder / f"声音 {seed}.flac")
+        soundfile.write(paths[-1], samples, 16000, subtype="PCM_16")
+    return paths
+
+
+def tasks_of(paths: list[Path]) -> list[Task]:
+    return [
+        Task(
+            id=audio.content_hash(audio.load(path)),
+            path=str(path),
+            seconds=0.25,
+            source="a test",
+            reason="tie",
+            original="sad",
+            model="tiny",
+            answer={"angry": 0.6, "sad": 0.4},
+            speaker="emodb-03",
+        )
+        for path in paths
+    ]
+
+
+@st.composite
+def votes(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """What up to three people say of each of three sounds, and perhaps a decision."""
+    said = []
+    for number in range(3):
+        people = draw(st.lists(st.sampled_from(["Ann", "李 雷", 'Bo,"x"']), unique=True))
+        kinds = [(person, "label") for person in people]
+        kinds += [("Judge", "decision")] if draw(st.booleans()) else []
+        for person, kind in kinds:
+            name = draw(st.sampled_from([*CLASSES, "unclear", "several"]))
+            second = draw(st.sampled_from(["", *(c for c in CLASSES if c != name)]))
+            said.append(
+                {
+                    "number": number,
+                    "person": person,
+                    "kind": kind,
+                    "name": name,
+                    "secondary": second,
+                    "intensity": draw(st.integers(0, 3)),
+                    "note": draw(NOTES) + draw(st.sampled_from(["", "\nand\tmore", '"'])),
+                    "blind": draw(st.booleans()),
+                    "took": draw(st.floats(0, 1000)),
+                    "at": f"2026-01-0{draw(st.integers(1, 9))}T10:00:00.123+00:00",
+                }
+            )
+    return said
+
+
+def plain(outcomes: list[Outcome]) -> dict[str, Any]:
+    """What must come back, by sound."""
+
+    def bare(label: Label) -> Label:
+        return replace(label, origin="", token="", number=0)
+
+    return {
+        o.task.id: (
+            {bare(label) for label in o.labels},
+            o.decision and bare(o.decision),
+            (o.task.original, o.task.speaker, o.task.source, o.task.reason, o.final),
+        )
+        for o in outcomes
+    }
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_labels_come_back_equal(
+    name: str, sounds: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tasks, settings = tasks_of(sounds), Settings()
+    place, write, read = FORMATS[name]
+
+    @tries(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(votes())
+    def round_trip(said: list[dict[str, Any]]) -> None:
+        before = [
+            Outcome(
+                task,
+                tuple(
+                    Label(task=task.id, **{k: v for k, v in one.items() if k != "number"})
+                    for one in said
+                    if one["number"] == number and one["kind"] == "label"
+                ),
+                next(
+                    (
+                        Label(task=task.id, **{k: v for k, v in one.items() if k != "number"})
+                        for one in said
+                        if one["number"] == number and one["kind"] == "decision"
+                    ),
+                    None,
+                ),
+            )
+            for number, task in enumerate(tasks)
+        ]
+        path = tmp_path_factory.mktemp("trip") / place
+        write(before, path)
+        found = read(path, "nobody", settings)
+        after = [
+            Outcome(
+                task,
+                tuple(
+                    label
+                    for label in found.labels
+                    if label.task == task.id and label.kind == "label"
+                ),
+                next((v for v in found.labels if v.task == task.id and v.kind == "decision"), None),
+            )
+            for task in found.tasks
+        ]
+        assert plain(after) == plain(before)
+
+    round_trip()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_from_one_home_to_another_and_twice(name: str, sounds: list[Path], tmp_path: Path) -> None:
+    tasks = tasks_of(sounds)
+    first, second = Labels(tmp_path / "a"), Labels(tmp_path / "b")
+    first.add(tasks)
+    first.say_all(
+        [
+            Label(tasks[0].id, "Ann", "happy", intensity=2, note="=1+1\nlaughs", blind=True),
+            Label(tasks[0].id, "Bo", "angry", "sad", took=2.5),
+            Label(tasks[0].id, "Cy", "angry", kind="decision"),
+            Label(tasks[1].id, "Ann", "not_speech"),
+        ]
+    )
+    place, write, _ = FORMATS[name]
+    write(first.outcomes(), tmp_path / place)
+    for _ in range(2):  # imported twice it is there once
+        found = formats.read(tmp_path / place, "nobody", Settings())
+        second.add(found.tasks)
+        second.say_all(found.labels)
+    assert plain(second.outcomes()) == plain(first.outcomes())
+    assert len(second.history()) == 4
+
+
+def table(path: Path, *rows: tuple[str, ...]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def test_a_foreign_table_needs_only_file_and_label(sounds: list[Path], tmp_path: Path) -> None:
+    path = table(tmp_path / "their.csv", ("path", "emotion", "x"), (str(sounds[0]), "Anger", "1"))
+    found = formats.read(path, "Ann", Settings())
+    assert [(label.person, label.name) for label in found.labels] == [("Ann", "angry")]
+
+
+@pytest.mark.parametrize(
+    ("label", "file", "told"),
+    [
+        ("joyfulness", 0, "line 4: the class 'joyfulness' is not known"),
+        ("angry", None, "line 4: the sound gone.wav is not there"),
+        ("a;b", 0, "line 4"),
+    ],
+)
+def test_a_table_with_a_fault_is_refused_whole_with_its_line(
+    sounds: list[Path], tmp_path: Path, label: str, file: int | None, told: str
+) -> None:
+    name = "gone.wav" if file is None else str(sounds[file])
+    path = table(
+        tmp_path / "l.csv",
+        ("file", "label", "note"),
+        (str(sounds[1]), "sad", "two\nlines"),
+        (name, label, ""),
+    )
+    with pytest.raises(LabelError, match=told):
+        formats.read(path, "Ann", Settings())
+
+
+def test_other_formats_name_the_line_too(sounds: list[Path], tmp_path: Path) -> None:
+    good = {"file": str(sounds[0]), "label": "sad"}
+    lines = tmp_path / "l.jsonl"
+    lines.write_text(json.dumps(good) + "\n\n" + json.dumps({**good, "label": "joyfulness"}))
+    with pytest.raises(LabelError, match="line 3: the class 'joyfulness'"):
+        formats.read(lines, "Ann", Settings())
+    lines.write_text(json.dumps(good) + "\n{")
+    with pytest.raises(LabelError, match="line 2: this is no JSON"):
+        formats.read(lines, "Ann", Settings())
+    folder = tmp_path / "voices"
+    (folder / "joyfulness").mkdir(parents=True)
+    (folder / "joyfulness" / "a.flac").write_bytes(sounds[0].read_bytes())
+    with pytest.raises(LabelError, match="joyfulness"):
+        formats.read(folder, "Ann", Settings())
+    (tmp_path / "noise.csv").write_text("file,label\n" + str(lines) + ",sad\n")
+    with pytest.raises(LabelError, match="line 2"):
+        formats.read(tmp_path / "noise.csv", "Ann", Settings())
+    with pytest.raises(LabelError, match="no file of labels"):
+        formats.read(tmp_path / "l.txt", "Ann", Settings())
+
+
+def studio(sound: str, *choices: str, **more: Any) -> dict[str, Any]:
+    """A task as Label Studio documents it (guide "Label Studio JSON format of annotated tasks")."""
+    result = {
+        "id": "yrSY-dipPI",
+        "type": "choices",
+        "value": {"choices": list(choices)},
+        "from_name": "sentiment",
+        "to_name": "sound",
+    }
+    annotation = {
+        "id": 1001,
+        "result": [result],
+        "was_cancelled": False,
+        "ground_truth": False,
+        "created_at": "2021-03-09T22:16:08.728353Z",
+        "updated_at": "2021-03-09T22:16:08.728378Z",
+        "lead_time": 4.288,
+        "result_count": 0,
+        "task": 1,
+        "completed_by": 10,
+    }
+    return {
+        "id": 1,
+        "created_at": "2021-03-09T21:52:49.513742Z",
+        "updated_at": "2021-03-09T22:16:08.746926Z",
+        "project": 83,
+        "data": {"audio": sound},
+        "annotations": [annotation | more],
+        "predictions": [],
+    }
+
+
+def test_what_label_studio_exports_can_be_read(sounds: list[Path], tmp_path: Path) -> None:
+    path = tmp_path / "project-83.json"
+    (tmp_path / "ab12cd34-voice.flac").write_bytes(sounds[0].read_bytes())
+    (tmp_path / "in a folder").mkdir()
+    (tmp_path / "in a folder" / "b.flac").write_bytes(sounds[1].read_bytes())
+    tasks = [
+        studio("/data/upload/1/ab12cd34-voice.flac", "Anger", "Sadness"),
+        studio(
+            "/data/local-files/?d=in%20a%20folder/b.flac", "Happy", completed_by={"email": "a@b.c"}
+        ),
+        studio("/data/upload/1/ab12cd34-voice.flac", "Sadness", was_cancelled=True),
+    ]
+    path.write_text(json.dumps(tasks, indent=2))
+    found = formats.read(path, "nobody", Settings())
+    assert [(label.person, label.name, label.secondary, label.took) for label in found.labels] == [
+        ("user 10", "angry", "sad", 4.288),
+        ("a@b.c", "happy", "", 4.288),
+    ]
+    assert len(found.tasks) == 2
+    assert Path(found.tasks[1].path).name == "b.flac"
+
+
+@pytest.mark.parametrize(
+    ("task", "told"),
+    [
+        (studio("https://example.org/a.wav", "Happy"), "lies elsewhere"),
+        (studio("gone.wav", "Happy"), "gone.wav is not there"),
+        (studio("s.flac", "Positive"), "'Positive' is not known"),
+        (studio("s.flac"), "chooses no emotion"),
+        (studio("s.flac", "sad", "angry", "happy"), "3 emotions"),
+        ({"data": {}}, "names no sound"),
+        ({"annotations": []}, "has no data"),
+        ([], "a task must stand here"),
+    ],
+)
+def test_a_label_studio_task_with_a_fault_is_named_by_its_line(
+    sounds: list[Path], tmp_path: Path, task: object, told: str
+) -> None:
+    (tmp_path / "s.flac").write_bytes(sounds[0].read_bytes())
+    good = json.dumps(studio("s.flac", "sad"))
+    path = tmp_path / "l.json"
+    path.write_text(f"[\n{good},\n{json.dumps(task)}\n]")
+    with pytest.raises(LabelError, match=f"line 3.*{told}"):
+        formats.read(path, "Ann", Settings())
+
+
+def test_a_label_studio_file_that_is_cut_off_is_refused(sounds: list[Path], tmp_path: Path) -> None:
+    path = tmp_path / "l.json"
+    (tmp_path / "s.flac").write_bytes(sounds[0].read_bytes())
+    path.write_text("[" + json.dumps(studio("s.flac", "sad")))
+    with pytest.raises(LabelError, match="cut off"):
+        formats.read(path, "Ann", Settings())
