@@ -178,7 +178,8 @@ class Store:
         for script in MIGRATIONS[version:]:
             for statement in filter(str.strip, script.split(";")):
                 db.execute(statement)
-        db.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+        if version < len(MIGRATIONS):  # else opening it would write to the disk
+            db.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
 
     def keep(
         self,

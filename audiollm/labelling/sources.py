@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiollm import audio, labels
+from audiollm import audio
 from audiollm.audio import SUFFIXES, Sound
 from audiollm.errors import AudioLLMError, LabelError
 from audiollm.labelling.queue import drawn, reason
@@ -159,15 +159,13 @@ def from_folder(
 
 
 def from_suspects(path: Path, settings: Settings) -> Gathered:
-    """Clips whose label is likely an error: JSON lines that `train` writes.
-
-    Of each line: id (content hash), path, label, score (0 to 1, how likely it is an error), and
-    where known probabilities (class -> out-of-fold probability), speaker, seconds, corpus.
+    """Clips whose label is likely an error: what `python -m train suspects --out` writes.
 
     Raises:
         LabelError: a line cannot be used.
     """
-    tasks, gone, number = [], 0, 0
+    tasks: list[Task] = []
+    passed, gone, number = 0, 0, 0
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -176,29 +174,30 @@ def from_suspects(path: Path, settings: Settings) -> Gathered:
         try:
             row = json.loads(line)
             place = Path(row["path"]).resolve()
-            if not place.is_file():
+            if not row["likely"]:
+                passed += 1
+            elif not place.is_file():
                 gone += 1
-                continue
-            seconds = float(row.get("seconds") or 0) or _load(place, settings).seconds
-            tasks.append(_suspect(row, place, seconds, path))
+            else:
+                tasks.append(_suspect(row, place, _load(place, settings).seconds, path))
         except (AudioLLMError, ValueError, KeyError, TypeError) as error:
             raise LabelError(f"{path.name}, line {number}: cannot be used ({error}).") from error
-    return Gathered(tuple(tasks), 0, gone, number, number)
+    return Gathered(tuple(tasks), passed, gone, number, number)
 
 
 def _suspect(row: Mapping[str, Any], place: Path, seconds: float, path: Path) -> Task:
-    answer = {str(k): float(p) for k, p in row.get("probabilities", {}).items()}
+    label, confidence = str(row["label"]), float(row["confidence"])
     return Task(
-        id=str(row["id"]),
+        id=str(row["clip"]),
         path=str(place),
         seconds=seconds,
-        source=str(row.get("corpus") or path.parent.name),
+        source=path.parent.name,
         reason="suspect",
-        score=min(1.0, max(0.0, float(row["score"]))),
-        original=labels.canonical(str(row["label"])),
-        model="out-of-fold" if answer else "",
-        answer=answer,
-        speaker=str(row.get("speaker") or ""),
+        score=min(1.0, max(0.0, 1 - confidence)),
+        original=label,
+        other_model="probe",
+        other_answer={label: confidence},
+        speaker=str(row["speaker"]),
     )
 
 

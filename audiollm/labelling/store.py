@@ -19,6 +19,7 @@ from typing import Literal, get_args
 from audiollm.errors import LabelError
 from audiollm.labelling.queue import arranged
 from audiollm.labelling.tasks import REASONS, Label, Outcome, Reason, Task, checked_person
+from audiollm.labels import ordered
 from audiollm.store import Store
 
 Work = Literal[
@@ -100,6 +101,16 @@ class Labels:
         with self._db() as db:
             return _found(db, id)
 
+    def classes(self) -> tuple[str, ...]:
+        """Every class that a task brings, in the order of labels.py."""
+        with self._db() as db:
+            rows = db.execute(
+                "SELECT key FROM tasks, json_each(answer) UNION"
+                " SELECT key FROM tasks, json_each(other_answer) UNION"
+                " SELECT original FROM tasks WHERE original<>''"
+            ).fetchall()
+        return ordered(row[0] for row in rows)
+
     def drop(self, ids: Iterable[str]) -> int:
         """Takes tasks out of the queue that nobody has ever labelled; returns how many.
 
@@ -159,6 +170,22 @@ class Labels:
             return [
                 _task(row) for row in db.execute(f"{held} ORDER BY l.place LIMIT {count}", (tab,))
             ]
+
+    def count(
+        self, person: str, work: Work = "first", reasons: Sequence[Reason] = REASONS
+    ) -> tuple[int, int]:
+        """(clips that the person has labelled or decided, clips that still wait in this work)."""
+        names = ",".join(f"'{name}'" for name in reasons if name in REASONS)
+        kind = "decision" if work == "decide" else "label"
+        with self._db() as db:
+            done = db.execute(
+                "SELECT COUNT(*) FROM standing WHERE person=? AND kind=?", (person, kind)
+            ).fetchone()[0]
+            left = db.execute(
+                f"SELECT COUNT(*) FROM tasks t WHERE {_OPEN[work]} AND t.reason IN ({names})",  # noqa: S608
+                {"person": person},
+            ).fetchone()[0]
+        return int(done), int(left)
 
     def hold(self, task: str, tab: str) -> Task:
         """The clip comes to the front of what this page shows, as after "back".

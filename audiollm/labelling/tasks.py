@@ -1,7 +1,7 @@
 """What people label and what they say: tasks, labels, and what follows from several labels."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -163,9 +163,3 @@ def checked_class(name: str) -> str:
     if known != name:
         raise LabelError(f"{name!r} is not the name of a class: write {known!r}.")
     return name
-
-
-def classes(tasks: Iterable[Task]) -> tuple[str, ...]:
-    """Every class that a task brings, in the order of labels.py."""
-    found = (n for t in tasks for n in (t.original, *t.answer, *t.other_answer) if n)
-    return labels.ordered(found)

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from audiollm.settings import Settings
-from audiollm.ui import analyse, api, train, train_events
+from audiollm.ui import analyse, api, label, label_events, train, train_events
 from audiollm.ui.services import EXAMPLES, Services
 from audiollm.ui.static import Static, of_browser
 
@@ -25,7 +25,10 @@ FONTS = (
 )
 SWEEP, KEEP = 300, 3000  # s: how often old recordings are looked for, and from which age on
 WAITING = 32  # visitors in the queue; the next one is told that it is full
-HEAD = f"<script>\n{STYLE.with_name('page.js').read_text(encoding='utf-8')}</script>"
+HEAD = "".join(
+    f"<script>\n{STYLE.with_name(name).read_text(encoding='utf-8')}</script>"
+    for name in ("page.js", "label.js")
+)
 
 
 class Page(gr.Blocks):
@@ -48,8 +51,12 @@ def build_ui(services: Services) -> Page:
             with gr.Tab(of_browser("tab_train"), elem_id="train-tab") as tab:
                 static.place(tab, "tab_train", "label")
                 training = train.lay_out(services, static, tab)
+            with gr.Tab(of_browser("tab_label"), elem_id="label-tab") as tab:
+                static.place(tab, "tab_label", "label")
+                labelling = label.lay_out(services, static, tab)
         arrived = analyse.connect(demo, analysing, services, static)
         train_events.connect(training, services, language, arrived, analysing.clock)
+        label_events.connect(labelling, services, language, arrived)
     demo.texts = static.i18n()
     # programs wait in the same queue (gradio_client and /call do so); what would pass it by is shut
     demo.queue(max_size=WAITING, api_open=False)

@@ -2,6 +2,7 @@
 
 from audiollm.labels import Language
 from audiollm.ui.data_texts import DATA
+from audiollm.ui.label_texts import LABELLING
 from audiollm.ui.training_texts import TRAINING
 from audiollm.ui.watching_texts import WATCHING
 from audiollm.wording import UNITS_ZH
@@ -234,6 +235,7 @@ TEXTS: dict[str, dict[Language, str]] = {
     **TRAINING,
     **DATA,
     **WATCHING,
+    **LABELLING,
 }
 
 

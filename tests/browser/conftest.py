@@ -77,11 +77,13 @@ def endless(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 @contextlib.contextmanager
 def serve(
-    clip: Path, folder: Path, *, fake: bool, host: str = "127.0.0.1", **more: str
+    clip: Path, folder: Path, *, fake: bool, host: str = "127.0.0.1", port: int = 0, **more: str
 ) -> Iterator[Served]:
-    """The page in a process of its own; `more` are environment variables, `folder` is its own."""
+    """The page in a process of its own; `more` are environment variables, `folder` is its own;
+    `port` 0: any that is free."""
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
         port = probe.getsockname()[1]
     shutil.copy(clip, folder / "clip.flac")
     entry = {"file": "clip.flac", "label": "angry", "zh": "示例录音", "en": "A sample"}

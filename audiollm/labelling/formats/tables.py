@@ -76,5 +76,5 @@ def read_jsonl(path: Path, person: str, settings: Settings, known: Collection[st
             raise LabelError(f"{path.name}, line {number}: this is no JSON ({error}).") from error
         if not isinstance(row, dict):
             raise LabelError(f"{path.name}, line {number}: a JSON object must stand here.")
-        reader.add(number, {OTHER_NAMES.get(key, key): value for key, value in row.items()})
+        reader.add(number, {OTHER_NAMES.get(str(k), str(k)): value for k, value in row.items()})
     return reader.found()

@@ -1,0 +1,143 @@
+"""The Label page: `lay_out` places its parts.
+
+What moves them stands in label_events.py and label.js, what happens in labelling.py and
+label_sources.py, what is shown in label_card.py and label_report.py.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from audiollm.labelling.tasks import REASONS
+from audiollm.ui.services import Services
+from audiollm.ui.static import Static, of_browser
+
+FORMATS = ("csv", "jsonl", "folder", "dataset", "studio")
+# Gradio draws a tab when it is opened first; then label.js learns how to speak to the program.
+CONNECT = """
+const tell = (kind, data) => kind === "submit" ? trigger("submit", data) : trigger("input", data);
+window.labelling?.connect(tell);
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What the owner of the machine sees and touches."""
+
+    tab: gr.Tab
+    person: gr.Textbox
+    work: gr.Radio
+    reasons: gr.CheckboxGroup
+    blind: gr.Checkbox
+    remembered: gr.BrowserState  # the person's name
+    wire: gr.HTML  # what label.js says
+    card: gr.HTML
+    clips: gr.HTML  # sounds and pictures that label.js has asked for
+    source: gr.Dropdown
+    folder: gr.Textbox
+    gather: gr.Button
+    stop: gr.Button
+    gathered: gr.HTML
+    path: gr.Textbox
+    upload: gr.File
+    take: gr.Button
+    format: gr.Radio
+    give: gr.Button
+    file: gr.File
+    told: gr.HTML
+    progress: gr.Accordion
+    refresh: gr.Button
+    report: gr.HTML
+
+    @property
+    def desk(self) -> list[Any]:
+        """In the order of `label_events.desk`."""
+        return [self.person, self.work, self.reasons, self.blind]
+
+
+def lay_out(services: Services, static: Static, tab: gr.Tab) -> Parts | None:
+    """Place the parts in their tab; for strangers the sentence that says why there are none."""
+    if not services.owned:
+        static.html("label_shut", elem_id="label-shut")
+        return None
+    static.html("label_intro", elem_id="label-intro")
+    with gr.Row(elem_id="label-desk", equal_height=False):
+        person = _said(gr.Textbox, "label_person", static, max_lines=1, scale=2, min_width=160)
+        work = _said(gr.Radio, "label_work", static, value="first", scale=3, min_width=260)
+        blind = _said(gr.Checkbox, "label_blind", static, scale=3, min_width=240)
+    for part in (person, blind):
+        static.place(part, f"label_{part.elem_id.split('-')[1]}_info", "info")
+    wire = gr.HTML("", js_on_load=CONNECT, elem_id="label-wire")
+    card = gr.HTML("", elem_id="label-card")
+    clips = gr.HTML("", elem_id="label-clips", visible="hidden")
+    with _fold("label_choices", static):
+        reasons = _said(
+            gr.CheckboxGroup, "label_reasons", static, choices=list(REASONS), value=list(REASONS)
+        )
+    with _fold("label_add", static):
+        source = _said(gr.Dropdown, "label_source", static, choices=[])
+        folder = _said(gr.Textbox, "label_folder", static, visible=False, max_lines=1)
+        static.place(folder, "label_folder_info", "info")
+        with gr.Row():
+            gather = _button("label_gather", static)
+            stop = _button("label_stop", static, visible=False)
+        gathered = gr.HTML(elem_id="label-gathered")
+    with _fold("label_files", static):
+        path = _said(gr.Textbox, "label_path", static, max_lines=1)
+        static.place(path, "label_path_info", "info")
+        upload = _said(
+            gr.File, "label_upload", static, file_types=[".csv", ".jsonl", ".json"], height=150
+        )
+        take = _button("label_import", static)
+        format = _said(gr.Radio, "label_format", static, choices=list(FORMATS), value=FORMATS[0])
+        give = _button("label_export", static)
+        file = _said(gr.File, "label_file", static, visible=False, interactive=False)
+        told = gr.HTML(elem_id="label-told")
+    with _fold("label_progress", static) as progress:
+        report = gr.HTML(elem_id="label-report")
+        refresh = _button("label_refresh", static)
+    return Parts(
+        tab=tab,
+        person=person,
+        work=work,
+        reasons=reasons,
+        blind=blind,
+        remembered=gr.BrowserState("", storage_key="audiollm-person", secret="audiollm"),  # noqa: S106
+        wire=wire,
+        card=card,
+        clips=clips,
+        source=source,
+        folder=folder,
+        gather=gather,
+        stop=stop,
+        gathered=gathered,
+        path=path,
+        upload=upload,
+        take=take,
+        format=format,
+        give=give,
+        file=file,
+        told=told,
+        progress=progress,
+        refresh=refresh,
+        report=report,
+    )
+
+
+def _said(kind: Any, key: str, static: Static, **options: Any) -> Any:
+    part = kind(label=of_browser(key), elem_id=key.replace("_", "-"), **options)
+    return static.place(part, key, "label")
+
+
+def _button(key: str, static: Static, **options: Any) -> gr.Button:
+    name = key.replace("_", "-")
+    made = gr.Button(of_browser(key), size="sm", min_width=80, elem_id=name, **options)
+    static.place(made, key)
+    return made
+
+
+def _fold(key: str, static: Static) -> gr.Accordion:
+    made = gr.Accordion(of_browser(key), open=False, elem_id=key.replace("_", "-"))
+    static.place(made, key, "label")
+    return made

@@ -1,0 +1,176 @@
+"""What moves the Label page: label.js speaks through the wire, the rest are Gradio's own parts."""
+
+import json
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from audiollm.errors import LabelError
+from audiollm.labelling.store import WORKS
+from audiollm.labelling.tasks import REASONS
+from audiollm.labels import Language
+from audiollm.ui import label_card, label_report, label_sources, labelling, render, watching
+from audiollm.ui.label import FORMATS, Parts
+from audiollm.ui.labelling import Desk
+from audiollm.ui.services import Services
+from audiollm.ui.texts import text
+
+AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+TURN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+BEGIN = "() => { window.labelling.begin(); }"  # label.js asks for the clip that is shown now
+
+
+def connect(parts: Parts | None, services: Services, language: gr.Radio, arrived: Any) -> None:
+    """`arrived` is the event that knows the visitor's language."""
+    if parts is None:
+        return
+    _remembers(parts, arrived)
+    _speaks(parts, services, language, arrived)
+
+    def act(
+        person: str,
+        work: Any,
+        reasons: list[Any],
+        blind: bool,
+        chosen: Language,
+        event: gr.EventData,
+    ) -> str:
+        desk = Desk(" ".join(person.split()), work, tuple(reasons), blind)
+        try:
+            if not desk.person:
+                labelling.book(services)  # strangers are told nothing else
+                said = render.notice(text("label_who", chosen), "wait")
+                return f'<section class="clip">{said}</section>'
+            seen = labelling.act(services, desk, _data(event))
+            return label_card.card(seen, desk, chosen)
+        except Exception as error:
+            return _failed_card(error, chosen)
+
+    def clips(event: gr.EventData) -> str:
+        """Sounds and pictures for label.js, in an attribute: no script runs in what is sent."""
+        try:
+            wanted = [str(id) for id in _data(event).get("ids", [])][:4]
+            found = json.dumps(labelling.clips(services, wanted))
+        except Exception as error:
+            watching.explained(error, "en")  # what is no sentence goes to the log
+            found = "{}"
+        return f'<div data-clips="{escape(found)}"></div>'
+
+    parts.wire.submit(act, [*parts.desk, language], parts.card, **AT_ONCE)
+    parts.wire.input(clips, None, parts.clips, **AT_ONCE)
+    for event in (parts.work.input, parts.reasons.input, parts.blind.input, parts.person.change):
+        event(None, js=BEGIN, **AT_ONCE)
+    parts.tab.select(None, js=BEGIN, **AT_ONCE)
+    begins = _gathers(parts, services, language)
+    begins.then(None, js=BEGIN, **AT_ONCE)
+    _files(parts, services, language).then(None, js=BEGIN, **AT_ONCE)
+
+    def counted(chosen: Language) -> str:
+        try:
+            return label_report.report(services, chosen)
+        except Exception as error:
+            return watching.failed(error, chosen)
+
+    asked = [parts.progress.expand, parts.refresh.click, parts.tab.select, language.input]
+    gr.on(asked, counted, language, parts.report, **AT_ONCE)
+
+
+def _data(event: gr.EventData) -> dict[str, Any]:
+    """What label.js has sent.
+
+    Raises:
+        LabelError: it is no object.
+    """
+    found = event._data
+    if not isinstance(found, dict):
+        raise LabelError("The page said nothing that can be read: reload it.")
+    return found
+
+
+def _failed_card(error: Exception, chosen: Language) -> str:
+    said = render.notice(watching.explained(error, chosen), "error")
+    return f'<section class="clip">{said}</section>'
+
+
+def _remembers(parts: Parts, arrived: Any) -> None:
+    """The person's name, in this browser."""
+    arrived.then(lambda name: name or "", parts.remembered, parts.person, **AT_ONCE)
+    parts.person.change(
+        lambda name: " ".join(name.split()), parts.person, parts.remembered, **AT_ONCE
+    )
+
+
+def _speaks(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -> None:
+    """Choices in the page's language, and what there is to choose from."""
+
+    def speak(chosen: Language) -> list[Any]:
+        try:
+            found = label_sources.offered(services, chosen)
+        except Exception as error:
+            watching.explained(error, chosen)
+            found = []
+        return [
+            gr.update(choices=[(text(f"work_{name}", chosen), name) for name in WORKS]),
+            gr.update(choices=[(text(f"reason_{name}", chosen), name) for name in REASONS]),
+            gr.update(choices=[(text(f"format_{name}", chosen), name) for name in FORMATS]),
+            gr.update(choices=found),
+        ]
+
+    spoken = [parts.work, parts.reasons, parts.format, parts.source]
+    arrived.then(speak, language, spoken, **AT_ONCE)
+    changed = gr.on([language.input, parts.tab.select], speak, language, spoken, **AT_ONCE)
+    changed.then(None, js=BEGIN, **AT_ONCE)
+
+
+def _gathers(parts: Parts, services: Services, language: gr.Radio) -> Any:
+    """Clips into the queue; returns what follows it."""
+
+    def wants(source: str | None) -> Any:
+        return gr.update(visible=source == label_sources.FOLDER)
+
+    def gather(source: str | None, folder: str, chosen: Language) -> Iterator[list[Any]]:
+        go = [gr.update(visible=True)]
+        try:
+            for said in label_sources.gather(services, source, folder, chosen):
+                yield [said, *go]
+                go = [gr.skip()]
+        except Exception as error:
+            yield [watching.failed(error, chosen), gr.skip()]
+
+    def ended() -> Any:
+        return gr.update(visible=False)
+
+    def stopped(chosen: Language) -> list[Any]:
+        return [
+            render.notice(text("stopped", chosen).split("。")[0].split(".")[0], "wait"),
+            ended(),
+        ]
+
+    parts.source.input(wants, parts.source, parts.folder, **AT_ONCE)
+    inputs, outputs = [parts.source, parts.folder, language], [parts.gathered, parts.stop]
+    running = parts.gather.click(gather, inputs, outputs, **TURN)
+    parts.stop.click(stopped, language, outputs, cancels=[running], **AT_ONCE)
+    return running.then(ended, None, parts.stop, **AT_ONCE)
+
+
+def _files(parts: Parts, services: Services, language: gr.Radio) -> Any:
+    """Import and export; returns what follows an import."""
+
+    def take(path: str, upload: str | None, person: str, chosen: Language) -> str:
+        try:
+            found = label_sources.take(services, path.strip() or upload or "", person.strip())
+            return render.notice(text("label_imported", chosen, **found), "wait")
+        except Exception as error:
+            return watching.failed(error, chosen)
+
+    def give(format: str, chosen: Language) -> list[Any]:
+        try:
+            return [gr.update(value=label_sources.give(services, format), visible=True), ""]
+        except Exception as error:
+            return [gr.update(visible=False), watching.failed(error, chosen)]
+
+    parts.give.click(give, [parts.format, language], [parts.file, parts.told], **AT_ONCE)
+    inputs = [parts.path, parts.upload, parts.person, language]
+    return parts.take.click(take, inputs, parts.told, **TURN)

@@ -1,0 +1,362 @@
+"""The Label page without a browser: what it does, what it shows, and to whom."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from audiollm import audio
+from audiollm.errors import LabelError
+from audiollm.labelling import sources
+from audiollm.labelling.statistics import pace, share, statistics, wanted
+from audiollm.labelling.store import Labels
+from audiollm.labelling.tasks import REASONS, Label
+from audiollm.labels import LANGUAGES
+from audiollm.settings import Settings
+from audiollm.store import Store
+from audiollm.ui import label_card, label_report, label_sources, labelling
+from audiollm.ui.access import ShutError
+from audiollm.ui.label_texts import LABELLING
+from audiollm.ui.labelling import Desk
+from audiollm.ui.services import Services
+from tests.browser.fake import SURE, FakePredictor
+from tests.conftest import voiced
+from tests.test_labelling_store import task
+
+ANN, BO = Desk("Ann"), Desk("Bo", "second")
+
+
+@pytest.fixture
+def services(settings: Settings) -> Services:
+    model: Future[Any] = Future()
+    model.set_result(FakePredictor())
+    return Services(settings, model, using="tiny")
+
+
+@pytest.fixture
+def voice(tmp_path: Path) -> Path:
+    path = tmp_path / "voice.flac"
+    soundfile.write(path, voiced(1.0), 16000, subtype="PCM_16")
+    return path
+
+
+@pytest.fixture
+def book(services: Services) -> Labels:
+    made = Labels(services.settings.home)
+    made.add(task(n, score=1 - n / 100) for n in range(4))
+    return made
+
+
+def asked(act: str, number: int = 0, desk: Desk = ANN, **more: Any) -> dict[str, Any]:
+    return {
+        "act": act,
+        "tab": f"of {desk.person}",
+        "task": task(number).id,
+        "person": desk.person,
+        "work": desk.work,
+        "blind": desk.hidden,
+        "token": hashlib.sha256(f"{act} {number} {desk.person} {more}".encode()).hexdigest(),
+        **more,
+    }
+
+
+def shown(seen: labelling.Seen) -> str:
+    return seen.outcome.task.id if seen.outcome else ""
+
+
+def test_a_label_and_the_next_clip(services: Services, book: Labels) -> None:
+    first = labelling.act(services, ANN, asked("begin"))
+    assert (shown(first), first.following, first.left) == (task(0).id, task(1).id, 4)
+    said = asked("label", name="happy", secondary="sad", intensity=2, note=" a sob ", took=1.5)
+    second = labelling.act(services, ANN, said)
+    assert (shown(second), second.following, second.done) == (task(1).id, task(2).id, 1)
+    assert second.written == (said["token"],)
+    (label,) = book.history()
+    assert (label.name, label.secondary, label.intensity, label.note, label.took) == (
+        "happy",
+        "sad",
+        2,
+        "a sob",
+        1.5,
+    )
+    skipped = labelling.act(services, ANN, asked("skip", 1))
+    assert shown(skipped) == task(2).id
+    assert label_card.card(skipped, ANN, "en").count('data-act="label"') == 2 + 3
+
+
+def test_undo_back_and_forward(services: Services, book: Labels) -> None:
+    for number in range(3):
+        labelling.act(services, ANN, asked("label", number, name="sad"))
+    back = labelling.act(services, ANN, asked("back", 3))
+    assert shown(back) == task(2).id and back.yours is not None
+    back = labelling.act(services, ANN, asked("back", 2))
+    assert shown(back) == task(1).id
+    labelling.act(services, ANN, asked("label", 1, name="angry"))  # a correction
+    assert book.outcome(task(1).id).final == "angry"
+    undone = labelling.act(services, ANN, asked("undo", 3))
+    assert shown(undone) == task(1).id
+    assert book.outcome(task(1).id).final == "sad"  # what was said before counts again
+    for _ in range(3):
+        labelling.act(services, ANN, asked("undo"))
+    assert labelling.act(services, ANN, asked("undo")).trouble == "label_nothing"
+    assert shown(labelling.act(services, ANN, asked("forward", 9))) != ""
+
+
+def test_labels_that_the_browser_kept_are_written_once(services: Services, book: Labels) -> None:
+    kept = [asked("label", 0, name="sad"), asked("label", 99, name="sad")]
+    for _ in range(2):
+        seen = labelling.act(services, ANN, asked("begin", pending=kept))
+        assert seen.written == (kept[0]["token"],) and seen.sentence
+    assert len(book.history()) == 1
+
+
+def test_what_cannot_be_written_leaves_the_clip_there(
+    services: Services, book: Labels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise LabelError("The disk is full.")
+
+    labelling.act(services, ANN, asked("begin"))
+    monkeypatch.setattr(Labels, "say", full)
+    seen = labelling.act(services, ANN, asked("label", name="sad"))
+    assert (shown(seen), seen.written) == (task(0).id, ())
+    assert "The disk is full." in label_card.card(seen, ANN, "en")
+
+
+def test_nonsense_is_refused(services: Services, book: Labels) -> None:
+    for desk, wrong in (
+        (Desk(""), asked("begin")),
+        (ANN, {**asked("begin"), "tab": ""}),
+        (ANN, asked("drop table")),
+    ):
+        with pytest.raises(LabelError):
+            labelling.act(services, desk, wrong)
+    seen = labelling.act(services, ANN, {**asked("label", name="sad"), "intensity": "much"})
+    assert seen.sentence and book.history() == []
+
+
+def test_blind_work_shows_no_answer(services: Services, book: Labels) -> None:
+    seen = labelling.act(services, ANN, asked("begin"))
+    open_card = label_card.card(seen, ANN, "en")
+    assert "90%" in open_card and "angry (90%)" in open_card
+    hidden = label_card.card(seen, replace(ANN, blind=True), "en")
+    assert "90%" not in hidden and 'data-blind="1"' in hidden
+    labelling.act(services, ANN, asked("label", name="sad"))
+    second = labelling.act(services, BO, asked("begin", desk=BO))
+    card = label_card.card(second, BO, "en")
+    assert shown(second) == task(0).id and "Ann" not in card and "90%" not in card
+    labelling.act(services, BO, asked("label", desk=BO, name="angry"))
+    judge = Desk("Cy", "decide")
+    disputed = labelling.act(services, judge, asked("begin", desk=judge))
+    assert "Ann said sad, Bo said angry" in label_card.card(disputed, judge, "en")
+    labelling.act(services, judge, asked("label", desk=judge, name="happy"))
+    assert book.outcome(task(0).id).final == "happy"
+    assert [label.blind for label in book.history()] == [False, True, False]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_reason_reads_well(services: Services, language: Any) -> None:
+    book = Labels(services.settings.home)
+    book.add(
+        replace(task(n, reason), other_model="probe", other_answer={"sad": 0.02})
+        for n, reason in enumerate(REASONS)
+    )
+    for _ in REASONS:
+        seen = labelling.act(services, ANN, asked("begin"))
+        card = label_card.card(seen, ANN, language)
+        assert "{" not in re.sub(r'data-yours="[^"]*"', "", card)
+        assert seen.outcome is not None
+        said = asked("label", name="sad") | {"task": shown(seen), "token": shown(seen)}
+        labelling.act(services, ANN, said)
+    empty = labelling.act(services, ANN, asked("begin"))
+    assert LABELLING["label_empty"][language] in label_card.card(empty, ANN, language)
+
+
+def test_a_card_escapes_what_people_write(services: Services, book: Labels) -> None:
+    book.add([replace(task(0), model="<b>x</b>")])
+    book.say(Label(task(0).id, "<i>", "sad", note='"><script>'))
+    desk = Desk("<i>")
+    seen = labelling.act(services, desk, asked("back", 7, desk=desk))
+    card = label_card.card(seen, desk, "en")
+    assert (
+        "<script>" not in card and "<b>x" not in card and "<i>" not in card.replace("<i style", "")
+    )
+
+
+def test_sound_and_picture_for_the_browser(services: Services, voice: Path) -> None:
+    book = Labels(services.settings.home)
+    book.add([replace(task(0), path=str(voice)), replace(task(1), path=str(voice) + ".gone")])
+    found = labelling.clips(services, [task(0).id, task(1).id])
+    assert found[task(0).id]["sound"].startswith("ZkxhQ")  # fLaC
+    assert re.search(r'class="wave" d="M\d.*image/png;base64,iVBOR', found[task(0).id]["picture"])
+    assert "gone" in found[task(1).id]["trouble"]
+
+
+def test_keys_are_digits_then_letters_that_mean_nothing_else() -> None:
+    program = Path(labelling.__file__).with_name("label.js").read_text(encoding="utf-8")
+    commands = set(re.findall(r"\b([a-z]): \"", program))
+    assert commands == {*"licmzxunv"} and not commands & {*labelling.KEYS}
+    found = labelling.keys([f"class {n:02}" for n in range(23)])
+    assert len(set(found.values())) == 23 and list(found.values())[:9] == list("123456789")
+
+
+# --- where clips come from
+
+
+def evaluated(folder: Path, voice: Path) -> Path:
+    rows = [
+        ("a", "sad", {"angry": 0.9, "sad": 0.1}),  # confident and wrong
+        ("b", "sad", {"angry": 0.45, "sad": 0.55}),  # nearly a tie
+        ("c", "sad", {"angry": 0.01, "sad": 0.99}),  # right
+    ]
+    result = {
+        "model": {"name": "tiny"},
+        "data": {"corpus": "emodb"},
+        "clips": [
+            {
+                "id": id * 64,
+                "path": str(voice),
+                "label": label,
+                "predicted": max(answer, key=lambda k: answer[k]),
+                "probabilities": answer,
+                "speaker": "emodb-03",
+                "seconds": 1.0,
+            }
+            for id, label, answer in rows
+        ],
+    }
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(json.dumps(result))
+    return folder / "result.json"
+
+
+def test_the_mistakes_of_an_evaluation_and_a_random_share(tmp_path: Path, voice: Path) -> None:
+    path = evaluated(tmp_path / "runs" / "e", voice)
+    assert sources.evaluations([tmp_path / "runs"]) == [path]
+    found = sources.from_evaluation(path, share=0)
+    assert [(t.id[0], t.reason) for t in found.tasks] == [("a", "wrong"), ("b", "tie")]
+    assert (found.passed, found.tasks[0].original, found.tasks[0].predicted) == (1, "sad", "angry")
+    every = sources.from_evaluation(path, share=1)
+    assert [t.reason for t in every.tasks] == ["random"] * 3
+    path.write_text("{}")
+    with pytest.raises(LabelError, match="train evaluate"):
+        sources.from_evaluation(path)
+
+
+def test_clips_from_everywhere(services: Services, voice: Path, tmp_path: Path) -> None:
+    home = services.settings.home
+    evaluated(home / "runs" / "mine", voice)
+    Store(home).keep(voiced(1.2), "disagreement", "tiny", SURE, "tiny: encoder", {"sad": 1.0})
+    suspect: dict[str, Any] = {"clip": "5" * 64, "path": str(voice), "speaker": "s", "label": "sad"}
+    suspect |= {"suggested": "angry", "confidence": 0.02, "likely": True}
+    lines = [json.dumps(suspect), json.dumps(suspect | {"clip": "6" * 64, "likely": False})]
+    (home / "runs" / "mine" / "suspects.jsonl").write_text("\n".join(lines))
+    folder = tmp_path / "voices"
+    folder.mkdir()
+    for name in ("a.flac", "b.flac"):
+        soundfile.write(folder / name, voiced(1.0, 150.0, len(name)), 16000)
+    (folder / "broken.wav").write_text("no sound")
+    known = dict(label_sources.offered(services, "en"))
+    assert set(known.values()) >= {label_sources.KEPT, label_sources.FOLDER}
+    for words, id in known.items():
+        if str(services.settings.home) in id or id in (label_sources.KEPT, label_sources.FOLDER):
+            *_, last = label_sources.gather(services, id, str(folder), "en")
+            assert "new clips" in last, words
+    found = {t.source: t for t in Labels(home).tasks()}
+    assert found["mine"].reason == "suspect" and found["mine"].score == pytest.approx(0.98)
+    assert found["analyse"].reason == "ear"
+    assert found["voices"].reason in ("ear", "random") and found["voices"].answer == SURE
+    assert found["voices"].id == audio.content_hash(audio.load(found["voices"].path))
+    assert "tiny, emodb" in found
+    with pytest.raises(LabelError, match="Choose"):
+        next(label_sources.gather(services, "/etc/passwd", "", "en"))
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl", "folder", "dataset", "studio"])
+def test_what_is_given_can_be_taken(services: Services, voice: Path, format: str) -> None:
+    book = Labels(services.settings.home)
+    with pytest.raises(LabelError, match="nothing to export"):
+        label_sources.give(services, format)
+    book.add([replace(task(0), path=str(voice), id=audio.content_hash(audio.load(voice)))])
+    book.say(Label(book.tasks()[0].id, "Ann", "sad"))
+    path = label_sources.give(services, format)
+    if not path.endswith(".zip"):
+        assert label_sources.take(services, path, "Bo") == {"tasks": 1, "new": 0, "labels": 1}
+        assert book.outcomes()[0].final == "sad"
+
+
+# --- figures
+
+
+def test_statistics(services: Services, book: Labels) -> None:
+    book.add([task(n, "random") for n in range(10, 14)])
+    for number in range(10, 13):
+        book.say(Label(task(number).id, "Ann", "angry" if number > 10 else "sad"))
+    book.say(Label(task(0).id, "Ann", "happy"))
+    book.say(Label(task(0).id, "Bo", "happy", blind=True))
+    found = statistics(book.outcomes(), book.history())
+    assert (found.tasks, found.labelled, found.classes) == (
+        8,
+        4,
+        {"happy": 1, "angry": 2, "sad": 1},
+    )
+    assert found.right is not None and (found.right.count, found.right.of) == (2, 3)
+    (yields,) = [y for y in found.yields if y.reason == "wrong"]
+    assert yields.left == 3 and yields.changed is not None and yields.changed.value == 1
+    for language in LANGUAGES:
+        assert "{" not in label_report.report(services, language)
+
+
+def test_shares_are_wilson_and_the_pace_leaves_pauses_out() -> None:
+    found = share(8, 10)  # Wilson's interval of 8 in 10
+    assert found is not None
+    assert (found.low, found.high) == (
+        pytest.approx(0.490, abs=1e-3),
+        pytest.approx(0.943, abs=1e-3),
+    )
+    assert share(0, 0) is None
+    assert wanted(None) > wanted(found) > wanted(share(800, 1000)) == 0
+    times = ["10:00:00", "10:00:03", "10:00:06", "11:00:00", "11:00:03"]
+    said = [replace(Label("t", "Ann", "sad"), at=f"2026-01-01T{t}+00:00") for t in times]
+    assert pace(said) == {"Ann": pytest.approx(20.0)}
+
+
+# --- who may
+
+
+HANDLERS: list[Callable[[Services], object]] = [
+    lambda s: labelling.act(s, ANN, asked("begin")),
+    lambda s: labelling.act(s, ANN, asked("label", name="sad")),
+    lambda s: labelling.clips(s, ["0"]),
+    labelling.book,
+    lambda s: label_sources.offered(s, "en"),
+    lambda s: list(label_sources.gather(s, label_sources.FOLDER, "/", "en")),
+    lambda s: label_sources.take(s, "/etc/passwd", "Ann"),
+    lambda s: label_sources.give(s, "csv"),
+    lambda s: label_report.report(s, "en"),
+]
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_strangers_can_do_nothing(
+    settings: Settings, handler: Callable[[Services], object]
+) -> None:
+    shut = Services(replace(settings, host="192.0.2.1"), Future())
+    with pytest.raises(ShutError):
+        handler(shut)
+    assert not list(settings.home.iterdir())
+
+
+def test_every_text_has_two_languages() -> None:
+    blanks = re.compile(r"{(\w+)}")
+    for key, words in LABELLING.items():
+        assert words["en"] and words["zh"], key
+        if key != "label_refused":
+            assert set(blanks.findall(words["en"])) == set(blanks.findall(words["zh"])), key
