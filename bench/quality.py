@@ -135,7 +135,7 @@ def main(argv: list[str]) -> int:
         (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
     page = filled(PAGE.read_text(encoding="utf-8"))
     PAGE.write_text(page, encoding="utf-8")
-    print(page)
+    print(f"{PAGE.relative_to(ROOT)}: {len(TABLES)} tables")
     return 0
 
 
