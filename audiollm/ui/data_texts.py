@@ -62,11 +62,6 @@ DATA: dict[str, dict[Language, str]] = {
         "zh": "这些录音已经准备好：请在“录音”中选择 {name}。",
     },
     # what they hold
-    "data_bundled": {
-        "en": "{clips} recordings by {speakers} speakers; whoever tests the model is not among "
-        "those whom it learns from.",
-        "zh": "{speakers} 位说话人的 {clips} 段录音；测试用的说话人不参与训练。",
-    },
     "data_folder": {
         "en": "Name the recordings, or upload them: what is in them will stand here.",
         "zh": "请填写录音的位置，或上传录音：这里会显示其中的内容。",
@@ -153,7 +148,6 @@ DATA: dict[str, dict[Language, str]] = {
         "zh": "最少的情感“{few}”有 {n} 段，最多的“{many}”有 {m} 段：前者的错误会更多。",
     },
     # listening
-    "hear_title": {"en": "Listen to some of them", "zh": "听几段录音"},
     "hear_label": {"en": "Emotion", "zh": "情感"},
     "hear_next": {"en": "Hear one", "zh": "听一段"},
     "hear_sound": {"en": "Recording", "zh": "录音"},

@@ -40,7 +40,7 @@ def test_from_recordings_to_a_model_that_answers(
 ) -> None:
     page = visit(at=own.url)
     open_train(page)
-    expect(page.locator("#train-data")).to_contain_text("speakers")
+    expect(page.locator("#train-data")).to_contain_text("Speakers")
     expect(page.locator("#job-detail")).to_contain_text("no training yet")
 
     page.fill("#train-name input, #train-name textarea", "../up")
