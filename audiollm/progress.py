@@ -12,7 +12,16 @@ from typing import Any
 
 PROMPT = "$ "  # begins the line of a log that names the command
 FULL = "The disk is full: make room and press Resume."
-COLUMNS = ("loss", "learning_rate", "eval_loss", "eval_ua", "eval_wa")
+COLUMNS = (
+    "loss",
+    "learning_rate",
+    "eval_loss",
+    "eval_ua",
+    "eval_wa",
+    "examples_per_second",
+    "memory",  # bytes of the process at its peak
+    "gpu",
+)
 
 _TAIL = 64 * 1024  # bytes of a file that are read for its last lines
 _LITTLE = 1024**2  # bytes of free disk with which nothing can be written

@@ -74,6 +74,10 @@ def test_stage_1_trains_the_projector_alone(place: Path, first: Path) -> None:
     assert losses[-1] < losses[0]
     assert [line["event"] for line in lines if "event" in line] == ["start", "end"]
     assert any(line.get("seconds_left") for line in lines)
+    told = [line for line in lines if "loss" in line]
+    assert all(line["examples_per_second"] > 0 and line["memory"] > 1e8 for line in told)
+    (events,) = (first / "tensorboard").iterdir()
+    assert b"train/loss" in events.read_bytes() and b"eval/ua" in events.read_bytes()
     assert (first / "log.txt").stat().st_size > 0
     assert json.loads((first / "metrics.json").read_text())["eval_ua"] > 0
 

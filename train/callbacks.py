@@ -8,6 +8,8 @@ from typing import Any
 
 from transformers import ProgressCallback, TrainerCallback
 
+from train.trackers import peaks
+
 log = logging.getLogger("train.trainer")
 
 
@@ -33,17 +35,29 @@ class ProgressFile(TrainerCallback):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.began, self.first = time.time(), 0
+        self.last = (self.began, 0)  # time and step of the last line
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         self.began, self.first = time.time(), state.global_step
+        self.last = (self.began, self.first)
         self._write(state, {"event": "start"})
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
-        self._write(state, dict(logs or {}))
+        measured = {**(logs or {})}
+        if "loss" in measured:
+            measured |= {"examples_per_second": self._speed(args, state), **peaks()}
+        self.last = (time.time(), state.global_step)
+        self._write(state, measured)
         log.info("step %d: %s", state.global_step, logs)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         self._write(state, {"event": "end"})
+
+    def _speed(self, args: Any, state: Any) -> float:
+        """Examples a second since the last line, so without the validation before it."""
+        at, step = self.last
+        each = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        return each * (state.global_step - step) / max(1e-6, time.time() - at)
 
     def _write(self, state: Any, values: dict[str, Any]) -> None:
         done = state.global_step - self.first

@@ -20,7 +20,7 @@ from audiollm.settings import Settings
 from train import runs
 from train.dataset import Clip, Prepared, load_prepared
 from train.instructions import Instruction, draw
-from train.options import configure, plan
+from train.options import check_reports, configure, plan
 from train.runs import FitConfig, Run
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings.from_env()
     if args.resume:
         planned = runs.read(Path(args.resume))
+        check_reports(planned.config.report_to)
         prepared = load_prepared(Path(planned.config.data))
         runs.check_data(planned, prepared)
     else:
@@ -83,6 +84,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
 
     from audiollm import checkpoint
     from audiollm.prompt import Prompt
+    from train import trackers
     from train.auxiliary import warm_up
     from train.callbacks import ProgressBar, ProgressFile, StopFile
     from train.examples import ExampleDataset, one_a_clip
@@ -114,7 +116,11 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
         eval_dataset=ExampleDataset(prepared, checked, prompt) if valid else None,
         prompt=prompt,
         valid=[(clip, prepared.store.get(clip.id)) for clip in valid],
-        callbacks=[ProgressFile(planned.folder / "progress.jsonl"), stop],
+        callbacks=[
+            ProgressFile(planned.folder / "progress.jsonl"),  # first: it finds a full disk
+            *trackers.always(planned.folder),
+            stop,
+        ],
     )
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(ProgressBar)
@@ -266,7 +272,8 @@ def _arguments(planned: Run, examples: int, device: str, *, validates: bool) -> 
         use_cpu=device == "cpu",
         dataloader_pin_memory=False,
         remove_unused_columns=False,
-        report_to=[],
+        report_to=list(config.report_to),
+        run_name=planned.folder.name,
         disable_tqdm=False,
     )
 

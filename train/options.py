@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ PROJECTOR: dict[str, tuple[Any, str]] = {  # option of ProjectorConfig -> (defau
     "input_dropout": (0.2, "of the encoder's standardised features"),
     "functionals_dropout": (0.2, "of the standardised functionals"),
 }
+
+REPORTS = ("trackio", "wandb")  # what `--report-to` may name
 
 _EPILOG = f"""examples:
   python -m train fit --stage 1 --data data/emodb
@@ -74,6 +78,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--no-balance", action="store_true", help="do not show rarer classes more often")
     words = f"of questions and answers (default: {' '.join(LANGUAGES)})"
     add("--languages", nargs="+", choices=LANGUAGES, default=list(LANGUAGES), help=words)
+    words = "trackers to tell besides TensorBoard: trackio, wandb; they must be installed"
+    add("--report-to", nargs="+", default=[], metavar="NAME", help=words)
     add = parser.add_argument_group("projector (stage 1)").add_argument
     words = "what becomes tokens (default: frames where the data has them)"
     add("--pooling", choices=("frames", "utterance"), default=None, help=words)
@@ -90,6 +96,7 @@ def _flag(key: str) -> str:
 
 def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Run:
     """The run that the arguments ask for, with what the data decides filled in."""
+    check_reports(args.report_to)
     stage = args.stage
     name = Path(args.data).resolve().name
     options: dict[str, Any] = {}
@@ -141,6 +148,7 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
         lora_alpha=args.lora_alpha,
         lora_dropout=args.lora_dropout,
         seed=args.seed,
+        report_to=tuple(args.report_to),
         projector=options,
     )
     extra = {"device": settings.device, "corpus": prepared.info["corpus"]}
@@ -190,3 +198,19 @@ def _check_fits(first: Run, prepared: Prepared) -> None:
             f"prepared with another ({prepared.encoder.id}): prepare it again with --encoder "
             f"{first.encoder.id}."
         )
+
+
+def check_reports(names: Sequence[str]) -> None:
+    """
+    Raises:
+        ConfigError: a tracker is not known, or not installed.
+    """
+    for name in names:
+        if name not in REPORTS:
+            known = " or ".join(REPORTS)
+            raise ConfigError(f"--report-to must be {known}, not {name!r}; TensorBoard is always.")
+        if find_spec(name) is None:
+            raise ConfigError(
+                f"--report-to {name} needs the package {name}: run `pip install {name}`, or leave "
+                "--report-to out."
+            )

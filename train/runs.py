@@ -2,6 +2,7 @@
 
 run.json          what was asked for: `FitConfig`, plus command, versions, data, classes
 log.txt           everything that was logged
+tensorboard/      the same for TensorBoard
 progress.jsonl    one line each time something was measured
 checkpoints/      trainer state, resumable
 best/             projector.safetensors (+ adapter/ in stage 2) of the best evaluation
@@ -55,6 +56,7 @@ class FitConfig:
     lora_alpha: int = 32
     lora_dropout: float = 0.05
     seed: int = 0
+    report_to: tuple[str, ...] = ()  # trackers besides TensorBoard
     projector: dict[str, Any] = field(default_factory=dict)  # options of ProjectorConfig
 
     def __post_init__(self) -> None:
