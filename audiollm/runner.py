@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from audiollm import progress
+from audiollm import failures, progress
 from audiollm.errors import AudioLLMError
 from audiollm.jobs import Jobs
 from audiollm.plan import State, Step
@@ -129,6 +129,8 @@ def verdict(step: Step, code: int, folder: Path) -> str:
     last = lines[-1].strip() if lines else "nothing was said"
     if code == REFUSED:
         return last
+    if code > 0 and (known := failures.meaning(lines)):
+        return known
     if code == 0:
         return f"{step.name} ended, but {step.result} is not there: look into the log."
     if code < 0:

@@ -30,6 +30,7 @@ LEVELS = [
         "plan",
         "processes",
         "progress",
+        "failures",
     },
     {"estimate"},
     {

@@ -22,6 +22,7 @@ from audiollm.ui import (
     train,
     training,
     training_clips,
+    training_curves,
     training_data,
     training_estimate,
     training_look,
@@ -368,14 +369,14 @@ def test_curves_of_several_runs_are_plain_lists(tmp_path: Path) -> None:
         lines: list[dict[str, Any]] = [{"step": 0, "event": "start"}]
         lines += [{"step": 2, "loss": 3.0}, {"step": 4, "loss": 2.0, "eval_ua": 0.5}]
         (run / "progress.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    assert [watching.points(each) for each in drawn] == [[2, 0], [2, 0]]
+    assert [training_curves.points(each) for each in drawn] == [[2, 0], [2, 0]]
     for language in LANGUAGES:
-        figure = watching.curves(drawn, language)
+        figure = training_curves.curves(drawn, language)
         assert "bdata" not in str(figure.to_json())
         names = [t.name for t in figure.data if t.showlegend]
         assert names == [text("curve_name", language, name=n, stage=1) for n in ("one", "two")]
         assert [list(t.y) for t in figure.data if t.name == names[0]] == [[3.0, 2.0], [0.5]]
-    assert watching.curves([], "en").to_dict()["data"] == []
+    assert training_curves.curves([], "en").to_dict()["data"] == []
 
 
 # --- the new model

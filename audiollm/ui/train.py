@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from audiollm import hub
-from audiollm.ui import train_data, watching
+from audiollm.ui import train_data, training_curves
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.train_data import Chosen, Shown
@@ -106,7 +106,7 @@ def lay_out(services: Services, static: Static, tab: gr.Tab) -> Parts | None:
         static.place(overlay, "overlay", "label")
         static.place(overlay, "overlay_info", "info")
         curves = gr.Plot(
-            watching.curves([], "en"),
+            training_curves.curves([], "en"),
             show_label=False,
             container=False,
             visible="hidden",

@@ -14,6 +14,7 @@ from audiollm.ui import (
     render,
     train_data,
     training,
+    training_curves,
     training_data,
     training_estimate,
     watching,
@@ -237,12 +238,12 @@ class Look:
         laid = [id for id in overlay if any(id == known for _, known in others)]
         over = {"choices": others, "value": laid, "visible": _seen(bool(others))}
         drawn = [each for each in found if each is job or each.id in laid]
-        points = [(each.id, watching.points(each)) for each in drawn]
+        points = [(each.id, training_curves.points(each)) for each in drawn]
         body = shown.detail or f"<p>{text('jobs_none', chosen)}</p>"
 
         def curves() -> dict[str, Any]:
             drawable = any(sum(counts) for _, counts in points)
-            return {"value": watching.curves(drawn, chosen), "visible": _seen(drawable)}
+            return {"value": training_curves.curves(drawn, chosen), "visible": _seen(drawable)}
 
         parts = [{"value": body}, {"value": shown.result}]
         log = {"value": shown.log, "visible": _seen(job is not None)}

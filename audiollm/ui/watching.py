@@ -1,25 +1,24 @@
 """What the Train page shows: words, HTML and curves of jobs and results. No gradio here."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import plotly.graph_objects as go
-
-from audiollm import progress
+from audiollm import failures, progress
 from audiollm.errors import AudioLLMError
 from audiollm.jobs import GONE
 from audiollm.labels import Language
 from audiollm.plan import ACTIVE, IDLE, Job
-from audiollm.ui import render, training
+from audiollm.ui import render, training, training_result
 from audiollm.ui.access import ShutError
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 from audiollm.ui.training import WorseError
+from audiollm.ui.training_estimate import gigabytes
 from audiollm.ui.training_plan import RESULT
 from audiollm.wording import percent
 
@@ -31,7 +30,14 @@ STEPS = {  # name of a plan's step -> its text
     "merge": "step_merge",
     "evaluate": "step_evaluate",
 }
-COLOURS = ("#0f766e", "#c2570c", "#6d28d9", "#be185d", "#1d4ed8", "#4d7c0f", "#475569", "#b7791f")
+FAILURES = {  # sentence -> its text
+    "": "",
+    GONE: "gone",
+    progress.FULL: "full",
+    failures.GPU_FULL: "gpu_full",
+    failures.MEMORY_FULL: "memory_full",
+    failures.UNREACHABLE: "unreachable",
+}
 
 
 def explained(error: Exception, language: Language) -> str:
@@ -91,8 +97,25 @@ def step(job: Job, language: Language) -> str:
 
 def failure(job: Job, language: Language) -> str:
     """What went wrong with a job, as a sentence; "" where nothing did."""
-    key = {"": "", GONE: "gone", progress.FULL: "full"}.get(job.failure, "train_refused")
+    key = FAILURES.get(job.failure, "train_refused")
     return text(key, language, sentence=job.failure) if key else ""
+
+
+def pace(job: Job, language: Language) -> list[str]:
+    """How fast the fit that runs is and how much memory it takes; nothing while none runs."""
+    run = job.steps[job.step - 1].run
+    if job.state not in ACTIVE or run is None:
+        return []
+    lines = [line for line in progress.lines(run) if line.get("examples_per_second")]
+    if not lines:
+        return []
+    last = lines[-1]
+    told = {"speed": f"{last['examples_per_second']:.3g}"}
+    told["memory"] = gigabytes(last.get("memory") or 0)
+    said = [text("job_speed", language, **told)]
+    if last.get("gpu"):
+        said.append(text("job_speed_gpu", language, gpu=gigabytes(last["gpu"])))
+    return said
 
 
 def view(services: Services, job: Job, language: Language) -> View:
@@ -108,6 +131,7 @@ def view(services: Services, job: Job, language: Language) -> View:
     if job.seconds_left is not None:
         left = render.duration(job.seconds_left, language)
         said.append(text("job_left", language, left=left))
+    said += pace(job, language)
     whole = training.time_left(services, job)
     if whole is not None and job.step < len(job.steps):  # in the last step it is the same
         said.append(text("job_left_whole", language, left=render.duration(whole, language)))
@@ -154,7 +178,8 @@ def result(job: Job, made: Path, other: tuple[str, Mapping[str, Any]], language:
     for path in reports:
         said += f"<p>{text('result_report', language, path=escape(str(path)))}</p>"
     title = render.heading("result_title", language)
-    return f'<div class="cues">{title}{table}{said}</div>'
+    judged = [training_result.detail(path.with_name(RESULT), language) for path in reports]
+    return f'<div class="cues">{title}{table}{said}{"".join(judged)}</div>'
 
 
 def _row(name: str, metrics: Mapping[str, Any], language: Language) -> str:
@@ -170,76 +195,3 @@ def _share(metrics: Mapping[str, Any], key: str) -> str:
     except (KeyError, TypeError, ValueError):
         return "–"
     return f"{value:.2f} <small>[{low:.2f}, {high:.2f}]</small>"
-
-
-# --- curves
-
-
-def points(job: Job) -> list[int]:
-    """How much there is to draw of each run: the curves are new when this has changed."""
-    return [len(progress.curves(step.run)["step"]) for step in job.steps if step.run]
-
-
-def curves(shown: Sequence[Job], language: Language) -> go.Figure:
-    """Loss and validation UA of the runs of jobs, one colour a run; plain lists only.
-
-    A dotted line is the loss on the validation speakers.
-    """
-    traces: list[dict[str, Any]] = []
-    runs = [(job.name, step) for job in shown for step in job.steps if step.run]
-    for number, (name, step) in enumerate(runs):
-        columns = progress.curves(step.run) if step.run else {}
-        said = text("curve_name", language, name=name, stage=step.name.removeprefix("stage "))
-        colour = COLOURS[number % len(COLOURS)]
-        for key, axis, dash in (
-            ("loss", "y2", "solid"),
-            ("eval_loss", "y2", "dot"),
-            ("eval_ua", "y", "solid"),
-        ):
-            rows = zip(columns["step"], columns[key], strict=True)
-            points = [(x, y) for x, y in rows if y is not None]
-            if not points:
-                continue
-            traces.append(
-                {
-                    "type": "scatter",
-                    "x": [x for x, _ in points],
-                    "y": [y for _, y in points],
-                    "mode": "lines+markers" if len(points) < 30 else "lines",
-                    "name": escape(said),
-                    "legendgroup": str(number),
-                    "showlegend": not any(t["legendgroup"] == str(number) for t in traces),
-                    "line": {"color": colour, "width": 2, "dash": dash},
-                    "marker": {"size": 5},
-                    "yaxis": axis,
-                    "hoverinfo": "skip",
-                }
-            )
-    return go.Figure({"data": traces, "layout": _layout(language)})
-
-
-def _layout(language: Language) -> dict[str, Any]:
-    still = {"fixedrange": True, "zeroline": False, "gridcolor": "rgba(128,128,128,.25)"}
-    place = {"x": 0, "xref": "paper", "xanchor": "left", "yref": "paper", "yanchor": "bottom"}
-    titles = ((1.0, "curve_loss"), (0.4, "curve_ua"))
-    return {
-        "template": {},
-        "height": 420,
-        "margin": {"l": 44, "r": 12, "t": 28, "b": 40},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"size": 12, "family": "system-ui, sans-serif"},
-        "dragmode": False,
-        "hovermode": False,
-        "showlegend": True,
-        "legend": {"orientation": "h", "x": 0, "y": -0.14, "yanchor": "top", "itemclick": False}
-        | {"itemdoubleclick": False},
-        "xaxis": {**still, "anchor": "y", "rangemode": "tozero"}
-        | {"title": {"text": text("curve_step", language), "standoff": 4}},
-        "yaxis2": {**still, "domain": [0.56, 1.0], "rangemode": "tozero"},
-        "yaxis": {**still, "domain": [0.0, 0.38], "range": [0, 1]},
-        "annotations": [
-            {**place, "y": y, "text": text(key, language), "showarrow": False, "font": {"size": 13}}
-            for y, key in titles
-        ],
-    }

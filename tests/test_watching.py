@@ -1,0 +1,105 @@
+"""What is told of a training that runs or failed, and of what came of it."""
+
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from audiollm import failures, progress
+from audiollm.errors import DataError
+from audiollm.labels import LANGUAGES, word
+from audiollm.metrics import report
+from audiollm.plan import Step
+from audiollm.runner import verdict
+from audiollm.ui import training_curves, training_result, watching
+from audiollm.ui.texts import text
+from tests.test_training import job
+
+CLASSES = ("angry", "happy", "sad")
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate", failures.GPU_FULL),
+        (
+            "RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory: you tried",
+            failures.MEMORY_FULL,
+        ),
+        ("MemoryError", failures.MEMORY_FULL),
+        ("requests.exceptions.ConnectionError: HTTPSConnectionPool", failures.UNREACHABLE),
+        (
+            "FileNotFoundError: [Errno 2] No such file or directory: '/data/a.wav'",
+            failures.LOST.format(path="/data/a.wav"),
+        ),
+    ],
+)
+def test_known_failures_are_sentences(said: str, sentence: str, tmp_path: Path) -> None:
+    lines = [f"{progress.PROMPT}python -m train fit", "Traceback", "  File x", said, ""]
+    (tmp_path / "log.txt").write_text("\n".join(lines))
+    step = Step("stage 1", ("train", "fit"), tmp_path / "run" / "metrics.json")
+    assert verdict(step, 1, tmp_path) == sentence
+    assert failures.meaning(["Traceback", "ZeroDivisionError: division by zero"]) == ""
+    for language in LANGUAGES:
+        shown = watching.failure(job("failed", failure=sentence), language)
+        assert (shown == sentence) == (language == "en")
+
+
+def test_a_command_that_says_itself_what_is_wrong_is_believed(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("MemoryError\nThe model is not here: put it there.\n")
+    step = Step("merge", ("train", "merge"), tmp_path / "x.json")
+    assert verdict(step, 2, tmp_path) == "The model is not here: put it there."
+
+
+def test_a_training_whose_gradient_breaks_ends_with_a_sentence(tmp_path: Path) -> None:
+    from train.callbacks import ProgressFile
+
+    args: Any = SimpleNamespace(train_batch_size=4, gradient_accumulation_steps=2, world_size=1)
+    state: Any = SimpleNamespace(global_step=0, max_steps=10)
+    told = ProgressFile(tmp_path / "progress.jsonl")
+    told.on_train_begin(args, state, None)
+    state.global_step = 5
+    told.on_log(args, state, None, logs={"loss": 1.0, "grad_norm": 2.0})
+    line = progress.lines(tmp_path)[-1]
+    assert line["examples_per_second"] > 0 and line["memory"] > 0
+    with pytest.raises(DataError, match=r"step 5.*--learning-rate"):
+        told.on_log(args, state, None, logs={"loss": 0.0, "grad_norm": math.nan})
+
+
+def test_speed_and_memory_of_the_fit_that_runs_are_told(tmp_path: Path) -> None:
+    step = Step("stage 1", ("train", "fit"), tmp_path / "metrics.json")
+    found = job(steps=(step,), step=1)
+    assert watching.pace(found, "en") == []
+    line = {"step": 4, "loss": 1.0, "learning_rate": 1e-3, "examples_per_second": 61.2345}
+    lines = [{**line, "memory": 640_000_000}, {"step": 4, "eval_loss": 1.0}]
+    (tmp_path / "progress.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert watching.pace(found, "en") == ["61.2 examples a second, 0.6 GB of memory"]
+    assert watching.pace(job("stopped", steps=(step,), step=1), "en") == []
+    (tmp_path / "progress.jsonl").write_text(json.dumps({**lines[0], "gpu": 2_000_000_000}))
+    assert len(watching.pace(found, "zh")) == 2
+    figure = training_curves.curves([found], "zh")
+    assert [trace.yaxis for trace in figure.data] == ["y2", "y3"]
+
+
+def test_an_evaluation_is_told_emotion_by_emotion(tmp_path: Path) -> None:
+    truth = ["angry"] * 4 + ["happy"] * 4
+    answers = ["angry", "angry", "angry", "happy", "sad", "sad", "angry", "happy"]
+    table = [[0.8 if c == a else 0.1 for c in CLASSES] for a in answers]
+    import numpy as np
+
+    found = report(truth, answers, np.array(table), CLASSES).to_dict()
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps({"metrics": found, "probes": {"both": found}}))
+    for language in LANGUAGES:
+        shown = training_result.detail(path, language)
+        assert text("result_each", language) in shown
+        assert f"{word('sad', language)} 2, {word('angry', language)} 1" in shown
+        assert ">0.75 <progress" in shown and ">0.25 <progress" in shown
+        assert text("result_probe", language, probe="0.50", own="0.50") in shown
+        assert text("result_bold", language, ece=f"{found['ece']['value']:.2f}", by="30") in shown
+    path.write_text('{"metrics": {}}')
+    assert training_result.detail(path, "en") == ""
+    assert training_result.detail(tmp_path / "nowhere.json", "en") == ""
