@@ -37,6 +37,11 @@ class Example:
     def __len__(self) -> int:
         return len(self.head) + len(self.tail) + len(self.answer)
 
+    @property
+    def weight(self) -> float:
+        """Of all tokens of the answer."""
+        return self.lead + len(self.answer) - 1
+
 
 @dataclass(frozen=True, eq=False)
 class Merged:

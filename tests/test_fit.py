@@ -22,7 +22,7 @@ from tests.prepared import resplit
 from train import fit, merge, runs
 from train.__main__ import main
 from train.dataset import load_prepared
-from train.examples import GroupedSampler
+from train.examples import GroupedBatches
 from train.trainer import trained_state
 
 ROOT = Path(__file__).parent.parent
@@ -239,14 +239,14 @@ def test_a_wrong_command_gets_one_sentence(
 
 
 def test_batches_depend_on_seed_and_epoch_alone() -> None:
-    one, two = GroupedSampler(range(40), 4, seed=1), GroupedSampler(range(40), 4, seed=1)
+    one, two = GroupedBatches(range(40), 4, seed=1), GroupedBatches(range(40), 4, seed=1)
     torch.manual_seed(3)
     first_epoch = list(one)
     torch.manual_seed(4)
     assert list(two) == first_epoch
     one.set_epoch(1)
     assert list(one) != first_epoch
-    assert sorted(one) == list(range(40))
+    assert sorted(i for batch in one for i in batch) == list(range(40))
 
 
 def test_only_what_is_trained_is_saved() -> None:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from torch.utils.data import Subset
 
 from audiollm.model import AudioLLM, Example
+from train import parallel
 from train.dataset import Clip
 
 SMOOTHING = 0.1  # of the groups: a few clips do not deserve certainty
@@ -49,18 +50,25 @@ class TaughtLLM(AudioLLM):
             self.auxiliary = nn.Linear(2 * self.projector.config.output_size, count)
 
     def forward(self, examples: Sequence[Example]) -> dict[str, Tensor]:
-        """Loss of the answers; while training also that of the groups."""
+        """Loss of the answers; while training also that of the groups.
+
+        While training, the average over all processes is the loss of their batches as one.
+        """
         result = super().forward(examples)
-        if self.auxiliary is None or not self.training:
+        if not self.training:
             return result
-        return {**result, "loss": result["loss"] + self.weight * self.group_loss(examples)}
+        loss = result["loss"] * parallel.share(sum(e.weight for e in examples), self.device)
+        if self.auxiliary is not None:
+            beside = self.group_loss(examples) * parallel.share(len(examples), self.device)
+            loss = loss + self.weight * beside
+        return {**result, "loss": loss}
 
     def group_loss(self, examples: Sequence[Example]) -> Tensor:
         """Cross-entropy of the auxiliary head on the tokens of each example."""
         assert self.auxiliary is not None, "teach() makes the head"  # noqa: S101
         tokens, lengths = self.projector([e.features for e in examples])  # [B, N, H], [B]
         # to unit scale: tokens come at the scale of the LLM's embeddings
-        tokens = tokens / tokens.detach().square().mean().sqrt().clamp_min(1e-6)
+        tokens = tokens / parallel.mean_square(tokens).sqrt().clamp_min(1e-6)
         mean = tokens.sum(1) / lengths[:, None]  # what lies beyond a length is 0
         last = tokens[torch.arange(len(tokens), device=tokens.device), lengths - 1]
         logits = self.auxiliary(torch.cat([mean, last], 1)).float()  # [B, 2 H] -> [B, G]
@@ -85,7 +93,8 @@ def warm_up(model: TaughtLLM, examples: Subset[Example], epochs: int, seed: int)
     steps = epochs * -(-len(examples) // WARM_BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, WARM_RATE, total_steps=steps)
     model.train()
-    with tqdm(total=steps, desc="warming up", unit="step") as bar:
+    first = parallel.is_first()  # all do the same, and one shows it
+    with tqdm(total=steps, desc="warming up", unit="step", disable=not first) as bar:
         for _ in range(epochs):
             order = torch.randperm(len(examples), generator=generator).tolist()
             for start in range(0, len(order), WARM_BATCH):

@@ -10,6 +10,7 @@ from typing import Any
 from transformers import ProgressCallback, TrainerCallback
 
 from audiollm.errors import DataError
+from train import parallel
 from train.trackers import peaks
 
 log = logging.getLogger("train.trainer")
@@ -67,6 +68,8 @@ class ProgressFile(TrainerCallback):
         return each * (state.global_step - step) / max(1e-6, time.time() - at)
 
     def _write(self, state: Any, values: dict[str, Any]) -> None:
+        if not state.is_world_process_zero:
+            return
         done = state.global_step - self.first
         left = state.max_steps - state.global_step
         line = {
@@ -83,13 +86,14 @@ class ProgressFile(TrainerCallback):
 class StopFile(TrainerCallback):
     """Saves and stops at the end of the step in which somebody has put the file there.
 
-    A signal would come in the middle of a step, or of writing a checkpoint.
+    A signal would come in the middle of a step, or of writing a checkpoint. Of several processes
+    the first looks for the file, and all stop at the same step.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.obeyed = path, False
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        if state.global_step < state.max_steps and self.path.exists():
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step < state.max_steps and parallel.agreed(self.path.exists(), args.device):
             self.obeyed = control.should_save = control.should_training_stop = True
             log.info("asked to stop at step %d", state.global_step)

@@ -1,9 +1,10 @@
 """Instructions of clips as the examples and batches that a model is trained on."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch.utils.data import Dataset, Sampler, Subset
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from audiollm.model import Example
@@ -87,21 +88,44 @@ def cues_of(clip: Clip) -> Cues | None:
     return Cues.from_dict(clip.cues) if clip.cues else None
 
 
-class GroupedSampler(Sampler[int]):
-    """Examples of like length in one batch; the order depends on seed and epoch alone.
+class GroupedBatches(Sampler[list[int]]):
+    """One process's share of batches of examples of like length.
 
-    So a resumed run sees the same batches as one that was never stopped.
+    The order depends on seed and epoch alone, so a resumed run sees the same batches as one that
+    was never stopped; and processes together see the batches that one alone would see.
     """
 
-    def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch: int,
+        seed: int,
+        accumulate: int = 1,
+        rank: int = 0,
+        count: int = 1,
+    ) -> None:
+        """batch: examples of all `count` processes; this one is number `rank`."""
         self.lengths, self.batch, self.seed, self.epoch = list(lengths), batch, seed, 0
+        self.accumulate, self.rank, self.count = accumulate, rank, count
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return math.ceil(len(self.lengths) / self.batch)
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[list[int]]:
         generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
-        return iter(get_length_grouped_indices(self.lengths, self.batch, generator=generator))
+        alike = self.batch * self.accumulate
+        order = get_length_grouped_indices(self.lengths, alike, generator=generator)
+        for start in range(0, len(order), self.batch):
+            batch = order[start : start + self.batch]
+            # nobody is left without: a last batch of fewer examples than processes repeats some
+            yield batch[self.rank :: self.count] or [batch[self.rank % len(batch)]]
+
+
+class Loader(DataLoader[Example]):
+    """The batches of a process; passes the epoch on, which the trainer asks a loader to do."""
+
+    def set_epoch(self, epoch: int) -> None:
+        self.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]

@@ -39,12 +39,23 @@ MEASURED_IN_ALL = 200_000
 
 
 def run(args: argparse.Namespace) -> int:
+    from audiollm import checkpoint
+    from train import parallel
+
     settings = Settings.from_env()
+    device = parallel.join(checkpoint.pick_device(settings.device))
+    settings = replace(settings, device=device)
     if args.resume:
         planned = runs.read(Path(args.resume))
         check_reports(planned.config.report_to)
         prepared = load_prepared(Path(planned.config.data))
         runs.check_data(planned, prepared)
+        begun = planned.info.get("processes", 1)
+        if begun != parallel.count():
+            raise ConfigError(
+                f"The run {planned.folder} was begun by {begun} processes, now there are "
+                f"{parallel.count()}: continue it with as many, its batches depend on them."
+            )
     else:
         if not args.stage or not args.data:
             raise ConfigError("Say --stage 1 or 2 and --data DIR, or --resume RUN.")
@@ -55,20 +66,28 @@ def run(args: argparse.Namespace) -> int:
                 f"The run {planned.folder} exists: continue it with --resume {planned.folder}, or "
                 "give another --out."
             )
-        runs.write(planned)
-    (planned.folder / STOP_NAME).unlink(missing_ok=True)  # of an earlier start
+        parallel.wait()  # until everybody has seen that there was none
+        if parallel.is_first():
+            runs.write(planned)
+    if parallel.is_first():
+        (planned.folder / STOP_NAME).unlink(missing_ok=True)  # of an earlier start
     measured = fit(planned, prepared, settings)
+    parallel.leave()
+    if parallel.is_first():
+        _tell(planned, measured)
+    return 0 if measured else STOPPED
+
+
+def _tell(planned: Run, measured: dict[str, float]) -> None:
     if not measured:
         print(f"{planned.folder}: stopped, go on with --resume {planned.folder}")
-        return STOPPED
-    if "eval_ua" not in measured:
+    elif "eval_ua" not in measured:
         print(f"{planned.folder}: {measured['step']} steps, nobody to validate on")
-        return 0
-    print(
-        f"{planned.folder}: validation UA {measured['eval_ua']:.3f}, WA {measured['eval_wa']:.3f}, "
-        f"loss {measured['eval_loss']:.3f}"
-    )
-    return 0
+    else:
+        print(
+            f"{planned.folder}: validation UA {measured['eval_ua']:.3f}, "
+            f"WA {measured['eval_wa']:.3f}, loss {measured['eval_loss']:.3f}"
+        )
 
 
 def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float]:
@@ -84,14 +103,15 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
 
     from audiollm import checkpoint
     from audiollm.prompt import Prompt
-    from train import trackers
+    from train import parallel, trackers
     from train.auxiliary import warm_up
     from train.callbacks import ProgressBar, ProgressFile, StopFile
     from train.examples import ExampleDataset, one_a_clip
     from train.trainer import AudioTrainer
 
     set_seed(planned.config.seed)
-    _log_to(planned.folder / "log.txt")
+    if parallel.is_first():
+        _log_to(planned.folder / "log.txt")
     device = checkpoint.pick_device(settings.device)
     model, tokenizer, planned = build(planned, prepared, settings, device)
     prompt = Prompt(tokenizer, planned.classes, languages=planned.config.languages)
@@ -138,11 +158,14 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
         log.info("resuming from %s", start)
     else:
         warm_up(model, one_a_clip(data), config.warm_up, config.seed)
+    if parallel.rank():  # each drops other units; the first goes on as one alone does
+        set_seed(config.seed + parallel.rank())
     trainer.train(resume_from_checkpoint=str(start) if start else None)
     if stop.obeyed:
         return {}
     best = _best(trainer.state.log_history) or {"step": float(trainer.state.global_step)}
-    _keep(planned, model, best)
+    if parallel.is_first():
+        _keep(planned, model, best)
     return best
 
 
@@ -152,6 +175,7 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     With `prepared`, the standardising constants of stage 1 are measured on its training clips.
     """
     from audiollm import checkpoint
+    from train import parallel
     from train.auxiliary import TaughtLLM, groups
 
     config = planned.config
@@ -162,7 +186,7 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     llm.requires_grad_(False)
     width = llm.get_input_embeddings().weight.shape[1]
     planned = replace(planned, projector=replace(planned.projector, output_size=width))
-    if prepared is not None:
+    if prepared is not None and parallel.is_first():
         runs.write(planned)
     model = cast(TaughtLLM, TaughtLLM.build(llm, planned.projector))
     if prepared is not None:
@@ -243,11 +267,14 @@ def _arguments(planned: Run, examples: int, device: str, *, validates: bool) -> 
     import torch
     from transformers import TrainingArguments
 
+    from train import parallel
+
     config = planned.config
-    per_epoch = math.ceil(math.ceil(examples / config.batch_size) / config.accumulate)
+    together = config.batch_size * parallel.count()
+    per_epoch = math.ceil(math.ceil(examples / together) / config.accumulate)
     steps = config.max_steps if config.max_steps > 0 else math.ceil(per_epoch * config.epochs)
     every = max(1, steps // config.evaluations)
-    return TrainingArguments(
+    made = TrainingArguments(
         output_dir=str(planned.checkpoints),
         max_steps=steps,
         per_device_train_batch_size=config.batch_size,
@@ -276,6 +303,12 @@ def _arguments(planned: Run, examples: int, device: str, *, validates: bool) -> 
         run_name=planned.folder.name,
         disable_tqdm=False,
     )
+    if parallel.count() == 1:  # else one process takes every GPU that it sees, the first before all
+        made._n_gpu = min(1, made.n_gpu)
+        made.__dict__["_setup_devices"] = torch.device(device)
+        if device.startswith("cuda") and torch.cuda.is_available():
+            torch.cuda.set_device(device)
+    return made
 
 
 def _best(history: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     numbers: list[tuple[str, type, Any, str]] = [
         ("--max-steps", int, -1, "stop after so many optimiser steps; -1: by epochs"),
-        ("--batch-size", int, default.batch_size, "examples on the device at once"),
+        ("--batch-size", int, default.batch_size, "examples on a device at once"),
         ("--accumulate", int, default.accumulate, "batches whose gradients are added up"),
         ("--weight-decay", float, default.weight_decay, "of AdamW"),
         ("--per-clip", int, default.per_clip, "instructions drawn a clip"),
@@ -97,6 +97,8 @@ def _flag(key: str) -> str:
 def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Run:
     """The run that the arguments ask for, with what the data decides filled in."""
     check_reports(args.report_to)
+    from train import parallel
+
     stage = args.stage
     name = Path(args.data).resolve().name
     options: dict[str, Any] = {}
@@ -151,7 +153,11 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
         report_to=tuple(args.report_to),
         projector=options,
     )
-    extra = {"device": settings.device, "corpus": prepared.info["corpus"]}
+    extra = {
+        "device": settings.device,
+        "corpus": prepared.info["corpus"],
+        "processes": parallel.count(),
+    }
     info = runs.provenance(sys.argv[1:], {**extra, **runs.pin(prepared)})
     folder = Path(args.out or f"runs/{name}-stage{stage}")
     return Run(folder, config, prepared.encoder, projector, prepared.classes, info)

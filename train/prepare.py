@@ -15,10 +15,11 @@ from audiollm import functionals, labels
 from audiollm.config import EncoderRef
 from audiollm.errors import DataError
 from audiollm.settings import Settings
-from train import corpora
+from train import corpora, shards
 from train.corpora import SPLITS, Clip, Corpus, Rejected
 from train.dataset import split, without_copies, write_prepared
 from train.features import FeatureWriter
+from train.shards import Shard
 
 EPILOG = """examples:
   python -m train prepare --corpus emodb
@@ -110,6 +111,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--batch-seconds", type=float, help="sound heard at once (default: 60, on a GPU 600)")
     add("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps (default: AUDIOLLM_DEVICE)")
     add("--workers", type=int, help="processes that decode (default: one a core, at most 8)")
+    words = "hear part I (0 to N-1) of N alone; the same command without it joins the parts"
+    add("--shard", metavar="I/N", help=words)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -134,6 +137,8 @@ def run(args: argparse.Namespace) -> int:
     split([c for corpus in found for c in corpus.clips], by=args.split, **how)  # fails before work
     out = args.out or Path("data") / "+".join(dict.fromkeys(corpus.name for corpus in found))
 
+    if args.shard:
+        return _part(Shard.parse(args.shard), found, out, args, settings)
     if any(corpus.encoder for corpus in found):
         encoder, clips, rejected = _copy(found, out)
     else:
@@ -173,6 +178,21 @@ def run(args: argparse.Namespace) -> int:
     summary = summarise(parts.clips, rejected)
     write_prepared(out, info, parts.clips, rejected, summary)
     sys.stdout.write(table(summary, notes, out))
+    return 0
+
+
+def _part(
+    shard: Shard, found: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings
+) -> int:
+    """Hears one part; nothing is split yet, so spoiled copies come when the parts are joined."""
+    if any(corpus.encoder for corpus in found):
+        raise DataError("Ready-made features are only copied: leave --shard out.")
+    place = shard.folder(out)
+    _, clips, rejected = _hear(shard.of(found), place, args, settings)
+    print(
+        f"Part {shard.number} of {shard.count}: {len(clips)} clips in {place}, {len(rejected)} "
+        "cannot be used. When all parts are there, give the same command without --shard."
+    )
     return 0
 
 
@@ -251,6 +271,8 @@ def _hear(
         max_seconds=args.max_seconds,
         workers=args.workers or min(8, os.cpu_count() or 1),
     )
+    if not args.shard:
+        shards.gather(out, encoder.fingerprint)
     ref = encoder.ref()
     place = hub.locate(ref.id, settings, files=hub.ENCODER_FILES, kind="encoder")
     if place == Path(ref.id).expanduser().resolve():

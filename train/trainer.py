@@ -3,17 +3,20 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Subset
 from transformers import Trainer
+from transformers.trainer_utils import EvalLoopOutput
 
+from audiollm.model import Example
 from audiollm.projector import Features
 from audiollm.prompt import Prompt
 from audiollm.scoring import Scorer
+from train import parallel
 from train.dataset import Clip
-from train.examples import GroupedSampler, collate, cues_of
+from train.examples import ExampleDataset, GroupedBatches, Loader, collate, cues_of
 
 log = logging.getLogger("train.trainer")
 
@@ -32,25 +35,61 @@ class AudioTrainer(Trainer):
         super().__init__(*args, **kwargs)
         self.prompt, self.valid = prompt, valid
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ARG002
-        batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return GroupedSampler(self.train_dataset.lengths, batch, self.args.seed)  # type: ignore[union-attr]
+    def get_train_dataloader(self) -> Loader:
+        """This process's share of the batches."""
+        data, each = cast(ExampleDataset, self.train_dataset), self.args.train_batch_size
+        batches = GroupedBatches(
+            data.lengths,
+            each * parallel.count(),
+            self.args.seed,
+            self.args.gradient_accumulation_steps,
+            parallel.rank(),
+            parallel.count(),
+        )
+        return Loader(data, batch_sampler=batches, collate_fn=collate)
 
-    def prediction_step(
-        self, model: Any, inputs: dict[str, Any], *_: Any, **__: Any
-    ) -> tuple[torch.Tensor, None, None]:
-        with torch.no_grad(), self.compute_loss_context_manager():
-            return model(**inputs)["loss"].detach(), None, None
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Example]:
+        """This process's share of the validation examples."""
+        data = eval_dataset or self.eval_dataset
+        mine = Subset(data, range(parallel.rank(), len(data), parallel.count()))
+        return DataLoader(mine, batch_size=self.args.eval_batch_size, collate_fn=collate)
+
+    def evaluation_loop(
+        self, dataloader: Any, *_: Any, metric_key_prefix: str = "eval", **__: Any
+    ) -> EvalLoopOutput:
+        """Mean loss of an answer's token, whatever the batches and however many processes."""
+        self.model.eval()
+        sums = torch.zeros(3, device=self.args.device)  # loss, tokens, examples
+        for inputs in dataloader:
+            weight = sum(e.weight for e in inputs["examples"])
+            with torch.no_grad(), self.compute_loss_context_manager():
+                loss = float(self.model(**inputs)["loss"])
+            sums += torch.tensor([weight * loss, weight, len(inputs["examples"])]).to(sums)
+        loss, weight, examples = parallel.total(sums).tolist()
+        measured = {f"{metric_key_prefix}_loss": loss / weight}
+        return EvalLoopOutput(None, None, measured, int(examples))  # type: ignore[arg-type]
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Validation loss, then UA and WA of the class scored most likely."""
         measured = super().evaluate(*args, **kwargs)
         if self.valid:
-            scores = score_clips(self.model, self.prompt, self.valid)
-            extra = _accuracy(self.prompt.classes, scores, [c.label for c, _ in self.valid])
+            extra = _accuracy(self.prompt.classes, self._scores(), [c.label for c, _ in self.valid])
             self.log(dict(extra))
             measured.update(extra)
         return measured
+
+    def _scores(self) -> torch.Tensor:
+        """Of the validation clips, [N, C]; every process scores its share."""
+        mine = slice(parallel.rank(), None, parallel.count())
+        scores = torch.zeros(len(self.valid), len(self.prompt.classes))
+        if self.valid[mine]:
+            scores[mine] = score_clips(self.model, self.prompt, self.valid[mine])
+        return parallel.total(scores.to(self.args.device)).cpu()
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Everybody's, before the file that makes the checkpoint a whole one is written."""
+        super()._save_rng_state(output_dir)
+        parallel.wait()
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002
         from safetensors.torch import save_file

@@ -1,0 +1,82 @@
+"""Several processes as one: who this is, and what all of them have together.
+
+`accelerate launch --num_processes N -m train fit ...` starts N equal processes. Each computes its
+share of every batch, and the gradients are averaged. Everything here also holds for a process
+alone, which it then leaves as it is.
+"""
+
+import torch
+from torch import Tensor, distributed
+
+
+def join(device: str) -> str:
+    """Meets the other processes that were launched; returns this one's own device."""
+    from accelerate import PartialState
+
+    state = PartialState(cpu=device == "cpu")  # reads what the launcher has said
+    alone = state.num_processes == 1
+    return device if alone or device == "cpu" else str(state.device)
+
+
+def leave() -> None:
+    """Says goodbye to the others, when all have come to the end."""
+    if count() > 1:
+        distributed.barrier()
+        distributed.destroy_process_group()
+
+
+def count() -> int:
+    """How many processes there are."""
+    there = distributed.is_available() and distributed.is_initialized()
+    return distributed.get_world_size() if there else 1
+
+
+def rank() -> int:
+    """Which of them this is, 0 to count - 1."""
+    return distributed.get_rank() if count() > 1 else 0
+
+
+def is_first() -> bool:
+    """Whether this is the one that writes files and speaks."""
+    return rank() == 0
+
+
+def wait() -> None:
+    """Until everybody is here."""
+    if count() > 1:
+        distributed.barrier()
+
+
+def total(values: Tensor) -> Tensor:
+    """The sum over all processes, the same for each."""
+    return _together(values, distributed.ReduceOp.SUM) if count() > 1 else values
+
+
+def share(weight: float, device: torch.device) -> Tensor | float:
+    """What a mean over this process's part counts, so that the average over the processes is the
+    mean over all parts: processes have answers of different lengths."""
+    if count() == 1:
+        return 1.0
+    return count() * weight / total(torch.tensor(weight, dtype=torch.float32, device=device))
+
+
+def mean_square(tokens: Tensor) -> Tensor:
+    """Of padded tokens [B, N, H], as if those of all processes lay in one batch."""
+    squares = tokens.detach().square()
+    if count() == 1:
+        return squares.mean()
+    rows, longest, width = tokens.shape
+    most = _together(torch.tensor(float(longest), device=tokens.device), distributed.ReduceOp.MAX)
+    sums = total(torch.stack([squares.sum().float(), squares.new_tensor(float(rows)).float()]))
+    return sums[0] / (sums[1] * most * width)
+
+
+def agreed(first: bool, device: torch.device) -> bool:
+    """What the first process says, for all of them."""
+    return bool(total(torch.tensor(float(first and is_first()), device=device)) > 0)
+
+
+def _together(values: Tensor, how: "distributed.ReduceOp.RedOpType") -> Tensor:
+    reduced = values.detach().clone()
+    distributed.all_reduce(reduced, how)
+    return reduced
