@@ -50,7 +50,7 @@ class AudioTrainer(Trainer):
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Example]:
         """This process's share of the validation examples."""
-        data = eval_dataset or self.eval_dataset
+        data = cast(ExampleDataset, eval_dataset or self.eval_dataset)
         mine = Subset(data, range(parallel.rank(), len(data), parallel.count()))
         return DataLoader(mine, batch_size=self.args.eval_batch_size, collate_fn=collate)
 
@@ -58,12 +58,12 @@ class AudioTrainer(Trainer):
         self, dataloader: Any, *_: Any, metric_key_prefix: str = "eval", **__: Any
     ) -> EvalLoopOutput:
         """Mean loss of an answer's token, whatever the batches and however many processes."""
-        self.model.eval()
+        model = cast(Any, self.model).eval()
         sums = torch.zeros(3, device=self.args.device)  # loss, tokens, examples
         for inputs in dataloader:
             weight = sum(e.weight for e in inputs["examples"])
             with torch.no_grad(), self.compute_loss_context_manager():
-                loss = float(self.model(**inputs)["loss"])
+                loss = float(model(**inputs)["loss"])
             sums += torch.tensor([weight * loss, weight, len(inputs["examples"])]).to(sums)
         loss, weight, examples = parallel.total(sums).tolist()
         measured = {f"{metric_key_prefix}_loss": loss / weight}
