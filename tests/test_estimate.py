@@ -13,7 +13,7 @@ from audiollm.labels import LANGUAGES
 from audiollm.settings import ASSETS, Settings
 from audiollm.ui import training, training_estimate
 from audiollm.ui.texts import text
-from audiollm.ui.training_plan import Plan
+from audiollm.ui.training_plan import PRESETS, Plan
 from audiollm.ui.training_sources import FOLDER
 from tests.test_training import job, prepare, serve
 
@@ -173,6 +173,11 @@ def test_a_plan_is_estimated_before_it_starts(tmp_path: Path) -> None:
     assert all(seconds > 0 for seconds in whole.seconds.values())
     few = training_estimate.of(here, Plan("x", max_clips=64, steps=(8, 4)))
     assert few is not None and few.whole < whole.whole
+    quick, usual, thorough = (
+        training_estimate.of(here, Plan("x", epochs=passes)) for passes in PRESETS.values()
+    )
+    assert quick is not None and usual is not None and thorough is not None
+    assert quick.whole < usual.whole == whole.whole < thorough.whole
     data = prepare(tmp_path / "home" / "data" / "mine")
     known = training_estimate.of(here, Plan("x", str(data)))
     assert known is not None and "prepare" not in known.seconds

@@ -96,7 +96,8 @@ def test_an_evaluation_is_told_emotion_by_emotion(tmp_path: Path) -> None:
     for language in LANGUAGES:
         shown = training_result.detail(path, language)
         assert text("result_each", language) in shown
-        assert f"{word('sad', language)} 2, {word('angry', language)} 1" in shown
+        comma = "、" if language == "zh" else ", "
+        assert f"{word('sad', language)} 2{comma}{word('angry', language)} 1" in shown
         assert ">0.75 <progress" in shown and ">0.25 <progress" in shown
         assert text("result_probe", language, probe="0.50", own="0.50") in shown
         assert text("result_bold", language, ece=f"{found['ece']['value']:.2f}", by="30") in shown

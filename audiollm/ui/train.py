@@ -16,7 +16,7 @@ from audiollm.ui import train_data, training_curves
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.train_data import Chosen, Shown
-from audiollm.ui.training_plan import Plan
+from audiollm.ui.training_plan import PRESETS, Plan
 from audiollm.ui.training_sources import EMODB, HUB
 
 OFTEN = 2.0  # s between two looks at the jobs
@@ -29,6 +29,7 @@ class Parts:
 
     tab: gr.Tab
     settings: list[Any]  # in the order of `plan`
+    presets: list[gr.Button]  # in the order of `training_plan.PRESETS`
     chosen: Chosen
     shown: Shown
     name: gr.Textbox
@@ -71,7 +72,7 @@ def lay_out(services: Services, static: Static, tab: gr.Tab) -> Parts | None:
     static.html("train_intro", elem_id="train-intro")
     with gr.Row(elem_id="train-sides"):
         with gr.Column(scale=5, min_width=300):
-            settings, way_in = _settings(static)
+            settings, way_in, presets = _settings(static)
         with gr.Column(scale=5, min_width=300):
             shown = train_data.lay_out(static)
             estimate = gr.HTML(elem_id="train-estimate")
@@ -124,6 +125,7 @@ def lay_out(services: Services, static: Static, tab: gr.Tab) -> Parts | None:
     return Parts(
         tab=tab,
         settings=list(settings.values()),
+        presets=presets,
         chosen=Chosen(
             source=settings["source"],
             folder=settings["folder"],
@@ -159,8 +161,9 @@ def lay_out(services: Services, static: Static, tab: gr.Tab) -> Parts | None:
     )
 
 
-def _settings(static: Static) -> tuple[dict[str, Any], gr.File]:
-    """The settings under the names and in the order of `plan`, and the way in for recordings."""
+def _settings(static: Static) -> tuple[dict[str, Any], gr.File, list[gr.Button]]:
+    """The settings under the names and in the order of `plan`, the way in for recordings, and the
+    buttons that set several at once."""
     found: dict[str, Any] = {}
 
     def made(kind: Callable[..., Any], key: str, *args: Any, **options: Any) -> None:
@@ -183,6 +186,11 @@ def _settings(static: Static) -> tuple[dict[str, Any], gr.File]:
     static.html("train_settings_title", "<h2>{}</h2>")
     made(gr.Textbox, "name", DEFAULT.name, max_lines=1)
     made(gr.Dropdown, "llm", list(hub.LLMS), value=DEFAULT.llm, **free)
+    with gr.Row(elem_id="train-presets"):
+        presets = [
+            _button(f"preset_{name}", static, size="sm", min_width=80, elem_id=f"preset-{name}")
+            for name in PRESETS
+        ]
     made(gr.Number, "epochs_1", DEFAULT.epochs[0])
     made(gr.Number, "epochs_2", DEFAULT.epochs[1])
     with gr.Accordion(of_browser("train_more"), open=False, elem_id="train-more") as fold:
@@ -194,7 +202,7 @@ def _settings(static: Static) -> tuple[dict[str, Any], gr.File]:
         made(gr.Dropdown, "device", [DEFAULT.device], value=DEFAULT.device, **free)
         whole("seed", DEFAULT.seed)
     static.place(fold, "train_more", "label")
-    return {key: found[key] for key in inspect.signature(plan).parameters}, way_in
+    return {key: found[key] for key in inspect.signature(plan).parameters}, way_in, presets
 
 
 def _button(key: str, static: Static, **options: Any) -> gr.Button:

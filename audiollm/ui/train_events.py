@@ -4,6 +4,7 @@ Nothing trains inside an event: jobs run in processes of their own, and what is 
 their files, so a page that is opened again shows the same.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 from audiollm.ui.train import Parts, plan
 from audiollm.ui.training import WorseError
-from audiollm.ui.training_plan import Plan
+from audiollm.ui.training_plan import PRESETS, Plan
 from audiollm.ui.watching import NOTHING
 
 # how the fields of a part's update are had, and what tells whether they are new
@@ -102,6 +103,11 @@ def _plans(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -
     came = arrived.then(arrive, language, [*offered, parts.name], **AT_ONCE)
     train_data.connect(parts.chosen, parts.shown, services, language, parts.tab)
     came = came.then(propose, settings, proposed, **AT_ONCE)
+    named = dict(zip(inspect.signature(plan).parameters, parts.settings, strict=True))
+    lengths = [named[key] for key in ("epochs_1", "epochs_2", "steps_1", "steps_2")]
+    for button, passes in zip(parts.presets, PRESETS.values(), strict=True):
+        values = [*passes, 0, 0]
+        button.click(lambda values=values: values, None, lengths, **AT_ONCE)
     gr.on([parts.tab.select, language.input], offer, language, offered, **AT_ONCE)
     gr.on(
         [*(part.change for part in parts.settings), language.input],

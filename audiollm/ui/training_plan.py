@@ -13,6 +13,12 @@ from audiollm.ui.training_data import PREPARED
 from audiollm.ui.training_sources import EMODB, FOLDER, HUB, Ask, asked
 
 RESULT = "result.json"  # of an evaluation
+# passes of stage 1 and 2: a first look, what taught the bundled EmoDB well, and patience
+PRESETS: dict[str, tuple[float, float]] = {
+    "quick": (3.0, 1.0),
+    "balanced": (12.0, 4.0),
+    "thorough": (36.0, 10.0),
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Plan:
     split: str = "auto"  # of FOLDER and HUB: auto, or random where nobody knows who speaks
     llm: str = "tiny"
     encoder: str = "tiny"  # hears what is not prepared yet
-    epochs: tuple[float, float] = (12.0, 4.0)  # of stage 1 and 2
+    epochs: tuple[float, float] = PRESETS["balanced"]  # of stage 1 and 2
     steps: tuple[int, int] = (0, 0)  # instead of epochs; 0: by epochs
     batch_size: int = 16
     seed: int = 0

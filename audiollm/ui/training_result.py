@@ -50,7 +50,7 @@ def _row(one: Mapping[str, Any], answers: list[int], names: list[str], language:
     """A class: its recall, its clips, and what they were taken for."""
     own = names.index(one["name"])
     wrong = [(count, names[i]) for i, count in enumerate(answers) if count and i != own]
-    taken = ", ".join(
+    taken = ("、" if language == "zh" else ", ").join(
         f"{escape(word(name, language))} {count}" for count, name in sorted(wrong)[::-1][:MOST]
     )
     bar = f'<progress max="1" value="{float(one["recall"]):.3f}"></progress>'

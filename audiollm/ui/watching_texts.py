@@ -3,6 +3,9 @@
 from audiollm.labels import Language
 
 WATCHING: dict[str, dict[Language, str]] = {
+    "preset_quick": {"en": "Quick try", "zh": "快速试验"},
+    "preset_balanced": {"en": "Balanced", "zh": "均衡"},
+    "preset_thorough": {"en": "Thorough", "zh": "充分训练"},
     "estimate": {
         "en": "About {left} on {device}, with up to {need} GB of memory.",
         "zh": "在 {device} 上大约需要 {left}，最多占用 {need} GB 内存。",
