@@ -144,7 +144,7 @@ def _gathers(parts: Parts, services: Services, language: gr.Radio) -> Any:
 
     def stopped(chosen: Language) -> list[Any]:
         return [
-            render.notice(text("stopped", chosen).split("。")[0].split(".")[0], "wait"),
+            render.notice(text("label_stopped", chosen), "wait"),
             ended(),
         ]
 

@@ -131,6 +131,10 @@ LABELLING: dict[str, dict[Language, str]] = {
     },
     "label_gather": {"en": "Add", "zh": "添加"},
     "label_stop": {"en": "Stop", "zh": "停止"},
+    "label_stopped": {
+        "en": "Stopped: nothing of this folder was added.",
+        "zh": "已停止：没有添加该文件夹中的录音。",
+    },
     "label_gathering": {"en": "{done} of {total} heard", "zh": "已听 {done} 段，共 {total} 段"},
     "label_added": {
         "en": "{new} new clips, {known} known already; {passed} left out because there is nothing "
