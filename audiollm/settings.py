@@ -3,15 +3,84 @@
 Every variable is listed in docs/settings.md; a test fails when one is missing there.
 """
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from audiollm.errors import ConfigError
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
+SHORTEST = 12  # characters of a password
+# how the owner enters: by sitting there, with a password, with Hugging Face, not at all
+Login = Literal["open", "password", "hub", "shut"]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who may train, label and switch models where others reach the page.
+
+    Raises:
+        ConfigError: no name, or a password that is easily guessed; the message never holds it.
+    """
+
+    name: str
+    password: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.name.strip() or not self.name.isprintable():
+            raise ConfigError("AUDIOLLM_OWNER must be name:password, and the name is empty.")
+        if len(self.password) < SHORTEST or not self.password.isprintable():
+            raise ConfigError(
+                f"The password in AUDIOLLM_OWNER must have {SHORTEST} characters or more, not "
+                f"{len(self.password)}, and no line breaks: choose a longer one."
+            )
+        if len(set(self.password)) < 5 or self.name.lower() in self.password.lower():
+            raise ConfigError(
+                "The password in AUDIOLLM_OWNER is easily guessed: it needs five different "
+                "characters and must not hold the name."
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> "Owner":
+        """From `name:password`; the password may hold further colons."""
+        name, colon, password = text.partition(":")
+        if not colon:
+            raise ConfigError("AUDIOLLM_OWNER must be name:password, and there is no colon in it.")
+        return cls(name, password)
+
+
+@dataclass(frozen=True)
+class Space:
+    """The Hugging Face Space that the program runs in."""
+
+    id: str  # owner/name
+    author: str  # a person or an organisation
+    oauth: bool = False  # people can log in with Hugging Face: hf_oauth in the README's head
+    zero_gpu: bool = False  # a GPU is lent for a minute at a time: nothing can be trained
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Space | None":
+        id = env.get("SPACE_ID", "").strip()
+        if not id:
+            return None
+        # without its secret anybody could sign a cookie, and outside of a real Space Gradio lets
+        # everybody in under the name of whoever's token lies on the machine
+        keys = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
+        oauth = env.get("SYSTEM") == "spaces" and all(env.get(key, "").strip() for key in keys)
+        author = env.get("SPACE_AUTHOR_NAME", "").strip() or id.partition("/")[0]
+        return cls(id, author, oauth, env.get("SPACES_ZERO_GPU", "").lower() in ("1", "true"))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as one listens on or calls it, is this machine for itself alone."""
+    name = host.strip().rstrip(".").lower()
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
 
 
 @dataclass(frozen=True)
@@ -28,6 +97,8 @@ class Settings:
     hub: str = "huggingface"  # huggingface | modelscope
     mcp: bool = False  # the page is an MCP server too
     keep: bool = False  # strangers may keep a clip for labelling, too
+    owner: Owner | None = None  # logs in with a password
+    space: Space | None = None
 
     def __post_init__(self) -> None:
         if self.max_seconds <= 0:
@@ -38,6 +109,15 @@ class Settings:
             raise ConfigError(f"AUDIOLLM_PORT must be a port number, not {self.port}.")
         if self.hub not in ("huggingface", "modelscope"):
             raise ConfigError(f"AUDIOLLM_HUB must be huggingface or modelscope, not {self.hub!r}.")
+
+    @property
+    def login(self) -> Login:
+        """A password that was set is asked for everywhere, also behind a proxy on this machine."""
+        if self.space and self.space.oauth:
+            return "hub"
+        if self.owner:
+            return "password"
+        return "open" if is_loopback(self.host) and not self.space else "shut"
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None, **given: Any) -> "Settings":
@@ -74,5 +154,7 @@ class Settings:
             hub=env.get("AUDIOLLM_HUB", "").strip() or default.hub,
             mcp=switch("AUDIOLLM_MCP", default.mcp),
             keep=switch("AUDIOLLM_KEEP", default.keep),
+            owner=Owner.parse(env["AUDIOLLM_OWNER"]) if env.get("AUDIOLLM_OWNER") else None,
+            space=Space.from_env(env),
         )
         return replace(found, **given)

@@ -105,7 +105,7 @@ def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     source = (ROOT / "audiollm" / "settings.py").read_text(encoding="utf-8")
     names = set(re.findall(r"AUDIOLLM_[A-Z_]+", source))
-    assert len(names) >= len(Settings.__dataclass_fields__)
+    assert len(names) >= len(set(Settings.__dataclass_fields__) - {"space"})  # has its own names
     assert not [name for name in names if name not in text]
 
 

@@ -239,7 +239,7 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
     with pytest.raises(ShutError) as shut:
         function(there, **given)
     for language in LANGUAGES:
-        assert watching.explained(shut.value, language) == text("train_shut", language)
+        assert watching.explained(shut.value, language) == text("refused", language)
     assert not (tmp_path / "home").exists()
     assert there.using == "tiny"
 

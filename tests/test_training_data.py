@@ -584,7 +584,7 @@ def test_a_row_of_a_data_set_is_heard(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_strangers_see_take_and_hear_nothing(tmp_path: Path) -> None:
     there = serve(tmp_path, host=STRANGER)
-    shut, path = text("train_shut", "zh"), packed(tmp_path / "a.zip", CLASSES)
+    shut, path = text("refused", "zh"), packed(tmp_path / "a.zip", CLASSES)
     choice = Choice(EMODB, "", "", "", False)
     shown, picture, *_ = train_data.seen(there, choice, "zh")
     assert shut in shown and "value" not in picture

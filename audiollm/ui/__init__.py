@@ -4,9 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.routing import Route
 
 from audiollm.settings import Settings
-from audiollm.ui import analyse, api, label, label_events, train, train_events
+from audiollm.ui import (
+    access,
+    analyse,
+    api,
+    label,
+    label_events,
+    login,
+    train,
+    train_events,
+)
+from audiollm.ui.door import Gate
 from audiollm.ui.services import EXAMPLES, Services
 from audiollm.ui.static import Static, of_browser
 
@@ -32,9 +43,11 @@ HEAD = "".join(
 
 
 class Page(gr.Blocks):
-    """Blocks that know their own texts, which `launch` wants to be told again."""
+    """Blocks that know their own texts, which `launch` wants to be told again, and the addresses
+    where the owner logs in."""
 
     texts: gr.I18n
+    routes: list[Route]
 
 
 def build_ui(services: Services) -> Page:
@@ -44,19 +57,25 @@ def build_ui(services: Services) -> Page:
     with Page(analytics_enabled=False, title="AudioLLM", delete_cache=cache) as demo:
         api.register(services)  # first, or a listener of the page takes the name /analyse
         language = _top(static)
+        gate = Gate(services, static)
         with gr.Tabs():
             with gr.Tab(of_browser("tab_analyse"), elem_id="analyse-tab") as tab:
                 static.place(tab, "tab_analyse", "label")
                 analysing = analyse.lay_out(services, static, language)
             with gr.Tab(of_browser("tab_train"), elem_id="train-tab") as tab:
                 static.place(tab, "tab_train", "label")
-                training = train.lay_out(services, static, tab)
+                training = gate.page("train", lambda: train.lay_out(static, tab), trains=True)
             with gr.Tab(of_browser("tab_label"), elem_id="label-tab") as tab:
                 static.place(tab, "tab_label", "label")
-                labelling = label.lay_out(services, static, tab)
+                labelling = gate.page("label", lambda: label.lay_out(static, tab))
         arrived = analyse.connect(demo, analysing, services, static)
-        train_events.connect(training, services, language, arrived, analysing.clock)
-        label_events.connect(labelling, services, language, arrived)
+        clocks = [training.clock] if training else []
+        entered = gate.connect(language, arrived, clocks, analysing.clock)
+        anybody = set(demo.fns)  # strangers may do what stands above, and nothing that follows
+        train_events.connect(training, services, language, entered, analysing.clock)
+        label_events.connect(labelling, services, language, entered)
+    access.guard(demo, services, anybody)
+    demo.routes = login.routes(services.settings, services.sessions)
     demo.texts = static.i18n()
     # programs wait in the same queue (gradio_client and /call do so); what would pass it by is shut
     demo.queue(max_size=WAITING, api_open=False)
@@ -89,6 +108,7 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
         "css_paths": [STYLE],
         "head": HEAD,
         "i18n": demo.texts,
+        "app_kwargs": {"routes": demo.routes},
         "allowed_paths": [str(EXAMPLES)],
         "max_file_size": settings.max_bytes,
         "show_error": True,

@@ -214,7 +214,8 @@ def visitor(request: gr.Request) -> str:
 
 def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> Any:
     """The visitor's language, and what is said of the model while it is being loaded."""
-    known = [parts.about, parts.picker, parts.card, parts.more.rival, parts.more.question]
+    known = [parts.about, parts.picker, parts.card]
+    known += [parts.more.rival, parts.more.question, parts.more.fold]
     told = [*known, *static.components]
     clock = parts.clock
     remembered = gr.BrowserState("", storage_key="audiollm-language", secret="audiollm")  # noqa: S106
@@ -230,6 +231,7 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
             compare.model_card(services),
             more.choices(services, chosen),
             more.said_of_questions(services, chosen),
+            gr.update(visible=services.keeps),
         ]
 
     def speak(chosen: Language) -> list[Any]:

@@ -10,7 +10,6 @@ from typing import Any
 import gradio as gr
 
 from audiollm.labelling.tasks import REASONS
-from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 
 FORMATS = ("csv", "jsonl", "folder", "dataset", "studio")
@@ -56,11 +55,8 @@ class Parts:
         return [self.person, self.work, self.reasons, self.blind]
 
 
-def lay_out(services: Services, static: Static, tab: gr.Tab) -> Parts | None:
-    """Place the parts in their tab; for strangers the sentence that says why there are none."""
-    if not services.owned:
-        static.html("label_shut", elem_id="label-shut")
-        return None
+def lay_out(static: Static, tab: gr.Tab) -> Parts:
+    """Place the parts in their tab, behind its door."""
     static.html("label_intro", elem_id="label-intro")
     with gr.Row(elem_id="label-desk", equal_height=False):
         person = _said(gr.Textbox, "label_person", static, max_lines=1, scale=2, min_width=160)

@@ -10,10 +10,6 @@ LABELLING: dict[str, dict[Language, str]] = {
         "zh": "听一听模型判断错误或不确定的录音，标出你听到的情感。一个按键一个标注，"
         "写入磁盘之后才显示下一段。",
     },
-    "label_shut": {
-        "en": "Labelling is shut here: it belongs to the owner of this computer.",
-        "zh": "此处不能标注：只有本机的所有者可以标注。",
-    },
     "label_person": {"en": "Your name", "zh": "你的名字"},
     "label_person_info": {
         "en": "Your labels are kept under it; this browser remembers it.",

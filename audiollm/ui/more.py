@@ -33,6 +33,7 @@ class More:
     question: gr.Textbox
     ask: gr.Button
     reply: gr.HTML
+    fold: gr.Accordion  # around keeping, which strangers may not do everywhere
     keep: gr.Button
     told: gr.HTML
     forget: gr.Button
@@ -94,7 +95,7 @@ def lay_out(services: Services, static: Static) -> More:
             )
             ask = button("ask", elem_id="ask-start")
             reply = gr.HTML(elem_id="reply")
-        with _fold("keep_title", static, elem_id="keep", visible=services.keeps):
+        with _fold("keep_title", static, elem_id="keep", visible=services.keeps) as keeping:
             static.html("keep_says")
             keep = button("keep", elem_id="keep-start")
             told = gr.HTML(elem_id="kept")
@@ -112,6 +113,7 @@ def lay_out(services: Services, static: Static) -> More:
         question=question,
         ask=ask,
         reply=reply,
+        fold=keeping,
         keep=keep,
         told=told,
         forget=forget,

@@ -21,6 +21,7 @@ from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
 from audiollm.settings import ASSETS, Settings
 from audiollm.ui import visitors
+from audiollm.ui.sessions import Sessions
 from audiollm.ui.texts import text
 
 if TYPE_CHECKING:  # importing it takes seconds: only the loading thread does
@@ -50,6 +51,7 @@ class Services:
     before: str = ""  # id of the model that answered before one was promoted
     trouble: str = ""  # why the model that was asked for last does not answer
     wanted: dict[str, object] = field(default_factory=dict)  # visitor -> what is to be answered now
+    sessions: Sessions = field(default_factory=Sessions)
     _turn: Lock = field(default_factory=Lock)
 
     @classmethod
@@ -87,12 +89,7 @@ class Services:
 
         Outside of an event (in a test, in a program) it is whether no login is needed.
         """
-        request = visitors.asking()
-        if not visitors.is_loopback(self.settings.host):
-            return False
-        return request is None or not (
-            visitors.from_elsewhere(request) or not visitors.at_the_machine(request)
-        )
+        return visitors.owns(self.settings, self.sessions)
 
     @property
     def keeps(self) -> bool:

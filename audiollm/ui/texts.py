@@ -2,6 +2,7 @@
 
 from audiollm.labels import Language
 from audiollm.ui.data_texts import DATA
+from audiollm.ui.door_texts import DOOR
 from audiollm.ui.label_texts import LABELLING
 from audiollm.ui.training_texts import TRAINING
 from audiollm.ui.watching_texts import WATCHING
@@ -232,6 +233,7 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "On speakers it never heard it is wrong in fewer than 1 of 10 clips.",
         "zh": "对从未听过的说话人，10 段录音中判断错误的不到 1 段。",
     },
+    **DOOR,
     **TRAINING,
     **DATA,
     **WATCHING,

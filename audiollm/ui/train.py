@@ -13,7 +13,6 @@ import gradio as gr
 
 from audiollm import hub
 from audiollm.ui import train_data, training_curves
-from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.train_data import Chosen, Shown
 from audiollm.ui.training_plan import PRESETS, Plan
@@ -64,11 +63,8 @@ class Parts:
         return [*shown, *buttons, self.seen]
 
 
-def lay_out(services: Services, static: Static, tab: gr.Tab) -> Parts | None:
-    """Place the parts in their tab; for strangers the sentence that says why there are none."""
-    if not services.owned:
-        static.html("train_shut", elem_id="train-shut")
-        return None
+def lay_out(static: Static, tab: gr.Tab) -> Parts:
+    """Place the parts in their tab, behind its door."""
     static.html("train_intro", elem_id="train-intro")
     with gr.Row(elem_id="train-sides"):
         with gr.Column(scale=5, min_width=300):
@@ -156,7 +152,7 @@ def lay_out(services: Services, static: Static, tab: gr.Tab) -> Parts | None:
         said=said,
         curves=curves,
         log=log,
-        clock=gr.Timer(OFTEN),
+        clock=gr.Timer(OFTEN, active=False),  # for the owner alone
         seen=gr.State({}),
     )
 

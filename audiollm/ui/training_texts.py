@@ -9,12 +9,6 @@ TRAINING: dict[str, dict[Language, str]] = {
         "training goes on when this page is closed.",
         "zh": "训练你自己的模型：选择录音，点击开始，之后再回来查看。关闭页面后训练会继续。",
     },
-    "train_shut": {
-        "en": "Training is shut here, because other computers can reach this page: start app.py "
-        "without --host and open the page on the computer that runs it (a login comes later).",
-        "zh": "此处不能训练，因为其他电脑也能打开本页面：请不带 --host 启动 app.py，"
-        "并在运行它的电脑上打开页面（登录功能以后提供）。",
-    },
     "train_settings_title": {"en": "How it learns", "zh": "如何训练"},
     "train_name": {"en": "Name of the model", "zh": "模型名称"},
     "train_name_info": {

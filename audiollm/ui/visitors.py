@@ -4,12 +4,15 @@ Gradio tells which request an event came with, so nobody has to hand it down: `S
 `access.opened` know who asks wherever they are called in a handler.
 """
 
-import ipaddress
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
 from gradio.context import LocalContext
 from starlette.requests import Request
+
+from audiollm.settings import Settings, is_loopback
+from audiollm.ui.sessions import COOKIE, Sessions
 
 # a proxy adds them: whoever comes through one is not at this machine, wherever it stands
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
@@ -20,15 +23,6 @@ def asking() -> Request | None:
     found: Any = LocalContext.request.get(None)
     # an event brings Gradio's request around the browser's, a component's own server the latter
     return getattr(found, "request", None) or found  # type: ignore[no-any-return]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, as one listens on or calls it, is this machine for itself alone."""
-    name = host.strip().rstrip(".").lower()
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
 
 
 def at_the_machine(request: Request) -> bool:
@@ -48,3 +42,34 @@ def from_elsewhere(request: Request) -> bool:
         return site not in ("same-origin", "none")
     origin = request.headers.get("origin")  # older browsers, and addresses without HTTPS
     return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+
+
+def owns(settings: Settings, sessions: Sessions) -> bool:
+    """Whether the owner asks. Outside of an event: whether no login is needed."""
+    request = asking()
+    if request is None:
+        return settings.login == "open"
+    if from_elsewhere(request):
+        return False
+    match settings.login:
+        case "open":
+            return at_the_machine(request)
+        case "password":
+            return sessions.knows(request.cookies.get(COOKIE, ""))
+        case "hub":
+            return settings.space is not None and _is_author(request, settings.space.author)
+        case _:
+            return False
+
+
+def _is_author(request: Request, author: str) -> bool:
+    """The Space is of whoever has logged in, or of an organisation in which they may write."""
+    info = request.scope.get("session", {}).get("oauth_info")
+    try:
+        user = info["userinfo"]
+        if float(info["expires_at"]) < time.time():
+            return False
+        writes = [o for o in user.get("orgs") or () if o.get("roleInOrg") in ("admin", "write")]
+        return any(who.get("preferred_username") == author for who in (user, *writes))
+    except (TypeError, KeyError, AttributeError, ValueError):  # nobody, or nothing known
+        return False

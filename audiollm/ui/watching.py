@@ -43,7 +43,7 @@ FAILURES = {  # sentence -> its text
 def explained(error: Exception, language: Language) -> str:
     """One sentence about a failure, in the page's language."""
     if isinstance(error, ShutError):
-        return text("train_shut", language)
+        return text("refused", language)
     if isinstance(error, WorseError):
         if error.new is None:
             return text("promote_unmeasured", language, name=error.name)
