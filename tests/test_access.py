@@ -228,5 +228,6 @@ def test_the_commands_for_elsewhere_are_understood() -> None:
     parsed = [_parse(w[i:], w[i]) for w in said if "-m" in w for i in [w.index("train") + 1]]
     made = [found[1] for found in parsed]
     assert [found.stage for found in made[1:3]] == [1, 2]
-    assert made[0].out == made[1].data and made[2].start == made[1].out
+    assert str(made[0].out) == made[1].data == made[2].data
+    assert made[2].start == made[1].out
     assert made[3].run == made[2].out and made[4].model == made[3].out

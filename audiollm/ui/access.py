@@ -52,7 +52,7 @@ def _refusing(does: Callable[..., Any], event: Any, services: Services) -> Calla
     """The handler, of the same kind and signature: Gradio looks at both."""
     if inspect.iscoroutinefunction(does) or inspect.isasyncgenfunction(does):
         raise TypeError(f"{does} is asynchronous, and what guards the page knows no such handler.")
-    pressed = any(name in PRESSED for _, name in event.targets)
+    pressed = all(name in PRESSED for _, name in event.targets)
     nothing = [gr.skip() for _ in event.outputs]
 
     def refusal() -> Any:

@@ -214,7 +214,7 @@ def visitor(request: gr.Request) -> str:
 
 def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> Any:
     """The visitor's language, and what is said of the model while it is being loaded."""
-    known = [parts.about, parts.picker, parts.card]
+    known: list[Any] = [parts.about, parts.picker, parts.card]
     known += [parts.more.rival, parts.more.question, parts.more.fold]
     told = [*known, *static.components]
     clock = parts.clock

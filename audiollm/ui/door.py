@@ -32,6 +32,15 @@ ENTER = f"""async (name, password, chosen) => {{
     return ["failed", "", chosen];
   }}
 }}"""
+# A page looks at its things when its tab is opened, and the owner stands in it already
+OPEN_AGAIN = """() => {
+  const tabs = [...document.querySelectorAll("[role=tab]")];
+  const open = tabs.find((tab) => tab.getAttribute("aria-selected") === "true");
+  const inside = [...document.querySelectorAll(".inside")].some((part) => part.offsetParent);
+  if (!inside || !open || open === tabs[0]) return;
+  tabs[0].click();
+  setTimeout(() => open.click(), 100);
+}"""
 # What was seen behind the door goes with the page
 LEAVE = f"""async () => {{
   await fetch({HERE} + "{LOGOUT}", {{ method: "POST" }});
@@ -72,9 +81,11 @@ class Gate:
         settings = self.services.settings
         space = settings.space
         if trains and space and space.zero_gpu:
-            return self._shut("door_zero_gpu", trains)
+            self._shut("door_zero_gpu", trains)
+            return None
         if settings.login == "shut":
-            return self._shut("door_shut_space" if space else "door_shut", trains)
+            self._shut("door_shut_space" if space else "door_shut", trains)
+            return None
         if settings.login == "hub":
             require_oauth()
             gr.LoginButton(size="sm", elem_id=f"{name}-hub")
@@ -82,7 +93,8 @@ class Gate:
             self.static.html(f"door_{settings.login}")
             if settings.login == "password":
                 self.forms.append(self._form(name))
-        with gr.Column(visible=settings.login == "open", elem_id=f"{name}-inside") as inside:
+        seen = settings.login == "open"
+        with gr.Column(visible=seen, elem_id=f"{name}-inside", elem_classes="inside") as inside:
             if settings.login == "password":
                 leave = self._button("door_leave", size="sm", elem_id=f"{name}-leave")
                 leave.click(None, js=LEAVE, **AT_ONCE)
@@ -164,7 +176,7 @@ class Gate:
         arrived.then(look, None, outcome, **AT_ONCE)
         watch.tick(look, None, outcome, **AT_ONCE)
         for form in self.forms:
-            gr.on(
+            entered = gr.on(
                 [form.enter.click, form.name.submit, form.password.submit],
                 enter,
                 [form.name, form.password, language],
@@ -172,6 +184,7 @@ class Gate:
                 js=ENTER,
                 **AT_ONCE,
             )
+            entered.then(None, js=OPEN_AGAIN, **AT_ONCE)
         return inside.change(lambda: None, None, None, **AT_ONCE)
 
 

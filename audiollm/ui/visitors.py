@@ -22,7 +22,8 @@ def asking() -> Request | None:
     """The request that the running event came with; None where no event runs."""
     found: Any = LocalContext.request.get(None)
     # an event brings Gradio's request around the browser's, a component's own server the latter
-    return getattr(found, "request", None) or found  # type: ignore[no-any-return]
+    inner: Any = getattr(found, "request", None) or found
+    return inner  # type: ignore[no-any-return]
 
 
 def at_the_machine(request: Request) -> bool:
