@@ -33,7 +33,7 @@ HUB = {
 }
 
 
-def asked(session: dict[str, Any] | None = None, **headers: str) -> Request:
+def asked(session: Any = None, **headers: str) -> Request:
     """A request with these headers, `_` for `-`."""
     raw = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
     scope = {"type": "http", "method": "POST", "path": "/", "headers": raw}

@@ -65,7 +65,9 @@ class Served:
 
     def ask(self, event: Any, **headers: str) -> httpx.Response:
         """What the browser sends for an event that does not wait in the queue."""
-        given = [[] if isinstance(part, gr.CheckboxGroup) else None for part in event.inputs]
+        given: list[Any] = [
+            [] if isinstance(part, gr.CheckboxGroup) else None for part in event.inputs
+        ]
         body = {"data": given, "fn_index": event._id, "session_hash": "s"}
         place = "run/predict" if not event.queue else "queue/join"
         with httpx.Client(timeout=SLOW, trust_env=False, headers=headers) as client:
