@@ -70,7 +70,10 @@ def write_prepared(
 ) -> None:
     """Writes everything but the features, each file atomically, prepare.json last."""
     names = ("id", "path", "label", "speaker", "seconds", "language", "corpus", "split", "cues")
-    rows = [{name: getattr(clip, name) for name in names} for clip in clips]
+    rows = [
+        {name: getattr(clip, name) for name in (*names, *(["votes"] if clip.votes else []))}
+        for clip in clips
+    ]
     _write(folder / "clips.jsonl", "".join(map(_line, rows)))
     _write(folder / "rejected.jsonl", "".join(_line(asdict(r)) for r in rejected))
     _write(folder / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")

@@ -6,7 +6,6 @@ import logging
 import math
 import random
 import shutil
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +17,9 @@ from audiollm.config import PROJECTOR_NAME
 from audiollm.errors import ConfigError, DataError
 from audiollm.settings import Settings
 from train import runs
-from train.dataset import Clip, Prepared, load_prepared
-from train.instructions import Instruction, draw
+from train.dataset import Prepared, load_prepared
 from train.options import check_reports, configure, plan
+from train.pairs import pairs
 from train.runs import FitConfig, Run
 
 if TYPE_CHECKING:
@@ -121,13 +120,13 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     config = planned.config
     data = ExampleDataset(
         prepared,
-        _pairs(train, planned, config.per_clip, config.seed),
+        pairs(train, planned.classes, config, config.per_clip, config.seed),
         prompt,
         config.lead,
         config.smoothing,
     )
-    held_out = replace(planned, config=replace(config, balance=False))
-    checked = _pairs(valid, held_out, 1, config.seed + 1) if valid else []
+    even = replace(config, balance=False)
+    checked = pairs(valid, planned.classes, even, 1, config.seed + 1) if valid else []
     stop = StopFile(planned.folder / STOP_NAME)
     trainer = AudioTrainer(
         model=model,
@@ -238,29 +237,6 @@ def _with_lora(llm: Any, config: FitConfig) -> Any:
         task_type="CAUSAL_LM",
     )
     return get_peft_model(llm, lora, autocast_adapter_dtype=True)
-
-
-def _pairs(
-    clips: Sequence[Clip], planned: Run, per_clip: int, seed: int
-) -> list[tuple[Clip, Instruction]]:
-    """Clips with the instructions drawn for them, rarer classes more often where asked for.
-
-    A class of a small corpus is not drowned by a large one, nor its few clips repeated without
-    end: a clip counts by the root of how much rarer its class is, in its corpus, than usual.
-    """
-    from train.examples import cues_of
-
-    config = planned.config
-    count = Counter((clip.corpus, clip.label) for clip in clips)
-    usual = len(clips) / len(count)
-    pairs = []
-    known = [(clip.label, cues_of(clip)) for clip in clips]
-    drawn = draw(known, planned.classes, config.stage, config.languages, 4 * per_clip, seed)
-    for clip, instructions in zip(clips, drawn, strict=True):
-        share = (usual / count[clip.corpus, clip.label]) ** 0.5 if config.balance else 1.0
-        keep = min(4 * per_clip, max(1, round(per_clip * share)))
-        pairs += [(clip, i) for i in instructions[:keep]]
-    return pairs
 
 
 def _arguments(planned: Run, examples: int, device: str, *, validates: bool) -> Any:

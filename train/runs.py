@@ -158,7 +158,10 @@ def read(folder: Path, *, finished: bool = False) -> Run:
 
 def pin(prepared: "Prepared") -> dict[str, Any]:
     """What identifies a prepared folder's content in `info`: who is on which side, and as what."""
-    rows = sorted((clip.id, clip.split, clip.label) for clip in prepared.clips)
+    rows = sorted(
+        (clip.id, clip.split, clip.label, *sorted((clip.votes or {}).items()))
+        for clip in prepared.clips
+    )
     heard = {clip.speaker for clip in prepared.split("train")}
     return {
         "data_hash": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),

@@ -39,6 +39,8 @@ class Clip:
     split: str = ""  # train | valid | test; "" until a split is made
     id: str = ""  # content hash; "" until decoded
     cues: dict[str, Any] | None = field(default=None, hash=False)  # measured prosody
+    # what people said: class -> weight, all together 1 for a clip that counts as any other
+    votes: dict[str, float] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,239 @@
+"""`python -m bench.loop`: what it is worth to look at suspect labels first, on EmoDB.
+
+    python -m bench.loop --encoder runs/encoder-ased --language runs/tiny/language --out runs/loop
+
+15 % of the training labels are flipped to another class, drawn by a seed. `train.suspects` orders
+the training clips; the true label of the first N is given back, N being the number of flips, and
+so is that of N clips in random order, the control. Linear probe (several seeds) and LLM (stage 1
+of the recipe, first seed) learn from the clean, the flipped and the restored labels and answer
+the speakers who took no part: every speaker is left out once, in pairs. The flips are known to
+nothing but the script. What is done is passed over when the command is given again.
+
+Without --language only the probe is measured. The encoder must have heard nobody of EmoDB: it
+would know the true labels.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiollm.errors import AudioLLMError
+from audiollm.labels import ordered
+from train import runs
+from train.dataset import Clip, Prepared, load_prepared
+from train.merge import score_run
+from train.paired import draws
+from train.probe import features_of, fit_probe
+from train.rewrite import rewrite
+from train.suspects import suspects
+from train.tiny import folds, recipe
+
+RATE = 0.15  # of the training labels
+FOLDS, SEEDS = 4, 20
+STEPS = 200  # of stage 1: a third of the recipe's
+CONDITIONS = ("clean", "flipped", "ordered", "random")
+TAUGHT = CONDITIONS[:3]  # to the LLM, whose every training takes minutes
+SHARES = (0.25, 0.5, 1.0, 2.0)  # of the number of flips: so many clips are shown
+
+Record = dict[str, Any]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--encoder", type=Path, required=True, metavar="DIR", help="has heard nobody of EmoDB")
+    add("--language", type=Path, metavar="DIR", help="LLM that stage 1 starts from")
+    add("--root", default=str(recipe.ASSETS / "emodb"), metavar="DIR", help="default: bundled")
+    add("--folds", type=int, default=FOLDS, help=f"default: {FOLDS}, pairs of speakers")
+    add("--seeds", type=int, default=SEEDS, help=f"of flips, for the probe (default: {SEEDS})")
+    add("--steps", type=int, default=STEPS, help=f"of stage 1 (default: {STEPS})")
+    add("--out", type=Path, required=True, metavar="DIR", help="where the steps leave their work")
+    add("--result", type=Path, metavar="FILE", help="default: OUT/result.json")
+
+
+def run(args: argparse.Namespace) -> int:
+    folds.check_encoder(args.encoder, "emodb")
+    prepared = [_prepared(args, number) for number in range(args.folds)]
+    probe_records = [
+        kept(args.out / f"probe-{seed}-{n}.json", partial(one_probe, p, seed, n))
+        for seed in range(args.seeds)
+        for n, p in enumerate(prepared)
+    ]
+    llm_records = []
+    for n, p in enumerate(prepared if args.language else []):
+        place = args.out / f"llm-{n}"
+        llm_records.append(kept(place / "record.json", partial(llm, args, p, n, place)))
+    result = summarise(probe_records, llm_records)
+    result["run"] = {
+        "command": shlex.join(["python", "-m", "bench.loop", *sys.argv[1:]]),
+        "stage_1": f"{recipe.STAGE_1} --max-steps {args.steps}",
+        "versions": runs.provenance([], {})["versions"],
+    }
+    path = args.result or args.out / "result.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(json.dumps({k: v for k, v in result.items() if k != "run"}, indent=1))
+    return 0
+
+
+def _prepared(args: argparse.Namespace, number: int) -> Prepared:
+    """EmoDB with the speakers of one fold to test, all others to train."""
+    place = args.out / f"data-{number}"
+    recipe.share_features(args.out / "data-0", place)
+    words = f"prepare --corpus emodb --encoder {args.encoder} --out {place} --no-frames"
+    words += f" --train-on-valid --folds {args.folds} --fold {number}"
+    step = recipe.Step(place / "prepare.json", ("train", *words.split(), "--root", args.root))
+    recipe.walk([step])
+    return load_prepared(place)
+
+
+def kept(path: Path, make: Callable[[], Record]) -> Record:
+    """What the file holds; where there is none, it is made."""
+    if not path.is_file():
+        made = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(made) + "\n", encoding="utf-8")
+        part.replace(path)
+        print(f"{path}: done", flush=True)
+    found: Record = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def flipped(clips: Sequence[Clip], classes: Sequence[str], seed: int) -> list[Clip]:
+    """The clips, RATE of them with another class than theirs, every other one as likely."""
+    rng = np.random.default_rng(seed)
+    wrong = rng.choice(len(clips), round(RATE * len(clips)), replace=False)
+    done = list(clips)
+    for i in wrong:
+        others = [name for name in classes if name != clips[i].label]
+        done[i] = replace(clips[i], label=others[rng.integers(len(others))])
+    return done
+
+
+def scenario(prepared: Prepared, seed: int, fold: int) -> tuple[dict[str, list[Clip]], Record]:
+    """(training clips of every condition, what was shown and found).
+
+    The order knows the flipped labels alone; what is given back is the true label of what it
+    shows first, also where that was right.
+    """
+    clean = list(prepared.split("train"))
+    bad = flipped(clean, prepared.classes, 100 * fold + seed)
+    truth = {clip.id: clip for clip in clean}
+    wrong = {old.id for old, new in zip(clean, bad, strict=True) if old.label != new.label}
+    queue = {"ordered": [suspect.clip for suspect in suspects(prepared, bad)]}
+    shuffled = np.random.default_rng([seed, fold]).permutation(len(clean))
+    queue["random"] = [clean[i].id for i in shuffled]
+    conditions = {"clean": clean, "flipped": bad}
+    for name, order in queue.items():
+        shown = set(order[: len(wrong)])
+        conditions[name] = [truth[c.id] if c.id in shown else c for c in bad]
+    found = {
+        name: [len(wrong & set(order[: round(share * len(wrong))])) for share in SHARES]
+        for name, order in queue.items()
+    }
+    return conditions, {"train": len(clean), "flips": len(wrong), "found": found}
+
+
+def one_probe(prepared: Prepared, seed: int, fold: int) -> Record:
+    """A probe's answers after each kind of labels, on the functionals, which nobody has trained."""
+    conditions, record = scenario(prepared, seed, fold)
+    test = prepared.split("test")
+    x = features_of(prepared, test)["functionals"]
+    answers = {}
+    for name, clips in conditions.items():
+        own = features_of(prepared, clips)["functionals"]
+        labels, speakers = [c.label for c in clips], [c.speaker for c in clips]
+        learned = fit_probe(own, labels, None, None, prepared.classes, groups=speakers)
+        answers[name] = learned.predict(x)
+    return record | _judged(test) | {"answers": answers}
+
+
+def llm(args: argparse.Namespace, prepared: Prepared, fold: int, place: Path) -> Record:
+    """The LLM's answers after stage 1 on each kind of labels, of the first seed."""
+    conditions, record = scenario(prepared, 0, fold)
+    test = prepared.split("test")
+    answers = {}
+    for name in TAUGHT:
+        clips = conditions[name]
+        data = rewrite(prepared, [*clips, *test], place / name / "data", {"labels": name})
+        stage = place / name / "stage1"
+        words = f"fit --stage 1 --data {data.folder} --llm {args.language} --out {stage} --seed 0"
+        if (stage / runs.RUN_NAME).is_file():
+            words = f"fit --resume {stage}"
+        else:
+            words += f" {recipe.STAGE_1} --max-steps {args.steps}"  # the last one counts
+        recipe.walk([recipe.Step(stage / "metrics.json", ("train", *words.split()))])
+        best = score_run(stage, data, "test").argmax(1)
+        answers[name] = [data.classes[i] for i in best]
+    return record | _judged(test) | {"answers": answers}
+
+
+def _judged(test: Sequence[Clip]) -> Record:
+    return {
+        "clips": [clip.id for clip in test],
+        "labels": [clip.label for clip in test],
+        "speakers": [clip.speaker for clip in test],
+    }
+
+
+def summarise(probe: Sequence[Record], llm: Sequence[Record]) -> Record:
+    """Flips found, and UA after each kind of labels with what was lost and won back."""
+    flips = sum(record["flips"] for record in probe)
+    found = []
+    for i, share in enumerate(SHARES):
+        row = {q: sum(r["found"][q][i] for r in probe) / flips for q in ("ordered", "random")}
+        found.append({"shown": share, **row, "times": row["ordered"] / row["random"]})
+    parts = {"probe": probe, "llm": llm}
+    return {
+        "train": sum(record["train"] for record in probe),
+        "flips": flips,
+        "found": found,
+        "models": {name: figures(records) for name, records in parts.items() if records},
+    }
+
+
+def figures(records: Sequence[Record]) -> Record:
+    """UA of every condition over all answers, and paired differences."""
+
+    def joined(key: str) -> list[str]:
+        return [value for record in records for value in record[key]]
+
+    names = [name for name in CONDITIONS if name in records[0]["answers"]]
+    answers = {name: [a for r in records for a in r["answers"][name]] for name in names}
+    of = draws(joined("labels"), answers, joined("speakers"), joined("clips"))
+    ua = of.ua
+    lost = ua["clean"] - ua["flipped"]
+    return {
+        "answers": len(joined("labels")),
+        "clips": len(set(joined("clips"))),
+        "speakers": len(set(joined("speakers"))),
+        "classes": ordered(joined("labels")),
+        "ua": {name: asdict(of.interval(ua[name])) for name in names},
+        "lost": asdict(of.interval(lost)),
+        "won": {n: asdict(of.interval(ua[n] - ua["flipped"])) for n in names[2:]},
+        "recovered": {n: float(((ua[n] - ua["flipped"]) / lost)[0]) for n in names[2:]},
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0: done; 1: a sentence on stderr says what to do."""
+    about = (__doc__ or "").split("\n", maxsplit=1)[0]
+    parser = argparse.ArgumentParser(prog="python -m bench.loop", description=about)
+    configure(parser)
+    try:
+        return run(parser.parse_args(argv))
+    except AudioLLMError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
