@@ -1,4 +1,4 @@
-"""`python -m bench.quality`: puts the measured figures into the tables of docs/quality.md.
+"""`python -m bench.quality`: puts the measured figures into the tables of PAGES.
 
     python -m bench.quality                             the tables anew
     python -m bench.quality texts runs/x/result.json    takes a result over first, without its clips
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-RESULTS, PAGE = ROOT / "docs" / "results", ROOT / "docs" / "quality.md"
+RESULTS = ROOT / "docs" / "results"
+PAGES = (ROOT / "docs" / "quality.md", ROOT / "docs" / "labelling.md")
 PLACE = re.compile(r"(<!-- (?P<name>[a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 Rows = list[list[str]]
@@ -93,6 +94,21 @@ def texts(result: dict[str, Any]) -> Rows:
     return rows
 
 
+def loop(result: dict[str, Any]) -> Rows:
+    """Flips found, and what giving their labels back is worth: `bench.loop`."""
+    rows = [["", "suspects first", "random order", "clean labels", "flipped labels"]]
+    for row in result["found"]:
+        shown = f"flips found in the first {row['shown']:g} N clips"
+        rows.append([shown, f"{row['ordered']:.0%}", f"{row['random']:.0%}", "", ""])
+    order = ("ordered", "random", "clean", "flipped")
+    names = {"probe": "linear probe", "chosen": "probe with its penalty chosen anew", "llm": "LLM"}
+    for key, m in result["models"].items():
+        rows.append([f"UA, {names[key]}", *(interval(m["ua"].get(name)) for name in order)])
+        won = [f"{m['recovered'][n]:.0%}" if n in m["recovered"] else "-" for n in order[:2]]
+        rows.append([f"of the loss won back, {names[key]}", *won, "", ""])
+    return rows
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "folds-emodb": folds,
     "folds-ased": folds,
@@ -101,6 +117,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "ablations": ablations,
     "robustness": robustness,
     "texts": texts,
+    "loop": loop,
 }
 
 
@@ -133,9 +150,9 @@ def main(argv: list[str]) -> int:
         markdown(TABLES[name](result))  # a result of another command ends here
         text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
         (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
-    page = filled(PAGE.read_text(encoding="utf-8"))
-    PAGE.write_text(page, encoding="utf-8")
-    print(f"{PAGE.relative_to(ROOT)}: {len(TABLES)} tables")
+    for path in PAGES:
+        path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
+    print(f"{', '.join(str(p.relative_to(ROOT)) for p in PAGES)}: {len(TABLES)} tables")
     return 0
 
 

@@ -48,6 +48,12 @@ COMMANDS = {
         "give the same command again, it starts anew",
     ),
     "suspects": Command("train.suspects", "find labels that are probably wrong, worst first"),
+    "relabel": Command("train.relabel", "put people's labels into the data a model learned from"),
+    "compare": Command(
+        "train.compare",
+        "a model before and after it learned from people's labels",
+        "give the same command again, it starts anew",
+    ),
     "tiny": Command("train.tiny.recipe", "train the small model that ships with this project"),
 }
 EPILOG = """from recordings to an analysis, with the bundled corpus:

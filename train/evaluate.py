@@ -87,7 +87,7 @@ def evaluate(
 
     began = time.time()
     manifest = loaded.manifest
-    _check_encoder(loaded, prepared)
+    check_encoder(loaded, prepared)
     clips, classes, notes = _choose(prepared, split, manifest.labels, shared)
     prompt = Prompt(loaded.tokenizer, manifest.labels, manifest.prompt, manifest.languages)
     pairs = [(clip, prepared.store.get(clip.id)) for clip in clips]
@@ -203,7 +203,8 @@ def _probes(
     return {name: m.to_dict() for name, m in found.items()}
 
 
-def _check_encoder(loaded: Any, prepared: Prepared) -> None:
+def check_encoder(loaded: Any, prepared: Prepared) -> None:
+    """Raises: DataError: the features are of another encoder than the model listens with."""
     known, given = loaded.manifest.encoder, prepared.encoder
     if known.width != given.width or (
         known.fingerprint and given.fingerprint and known.fingerprint != given.fingerprint

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 STRENGTHS = tuple(float(c) for c in np.logspace(-5, 1, 7))  # inverse of the L2 penalty
 FOLDS = 5
-_DEFAULT_STRENGTH = 0.01  # where nothing can be held out to choose by
+DEFAULT_STRENGTH = 0.01  # where nothing can be held out to choose by
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def fit_probe(
         held_out = [(x, y, np.asarray(valid_x, dtype=np.float64), _codes(valid_y, names))]
     else:
         held_out = [(x[a], y[a], x[b], y[b]) for a, b in _folds(y, groups)]
-    strength = _choose(held_out) if held_out else _DEFAULT_STRENGTH
+    strength = _choose(held_out) if held_out else DEFAULT_STRENGTH
     return Probe(names, strength, _fit(x, y, strength))
 
 
