@@ -132,12 +132,13 @@ def test_what_cannot_be_written_leaves_the_clip_there(
 
 def test_nonsense_is_refused(services: Services, book: Labels) -> None:
     for desk, wrong in (
-        (Desk(""), asked("begin")),
+        (Desk(" x "), asked("begin")),
         (ANN, {**asked("begin"), "tab": ""}),
         (ANN, asked("drop table")),
     ):
         with pytest.raises(LabelError):
             labelling.act(services, desk, wrong)
+    assert labelling.act(services, Desk(""), asked("begin")).trouble == "label_who"
     seen = labelling.act(services, ANN, {**asked("label", name="sad"), "intensity": "much"})
     assert seen.sentence and book.history() == []
 

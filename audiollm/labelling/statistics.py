@@ -97,9 +97,8 @@ def share(count: int, of: int) -> Share | None:
 
 def wanted(right: Share | None) -> int:
     """Random clips still to label until the share is known within CLOSE, either way."""
-    p = right.value if right else 0.5
-    spread = max(p * (1 - p), 0.05)  # a share of 1 so far may still be 0.95
-    return max(0, ceil(spread * (Z / CLOSE) ** 2) - (right.of if right else 0))
+    p = min(max(0.5, right.low), right.high) if right else 0.5  # the least certain that it may be
+    return max(0, ceil(p * (1 - p) * (Z / CLOSE) ** 2) - (right.of if right else 0))
 
 
 def _yield(reason: Reason, outcomes: Sequence[Outcome]) -> Yield:

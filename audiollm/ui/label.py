@@ -29,7 +29,6 @@ class Parts:
     work: gr.Radio
     reasons: gr.CheckboxGroup
     blind: gr.Checkbox
-    remembered: gr.BrowserState  # the person's name
     wire: gr.HTML  # what label.js says
     card: gr.HTML
     clips: gr.HTML  # sounds and pictures that label.js has asked for
@@ -99,7 +98,6 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
         work=work,
         reasons=reasons,
         blind=blind,
-        remembered=gr.BrowserState("", storage_key="audiollm-person", secret="audiollm"),  # noqa: S106
         wire=wire,
         card=card,
         clips=clips,

@@ -17,7 +17,8 @@ def card(seen: Seen, desk: Desk, language: Language) -> str:
     """The whole card. What label.js needs to know stands in its data."""
     notice = _trouble(seen, language)
     if seen.outcome is None:
-        body = notice + render.notice(text("label_empty", language), "wait")
+        nothing = render.notice(text("label_empty", language), "wait")
+        body = notice if seen.trouble == "label_who" else notice + nothing
         return _frame(body, seen, desk, "", language)
     task = seen.outcome.task
     counted = text("label_done", language, done=seen.done, left=seen.left)

@@ -39,10 +39,6 @@ def connect(parts: Parts | None, services: Services, language: gr.Radio, arrived
     ) -> str:
         desk = Desk(" ".join(person.split()), work, tuple(reasons), blind)
         try:
-            if not desk.person:
-                labelling.book(services)  # strangers are told nothing else
-                said = render.notice(text("label_who", chosen), "wait")
-                return f'<section class="clip">{said}</section>'
             seen = labelling.act(services, desk, _data(event))
             return label_card.card(seen, desk, chosen)
         except Exception as error:
@@ -96,10 +92,10 @@ def _failed_card(error: Exception, chosen: Language) -> str:
 
 def _remembers(parts: Parts, arrived: Any) -> None:
     """The person's name, in this browser."""
-    arrived.then(lambda name: name or "", parts.remembered, parts.person, **AT_ONCE)
-    parts.person.change(
-        lambda name: " ".join(name.split()), parts.person, parts.remembered, **AT_ONCE
-    )
+    # not in the tab: what stands there is not read before the tab is opened
+    remembered = gr.BrowserState("", storage_key="audiollm-person", secret="audiollm")  # noqa: S106
+    arrived.then(lambda name: name or "", remembered, parts.person, **AT_ONCE)
+    parts.person.change(lambda name: " ".join(name.split()), parts.person, remembered, **AT_ONCE)
 
 
 def _speaks(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -> None:

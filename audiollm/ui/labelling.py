@@ -72,15 +72,17 @@ def act(services: Services, desk: Desk, asked: Mapping[str, Any]) -> Seen:
 
     Raises:
         ShutError: see `opened`.
-        LabelError: the person has no name, or what was asked makes no sense.
+        LabelError: the person's name cannot be used, or what was asked makes no sense.
     """
     known = book(services)
-    checked_person(desk.person)
     tab, task = str(asked.get("tab", "")), str(asked.get("task", ""))
     if not tab:
         raise LabelError("The page does not say which one it is: reload it.")
     what = asked.get("act")
     written, trouble = _write(known, asked.get("pending") or [])
+    if not desk.person:
+        return Seen(None, written=written, trouble="label_who")
+    checked_person(desk.person)
     if what in ("label", "skip"):
         try:
             written += (_say(known, asked).token,)
