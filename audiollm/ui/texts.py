@@ -3,6 +3,7 @@
 from audiollm.labels import Language
 from audiollm.ui.data_texts import DATA
 from audiollm.ui.door_texts import DOOR
+from audiollm.ui.improving_texts import IMPROVING
 from audiollm.ui.label_texts import LABELLING
 from audiollm.ui.training_texts import TRAINING
 from audiollm.ui.watching_texts import WATCHING
@@ -238,6 +239,7 @@ TEXTS: dict[str, dict[Language, str]] = {
     **DATA,
     **WATCHING,
     **LABELLING,
+    **IMPROVING,
 }
 
 

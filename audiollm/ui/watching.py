@@ -29,6 +29,8 @@ STEPS = {  # name of a plan's step -> its text
     "stage 2": "step_fit2",
     "merge": "step_merge",
     "evaluate": "step_evaluate",
+    "relabel": "step_relabel",
+    "compare": "step_compare",
 }
 FAILURES = {  # sentence -> its text
     "": "",

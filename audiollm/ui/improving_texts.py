@@ -1,0 +1,54 @@
+"""Every sentence about a model that learns from labels; texts.py joins them to the rest."""
+
+from audiollm.labels import Language
+
+IMPROVING: dict[str, dict[Language, str]] = {
+    "step_relabel": {"en": "labels into the data", "zh": "把标注并入数据"},
+    "step_compare": {"en": "before and after", "zh": "前后比较"},
+    "improve_no_labels": {
+        "en": "Nobody has labelled a clip with a class yet: label some first.",
+        "zh": "还没有任何录音被标注为某个情感：请先标注一些。",
+    },
+    "improve_no_data": {
+        "en": "{folder} is no prepared folder: choose the data that the model learned from.",
+        "zh": "{folder} 不是已准备好的数据：请选择模型训练时所用的数据。",
+    },
+    "improve_no_model": {
+        "en": "No model answers yet: wait until it is loaded.",
+        "zh": "模型尚未就绪：请等它加载完成。",
+    },
+    "improve_taught": {
+        "en": "Taught: {corrected} corrected, {confirmed} confirmed and {new} new clips.",
+        "zh": "用于训练：更正 {corrected} 段，确认 {confirmed} 段，新增 {new} 段。",
+    },
+    "improve_left": {
+        "en": "{n} labelled clips were left out.",
+        "zh": "{n} 段已标注的录音未被使用。",
+    },
+    "improve_corrected": {"en": "Clips that people corrected", "zh": "人工更正的录音"},
+    "improve_corrected_why": {
+        "en": "The new model has learned these: they show that the labels arrived, not how good "
+        "it is.",
+        "zh": "新模型学过这些录音：这只说明标注已生效，不代表模型的水平。",
+    },
+    "improve_held_out": {"en": "Speakers whom neither has heard", "zh": "两个模型都没听过的说话人"},
+    "improve_nobody": {"en": "There are none.", "zh": "没有。"},
+    "improve_clips": {
+        "en": "{clips} clips, {speakers} known speakers",
+        "zh": "{clips} 段录音，{speakers} 位已知说话人",
+    },
+    "improve_before": {"en": "before", "zh": "之前"},
+    "improve_after": {"en": "after", "zh": "之后"},
+    "improve_change": {"en": "change [95 %]", "zh": "变化 [95 %]"},
+    "improve_ua": {"en": "mean recall of the classes (UA)", "zh": "各类平均召回率 (UA)"},
+    "improve_wa": {"en": "share right (WA)", "zh": "正确率 (WA)"},
+    "improve_flips": {
+        "en": "{right} answers became right, {wrong} became wrong, {other} changed otherwise.",
+        "zh": "{right} 个判断变对，{wrong} 个变错，另有 {other} 个改变。",
+    },
+    "improve_flip": {
+        "en": "{file}: labelled {label}; {before} before, {after} now",
+        "zh": "{file}：标注为“{label}”，之前判断为“{before}”，现在判断为“{after}”",
+    },
+    "improve_note": {"en": "Note: {note}", "zh": "注意（原文）：{note}"},
+}
