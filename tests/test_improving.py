@@ -39,7 +39,10 @@ def test_a_job_with_commands_that_exist(tmp_path: Path) -> None:
     with pytest.raises(SaidError, match="no prepared folder"):
         improving.start(services, str(tmp_path))
     home = services.settings.home.resolve()
-    first, second = (Jobs(home).look(improving.start(services, str(data))) for _ in range(2))
+    assert improving.offered(services) == [str(data)]
+    names = [improving.start(services, str(data)) for _ in range(2)]
+    first, second = Jobs(home).all()
+    assert names == [first.name, second.name]
     assert first.name == "tiny-labelled" and second.name == "tiny-labelled-2"
     names = [step.name for step in first.steps]
     assert names == ["relabel", "stage 2", "merge", "evaluate", "compare"]
@@ -59,14 +62,16 @@ def test_where_nobody_validates_the_temperature_stays(tmp_path: Path) -> None:
     summary = json.loads((data / "summary.json").read_text())
     summary["splits"]["valid"]["clips"] = 0
     (data / "summary.json").write_text(json.dumps(summary))
-    job = Jobs(services.settings.home).look(improving.start(services, str(data)))
+    improving.start(services, str(data))
+    (job,) = Jobs(services.settings.home).all()
     words = job.steps[2].words
     assert float(words[words.index("--temperature") + 1]) > 0
 
 
 def test_strangers_teach_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ShutError):
-        improving.start(serve(tmp_path, STRANGER), "data")
+    for act in (lambda s: improving.start(s, "data"), improving.offered):
+        with pytest.raises(ShutError):
+            act(serve(tmp_path, STRANGER))
 
 
 def result() -> dict[str, Any]:
@@ -111,7 +116,8 @@ def test_what_a_job_found_is_read_from_its_file(tmp_path: Path) -> None:
     services = serve(tmp_path)
     labelled(services)
     data = prepare(tmp_path / "data" / "mine")
-    job = Jobs(services.settings.home).look(improving.start(services, str(data)))
+    improving.start(services, str(data))
+    (job,) = Jobs(services.settings.home).all()
     assert improving.compared(job) is None
     job.steps[-1].result.write_text(json.dumps(result()))
     assert improving.compared(job) == result()

@@ -17,7 +17,7 @@ from audiollm.jobs import Jobs
 from audiollm.labelling.formats import write_jsonl
 from audiollm.labels import Language, word
 from audiollm.plan import Job, Step
-from audiollm.ui import training
+from audiollm.ui import training, training_data
 from audiollm.ui.access import opened
 from audiollm.ui.labelling import book
 from audiollm.ui.said import SaidError
@@ -49,31 +49,50 @@ class Improvement:
         place, model = self.place(home), home / "models" / self.name
         data, start, run = place / "data", place / "start", home / "runs" / f"{self.name}-stage2"
         judged = home / "runs" / f"{self.name}-evaluate"
-        labels = ("--labels", str(place / "labels.jsonl"))
-        taught = ("train", "relabel", *labels, "--model", self.model, "--data", self.data)
-        fit = ("train", "fit", "--stage", "2", "--data", str(data), "--from", str(start))
-        merge = ("train", "merge", "--run", str(run), "--out", str(model))
+        calibrated: tuple[str, ...] = ()
         if self.temperature is not None:
-            merge = (*merge, "--temperature", f"{self.temperature:g}")
-            merge = (*merge, "--fitted-on", "the model before the labels")
-        evaluate = ("train", "evaluate", "--model", str(model), "--data", str(data), "--record")
-        compare = ("train", "compare", "--before", self.model, "--after", str(model))
-        compare = (*compare, "--data", str(data), "--out", str(place / COMPARED))
+            said = ("--fitted-on", "the model before the labels")
+            calibrated = ("--temperature", f"{self.temperature:g}", *said)
+        taught = ("--model", self.model, "--data", self.data, "--out", str(place))
+        fit = ("--data", str(data), "--from", str(start), "--epochs", f"{self.epochs:g}")
+        evaluate = ("--model", str(model), "--data", str(data), "--record", "--out", str(judged))
+        compare = ("--before", self.model, "--after", str(model), "--data", str(data))
         return [
-            Step("relabel", (*taught, "--out", str(place)), start / "run.json"),
+            Step(
+                "relabel",
+                ("train", "relabel", "--labels", str(place / "labels.jsonl"), *taught),
+                start / "run.json",
+            ),
             Step(
                 "stage 2",
-                (*fit, "--epochs", f"{self.epochs:g}", "--out", str(run)),
+                ("train", "fit", "--stage", "2", *fit, "--out", str(run)),
                 run / "metrics.json",
             ),
-            Step("merge", merge, model / MANIFEST_NAME),
-            Step("evaluate", (*evaluate, "--out", str(judged)), judged / "result.json"),
-            Step("compare", compare, place / COMPARED),
+            Step(
+                "merge",
+                ("train", "merge", "--run", str(run), "--out", str(model), *calibrated),
+                model / MANIFEST_NAME,
+            ),
+            Step("evaluate", ("train", "evaluate", *evaluate), judged / "result.json"),
+            Step(
+                "compare",
+                ("train", "compare", *compare, "--out", str(place / COMPARED)),
+                place / COMPARED,
+            ),
         ]
 
 
+def offered(services: Services) -> list[str]:
+    """The prepared folders that the model may have learned from.
+
+    Raises:
+        ShutError: see `access.opened`.
+    """
+    return [str(one.folder) for one in training_data.prepared(services)]
+
+
 def start(services: Services, data: str, device: str = "cpu", epochs: float = 2.0) -> str:
-    """Teaches the model that answers what people have labelled; returns the job's id.
+    """Teaches the model that answers what people have labelled; returns the new one's name.
 
     data: the prepared folder that it learned from, or another that its encoder has heard.
 
@@ -103,7 +122,8 @@ def start(services: Services, data: str, device: str = "cpu", epochs: float = 2.
         write_jsonl(outcomes, place / "labels.jsonl")
     except OSError as error:
         raise DataError(f"{place} cannot be written ({error.strerror}): make room.") from error
-    return Jobs(home).add(name, device, plan.steps_in(home))
+    Jobs(home).add(name, device, plan.steps_in(home))
+    return name
 
 
 def _validates(folder: Path) -> bool:

@@ -3,6 +3,18 @@
 from audiollm.labels import Language
 
 IMPROVING: dict[str, dict[Language, str]] = {
+    "improve_title": {"en": "Improve the model with these labels", "zh": "用这些标注改进模型"},
+    "improve_data": {"en": "Data that the model learned from", "zh": "模型训练时所用的数据"},
+    "improve_data_info": {
+        "en": "Labels are put into a copy of them. Nobody whom the model is tested on is taught.",
+        "zh": "标注会并入这份数据的副本；用于测试模型的说话人不会参与训练。",
+    },
+    "improve_start": {"en": "Teach it", "zh": "开始改进"},
+    "improve_started": {
+        "en": "{name} waits for its turn: the Train page shows how far it is, and afterwards what "
+        "the labels have changed.",
+        "zh": "{name} 已加入队列：“训练”页面会显示进度，完成后给出标注带来的变化。",
+    },
     "step_relabel": {"en": "labels into the data", "zh": "把标注并入数据"},
     "step_compare": {"en": "before and after", "zh": "前后比较"},
     "improve_no_labels": {

@@ -44,6 +44,9 @@ class Parts:
     give: gr.Button
     file: gr.File
     told: gr.HTML
+    data: gr.Dropdown  # that the model learned from
+    improve: gr.Button
+    improved: gr.HTML
     progress: gr.Accordion
     refresh: gr.Button
     report: gr.HTML
@@ -89,6 +92,11 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
         give = _button("label_export", static)
         file = _said(gr.File, "label_file", static, visible=False, interactive=False)
         told = gr.HTML(elem_id="label-told")
+    with _fold("improve_title", static):
+        data = _said(gr.Dropdown, "improve_data", static, choices=[])
+        static.place(data, "improve_data_info", "info")
+        improve = _button("improve_start", static)
+        improved = gr.HTML(elem_id="improve-told")
     with _fold("label_progress", static) as progress:
         report = gr.HTML(elem_id="label-report")
         refresh = _button("label_refresh", static)
@@ -113,6 +121,9 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
         give=give,
         file=file,
         told=told,
+        data=data,
+        improve=improve,
+        improved=improved,
         progress=progress,
         refresh=refresh,
         report=report,

@@ -11,7 +11,15 @@ from audiollm.errors import LabelError
 from audiollm.labelling.store import WORKS
 from audiollm.labelling.tasks import REASONS
 from audiollm.labels import Language
-from audiollm.ui import label_card, label_report, label_sources, labelling, render, watching
+from audiollm.ui import (
+    improving,
+    label_card,
+    label_report,
+    label_sources,
+    labelling,
+    render,
+    watching,
+)
 from audiollm.ui.label import FORMATS, Parts
 from audiollm.ui.labelling import Desk
 from audiollm.ui.services import Services
@@ -63,6 +71,15 @@ def connect(parts: Parts | None, services: Services, language: gr.Radio, arrived
     begins.then(None, js=BEGIN, **AT_ONCE)
     _files(parts, services, language).then(None, js=BEGIN, **AT_ONCE)
 
+    def improve(data: str | None, chosen: Language) -> str:
+        try:
+            name = improving.start(services, data or "")
+            return render.notice(text("improve_started", chosen, name=name), "wait")
+        except Exception as error:
+            return watching.failed(error, chosen)
+
+    parts.improve.click(improve, [parts.data, language], parts.improved, **TURN)
+
     def counted(chosen: Language) -> str:
         try:
             return label_report.report(services, chosen)
@@ -104,17 +121,19 @@ def _speaks(parts: Parts, services: Services, language: gr.Radio, arrived: Any) 
     def speak(chosen: Language) -> list[Any]:
         try:
             found = label_sources.offered(services, chosen)
+            learned = improving.offered(services)
         except Exception as error:
             watching.explained(error, chosen)
-            found = []
+            found, learned = [], []
         return [
             gr.update(choices=[(text(f"work_{name}", chosen), name) for name in WORKS]),
             gr.update(choices=[(text(f"reason_{name}", chosen), name) for name in REASONS]),
             gr.update(choices=[(text(f"format_{name}", chosen), name) for name in FORMATS]),
             gr.update(choices=found),
+            gr.update(choices=learned, value=learned[0] if learned else None),
         ]
 
-    spoken = [parts.work, parts.reasons, parts.format, parts.source]
+    spoken = [parts.work, parts.reasons, parts.format, parts.source, parts.data]
     arrived.then(speak, language, spoken, **AT_ONCE)
     changed = gr.on([language.input, parts.tab.select], speak, language, spoken, **AT_ONCE)
     changed.then(None, js=BEGIN, **AT_ONCE)

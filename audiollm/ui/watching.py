@@ -12,7 +12,7 @@ from audiollm.errors import AudioLLMError
 from audiollm.jobs import GONE
 from audiollm.labels import Language
 from audiollm.plan import ACTIVE, IDLE, Job
-from audiollm.ui import render, training, training_result
+from audiollm.ui import improving, render, training, training_result
 from audiollm.ui.access import ShutError
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
@@ -144,6 +144,8 @@ def view(services: Services, job: Job, language: Language) -> View:
     box = render.notice(wrong, "error") if wrong else ""
     made = training.model_of(job)
     found = "" if made is None else result(job, made, (name, using), language)
+    changed = improving.compared(job)
+    found += improving.html(changed, language) if changed else ""
     return View(
         f'<div class="job">{body}</div>{box}',
         "\n".join(job.log),
