@@ -9,7 +9,7 @@ import pytest
 from audiollm.jobs import Jobs
 from audiollm.labelling.tasks import Label, Task
 from audiollm.labels import LANGUAGES, Language
-from audiollm.ui import improving
+from audiollm.ui import improving, watching
 from audiollm.ui.access import ShutError
 from audiollm.ui.labelling import book
 from audiollm.ui.said import SaidError
@@ -46,6 +46,7 @@ def test_a_job_with_commands_that_exist(tmp_path: Path) -> None:
     assert first.name == "tiny-labelled" and second.name == "tiny-labelled-2"
     names = [step.name for step in first.steps]
     assert names == ["relabel", "stage 2", "merge", "evaluate", "compare"]
+    assert set(names) <= set(watching.STEPS)
     for step in first.steps:
         _, args = _parse(list(step.words[1:]), step.words[1])
         assert args
