@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from audiollm.labelling.store import WORKS
 from audiollm.labelling.tasks import REASONS
 from audiollm.ui.static import Static, of_browser
 
@@ -62,7 +63,15 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
     static.html("label_intro", elem_id="label-intro")
     with gr.Row(elem_id="label-desk", equal_height=False):
         person = _said(gr.Textbox, "label_person", static, max_lines=1, scale=2, min_width=160)
-        work = _said(gr.Radio, "label_work", static, value="first", scale=3, min_width=260)
+        work = _said(
+            gr.Radio,
+            "label_work",
+            static,
+            choices=list(WORKS),
+            value="first",
+            scale=3,
+            min_width=260,
+        )
         blind = _said(gr.Checkbox, "label_blind", static, scale=3, min_width=240)
     for part in (person, blind):
         static.place(part, f"label_{part.elem_id.split('-')[1]}_info", "info")

@@ -112,7 +112,11 @@ def _remembers(parts: Parts, arrived: Any) -> None:
     # not in the tab: what stands there is not read before the tab is opened
     remembered = gr.BrowserState("", storage_key="audiollm-person", secret="audiollm")  # noqa: S106
     arrived.then(lambda name: name or "", remembered, parts.person, **AT_ONCE)
-    parts.person.change(lambda name: " ".join(name.split()), parts.person, remembered, **AT_ONCE)
+
+    def remember(name: str) -> Any:
+        return " ".join(name.split()) or gr.skip()  # the empty box of the start is nobody's name
+
+    parts.person.change(remember, parts.person, remembered, **AT_ONCE)
 
 
 def _speaks(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -> None:
