@@ -34,7 +34,7 @@ def connect(parts: Parts | None, services: Services, language: gr.Radio, arrived
     """`arrived` is the event that knows the visitor's language."""
     if parts is None:
         return
-    _remembers(parts, arrived)
+    _remembers(parts)
     _speaks(parts, services, language, arrived)
 
     def act(
@@ -45,7 +45,7 @@ def connect(parts: Parts | None, services: Services, language: gr.Radio, arrived
         chosen: Language,
         event: gr.EventData,
     ) -> str:
-        desk = Desk(" ".join(person.split()), work, tuple(reasons), blind)
+        desk = Desk(" ".join((person or "").split()), work, tuple(reasons), blind)
         try:
             seen = labelling.act(services, desk, _data(event))
             return label_card.card(seen, desk, chosen)
@@ -107,14 +107,16 @@ def _failed_card(error: Exception, chosen: Language) -> str:
     return f'<section class="clip">{said}</section>'
 
 
-def _remembers(parts: Parts, arrived: Any) -> None:
+def _remembers(parts: Parts) -> None:
     """The person's name, in this browser."""
     # not in the tab: what stands there is not read before the tab is opened
     remembered = gr.BrowserState("", storage_key="audiollm-person", secret="audiollm")  # noqa: S106
-    arrived.then(lambda name: name or "", remembered, parts.person, **AT_ONCE)
+    # what is sent to a part of a tab that was never opened is lost
+    parts.tab.select(lambda name: name or gr.skip(), remembered, parts.person, **AT_ONCE)
 
-    def remember(name: str) -> Any:
-        return " ".join(name.split()) or gr.skip()  # the empty box of the start is nobody's name
+    def remember(name: str | None) -> Any:
+        # the empty box of the start is nobody's name
+        return " ".join((name or "").split()) or gr.skip()
 
     parts.person.change(remember, parts.person, remembered, **AT_ONCE)
 

@@ -114,7 +114,7 @@ def _sides(services: Services, plan: Plan) -> Sides | None:
         if not found:
             return None
         return Sides(*(found[0].sides[name].clips for name in training_data.SIDES))
-    known = {EMODB: ASSETS / "emodb" / "manifest.csv", FOLDER: Path(plan.folder).expanduser()}
+    known = {EMODB: ASSETS / "emodb" / "manifest.csv", FOLDER: Path(plan.folder or "").expanduser()}
     # nobody knows how many a hub holds
     clips = _count(known[plan.source]) if plan.source in known else 0
     clips = min(clips, plan.max_clips or clips)
