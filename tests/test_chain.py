@@ -20,7 +20,7 @@ train evaluate --model model --data data --out evaluation --record
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_from_recordings_to_an_analysis(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "AUDIOLLM_DEVICE": "cpu"}
 

@@ -112,7 +112,7 @@ def assert_alike(alone: Path, both: Path) -> None:
     assert all(torch.allclose(weights[k], others[k], rtol=1e-2, atol=1e-4) for k in weights)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_have_the_curves_of_one(place: Path) -> None:
     """Stage 1, with the head beside the LLM; the batches of the two have other lengths."""
     assert_alike(place / "alone1", place / "both1")
@@ -122,7 +122,7 @@ def test_two_processes_have_the_curves_of_one(place: Path) -> None:
     assert len(list(last.glob("rng_state_*.pth"))) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_resume_as_if_never_stopped(place: Path) -> None:
     """Stage 2 with gradients added up; a stop on the way, then to the end."""
     few = "--data data --from alone1 --max-steps 6 --evaluations 6"

@@ -58,7 +58,7 @@ def test_a_training_whose_gradient_breaks_ends_with_a_sentence(tmp_path: Path) -
     from train.callbacks import ProgressFile
 
     args: Any = SimpleNamespace(train_batch_size=4, gradient_accumulation_steps=2, world_size=1)
-    state: Any = SimpleNamespace(global_step=0, max_steps=10)
+    state: Any = SimpleNamespace(global_step=0, max_steps=10, is_world_process_zero=True)
     told = ProgressFile(tmp_path / "progress.jsonl")
     told.on_train_begin(args, state, None)
     state.global_step = 5
