@@ -69,7 +69,7 @@ def test_from_recordings_to_a_model_that_answers(
     other.close()
 
     expect(page.locator("#job-detail")).to_contain_text(text("job_done", "en"), timeout=WHOLE)
-    expect(page.locator("#job-result table")).to_contain_text(NAME)
+    expect(page.locator("#job-result table").first).to_contain_text(NAME)
     expect(page.locator("#curves .js-line").first).to_be_attached()
 
     page.click("#promote")  # after four steps it is worse than the one that ships
