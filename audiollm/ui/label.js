@@ -20,11 +20,15 @@
   let send = null;   // tells the program something; there when its part of the page is
   let draft = {}, shown = "", since = 0, speed = 2, loop = false, naming = false;
   let busy = 0, waiting = null;  // when the running action was sent; the action
+  let early = null;  // what was said of the clip on the screen while that clip was asked for again
 
   const card = () => document.querySelector("#label-card .clip");
   const there = () => card()?.offsetParent != null;
   const kept = () => { try { return JSON.parse(localStorage.getItem(KEPT)) ?? []; } catch { return []; } };
   const keep = (all) => localStorage.setItem(KEPT, JSON.stringify(all));
+
+  // a key is lost only while another clip is on its way: nobody has heard that one
+  const free = () => send && (!busy || waiting?.act === "begin");
 
   function ask(what) {
     if (!send) return;
@@ -36,6 +40,10 @@
   function begin() { ask({ act: "begin", pending: kept() }); }
 
   function say(act, name) {
+    if (busy && waiting?.act === "begin") {
+      early = { act, name, draft, task: card().dataset.task };
+      return;
+    }
     const { task, person, work, blind } = card().dataset;
     const { secondary = "", intensity = 0, note = "" } = draft;
     const label = { act, task, person, work, blind: !!blind, name, intensity, note, token: unique(),
@@ -62,11 +70,10 @@
       return paint();
     }
     if (what === "note") return clip.querySelector("[data-note]")?.focus();
-    if (busy || !send) return;  // the clip on the screen is on its way
+    if (what === "skip" && clip.dataset.task && free()) return say("skip", "");
+    if (busy || !send) return;  // the next clip is on its way
     if (what === "undo" || what === "back" || what === "forward")
       return ask({ act: what, task: clip.dataset.task });
-    if (!clip.dataset.task) return;
-    if (what === "skip") say("skip", "");
   }
 
   function choose(name, second) {
@@ -75,7 +82,7 @@
       draft.secondary = draft.secondary === name ? "" : name;
       naming = false;
       paint();
-    } else if (!busy && send) say("label", name);
+    } else if (free()) say("label", name);
   }
 
   function paint() {  // what has been chosen and is not sent yet
@@ -114,6 +121,9 @@
       if (id !== task && id !== next && clips.size > 8) { URL.revokeObjectURL(clips.get(id).url); clips.delete(id); }
     paint();
     fill();
+    const said = early;
+    early = null;
+    if (said && said.task === task) { draft = said.draft; say(said.act, said.name); }
   }
 
   function fill() {  // the sound and the picture into the card, when both are here
