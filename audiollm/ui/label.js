@@ -20,6 +20,7 @@
   let send = null;   // tells the program something; there when its part of the page is
   let draft = {}, shown = "", since = 0, speed = 2, loop = false, naming = false;
   let busy = 0, waiting = null;  // when the running action was sent; the action
+  let again = false; // the clip is to be asked for when that action is answered
   let early = null;  // what was said of the clip on the screen while that clip was asked for again
 
   const card = () => document.querySelector("#label-card .clip");
@@ -34,10 +35,13 @@
     if (!send) return;
     busy = performance.now();
     waiting = what;
-    send("submit", { ...what, tab });
+    send("submit", { ...what, tab, asked: unique() });
   }
 
-  function begin() { ask({ act: "begin", pending: kept() }); }
+  function begin() {
+    if (busy) again = true;  // the program hears one thing at a time
+    else ask({ act: "begin", pending: kept() });
+  }
 
   function say(act, name) {
     if (busy && waiting?.act === "begin") {
@@ -124,6 +128,7 @@
     const said = early;
     early = null;
     if (said && said.task === task) { draft = said.draft; say(said.act, said.name); }
+    else if (again) { again = false; begin(); }
   }
 
   function fill() {  // the sound and the picture into the card, when both are here
@@ -207,7 +212,7 @@
       place.textContent = card().dataset.saving ?? "";
     }
     if (!late || !waiting) return;
-    if (waiting.act === "begin") begin();
+    if (waiting.act === "begin") { busy = 0; begin(); }
     else if (waiting.token) ask(waiting);  // the same token is written once, however often it comes
     else busy = 0;  // an undo that is only late must not be done twice
   }, 500);
@@ -216,6 +221,6 @@
 
   window.labelling = {
     begin,
-    connect(tell) { send = tell; begin(); },  // Gradio has drawn the page
+    connect(tell) { send = tell; busy = 0; begin(); },  // Gradio has drawn the page
   };
 })();

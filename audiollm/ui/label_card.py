@@ -45,6 +45,7 @@ def _frame(body: str, seen: Seen, desk: Desk, task: str, language: Language) -> 
         "blind": "1" if desk.hidden else "",
         "written": " ".join(seen.written),
         "yours": json.dumps(_draft(seen)),
+        "asked": seen.asked,
         "saving": text("label_saving", language),
     }
     fields = " ".join(f'data-{key}="{escape(value)}"' for key, value in data.items())

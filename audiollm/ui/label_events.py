@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -46,11 +47,14 @@ def connect(parts: Parts | None, services: Services, language: gr.Radio, arrived
         event: gr.EventData,
     ) -> str:
         desk = Desk(" ".join((person or "").split()), work, tuple(reasons), blind)
+        question = ""
         try:
-            seen = labelling.act(services, desk, _data(event))
+            asked = _data(event)
+            question = str(asked.get("asked", ""))
+            seen = replace(labelling.act(services, desk, asked), asked=question)
             return label_card.card(seen, desk, chosen)
         except Exception as error:
-            return _failed_card(error, chosen)
+            return _failed_card(error, question, chosen)
 
     def clips(event: gr.EventData) -> str:
         """Sounds and pictures for label.js, in an attribute: no script runs in what is sent."""
@@ -62,8 +66,10 @@ def connect(parts: Parts | None, services: Services, language: gr.Radio, arrived
             found = "{}"
         return f'<div data-clips="{escape(found)}"></div>'
 
-    parts.wire.submit(act, [*parts.desk, language], parts.card, **AT_ONCE)
-    parts.wire.input(clips, None, parts.clips, **AT_ONCE)
+    # label.js waits for each answer by itself: a question is not lost while Gradio still draws
+    said = [*parts.desk, language]
+    parts.wire.submit(act, said, parts.card, trigger_mode="multiple", **AT_ONCE)
+    parts.wire.input(clips, None, parts.clips, trigger_mode="multiple", **AT_ONCE)
     for event in (parts.work.input, parts.reasons.input, parts.blind.input, parts.person.change):
         event(None, js=BEGIN, **AT_ONCE)
     parts.tab.select(None, js=BEGIN, **AT_ONCE)
@@ -102,9 +108,9 @@ def _data(event: gr.EventData) -> dict[str, Any]:
     return found
 
 
-def _failed_card(error: Exception, chosen: Language) -> str:
+def _failed_card(error: Exception, question: str, chosen: Language) -> str:
     said = render.notice(watching.explained(error, chosen), "error")
-    return f'<section class="clip">{said}</section>'
+    return f'<section class="clip" data-asked="{escape(question)}">{said}</section>'
 
 
 def _remembers(parts: Parts) -> None:

@@ -54,6 +54,7 @@ class Seen:
     written: tuple[str, ...] = ()  # tokens of labels that are on the disk now
     trouble: str = ""  # a text's key, or a sentence
     sentence: bool = False
+    asked: str = ""  # the question that this answers: a browser redraws only what has changed
 
 
 def book(services: Services) -> Labels:
