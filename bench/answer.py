@@ -12,7 +12,7 @@ import time
 from tqdm import tqdm
 
 from audiollm.settings import Settings
-from audiollm.ui import handlers
+from audiollm.ui.analyse import actions
 from audiollm.ui.services import Services
 
 
@@ -24,13 +24,13 @@ def main() -> None:
     services = Services.start(Settings.from_env(model=args.model))
     services.predictor()
     clips = [e.path for e in services.examples if e.label != "mixed"]
-    list(handlers.analyse(services, str(clips[0]), "en"))  # imports of the first answer
+    list(actions.analyse(services, str(clips[0]), "en"))  # imports of the first answer
     first, whole = [], []
     for _ in tqdm(range(args.rounds), unit="round"):
         for clip in clips:
             began = time.monotonic()
             bars = text = None
-            for view in handlers.analyse(services, str(clip), "en"):
+            for view in actions.analyse(services, str(clip), "en"):
                 if view.answered and bars is None:
                     bars = time.monotonic() - began
                 if view.actions and text is None:

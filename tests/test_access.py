@@ -13,10 +13,10 @@ from starlette.requests import Request
 
 from audiollm.errors import ConfigError
 from audiollm.settings import Owner, Settings, Space
-from audiollm.ui import elsewhere, visitors
-from audiollm.ui.access import ShutError, opened
+from audiollm.ui.owner import elsewhere, visitors
+from audiollm.ui.owner.access import ShutError, opened
+from audiollm.ui.owner.sessions import COOKIE, WAITING, Sessions
 from audiollm.ui.services import Services
-from audiollm.ui.sessions import COOKIE, WAITING, Sessions
 
 HERE, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104
 

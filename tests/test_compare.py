@@ -14,8 +14,9 @@ from audiollm.errors import ModelError
 from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
 from audiollm.store import Store
-from audiollm.ui import compare, services
-from audiollm.ui.compare import CLIP, EAR, Comparison
+from audiollm.ui import services
+from audiollm.ui.analyse import compare
+from audiollm.ui.analyse.compare import CLIP, EAR, Comparison
 from audiollm.ui.services import Services
 from tests.browser.fake import METRICS, SURE, Card, FakePredictor
 from tests.conftest import voiced

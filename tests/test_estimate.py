@@ -11,10 +11,11 @@ from audiollm.estimate import Work
 from audiollm.jobs import Jobs
 from audiollm.labels import LANGUAGES
 from audiollm.settings import ASSETS, Settings
-from audiollm.ui import training, training_estimate
 from audiollm.ui.texts import text
-from audiollm.ui.training_plan import PRESETS, Plan
-from audiollm.ui.training_sources import FOLDER
+from audiollm.ui.train import actions
+from audiollm.ui.train import estimate as training_estimate
+from audiollm.ui.train.plan import PRESETS, Plan
+from audiollm.ui.train.sources import FOLDER
 from tests.test_training import job, prepare, serve
 
 HERE = Settings()
@@ -212,13 +213,13 @@ def test_an_estimate_is_told_with_what_it_rests_on(
 
 def test_a_job_keeps_its_estimate_and_corrects_it(tmp_path: Path) -> None:
     here = serve(tmp_path)
-    id = training.start(here, Plan("x"))
+    id = actions.start(here, Plan("x"))
     folder = tmp_path / "home" / "jobs" / id
     planned = json.loads((folder / training_estimate.KEPT).read_text())["seconds"]
-    (found,) = training.jobs(here)
-    assert training.time_left(here, found) is None  # it waits
+    (found,) = actions.jobs(here)
+    assert actions.time_left(here, found) is None  # it waits
     runs = job(id=id, seconds_left=planned["stage 1"])
     rest = planned["stage 2"] + planned["merge"] + planned["evaluate"]
-    assert training.time_left(here, runs) == pytest.approx(planned["stage 1"] + rest)
+    assert actions.time_left(here, runs) == pytest.approx(planned["stage 1"] + rest)
     (folder / training_estimate.KEPT).unlink()
-    assert training.time_left(here, runs) is None
+    assert actions.time_left(here, runs) is None

@@ -19,8 +19,9 @@ import pytest
 from audiollm.labels import LANGUAGES
 from audiollm.predictor import Predictor
 from audiollm.settings import Owner, Settings
-from audiollm.ui import Services, access, build_ui, launch_options
-from audiollm.ui.sessions import COOKIE, Sessions
+from audiollm.ui import Services, build_ui, launch_options
+from audiollm.ui.owner import access
+from audiollm.ui.owner.sessions import COOKIE, Sessions
 from audiollm.ui.texts import text
 from tests.browser.fake import FakePredictor
 
@@ -30,26 +31,26 @@ ANYBODY = {  # they analyse, speak another language, ask who asks; what is the o
     "api.register.<locals>.describe_model",
     "api.register.<locals>.hear_emotion",
     "api.register.<locals>.hear_emotions",
-    "analyse._arrivals.<locals>.arrive",
-    "analyse._arrivals.<locals>.look",
-    "analyse._arrivals.<locals>.speak",
-    "analyse._arrivals.<locals>.switch",  # handlers.switch: among what is offered to whoever asks
-    "analyse.connect.<locals>.again",
-    "analyse.connect.<locals>.analyse",
-    "analyse.connect.<locals>.begin",
-    "analyse.connect.<locals>.empty",
-    "analyse.connect.<locals>.leave",
-    "analyse.connect.<locals>.stop",
-    "door.Gate.connect.<locals>.<lambda>",
-    "door.Gate.connect.<locals>.enter",
-    "door.Gate.connect.<locals>.look",
-    "more.connect.<locals>.against",
-    "more.connect.<locals>.ask",
-    "more.connect.<locals>.forget",  # compare.forget: asks Services.keeps
-    "more.connect.<locals>.keep",
-    "more.connect.<locals>.send",
-    "more.connect.<locals>.wants",
-    "more.nothing",
+    "analyse.page._arrivals.<locals>.arrive",
+    "analyse.page._arrivals.<locals>.look",
+    "analyse.page._arrivals.<locals>.speak",
+    "analyse.page._arrivals.<locals>.switch",  # actions.switch: only what is offered
+    "analyse.page.connect.<locals>.again",
+    "analyse.page.connect.<locals>.analyse",
+    "analyse.page.connect.<locals>.begin",
+    "analyse.page.connect.<locals>.empty",
+    "analyse.page.connect.<locals>.leave",
+    "analyse.page.connect.<locals>.stop",
+    "owner.door.Gate.connect.<locals>.<lambda>",
+    "owner.door.Gate.connect.<locals>.enter",
+    "owner.door.Gate.connect.<locals>.look",
+    "analyse.more.connect.<locals>.against",
+    "analyse.more.connect.<locals>.ask",
+    "analyse.more.connect.<locals>.forget",  # compare.forget: asks Services.keeps
+    "analyse.more.connect.<locals>.keep",
+    "analyse.more.connect.<locals>.send",
+    "analyse.more.connect.<locals>.wants",
+    "analyse.more.nothing",
     "str",  # chooses an example
 }
 
@@ -136,7 +137,7 @@ def owners(page: Served) -> list[Any]:
 def test_a_stranger_reaches_no_handler_but_those_listed(page: Served) -> None:
     shut = owners(page)
     assert len(shut) > 20
-    assert {"train_events._acts.<locals>.act", "train_data.connect.<locals>.take"} <= {
+    assert {"train.events._acts.<locals>.act", "train.recordings.connect.<locals>.take"} <= {
         name_of(event) for event in shut
     }
     strangers: list[dict[str, str]] = [{}, {"cookie": f"{COOKIE}=guess"}]
@@ -180,7 +181,7 @@ def test_no_program_is_offered_what_is_the_owners(page: Served) -> None:
 def test_the_login_through_its_own_address(page: Served) -> None:
     page.sessions.pause = 0.01
     right = {"name": OWNER.name, "password": OWNER.password}
-    event = next(e for e in owners(page) if name_of(e) == "train_events._acts.<locals>.act")
+    event = next(e for e in owners(page) if name_of(e) == "train.events._acts.<locals>.act")
     with httpx.Client(base_url=page.url, timeout=SLOW, trust_env=False) as client:
 
         def log_in(**headers: str) -> httpx.Response:

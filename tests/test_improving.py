@@ -9,11 +9,12 @@ import pytest
 from audiollm.jobs import Jobs
 from audiollm.labelling.tasks import Label, Task
 from audiollm.labels import LANGUAGES, Language
-from audiollm.ui import improving, watching
-from audiollm.ui.access import ShutError
-from audiollm.ui.labelling import book
+from audiollm.ui.label import improve
+from audiollm.ui.label.actions import book
+from audiollm.ui.owner.access import ShutError
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
+from audiollm.ui.train import view
 from tests.test_training import STRANGER, prepare, serve
 from train.__main__ import _parse
 
@@ -34,19 +35,19 @@ def test_a_job_with_commands_that_exist(tmp_path: Path) -> None:
     services = serve(tmp_path)
     data = prepare(tmp_path / "data" / "mine")
     with pytest.raises(SaidError, match="Nobody has labelled"):
-        improving.start(services, str(data))
+        improve.start(services, str(data))
     labelled(services)
     with pytest.raises(SaidError, match="no prepared folder"):
-        improving.start(services, str(tmp_path))
+        improve.start(services, str(tmp_path))
     home = services.settings.home.resolve()
-    assert improving.offered(services) == [str(data)]
-    names = [improving.start(services, str(data)) for _ in range(2)]
+    assert improve.offered(services) == [str(data)]
+    names = [improve.start(services, str(data)) for _ in range(2)]
     first, second = Jobs(home).all()
     assert names == [first.name, second.name]
     assert first.name == "tiny-labelled" and second.name == "tiny-labelled-2"
     names = [step.name for step in first.steps]
     assert names == ["relabel", "stage 2", "merge", "evaluate", "compare"]
-    assert set(names) <= set(watching.STEPS)
+    assert set(names) <= set(view.STEPS)
     for step in first.steps:
         _, args = _parse(list(step.words[1:]), step.words[1])
         assert args
@@ -63,14 +64,14 @@ def test_where_nobody_validates_the_temperature_stays(tmp_path: Path) -> None:
     summary = json.loads((data / "summary.json").read_text())
     summary["splits"]["valid"]["clips"] = 0
     (data / "summary.json").write_text(json.dumps(summary))
-    improving.start(services, str(data))
+    improve.start(services, str(data))
     (job,) = Jobs(services.settings.home).all()
     words = job.steps[2].words
     assert float(words[words.index("--temperature") + 1]) > 0
 
 
 def test_strangers_teach_nothing(tmp_path: Path) -> None:
-    for act in (lambda s: improving.start(s, "data"), improving.offered):
+    for act in (lambda s: improve.start(s, "data"), improve.offered):
         with pytest.raises(ShutError):
             act(serve(tmp_path, STRANGER))
 
@@ -102,7 +103,7 @@ def result() -> dict[str, Any]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_before_and_after_as_the_page_shows_it(language: Language) -> None:
-    said = improving.html(result(), language)
+    said = improve.html(result(), language)
     assert "+0.25 <small>[+0.15, +0.35]</small>" in said and "0.50</td><td>0.75" in said
     assert "<b>" not in said and "<i>" not in said and "&lt;b&gt;.wav" in said
     if language == "en":
@@ -117,8 +118,8 @@ def test_what_a_job_found_is_read_from_its_file(tmp_path: Path) -> None:
     services = serve(tmp_path)
     labelled(services)
     data = prepare(tmp_path / "data" / "mine")
-    improving.start(services, str(data))
+    improve.start(services, str(data))
     (job,) = Jobs(services.settings.home).all()
-    assert improving.compared(job) is None
+    assert improve.compared(job) is None
     job.steps[-1].result.write_text(json.dumps(result()))
-    assert improving.compared(job) == result()
+    assert improve.compared(job) == result()

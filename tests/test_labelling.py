@@ -21,10 +21,12 @@ from audiollm.labelling.tasks import REASONS, Label
 from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
 from audiollm.store import Store
-from audiollm.ui import label_card, label_report, label_sources, labelling
-from audiollm.ui.access import ShutError
-from audiollm.ui.label_texts import LABELLING
-from audiollm.ui.labelling import Desk
+from audiollm.ui.label import actions, report
+from audiollm.ui.label import card as label_card
+from audiollm.ui.label import sources as label_sources
+from audiollm.ui.label.actions import Desk
+from audiollm.ui.label.texts import LABELLING
+from audiollm.ui.owner.access import ShutError
 from audiollm.ui.services import Services
 from tests.browser.fake import SURE, FakePredictor
 from tests.conftest import voiced
@@ -67,15 +69,15 @@ def asked(act: str, number: int = 0, desk: Desk = ANN, **more: Any) -> dict[str,
     }
 
 
-def shown(seen: labelling.Seen) -> str:
+def shown(seen: actions.Seen) -> str:
     return seen.outcome.task.id if seen.outcome else ""
 
 
 def test_a_label_and_the_next_clip(services: Services, book: Labels) -> None:
-    first = labelling.act(services, ANN, asked("begin"))
+    first = actions.act(services, ANN, asked("begin"))
     assert (shown(first), first.following, first.left) == (task(0).id, task(1).id, 4)
     said = asked("label", name="happy", secondary="sad", intensity=2, note=" a sob ", took=1.5)
-    second = labelling.act(services, ANN, said)
+    second = actions.act(services, ANN, said)
     assert (shown(second), second.following, second.done) == (task(1).id, task(2).id, 1)
     assert second.written == (said["token"],)
     (label,) = book.history()
@@ -86,33 +88,33 @@ def test_a_label_and_the_next_clip(services: Services, book: Labels) -> None:
         "a sob",
         1.5,
     )
-    skipped = labelling.act(services, ANN, asked("skip", 1))
+    skipped = actions.act(services, ANN, asked("skip", 1))
     assert shown(skipped) == task(2).id
     assert label_card.card(skipped, ANN, "en").count('data-act="label"') == 2 + 3
 
 
 def test_undo_back_and_forward(services: Services, book: Labels) -> None:
     for number in range(3):
-        labelling.act(services, ANN, asked("label", number, name="sad"))
-    back = labelling.act(services, ANN, asked("back", 3))
+        actions.act(services, ANN, asked("label", number, name="sad"))
+    back = actions.act(services, ANN, asked("back", 3))
     assert shown(back) == task(2).id and back.yours is not None
-    back = labelling.act(services, ANN, asked("back", 2))
+    back = actions.act(services, ANN, asked("back", 2))
     assert shown(back) == task(1).id
-    labelling.act(services, ANN, asked("label", 1, name="angry"))  # a correction
+    actions.act(services, ANN, asked("label", 1, name="angry"))  # a correction
     assert book.outcome(task(1).id).final == "angry"
-    undone = labelling.act(services, ANN, asked("undo", 3))
+    undone = actions.act(services, ANN, asked("undo", 3))
     assert shown(undone) == task(1).id
     assert book.outcome(task(1).id).final == "sad"  # what was said before counts again
     for _ in range(3):
-        labelling.act(services, ANN, asked("undo"))
-    assert labelling.act(services, ANN, asked("undo")).trouble == "label_nothing"
-    assert shown(labelling.act(services, ANN, asked("forward", 9))) != ""
+        actions.act(services, ANN, asked("undo"))
+    assert actions.act(services, ANN, asked("undo")).trouble == "label_nothing"
+    assert shown(actions.act(services, ANN, asked("forward", 9))) != ""
 
 
 def test_labels_that_the_browser_kept_are_written_once(services: Services, book: Labels) -> None:
     kept = [asked("label", 0, name="sad"), asked("label", 99, name="sad")]
     for _ in range(2):
-        seen = labelling.act(services, ANN, asked("begin", pending=kept))
+        seen = actions.act(services, ANN, asked("begin", pending=kept))
         assert seen.written == (kept[0]["token"],) and seen.sentence
     assert len(book.history()) == 1
 
@@ -123,9 +125,9 @@ def test_what_cannot_be_written_leaves_the_clip_there(
     def full(*_: object) -> None:
         raise LabelError("The disk is full.")
 
-    labelling.act(services, ANN, asked("begin"))
+    actions.act(services, ANN, asked("begin"))
     monkeypatch.setattr(Labels, "say", full)
-    seen = labelling.act(services, ANN, asked("label", name="sad"))
+    seen = actions.act(services, ANN, asked("label", name="sad"))
     assert (shown(seen), seen.written) == (task(0).id, ())
     assert "The disk is full." in label_card.card(seen, ANN, "en")
 
@@ -137,27 +139,27 @@ def test_nonsense_is_refused(services: Services, book: Labels) -> None:
         (ANN, asked("drop table")),
     ):
         with pytest.raises(LabelError):
-            labelling.act(services, desk, wrong)
-    assert labelling.act(services, Desk(""), asked("begin")).trouble == "label_who"
-    seen = labelling.act(services, ANN, {**asked("label", name="sad"), "intensity": "much"})
+            actions.act(services, desk, wrong)
+    assert actions.act(services, Desk(""), asked("begin")).trouble == "label_who"
+    seen = actions.act(services, ANN, {**asked("label", name="sad"), "intensity": "much"})
     assert seen.sentence and book.history() == []
 
 
 def test_blind_work_shows_no_answer(services: Services, book: Labels) -> None:
-    seen = labelling.act(services, ANN, asked("begin"))
+    seen = actions.act(services, ANN, asked("begin"))
     open_card = label_card.card(seen, ANN, "en")
     assert "90%" in open_card and "angry (90%)" in open_card
     hidden = label_card.card(seen, replace(ANN, blind=True), "en")
     assert "90%" not in hidden and 'data-blind="1"' in hidden
-    labelling.act(services, ANN, asked("label", name="sad"))
-    second = labelling.act(services, BO, asked("begin", desk=BO))
+    actions.act(services, ANN, asked("label", name="sad"))
+    second = actions.act(services, BO, asked("begin", desk=BO))
     card = label_card.card(second, BO, "en")
     assert shown(second) == task(0).id and "Ann" not in card and "90%" not in card
-    labelling.act(services, BO, asked("label", desk=BO, name="angry"))
+    actions.act(services, BO, asked("label", desk=BO, name="angry"))
     judge = Desk("Cy", "decide")
-    disputed = labelling.act(services, judge, asked("begin", desk=judge))
+    disputed = actions.act(services, judge, asked("begin", desk=judge))
     assert "Ann said sad, Bo said angry" in label_card.card(disputed, judge, "en")
-    labelling.act(services, judge, asked("label", desk=judge, name="happy"))
+    actions.act(services, judge, asked("label", desk=judge, name="happy"))
     assert book.outcome(task(0).id).final == "happy"
     assert [label.blind for label in book.history()] == [False, True, False]
 
@@ -170,13 +172,13 @@ def test_every_reason_reads_well(services: Services, language: Any) -> None:
         for n, reason in enumerate(REASONS)
     )
     for _ in REASONS:
-        seen = labelling.act(services, ANN, asked("begin"))
+        seen = actions.act(services, ANN, asked("begin"))
         card = label_card.card(seen, ANN, language)
         assert "{" not in re.sub(r'data-yours="[^"]*"', "", card)
         assert seen.outcome is not None
         said = asked("label", name="sad") | {"task": shown(seen), "token": shown(seen)}
-        labelling.act(services, ANN, said)
-    empty = labelling.act(services, ANN, asked("begin"))
+        actions.act(services, ANN, said)
+    empty = actions.act(services, ANN, asked("begin"))
     assert LABELLING["label_empty"][language] in label_card.card(empty, ANN, language)
 
 
@@ -184,7 +186,7 @@ def test_a_card_escapes_what_people_write(services: Services, book: Labels) -> N
     book.add([replace(task(0), model="<b>x</b>")])
     book.say(Label(task(0).id, "<i>", "sad", note='"><script>'))
     desk = Desk("<i>")
-    seen = labelling.act(services, desk, asked("back", 7, desk=desk))
+    seen = actions.act(services, desk, asked("back", 7, desk=desk))
     card = label_card.card(seen, desk, "en")
     assert (
         "<script>" not in card and "<b>x" not in card and "<i>" not in card.replace("<i style", "")
@@ -194,17 +196,17 @@ def test_a_card_escapes_what_people_write(services: Services, book: Labels) -> N
 def test_sound_and_picture_for_the_browser(services: Services, voice: Path) -> None:
     book = Labels(services.settings.home)
     book.add([replace(task(0), path=str(voice)), replace(task(1), path=str(voice) + ".gone")])
-    found = labelling.clips(services, [task(0).id, task(1).id])
+    found = actions.clips(services, [task(0).id, task(1).id])
     assert found[task(0).id]["sound"].startswith("ZkxhQ")  # fLaC
     assert re.search(r'class="wave" d="M\d.*image/png;base64,iVBOR', found[task(0).id]["picture"])
     assert "gone" in found[task(1).id]["trouble"]
 
 
 def test_keys_are_digits_then_letters_that_mean_nothing_else() -> None:
-    program = Path(labelling.__file__).with_name("label.js").read_text(encoding="utf-8")
+    program = Path(actions.__file__).with_name("label.js").read_text(encoding="utf-8")
     commands = set(re.findall(r"\b([a-z]): \"", program))
-    assert commands == {*"licmzxunv"} and not commands & {*labelling.KEYS}
-    found = labelling.keys([f"class {n:02}" for n in range(23)])
+    assert commands == {*"licmzxunv"} and not commands & {*actions.KEYS}
+    found = actions.keys([f"class {n:02}" for n in range(23)])
     assert len(set(found.values())) == 23 and list(found.values())[:9] == list("123456789")
 
 
@@ -312,7 +314,7 @@ def test_statistics(services: Services, book: Labels) -> None:
     (yields,) = [y for y in found.yields if y.reason == "wrong"]
     assert yields.left == 3 and yields.changed is not None and yields.changed.value == 1
     for language in LANGUAGES:
-        assert "{" not in label_report.report(services, language)
+        assert "{" not in report.report(services, language)
 
 
 def test_shares_are_wilson_and_the_pace_leaves_pauses_out() -> None:
@@ -333,15 +335,15 @@ def test_shares_are_wilson_and_the_pace_leaves_pauses_out() -> None:
 
 
 HANDLERS: list[Callable[[Services], object]] = [
-    lambda s: labelling.act(s, ANN, asked("begin")),
-    lambda s: labelling.act(s, ANN, asked("label", name="sad")),
-    lambda s: labelling.clips(s, ["0"]),
-    labelling.book,
+    lambda s: actions.act(s, ANN, asked("begin")),
+    lambda s: actions.act(s, ANN, asked("label", name="sad")),
+    lambda s: actions.clips(s, ["0"]),
+    actions.book,
     lambda s: label_sources.offered(s, "en"),
     lambda s: list(label_sources.gather(s, label_sources.FOLDER, "/", "en")),
     lambda s: label_sources.take(s, "/etc/passwd", "Ann"),
     lambda s: label_sources.give(s, "csv"),
-    lambda s: label_report.report(s, "en"),
+    lambda s: report.report(s, "en"),
 ]
 
 

@@ -18,26 +18,26 @@ from audiollm.labels import LANGUAGES, Language
 from audiollm.plan import Job, State, Step
 from audiollm.settings import Settings
 from audiollm.ui import services as of_page
-from audiollm.ui import (
-    train,
-    training,
-    training_clips,
-    training_curves,
-    training_data,
-    training_estimate,
-    training_look,
-    training_upload,
-    watching,
-    watching_data,
-)
-from audiollm.ui.access import ShutError
+from audiollm.ui.owner.access import ShutError
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import TEXTS, text
-from audiollm.ui.training import WorseError
-from audiollm.ui.training_look import Heard, Insight
-from audiollm.ui.training_plan import Plan
-from audiollm.ui.training_sources import EMODB, FOLDER, HUB, Ask
+from audiollm.ui.train import (
+    actions,
+    curves,
+    estimate,
+    look,
+    page,
+    prepared,
+    recordings_view,
+    upload,
+    view,
+)
+from audiollm.ui.train import clips as training_clips
+from audiollm.ui.train.actions import WorseError
+from audiollm.ui.train.look import Heard, Insight
+from audiollm.ui.train.plan import Plan
+from audiollm.ui.train.sources import EMODB, FOLDER, HUB, Ask
 from tests.browser.fake import METRICS, Card, FakePredictor
 from train.__main__ import _parse
 
@@ -81,17 +81,17 @@ def test_prepared_folders_are_found_and_broken_ones_passed_over(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     here = serve(tmp_path)
-    assert training_data.prepared(here) == []
+    assert prepared.prepared(here) == []
     one = prepare(tmp_path / "data" / "one")
     two = prepare(tmp_path / "home" / "data" / "two", shared_speakers=["a"])
     broken = prepare(tmp_path / "data" / "broken")
     (broken / "summary.json").write_text("{")
-    found = training_data.prepared(here)
+    found = prepared.prepared(here)
     assert [data.folder for data in found] == [one, two]
     assert str(broken) in caplog.text
     assert (found[0].whole.clips, found[0].rejected, found[1].shared) == (18, 2, 1)
     for language in LANGUAGES:
-        ids = [id for _, id in watching_data.sources(found, language)]
+        ids = [id for _, id in recordings_view.sources(found, language)]
         assert ids == [EMODB, str(one), str(two), FOLDER, HUB]
 
 
@@ -105,7 +105,7 @@ def plans(tmp_path: Path) -> dict[str, Plan]:
     table.touch()
     data = prepare(tmp_path / "data" / "one")
     return {
-        "as it stands": train.DEFAULT,
+        "as it stands": page.DEFAULT,
         "trial": Plan("t", max_clips=64, steps=(8, 4), batch_size=4, seed=3),
         "folder": Plan("f", FOLDER, str(clips), encoder="emotion2vec/emotion2vec_plus_base"),
         "speakers": Plan("s", FOLDER, str(clips), speaker_pattern=r"(-s\d+)"),
@@ -136,16 +136,16 @@ def test_every_plan_is_understood_by_the_commands(tmp_path: Path) -> None:
             assert (epochs, steps_) == ((None, most) if most else (wanted, -1))
         if made:
             assert str(made[0].out) == one.data and str(made[0].out).startswith(str(home))
-        lines = training.commands(here, plan_).splitlines()
+        lines = actions.commands(here, plan_).splitlines()
         assert [tuple(shlex.split(line)[2:]) for line in lines[2:]] == [s.words for s in steps]
         assert f"AUDIOLLM_DEVICE={plan_.device}" in lines[1]
 
 
 def test_the_pages_settings_are_those_of_a_plan() -> None:
-    default = inspect.signature(train.plan).parameters
+    default = inspect.signature(page.plan).parameters
     values = ("x", EMODB, "", "", "", False, "tiny", "tiny", 12.0, 4.0, 0, 0, 16, 0, "cpu", 0)
     assert len(default) == len(values)
-    assert train.plan(*values) == replace(train.DEFAULT, name="x")
+    assert page.plan(*values) == replace(page.DEFAULT, name="x")
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_bad_value_is_refused_and_named(bad: dict[str, Any]) -> None:
         Plan(**{"name": "x", **bad})
     assert any(repr(v) in str(refused.value) for v in values)
     for language in LANGUAGES:
-        assert str(refused.value) in watching.explained(refused.value, language)
+        assert str(refused.value) in view.explained(refused.value, language)
 
 
 # --- access
@@ -208,11 +208,9 @@ def reachable(module: Any) -> list[Callable[..., Any]]:
     ]
 
 
-EVERY = [*reachable(training), *reachable(training_data), *reachable(watching)]
+EVERY = [*reachable(actions), *reachable(prepared), *reachable(view)]
 EVERY += [
-    f
-    for m in (training_estimate, watching_data, training_upload, training_look, training_clips)
-    for f in reachable(m)
+    f for m in (estimate, recordings_view, upload, look, training_clips) for f in reachable(m)
 ]
 
 
@@ -221,7 +219,7 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
     there = serve(tmp_path, STRANGER)
     fits: dict[str, Any] = {
         "id": "x",
-        "plan": train.DEFAULT,
+        "plan": page.DEFAULT,
         "folder": "tiny",
         "job": job(),
         "language": "en",
@@ -239,7 +237,7 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
     with pytest.raises(ShutError) as shut:
         function(there, **given)
     for language in LANGUAGES:
-        assert watching.explained(shut.value, language) == text("refused", language)
+        assert view.explained(shut.value, language) == text("refused", language)
     assert not (tmp_path / "home").exists()
     assert there.using == "tiny"
 
@@ -274,27 +272,27 @@ def job(state: State = "running", **more: Any) -> Job:
 
 def test_a_plan_becomes_a_job_and_its_name_is_taken(tmp_path: Path) -> None:
     here = serve(tmp_path)
-    assert training.jobs(here) == []
+    assert actions.jobs(here) == []
     assert not (tmp_path / "home").exists()  # looking makes nothing
-    assert training.free_name(here) == "my-model"
-    id = training.start(here, train.DEFAULT)
-    (found,) = training.jobs(here)
+    assert actions.free_name(here) == "my-model"
+    id = actions.start(here, page.DEFAULT)
+    (found,) = actions.jobs(here)
     assert (found.id, found.state, len(found.steps)) == (id, "waiting", 5)
-    assert {step.name for step in found.steps} <= set(watching.STEPS)
-    assert training.free_name(here) == "my-model-2"
+    assert {step.name for step in found.steps} <= set(view.STEPS)
+    assert actions.free_name(here) == "my-model-2"
     with pytest.raises(ConfigError, match="is taken"):
-        training.start(here, train.DEFAULT)
-    second = training.start(here, Plan("other"))
-    assert [each.id for each in training.jobs(here)][::-1] == [id, second]
-    training.stop(here, id)
+        actions.start(here, page.DEFAULT)
+    second = actions.start(here, Plan("other"))
+    assert [each.id for each in actions.jobs(here)][::-1] == [id, second]
+    actions.stop(here, id)
     with pytest.raises(JobError):
-        training.kill(here, id)
-    assert [each.state for each in training.jobs(here)] == ["waiting", "stopped"]
-    training.resume(here, id)
-    training.remove(here, id)
-    assert [each.id for each in training.jobs(here)] == [second]
+        actions.kill(here, id)
+    assert [each.state for each in actions.jobs(here)] == ["waiting", "stopped"]
+    actions.resume(here, id)
+    actions.remove(here, id)
+    assert [each.id for each in actions.jobs(here)] == [second]
     (tmp_path / "home" / "models" / "my-model").mkdir(parents=True)
-    assert training.free_name(here) == "my-model-2"
+    assert actions.free_name(here) == "my-model-2"
 
 
 def test_recordings_of_another_folder_are_not_taken_for_these(tmp_path: Path) -> None:
@@ -302,36 +300,36 @@ def test_recordings_of_another_folder_are_not_taken_for_these(tmp_path: Path) ->
     (tmp_path / "clips").mkdir()
     prepare(tmp_path / "home" / "data" / "mine")
     with pytest.raises(ConfigError, match="taken"):
-        training.start(here, Plan("mine", FOLDER, str(tmp_path / "clips")))
+        actions.start(here, Plan("mine", FOLDER, str(tmp_path / "clips")))
     with pytest.raises(SaidError, match="prepared already: choose mine"):
-        training.prepare(here, Plan("mine", FOLDER, str(tmp_path / "clips")))
+        actions.prepare(here, Plan("mine", FOLDER, str(tmp_path / "clips")))
 
 
 def test_recordings_are_prepared_alone_and_once(tmp_path: Path) -> None:
     here = serve(tmp_path)
-    id = training.prepare(here, train.DEFAULT)
-    (found,) = training.jobs(here)
+    id = actions.prepare(here, page.DEFAULT)
+    (found,) = actions.jobs(here)
     assert (found.id, [step.name for step in found.steps]) == (id, ["prepare"])
     made = found.steps[0].result.parent
-    assert training.prepared_by(here, Plan, ["x"]) == str(made)
+    assert actions.prepared_by(here, Plan, ["x"]) == str(made)
     with pytest.raises(SaidError, match="already"):
-        training.prepare(here, Plan("again"))
+        actions.prepare(here, Plan("again"))
     prepare(made)
-    assert training_data.prepared_folders(here) == [made]
+    assert prepared.prepared_folders(here) == [made]
     with pytest.raises(SaidError, match="already"):
-        training.prepare(here, Plan("again", str(made)))
-    assert training.prepared_by(here, Plan, ["x", str(made)]) == ""
-    assert training.prepared_by(here, Plan, [""]) == ""
-    training.start(here, train.DEFAULT)  # the name of a model is not taken by its recordings
+        actions.prepare(here, Plan("again", str(made)))
+    assert actions.prepared_by(here, Plan, ["x", str(made)]) == ""
+    assert actions.prepared_by(here, Plan, [""]) == ""
+    actions.start(here, page.DEFAULT)  # the name of a model is not taken by its recordings
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("state", [*plan.ACTIVE, *plan.IDLE, "waiting", "done"])
 def test_a_job_is_told_in_words(tmp_path: Path, state: State, language: Language) -> None:
     found = job(state, seconds_left=200.0 if state == "running" else None)
-    shown = watching.view(serve(tmp_path), found, language)
+    shown = view.view(serve(tmp_path), found, language)
     word = text(f"job_{state}", language)
-    assert word in watching.line(found, language) and word in shown.detail
+    assert word in view.line(found, language) and word in shown.detail
     assert "<b>my" not in shown.detail
     assert shown.log == "<i>a\nb"  # a text box takes no HTML
     allowed = (shown.stops, shown.ends, shown.resumes, shown.goes)
@@ -351,11 +349,11 @@ def test_failures_are_sentences_in_both_languages(tmp_path: Path) -> None:
     here = serve(tmp_path)
     for sentence, chinese in ((GONE, "继续"), (progress.FULL, "磁盘"), ("It is <b>so.", "详细")):
         found = job("failed", failure=sentence)
-        assert chinese in watching.failure(found, "zh")
-        assert watching.failure(found, "en") == sentence
-        assert "<b>so" not in watching.view(here, found, "en").detail
-    assert watching.failure(job(), "zh") == ""
-    assert watching.explained(ZeroDivisionError("secret"), "en") == TEXTS["train_bug"]["en"]
+        assert chinese in view.failure(found, "zh")
+        assert view.failure(found, "en") == sentence
+        assert "<b>so" not in view.view(here, found, "en").detail
+    assert view.failure(job(), "zh") == ""
+    assert view.explained(ZeroDivisionError("secret"), "en") == TEXTS["train_bug"]["en"]
 
 
 def test_curves_of_several_runs_are_plain_lists(tmp_path: Path) -> None:
@@ -369,14 +367,14 @@ def test_curves_of_several_runs_are_plain_lists(tmp_path: Path) -> None:
         lines: list[dict[str, Any]] = [{"step": 0, "event": "start"}]
         lines += [{"step": 2, "loss": 3.0}, {"step": 4, "loss": 2.0, "eval_ua": 0.5}]
         (run / "progress.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    assert [training_curves.points(each) for each in drawn] == [[2, 0], [2, 0]]
+    assert [curves.points(each) for each in drawn] == [[2, 0], [2, 0]]
     for language in LANGUAGES:
-        figure = training_curves.curves(drawn, language)
+        figure = curves.curves(drawn, language)
         assert "bdata" not in str(figure.to_json())
         names = [t.name for t in figure.data if t.showlegend]
         assert names == [text("curve_name", language, name=n, stage=1) for n in ("one", "two")]
         assert [list(t.y) for t in figure.data if t.name == names[0]] == [[3.0, 2.0], [0.5]]
-    assert training_curves.curves([], "en").to_dict()["data"] == []
+    assert curves.curves([], "en").to_dict()["data"] == []
 
 
 # --- the new model
@@ -406,38 +404,38 @@ def answers(services: Services) -> str:
 
 
 def test_a_better_model_answers_at_once_and_the_one_before_comes_back(three: Services) -> None:
-    assert not training.can_roll_back(three)
+    assert not actions.can_roll_back(three)
     with pytest.raises(ModelError, match="go back"):
-        training.roll_back(three)
-    assert training.promote(three, "better") == "better"
+        actions.roll_back(three)
+    assert actions.promote(three, "better") == "better"
     assert answers(three) == "better"
-    assert training.can_roll_back(three)
+    assert actions.can_roll_back(three)
     with pytest.raises(ModelError, match="already"):
-        training.promote(three, "better")
-    assert training.roll_back(three) == "tiny"
+        actions.promote(three, "better")
+    assert actions.roll_back(three) == "tiny"
     assert answers(three) == "tiny"
-    assert not training.can_roll_back(three)
+    assert not actions.can_roll_back(three)
 
 
 @pytest.mark.parametrize(("name", "key"), [("worse", "promote_worse"), ("untested", "_unmeasured")])
 def test_a_worse_model_needs_a_second_yes(three: Services, name: str, key: str) -> None:
     with pytest.raises(WorseError) as refused:
-        training.promote(three, name)
+        actions.promote(three, name)
     assert answers(three) == "tiny"
     for language in LANGUAGES:
-        said = watching.explained(refused.value, language)
+        said = view.explained(refused.value, language)
         lead = TEXTS["promote_worse" if key == "promote_worse" else "promote_unmeasured"][language]
         assert said.startswith(lead.format(name=name, new="0.50", old="0.66"))
-    assert training.promote(three, name, anyway=True) == name
+    assert actions.promote(three, name, anyway=True) == name
     assert answers(three) == name
-    training.roll_back(three)
+    actions.roll_back(three)
     assert answers(three) == "tiny"
 
 
 def test_only_a_listed_model_is_promoted(three: Services) -> None:
     for bad in ("/etc", "", "nothing"):
         with pytest.raises(AudioLLMError, match="There is no model"):
-            training.promote(three, bad, anyway=True)
+            actions.promote(three, bad, anyway=True)
     assert answers(three) == "tiny"
 
 
@@ -447,26 +445,26 @@ def test_a_finished_job_shows_its_figures_beside_those_in_use(
     here = serve(tmp_path)
     steps = tuple(Plan("mine").steps_in(tmp_path / "home"))
     done = job("done", name="mine", steps=steps, step=5, share=1.0)
-    assert training.model_of(done) is None
+    assert actions.model_of(done) is None
     made = steps[3].result
     made.parent.mkdir(parents=True)
     made.write_text("{}")
-    assert watching.view(here, done, "en").model == str(made.parent)
+    assert view.view(here, done, "en").model == str(made.parent)
     evil = {**METRICS, "data": "<img>", "ua": {"value": 0.5, "low": 0.4, "high": 0.6}}
-    monkeypatch.setattr(training, "metrics_of", lambda _: evil)
-    shown = watching.view(here, done, "en").result
+    monkeypatch.setattr(actions, "metrics_of", lambda _: evil)
+    shown = view.view(here, done, "en").result
     assert "0.50 <small>[0.40, 0.60]" in shown and "0.66" in shown and "<img>" not in shown
     assert "report.html" in shown and "answers now" in shown
     here.using = str(made.parent)
-    assert watching.view(here, done, "en").model == ""
-    assert training.metrics_of(tmp_path) == evil
+    assert view.view(here, done, "en").model == ""
+    assert actions.metrics_of(tmp_path) == evil
     monkeypatch.undo()
-    assert training.metrics_of(tmp_path) == {}
-    assert training.ua({"ua": {"value": 7}}) is None
+    assert actions.metrics_of(tmp_path) == {}
+    assert actions.ua({"ua": {"value": 7}}) is None
 
 
 def test_a_step_of_another_program_keeps_its_name(tmp_path: Path) -> None:
     other = Step("grind <b>", ("x",), tmp_path / "y")
     found = job(steps=(other,), step=1)
-    assert "grind" in watching.step(found, "zh")
-    assert "<b>" not in watching.view(serve(tmp_path), found, "zh").detail.replace("<p><b>", "")
+    assert "grind" in view.step(found, "zh")
+    assert "<b>" not in view.view(serve(tmp_path), found, "zh").detail.replace("<p><b>", "")

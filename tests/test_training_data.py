@@ -21,14 +21,16 @@ from hypothesis import strategies as some
 from audiollm.errors import AudioError, ConfigError, DataError
 from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
-from audiollm.ui import train_data, training_clips, training_look, training_upload, watching_data
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import TEXTS, text
-from audiollm.ui.train_data import Choice
-from audiollm.ui.training_look import Group, Heard, Insight, of_bundled, of_prepared
-from audiollm.ui.training_sources import EMODB, FOLDER, HUB, Ask, asked, reader_of
-from audiollm.ui.training_upload import take
+from audiollm.ui.train import clips as training_clips
+from audiollm.ui.train import look as training_look
+from audiollm.ui.train import recordings, recordings_view, upload
+from audiollm.ui.train.look import Group, Heard, Insight, of_bundled, of_prepared
+from audiollm.ui.train.recordings import Choice
+from audiollm.ui.train.sources import EMODB, FOLDER, HUB, Ask, asked, reader_of
+from audiollm.ui.train.upload import take
 from tests.browser.fake import FakePredictor
 from tests.conftest import RATE, voiced
 from train import corpora
@@ -66,7 +68,7 @@ def left(tmp_path: Path) -> list[str]:
     """What lies in the folder of uploads, hidden parts too."""
     place = tmp_path / "home" / "uploads"
     names = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
-    return [name for name in names if name != training_upload.LOCK]
+    return [name for name in names if name != upload.LOCK]
 
 
 CLASSES: dict[str, bytes | str] = {"angry/a.wav": b"1", "angry/b.flac": b"22", "sad/c.wav": b"3"}
@@ -92,7 +94,7 @@ def test_a_zip_of_class_folders_is_unpacked(
     assert left(tmp_path) == ["My-clips-2", "My-clips-2-2"]
     assert again.place != made.place
     for language in LANGUAGES:
-        assert str(made.place) in watching_data.uploaded(made, language)
+        assert str(made.place) in recordings_view.uploaded(made, language)
 
 
 def test_one_class_alone_is_no_wrapper(tmp_path: Path) -> None:
@@ -135,7 +137,7 @@ def test_what_is_no_recording_stays_in_the_zip_and_is_counted(tmp_path: Path) ->
     assert not any(file.is_symlink() or "up" in file.stem for file in found)
     assert not (tmp_path / "up.wav").exists() and not (tmp_path / "home" / "up.wav").exists()
     for language in LANGUAGES:
-        told = watching_data.uploaded(made, language)
+        told = recordings_view.uploaded(made, language)
         for why, n in made.left_out.items():
             assert text(f"left_{why}", language, n=n) in told
 
@@ -223,7 +225,7 @@ def test_a_zip_may_not_list_more_than_can_be_kept(
     path = packed(tmp_path / "a.zip", CLASSES)
     for name, value in (("MOST_FILES", 2), ("LONGEST_LIST", 100)):
         with monkeypatch.context() as patch:
-            patch.setattr(training_upload, name, value)
+            patch.setattr(upload, name, value)
             with pytest.raises(SaidError) as refused:
                 take(serve(tmp_path), path)
             assert refused.value.key == "upload_many"
@@ -239,7 +241,7 @@ def test_a_full_disk_and_a_kill_leave_no_half_folder(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(training_upload, "_write", full)
+        patch.setattr(upload, "_write", full)
         with pytest.raises(SaidError) as refused:
             take(here, path)
     assert refused.value.key == "upload_full" and left(tmp_path) == []
@@ -260,7 +262,7 @@ def test_a_table_of_files_of_this_machine_is_kept(tmp_path: Path) -> None:
     assert (made.files, made.place.name, made.place.parent.name) == (0, "manifest.csv", "列表")
     found = corpora.read("manifest", made.place)
     assert {clip.path for clip in found.clips} == {str(path) for path in sounds.values()}
-    assert str(made.place) in watching_data.uploaded(made, "zh")
+    assert str(made.place) in recordings_view.uploaded(made, "zh")
 
 
 NAMES = some.lists(
@@ -277,7 +279,7 @@ def test_no_name_leads_out_of_the_folder(tmp_path_factory: Any, names: list[str]
         info = zipfile.ZipInfo("x")
         info.filename, info.flag_bits = f"{name}.wav", 0x800
         infos.append(info)
-    members, left_out = training_upload.chosen(infos, 99)
+    members, left_out = upload.chosen(infos, 99)
     assert len(members) + sum(left_out.values()) == sum(not info.is_dir() for info in infos)
     folder = Path("/somewhere/home")
     for _, parts in members:
@@ -294,7 +296,7 @@ def test_no_name_leads_out_of_the_folder(tmp_path_factory: Any, names: list[str]
 @given(stem=some.text(max_size=80))
 def test_every_upload_finds_a_name(stem: str) -> None:
     place = Path("/nowhere/at/all")
-    found = training_upload._free(place, stem)
+    found = upload._free(place, stem)
     assert found.parent == place and found.name not in ("", ".", "..")
     assert not found.name.startswith((".", "-")) and len(found.name.encode()) < 80
 
@@ -362,7 +364,7 @@ def test_a_look_counts_and_tries_the_split(tmp_path: Path) -> None:
     assert {clip.label for clip in found.heard} == {"angry", "sad"}
     assert all(clip.side for clip in found.heard)
     for language in LANGUAGES:
-        shown = watching_data.summary(found, language)
+        shown = recordings_view.summary(found, language)
         assert text("data_planned", language) in shown
         assert text("data_copies", language, n=1) in shown
         assert "no class 7" in shown and "0.txt" in shown
@@ -372,10 +374,10 @@ def test_a_look_says_what_prepare_would_refuse(tmp_path: Path) -> None:
     found = training_look._told(tmp_path, look(corpus(tmp_path, named=False)))
     assert found.sides == {} and found.nameless == 13 and "who speaks" in found.trouble
     told = text("data_nameless", "zh", n=13, all=13)
-    assert told in watching_data.warnings(found, "zh")
+    assert told in recordings_view.warnings(found, "zh")
     found = training_look._told(tmp_path, look(corpus(tmp_path, named=False), "random"))
     assert found.sides and not found.trouble
-    assert text("data_unknown", "en") in watching_data.warnings(found, "en")
+    assert text("data_unknown", "en") in recordings_view.warnings(found, "en")
 
 
 def test_a_folder_is_looked_at_in_a_process_of_its_own(tmp_path: Path) -> None:
@@ -387,13 +389,13 @@ def test_a_folder_is_looked_at_in_a_process_of_its_own(tmp_path: Path) -> None:
     found = training_look.of_recordings(here, asked(FOLDER, str(root), r"(s\d)-"))
     assert (found.clips, found.speakers(), found.classes) == (4, 3, {"angry": 2, "sad": 2})
     choice = Choice(FOLDER, str(root), "", r"(s\d)-", False)
-    shown, picture, *_ = train_data.seen(here, choice, "en")
+    shown, picture, *_ = recordings.seen(here, choice, "en")
     assert isinstance(picture["value"], go.Figure) and "<table>" in shown
-    sound, told, last = train_data.played(here, choice, "sad", "", "en")
+    sound, told, last = recordings.played(here, choice, "sad", "", "en")
     rate, samples = sound["value"]
     assert rate == RATE and samples.dtype == np.int16 and len(samples) == RATE
     assert Path(last).parent == root / "sad" and Path(last).name in told["value"]
-    _, _, next_one = train_data.played(here, choice, "sad", last, "en")
+    _, _, next_one = recordings.played(here, choice, "sad", last, "en")
     assert next_one != last
     with pytest.raises(DataError, match="No usable folder clip"):
         (tmp_path / "none").mkdir()
@@ -434,7 +436,7 @@ def test_the_hub_is_asked_and_its_silence_is_explained(
         raise ConnectionError("no route")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", silent)
-    shown, *_ = train_data.seen(here, Choice(HUB, "", "user/name", "", False), "en")
+    shown, *_ = recordings.seen(here, Choice(HUB, "", "user/name", "", False), "en")
     assert "hf download --repo-type dataset user/name" in shown
     card = huggingface_hub.DatasetCardData(
         dataset_info={"splits": [{"name": "train", "num_examples": 7}]}
@@ -442,7 +444,7 @@ def test_the_hub_is_asked_and_its_silence_is_explained(
     siblings = [huggingface_hub.hf_api.RepoSibling(rfilename="a", size=3_000_000)]
     info = type("Info", (), {"siblings": siblings, "card_data": card})()
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *_, **__: info)
-    shown, picture, *_ = train_data.seen(here, Choice(HUB, "", "user/name", "", False), "en")
+    shown, picture, *_ = recordings.seen(here, Choice(HUB, "", "user/name", "", False), "en")
     assert "1 files, 3 MB" in shown and "train: 7 recordings" in shown
     assert picture["visible"] == "hidden"
 
@@ -472,15 +474,15 @@ def test_leaks_and_imbalance_are_seen_before_training(tmp_path: Path) -> None:
     assert found.minutes() == pytest.approx(sum(r["seconds"] for r in rows) / 60)
     assert found.minutes("sad") == pytest.approx(10 / 60) and found.speakers("sad") == 1
     for language in LANGUAGES:
-        told = watching_data.warnings(found, language)
+        told = recordings_view.warnings(found, language)
         assert text("data_shared", language, n=1) in told
         assert text("data_twins", language, n=1) in told
         assert text("data_few", language) in told
         assert any("10" in line and "1" in line for line in told)  # 10 angry, 1 sad
-        shown = watching_data.summary(found, language)
+        shown = recordings_view.summary(found, language)
         assert "<b>0.1" not in shown and "<i>a" not in shown and "rejected.jsonl" in shown
         assert text("data_rejected", language, n=8) in shown
-        (bars, tests, words) = watching_data.classes(found, language).data
+        (bars, tests, words) = recordings_view.classes(found, language).data
         assert list(bars.x) == [1, 9] and list(tests.x) == [0, 1]
         assert [line.strip().split(" ")[0] for line in words.text] == ["1", "10"]
 
@@ -490,8 +492,8 @@ def test_clean_recordings_are_not_warned_of(tmp_path: Path) -> None:
     rows = [row(i, ("angry", "sad")[i % 2], sides[i % 3]) for i in range(12)]
     rows += [row(i, ("angry", "sad")[i % 2], "test", speaker="s9") for i in (20, 21)]
     found = of_prepared(prepared(tmp_path / "one", rows))
-    assert watching_data.warnings(found, "en") == []
-    assert "are not used" not in watching_data.summary(found, "en")
+    assert recordings_view.warnings(found, "en") == []
+    assert "are not used" not in recordings_view.summary(found, "en")
     (tmp_path / "one" / "clips.jsonl").write_text("{")
     with pytest.raises(ConfigError, match="prepare it again"):
         of_prepared(tmp_path / "one")
@@ -501,8 +503,8 @@ def test_the_bundled_corpus_is_counted() -> None:
     found = of_bundled()
     assert found.clips == sum(found.classes.values()) > 100
     assert found.sides == {} and not found.estimated
-    assert text("data_about", "en", n="") not in watching_data.summary(found, "en")
-    assert watching_data.classes(found, "zh").data[0].y
+    assert text("data_about", "en", n="") not in recordings_view.summary(found, "en")
+    assert recordings_view.classes(found, "zh").data[0].y
 
 
 # --- listening
@@ -532,9 +534,9 @@ def test_no_other_folder_is_taken_for_prepared_recordings(
     here = serve(tmp_path)
     known = prepared(tmp_path / "home" / "data" / "one", [row(1, "sad", "train")])
     other = prepared(tmp_path / "elsewhere", [row(1, "sad", "train")])
-    assert isinstance(watching_data.insight(here, str(known), ""), Insight)
-    assert watching_data.insight(here, str(other), "") is None
-    sound, *_ = train_data.played(here, Choice(str(other), "", "", "", False), "", "", "en")
+    assert isinstance(recordings_view.insight(here, str(known), ""), Insight)
+    assert recordings_view.insight(here, str(other), "") is None
+    sound, *_ = recordings.played(here, Choice(str(other), "", "", "", False), "", "", "en")
     assert "value" not in sound or sound["value"] is None
 
 
@@ -586,16 +588,16 @@ def test_strangers_see_take_and_hear_nothing(tmp_path: Path) -> None:
     there = serve(tmp_path, host=STRANGER)
     shut, path = text("refused", "zh"), packed(tmp_path / "a.zip", CLASSES)
     choice = Choice(EMODB, "", "", "", False)
-    shown, picture, *_ = train_data.seen(there, choice, "zh")
+    shown, picture, *_ = recordings.seen(there, choice, "zh")
     assert shut in shown and "value" not in picture
-    *_, said = train_data.taken(there, str(path), "zh")
+    *_, said = recordings.taken(there, str(path), "zh")
     assert shut in said and not (tmp_path / "home").exists()
-    sound, told, _ = train_data.played(there, choice, "", "", "zh")
+    sound, told, _ = recordings.played(there, choice, "", "", "zh")
     assert sound["value"] is None and shut in told["value"]
 
 
 def test_every_reason_has_its_words() -> None:
     from typing import get_args
 
-    for why in get_args(training_upload.Why):
+    for why in get_args(upload.Why):
         assert TEXTS[f"left_{why}"]

@@ -25,9 +25,10 @@ from audiollm.labels import LANGUAGES, Language, word
 from audiollm.predictor import Predictor
 from audiollm.prosody import REFERENCES, Cues
 from audiollm.settings import Settings
-from audiollm.ui import exports, handlers, render, services
-from audiollm.ui.handlers import View
-from audiollm.ui.plots import bars, is_sure
+from audiollm.ui import render, services
+from audiollm.ui.analyse import actions, exports
+from audiollm.ui.analyse.actions import View
+from audiollm.ui.analyse.plots import bars, is_sure
 from audiollm.ui.services import Services
 from audiollm.ui.texts import TEXTS, text
 from audiollm.wording import percent
@@ -54,7 +55,7 @@ def clip(tmp_path: Path) -> str:
 
 
 def run(predictor: object, path: str | None, language: Language = "en") -> list[View]:
-    return list(handlers.analyse(serving(predictor), path, language))
+    return list(actions.analyse(serving(predictor), path, language))
 
 
 # --- texts
@@ -99,7 +100,7 @@ def test_percent_never_claims_certainty(share: float, said: str) -> None:
     ],
 )
 def test_language_is_the_browsers_first_choice(accept: str | None, language: str) -> None:
-    assert handlers.spoken_language(accept) == language
+    assert actions.spoken_language(accept) == language
 
 
 # --- an answer
@@ -177,13 +178,13 @@ def test_an_answer_can_be_taken_along(clip: str) -> None:
 
 def test_an_answer_that_is_no_longer_wanted_ends(clip: str) -> None:
     here = serving(FakePredictor(batches=10))
-    answering = handlers.analyse(here, clip, "en", "her page")
+    answering = actions.analyse(here, clip, "en", "her page")
     assert "<progress" in next(answering).notice
-    handlers.want(here, "another page", None, "en")
+    actions.want(here, "another page", None, "en")
     assert "<progress" in next(answering).notice
-    handlers.want(here, "her page", None, "en")  # she has cleared the clip
+    actions.want(here, "her page", None, "en")  # she has cleared the clip
     assert list(answering) == []
-    handlers.leave(here, "her page")
+    actions.leave(here, "her page")
     assert list(here.wanted) == ["another page"]
 
 
@@ -193,7 +194,7 @@ def test_an_answer_stands_without_its_picture(
     def fail(*_: Any) -> None:
         raise MemoryError("no room")
 
-    monkeypatch.setattr(handlers, "overview", fail)
+    monkeypatch.setattr(actions, "overview", fail)
     view = run(FakePredictor(), clip)[-1]
     assert view.answered and view.actions and not view.hint
     assert "no room" in caplog.text
@@ -211,15 +212,15 @@ def test_a_long_recording_says_how_far_it_is_and_can_be_stopped(clip: str) -> No
 
 def test_the_last_word_of_a_stopped_answer_is_that_it_was_stopped(clip: str) -> None:
     made = serving(FakePredictor(batches=4))
-    answering = handlers.analyse(made, clip, "en", "somebody")
+    answering = actions.analyse(made, clip, "en", "somebody")
     assert "<progress" in next(answering).notice
-    handlers.stop(made, "somebody")
+    actions.stop(made, "somebody")
     (last,) = answering
     assert text("stopped", "en") in last.notice
     assert not last.answered
-    answering = handlers.analyse(made, clip, "en", "somebody")  # again, and stopped later
+    answering = actions.analyse(made, clip, "en", "somebody")  # again, and stopped later
     view = next(v for v in answering if v.actions)
-    handlers.stop(made, "somebody")
+    actions.stop(made, "somebody")
     (last,) = answering
     assert (last.headline, last.text, last.actions) == (view.headline, view.text, view.actions)
     assert last.notice == ""
@@ -227,9 +228,9 @@ def test_the_last_word_of_a_stopped_answer_is_that_it_was_stopped(clip: str) -> 
 
 
 def test_the_address_and_an_earlier_choice_decide_the_language() -> None:
-    assert handlers.page_language("zh", "en", "en-US") == "zh"
-    assert handlers.page_language(None, "zh", "en-US") == "zh"
-    assert handlers.page_language("../x", "?", "zh-CN") == "zh"
+    assert actions.page_language("zh", "en", "en-US") == "zh"
+    assert actions.page_language(None, "zh", "en-US") == "zh"
+    assert actions.page_language("../x", "?", "zh-CN") == "zh"
 
 
 def test_unsure_answer_names_the_two_closest(clip: str) -> None:
@@ -251,7 +252,7 @@ def test_leaving_visitor_frees_the_model(clip: str) -> None:
             finally:
                 closed.append(True)
 
-    answering = cast(Any, handlers.analyse(serving(Slow()), clip, "en"))
+    answering = cast(Any, actions.analyse(serving(Slow()), clip, "en"))
     next(answering)
     answering.close()
     assert closed == [True]
@@ -259,7 +260,7 @@ def test_leaving_visitor_frees_the_model(clip: str) -> None:
 
 def test_first_visitor_is_told_to_wait_for_the_model(clip: str) -> None:
     model: Future[Predictor] = Future()
-    answering = handlers.analyse(Services(Settings(), model), clip, "en")
+    answering = actions.analyse(Services(Settings(), model), clip, "en")
     assert text("loading_first", "en") in next(answering).notice
     model.set_result(cast(Predictor, FakePredictor()))
     assert next(answering).answered
@@ -323,9 +324,9 @@ def test_failed_load_is_one_sentence_on_the_page(clip: str) -> None:
     model = services.in_background(load)
     model.exception(timeout=5)
     failed = Services(Settings(), model)
-    assert "The model folder nowhere is missing: make it." in handlers.about(failed, "en")
-    assert "模型无法使用" in handlers.about(failed, "zh")
-    (view,) = handlers.analyse(failed, clip, "en")
+    assert "The model folder nowhere is missing: make it." in actions.about(failed, "en")
+    assert "模型无法使用" in actions.about(failed, "zh")
+    (view,) = actions.analyse(failed, clip, "en")
     assert "The model folder nowhere is missing: make it." in view.notice
 
 
@@ -335,11 +336,11 @@ def test_crashed_load_is_one_sentence_too() -> None:
 
     model = services.in_background(load)
     model.exception(timeout=5)
-    assert "secret" not in handlers.about(Services(Settings(), model), "en")
+    assert "secret" not in actions.about(Services(Settings(), model), "en")
 
 
 def test_chinese_error_says_what_kind_it_is_and_keeps_the_sentence() -> None:
-    shown = handlers.failure(AudioError("x.wav is empty (0 bytes)."), "zh").notice
+    shown = actions.failure(AudioError("x.wav is empty (0 bytes)."), "zh").notice
     assert "无法读取这段录音" in shown
     assert "x.wav is empty (0 bytes)." in shown
 
@@ -348,19 +349,19 @@ def test_chinese_error_says_what_kind_it_is_and_keeps_the_sentence() -> None:
 
 
 def test_model_line_tells_name_size_device_and_measured_quality() -> None:
-    shown = handlers.about(serving(FakePredictor()), "en")
+    shown = actions.about(serving(FakePredictor()), "en")
     assert "(EmoDB, ASED)" in shown
     for part in ("tiny", "5.2 million parameters", "CPU", "412 clips", "11 speakers", "71%", "63%"):
         assert part in shown
     assert "wrong in about 3 of 10 clips" in shown
-    chinese = handlers.about(serving(FakePredictor()), "zh")
+    chinese = actions.about(serving(FakePredictor()), "zh")
     assert "523 万参数" in chinese
     assert "（EmoDB、ASED）" in chinese
     assert "大约有 3 段" in chinese
 
 
 def test_unmeasured_model_says_so_and_promises_nothing() -> None:
-    shown = handlers.about(serving(FakePredictor(card=Card(metrics={}))), "en")
+    shown = actions.about(serving(FakePredictor(card=Card(metrics={}))), "en")
     assert "has not been measured yet" in shown
     assert "of 10 clips" not in shown
 
@@ -504,18 +505,18 @@ def test_the_owner_lets_another_model_answer(
 ) -> None:
     here = picking(monkeypatch, tmp_path)
     assert here.predictor().card.name == "tiny"
-    words = [said for said, _ in handlers.choices(here, "en")]
+    words = [said for said, _ in actions.choices(here, "en")]
     assert words[1] == "good (8 MB; 71% right on speakers it never heard)"
-    assert "正确率 71%" in handlers.choices(here, "zh")[1][0]
-    handlers.switch(here, "good")
+    assert "正确率 71%" in actions.choices(here, "zh")[1][0]
+    actions.switch(here, "good")
     assert here.predictor().card.name == here.using == "good"
-    handlers.switch(here, "bad")  # the one before comes back, and the page says why
+    actions.switch(here, "bad")  # the one before comes back, and the page says why
     assert here.predictor().card.name == here.using == "good"
-    assert "It has no projector." in handlers.about(here, "zh")
-    handlers.switch(here, "tiny")
+    assert "It has no projector." in actions.about(here, "zh")
+    actions.switch(here, "tiny")
     assert here.predictor().card.name == "tiny"
-    assert "projector" not in handlers.about(here, "en")
-    handlers.switch(here, "/etc")  # not on the list
+    assert "projector" not in actions.about(here, "en")
+    actions.switch(here, "/etc")  # not on the list
     assert here.using == "tiny"
 
 
@@ -524,8 +525,8 @@ def test_strangers_cannot_switch(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str
 ) -> None:
     here = picking(monkeypatch, tmp_path, host)
-    assert handlers.choices(here, "en") == []
-    handlers.switch(here, "good")
+    assert actions.choices(here, "en") == []
+    actions.switch(here, "good")
     assert here.predictor().card.name == "tiny"
 
 

@@ -14,8 +14,8 @@ from audiollm.labels import LANGUAGES, word
 from audiollm.metrics import report
 from audiollm.plan import Step
 from audiollm.runner import verdict
-from audiollm.ui import training_curves, training_result, watching
 from audiollm.ui.texts import text
+from audiollm.ui.train import curves, result, view
 from tests.test_training import job
 
 CLASSES = ("angry", "happy", "sad")
@@ -44,7 +44,7 @@ def test_known_failures_are_sentences(said: str, sentence: str, tmp_path: Path) 
     assert verdict(step, 1, tmp_path) == sentence
     assert failures.meaning(["Traceback", "ZeroDivisionError: division by zero"]) == ""
     for language in LANGUAGES:
-        shown = watching.failure(job("failed", failure=sentence), language)
+        shown = view.failure(job("failed", failure=sentence), language)
         assert (shown == sentence) == (language == "en")
 
 
@@ -72,15 +72,15 @@ def test_a_training_whose_gradient_breaks_ends_with_a_sentence(tmp_path: Path) -
 def test_speed_and_memory_of_the_fit_that_runs_are_told(tmp_path: Path) -> None:
     step = Step("stage 1", ("train", "fit"), tmp_path / "metrics.json")
     found = job(steps=(step,), step=1)
-    assert watching.pace(found, "en") == []
+    assert view.pace(found, "en") == []
     line = {"step": 4, "loss": 1.0, "learning_rate": 1e-3, "examples_per_second": 61.2345}
     lines = [{**line, "memory": 640_000_000}, {"step": 4, "eval_loss": 1.0}]
     (tmp_path / "progress.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    assert watching.pace(found, "en") == ["61.2 examples a second, 0.6 GB of memory"]
-    assert watching.pace(job("stopped", steps=(step,), step=1), "en") == []
+    assert view.pace(found, "en") == ["61.2 examples a second, 0.6 GB of memory"]
+    assert view.pace(job("stopped", steps=(step,), step=1), "en") == []
     (tmp_path / "progress.jsonl").write_text(json.dumps({**lines[0], "gpu": 2_000_000_000}))
-    assert len(watching.pace(found, "zh")) == 2
-    figure = training_curves.curves([found], "zh")
+    assert len(view.pace(found, "zh")) == 2
+    figure = curves.curves([found], "zh")
     assert [trace.yaxis for trace in figure.data] == ["y2", "y3"]
 
 
@@ -94,7 +94,7 @@ def test_an_evaluation_is_told_emotion_by_emotion(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(json.dumps({"metrics": found, "probes": {"both": found}}))
     for language in LANGUAGES:
-        shown = training_result.detail(path, language)
+        shown = result.detail(path, language)
         assert text("result_each", language) in shown
         comma = "、" if language == "zh" else ", "
         assert f"{word('sad', language)} 2{comma}{word('angry', language)} 1" in shown
@@ -102,5 +102,5 @@ def test_an_evaluation_is_told_emotion_by_emotion(tmp_path: Path) -> None:
         assert text("result_probe", language, probe="0.50", own="0.50") in shown
         assert text("result_bold", language, ece=f"{found['ece']['value']:.2f}", by="30") in shown
     path.write_text('{"metrics": {}}')
-    assert training_result.detail(path, "en") == ""
-    assert training_result.detail(tmp_path / "nowhere.json", "en") == ""
+    assert result.detail(path, "en") == ""
+    assert result.detail(tmp_path / "nowhere.json", "en") == ""

@@ -7,19 +7,16 @@ import gradio as gr
 from starlette.routing import Route
 
 from audiollm.settings import Settings
-from audiollm.ui import (
-    access,
-    analyse,
-    api,
-    label,
-    label_events,
-    login,
-    train,
-    train_events,
-)
-from audiollm.ui.door import Gate
+from audiollm.ui import api
+from audiollm.ui.analyse import page as analyse
+from audiollm.ui.label import events as label_events
+from audiollm.ui.label import page as label
+from audiollm.ui.owner import access, login
+from audiollm.ui.owner.door import Gate
 from audiollm.ui.services import EXAMPLES, Services
 from audiollm.ui.static import Static, of_browser
+from audiollm.ui.train import events as train_events
+from audiollm.ui.train import page as train
 
 __all__ = ["Services", "build_ui", "launch_options"]
 
@@ -37,8 +34,8 @@ FONTS = (
 SWEEP, KEEP = 300, 3000  # s: how often old recordings are looked for, and from which age on
 WAITING = 32  # visitors in the queue; the next one is told that it is full
 HEAD = "".join(
-    f"<script>\n{STYLE.with_name(name).read_text(encoding='utf-8')}</script>"
-    for name in ("page.js", "label.js")
+    f"<script>\n{(STYLE.parent / name).read_text(encoding='utf-8')}</script>"
+    for name in ("page.js", "label/label.js")
 )
 
 

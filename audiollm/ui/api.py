@@ -19,7 +19,7 @@ from gradio.utils import get_upload_folder
 
 from audiollm.errors import AudioError, AudioLLMError, ConfigError
 from audiollm.labels import Language
-from audiollm.ui.analyse import MODEL
+from audiollm.ui.analyse.page import MODEL
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 

@@ -10,7 +10,7 @@ from audiollm.baseline import Basis, by_register
 from audiollm.catalogue import Entry
 from audiollm.labels import Language, emotion, word
 from audiollm.prosody import REFERENCES, Cues, Level, Reference
-from audiollm.ui.plots import is_sure
+from audiollm.ui.analyse.plots import is_sure
 from audiollm.ui.texts import text
 from audiollm.wording import percent
 

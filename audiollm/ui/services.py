@@ -20,8 +20,8 @@ from audiollm import catalogue
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
 from audiollm.settings import ASSETS, Settings
-from audiollm.ui import visitors
-from audiollm.ui.sessions import Sessions
+from audiollm.ui.owner import visitors
+from audiollm.ui.owner.sessions import Sessions
 from audiollm.ui.texts import text
 
 if TYPE_CHECKING:  # importing it takes seconds: only the loading thread does

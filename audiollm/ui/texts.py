@@ -1,12 +1,12 @@
 """Every sentence of the page in Chinese and English: the only copy."""
 
 from audiollm.labels import Language
-from audiollm.ui.data_texts import DATA
-from audiollm.ui.door_texts import DOOR
-from audiollm.ui.improving_texts import IMPROVING
-from audiollm.ui.label_texts import LABELLING
-from audiollm.ui.training_texts import TRAINING
-from audiollm.ui.watching_texts import WATCHING
+from audiollm.ui.label.improve_texts import IMPROVING
+from audiollm.ui.label.texts import LABELLING
+from audiollm.ui.owner.texts import DOOR
+from audiollm.ui.train.recordings_texts import DATA
+from audiollm.ui.train.texts import TRAINING
+from audiollm.ui.train.view_texts import WATCHING
 from audiollm.wording import UNITS_ZH
 
 TEXTS: dict[str, dict[Language, str]] = {

@@ -1,7 +1,7 @@
 """The recordings of the Train page: where they come from, what is in them, how they sound.
 
 `lay_out` and `upload` place the parts, `connect` moves them; what is said of recordings is made in
-watching_data.py.
+recordings_view.py.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,16 @@ from typing import Any, Literal
 import gradio as gr
 
 from audiollm.labels import Language, word
-from audiollm.ui import render, training_clips, training_upload, watching_data
+from audiollm.ui import render
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.texts import text
-from audiollm.ui.training_look import Insight
-from audiollm.ui.training_sources import FOLDER, HUB
-from audiollm.ui.training_upload import TABLES
-from audiollm.ui.watching import failed
+from audiollm.ui.train import clips, recordings_view
+from audiollm.ui.train.look import Insight
+from audiollm.ui.train.sources import FOLDER, HUB
+from audiollm.ui.train.upload import TABLES
+from audiollm.ui.train.upload import take as keep
+from audiollm.ui.train.view import failed
 
 AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 
@@ -79,10 +81,10 @@ class Choice:
     alone: bool
 
     def insight(self, services: Services) -> Any:
-        """See `watching_data.insight`."""
+        """See `recordings_view.insight`."""
         place = self.data_set if self.source == HUB else self.folder
         split = "random" if self.alone else "auto"
-        return watching_data.insight(services, self.source, place, self.pattern, split)
+        return recordings_view.insight(services, self.source, place, self.pattern, split)
 
 
 def upload(static: Static) -> gr.File:
@@ -183,13 +185,13 @@ def seen(services: Services, choice: Choice, language: Language) -> list[Any]:
     nothing = [gr.update(visible="hidden")] * 3
     try:
         found = choice.insight(services)
-        said = watching_data.summary(found, language)
+        said = recordings_view.summary(found, language)
     except Exception as error:
         return [failed(error, language), *nothing, *_silent()]
     if not isinstance(found, Insight):
         return [said, *nothing, *_silent()]
-    picture = gr.update(value=watching_data.classes(found, language), visible=True)
-    said += watching_data.aloud(found, language)
+    picture = gr.update(value=recordings_view.classes(found, language), visible=True)
+    said += recordings_view.aloud(found, language)
     choices = [(text("data_all", language), "")]
     choices += [(word(name, language), name) for name in found.classes]
     can_hear = _seen(bool(found.heard))
@@ -206,12 +208,12 @@ def taken(services: Services, file: str | None, language: Language) -> list[Any]
     if not file:
         return [gr.skip(), gr.skip(), ""]
     try:
-        made = training_upload.take(services, file)
+        made = keep(services, file)
     except Exception as error:
         return [gr.skip(), None, failed(error, language)]
     finally:
         Path(file).unlink(missing_ok=True)  # the page's own copy
-    said = watching_data.uploaded(made, language)
+    said = recordings_view.uploaded(made, language)
     return [str(made.place), None, render.notice(said, "wait")]
 
 
@@ -223,8 +225,8 @@ def played(
         found = choice.insight(services)
         if not isinstance(found, Insight):
             return [gr.skip(), gr.skip(), ""]
-        clip = training_clips.draw(found, label or "", last)
-        sound = training_clips.sound(services, found, clip)
+        clip = clips.draw(found, label or "", last)
+        sound = clips.sound(services, found, clip)
     except Exception as error:
         told = gr.update(value=failed(error, language), visible=True)
         return [gr.update(value=None, visible="hidden"), told, ""]

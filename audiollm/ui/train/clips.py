@@ -15,10 +15,10 @@ import numpy as np
 from audiollm import audio
 from audiollm.errors import DataError
 from audiollm.jobs import ROOT
-from audiollm.ui.access import opened
+from audiollm.ui.owner.access import opened
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
-from audiollm.ui.training_look import Heard, Insight
+from audiollm.ui.train.look import Heard, Insight
 
 LONGEST = 120.0  # s
 PATIENCE = 120  # s until a data set has given the sound of a row

@@ -12,8 +12,9 @@ from audiollm import audio, catalogue, prosody
 from audiollm.errors import AudioLLMError
 from audiollm.labels import Language
 from audiollm.store import Reason, Store
-from audiollm.ui import handlers, render
-from audiollm.ui.plots import pair
+from audiollm.ui import render
+from audiollm.ui.analyse import actions
+from audiollm.ui.analyse.plots import pair
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 from audiollm.windows import Progress
@@ -62,7 +63,7 @@ class Comparison:
 
 def rivals(services: Services, language: Language) -> list[tuple[str, str]]:
     """(words, id) of what the answer of the loaded model can be held against."""
-    others = [e for e in handlers.offered(services) if e.id != services.using]
+    others = [e for e in actions.offered(services) if e.id != services.using]
     found = [(text("rival_model", language, name=e.name), e.id) for e in others]
     found.append((text("rival_clip", language), CLIP))
     if services.ready and not services.model.exception() and services.predictor().card.ear:
@@ -87,10 +88,10 @@ def compare(
             return
         yield from _compare(services, path, rival, other, language)
     except AudioLLMError as error:
-        yield Comparison(notice=handlers.failure(error, language).notice)
+        yield Comparison(notice=actions.failure(error, language).notice)
     except Exception:
         LOG.exception("comparing failed")
-        yield Comparison(notice=handlers.sorry(text("error_bug", language), language).notice)
+        yield Comparison(notice=actions.sorry(text("error_bug", language), language).notice)
 
 
 def _compare(
@@ -180,7 +181,7 @@ def keep(services: Services, seen: Evidence | None, language: Language) -> tuple
             seen.other_answer,
         )
     except AudioLLMError as error:
-        return handlers.failure(error, language).notice, ""
+        return actions.failure(error, language).notice, ""
     return render.notice(text("is_kept", language), "wait"), id
 
 
@@ -190,7 +191,7 @@ def forget(services: Services, id: str, language: Language) -> str:
         if services.keeps and id:
             Store(services.settings.home).forget(id)
     except AudioLLMError as error:
-        return handlers.failure(error, language).notice
+        return actions.failure(error, language).notice
     return render.notice(text("is_forgotten", language), "wait")
 
 
@@ -202,7 +203,7 @@ def keep_clip(services: Services, path: str | None, language: Language) -> tuple
             steps = _answer(services.predictor(), _sound(path, services), language)
             seen = Evidence(path, "kept", services.using, _result(steps))
     except AudioLLMError as error:
-        return handlers.failure(error, language).notice, ""
+        return actions.failure(error, language).notice, ""
     return keep(services, seen, language)
 
 
@@ -234,10 +235,10 @@ def ask(services: Services, path: str | None, question: str, language: Language)
                 yield render.reply(said, language, done=False)
         yield render.reply(said, language, done=True)
     except AudioLLMError as error:
-        yield handlers.failure(error, language).notice
+        yield actions.failure(error, language).notice
     except Exception:
         LOG.exception("answering a question failed")
-        yield handlers.sorry(text("error_bug", language), language).notice
+        yield actions.sorry(text("error_bug", language), language).notice
 
 
 def model_card(services: Services) -> str:

@@ -12,19 +12,13 @@ from audiollm.errors import LabelError
 from audiollm.labelling.store import WORKS
 from audiollm.labelling.tasks import REASONS
 from audiollm.labels import Language
-from audiollm.ui import (
-    improving,
-    label_card,
-    label_report,
-    label_sources,
-    labelling,
-    render,
-    watching,
-)
-from audiollm.ui.label import FORMATS, Parts
-from audiollm.ui.labelling import Desk
+from audiollm.ui import render
+from audiollm.ui.label import actions, card, improve, report, sources
+from audiollm.ui.label.actions import Desk
+from audiollm.ui.label.page import FORMATS, Parts
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
+from audiollm.ui.train import view
 
 AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 TURN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -51,8 +45,8 @@ def connect(parts: Parts | None, services: Services, language: gr.Radio, arrived
         try:
             asked = _data(event)
             question = str(asked.get("asked", ""))
-            seen = replace(labelling.act(services, desk, asked), asked=question)
-            return label_card.card(seen, desk, chosen)
+            seen = replace(actions.act(services, desk, asked), asked=question)
+            return card.card(seen, desk, chosen)
         except Exception as error:
             return _failed_card(error, question, chosen)
 
@@ -60,9 +54,9 @@ def connect(parts: Parts | None, services: Services, language: gr.Radio, arrived
         """Sounds and pictures for label.js, in an attribute: no script runs in what is sent."""
         try:
             wanted = [str(id) for id in _data(event).get("ids", [])][:4]
-            found = json.dumps(labelling.clips(services, wanted))
+            found = json.dumps(actions.clips(services, wanted))
         except Exception as error:
-            watching.explained(error, "en")  # what is no sentence goes to the log
+            view.explained(error, "en")  # what is no sentence goes to the log
             found = "{}"
         return f'<div data-clips="{escape(found)}"></div>'
 
@@ -77,20 +71,20 @@ def connect(parts: Parts | None, services: Services, language: gr.Radio, arrived
     begins.then(None, js=BEGIN, **AT_ONCE)
     _files(parts, services, language).then(None, js=BEGIN, **AT_ONCE)
 
-    def improve(data: str | None, chosen: Language) -> str:
+    def teach(data: str | None, chosen: Language) -> str:
         try:
-            name = improving.start(services, data or "")
+            name = improve.start(services, data or "")
             return render.notice(text("improve_started", chosen, name=name), "wait")
         except Exception as error:
-            return watching.failed(error, chosen)
+            return view.failed(error, chosen)
 
-    parts.improve.click(improve, [parts.data, language], parts.improved, **TURN)
+    parts.improve.click(teach, [parts.data, language], parts.improved, **TURN)
 
     def counted(chosen: Language) -> str:
         try:
-            return label_report.report(services, chosen)
+            return report.report(services, chosen)
         except Exception as error:
-            return watching.failed(error, chosen)
+            return view.failed(error, chosen)
 
     asked = [parts.progress.expand, parts.refresh.click, parts.tab.select, language.input]
     gr.on(asked, counted, language, parts.report, **AT_ONCE)
@@ -109,7 +103,7 @@ def _data(event: gr.EventData) -> dict[str, Any]:
 
 
 def _failed_card(error: Exception, question: str, chosen: Language) -> str:
-    said = render.notice(watching.explained(error, chosen), "error")
+    said = render.notice(view.explained(error, chosen), "error")
     return f'<section class="clip" data-asked="{escape(question)}">{said}</section>'
 
 
@@ -132,10 +126,10 @@ def _speaks(parts: Parts, services: Services, language: gr.Radio, arrived: Any) 
 
     def speak(chosen: Language) -> list[Any]:
         try:
-            found = label_sources.offered(services, chosen)
-            learned = improving.offered(services)
+            found = sources.offered(services, chosen)
+            learned = improve.offered(services)
         except Exception as error:
-            watching.explained(error, chosen)
+            view.explained(error, chosen)
             found, learned = [], []
         return [
             gr.update(choices=[(text(f"work_{name}", chosen), name) for name in WORKS]),
@@ -155,16 +149,16 @@ def _gathers(parts: Parts, services: Services, language: gr.Radio) -> Any:
     """Clips into the queue; returns what follows it."""
 
     def wants(source: str | None) -> Any:
-        return gr.update(visible=source == label_sources.FOLDER)
+        return gr.update(visible=source == sources.FOLDER)
 
     def gather(source: str | None, folder: str, chosen: Language) -> Iterator[list[Any]]:
         go = [gr.update(visible=True)]
         try:
-            for said in label_sources.gather(services, source, folder, chosen):
+            for said in sources.gather(services, source, folder, chosen):
                 yield [said, *go]
                 go = [gr.skip()]
         except Exception as error:
-            yield [watching.failed(error, chosen), gr.skip()]
+            yield [view.failed(error, chosen), gr.skip()]
 
     def ended() -> Any:
         return gr.update(visible=False)
@@ -187,16 +181,16 @@ def _files(parts: Parts, services: Services, language: gr.Radio) -> Any:
 
     def take(path: str, upload: str | None, person: str, chosen: Language) -> str:
         try:
-            found = label_sources.take(services, path.strip() or upload or "", person.strip())
+            found = sources.take(services, path.strip() or upload or "", person.strip())
             return render.notice(text("label_imported", chosen, **found), "wait")
         except Exception as error:
-            return watching.failed(error, chosen)
+            return view.failed(error, chosen)
 
     def give(format: str, chosen: Language) -> list[Any]:
         try:
-            return [gr.update(value=label_sources.give(services, format), visible=True), ""]
+            return [gr.update(value=sources.give(services, format), visible=True), ""]
         except Exception as error:
-            return [gr.update(visible=False), watching.failed(error, chosen)]
+            return [gr.update(visible=False), view.failed(error, chosen)]
 
     parts.give.click(give, [parts.format, language], [parts.file, parts.told], **AT_ONCE)
     inputs = [parts.path, parts.upload, parts.person, language]

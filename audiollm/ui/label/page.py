@@ -1,7 +1,7 @@
 """The Label page: `lay_out` places its parts.
 
-What moves them stands in label_events.py and label.js, what happens in labelling.py and
-label_sources.py, what is shown in label_card.py and label_report.py.
+What moves them stands in events.py and label.js, what happens in actions.py and sources.py, what is
+shown in card.py and report.py.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Parts:
 
     @property
     def desk(self) -> list[Any]:
-        """In the order of `label_events.desk`."""
+        """In the order of `events.connect`."""
         return [self.person, self.work, self.reasons, self.blind]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiollm.ui.access import opened
+from audiollm.ui.owner.access import opened
 from audiollm.ui.services import Services
 
 LOG = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """The Train page: `lay_out` places its parts.
 
-What moves them stands in train_events.py, what happens in training.py, what is shown in
-watching.py.
+What moves them stands in events.py, what happens in actions.py, what is shown in view.py.
 """
 
 import inspect
@@ -12,11 +11,11 @@ from typing import Any
 import gradio as gr
 
 from audiollm import hub
-from audiollm.ui import train_data, training_curves
 from audiollm.ui.static import Static, of_browser
-from audiollm.ui.train_data import Chosen, Shown
-from audiollm.ui.training_plan import PRESETS, Plan
-from audiollm.ui.training_sources import EMODB, HUB
+from audiollm.ui.train import curves, recordings
+from audiollm.ui.train.plan import PRESETS, Plan
+from audiollm.ui.train.recordings import Chosen, Shown
+from audiollm.ui.train.sources import EMODB, HUB
 
 OFTEN = 2.0  # s between two looks at the jobs
 DEFAULT = Plan("my-model")
@@ -57,7 +56,7 @@ class Parts:
 
     @property
     def looked(self) -> list[Any]:
-        """In the order of `train_events.Look`."""
+        """In the order of `events.Look`."""
         buttons = [self.stop, self.kill, self.resume, self.remove, self.promote, self.back]
         shown = [self.jobs, self.overlay, self.detail, self.result, self.curves, self.log]
         return [*shown, *buttons, self.seen]
@@ -70,7 +69,7 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
         with gr.Column(scale=5, min_width=300):
             settings, way_in, presets = _settings(static)
         with gr.Column(scale=5, min_width=300):
-            shown = train_data.lay_out(static)
+            shown = recordings.lay_out(static)
             estimate = gr.HTML(elem_id="train-estimate")
             with gr.Row(elem_id="train-buttons"):
                 start = _button("train_start", static, variant="primary", elem_id="train-start")
@@ -102,8 +101,8 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
         overlay = gr.Dropdown([], multiselect=True, visible="hidden", elem_id="overlay")
         static.place(overlay, "overlay", "label")
         static.place(overlay, "overlay_info", "info")
-        curves = gr.Plot(
-            training_curves.curves([], "en"),
+        plot = gr.Plot(
+            curves.curves([], "en"),
             show_label=False,
             container=False,
             visible="hidden",
@@ -150,7 +149,7 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
         anyway=anyway,
         back=back,
         said=said,
-        curves=curves,
+        curves=plot,
         log=log,
         clock=gr.Timer(OFTEN, active=False),  # for the owner alone
         seen=gr.State({}),
@@ -174,7 +173,7 @@ def _settings(static: Static) -> tuple[dict[str, Any], gr.File, list[gr.Button]]
     free = {"allow_custom_value": True}
     static.html("train_data_title", "<h2>{}</h2>")
     made(gr.Dropdown, "source", [("EmoDB", EMODB)], value=EMODB)
-    way_in = train_data.upload(static)
+    way_in = recordings.upload(static)
     made(gr.Textbox, "folder", visible="hidden", max_lines=1)
     made(gr.Textbox, "data_set", visible="hidden", max_lines=1, placeholder="user/name")
     made(gr.Textbox, "pattern", visible="hidden", max_lines=1)

@@ -20,11 +20,11 @@ from audiollm.errors import ConfigError, DataError
 from audiollm.jobs import ROOT
 from audiollm.labels import ordered
 from audiollm.settings import ASSETS
-from audiollm.ui.access import opened
+from audiollm.ui.owner.access import opened
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
-from audiollm.ui.training_data import PREPARED, SIDES
-from audiollm.ui.training_sources import HUB_ID, Ask
+from audiollm.ui.train.prepared import PREPARED, SIDES
+from audiollm.ui.train.sources import HUB_ID, Ask
 
 LOG = logging.getLogger(__name__)
 REJECTED, CLIPS = "rejected.jsonl", "clips.jsonl"  # of a prepared folder

@@ -13,8 +13,9 @@ import gradio as gr
 
 from audiollm.errors import ConfigError
 from audiollm.labels import Language
-from audiollm.ui import elsewhere, render
-from audiollm.ui.login import LOGIN, LOGOUT
+from audiollm.ui import render
+from audiollm.ui.owner import elsewhere
+from audiollm.ui.owner.login import LOGIN, LOGOUT
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.texts import text

@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from audiollm.settings import Settings
-from audiollm.ui.sessions import COOKIE, LASTS, Sessions
-from audiollm.ui.visitors import from_elsewhere
+from audiollm.ui.owner.sessions import COOKIE, LASTS, Sessions
+from audiollm.ui.owner.visitors import from_elsewhere
 
 LOGIN, LOGOUT = "/owner/login", "/owner/logout"
 LARGEST = 4096  # bytes of a request

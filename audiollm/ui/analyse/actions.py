@@ -13,9 +13,10 @@ from audiollm import audio, catalogue, prosody
 from audiollm.errors import AudioError, AudioLLMError, ModelError, NoSpeechError
 from audiollm.labels import Language
 from audiollm.timeline import Timeline, overview
-from audiollm.ui import exports, render
-from audiollm.ui.course import course
-from audiollm.ui.plots import bars
+from audiollm.ui import render
+from audiollm.ui.analyse import exports
+from audiollm.ui.analyse.course import course
+from audiollm.ui.analyse.plots import bars
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 from audiollm.windows import Progress

@@ -18,8 +18,8 @@ from audiollm.labelling.tasks import checked_person
 from audiollm.labels import Language
 from audiollm.store import Store
 from audiollm.ui import render
-from audiollm.ui.access import opened
-from audiollm.ui.labelling import book
+from audiollm.ui.label.actions import book
+from audiollm.ui.owner.access import opened
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 

@@ -15,12 +15,12 @@ from audiollm.config import MANIFEST_NAME, Manifest, read_json
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.jobs import ROOT, Jobs
 from audiollm.plan import ACTIVE, Job
-from audiollm.ui import training_estimate
-from audiollm.ui.access import opened
+from audiollm.ui.owner.access import opened
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
-from audiollm.ui.training_plan import Plan
+from audiollm.ui.train import estimate
+from audiollm.ui.train.plan import Plan
 
 
 class WorseError(AudioLLMError):
@@ -115,7 +115,7 @@ def start(services: Services, plan: Plan) -> str:
     if owner:
         raise ConfigError(f"The name {plan.name!r} is taken by {owner}: choose another.")
     id = Jobs(home).add(plan.name, plan.device, steps)
-    training_estimate.keep(Jobs(home).folder(id), training_estimate.of(services, plan))
+    estimate.keep(Jobs(home).folder(id), estimate.of(services, plan))
     return id
 
 
@@ -172,7 +172,7 @@ def time_left(services: Services, job: Job) -> float | None:
     Raises:
         ShutError: see `opened`.
     """
-    return training_estimate.left(opened(services).home / "jobs" / job.id, job)
+    return estimate.left(opened(services).home / "jobs" / job.id, job)
 
 
 def stop(services: Services, id: str) -> None:

@@ -16,12 +16,13 @@ from audiollm.estimate import Basis, Estimate, Pace, Shape, Work
 from audiollm.labels import Language
 from audiollm.plan import ACTIVE, Job
 from audiollm.settings import ASSETS, Settings
-from audiollm.ui import render, training_data
-from audiollm.ui.access import opened
+from audiollm.ui import render
+from audiollm.ui.owner.access import opened
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
-from audiollm.ui.training_plan import Plan
-from audiollm.ui.training_sources import EMODB, FOLDER
+from audiollm.ui.train import prepared
+from audiollm.ui.train.plan import Plan
+from audiollm.ui.train.sources import EMODB, FOLDER
 
 KEPT = "estimate.json"  # in a job's folder
 SHARES = (0.6, 0.15, 0.25)  # of the clips that are usually put on each side
@@ -110,10 +111,10 @@ def _fits(
 def _sides(services: Services, plan: Plan) -> Sides | None:
     """How many clips there are, or will be."""
     if not plan.unprepared:
-        found = [d for d in training_data.prepared(services) if str(d.folder) == plan.source]
+        found = [d for d in prepared.prepared(services) if str(d.folder) == plan.source]
         if not found:
             return None
-        return Sides(*(found[0].sides[name].clips for name in training_data.SIDES))
+        return Sides(*(found[0].sides[name].clips for name in prepared.SIDES))
     known = {EMODB: ASSETS / "emodb" / "manifest.csv", FOLDER: Path(plan.folder or "").expanduser()}
     # nobody knows how many a hub holds
     clips = _count(known[plan.source]) if plan.source in known else 0

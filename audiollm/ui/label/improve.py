@@ -17,13 +17,13 @@ from audiollm.jobs import Jobs
 from audiollm.labelling.formats import write_jsonl
 from audiollm.labels import Language, word
 from audiollm.plan import Job, Step
-from audiollm.ui import training, training_data
-from audiollm.ui.access import opened
-from audiollm.ui.labelling import book
+from audiollm.ui.label.actions import book
+from audiollm.ui.owner.access import opened
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
-from audiollm.ui.training_data import PREPARED, SUMMARY
+from audiollm.ui.train import actions, prepared
+from audiollm.ui.train.prepared import PREPARED, SUMMARY
 
 COMPARED = "compare.json"
 LISTED = 20  # changed answers that are named
@@ -88,7 +88,7 @@ def offered(services: Services) -> list[str]:
     Raises:
         ShutError: see `access.opened`.
     """
-    return [str(one.folder) for one in training_data.prepared(services)]
+    return [str(one.folder) for one in prepared.prepared(services)]
 
 
 def start(services: Services, data: str, device: str = "cpu", epochs: float = 2.0) -> str:
@@ -113,7 +113,7 @@ def start(services: Services, data: str, device: str = "cpu", epochs: float = 2.
         raise SaidError("improve_no_model")
     model = hub.locate(services.using, settings)
     manifest = read_json(Manifest, model / MANIFEST_NAME)
-    name = training.free_name(services, f"{manifest.name}-labelled")
+    name = actions.free_name(services, f"{manifest.name}-labelled")
     calibrated = None if _validates(folder) else manifest.calibration.temperature
     plan = Improvement(name, str(model), str(folder), epochs, device, calibrated)
     place = plan.place(home)

@@ -11,22 +11,14 @@ from typing import Any
 import gradio as gr
 
 from audiollm.labels import Language
-from audiollm.ui import (
-    render,
-    train_data,
-    training,
-    training_curves,
-    training_data,
-    training_estimate,
-    watching,
-    watching_data,
-)
+from audiollm.ui import render
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
-from audiollm.ui.train import Parts, plan
-from audiollm.ui.training import WorseError
-from audiollm.ui.training_plan import PRESETS, Plan
-from audiollm.ui.watching import NOTHING
+from audiollm.ui.train import actions, curves, estimate, prepared, recordings, recordings_view, view
+from audiollm.ui.train.actions import WorseError
+from audiollm.ui.train.page import Parts, plan
+from audiollm.ui.train.plan import PRESETS, Plan
+from audiollm.ui.train.view import NOTHING
 
 # how the fields of a part's update are had, and what tells whether they are new
 Part = tuple[Callable[[], dict[str, Any]], object]
@@ -60,10 +52,10 @@ def connect(
     # it was said in the other language
     looks(language.input(lambda: "", None, parts.said, **AT_ONCE))
     for button, what in (
-        (parts.stop, training.stop),
-        (parts.kill, training.kill),
-        (parts.resume, training.resume),
-        (parts.remove, training.remove),
+        (parts.stop, actions.stop),
+        (parts.kill, actions.kill),
+        (parts.resume, actions.resume),
+        (parts.remove, actions.remove),
     ):
         acts = _acts(services, what)
         looks(button.click(acts, [parts.jobs, language], parts.said, **AT_ONCE))
@@ -80,28 +72,28 @@ def _plans(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -
     settings, source = [*parts.settings, language], parts.chosen.source
 
     def offer(chosen: Language) -> list[Any]:
-        found = watching_data.sources(training_data.prepared(services), chosen)
-        return [gr.update(choices=found), gr.update(choices=training.devices(services))]
+        found = recordings_view.sources(prepared.prepared(services), chosen)
+        return [gr.update(choices=found), gr.update(choices=actions.devices(services))]
 
     def arrive(chosen: Language) -> list[Any]:
-        known = training.devices(services)
+        known = actions.devices(services)
         device = gr.update(choices=known, value=known[0])
-        return [offer(chosen)[0], device, training.free_name(services)]
+        return [offer(chosen)[0], device, actions.free_name(services)]
 
     def propose(*values: Any) -> list[Any]:
         """The commands and how long they take, or why there are none."""
         *given, chosen = values
         try:
             wanted = plan(*given)
-            takes = training_estimate.told(services, wanted, chosen)
-            return [training.commands(services, wanted), "", takes]
+            takes = estimate.told(services, wanted, chosen)
+            return [actions.commands(services, wanted), "", takes]
         except Exception as error:
-            return ["", watching.failed(error, chosen), ""]
+            return ["", view.failed(error, chosen), ""]
 
     proposed = [parts.commands, parts.told, parts.estimate]
     offered = [source, parts.device]
     came = arrived.then(arrive, language, [*offered, parts.name], **AT_ONCE)
-    train_data.connect(parts.chosen, parts.shown, services, language, parts.tab)
+    recordings.connect(parts.chosen, parts.shown, services, language, parts.tab)
     came = came.then(propose, settings, proposed, **AT_ONCE)
     named = dict(zip(inspect.signature(plan).parameters, parts.settings, strict=True))
     lengths = [named[key] for key in ("epochs_1", "epochs_2", "steps_1", "steps_2")]
@@ -134,13 +126,13 @@ def _starts(parts: Parts, services: Services, language: gr.Radio) -> list[Any]:
                 known = gr.update(choices=[(made.name, id)], value=id, visible=True)
                 return [render.notice(text(said, chosen, name=made.name), "wait"), known, {}]
             except Exception as error:
-                return [watching.failed(error, chosen), gr.skip(), gr.skip()]
+                return [view.failed(error, chosen), gr.skip(), gr.skip()]
 
         return start
 
     whole, first = (
-        starts(training.start, "train_started"),
-        starts(training.prepare, "prepare_started"),
+        starts(actions.start, "train_started"),
+        starts(actions.prepare, "prepare_started"),
     )
     return [
         parts.start.click(whole, settings, outcome, **AT_ONCE),
@@ -154,12 +146,12 @@ def _arrives(parts: Parts, services: Services, language: gr.Radio) -> None:
 
     def look(before: list[str] | None, *values: Any) -> list[Any]:
         *given, chosen = values
-        found = training_data.prepared_folders(services)
+        found = prepared.prepared_folders(services)
         now = [str(folder) for folder in found]
         if now == before or before is None:
             return [gr.skip(), gr.skip() if now == before else now]
-        offered = gr.update(choices=watching_data.sources(training_data.prepared(services), chosen))
-        made = training.prepared_by(services, plan, given)
+        offered = gr.update(choices=recordings_view.sources(prepared.prepared(services), chosen))
+        made = actions.prepared_by(services, plan, given)
         if made in set(now) - set(before):
             offered["value"] = made
         return [offered, now]
@@ -174,7 +166,7 @@ def _acts(services: Services, what: Callable[[Services, str], None]) -> Callable
             if id:
                 what(services, id)
         except Exception as error:
-            return watching.failed(error, chosen)
+            return view.failed(error, chosen)
         return ""
 
     return act
@@ -183,10 +175,10 @@ def _acts(services: Services, what: Callable[[Services, str], None]) -> Callable
 def _promotes(services: Services, anyway: bool) -> Callable[..., list[Any]]:
     def promote(id: str | None, chosen: Language) -> list[Any]:
         try:
-            name = training.promote(services, watching.model(services, id), anyway=anyway)
+            name = actions.promote(services, view.model(services, id), anyway=anyway)
         except Exception as error:
             asks = gr.update(visible=True if isinstance(error, WorseError) else "hidden")
-            return [watching.failed(error, chosen), asks, gr.skip()]
+            return [view.failed(error, chosen), asks, gr.skip()]
         return _loads(name, chosen)
 
     return promote
@@ -195,9 +187,9 @@ def _promotes(services: Services, anyway: bool) -> Callable[..., list[Any]]:
 def _rolls_back(services: Services) -> Callable[..., list[Any]]:
     def back(chosen: Language) -> list[Any]:
         try:
-            return _loads(training.roll_back(services), chosen)
+            return _loads(actions.roll_back(services), chosen)
         except Exception as error:
-            return [watching.failed(error, chosen), gr.skip(), gr.skip()]
+            return [view.failed(error, chosen), gr.skip(), gr.skip()]
 
     return back
 
@@ -220,7 +212,7 @@ class Look:
         try:
             now = self._now(id, overlay or [], chosen)
         except Exception as error:
-            box = watching.failed(error, chosen)
+            box = view.failed(error, chosen)
             now = [(dict, None)] * len(self.names)
             now[self.names.index("job-detail")] = (lambda: {"value": box}, box)
         marks = {name: repr(mark) for name, (_, mark) in zip(self.names, now, strict=True)}
@@ -231,11 +223,11 @@ class Look:
         return [*fresh, marks]
 
     def _now(self, id: str | None, overlay: list[str], chosen: Language) -> list[Part]:
-        found = training.jobs(self.services)
+        found = actions.jobs(self.services)
         job = next((job for job in found if job.id == id), found[0] if found else None)
-        shown = NOTHING if job is None else watching.view(self.services, job, chosen)
+        shown = NOTHING if job is None else view.view(self.services, job, chosen)
         listed: dict[str, Any] = {
-            "choices": [(watching.line(each, chosen), each.id) for each in found],
+            "choices": [(view.line(each, chosen), each.id) for each in found],
             "visible": _seen(bool(found)),
         }
         if job is None or job.id != id:  # else a choice that is made meanwhile stays
@@ -244,22 +236,22 @@ class Look:
         laid = [id for id in overlay if any(id == known for _, known in others)]
         over = {"choices": others, "value": laid, "visible": _seen(bool(others))}
         drawn = [each for each in found if each is job or each.id in laid]
-        points = [(each.id, training_curves.points(each)) for each in drawn]
+        points = [(each.id, curves.points(each)) for each in drawn]
         body = shown.detail or f"<p>{text('jobs_none', chosen)}</p>"
 
-        def curves() -> dict[str, Any]:
+        def figure() -> dict[str, Any]:
             drawable = any(sum(counts) for _, counts in points)
-            return {"value": training_curves.curves(drawn, chosen), "visible": _seen(drawable)}
+            return {"value": curves.curves(drawn, chosen), "visible": _seen(drawable)}
 
         parts = [{"value": body}, {"value": shown.result}]
         log = {"value": shown.log, "visible": _seen(job is not None)}
         able = (shown.stops, shown.ends, shown.resumes, shown.goes, bool(shown.model))
-        buttons = [*able, training.can_roll_back(self.services)]
+        buttons = [*able, actions.can_roll_back(self.services)]
         return [
             _part(listed),
             _part(over),
             *map(_part, parts),
-            (curves, (points, chosen)),
+            (figure, (points, chosen)),
             _part(log),
             *(_part({"visible": _seen(on)}) for on in buttons),
         ]

@@ -12,14 +12,17 @@ from audiollm.errors import AudioLLMError
 from audiollm.jobs import GONE
 from audiollm.labels import Language
 from audiollm.plan import ACTIVE, IDLE, Job
-from audiollm.ui import improving, render, training, training_result
-from audiollm.ui.access import ShutError
+from audiollm.ui import render
+from audiollm.ui.label import improve
+from audiollm.ui.owner.access import ShutError
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
-from audiollm.ui.training import WorseError
-from audiollm.ui.training_estimate import gigabytes
-from audiollm.ui.training_plan import RESULT
+from audiollm.ui.train import actions
+from audiollm.ui.train.actions import WorseError
+from audiollm.ui.train.estimate import gigabytes
+from audiollm.ui.train.plan import RESULT
+from audiollm.ui.train.result import detail
 from audiollm.wording import percent
 
 LOG = logging.getLogger(__name__)
@@ -126,7 +129,7 @@ def view(services: Services, job: Job, language: Language) -> View:
     Raises:
         ShutError: see `access.opened`.
     """
-    name, using = training.in_use(services)
+    name, using = actions.in_use(services)
     said = [text(f"job_{job.state}", language)]
     if job.state != "done":
         said.append(step(job, language))
@@ -134,7 +137,7 @@ def view(services: Services, job: Job, language: Language) -> View:
         left = render.duration(job.seconds_left, language)
         said.append(text("job_left", language, left=left))
     said += pace(job, language)
-    whole = training.time_left(services, job)
+    whole = actions.time_left(services, job)
     if whole is not None and job.step < len(job.steps):  # in the last step it is the same
         said.append(text("job_left_whole", language, left=render.duration(whole, language)))
     words = (" · ").join(escape(part) for part in said)
@@ -142,10 +145,10 @@ def view(services: Services, job: Job, language: Language) -> View:
     body = f"<p><b>{escape(job.name)}</b> · {words}</p>{bar}"
     wrong = failure(job, language)
     box = render.notice(wrong, "error") if wrong else ""
-    made = training.model_of(job)
+    made = actions.model_of(job)
     found = "" if made is None else result(job, made, (name, using), language)
-    changed = improving.compared(job)
-    found += improving.html(changed, language) if changed else ""
+    changed = improve.compared(job)
+    found += improve.html(changed, language) if changed else ""
     return View(
         f'<div class="job">{body}</div>{box}',
         "\n".join(job.log),
@@ -164,13 +167,13 @@ def model(services: Services, id: str | None) -> str:
     Raises:
         ShutError: see `access.opened`.
     """
-    made = [training.model_of(job) for job in training.jobs(services) if job.id == id]
+    made = [actions.model_of(job) for job in actions.jobs(services) if job.id == id]
     return str(made[0]) if made and made[0] else ""
 
 
 def result(job: Job, made: Path, other: tuple[str, Mapping[str, Any]], language: Language) -> str:
     """The figures of a new model beside those of the model that answers."""
-    rows = [(made.name, training.metrics_of(made))]
+    rows = [(made.name, actions.metrics_of(made))]
     if other[0]:
         rows.append((text("result_in_use", language, name=other[0]), dict(other[1])))
     heads = (text("result_model", language), "UA", "WA", text("result_data", language))
@@ -182,7 +185,7 @@ def result(job: Job, made: Path, other: tuple[str, Mapping[str, Any]], language:
     for path in reports:
         said += f"<p>{text('result_report', language, path=escape(str(path)))}</p>"
     title = render.heading("result_title", language)
-    judged = [training_result.detail(path.with_name(RESULT), language) for path in reports]
+    judged = [detail(path.with_name(RESULT), language) for path in reports]
     return f'<div class="cues">{title}{table}{said}{"".join(judged)}</div>'
 
 

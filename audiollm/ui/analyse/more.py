@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 
 from audiollm.labels import Language
-from audiollm.ui import compare
-from audiollm.ui.plots import pair
+from audiollm.ui.analyse import compare
+from audiollm.ui.analyse.plots import pair
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.texts import text

@@ -6,8 +6,8 @@ from html import escape
 from audiollm.labelling.agreement import Agreement, agreement
 from audiollm.labelling.statistics import Share, Statistics, Yield, statistics
 from audiollm.labels import Language, ordered
-from audiollm.ui.label_card import name_of
-from audiollm.ui.labelling import book
+from audiollm.ui.label.actions import book
+from audiollm.ui.label.card import name_of
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 from audiollm.wording import percent

@@ -15,7 +15,8 @@ import gradio as gr
 
 from audiollm.errors import AudioLLMError
 from audiollm.settings import Settings
-from audiollm.ui import handlers, visitors
+from audiollm.ui.analyse import actions
+from audiollm.ui.owner import visitors
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 
@@ -59,7 +60,7 @@ def _refusing(does: Callable[..., Any], event: Any, services: Services) -> Calla
         if pressed:
             request = visitors.asking()
             accepted = request.headers.get("accept-language") if request else ""
-            said = text("refused", handlers.spoken_language(accepted))
+            said = text("refused", actions.spoken_language(accepted))
             raise gr.Error(said, print_exception=False)
         return nothing[0] if len(nothing) == 1 else nothing or None
 

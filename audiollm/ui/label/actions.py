@@ -17,8 +17,8 @@ from audiollm.errors import LabelError
 from audiollm.labelling.store import Labels, Work
 from audiollm.labelling.tasks import REASONS, Label, Outcome, Reason, Task, checked_person
 from audiollm.timeline import overview
-from audiollm.ui.access import opened
-from audiollm.ui.label_picture import picture
+from audiollm.ui.label.picture import picture
+from audiollm.ui.owner.access import opened
 from audiollm.ui.services import Services
 
 # What is offered where no task brings classes of its own

@@ -9,8 +9,8 @@ from audiollm import hub
 from audiollm.config import MANIFEST_NAME
 from audiollm.errors import ConfigError
 from audiollm.plan import Step
-from audiollm.ui.training_data import PREPARED
-from audiollm.ui.training_sources import EMODB, FOLDER, HUB, Ask, asked
+from audiollm.ui.train.prepared import PREPARED
+from audiollm.ui.train.sources import EMODB, FOLDER, HUB, Ask, asked
 
 RESULT = "result.json"  # of an evaluation
 # passes of stage 1 and 2: a first look, what taught the bundled EmoDB well, and patience

@@ -27,10 +27,10 @@ from uuid import uuid4
 
 from audiollm.audio import SUFFIXES
 from audiollm.settings import Settings
-from audiollm.ui.access import opened
+from audiollm.ui.owner.access import opened
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
-from audiollm.ui.training_sources import NAMED, TABLES
+from audiollm.ui.train.sources import NAMED, TABLES
 
 UPLOADS = "uploads"  # in the home folder
 ARCHIVES = frozenset((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"))

@@ -1,6 +1,6 @@
 """The Analyse page: `lay_out` places its parts, `connect` says what moves them.
 
-What happens stands in handlers.py.
+What happens stands in actions.py.
 """
 
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from typing import Any
 import gradio as gr
 
 from audiollm.labels import Language
-from audiollm.ui import compare, handlers, more
-from audiollm.ui.handlers import View
-from audiollm.ui.more import More
-from audiollm.ui.plots import bars
+from audiollm.ui.analyse import actions, compare, more
+from audiollm.ui.analyse.actions import View
+from audiollm.ui.analyse.more import More
+from audiollm.ui.analyse.plots import bars
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.texts import text
@@ -164,11 +164,11 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
     arrived.then(js=OPEN_EXAMPLE, **AT_ONCE)
 
     def begin(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
-        handlers.want(services, visitor(request), path, chosen)  # what is still running ends
-        return show(handlers.begin(path, chosen))
+        actions.want(services, visitor(request), path, chosen)  # what is still running ends
+        return show(actions.begin(path, chosen))
 
     def analyse(path: str | None, chosen: Language, request: gr.Request) -> Iterator[list[Any]]:
-        for state in handlers.analyse(services, path, chosen, visitor(request)):
+        for state in actions.analyse(services, path, chosen, visitor(request)):
             yield show(state)
 
     def again(path: str | None, chosen: Language, request: gr.Request) -> Iterator[list[Any]]:
@@ -177,14 +177,14 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
             yield from analyse(path, chosen, request)
 
     def empty(chosen: Language, request: gr.Request) -> list[Any]:
-        handlers.want(services, visitor(request), None, chosen)
-        return show(handlers.empty(chosen))
+        actions.want(services, visitor(request), None, chosen)
+        return show(actions.empty(chosen))
 
     def leave(request: gr.Request) -> None:
-        handlers.leave(services, visitor(request))
+        actions.leave(services, visitor(request))
 
     def stop(request: gr.Request) -> None:
-        handlers.stop(services, visitor(request))
+        actions.stop(services, visitor(request))
 
     more.connect(parts.more, parts.sound, parts.language, services, QUIET, MODEL)
     # what was compared, asked or kept belongs to the clip before
@@ -222,11 +222,11 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
 
     def models(chosen: Language) -> list[Any]:
         """All that depends on the model, in the order of `known`."""
-        found = handlers.choices(services, chosen)
+        found = actions.choices(services, chosen)
         label = text("picker", chosen)
         value = services.using if found else None
         return [
-            handlers.about(services, chosen),
+            actions.about(services, chosen),
             gr.update(choices=found, value=value, visible=bool(found), label=label),
             compare.model_card(services),
             more.choices(services, chosen),
@@ -238,18 +238,18 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
         return [*models(chosen), *static.speak(chosen)]
 
     def switch(id: str, chosen: Language) -> list[Any]:
-        handlers.switch(services, id)
-        return [handlers.about(services, chosen), gr.Timer(active=True)]
+        actions.switch(services, id)
+        return [actions.about(services, chosen), gr.Timer(active=True)]
 
     def arrive(before: str, request: gr.Request) -> list[Any]:
         accepted = request.headers.get("accept-language")
-        chosen = handlers.page_language(request.query_params.get("lang"), before, accepted)
+        chosen = actions.page_language(request.query_params.get("lang"), before, accepted)
         waits = gr.Timer(active=not services.ready)
-        return [chosen, waits, *show(handlers.empty(chosen)), *speak(chosen)]
+        return [chosen, waits, *show(actions.empty(chosen)), *speak(chosen)]
 
     def look(chosen: Language) -> list[Any]:
         done = services.ready  # before the text, or a load that ends in between is never told
-        about = handlers.about(services, chosen)
+        about = actions.about(services, chosen)
         rest = models(chosen)[1:] if done else [gr.skip()] * (len(known) - 1)
         return [gr.Timer(active=not done), about, *rest]
 

@@ -9,11 +9,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from audiollm.labels import Language, word
-from audiollm.ui.access import opened
+from audiollm.ui.owner.access import opened
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
-from audiollm.ui.training_data import SIDES, Data, prepared_folders
-from audiollm.ui.training_look import (
+from audiollm.ui.train.look import (
     REJECTED,
     Insight,
     OnHub,
@@ -22,8 +21,9 @@ from audiollm.ui.training_look import (
     of_recordings,
     on_hub,
 )
-from audiollm.ui.training_sources import EMODB, FOLDER, HUB, asked
-from audiollm.ui.training_upload import Upload
+from audiollm.ui.train.prepared import SIDES, Data, prepared_folders
+from audiollm.ui.train.sources import EMODB, FOLDER, HUB, asked
+from audiollm.ui.train.upload import Upload
 
 UNEVEN = 4  # times as many clips: from there on the rare class is spoken of
 GAP = "no clip of "  # a note of the split that stands among the warnings in the page's language

@@ -6,7 +6,7 @@ from html import escape
 from audiollm.labelling.tasks import UNUSUAL, Outcome, Task
 from audiollm.labels import Language, emotion, word
 from audiollm.ui import render
-from audiollm.ui.labelling import Desk, Seen, keys
+from audiollm.ui.label.actions import Desk, Seen, keys
 from audiollm.ui.texts import TEXTS, text
 from audiollm.wording import percent
 

@@ -12,7 +12,7 @@ from gradio.context import LocalContext
 from starlette.requests import Request
 
 from audiollm.settings import Settings, is_loopback
-from audiollm.ui.sessions import COOKIE, Sessions
+from audiollm.ui.owner.sessions import COOKIE, Sessions
 
 # a proxy adds them: whoever comes through one is not at this machine, wherever it stands
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")

@@ -1,0 +1,1 @@
+"""The Analyse page: a recording in, probabilities, words and pictures out."""

@@ -1,0 +1,1 @@
+"""The Label page: people say what they hear, and a model learns from it."""

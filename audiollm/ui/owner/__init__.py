@@ -1,0 +1,1 @@
+"""What is the owner's alone: who may do what, the login, and the door before a page."""

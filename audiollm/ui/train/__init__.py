@@ -1,0 +1,1 @@
+"""The Train page: recordings, a plan, jobs, and a new model behind Analyse."""
