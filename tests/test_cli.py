@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from audiollm.__main__ import _columns, collect
+from audiollm.__main__ import _columns, collect, main
 from audiollm.settings import Settings
 from tests import tiny
 from tests.conftest import encode, voiced
@@ -46,6 +47,25 @@ def call(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@dataclass(frozen=True)
+class Here:
+    """The same without the seconds that a process takes to import torch."""
+
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+        code = main(words)
+        out, err = self.capsys.readouterr()
+        return subprocess.CompletedProcess(words, code, out, err)
+
+
+@pytest.fixture
+def here(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("AUDIOLLM_DEVICE", "cpu")
+    return Here(capsys)
+
+
 def test_json_lines_for_a_folder_and_exit_code_1(place: Path) -> None:
     done = call(place, "sounds", "gone.wav", "--json", "--model", "model", "--batch", "2")
     assert done.returncode == 1
@@ -72,14 +92,14 @@ def test_readable_text_in_chinese(place: Path) -> None:
     assert "a.wav" in done.stdout
 
 
-def test_same_speaker_needs_three_clips_and_says_so(place: Path) -> None:
+def test_same_speaker_needs_three_clips_and_says_so(place: Path, here: Here) -> None:
     for i, pitch in enumerate((180, 190, 200)):
         soundfile.write(place / f"own{i}.wav", voiced(2.0, pitch), RATE)
     words = ("--model", "model", "--same-speaker", "--json")
-    few = call(place, "own0.wav", "own1.wav", *words)
+    few = here("own0.wav", "own1.wav", *words)
     assert few.returncode == 0
     assert few.stderr.count("needs three files") == 1
-    enough = call(place, "own0.wav", "own1.wav", "own2.wav", *words)
+    enough = here("own0.wav", "own1.wav", "own2.wav", *words)
     assert enough.stderr == ""
     for line in map(json.loads, enough.stdout.splitlines()):
         basis = line["analysis"]["basis"]
@@ -96,19 +116,19 @@ def test_same_speaker_needs_three_clips_and_says_so(place: Path) -> None:
     ],
 )
 def test_what_cannot_start_says_so_in_one_sentence(
-    place: Path, words: tuple[str, ...], says: str
+    here: Here, words: tuple[str, ...], says: str
 ) -> None:
-    done = call(place, *words)
+    done = here(*words)
     assert done.returncode == 2
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_names_that_find_nothing_fail_and_the_others_are_answered(place: Path) -> None:
+def test_names_that_find_nothing_fail_and_the_others_are_answered(place: Path, here: Here) -> None:
     (place / "nothing").mkdir(exist_ok=True)
     soundfile.write(place / "clip1.wav", voiced(1.0), RATE)
     names = ("sounds/a.wav", "gone*.wav", "nothing", "clip[1].wav")
-    done = call(place, *names, "--json", "--model", "model")
+    done = here(*names, "--json", "--model", "model")
     assert done.returncode == 1
     lines = {Path(line["path"]).name: line for line in map(json.loads, done.stdout.splitlines())}
     assert "label" in lines["a.wav"]
