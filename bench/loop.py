@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from audiollm.errors import AudioLLMError
 from audiollm.labels import ordered
 from train import runs
+from train.command import main as command
 from train.dataset import Clip, Prepared, load_prepared
 from train.merge import score_run
 from train.paired import draws
@@ -233,14 +233,7 @@ def figures(records: Sequence[Record]) -> Record:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0: done; 1: a sentence on stderr says what to do."""
-    about = (__doc__ or "").split("\n", maxsplit=1)[0]
-    parser = argparse.ArgumentParser(prog="python -m bench.loop", description=about)
-    configure(parser)
-    try:
-        return run(parser.parse_args(argv))
-    except AudioLLMError as error:
-        print(error, file=sys.stderr)
-        return 1
+    return command("bench.loop", __doc__ or "", configure, run, argv)
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ def assert_alike(alone: Path, both: Path) -> None:
     assert all(torch.allclose(weights[k], others[k], rtol=1e-2, atol=1e-4) for k in weights)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_two_processes_have_the_curves_of_one(place: Path) -> None:
     """Stage 1, with the head beside the LLM; the batches of the two have other lengths."""
     assert_alike(place / "alone1", place / "both1")

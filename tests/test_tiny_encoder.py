@@ -16,10 +16,10 @@ from audiollm.errors import DataError
 from audiollm.settings import ASSETS, Settings
 from train import corpora, splits
 from train.augment import distort
+from train.command import main as command
 from train.tiny import augment, targets
 from train.tiny import encoder as recipe_module
 from train.tiny.augment import Voice
-from train.tiny.command import main as command
 from train.tiny.learner import FILTERS, Learner, Recipe, Sampler
 
 RATE = targets.SAMPLE_RATE

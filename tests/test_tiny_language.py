@@ -11,9 +11,9 @@ import torch
 
 from audiollm.labels import EMOTIONS, LANGUAGES, word
 from audiollm.prompt import Kind, Prompt, cue_words
+from train.command import main as command
 from train.instructions import instruct
 from train.tiny import drills, language, lexicon
-from train.tiny.command import main as command
 from train.tiny.drills import CLASSES, KINDS, Drawn
 
 RECIPE = language.Recipe(steps=30, width=48, depth=2, heads=3, hidden=96, batch=8, rate=8e-3)

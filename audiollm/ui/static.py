@@ -39,6 +39,32 @@ class Static:
         value = before + str(of_browser(key)) + after
         return self.place(gr.HTML(value, **options), key, frame=frame)
 
+    def button(self, key: str, **options: Any) -> gr.Button:
+        """A button that says the text."""
+        made = gr.Button(of_browser(key), **options)
+        self.place(made, key)
+        return made
+
+    def fold(self, key: str, **options: Any) -> gr.Accordion:
+        """A part of the page that is shut until somebody opens it."""
+        made = gr.Accordion(of_browser(key), open=False, **options)
+        self.place(made, key, "label")
+        return made
+
+    def sound(self, key: str, **options: Any) -> gr.Audio:
+        """The way in for a recording, with the browser's own player: page.js moves its place."""
+        made = gr.Audio(
+            sources=["upload", "microphone"],
+            type="filepath",
+            label=of_browser(key),
+            buttons=[],
+            editable=False,
+            waveform_options=gr.WaveformOptions(show_recording_waveform=False),
+            **options,
+        )
+        self.place(made, key, "label")
+        return made
+
     @property
     def components(self) -> list[Any]:
         return list(dict.fromkeys(component for component, *_ in self._places))

@@ -23,9 +23,9 @@ from audiollm import metrics
 from audiollm.errors import DataError
 from audiollm.settings import ASSETS
 from train import probe, runs
+from train.command import main as command
 from train.dataset import load_prepared
 from train.tiny import recipe
-from train.tiny.command import main as command
 from train.tiny.folds import check_encoder
 
 DIRECTIONS = (("emodb", "ased"), ("ased", "emodb"))  # trained on, judged on
@@ -123,4 +123,4 @@ def _encoders(given: list[str]) -> dict[str, Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(command("across", __doc__, configure, run))
+    sys.exit(command("train.tiny.across", __doc__, configure, run))

@@ -28,8 +28,8 @@ from audiollm import audio, encoder, labels, metrics
 from audiollm.errors import AudioError, DataError
 from audiollm.settings import ASSETS, Settings
 from train import corpora, splits
+from train.command import main as command
 from train.tiny.augment import Voice
-from train.tiny.command import main as command
 from train.tiny.learner import Learner, Phase, Recipe, Sampler, probabilities
 
 WIDTH = 192
@@ -328,4 +328,4 @@ def run(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(command("encoder", __doc__, configure, run))
+    sys.exit(command("train.tiny.encoder", __doc__, configure, run))

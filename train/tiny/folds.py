@@ -24,9 +24,9 @@ from audiollm import calibration, checkpoint, metrics
 from audiollm.errors import DataError
 from audiollm.settings import ASSETS
 from train import probe, runs
+from train.command import main as command
 from train.dataset import load_prepared
 from train.tiny import recipe
-from train.tiny.command import main as command
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -189,4 +189,4 @@ def table(result: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(command("folds", __doc__, configure, run))
+    sys.exit(command("train.tiny.folds", __doc__, configure, run))

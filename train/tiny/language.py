@@ -33,7 +33,7 @@ from audiollm.model import AudioLLM, Example
 from audiollm.projector import Projector
 from audiollm.prompt import Prompt
 from audiollm.prosody import LEVELS, REFERENCES
-from train.tiny.command import main as command
+from train.command import main as command
 from train.tiny.drills import (
     CLASSES,
     TOKENIZER,
@@ -451,4 +451,4 @@ def run(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(command("language", __doc__, configure, run))
+    sys.exit(command("train.tiny.language", __doc__, configure, run))

@@ -59,27 +59,12 @@ def lay_out(services: Services, static: Static) -> More:
 
     Inside a fold `visible` is True or False: what is "hidden" there shows when the fold opens.
     """
-
-    def button(key: str, **options: Any) -> gr.Button:
-        made = gr.Button(of_browser(key), size="sm", **options)
-        static.place(made, key)
-        return made
-
     with gr.Column(visible="hidden", elem_id="more") as everything:
-        with _fold("compare_title", static, elem_id="compare"):
+        with static.fold("compare_title", elem_id="compare"):
             rival = gr.Radio([], label=of_browser("rival"), elem_id="rival")
             with gr.Column(visible=False, elem_id="second") as second:
-                other = gr.Audio(
-                    sources=["upload", "microphone"],
-                    type="filepath",
-                    label=of_browser("second_clip"),
-                    buttons=[],
-                    editable=False,
-                    waveform_options=gr.WaveformOptions(show_recording_waveform=False),
-                    elem_id="other",
-                )
-            static.place(other, "second_clip", "label")
-            start = button("compare", elem_id="compare-start")
+                other = static.sound("second_clip", elem_id="other")
+            start = static.button("compare", size="sm", elem_id="compare-start")
             verdict = gr.HTML(elem_id="verdict")
             figure = gr.Plot(
                 pair([("", {}), ("", {})], "en"),
@@ -88,18 +73,18 @@ def lay_out(services: Services, static: Static) -> More:
                 visible=False,
                 elem_id="pair",
             )
-            send = button("send", visible=False, elem_id="send")
-        with _fold("ask_title", static, elem_id="ask"):
+            send = static.button("send", size="sm", visible=False, elem_id="send")
+        with static.fold("ask_title", elem_id="ask"):
             question = gr.Textbox(
                 label=of_browser("question"), lines=1, max_lines=4, elem_id="question"
             )
-            ask = button("ask", elem_id="ask-start")
+            ask = static.button("ask", size="sm", elem_id="ask-start")
             reply = gr.HTML(elem_id="reply")
-        with _fold("keep_title", static, elem_id="keep", visible=services.keeps) as keeping:
+        with static.fold("keep_title", elem_id="keep", visible=services.keeps) as keeping:
             static.html("keep_says")
-            keep = button("keep", elem_id="keep-start")
+            keep = static.button("keep", size="sm", elem_id="keep-start")
             told = gr.HTML(elem_id="kept")
-            forget = button("forget", visible=False, elem_id="forget")
+            forget = static.button("forget", size="sm", visible=False, elem_id="forget")
     return More(
         everything=everything,
         rival=rival,
@@ -119,11 +104,6 @@ def lay_out(services: Services, static: Static) -> More:
         forget=forget,
         kept=gr.State(""),
     )
-
-
-def _fold(key: str, static: Static, **options: Any) -> gr.Accordion:
-    made = gr.Accordion(of_browser(key), open=False, **options)
-    return static.place(made, key, "label")  # type: ignore[no-any-return]
 
 
 def choices(services: Services, language: Language) -> Any:

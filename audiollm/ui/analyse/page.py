@@ -74,20 +74,9 @@ def lay_out(services: Services, static: Static, language: gr.Radio) -> Parts:
     with gr.Row(elem_id="sides"):
         with gr.Column(scale=5, min_width=300):
             static.html("intro", elem_id="intro")
-            sound = gr.Audio(
-                sources=["upload", "microphone"],
-                type="filepath",
-                label=of_browser("audio"),
-                buttons=[],
-                editable=False,
-                # the browser's own player: page.js reads and sets its place
-                waveform_options=gr.WaveformOptions(show_recording_waveform=False),
-                elem_id="sound",
-            )
-            static.place(sound, "audio", "label")
+            sound = static.sound("audio", elem_id="sound")
             static.html("insecure", elem_id="insecure")
-            button = gr.Button(of_browser("analyse"), variant="primary", elem_id="analyse")
-            static.place(button, "analyse")
+            button = static.button("analyse", variant="primary", elem_id="analyse")
             examples = _examples(services, static)
         with gr.Column(scale=7, min_width=320, elem_id="answer"):
             notice = gr.HTML(elem_id="notice")
@@ -105,8 +94,7 @@ def lay_out(services: Services, static: Static, language: gr.Radio) -> Parts:
                 cues = gr.HTML(elem_id="cues")
                 actions = gr.HTML(elem_id="actions")
             # style.css shows it while a progress bar says that there is something to stop
-            stop = gr.Button(of_browser("stop"), size="sm", elem_id="stop")
-            static.place(stop, "stop")
+            stop = static.button("stop", size="sm", elem_id="stop")
     with gr.Column(visible="hidden", elem_id="over-time") as over_time:
         static.html("course", "<h2>{}</h2>", elem_id="course-title")
         course = gr.Plot(show_label=False, container=False, elem_id="course")
@@ -114,9 +102,8 @@ def lay_out(services: Services, static: Static, language: gr.Radio) -> Parts:
     below = more.lay_out(services, static)
     about = gr.HTML(elem_id="about")
     picker = gr.Dropdown([], visible=False, elem_id="picker")
-    with gr.Accordion(of_browser("card"), open=False, elem_id="card") as folded:
+    with static.fold("card", elem_id="card"):
         card = gr.Markdown(sanitize_html=True)
-    static.place(folded, "card", "label")
     return Parts(
         language=language,
         sound=sound,
@@ -151,8 +138,7 @@ def _examples(services: Services, static: Static) -> list[gr.Button]:
         for number, example in enumerate(services.examples):
             key = f"example_{number}"
             static.words[key] = example.words
-            made = gr.Button(of_browser(key), size="sm", min_width=120, elem_classes="example")
-            buttons.append(static.place(made, key))
+            buttons.append(static.button(key, size="sm", min_width=120, elem_classes="example"))
     return buttons
 
 

@@ -27,23 +27,34 @@ def bars(probabilities: Mapping[str, float], language: Language) -> go.Figure:
     ranked = sorted(probabilities.items(), key=lambda item: item[1])  # plotly draws upwards
     shares = [float(share) for _, share in ranked]
     sure = is_sure(probabilities)
-    bar = go.Bar(
+    bar = _bars(
+        dict(ranked),
+        language,
+        shape="" if sure else "/",
+        color=[emotion(name).colour for name, _ in ranked],
+        opacity=[1.0 if sure and share == shares[-1] else 0.55 for share in shares],
+    )
+    layout = _layout(ROW * len(ranked) + 2 * EDGE)
+    return go.Figure(data=[bar], layout={**layout, "showlegend": False})
+
+
+def _bars(said: Mapping[str, float], language: Language, *, shape: str, **marker: Any) -> go.Bar:
+    """A bar for each class, from below upwards, with its share in words behind it."""
+    shares = [float(share) for share in said.values()]
+    return go.Bar(
         x=shares,
-        y=[emotion(name).word(language) for name, _ in ranked],
+        y=[emotion(name).word(language) for name in said],
         text=[percent(share) for share in shares],
         textposition="outside",
         cliponaxis=False,
         orientation="h",
         hoverinfo="skip",
         marker={
-            "color": [emotion(name).colour for name, _ in ranked],
-            "opacity": [1.0 if sure and share == shares[-1] else 0.55 for share in shares],
-            "pattern": {"shape": "" if sure else "/", "fillmode": "overlay", "size": 6},
+            **marker,
+            "pattern": {"shape": shape, "fillmode": "overlay", "size": 6},
             "line": {"width": 0},
         },
     )
-    layout = _layout(ROW * len(ranked) + 2 * EDGE)
-    return go.Figure(data=[bar], layout={**layout, "showlegend": False})
 
 
 def pair(answers: Sequence[tuple[str, Mapping[str, float]]], language: Language) -> go.Figure:
@@ -56,25 +67,8 @@ def pair(answers: Sequence[tuple[str, Mapping[str, float]]], language: Language)
     ranked = sorted(names, key=lambda n: rank[n])
     bars = []
     for (name, said), colour, shape in zip(answers, PAIR, ("", "/"), strict=True):
-        known = [n for n in ranked if n in said]
-        shares = [float(said[n]) for n in known]
-        bars.append(
-            go.Bar(
-                name=name,
-                x=shares,
-                y=[emotion(n).word(language) for n in known],
-                text=[percent(share) for share in shares],
-                textposition="outside",
-                cliponaxis=False,
-                orientation="h",
-                hoverinfo="skip",
-                marker={
-                    "color": colour,
-                    "pattern": {"shape": shape, "fillmode": "overlay", "size": 6},
-                    "line": {"width": 0},
-                },
-            )
-        )
+        known = {n: said[n] for n in ranked if n in said}
+        bars.append(_bars(known, language, shape=shape, color=colour).update(name=name))
     layout = _layout(PAIR_ROW * len(ranked) + 2 * EDGE + LEGEND)
     layout["margin"] |= {"t": EDGE + LEGEND}
     layout["yaxis"] |= {"categoryorder": "array"}

@@ -97,7 +97,7 @@ class Gate:
         seen = settings.login == "open"
         with gr.Column(visible=seen, elem_id=f"{name}-inside", elem_classes="inside") as inside:
             if settings.login == "password":
-                leave = self._button("door_leave", size="sm", elem_id=f"{name}-leave")
+                leave = self.static.button("door_leave", size="sm", elem_id=f"{name}-leave")
                 leave.click(None, js=LEAVE, **AT_ONCE)
             made = lay_out()
         self.doors.append(Door(outside, inside))
@@ -141,13 +141,8 @@ class Gate:
             elem_id=f"{page}-password",
             html_attributes=fills(autocomplete="current-password"),
         )
-        enter = self._button("door_enter", variant="primary", elem_id=f"{page}-enter")
+        enter = self.static.button("door_enter", variant="primary", elem_id=f"{page}-enter")
         return Form(name, password, enter, gr.HTML(elem_id=f"{page}-told-door"))
-
-    def _button(self, key: str, **options: Any) -> gr.Button:
-        made = gr.Button(of_browser(key), **options)
-        self.static.place(made, key)
-        return made
 
     def connect(
         self, language: gr.Radio, arrived: Any, clocks: Sequence[gr.Timer], loading: gr.Timer

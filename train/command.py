@@ -1,4 +1,4 @@
-"""What the commands `python -m train.tiny.NAME` have in common."""
+"""What commands that are started by their module (`python -m bench.loop`) have in common."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ def main(
 ) -> int:
     """Parses the arguments and runs; an error of ours becomes one sentence and exit code 1."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m train.tiny.{name}", description=about.split("\n", maxsplit=1)[0]
+        prog=f"python -m {name}", description=about.split("\n", maxsplit=1)[0]
     )
     configure(parser)
     try:
