@@ -160,7 +160,8 @@ class Store:
             db.execute("PRAGMA foreign_keys=ON")
             db.execute("BEGIN IMMEDIATE")
             yield db
-            db.execute("COMMIT")
+            if db.in_transaction:  # a full disk has ended it; who went on knows
+                db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")

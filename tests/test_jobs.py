@@ -407,7 +407,7 @@ def test_a_disk_that_filled_up_is_said_though_nothing_could_be_written(
     with sqlite3.connect(jobs.store.path) as db:
         db.execute(
             "CREATE TRIGGER no_room BEFORE UPDATE ON jobs "
-            "BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+            "BEGIN SELECT RAISE(ROLLBACK, 'database or disk is full'); END"  # as it then does
         )
     os.killpg(who.pid, signal.SIGKILL)
     until(lambda: jobs.look(id).state == "interrupted")

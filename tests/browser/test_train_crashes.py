@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect
 from safetensors.torch import load_file
 
 from audiollm import processes, progress
-from audiollm.jobs import ROOT, Jobs
+from audiollm.jobs import GONE, ROOT, Jobs
 from audiollm.plan import ACTIVE, Step
 from audiollm.processes import Identity
 from audiollm.ui.texts import text
@@ -109,14 +109,14 @@ def test_neither_a_dead_page_nor_a_killed_job_loses_anything(
     call(*stage(data, whole, 16).words)
     with serve(clip, tmp_path, fake=False) as served:
         id = jobs.add("survivor", "cpu", [stage(data, run, 16)])
+        who = hold(jobs, id, run, 1)
         page = visit(at=served.url)
         open_train(page)
         shows(page, "job_running")
-        until(lambda: steps_of(run) >= 1, LONG)
         page.close()
         os.kill(served.process, signal.SIGKILL)
-        died = steps_of(run)
-        until(lambda: steps_of(run) > died, LONG)
+    died = steps_of(run)
+    os.kill(who.pid, signal.SIGCONT)
     who = hold(jobs, id, run, died + 2)
     assert steps_of(run) < 16
 
@@ -130,9 +130,10 @@ def test_neither_a_dead_page_nor_a_killed_job_loses_anything(
         os.killpg(leader.pid, signal.SIGKILL)  # runner and child
         shows(page, "job_interrupted", SOON)
         until(lambda: not processes.lives(who))
-        expect(page.locator("#job-detail .error")).to_contain_text(text("gone", "en"))
+        expect(page.locator("#job-detail .error")).to_contain_text(GONE)
         page.click("#job-resume")
         shows(page, "job_done")
+        page.close()
     expected, found = load_file(whole / BEST), load_file(run / BEST)
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[key], found[key]) for key in expected)
@@ -166,6 +167,7 @@ def test_stop_saves_and_who_waits_comes_in_order(
         shows(page, "job_done")
         for name in made:
             expect(listed).to_contain_text(f"{name}: {text('job_done', 'en')}")
+        page.close()
     first, second, third = (times(made[name]) for name in ("one", "two", "three"))
     assert first[0] < second[0] <= second[1] <= third[0] <= third[1] <= first[1]
 
@@ -226,6 +228,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_a_sentence(
             (small / "ballast").unlink()
             page.click("#job-resume")
             shows(page, "job_done")
+            page.close()
         assert load_file(run / BEST)
     finally:
         end(jobs)
