@@ -21,6 +21,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiollm.jobs import Jobs
+from audiollm.plan import ACTIVE
 from audiollm.settings import ASSETS
 
 if not os.environ.get("CI"):  # where everything must be there, its absence is an error
@@ -65,6 +67,26 @@ def server(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 def address(server: Served) -> str:
     """Where the page is served."""
     return server.url
+
+
+@pytest.fixture
+def studio(clip: Path, tmp_path: Path) -> Iterator[Served]:
+    """A page to train at: its home is `tmp_path / "home"`, and no training is left behind."""
+    if not HAS_MODEL:
+        pytest.skip("the bundled model is not there")
+    with serve(clip, tmp_path, fake=False) as served:
+        yield served
+    end(Jobs(tmp_path / "home"))
+
+
+def end(jobs: Jobs) -> None:
+    """Whatever waits or runs."""
+    for job in jobs.all():
+        if job.state == "waiting":
+            jobs.stop(job.id)
+    for job in jobs.all():
+        if job.state in ACTIVE:
+            jobs.kill(job.id)
 
 
 @pytest.fixture(scope="package")
@@ -155,7 +177,7 @@ def people(browser: Browser) -> Iterator[dict[str, BrowserContext]]:
 
 
 @pytest.fixture
-def visit(people: dict[str, BrowserContext], address: str) -> Iterator[Visit]:
+def visit(people: dict[str, BrowserContext], request: pytest.FixtureRequest) -> Iterator[Visit]:
     """Open the page: `visit(locale="zh-CN", width=390, at="?lang=en")`, and wait until the model
     is loaded. `profile` is another browser profile than that of the language.
 
@@ -170,7 +192,8 @@ def visit(people: dict[str, BrowserContext], address: str) -> Iterator[Visit]:
         at: str = "",
         profile: BrowserContext | None = None,
     ) -> Page:
-        url = at if at.startswith("http") else address + at
+        # the page that tests share starts when somebody wants it
+        url = at if at.startswith("http") else request.getfixturevalue("address") + at
         page = (profile or people[locale]).new_page()
         page.set_viewport_size({"width": width, "height": 900})
         page.set_default_timeout(ANSWER)

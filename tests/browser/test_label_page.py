@@ -34,12 +34,6 @@ KEY_WHILE_ASKING = """code => {
 
 
 @pytest.fixture
-def address() -> str:
-    """None: every test here has a page of its own, and the shared one need not start."""
-    return ""
-
-
-@pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A home with CLIPS bundled voices to label, and no page yet."""
     folder = ASSETS / "emodb" / "audio"

@@ -19,15 +19,15 @@ from safetensors.torch import load_file
 
 from audiollm import processes, progress
 from audiollm.jobs import GONE, ROOT, Jobs
-from audiollm.plan import ACTIVE, Step
+from audiollm.plan import Step
 from audiollm.processes import Identity
 from audiollm.ui.texts import text
-from tests.browser.conftest import HAS_MODEL, Visit, serve
+from tests.browser.conftest import HAS_MODEL, Visit, end, serve
 from tests.browser.test_train_page import WHOLE, open_train
 from tests.test_jobs import row, until
 from train import runs
 
-pytestmark = [pytest.mark.browser, pytest.mark.long]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SOON = 10_000  # ms in which the page shows that a job was killed
 LONG = WHOLE // 1000  # s
 BEST = "best/projector.safetensors"
@@ -50,15 +50,6 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
     made = Jobs(tmp_path / "home")
     yield made
     end(made)
-
-
-def end(jobs: Jobs) -> None:
-    for job in jobs.all():
-        if job.state == "waiting":
-            jobs.stop(job.id)
-    for job in jobs.all():
-        if job.state in ACTIVE:
-            jobs.kill(job.id)
 
 
 def call(*words: str) -> None:

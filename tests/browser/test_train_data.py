@@ -3,36 +3,20 @@
 import csv
 import re
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from audiollm.jobs import Jobs
-from audiollm.plan import ACTIVE
 from audiollm.settings import ASSETS
 from audiollm.ui.texts import text
-from tests.browser.conftest import HAS_MODEL, Served, Visit, serve
+from tests.browser.conftest import Served, Visit
 from tests.browser.test_analyse_page import CHINESE
 from tests.browser.test_train_page import open_train
 
-pytestmark = [pytest.mark.browser, pytest.mark.long]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SPEAKERS = ("emodb-03", "emodb-08", "emodb-09", "emodb-10")
 PREPARED = 600_000  # ms, beside other jobs
-
-
-@pytest.fixture
-def own(clip: Path, tmp_path: Path) -> Iterator[Served]:
-    """A page with a home of its own; no job is left behind."""
-    if not HAS_MODEL:
-        pytest.skip("the bundled model is not there")
-    with serve(clip, tmp_path, fake=False) as served:
-        yield served
-    jobs = Jobs(tmp_path / "home")
-    for job in jobs.all():
-        if job.state in ACTIVE:
-            jobs.kill(job.id)
 
 
 def recordings(path: Path) -> Path:
@@ -57,8 +41,8 @@ def choose(page: Page, source: str) -> None:
     page.get_by_role("option", name=source).click()
 
 
-def test_an_upload_is_seen_heard_and_prepared(own: Served, visit: Visit, tmp_path: Path) -> None:
-    page = visit(at=own.url)
+def test_an_upload_is_seen_heard_and_prepared(studio: Served, visit: Visit, tmp_path: Path) -> None:
+    page = visit(at=studio.url)
     open_train(page)
     expect(page.locator("#train-classes .bars .point").first).to_be_attached()
 
@@ -92,7 +76,7 @@ def test_an_upload_is_seen_heard_and_prepared(own: Served, visit: Visit, tmp_pat
     page.click("#hear-next")
     expect(page.locator("#hear-told")).to_contain_text("emodb-")
 
-    other = visit("zh-CN", 390, own.url)  # a second page, in Chinese on a phone
+    other = visit("zh-CN", 390, studio.url)  # a second page, in Chinese on a phone
     open_train(other, "zh")
     choose(other, "my-model")
     expect(other.locator("#train-data table")).to_contain_text(text("side_test", "zh"))

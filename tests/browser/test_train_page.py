@@ -1,16 +1,13 @@
 """A whole training in a real browser: from the bundled recordings to a model that answers."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from audiollm.jobs import Jobs
-from audiollm.plan import ACTIVE
 from audiollm.ui.texts import text
-from tests.browser.conftest import HAS_MODEL, Served, Visit, serve
+from tests.browser.conftest import Served, Visit
 from tests.browser.test_analyse_page import CHINESE, FILE, answer
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -18,27 +15,14 @@ NAME = "learned"
 WHOLE = 1_800_000  # ms for all of it: minutes alone on the machine, more beside other jobs
 
 
-@pytest.fixture
-def own(clip: Path, tmp_path: Path) -> Iterator[Served]:
-    """A page with a home of its own; no training is left behind."""
-    if not HAS_MODEL:
-        pytest.skip("the bundled model is not there")
-    with serve(clip, tmp_path, fake=False) as served:
-        yield served
-    jobs = Jobs(tmp_path / "home")
-    for job in jobs.all():
-        if job.state in ACTIVE:
-            jobs.kill(job.id)
-
-
 def open_train(page: Page, language: str = "en") -> None:
     page.get_by_role("tab", name=text("tab_train", language)).click()  # type: ignore[arg-type]
 
 
 def test_from_recordings_to_a_model_that_answers(
-    own: Served, visit: Visit, tmp_path: Path, clip: Path
+    studio: Served, visit: Visit, tmp_path: Path, clip: Path
 ) -> None:
-    page = visit(at=own.url)
+    page = visit(at=studio.url)
     open_train(page)
     expect(page.locator("#train-data")).to_contain_text("Speakers")
     expect(page.locator("#job-detail")).to_contain_text("no training yet")
@@ -60,7 +44,7 @@ def test_from_recordings_to_a_model_that_answers(
     page.wait_for_selector("#about .about b")
     open_train(page)
     expect(page.locator("#job-detail")).to_contain_text(NAME)
-    other = visit("zh-CN", 390, own.url)
+    other = visit("zh-CN", 390, studio.url)
     open_train(other, "zh")
     running_or_done = "|".join(text(key, "zh") for key in ("job_running", "job_done"))
     expect(other.locator("#job-detail")).to_contain_text(re.compile(running_or_done))
