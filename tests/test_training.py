@@ -26,8 +26,8 @@ from audiollm.ui.train import (
     actions,
     curves,
     estimate,
+    form,
     look,
-    page,
     prepared,
     recordings_view,
     upload,
@@ -41,6 +41,7 @@ from audiollm.ui.train.sources import EMODB, FOLDER, HUB, Ask
 from tests.browser.fake import METRICS, Card, FakePredictor
 from train.__main__ import _parse
 
+DEFAULT = form.Form().plan()
 STRANGER = "0.0.0.0"  # noqa: S104
 
 
@@ -105,7 +106,7 @@ def plans(tmp_path: Path) -> dict[str, Plan]:
     table.touch()
     data = prepare(tmp_path / "data" / "one")
     return {
-        "as it stands": page.DEFAULT,
+        "as it stands": DEFAULT,
         "trial": Plan("t", max_clips=64, steps=(8, 4), batch_size=4, seed=3),
         "folder": Plan("f", FOLDER, str(clips), encoder="emotion2vec/emotion2vec_plus_base"),
         "speakers": Plan("s", FOLDER, str(clips), speaker_pattern=r"(-s\d+)"),
@@ -142,10 +143,9 @@ def test_every_plan_is_understood_by_the_commands(tmp_path: Path) -> None:
 
 
 def test_the_pages_settings_are_those_of_a_plan() -> None:
-    default = inspect.signature(page.plan).parameters
     values = ("x", EMODB, "", "", "", False, "tiny", "tiny", 12.0, 4.0, 0, 0, 16, 0, "cpu", 0)
-    assert len(default) == len(values)
-    assert page.plan(*values) == replace(page.DEFAULT, name="x")
+    assert len(form.KEYS) == len(values)
+    assert form.plan(*values) == replace(DEFAULT, name="x")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
     there = serve(tmp_path, STRANGER)
     fits: dict[str, Any] = {
         "id": "x",
-        "plan": page.DEFAULT,
+        "plan": DEFAULT,
         "folder": "tiny",
         "job": job(),
         "language": "en",
@@ -231,6 +231,7 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
         "clip": Heard("/etc/passwd", "sad"),
         "settings": (),
         "wanted": "x",
+        "values": (),
     }
     names = [n for n in inspect.signature(function).parameters if n != "services"]
     given = {name: fits[name] for name in names if name in fits}
@@ -275,13 +276,13 @@ def test_a_plan_becomes_a_job_and_its_name_is_taken(tmp_path: Path) -> None:
     assert actions.jobs(here) == []
     assert not (tmp_path / "home").exists()  # looking makes nothing
     assert actions.free_name(here) == "my-model"
-    id = actions.start(here, page.DEFAULT)
+    id = actions.start(here, DEFAULT)
     (found,) = actions.jobs(here)
     assert (found.id, found.state, len(found.steps)) == (id, "waiting", 5)
     assert {step.name for step in found.steps} <= set(view.STEPS)
     assert actions.free_name(here) == "my-model-2"
     with pytest.raises(ConfigError, match="is taken"):
-        actions.start(here, page.DEFAULT)
+        actions.start(here, DEFAULT)
     second = actions.start(here, Plan("other"))
     assert [each.id for each in actions.jobs(here)][::-1] == [id, second]
     actions.stop(here, id)
@@ -307,7 +308,7 @@ def test_recordings_of_another_folder_are_not_taken_for_these(tmp_path: Path) ->
 
 def test_recordings_are_prepared_alone_and_once(tmp_path: Path) -> None:
     here = serve(tmp_path)
-    id = actions.prepare(here, page.DEFAULT)
+    id = actions.prepare(here, DEFAULT)
     (found,) = actions.jobs(here)
     assert (found.id, [step.name for step in found.steps]) == (id, ["prepare"])
     made = found.steps[0].result.parent
@@ -320,7 +321,7 @@ def test_recordings_are_prepared_alone_and_once(tmp_path: Path) -> None:
         actions.prepare(here, Plan("again", str(made)))
     assert actions.prepared_by(here, Plan, ["x", str(made)]) == ""
     assert actions.prepared_by(here, Plan, [""]) == ""
-    actions.start(here, page.DEFAULT)  # the name of a model is not taken by its recordings
+    actions.start(here, DEFAULT)  # the name of a model is not taken by its recordings
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

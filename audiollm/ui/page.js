@@ -123,6 +123,8 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 
+  window.audiollm = { save };  // for what Gradio's own events say
+
   // The layers of a figure, one over the other, on the page's own background
   async function picture(graph) {
     const { width, height } = graph.getBoundingClientRect(), scale = 2;

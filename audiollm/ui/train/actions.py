@@ -7,6 +7,7 @@ everybody else. Nothing is trained here; `audiollm.jobs` runs the commands.
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from audiollm.ui.owner.access import opened
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
-from audiollm.ui.train import estimate
+from audiollm.ui.train import estimate, form, prepared
+from audiollm.ui.train.form import Form
 from audiollm.ui.train.plan import Plan
+from audiollm.ui.train.sources import EMODB, FOLDER, HUB
 
 
 class WorseError(AudioLLMError):
@@ -51,6 +54,38 @@ def commands(services: Services, plan: Plan) -> str:
         *(shlex.join([sys.executable, "-m", *step.words]) for step in plan.steps_in(home)),
     ]
     return "\n".join(lines)
+
+
+def save(services: Services, values: Sequence[Any]) -> str:
+    """The settings as they stand on the page, as the text of a file.
+
+    Raises:
+        ShutError: see `opened`.
+        ConfigError: they make no plan.
+    """
+    opened(services)
+    return form.written(values)
+
+
+def load(services: Services, file: str | Path | None, values: Sequence[Any]) -> Form:
+    """The settings of a file, under a name that is free; what it does not name stays as it is.
+
+    Raises:
+        ShutError: see `opened`.
+        SaidError: it is no file of settings, or something in it is not known here.
+        ConfigError: a value cannot be used; the message holds it.
+    """
+    opened(services)
+    try:
+        with Path(file or "").open("rb") as opened_file:
+            raw = opened_file.read(form.LARGEST + 1)
+    except OSError:
+        raise SaidError("settings_broken") from None
+    found = form.read(raw, values)
+    here = (EMODB, FOLDER, HUB, *map(str, prepared.prepared_folders(services)))
+    if found.source not in here:
+        raise SaidError("settings_source", value=found.source)
+    return replace(found, name=free_name(services, found.name))
 
 
 def free_name(services: Services, wanted: str = "my-model") -> str:

@@ -1,10 +1,9 @@
-"""What moves the Train page: its settings, its jobs, and a clock that looks at them.
+"""What moves the jobs of the Train page, and a clock that looks at them.
 
 Nothing trains inside an event: jobs run in processes of their own, and what is shown is read from
 their files, so a page that is opened again shows the same.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +13,9 @@ from audiollm.labels import Language
 from audiollm.ui import render
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
-from audiollm.ui.train import actions, curves, estimate, prepared, recordings, recordings_view, view
+from audiollm.ui.train import actions, curves, planning, view
 from audiollm.ui.train.actions import WorseError
-from audiollm.ui.train.page import Parts, plan
-from audiollm.ui.train.plan import PRESETS, Plan
+from audiollm.ui.train.page import Parts
 from audiollm.ui.train.view import NOTHING
 
 # how the fields of a part's update are had, and what tells whether they are new
@@ -41,10 +39,8 @@ def connect(
     def looks(event: Any) -> None:
         event.then(look, watched, parts.looked, **AT_ONCE)
 
-    looks(_plans(parts, services, language, arrived))
-    for event in _starts(parts, services, language):
+    for event in planning.connect(parts, services, language, arrived):
         looks(event)
-    _arrives(parts, services, language)
     parts.clock.tick(look, watched, parts.looked, **AT_ONCE)
     parts.overlay.input(look, watched, parts.looked, **AT_ONCE)
     nothing = [parts.said, parts.anyway]  # what was said belonged to the job before
@@ -64,100 +60,6 @@ def connect(
         promotes = _promotes(services, anyway)
         looks(button.click(promotes, [parts.jobs, language], outcome, **AT_ONCE))
     looks(parts.back.click(_rolls_back(services), language, outcome, **AT_ONCE))
-
-
-def _plans(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -> Any:
-    """The settings, what there is to train on, and the commands; returns what follows a visitor's
-    arrival."""
-    settings, source = [*parts.settings, language], parts.chosen.source
-
-    def offer(chosen: Language) -> list[Any]:
-        found = recordings_view.sources(prepared.prepared(services), chosen)
-        return [gr.update(choices=found), gr.update(choices=actions.devices(services))]
-
-    def arrive(chosen: Language) -> list[Any]:
-        known = actions.devices(services)
-        device = gr.update(choices=known, value=known[0])
-        return [offer(chosen)[0], device, actions.free_name(services)]
-
-    def propose(*values: Any) -> list[Any]:
-        """The commands and how long they take, or why there are none."""
-        *given, chosen = values
-        try:
-            wanted = plan(*given)
-            takes = estimate.told(services, wanted, chosen)
-            return [actions.commands(services, wanted), "", takes]
-        except Exception as error:
-            return ["", view.failed(error, chosen), ""]
-
-    proposed = [parts.commands, parts.told, parts.estimate]
-    offered = [source, parts.device]
-    came = arrived.then(arrive, language, [*offered, parts.name], **AT_ONCE)
-    recordings.connect(parts.chosen, parts.shown, services, language, parts.tab)
-    came = came.then(propose, settings, proposed, **AT_ONCE)
-    named = dict(zip(inspect.signature(plan).parameters, parts.settings, strict=True))
-    lengths = [named[key] for key in ("epochs_1", "epochs_2", "steps_1", "steps_2")]
-    for button, passes in zip(parts.presets, PRESETS.values(), strict=True):
-        values = [*passes, 0, 0]
-        button.click(lambda values=values: values, None, lengths, **AT_ONCE)
-    gr.on([parts.tab.select, language.input], offer, language, offered, **AT_ONCE)
-    gr.on(
-        [*(part.change for part in parts.settings), language.input],
-        propose,
-        settings,
-        proposed,
-        trigger_mode="always_last",
-        **AT_ONCE,
-    )
-    return came
-
-
-def _starts(parts: Parts, services: Services, language: gr.Radio) -> list[Any]:
-    """The whole plan, or its first step alone; returns the events after which there is a job."""
-    settings, outcome = [*parts.settings, language], [parts.told, parts.jobs, parts.seen]
-
-    def starts(what: Callable[[Services, Plan], str], said: str) -> Callable[..., list[Any]]:
-        def start(*values: Any) -> list[Any]:
-            *given, chosen = values
-            try:
-                made = plan(*given)
-                id = what(services, made)
-                # what is not on the list yet cannot be chosen on it
-                known = gr.update(choices=[(made.name, id)], value=id, visible=True)
-                return [render.notice(text(said, chosen, name=made.name), "wait"), known, {}]
-            except Exception as error:
-                return [view.failed(error, chosen), gr.skip(), gr.skip()]
-
-        return start
-
-    whole, first = (
-        starts(actions.start, "train_started"),
-        starts(actions.prepare, "prepare_started"),
-    )
-    return [
-        parts.start.click(whole, settings, outcome, **AT_ONCE),
-        parts.prepare.click(first, settings, outcome, **AT_ONCE),
-    ]
-
-
-def _arrives(parts: Parts, services: Services, language: gr.Radio) -> None:
-    """Offers what a job has prepared meanwhile, and chooses it where these settings asked so."""
-    known = gr.State(None)
-
-    def look(before: list[str] | None, *values: Any) -> list[Any]:
-        *given, chosen = values
-        found = prepared.prepared_folders(services)
-        now = [str(folder) for folder in found]
-        if now == before or before is None:
-            return [gr.skip(), gr.skip() if now == before else now]
-        offered = gr.update(choices=recordings_view.sources(prepared.prepared(services), chosen))
-        made = actions.prepared_by(services, plan, given)
-        if made in set(now) - set(before):
-            offered["value"] = made
-        return [offered, now]
-
-    at = [known, *parts.settings, language]
-    parts.clock.tick(look, at, [parts.chosen.source, known], **AT_ONCE)
 
 
 def _acts(services: Services, what: Callable[[Services, str], None]) -> Callable[..., str]:

@@ -64,6 +64,38 @@ TRAINING: dict[str, dict[Language, str]] = {
         "en": "cpu, mps, cuda or cuda:N. One training runs on each, the others wait in order.",
         "zh": "cpu、mps、cuda 或 cuda:N。每个设备同时只运行一个训练，其余依次排队。",
     },
+    "settings_save": {"en": "Save these settings", "zh": "保存设置"},
+    "settings_load": {"en": "Load settings", "zh": "载入设置"},
+    "settings_loaded": {
+        "en": "The settings were loaded; the model will be called {name}.",
+        "zh": "设置已载入，模型名称为 {name}。",
+    },
+    "settings_large": {
+        "en": "This file is larger than {kb} kB, so it holds no settings: choose another.",
+        "zh": "此文件超过 {kb} kB，不是设置文件：请选择其他文件。",
+    },
+    "settings_broken": {
+        "en": "This file holds no settings of this page: choose one that it has saved.",
+        "zh": "此文件不是本页面的设置：请选择由本页面保存的文件。",
+    },
+    "settings_version": {
+        "en": "These settings are of version {value}, and this program knows version {known}: save "
+        "them anew.",
+        "zh": "这些设置的版本为 {value}，而本程序只认识版本 {known}：请重新保存。",
+    },
+    "settings_key": {
+        "en": "The file names a setting {name} that is not known here: take it out.",
+        "zh": "文件中的设置项 {name} 不存在：请将其删除。",
+    },
+    "settings_value": {
+        "en": "The setting {name} cannot be {value}: mend the file.",
+        "zh": "设置项 {name} 的值不能是 {value}：请修改文件。",
+    },
+    "settings_source": {
+        "en": "The recordings {value} are not prepared on this computer: prepare them, or take "
+        "source out of the file.",
+        "zh": "本机没有已准备的录音 {value}：请先准备，或从文件中删除 source。",
+    },
     "train_commands": {
         "en": "The same in a terminal",
         "zh": "在终端中执行同样的步骤",

@@ -1,0 +1,108 @@
+"""The fields of the Train page: recordings, settings, and the settings as a file.
+
+`lay_out` places them; what they do stands in planning.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from audiollm import hub
+from audiollm.ui.static import Static, of_browser
+from audiollm.ui.train import recordings
+from audiollm.ui.train.form import KEYS, Form
+from audiollm.ui.train.plan import PRESETS
+from audiollm.ui.train.recordings import Chosen
+from audiollm.ui.train.sources import EMODB
+
+DEFAULT = Form()
+
+
+@dataclass(frozen=True, eq=False)
+class Fields:
+    """What a person sets."""
+
+    named: dict[str, Any]  # in the order of `form.KEYS`
+    chosen: Chosen
+    presets: list[gr.Button]  # in the order of `plan.PRESETS`
+    save: gr.Button
+    load: gr.UploadButton
+    file: gr.Textbox  # what the browser saves
+    filed: gr.HTML
+
+    @property
+    def settings(self) -> list[Any]:
+        return list(self.named.values())
+
+
+def lay_out(static: Static) -> Fields:
+    """Place them in a column, under the names of `form.KEYS`."""
+    found: dict[str, Any] = {}
+
+    def made(kind: Callable[..., Any], key: str, *args: Any, **options: Any) -> None:
+        words = {"label": of_browser(f"train_{key}"), "info": of_browser(f"train_{key}_info")}
+        part = kind(*args, **words, elem_id=f"train-{key.replace('_', '-')}", **options)
+        static.place(part, f"train_{key}", "label")
+        found[key] = static.place(part, f"train_{key}_info", "info")
+
+    def whole(key: str) -> None:
+        made(gr.Number, key, getattr(DEFAULT, key), precision=0)
+
+    free = {"allow_custom_value": True}
+    static.html("train_data_title", "<h2>{}</h2>")
+    made(gr.Dropdown, "source", [("EmoDB", EMODB)], value=EMODB)
+    way_in = recordings.upload(static)
+    made(gr.Textbox, "folder", visible="hidden", max_lines=1)
+    made(gr.Textbox, "data_set", visible="hidden", max_lines=1, placeholder="user/name")
+    made(gr.Textbox, "pattern", visible="hidden", max_lines=1)
+    made(gr.Checkbox, "alone", False, visible="hidden")
+    static.html("train_settings_title", "<h2>{}</h2>")
+    made(gr.Textbox, "name", DEFAULT.name, max_lines=1)
+    made(gr.Dropdown, "llm", list(hub.LLMS), value=DEFAULT.llm, **free)
+    with gr.Row(elem_id="train-presets"):
+        presets = [_button(f"preset_{name}", f"preset-{name}", static) for name in PRESETS]
+    made(gr.Number, "epochs_1", DEFAULT.epochs_1)
+    made(gr.Number, "epochs_2", DEFAULT.epochs_2)
+    with gr.Accordion(of_browser("train_more"), open=False, elem_id="train-more") as fold:
+        for key in ("clips", "steps_1", "steps_2", "batch"):
+            whole(key)
+        made(gr.Dropdown, "encoder", list(hub.ENCODERS), value=DEFAULT.encoder, **free)
+        made(gr.Dropdown, "device", [DEFAULT.device], value=DEFAULT.device, **free)
+        whole("seed")
+    static.place(fold, "train_more", "label")
+    with gr.Row(elem_id="train-files"):
+        save = _button("settings_save", "settings-save", static)
+        load = gr.UploadButton(
+            str(of_browser("settings_load")),
+            file_types=[".json"],
+            size="sm",
+            min_width=80,
+            elem_id="settings-load",
+        )
+        static.place(load, "settings_load", "label")
+    filed = gr.HTML(elem_id="settings-told")
+    file = gr.Textbox(visible="hidden", elem_id="settings-file")
+    return Fields(
+        named={key: found[key] for key in KEYS},
+        chosen=Chosen(
+            source=found["source"],
+            folder=found["folder"],
+            data_set=found["data_set"],
+            pattern=found["pattern"],
+            alone=found["alone"],
+            upload=way_in,
+        ),
+        presets=presets,
+        save=save,
+        load=load,
+        file=file,
+        filed=filed,
+    )
+
+
+def _button(key: str, name: str, static: Static) -> gr.Button:
+    made = gr.Button(of_browser(key), size="sm", min_width=80, elem_id=name)
+    static.place(made, key)
+    return made

@@ -1,0 +1,168 @@
+"""What moves the settings of the Train page: what is offered, the commands, a plan's start, a file.
+
+Nothing trains inside an event: a plan becomes a job in a process of its own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from audiollm.labels import Language
+from audiollm.ui import render
+from audiollm.ui.services import Services
+from audiollm.ui.texts import text
+from audiollm.ui.train import actions, estimate, form, prepared, recordings, recordings_view, view
+from audiollm.ui.train.form import plan
+from audiollm.ui.train.page import Parts
+from audiollm.ui.train.plan import PRESETS, Plan
+
+AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+SAVE = """(said) => {
+  if (!said) return;
+  const name = JSON.parse(said).name + ".settings.json";
+  window.audiollm.save(name, new Blob([said], { type: "application/json" }));
+}"""
+
+
+def connect(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -> list[Any]:
+    """`arrived` is the event that knows the visitor's language. Returns the events after which
+    there may be another job."""
+    came = _plans(parts, services, language, arrived)
+    _arrives(parts, services, language)
+    _files(parts, services, language)
+    return [came, *_starts(parts, services, language)]
+
+
+def _plans(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -> Any:
+    """The settings, what there is to train on, and the commands; returns what follows a visitor's
+    arrival."""
+    settings, named = [*parts.fields.settings, language], parts.fields.named
+    source = named["source"]
+
+    def offer(chosen: Language) -> list[Any]:
+        found = recordings_view.sources(prepared.prepared(services), chosen)
+        return [gr.update(choices=found), gr.update(choices=actions.devices(services))]
+
+    def arrive(chosen: Language) -> list[Any]:
+        known = actions.devices(services)
+        device = gr.update(choices=known, value=known[0])
+        return [offer(chosen)[0], device, actions.free_name(services)]
+
+    def propose(*values: Any) -> list[Any]:
+        """The commands and how long they take, or why there are none."""
+        *given, chosen = values
+        try:
+            wanted = plan(*given)
+            takes = estimate.told(services, wanted, chosen)
+            return [actions.commands(services, wanted), "", takes]
+        except Exception as error:
+            return ["", view.failed(error, chosen), ""]
+
+    proposed = [parts.commands, parts.told, parts.estimate]
+    offered = [source, named["device"]]
+    came = arrived.then(arrive, language, [*offered, named["name"]], **AT_ONCE)
+    recordings.connect(parts.fields.chosen, parts.shown, services, language, parts.tab)
+    came = came.then(propose, settings, proposed, **AT_ONCE)
+    lengths = [named[key] for key in ("epochs_1", "epochs_2", "steps_1", "steps_2")]
+    for button, passes in zip(parts.fields.presets, PRESETS.values(), strict=True):
+        values = [*passes, 0, 0]
+        button.click(lambda values=values: values, None, lengths, **AT_ONCE)
+    gr.on([parts.tab.select, language.input], offer, language, offered, **AT_ONCE)
+    gr.on(
+        [*(part.change for part in parts.fields.settings), language.input],
+        propose,
+        settings,
+        proposed,
+        trigger_mode="always_last",
+        **AT_ONCE,
+    )
+    return came
+
+
+def _starts(parts: Parts, services: Services, language: gr.Radio) -> list[Any]:
+    """The whole plan, or its first step alone; returns the events after which there is a job."""
+    settings, outcome = [*parts.fields.settings, language], [parts.told, parts.jobs, parts.seen]
+
+    def starts(what: Callable[[Services, Plan], str], said: str) -> Callable[..., list[Any]]:
+        def start(*values: Any) -> list[Any]:
+            *given, chosen = values
+            try:
+                made = plan(*given)
+                id = what(services, made)
+                # what is not on the list yet cannot be chosen on it
+                known = gr.update(choices=[(made.name, id)], value=id, visible=True)
+                return [render.notice(text(said, chosen, name=made.name), "wait"), known, {}]
+            except Exception as error:
+                return [view.failed(error, chosen), gr.skip(), gr.skip()]
+
+        return start
+
+    whole, first = (
+        starts(actions.start, "train_started"),
+        starts(actions.prepare, "prepare_started"),
+    )
+    return [
+        parts.start.click(whole, settings, outcome, **AT_ONCE),
+        parts.prepare.click(first, settings, outcome, **AT_ONCE),
+    ]
+
+
+def _arrives(parts: Parts, services: Services, language: gr.Radio) -> None:
+    """Offers what a job has prepared meanwhile, and chooses it where these settings asked so."""
+    known = gr.State(None)
+
+    def look(before: list[str] | None, *values: Any) -> list[Any]:
+        *given, chosen = values
+        found = prepared.prepared_folders(services)
+        now = [str(folder) for folder in found]
+        if now == before or before is None:
+            return [gr.skip(), gr.skip() if now == before else now]
+        offered = gr.update(choices=recordings_view.sources(prepared.prepared(services), chosen))
+        made = actions.prepared_by(services, plan, given)
+        if made in set(now) - set(before):
+            offered["value"] = made
+        return [offered, now]
+
+    at = [known, *parts.fields.settings, language]
+    parts.clock.tick(look, at, [parts.fields.chosen.source, known], **AT_ONCE)
+
+
+def _files(parts: Parts, services: Services, language: gr.Radio) -> None:
+    """The settings go into a file that the browser saves, and come back from one."""
+    fields = parts.fields
+    settings = [*fields.settings, language]
+
+    def save(*values: Any) -> list[Any]:
+        *given, chosen = values
+        try:
+            return [actions.save(services, given), ""]
+        except Exception as error:
+            return ["", view.failed(error, chosen)]
+
+    def load(file: str | None, *values: Any) -> list[Any]:
+        *given, chosen = values
+        try:
+            loaded = actions.load(services, file, given)
+        except Exception as error:
+            return [*(gr.skip() for _ in given), None, view.failed(error, chosen)]
+        finally:
+            if file:
+                Path(file).unlink(missing_ok=True)  # the page's own copy
+        said = render.notice(text("settings_loaded", chosen, name=loaded.name), "wait")
+        return [*changed(given, loaded), None, said]
+
+    saved = fields.save.click(save, settings, [fields.file, fields.filed], **AT_ONCE)
+    saved.then(None, fields.file, None, js=SAVE, **AT_ONCE)
+    came = [fields.load, *settings]
+    # an empty button takes a file of the same name again
+    outcome = [*fields.settings, fields.load, fields.filed]
+    fields.load.upload(load, came, outcome, **AT_ONCE)
+
+
+def changed(values: Sequence[Any], wanted: form.Form) -> list[Any]:
+    """Updates for the fields: what stands there already is left alone."""
+    pairs = zip(values, astuple(wanted), strict=True)
+    return [gr.skip() if old == new else gr.update(value=new) for old, new in pairs]
