@@ -175,7 +175,8 @@ def test_a_plan_is_estimated_before_it_starts(tmp_path: Path) -> None:
     few = training_estimate.of(here, Plan("x", max_clips=64, steps=(8, 4)))
     assert few is not None and few.whole < whole.whole
     quick, usual, thorough = (
-        training_estimate.of(here, Plan("x", epochs=passes)) for passes in PRESETS.values()
+        training_estimate.of(here, Plan("x", epochs=(12.0 * times, 4.0 * times)))
+        for times in PRESETS.values()
     )
     assert quick is not None and usual is not None and thorough is not None
     assert quick.whole < usual.whole == whole.whole < thorough.whole

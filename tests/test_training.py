@@ -29,6 +29,7 @@ from audiollm.ui.train import (
     form,
     look,
     prepared,
+    proposal,
     recordings_view,
     upload,
     view,
@@ -38,6 +39,7 @@ from audiollm.ui.train.actions import WorseError
 from audiollm.ui.train.look import Heard, Insight
 from audiollm.ui.train.plan import Plan
 from audiollm.ui.train.sources import EMODB, FOLDER, HUB, Ask
+from audiollm.ui.train.teaching import Teaching
 from tests.browser.fake import METRICS, Card, FakePredictor
 from train.__main__ import _parse
 
@@ -113,6 +115,7 @@ def plans(tmp_path: Path) -> dict[str, Plan]:
         "table": Plan("c", FOLDER, str(table), split="random", epochs=(0.5, 1.0)),
         "hub": Plan("h", HUB, "user/name"),
         "prepared": Plan("p", str(data), llm=str(clips), device="cuda:1"),
+        "proposed": replace(proposal.first(), name="few").plan(),
     }
 
 
@@ -132,6 +135,14 @@ def test_every_plan_is_understood_by_the_commands(tmp_path: Path) -> None:
         assert judged.record
         assert [step.run for step in steps[-4:-2]] == [Path(one.out), Path(two.out)]
         assert one.llm == plan_.llm
+        teaching = plan_.teaching
+        assert (one.learning_rate, two.learning_rate) == teaching.rates
+        assert (one.utterance_tokens, one.hidden_size) == (teaching.tokens, teaching.hidden)
+        assert (one.pooling or "auto", one.input_dropout) == (
+            teaching.pooling,
+            teaching.input_dropout,
+        )
+        assert (two.lora_rank, two.lora_dropout) == (teaching.lora_rank, teaching.lora_dropout)
         lengths = [(a.epochs, a.max_steps) for a in (one, two)]
         for (epochs, steps_), wanted, most in zip(lengths, plan_.epochs, plan_.steps, strict=True):
             assert (epochs, steps_) == ((None, most) if most else (wanted, -1))
@@ -144,7 +155,6 @@ def test_every_plan_is_understood_by_the_commands(tmp_path: Path) -> None:
 
 def test_the_pages_settings_are_those_of_a_plan() -> None:
     values = ("x", EMODB, "", "", "", False, "tiny", "tiny", 12.0, 4.0, 0, 0, 16, 0, "cpu", 0)
-    assert len(form.KEYS) == len(values)
     assert form.plan(*values) == replace(DEFAULT, name="x")
 
 
@@ -182,13 +192,22 @@ def test_the_pages_settings_are_those_of_a_plan() -> None:
         {"batch_size": True},
         {"seed": -1},
         {"max_clips": "many"},
+        {"teaching": {"pooling": "mean"}},
+        {"teaching": {"rates": (1e-3, 0)}},
+        {"teaching": {"tokens": 0}},
+        {"teaching": {"hidden": 1.5}},
+        {"teaching": {"dropout": 1.0}},
+        {"teaching": {"noise": float("inf")}},
+        {"teaching": {"lora_rank": None}},
     ],
 )
 def test_a_bad_value_is_refused_and_named(bad: dict[str, Any]) -> None:
     (value,) = list(bad.values())[-1:]
+    how = value if isinstance(value, dict) else {}
+    (value,) = list(how.values()) or [value]
     values = value if isinstance(value, tuple) else (value,)
     with pytest.raises(ConfigError) as refused:
-        Plan(**{"name": "x", **bad})
+        Plan(**{"name": "x", **bad, **({"teaching": Teaching(**how)} if how else {})})
     assert any(repr(v) in str(refused.value) for v in values)
     for language in LANGUAGES:
         assert str(refused.value) in view.explained(refused.value, language)
@@ -232,6 +251,8 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
         "settings": (),
         "wanted": "x",
         "values": (),
+        "form": form.Form(),
+        "factor": 1.0,
     }
     names = [n for n in inspect.signature(function).parameters if n != "services"]
     given = {name: fits[name] for name in names if name in fits}

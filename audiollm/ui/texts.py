@@ -4,6 +4,7 @@ from audiollm.labels import Language
 from audiollm.ui.label.improve_texts import IMPROVING
 from audiollm.ui.label.texts import LABELLING
 from audiollm.ui.owner.texts import DOOR
+from audiollm.ui.train.fine_texts import FINE
 from audiollm.ui.train.recordings_texts import DATA
 from audiollm.ui.train.texts import TRAINING
 from audiollm.ui.train.view_texts import WATCHING
@@ -236,6 +237,7 @@ TEXTS: dict[str, dict[Language, str]] = {
     },
     **DOOR,
     **TRAINING,
+    **FINE,
     **DATA,
     **WATCHING,
     **LABELLING,

@@ -15,12 +15,13 @@ from audiollm import catalogue
 from audiollm.config import MANIFEST_NAME, Manifest, read_json
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.jobs import ROOT, Jobs
+from audiollm.labels import Language
 from audiollm.plan import ACTIVE, Job
 from audiollm.ui.owner.access import opened
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
-from audiollm.ui.train import estimate, form, prepared
+from audiollm.ui.train import estimate, form, prepared, proposal
 from audiollm.ui.train.form import Form
 from audiollm.ui.train.plan import Plan
 from audiollm.ui.train.sources import EMODB, FOLDER, HUB
@@ -54,6 +55,29 @@ def commands(services: Services, plan: Plan) -> str:
         *(shlex.join([sys.executable, "-m", *step.words]) for step in plan.steps_in(home)),
     ]
     return "\n".join(lines)
+
+
+def proposed(
+    services: Services, form: Form, factor: float, language: Language
+) -> tuple[dict[str, Any], str]:
+    """Settings that fit what the fields say, with `factor` times the usual passes, a name that is
+    free and the best device; and a sentence that says what they rest on.
+
+    Raises:
+        ShutError: see `opened`.
+    """
+    opened(services)
+    try:
+        sides = estimate.sides_of(services, form.plan())
+    except AudioLLMError:  # not yet what a plan can be made of
+        sides = None
+    clips = sides.train if sides else None
+    known = devices(services)
+    device = form.device if form.device in known else known[0]
+    found = proposal.proposed(clips, form.llm, device, factor)
+    found |= {"name": free_name(services), "device": known[0]}
+    key = f"fits_{proposal.size(clips)}" if clips else "fits_unknown"
+    return found, f"<p>{text(key, language, n=round(clips or 0))}</p>"
 
 
 def save(services: Services, values: Sequence[Any]) -> str:

@@ -26,7 +26,6 @@ from audiollm.ui.train.sources import EMODB, FOLDER
 
 KEPT = "estimate.json"  # in a job's folder
 SHARES = (0.6, 0.15, 0.25)  # of the clips that are usually put on each side
-PER_CLIP = 2  # instructions that `fit` draws for a clip
 EVALUATIONS = 10  # of a fit
 PROBE = 5.0  # s that `evaluate` takes for the linear probes, and as much for its report
 BUNDLED = 2.1e6  # parameters of the encoder that ships
@@ -63,7 +62,7 @@ def of(services: Services, plan: Plan) -> Estimate | None:
         ShutError: see `access.opened`.
     """
     settings = opened(services)
-    llm, sides = estimate.shape(plan.llm, settings), _sides(services, plan)
+    llm, sides = estimate.shape(plan.llm, settings), sides_of(services, plan)
     if llm is None or sides is None:
         return None
     home = settings.home.resolve()
@@ -96,7 +95,7 @@ def _fits(
     peaks: list[tuple[float, float]] = []
     worst = 0
     for number in (1, 2):
-        examples = sides.train * PER_CLIP * plan.epochs[number - 1]
+        examples = sides.train * plan.teaching.per_clip * plan.epochs[number - 1]
         steps = plan.steps[number - 1] or examples / plan.batch_size
         work = Work(number, plan.device, llm, plan.batch_size, max(1, round(steps)))
         took, how = estimate.fit(work, known)
@@ -108,8 +107,13 @@ def _fits(
     return seconds, peaks, KNOWN[worst]
 
 
-def _sides(services: Services, plan: Plan) -> Sides | None:
-    """How many clips there are, or will be."""
+def sides_of(services: Services, plan: Plan) -> Sides | None:
+    """How many clips there are, or will be; None where nobody knows yet.
+
+    Raises:
+        ShutError: see `access.opened`.
+    """
+    opened(services)
     if not plan.unprepared:
         found = [d for d in prepared.prepared(services) if str(d.folder) == plan.source]
         if not found:

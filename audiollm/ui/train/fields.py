@@ -4,20 +4,36 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import gradio as gr
 
 from audiollm import hub
 from audiollm.ui.static import Static, of_browser
-from audiollm.ui.train import recordings
-from audiollm.ui.train.form import KEYS, Form
+from audiollm.ui.train import proposal, recordings
+from audiollm.ui.train.form import KEYS
 from audiollm.ui.train.plan import PRESETS
 from audiollm.ui.train.recordings import Chosen
 from audiollm.ui.train.sources import EMODB
+from audiollm.ui.train.teaching import POOLINGS
 
-DEFAULT = Form()
+DEFAULT = proposal.first()
+FINE: dict[str, float] = {  # numbers of the second fold -> what an arrow adds; 0: whole ones
+    "per_clip": 0,
+    "rate_1": 1e-4,
+    "rate_2": 1e-5,
+    "weight_decay": 0.01,
+    "tokens": 0,
+    "hidden": 0,
+    "dropout": 0.05,
+    "input_dropout": 0.05,
+    "functionals_dropout": 0.05,
+    "noise": 0.05,
+    "smoothing": 0.05,
+    "lora_rank": 0,
+    "lora_dropout": 0.05,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +43,8 @@ class Fields:
     named: dict[str, Any]  # in the order of `form.KEYS`
     chosen: Chosen
     presets: list[gr.Button]  # in the order of `plan.PRESETS`
+    fits: gr.HTML  # what the proposed settings rest on
+    offered: gr.State  # what was proposed last, and times how many passes
     save: gr.Button
     load: gr.UploadButton
     file: gr.Textbox  # what the browser saves
@@ -61,25 +79,32 @@ def lay_out(static: Static) -> Fields:
     static.html("train_settings_title", "<h2>{}</h2>")
     made(gr.Textbox, "name", DEFAULT.name, max_lines=1)
     made(gr.Dropdown, "llm", list(hub.LLMS), value=DEFAULT.llm, **free)
+    small = {"size": "sm", "min_width": 80}
     with gr.Row(elem_id="train-presets"):
-        presets = [_button(f"preset_{name}", f"preset-{name}", static) for name in PRESETS]
+        presets = [static.button(f"preset_{n}", elem_id=f"preset-{n}", **small) for n in PRESETS]
+    fits = gr.HTML(elem_id="train-fits")
     made(gr.Number, "epochs_1", DEFAULT.epochs_1)
     made(gr.Number, "epochs_2", DEFAULT.epochs_2)
-    with gr.Accordion(of_browser("train_more"), open=False, elem_id="train-more") as fold:
+    with static.fold("train_more", elem_id="train-more"):
         for key in ("clips", "steps_1", "steps_2", "batch"):
             whole(key)
         made(gr.Dropdown, "encoder", list(hub.ENCODERS), value=DEFAULT.encoder, **free)
         made(gr.Dropdown, "device", [DEFAULT.device], value=DEFAULT.device, **free)
         whole("seed")
-    static.place(fold, "train_more", "label")
+    with static.fold("train_fine", elem_id="train-fine"):
+        made(gr.Dropdown, "pooling", list(POOLINGS), value=DEFAULT.pooling)
+        for key, step in FINE.items():
+            if step:
+                made(gr.Number, key, getattr(DEFAULT, key), step=step)
+            else:
+                whole(key)
     with gr.Row(elem_id="train-files"):
-        save = _button("settings_save", "settings-save", static)
+        save = static.button("settings_save", elem_id="settings-save", **small)
         load = gr.UploadButton(
             str(of_browser("settings_load")),
             file_types=[".json"],
-            size="sm",
-            min_width=80,
             elem_id="settings-load",
+            **small,  # type: ignore[arg-type]
         )
         static.place(load, "settings_load", "label")
     filed = gr.HTML(elem_id="settings-told")
@@ -95,14 +120,10 @@ def lay_out(static: Static) -> Fields:
             upload=way_in,
         ),
         presets=presets,
+        fits=fits,
+        offered=gr.State({"factor": 1.0, **asdict(DEFAULT)}),
         save=save,
         load=load,
         file=file,
         filed=filed,
     )
-
-
-def _button(key: str, name: str, static: Static) -> gr.Button:
-    made = gr.Button(of_browser(key), size="sm", min_width=80, elem_id=name)
-    static.place(made, key)
-    return made

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from audiollm.ui.said import SaidError
-from audiollm.ui.train.plan import PRESETS, Plan
+from audiollm.ui.train.plan import Plan
 from audiollm.ui.train.sources import EMODB, HUB
+from audiollm.ui.train.teaching import Teaching
 
 LARGEST = 64 * 1024  # bytes of a file of settings
 FORMAT, VERSION = "audiollm_settings", 1  # the key that every file has, and its value
@@ -31,14 +32,28 @@ class Form:
     alone: bool = False
     llm: str = "tiny"
     encoder: str = "tiny"
-    epochs_1: float = PRESETS["balanced"][0]
-    epochs_2: float = PRESETS["balanced"][1]
+    epochs_1: float = 12.0
+    epochs_2: float = 4.0
     steps_1: int = 0
     steps_2: int = 0
     batch: int = 16
     seed: int = 0
     device: str = "cpu"
     clips: int = 0
+    per_clip: int = 2
+    rate_1: float = 1e-3
+    rate_2: float = 2e-4
+    weight_decay: float = 0.01
+    pooling: str = "auto"
+    tokens: int = 4
+    hidden: int = 512
+    dropout: float = 0.3
+    input_dropout: float = 0.2
+    functionals_dropout: float = 0.2
+    noise: float = 0.3
+    smoothing: float = 0.1
+    lora_rank: int = 16
+    lora_dropout: float = 0.05
 
     def plan(self) -> Plan:
         """
@@ -59,6 +74,21 @@ class Form:
             seed=self.seed,
             device=self.device,
             max_clips=self.clips,
+            teaching=Teaching(
+                per_clip=self.per_clip,
+                rates=(self.rate_1, self.rate_2),
+                weight_decay=self.weight_decay,
+                pooling=self.pooling,
+                tokens=self.tokens,
+                hidden=self.hidden,
+                dropout=self.dropout,
+                input_dropout=self.input_dropout,
+                functionals_dropout=self.functionals_dropout,
+                noise=self.noise,
+                smoothing=self.smoothing,
+                lora_rank=self.lora_rank,
+                lora_dropout=self.lora_dropout,
+            ),
         )
 
 

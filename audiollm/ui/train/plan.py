@@ -1,8 +1,7 @@
 """What a person asks for on the Train page, and the commands that do it. No gradio here."""
 
-import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiollm import hub
@@ -11,14 +10,11 @@ from audiollm.errors import ConfigError
 from audiollm.plan import Step
 from audiollm.ui.train.prepared import PREPARED
 from audiollm.ui.train.sources import EMODB, FOLDER, HUB, Ask, asked
+from audiollm.ui.train.teaching import Teaching, within
 
 RESULT = "result.json"  # of an evaluation
-# passes of stage 1 and 2: a first look, what taught the bundled EmoDB well, and patience
-PRESETS: dict[str, tuple[float, float]] = {
-    "quick": (3.0, 1.0),
-    "balanced": (12.0, 4.0),
-    "thorough": (36.0, 10.0),
-}
+# times as many passes as are proposed: a first look, what taught the bundled EmoDB, and patience
+PRESETS: dict[str, float] = {"quick": 0.25, "balanced": 1.0, "thorough": 3.0}
 
 
 @dataclass(frozen=True)
@@ -36,12 +32,13 @@ class Plan:
     split: str = "auto"  # of FOLDER and HUB: auto, or random where nobody knows who speaks
     llm: str = "tiny"
     encoder: str = "tiny"  # hears what is not prepared yet
-    epochs: tuple[float, float] = PRESETS["balanced"]  # of stage 1 and 2
+    epochs: tuple[float, float] = (12.0, 4.0)  # of stage 1 and 2
     steps: tuple[int, int] = (0, 0)  # instead of epochs; 0: by epochs
     batch_size: int = 16
     seed: int = 0
     device: str = "cpu"  # cpu, mps, cuda or cuda:N
     max_clips: int = 0  # of what is not prepared yet; 0: all
+    teaching: Teaching = field(default_factory=Teaching)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[^\W_][\w.-]{0,59}", self.name or "") or self.name.endswith("."):
@@ -57,11 +54,11 @@ class Plan:
         if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device or ""):
             raise ConfigError(f"The device must be cpu, mps, cuda or cuda:N, not {self.device!r}.")
         for i in (0, 1):
-            _within(f"The passes of stage {i + 1}", self.epochs[i], 0.01, 1000)
-            _within(f"The steps of stage {i + 1}", self.steps[i], 0, 10**7, whole=True)
-        _within("The examples at once", self.batch_size, 1, 4096, whole=True)
-        _within("The seed", self.seed, 0, 2**31 - 1, whole=True)
-        _within("The number of recordings", self.max_clips, 0, 10**9, whole=True)
+            within(f"The passes of stage {i + 1}", self.epochs[i], 0.01, 1000)
+            within(f"The steps of stage {i + 1}", self.steps[i], 0, 10**7, whole=True)
+        within("The examples at once", self.batch_size, 1, 4096, whole=True)
+        within("The seed", self.seed, 0, 2**31 - 1, whole=True)
+        within("The number of recordings", self.max_clips, 0, 10**9, whole=True)
         if self.unprepared:
             self.ask()
         elif not _is_file(Path(self.source or "") / PREPARED):
@@ -120,15 +117,8 @@ class Plan:
         length = ("--max-steps", str(steps)) if steps else ("--epochs", f"{epochs:g}")
         words = ("train", "fit", "--stage", str(stage), "--data", str(data), *more)
         words = (*words, *length, "--batch-size", str(self.batch_size), "--seed", str(self.seed))
-        return Step(f"stage {stage}", (*words, "--out", str(run)), run / "metrics.json")
-
-
-def _within(what: str, value: float, low: float, high: float, *, whole: bool = False) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not low <= value <= high:
-        raise ConfigError(f"{what} must be {low:g} to {high:g}, not {value!r}.")
-    if whole and value != int(value):
-        raise ConfigError(f"{what} must be a whole number, not {value!r}.")
+        words = (*words, *self.teaching.words(stage), "--out", str(run))
+        return Step(f"stage {stage}", words, run / "metrics.json")
 
 
 def _is_file(path: Path) -> bool:

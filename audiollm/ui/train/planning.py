@@ -4,7 +4,8 @@ Nothing trains inside an event: a plan becomes a job in a process of its own.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple
+from dataclasses import asdict, astuple, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,16 @@ from audiollm.labels import Language
 from audiollm.ui import render
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
-from audiollm.ui.train import actions, estimate, form, prepared, recordings, recordings_view, view
-from audiollm.ui.train.form import plan
+from audiollm.ui.train import (
+    actions,
+    estimate,
+    prepared,
+    proposal,
+    recordings,
+    recordings_view,
+    view,
+)
+from audiollm.ui.train.form import KEYS, Form, plan
 from audiollm.ui.train.page import Parts
 from audiollm.ui.train.plan import PRESETS, Plan
 
@@ -37,19 +46,29 @@ def connect(parts: Parts, services: Services, language: gr.Radio, arrived: Any) 
 
 
 def _plans(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -> Any:
-    """The settings, what there is to train on, and the commands; returns what follows a visitor's
-    arrival."""
-    settings, named = [*parts.fields.settings, language], parts.fields.named
-    source = named["source"]
+    """What there is to train on, settings that fit it, and the commands; returns what follows a
+    visitor's arrival."""
+    fields, named = parts.fields, parts.fields.named
+    settings = [*fields.settings, language]
 
     def offer(chosen: Language) -> list[Any]:
         found = recordings_view.sources(prepared.prepared(services), chosen)
         return [gr.update(choices=found), gr.update(choices=actions.devices(services))]
 
-    def arrive(chosen: Language) -> list[Any]:
-        known = actions.devices(services)
-        device = gr.update(choices=known, value=known[0])
-        return [offer(chosen)[0], device, actions.free_name(services)]
+    def suggest(before: dict[str, Any], *values: Any, factor: float = 0.0) -> list[Any]:
+        """Settings that fit what is chosen, where the person has not set others. `factor`: so many
+        times the usual passes, whatever stands there."""
+        *given, chosen = values
+        form = Form(*given)
+        if factor:
+            form = replace(form, epochs_1=before["epochs_1"], epochs_2=before["epochs_2"])
+        now, said = actions.proposed(services, form, factor or before["factor"], chosen)
+        taken = proposal.follow(asdict(form), before, now)
+        if factor:
+            taken |= {key: now[key] for key in ("epochs_1", "epochs_2")}
+            taken |= {"steps_1": 0, "steps_2": 0}
+        updates = [gr.update(value=taken[key]) if key in taken else gr.skip() for key in KEYS]
+        return [*updates, {**before, **now, "factor": factor or before["factor"]}, said]
 
     def propose(*values: Any) -> list[Any]:
         """The commands and how long they take, or why there are none."""
@@ -61,24 +80,20 @@ def _plans(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -
         except Exception as error:
             return ["", view.failed(error, chosen), ""]
 
+    suggested = [*fields.settings, fields.offered, fields.fits]
     proposed = [parts.commands, parts.told, parts.estimate]
-    offered = [source, named["device"]]
-    came = arrived.then(arrive, language, [*offered, named["name"]], **AT_ONCE)
-    recordings.connect(parts.fields.chosen, parts.shown, services, language, parts.tab)
-    came = came.then(propose, settings, proposed, **AT_ONCE)
-    lengths = [named[key] for key in ("epochs_1", "epochs_2", "steps_1", "steps_2")]
-    for button, passes in zip(parts.fields.presets, PRESETS.values(), strict=True):
-        values = [*passes, 0, 0]
-        button.click(lambda values=values: values, None, lengths, **AT_ONCE)
-    gr.on([parts.tab.select, language.input], offer, language, offered, **AT_ONCE)
-    gr.on(
-        [*(part.change for part in parts.fields.settings), language.input],
-        propose,
-        settings,
-        proposed,
-        trigger_mode="always_last",
-        **AT_ONCE,
-    )
+    recordings.connect(fields.chosen, parts.shown, services, language, parts.tab)
+    came = arrived.then(propose, settings, proposed, **AT_ONCE)
+    asks = [fields.offered, *settings]
+    for button, factor in zip(fields.presets, PRESETS.values(), strict=True):
+        button.click(partial(suggest, factor=factor), asks, suggested, **AT_ONCE)
+    told = [parts.tab.select, language.input]
+    gr.on(told, offer, language, [named["source"], named["device"]], **AT_ONCE)
+    decides = [named[key].change for key in ("source", "folder", "clips", "llm", "device")]
+    last: dict[str, Any] = {"trigger_mode": "always_last", **AT_ONCE}
+    gr.on([*told, *decides], suggest, asks, suggested, **last)
+    every = [*(part.change for part in fields.settings), language.input]
+    gr.on(every, propose, settings, proposed, **last)
     return came
 
 
@@ -162,7 +177,7 @@ def _files(parts: Parts, services: Services, language: gr.Radio) -> None:
     fields.load.upload(load, came, outcome, **AT_ONCE)
 
 
-def changed(values: Sequence[Any], wanted: form.Form) -> list[Any]:
+def changed(values: Sequence[Any], wanted: Form) -> list[Any]:
     """Updates for the fields: what stands there already is left alone."""
     pairs = zip(values, astuple(wanted), strict=True)
     return [gr.skip() if old == new else gr.update(value=new) for old, new in pairs]

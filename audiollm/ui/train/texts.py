@@ -61,8 +61,10 @@ TRAINING: dict[str, dict[Language, str]] = {
     },
     "train_device": {"en": "Device", "zh": "设备"},
     "train_device_info": {
-        "en": "cpu, mps, cuda or cuda:N. One training runs on each, the others wait in order.",
-        "zh": "cpu、mps、cuda 或 cuda:N。每个设备同时只运行一个训练，其余依次排队。",
+        "en": "cpu, mps, cuda or cuda:N. One training runs on each, the others wait. "
+        "On cuda it computes in bfloat16 where the GPU has it.",
+        "zh": "cpu、mps、cuda 或 cuda:N。每个设备同时只运行一个训练，其余依次排队。"
+        "在支持的 GPU 上使用 bfloat16。",
     },
     "settings_save": {"en": "Save these settings", "zh": "保存设置"},
     "settings_load": {"en": "Load settings", "zh": "载入设置"},
