@@ -39,14 +39,17 @@ def connect(
     def looks(event: Any) -> None:
         event.then(look, watched, parts.looked, **AT_ONCE)
 
-    for event in planning.connect(parts, services, language, arrived):
+    looks(arrived)
+    # what was sent before the tab was opened may be lost: all of it again
+    looks(parts.tab.select(lambda: {}, None, parts.seen, **AT_ONCE))
+    for event in planning.connect(parts, services, language):
         looks(event)
     parts.clock.tick(look, watched, parts.looked, **AT_ONCE)
     parts.overlay.input(look, watched, parts.looked, **AT_ONCE)
     nothing = [parts.said, parts.anyway]  # what was said belonged to the job before
     looks(parts.jobs.input(lambda: ["", gr.update(visible="hidden")], None, nothing, **AT_ONCE))
     # it was said in the other language
-    looks(language.input(lambda: "", None, parts.said, **AT_ONCE))
+    looks(language.change(lambda: "", None, parts.said, **AT_ONCE))
     for button, what in (
         (parts.stop, actions.stop),
         (parts.kill, actions.kill),

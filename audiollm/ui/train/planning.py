@@ -36,18 +36,16 @@ SAVE = """(said) => {
 }"""
 
 
-def connect(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -> list[Any]:
-    """`arrived` is the event that knows the visitor's language. Returns the events after which
-    there may be another job."""
-    came = _plans(parts, services, language, arrived)
+def connect(parts: Parts, services: Services, language: gr.Radio) -> list[Any]:
+    """Returns the events after which there may be another job."""
+    _plans(parts, services, language)
     _arrives(parts, services, language)
     _files(parts, services, language)
-    return [came, *_starts(parts, services, language)]
+    return _starts(parts, services, language)
 
 
-def _plans(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -> Any:
-    """What there is to train on, settings that fit it, and the commands; returns what follows a
-    visitor's arrival."""
+def _plans(parts: Parts, services: Services, language: gr.Radio) -> None:
+    """What there is to train on, settings that fit it, and the commands."""
     fields, named = parts.fields, parts.fields.named
     settings = [*fields.settings, language]
 
@@ -83,18 +81,18 @@ def _plans(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -
     suggested = [*fields.settings, fields.offered, fields.fits]
     proposed = [parts.commands, parts.told, parts.estimate]
     recordings.connect(fields.chosen, parts.shown, services, language, parts.tab)
-    came = arrived.then(propose, settings, proposed, **AT_ONCE)
     asks = [fields.offered, *settings]
     for button, factor in zip(fields.presets, PRESETS.values(), strict=True):
         button.click(partial(suggest, factor=factor), asks, suggested, **AT_ONCE)
-    told = [parts.tab.select, language.input]
+    # what is sent to a tab that was never opened is lost; and a page may learn its visitor's
+    # language after the tab was opened
+    told = [parts.tab.select, language.change]
     gr.on(told, offer, language, [named["source"], named["device"]], **AT_ONCE)
     decides = [named[key].change for key in ("source", "folder", "clips", "llm", "device")]
     last: dict[str, Any] = {"trigger_mode": "always_last", **AT_ONCE}
     gr.on([*told, *decides], suggest, asks, suggested, **last)
-    every = [*(part.change for part in fields.settings), language.input]
+    every = [*(part.change for part in fields.settings), *told]
     gr.on(every, propose, settings, proposed, **last)
-    return came
 
 
 def _starts(parts: Parts, services: Services, language: gr.Radio) -> list[Any]:

@@ -140,7 +140,7 @@ def connect(
             tab.select,
             chosen.source.change,
             chosen.alone.input,
-            language.input,
+            language.change,  # also when a page has just learned its visitor's language
             *(part.submit for part in (chosen.folder, chosen.data_set, chosen.pattern)),
             *(part.blur for part in (chosen.folder, chosen.data_set, chosen.pattern)),
         ],

@@ -12,6 +12,7 @@ from audiollm.labels import Language, word
 from audiollm.ui.owner.access import opened
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
+from audiollm.ui.train import chinese
 from audiollm.ui.train.look import (
     REJECTED,
     Insight,
@@ -98,7 +99,8 @@ def _whole(found: Insight, language: Language) -> list[str]:
     body += [f'<p class="caution">{escape(said)}</p>' for said in warnings(found, language)]
     if found.rejected:
         body.append(_rejected(found, language))
-    notes = (note for note in found.notes if not note.startswith(GAP))
+    said = chinese.note if language == "zh" else str
+    notes = (said(note) for note in found.notes if not note.startswith(GAP))
     return [*body, *(f"<p><small>{escape(note)}</small></p>" for note in notes)]
 
 
@@ -177,9 +179,14 @@ def _absent(found: Insight, language: Language) -> list[str]:
 
 def _rejected(found: Insight, language: Language) -> str:
     total = sum(found.rejected.values())
-    kinds = ", ".join(f"{escape(kind)} {n}" for kind, n in found.rejected.items())
+    zh, stop = language == "zh", "：" if language == "zh" else ": "
+    kind, reason = (chinese.kind, chinese.reason) if zh else (str, str)
+    kinds = ("、" if zh else ", ").join(
+        f"{escape(kind(what))} {n}" for what, n in found.rejected.items()
+    )
     items = "".join(
-        f"<li>{escape(Path(path).name)}: {escape(why)}</li>" for path, why in found.first
+        f"<li>{escape(Path(path).name)}{stop}{escape(reason(why))}</li>"
+        for path, why in found.first
     )
     if found.prepared:
         where = escape(str(found.place / REJECTED))
