@@ -35,7 +35,7 @@ SWEEP, KEEP = 300, 3000  # s: how often old recordings are looked for, and from 
 WAITING = 32  # visitors in the queue; the next one is told that it is full
 HEAD = "".join(
     f"<script>\n{(STYLE.parent / name).read_text(encoding='utf-8')}</script>"
-    for name in ("page.js", "label/label.js")
+    for name in ("page.js", "train/sound.js", "label/label.js")
 )
 
 

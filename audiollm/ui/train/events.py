@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from audiollm.labels import Language
+from audiollm.plan import ACTIVE
 from audiollm.ui import render
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
@@ -58,6 +59,10 @@ def connect(
     ):
         acts = _acts(services, what)
         looks(button.click(acts, [parts.jobs, language], parts.said, **AT_ONCE))
+    # in this browser; not in the tab, what stands there is not read before the tab is opened
+    wanted = gr.BrowserState(False, storage_key="audiollm-sound", secret="audiollm")  # noqa: S106
+    parts.tab.select(_same, wanted, parts.sound, **AT_ONCE)
+    parts.sound.input(_same, parts.sound, wanted, **AT_ONCE)
     outcome = [parts.said, parts.anyway, loading]
     for button, anyway in ((parts.promote, False), (parts.anyway, True)):
         promotes = _promotes(services, anyway)
@@ -150,6 +155,7 @@ class Look:
 
         parts = [{"value": body}, {"value": shown.result}]
         log = {"value": shown.log, "visible": _seen(job is not None)}
+        running = " ".join(each.id for each in found if each.state in ACTIVE)
         able = (shown.stops, shown.ends, shown.resumes, shown.goes, bool(shown.model))
         buttons = [*able, actions.can_roll_back(self.services)]
         return [
@@ -158,8 +164,13 @@ class Look:
             *map(_part, parts),
             (figure, (points, chosen)),
             _part(log),
+            _part({"value": f'<i data-running="{running}"></i>'}),
             *(_part({"visible": _seen(on)}) for on in buttons),
         ]
+
+
+def _same(on: bool) -> bool:
+    return on
 
 
 def _part(fields: dict[str, Any]) -> Part:

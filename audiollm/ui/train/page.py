@@ -43,6 +43,8 @@ class Parts:
     said: gr.HTML
     curves: gr.Plot
     log: gr.Textbox
+    running: gr.HTML
+    sound: gr.Checkbox
     clock: gr.Timer
     seen: gr.State  # what was shown last: what stays the same is not sent again
 
@@ -50,7 +52,15 @@ class Parts:
     def looked(self) -> list[Any]:
         """In the order of `events.Look`."""
         buttons = [self.stop, self.kill, self.resume, self.remove, self.promote, self.back]
-        shown = [self.jobs, self.overlay, self.detail, self.result, self.curves, self.log]
+        shown = [
+            self.jobs,
+            self.overlay,
+            self.detail,
+            self.result,
+            self.curves,
+            self.log,
+            self.running,
+        ]
         return [*shown, *buttons, self.seen]
 
 
@@ -79,6 +89,7 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
     static.html("jobs_title", "<h2>{}</h2>", elem_id="jobs-title")
     jobs = gr.Radio([], label=of_browser("jobs"), elem_id="jobs", visible="hidden")
     static.place(jobs, "jobs", "label")
+    running = gr.HTML(elem_id="train-running", visible="hidden")  # for sound.js
     with gr.Column(elem_id="job"):
         detail = gr.HTML(elem_id="job-detail")
         with gr.Row(elem_id="job-buttons"):
@@ -109,6 +120,8 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
             elem_id="job-log",
         )
         static.place(log, "log", "label")
+    sound = gr.Checkbox(label=of_browser("train_sound"), elem_id="train-sound", container=False)
+    static.place(sound, "train_sound", "label")
     return Parts(
         tab=tab,
         fields=given,
@@ -132,6 +145,8 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
         said=said,
         curves=plot,
         log=log,
+        running=running,
+        sound=sound,
         clock=gr.Timer(OFTEN, active=False),  # for the owner alone
         seen=gr.State({}),
     )

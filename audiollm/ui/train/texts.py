@@ -66,6 +66,10 @@ TRAINING: dict[str, dict[Language, str]] = {
         "zh": "cpu、mps、cuda 或 cuda:N。每个设备同时只运行一个训练，其余依次排队。"
         "在支持的 GPU 上使用 bfloat16。",
     },
+    "train_sound": {
+        "en": "Sound when a training ends, while this page is open",
+        "zh": "训练结束时发出提示音（需保持页面打开）",
+    },
     "settings_save": {"en": "Save these settings", "zh": "保存设置"},
     "settings_load": {"en": "Load settings", "zh": "载入设置"},
     "settings_loaded": {
