@@ -48,6 +48,9 @@ COMMANDS = {
         "give the same command again, it starts anew",
     ),
     "suspects": Command("train.suspects", "find labels that are probably wrong, worst first"),
+    "worth": Command(
+        "train.worth", "what labels have given so far, and what more of them may give"
+    ),
     "relabel": Command("train.relabel", "put people's labels into the data a model learned from"),
     "compare": Command(
         "train.compare",

@@ -48,12 +48,14 @@ def fit_probe(
     *,
     groups: Sequence[str] | None = None,
     strength: float | None = None,
+    weights: np.ndarray | None = None,
 ) -> Probe:
     """Fit on the training clips; the penalty is the one with the best UA on held-out clips.
 
     Those are the validation clips, or, where there are none, folds of the training clips, cut
     between `groups` (speakers, [N]) where given. Validation clips are never fitted on, so that
-    probe and model learn from the same data. With `strength` given, nothing is chosen.
+    probe and model learn from the same data. With `strength` given, nothing is chosen, and
+    `weights` [N] may say how much each training clip counts.
 
     Raises:
         DataError: fewer than two classes to learn, or a label that is not among `classes`.
@@ -67,7 +69,9 @@ def fit_probe(
         )
     x = np.asarray(train_x, dtype=np.float64)
     if strength is not None:
-        return Probe(names, strength, _fit(x, y, strength))
+        return Probe(names, strength, _fit(x, y, strength, weights))
+    if weights is not None:
+        raise ValueError("weights go with a strength: no penalty is chosen by them")
     if valid_x is not None and valid_y is not None and len(valid_y):
         held_out = [(x, y, np.asarray(valid_x, dtype=np.float64), _codes(valid_y, names))]
     else:
@@ -202,10 +206,11 @@ def _choose(held_out: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
     return max(STRENGTHS, key=ua)  # the first of equals
 
 
-def _fit(x: np.ndarray, y: np.ndarray, strength: float) -> Any:
+def _fit(x: np.ndarray, y: np.ndarray, strength: float, weights: np.ndarray | None = None) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     model = LogisticRegression(C=strength, class_weight="balanced", max_iter=2000)
-    return make_pipeline(StandardScaler(), model).fit(x, y)
+    weighted = {} if weights is None else {"logisticregression__sample_weight": weights}
+    return make_pipeline(StandardScaler(), model).fit(x, y, **weighted)

@@ -13,6 +13,7 @@ from audiollm.labelling.tasks import REASONS, Label, Outcome, Reason
 PAUSE = 120.0  # s without a label: the person was away
 Z = 1.96  # of a 95 % interval
 CLOSE = 0.05  # half the width of an interval that is narrow enough
+FEWEST = 20  # labelled clips: fewer say nothing of what the next ones are worth
 
 
 @dataclass(frozen=True)

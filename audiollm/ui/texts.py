@@ -3,6 +3,7 @@
 from audiollm.labels import Language
 from audiollm.ui.label.improve_texts import IMPROVING
 from audiollm.ui.label.texts import LABELLING
+from audiollm.ui.label.worth_texts import WORTH
 from audiollm.ui.owner.texts import DOOR
 from audiollm.ui.train.fine_texts import FINE
 from audiollm.ui.train.recordings_texts import DATA
@@ -242,6 +243,7 @@ TEXTS: dict[str, dict[Language, str]] = {
     **WATCHING,
     **LABELLING,
     **IMPROVING,
+    **WORTH,
 }
 
 

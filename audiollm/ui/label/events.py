@@ -13,7 +13,7 @@ from audiollm.labelling.store import WORKS
 from audiollm.labelling.tasks import REASONS
 from audiollm.labels import Language
 from audiollm.ui import render
-from audiollm.ui.label import actions, card, improve, report, sources
+from audiollm.ui.label import actions, card, improve, report, sources, worth
 from audiollm.ui.label.actions import Desk
 from audiollm.ui.label.page import FORMATS, Parts
 from audiollm.ui.services import Services
@@ -80,14 +80,39 @@ def connect(parts: Parts | None, services: Services, language: gr.Radio, arrived
 
     parts.improve.click(teach, [parts.data, language], parts.improved, **TURN)
 
-    def counted(chosen: Language) -> str:
+    _counts(parts, services, language)
+
+
+def _counts(parts: Parts, services: Services, language: gr.Radio) -> None:
+    """How it goes, and what more labels are worth."""
+
+    def counted(chosen: Language) -> list[Any]:
         try:
-            return report.report(services, chosen)
+            return [report.report(services, chosen), *found(chosen)]
         except Exception as error:
-            return view.failed(error, chosen)
+            return [view.failed(error, chosen), "", gr.update(visible=False)]
+
+    def found(chosen: Language) -> list[Any]:
+        last = worth.last(services)
+        if last is None:
+            return ["", gr.update(visible=False)]
+        labelled = sum(bool(outcome.emotion) for outcome in actions.book(services).outcomes())
+        drawn = worth.figure(last, chosen)
+        curve = gr.update(visible=False) if drawn is None else gr.update(value=drawn, visible=True)
+        return [worth.html(last, labelled, chosen), curve]
+
+    def measure(data: str | None, chosen: Language) -> Iterator[list[Any]]:
+        try:
+            for said in worth.measure(services, data or "", chosen):
+                yield [said, gr.skip()]
+            yield found(chosen)
+        except Exception as error:
+            yield [view.failed(error, chosen), gr.skip()]
 
     asked = [parts.progress.expand, parts.refresh.click, parts.tab.select, language.input]
-    gr.on(asked, counted, language, parts.report, **AT_ONCE)
+    shown = [parts.told_worth, parts.curve]
+    gr.on(asked, counted, language, [parts.report, *shown], **AT_ONCE)
+    parts.worth.click(measure, [parts.data, language], shown, **TURN)
 
 
 def _data(event: gr.EventData) -> dict[str, Any]:

@@ -4,6 +4,7 @@ The new model answers only when somebody lets it: `training.promote`, as for any
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -26,7 +27,10 @@ from audiollm.ui.train import actions, prepared
 from audiollm.ui.train.prepared import PREPARED, SUMMARY
 
 COMPARED = "compare.json"
+CLIPS = "clips.jsonl"  # of a prepared folder
 LISTED = 20  # changed answers that are named
+
+_ID = re.compile(r'"id": "([0-9a-f]{64})"')
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,25 @@ class Improvement:
 
 
 def offered(services: Services) -> list[str]:
-    """The prepared folders that the model may have learned from.
+    """The prepared folders that the model may have learned from; first the one with most of the
+    clips that people have labelled.
 
     Raises:
         ShutError: see `access.opened`.
     """
-    return [str(one.folder) for one in prepared.prepared(services)]
+    folders = [one.folder for one in prepared.prepared(services)]
+    if not folders:
+        return []
+    labelled = {outcome.task.id for outcome in book(services).outcomes() if outcome.emotion}
+    return [str(f) for f in sorted(folders, key=lambda f: -len(labelled & _clips(f)))]
+
+
+def _clips(folder: Path) -> set[str]:
+    """The ids of prepared clips; none where nobody can read them."""
+    try:
+        return set(_ID.findall((folder / CLIPS).read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError):
+        return set()
 
 
 def start(services: Services, data: str, device: str = "cpu", epochs: float = 2.0) -> str:

@@ -51,6 +51,9 @@ class Parts:
     progress: gr.Accordion
     refresh: gr.Button
     report: gr.HTML
+    worth: gr.Button
+    told_worth: gr.HTML
+    curve: gr.Plot  # what labels have given, and what more of them may give
 
     @property
     def desk(self) -> list[Any]:
@@ -109,6 +112,10 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
     with _fold("label_progress", static) as progress:
         report = gr.HTML(elem_id="label-report")
         refresh = _button("label_refresh", static)
+        static.html("worth_title", "<h3>{}</h3>", elem_id="worth-title")
+        told_worth = gr.HTML(elem_id="worth-told")
+        curve = gr.Plot(show_label=False, container=False, visible=False, elem_id="worth-curve")
+        worth = _button("worth_measure", static)
     return Parts(
         tab=tab,
         person=person,
@@ -136,6 +143,9 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
         progress=progress,
         refresh=refresh,
         report=report,
+        worth=worth,
+        told_worth=told_worth,
+        curve=curve,
     )
 
 

@@ -1,0 +1,171 @@
+"""The Label page's curve: measured in a process of its own, kept, and said in one sentence."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audiollm.errors import DataError
+from audiollm.labelling.statistics import FEWEST
+from audiollm.labelling.tasks import Label, Task
+from audiollm.labels import LANGUAGES, Language
+from audiollm.ui.label import improve, worth
+from audiollm.ui.label.actions import book
+from audiollm.ui.owner.access import ShutError
+from audiollm.ui.said import SaidError
+from audiollm.ui.services import Services
+from tests import prepared
+from tests.test_prepare import voice
+from tests.test_training import STRANGER, prepare, serve
+
+
+def interval(value: float, width: float = 0.02) -> dict[str, Any]:
+    return {"value": value, "low": value - width, "high": value + width, "unit": "speakers"}
+
+
+def found(more: float = 0.03, width: float = 0.02) -> dict[str, Any]:
+    points = [{"labels": n, "ua": interval(0.5 + n / 1000)} for n in (0, 20, 40)]
+    ahead = [{"labels": n, "ua": interval(0.5 + n / 1000)} for n in (60, 80)]
+    return {
+        "labels": 40,
+        "corrected": 30,
+        "left": {"no class": 2, "their speakers judge the model": 1},
+        "clips": 400,
+        "speakers": 8,
+        "features": "functionals",
+        "fewest": FEWEST,
+        "points": points,
+        "gain": interval(0.04),
+        "ahead": {"labels": 40, "gain": interval(more, width), "points": ahead},
+        "data": "/data/<mine>",
+    }
+
+
+def labelled(services: Services, folder: Path, count: int) -> None:
+    """So many clips, each with a sound of its own and a label."""
+    known = book(services)
+    for number in range(count):
+        path = folder / f"{number}.wav"
+        if not path.exists():
+            voice(path, 110 + number, 0.3)
+        known.add([Task(f"{number:064x}", str(path), 0.3, "test", "plain", original="sad")])
+        known.say(Label(f"{number:064x}", "Ann", "angry"))
+
+
+@pytest.mark.parametrize(
+    ("more", "width", "verdict"),
+    [(0.03, 0.02, "yes"), (0.01, 0.02, "unknown"), (0.0, 0.005, "no"), (-0.05, 0.01, "no")],
+)
+def test_the_sentence_follows_the_interval(more: float, width: float, verdict: str) -> None:
+    begins = {
+        "yes": ("More labels are worth it", "值得继续标注"),
+        "unknown": ("Whether more labels help cannot be told yet", "还无法判断"),
+        "no": ("More labels of this kind will hardly help", "继续标注这类录音作用不大"),
+    }[verdict]
+    for language, begin in zip(("en", "zh"), begins, strict=True):
+        said = worth.sentence(found(more, width), language)  # type: ignore[arg-type]
+        assert said.startswith(begin)
+        low, high = 100 * (more - width), 100 * (more + width)
+        assert (
+            f"{100 * more:+.1f} [{low:+.1f}, {high:+.1f}]" in said and "+4.0 [+2.0, +6.0]" in said
+        )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_stands_below_it(language: Language) -> None:
+    said = worth.html(found(), 43, language)
+    assert "<mine>" not in said and "&lt;mine&gt;" in said and "400" in said
+    stale = worth.html(found(), 60, language)
+    assert stale != said and "60" in stale and "43" in stale
+    few = worth.html(found() | {"points": [], "labels": 3}, 6, language)
+    assert str(FEWEST) in few and "&lt;mine&gt;" not in few
+    assert worth.figure(found() | {"points": []}, language) is None
+
+
+def test_the_curve_meets_what_it_goes_on_from() -> None:
+    drawn = worth.figure(found(), "en")
+    assert drawn is not None
+    band, line, further_band, further = drawn.data
+    assert list(line.x) == [0, 20, 40] and list(further.x) == [40, 60, 80]
+    assert further.y[0] == line.y[-1]
+    assert list(band.x) == [0, 20, 40, 40, 20, 0] and max(band.y) == pytest.approx(0.56)
+    assert band.fill == further_band.fill == "toself"
+
+
+def test_too_few_labels_start_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", None)
+    services = serve(tmp_path)
+    labelled(services, tmp_path, 3)
+    with pytest.raises(SaidError, match="from 3 usable ones: it takes 20"):
+        next(worth.measure(services, "data", "en"))
+
+
+def test_strangers_learn_nothing(tmp_path: Path) -> None:
+    services = serve(tmp_path, STRANGER)
+    for act in (lambda: next(worth.measure(services, "data", "en")), lambda: worth.last(services)):
+        with pytest.raises(ShutError):
+            act()
+
+
+def test_it_is_measured_and_kept(tmp_path: Path) -> None:
+    services = serve(tmp_path)
+    assert worth.last(services) is None
+    labelled(services, tmp_path / "voices", FEWEST)
+    data = prepared.write(tmp_path / "data")
+    begun, *_ = worth.measure(services, str(data), "en")
+    assert "<progress" in begun
+    last = worth.last(services)
+    # these data were measured in another way than a sound is today
+    assert last is not None and (last["labels"], sum(last["left"].values())) == (0, FEWEST)
+    assert "cannot be told from 0 usable ones" in worth.html(last, FEWEST, "en")
+    (services.settings.home / worth.FOUND).write_text("{")
+    assert worth.last(services) is None
+
+
+def instead(monkeypatch: pytest.MonkeyPatch, script: str) -> list[Any]:
+    """Another program is started in place of `train worth`; returns what was started."""
+    made, whole = [], subprocess.Popen
+
+    def spy(command: list[str], **options: Any) -> Any:
+        made.append(whole([command[0], "-c", script], **options))
+        return made[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", spy)
+    return made
+
+
+def test_who_looks_away_ends_the_measuring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = serve(tmp_path)
+    labelled(services, tmp_path / "voices", FEWEST)
+    endless = "import time; print('1 of 9 probes', flush=True); time.sleep(600)"
+    made = instead(monkeypatch, endless)
+    going = worth.measure(services, "data", "en")
+    assert "<progress" in next(going) and 'value="0.111"' in next(going)
+    going.close()
+    assert made[0].poll() is not None
+
+
+def test_what_goes_wrong_is_said_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = serve(tmp_path)
+    labelled(services, tmp_path / "voices", FEWEST)
+    instead(monkeypatch, "import sys; print('a warning\\nNo clips.', file=sys.stderr); sys.exit(2)")
+    with pytest.raises(DataError, match=r"^No clips\.$"):
+        list(worth.measure(services, "data", "en"))
+    assert worth.last(services) is None
+
+
+def test_the_data_with_the_labelled_clips_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    services = serve(tmp_path)
+    assert improve.offered(services) == []
+    labelled(services, tmp_path / "voices", 2)
+    one, two = (prepare(tmp_path / "data" / name) for name in ("one", "two"))
+    assert improve.offered(services) == [str(one), str(two)]
+    (two / "clips.jsonl").write_text(json.dumps({"id": f"{1:064x}", "path": "x"}) + "\n")
+    assert improve.offered(services) == [str(two), str(one)]

@@ -1,0 +1,180 @@
+"""What labels are worth: measured on speakers nobody has heard, and continued with doubt."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audiollm import functionals
+from audiollm.errors import DataError
+from audiollm.labelling.formats import write_jsonl
+from audiollm.labelling.tasks import Label, Outcome, Task
+from audiollm.settings import Settings
+from tests import prepared, tiny
+from tests.test_prepare import voice
+from train import worth
+from train.__main__ import main
+from train.dataset import load_prepared
+from train.probe import Probe
+from train.verdicts import Verdict
+from train.worth import Material
+
+CLASSES = ("angry", "happy", "neutral", "sad")
+
+
+def _material(labels: int, *, wrong: bool = True, clips: int = 120) -> Material:
+    """Clips of six speakers along one axis a class; people know the truth of the first `labels`,
+    and half of all labels are wrong where `wrong`."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 4, clips)
+    x = rng.normal(0, 0.9, (clips, 8))
+    x[np.arange(clips), truth] += 2
+    # wrong in the same way, so that a probe cannot see through it
+    old = [CLASSES[(c + (wrong and i // 6 % 2)) % 4] for i, c in enumerate(truth)]
+    speakers = tuple(f"s{i % 6}" for i in range(clips))
+    return Material(
+        x=x,
+        old=tuple(old),
+        said=tuple(CLASSES[c] for c in truth[:labels]),
+        weights=(2.0,) * labels,
+        groups=speakers,
+        speakers=speakers,
+        ids=tuple(f"c{i}" for i in range(clips)),
+        kind="functionals",
+        left={},
+    )
+
+
+def test_labels_that_help_are_seen_to_help_and_the_curve_goes_on() -> None:
+    steps: list[tuple[int, int]] = []
+    found = worth.worth(_material(108), CLASSES, lambda *step: steps.append(step))
+    assert (found["labels"], found["corrected"], found["speakers"]) == (108, 54, 6)
+    assert [point["labels"] for point in found["points"]] == [0, 27, 54, 81, 108]
+    assert steps == [(n, 100) for n in range(1, 101)]  # 5 folds of 1 + 3 x 6 + 1 probes
+    gain, ahead = found["gain"], found["ahead"]
+    assert gain["low"] > 0.1 and gain["low"] < gain["value"] < gain["high"]
+    assert gain["unit"] == "speakers"
+    assert ahead["labels"] == 108
+    assert [point["labels"] for point in ahead["points"]] == [135, 162, 189, 216]
+    ends = ahead["points"][-1]["ua"]["value"] - found["points"][-1]["ua"]["value"]
+    assert ends == pytest.approx(ahead["gain"]["value"])
+    width = [p["ua"]["high"] - p["ua"]["low"] for p in ahead["points"]]
+    assert width == sorted(width)  # the further, the less is known
+
+
+def test_labels_that_only_confirm_promise_nothing() -> None:
+    found = worth.worth(_material(80, wrong=False), CLASSES)
+    assert found["corrected"] == 0
+    assert found["ahead"]["gain"]["low"] <= 0.01
+    assert abs(found["gain"]["value"]) < 0.05
+
+
+def test_too_few_labels_make_no_curve() -> None:
+    found = worth.worth(_material(worth.FEWEST - 1), CLASSES)
+    assert (found["points"], found["gain"], found["ahead"]) == ([], None, None)
+    assert "give 20 or more" in worth.summary(found)
+    assert len(worth.worth(_material(worth.FEWEST), CLASSES)["points"]) == 5
+
+
+def test_nobody_is_judged_by_who_has_heard_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = _material(40)
+    given.x[:, 7] = np.arange(120)  # says whose features these are
+    speakers, heard, asked = np.array(given.speakers), [], []
+    whole = worth.fit_probe
+
+    def fit(x: np.ndarray, *args: object, **options: object) -> Probe:
+        heard.append(set(speakers[x[:, 7].astype(int)]))
+        made = whole(x, *args, **options)  # type: ignore[arg-type]
+        ask = made.predict
+
+        def predict(x: np.ndarray) -> list[str]:
+            asked.append(set(speakers[x[:, 7].astype(int)]))
+            return ask(x)
+
+        object.__setattr__(made, "predict", predict)
+        return made
+
+    monkeypatch.setattr(worth, "fit_probe", fit)
+    worth.worth(given, CLASSES)
+    assert len(heard) == len(asked) == 100
+    assert all(not known & own for known, own in zip(heard, asked, strict=True))
+
+
+def test_one_speaker_alone_judges_nothing() -> None:
+    given = replace(_material(40), groups=("s0",) * 120)
+    with pytest.raises(DataError, match="but one"):
+        worth.worth(given, CLASSES)
+
+
+@pytest.mark.parametrize("power", worth.POWERS)
+def test_a_curve_is_continued_by_its_own_power(power: float) -> None:
+    sizes = [0, 10, 20, 40]
+    ua = {size: np.full(5, 0.4 + 0.02 * size**power) for size in sizes}
+    goes_on = worth.continued(sizes, ua)
+    assert goes_on(80) == pytest.approx(np.full(5, 0.02 * 80**power))
+
+
+def _folder(tmp_path: Path) -> Path:
+    return prepared.write(tmp_path / "data", per_class=30)
+
+
+def _measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sounds have as many functionals as the data of the tests."""
+    monkeypatch.setattr(functionals, "measure", lambda samples: samples[: tiny.FUNCTIONALS])
+
+
+def test_who_is_tested_takes_no_part_and_new_clips_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load_prepared(_folder(tmp_path))
+    clips = {clip.split: clip for clip in data.clips}
+    sound = tmp_path / "new.wav"
+    voice(sound, 120)
+
+    def verdict(id: str, path: str, speaker: str) -> Verdict:
+        task = Task(id, path, 1.0, "t", "plain", speaker=speaker)
+        return Verdict(task, data.classes[0], {data.classes[0]: 0.5})
+
+    given = [
+        verdict(clips["train"].id, "/a.wav", "test-0"),
+        verdict(clips["test"].id, "/b.wav", "test-5"),
+        verdict("new of one who tests", "/c.wav", "test-5"),
+        verdict("gone", "/d.wav", "somebody"),
+        verdict("new", str(sound), ""),
+    ]
+    found = worth.material(data, given, {"no class": 2}, Settings())
+    # these data were measured in another way than a sound is now
+    assert found.left == {"no class": 2, worth.TESTED: 2, worth.UNHEARD: 2}
+    _measured(monkeypatch)
+    found = worth.material(data, given, {"no class": 2}, Settings())
+    assert found.left == {"no class": 2, worth.TESTED: 2, worth.UNHEARD: 1}
+    assert found.ids[:2] == (clips["train"].id, "new") and found.old[1] == ""
+    assert found.groups[1] == "new"
+    assert found.weights == (1.0, 1.0)  # half of the people said so, each label counts double
+    assert len(found.ids) == 1 + sum(clip.split != "test" for clip in data.clips)
+    assert "test-5" not in found.speakers
+
+
+def test_the_command_writes_the_curve(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = _folder(tmp_path)
+    outcomes = []
+    for number in range(worth.FEWEST + 1):
+        path = tmp_path / f"{number}.wav"
+        voice(path, 110 + number, 0.3)
+        task = Task("x", str(path), 1.0, "t", "plain", speaker=f"new-{number % 3}")
+        said = Label("x", "Ann", tiny.CLASSES[number % 2] if number else "unclear")
+        outcomes.append(Outcome(task, (said,)))
+    write_jsonl(outcomes, tmp_path / "labels.jsonl")
+    words = ["worth", "--labels", str(tmp_path / "labels.jsonl"), "--data", str(folder)]
+    assert main(words) == 0
+    assert "0 labels are too few to tell" in capsys.readouterr().out
+    _measured(monkeypatch)
+    assert main([*words, "--out", str(tmp_path / "worth.json")]) == 0
+    assert "as many again (20) may give" in capsys.readouterr().out
+    found = json.loads((tmp_path / "worth.json").read_text())
+    assert (found["labels"], found["corrected"], found["left"]) == (20, 0, {"no class": 1})
+    assert [point["labels"] for point in found["points"]] == [0, 5, 10, 15, 20]
