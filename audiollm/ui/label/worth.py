@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ COLOUR, BAND, FAINT = "#0f766e", "rgba(15,118,110,.22)", "rgba(15,118,110,.10)"
 Found = Mapping[str, Any]
 
 
-def measure(services: Services, data: str, language: Language) -> Iterator[str]:
+def measure(services: Services, data: str, language: Language) -> Generator[str, None, None]:
     """HTML of how far it is; at the end `last` gives what was found.
 
     data: a prepared folder.
