@@ -1,6 +1,5 @@
 """The Label page's curve: measured in a process of its own, kept, and said in one sentence."""
 
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,14 @@ from audiollm.errors import DataError
 from audiollm.labelling.statistics import FEWEST
 from audiollm.labelling.tasks import Label, Task
 from audiollm.labels import LANGUAGES, Language
-from audiollm.ui.label import improve, worth
+from audiollm.ui.label import worth
 from audiollm.ui.label.actions import book
 from audiollm.ui.owner.access import ShutError
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from tests import prepared
 from tests.test_prepare import voice
-from tests.test_training import STRANGER, prepare, serve
+from tests.test_training import STRANGER, serve
 
 
 def interval(value: float, width: float = 0.02) -> dict[str, Any]:
@@ -156,16 +155,3 @@ def test_what_goes_wrong_is_said_in_a_sentence(
     with pytest.raises(DataError, match=r"^No clips\.$"):
         list(worth.measure(services, "data", "en"))
     assert worth.last(services) is None
-
-
-def test_the_data_with_the_labelled_clips_come_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    services = serve(tmp_path)
-    assert improve.offered(services) == []
-    labelled(services, tmp_path / "voices", 2)
-    one, two = (prepare(tmp_path / "data" / name) for name in ("one", "two"))
-    assert improve.offered(services) == [str(one), str(two)]
-    (two / "clips.jsonl").write_text(json.dumps({"id": f"{1:064x}", "path": "x"}) + "\n")
-    assert improve.offered(services) == [str(two), str(one)]

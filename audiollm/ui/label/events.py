@@ -1,7 +1,7 @@
 """What moves the Label page: label.js speaks through the wire, the rest are Gradio's own parts."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from html import escape
 from typing import Any
@@ -13,12 +13,13 @@ from audiollm.labelling.store import WORKS
 from audiollm.labelling.tasks import REASONS
 from audiollm.labels import Language
 from audiollm.ui import render
-from audiollm.ui.label import actions, card, improve, report, sources, worth
+from audiollm.ui.label import actions, card, report, sources, teach, worth
 from audiollm.ui.label.actions import Desk
 from audiollm.ui.label.page import FORMATS, Parts
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 from audiollm.ui.train import view
+from audiollm.ui.train.actions import devices as devices_of
 
 AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 TURN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -71,16 +72,33 @@ def connect(parts: Parts | None, services: Services, language: gr.Radio, arrived
     begins.then(None, js=BEGIN, **AT_ONCE)
     _files(parts, services, language).then(None, js=BEGIN, **AT_ONCE)
 
-    def teach(data: str | None, chosen: Language) -> str:
+    _teaches(parts, services, language)
+    _counts(parts, services, language)
+
+
+def _teaches(parts: Parts, services: Services, language: gr.Radio) -> None:
+    """The model learns from the labels: the commands as they would be now, and the job."""
+
+    def proposed(*values: Any) -> str:
+        *given, chosen = values
         try:
-            name = improve.start(services, data or "")
+            return teach.commands(services, teach.plan(services, *given))
+        except Exception as error:
+            return f"# {view.explained(error, chosen)}"
+
+    def begin(*values: Any) -> str:
+        *given, chosen = values
+        try:
+            name = teach.start(services, teach.plan(services, *given))
             return render.notice(text("improve_started", chosen, name=name), "wait")
         except Exception as error:
             return view.failed(error, chosen)
 
-    parts.improve.click(teach, [parts.data, language], parts.improved, **TURN)
-
-    _counts(parts, services, language)
+    settings = [*parts.teaching, language]
+    started = parts.improve.click(begin, settings, parts.improved, **TURN)
+    asked = [*(part.change for part in parts.teaching), language.change, parts.improving.expand]
+    gr.on(asked, proposed, settings, parts.commands, trigger_mode="always_last", **AT_ONCE)
+    started.then(proposed, settings, parts.commands, **AT_ONCE)
 
 
 def _counts(parts: Parts, services: Services, language: gr.Radio) -> None:
@@ -149,25 +167,39 @@ def _remembers(parts: Parts) -> None:
 def _speaks(parts: Parts, services: Services, language: gr.Radio, arrived: Any) -> None:
     """Choices in the page's language, and what there is to choose from."""
 
-    def speak(chosen: Language) -> list[Any]:
+    def speak(
+        chosen: Language, data: str | None, model: str | None, device: str | None
+    ) -> list[Any]:
         try:
             found = sources.offered(services, chosen)
-            learned = improve.offered(services)
+            learned = teach.data_offered(services)
+            models = teach.models_offered(services, chosen)
+            devices = devices_of(services)
         except Exception as error:
             view.explained(error, chosen)
-            found, learned = [], []
+            found, learned, models, devices = [], [], [], []
         return [
             gr.update(choices=[(text(f"work_{name}", chosen), name) for name in WORKS]),
             gr.update(choices=[(text(f"reason_{name}", chosen), name) for name in REASONS]),
             gr.update(choices=[(text(f"format_{name}", chosen), name) for name in FORMATS]),
             gr.update(choices=found),
-            gr.update(choices=learned, value=learned[0] if learned else None),
+            _kept(data, learned),
+            _kept(model, models),
+            _kept(device, devices),
         ]
 
-    spoken = [parts.work, parts.reasons, parts.format, parts.source, parts.data]
-    arrived.then(speak, language, spoken, **AT_ONCE)
-    changed = gr.on([language.input, parts.tab.select], speak, language, spoken, **AT_ONCE)
+    chosen = [parts.data, parts.model, parts.device]
+    spoken = [parts.work, parts.reasons, parts.format, parts.source, *chosen]
+    asked = [language, *chosen]
+    arrived.then(speak, asked, spoken, **AT_ONCE)
+    changed = gr.on([language.input, parts.tab.select], speak, asked, spoken, **AT_ONCE)
     changed.then(None, js=BEGIN, **AT_ONCE)
+
+
+def _kept(value: str | None, choices: Sequence[Any]) -> Any:
+    """What there is to choose from; what is chosen stays, else it is the first."""
+    ids = [one[1] if isinstance(one, tuple) else one for one in choices]
+    return gr.update(choices=choices, value=value if value in ids else next(iter(ids), None))
 
 
 def _gathers(parts: Parts, services: Services, language: gr.Radio) -> Any:

@@ -9,6 +9,24 @@ IMPROVING: dict[str, dict[Language, str]] = {
         "en": "Labels are put into a copy of them. Nobody whom the model is tested on is taught.",
         "zh": "标注会并入这份数据的副本；用于测试模型的说话人不会参与训练。",
     },
+    "improve_model": {"en": "Model that is taught", "zh": "要改进的模型"},
+    "improve_model_info": {
+        "en": "It stays as it is; a new one is made.",
+        "zh": "原模型保持不变，会生成一个新模型。",
+    },
+    "improve_current": {"en": "the one that answers: {name}", "zh": "当前使用的模型：{name}"},
+    "improve_weight": {"en": "Weight of a label", "zh": "标注的权重"},
+    "improve_weight_info": {
+        "en": "Of a clip on which people agree; any other clip weighs 1.",
+        "zh": "标注者意见一致的录音的权重；其他录音为 1。",
+    },
+    "improve_epochs": {"en": "Passes", "zh": "训练轮数"},
+    "improve_epochs_info": {
+        "en": "How often it hears all clips; more takes longer and forgets more.",
+        "zh": "所有录音学习几遍；越多越慢，也越容易遗忘。",
+    },
+    "improve_device": {"en": "Device", "zh": "设备"},
+    "improve_device_info": {"en": "Where it learns.", "zh": "在哪里训练。"},
     "improve_start": {"en": "Teach it", "zh": "开始改进"},
     "improve_started": {
         "en": "{name} waits for its turn: the Train page shows how far it is, and afterwards what "
@@ -28,6 +46,21 @@ IMPROVING: dict[str, dict[Language, str]] = {
     "improve_no_model": {
         "en": "No model answers yet: wait until it is loaded.",
         "zh": "模型尚未就绪：请等它加载完成。",
+    },
+    "improve_gone": {
+        "en": "This model is not there any more: choose another.",
+        "zh": "这个模型已不存在：请另选一个。",
+    },
+    "improve_original": {
+        "en": "{name} was made by the original project and cannot be taught further: train a model "
+        "on the Train page first.",
+        "zh": "{name} 由原项目生成，无法继续训练：请先在“训练”页面训练一个模型。",
+    },
+    "improve_other_ear": {
+        "en": "{name} listens with another encoder than {folder} was prepared with: choose other "
+        "data, or prepare them again with its encoder.",
+        "zh": "{name} 使用的编码器与准备 {folder} 时的不同：请选择其他数据，"
+        "或用它的编码器重新准备。",
     },
     "improve_taught": {
         "en": "Taught: {corrected} corrected, {confirmed} confirmed and {new} new clips.",

@@ -11,6 +11,7 @@ import gradio as gr
 
 from audiollm.labelling.store import WORKS
 from audiollm.labelling.tasks import REASONS
+from audiollm.ui.label.teach import HEAVIEST, Teaching
 from audiollm.ui.static import Static, of_browser
 
 FORMATS = ("csv", "jsonl", "folder", "dataset", "studio")
@@ -45,7 +46,13 @@ class Parts:
     give: gr.Button
     file: gr.File
     told: gr.HTML
+    improving: gr.Accordion
     data: gr.Dropdown  # that the model learned from
+    model: gr.Dropdown  # that is improved
+    weight: gr.Slider  # of a label, beside 1 of any other clip
+    epochs: gr.Number
+    device: gr.Dropdown
+    commands: gr.Textbox
     improve: gr.Button
     improved: gr.HTML
     progress: gr.Accordion
@@ -59,6 +66,11 @@ class Parts:
     def desk(self) -> list[Any]:
         """In the order of `events.connect`."""
         return [self.person, self.work, self.reasons, self.blind]
+
+    @property
+    def teaching(self) -> list[Any]:
+        """In the order of `teach.plan`."""
+        return [self.data, self.model, self.weight, self.epochs, self.device]
 
 
 def lay_out(static: Static, tab: gr.Tab) -> Parts:
@@ -104,11 +116,51 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
         give = _button("label_export", static)
         file = _said(gr.File, "label_file", static, visible=False, interactive=False)
         told = gr.HTML(elem_id="label-told")
-    with _fold("improve_title", static):
-        data = _said(gr.Dropdown, "improve_data", static, choices=[])
-        static.place(data, "improve_data_info", "info")
-        improve = _button("improve_start", static)
+    with _fold("improve_title", static) as improving:
+        with gr.Row():
+            data = _said(gr.Dropdown, "improve_data", static, choices=[], scale=2, min_width=260)
+            model = _said(gr.Dropdown, "improve_model", static, choices=[], min_width=220)
+        with gr.Row():
+            weight = _said(
+                gr.Slider,
+                "improve_weight",
+                static,
+                minimum=0.5,
+                maximum=HEAVIEST,
+                step=0.5,
+                value=Teaching.weight,
+                min_width=220,
+            )
+            epochs = _said(
+                gr.Number,
+                "improve_epochs",
+                static,
+                minimum=0.1,
+                step=0.5,
+                value=Teaching.epochs,
+                min_width=160,
+            )
+            device = _said(
+                gr.Dropdown,
+                "improve_device",
+                static,
+                choices=[],
+                min_width=160,
+            )
+        for part in (data, model, weight, epochs, device):
+            static.place(part, f"{part.elem_id.replace('-', '_')}_info", "info")
+        improve = _button("improve_start", static, variant="primary")
         improved = gr.HTML(elem_id="improve-told")
+        commands = _said(
+            gr.Textbox,
+            "train_commands",
+            static,
+            lines=3,
+            max_lines=14,
+            interactive=False,
+            buttons=["copy"],
+            name="improve-commands",
+        )
     with _fold("label_progress", static) as progress:
         report = gr.HTML(elem_id="label-report")
         refresh = _button("label_refresh", static)
@@ -137,7 +189,13 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
         give=give,
         file=file,
         told=told,
+        improving=improving,
         data=data,
+        model=model,
+        weight=weight,
+        epochs=epochs,
+        device=device,
+        commands=commands,
         improve=improve,
         improved=improved,
         progress=progress,
@@ -149,19 +207,16 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
     )
 
 
-def _said(kind: Any, key: str, static: Static, **options: Any) -> Any:
-    part = kind(label=of_browser(key), elem_id=key.replace("_", "-"), **options)
+def _said(kind: Any, key: str, static: Static, *, name: str = "", **options: Any) -> Any:
+    """A part with a label; it is found by its key unless it has another `name`."""
+    part = kind(label=of_browser(key), elem_id=name or key.replace("_", "-"), **options)
     return static.place(part, key, "label")
 
 
 def _button(key: str, static: Static, **options: Any) -> gr.Button:
     name = key.replace("_", "-")
-    made = gr.Button(of_browser(key), size="sm", min_width=80, elem_id=name, **options)
-    static.place(made, key)
-    return made
+    return static.button(key, size="sm", min_width=80, elem_id=name, **options)
 
 
 def _fold(key: str, static: Static) -> gr.Accordion:
-    made = gr.Accordion(of_browser(key), open=False, elem_id=key.replace("_", "-"))
-    static.place(made, key, "label")
-    return made
+    return static.fold(key, elem_id=key.replace("_", "-"))
