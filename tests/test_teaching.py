@@ -39,7 +39,12 @@ def labelled(services: Services, name: str = "angry") -> None:
 
 def plan(services: Services, data: object, **changes: Any) -> Teaching:
     """As the page stands when it is opened."""
-    chosen: dict[str, Any] = {"model": CURRENT, "weight": 2.0, "epochs": 2.0, "device": "cpu"} | changes
+    chosen: dict[str, Any] = {
+        "model": CURRENT,
+        "weight": 2.0,
+        "epochs": 2.0,
+        "device": "cpu",
+    } | changes
     return teach.plan(services, str(data), **chosen)
 
 

@@ -30,7 +30,8 @@ from audiollm.ui.texts import text
 
 FOUND = "worth.json"  # in the home folder
 LITTLE = 0.01  # of UA: what promises less at best is not worth the time
-COLOUR, BAND, FAINT = "#0f766e", "rgba(15,118,110,.22)", "rgba(15,118,110,.10)"
+# seen on light and on dark
+COLOUR, BAND, FAINT = "#0d9488", "rgba(13,148,136,.25)", "rgba(13,148,136,.14)"
 Found = Mapping[str, Any]
 
 
