@@ -1,7 +1,7 @@
 """What every test may use: settings in a temporary home, a spoken clip, and sound files."""
 
 import io
-from collections import Counter
+from collections import defaultdict
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -13,7 +13,7 @@ from av.audio.stream import AudioStream
 
 from audiollm.settings import ASSETS, Settings
 
-COSTS = {"long": 200, "browser": 100, "slow": 50}  # of a test with that mark, others 1
+COSTS = {"long": 60.0, "browser": 20.0, "slow": 15.0}  # s, about, of a test with that mark
 RATE = 16000
 BIT_RATES = {"aac": 96000, "wmav2": 64000}  # a second, where FFmpeg's own are poor or refused
 LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.0", "7.1")  # of 1 to 8 channels
@@ -21,9 +21,9 @@ LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.0", "7.1")  # of 1 t
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files whose tests take longest come first: no worker is left with them at the end."""
-    costs: Counter[Path] = Counter()
+    costs: defaultdict[Path, float] = defaultdict(float)
     for item in items:
-        costs[item.path] += max((COSTS[m] for m in COSTS if item.get_closest_marker(m)), default=1)
+        costs[item.path] += max((COSTS[m] for m in COSTS if item.get_closest_marker(m)), default=0.1)
     items.sort(key=lambda item: -costs[item.path])  # stable: a file's own order stays
 
 
