@@ -13,7 +13,8 @@ from av.audio.stream import AudioStream
 
 from audiollm.settings import ASSETS, Settings
 
-COSTS = {"long": 60.0, "browser": 20.0, "slow": 15.0}  # s, about, of a test with that mark
+# s, about, of a test with that mark, and of any other
+COSTS, USUAL = {"long": 90.0, "browser": 20.0, "slow": 15.0}, 0.1
 RATE = 16000
 BIT_RATES = {"aac": 96000, "wmav2": 64000}  # a second, where FFmpeg's own are poor or refused
 LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.0", "7.1")  # of 1 to 8 channels
@@ -23,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files whose tests take longest come first: no worker is left with them at the end."""
     costs: defaultdict[Path, float] = defaultdict(float)
     for item in items:
-        costs[item.path] += max((COSTS[m] for m in COSTS if item.get_closest_marker(m)), default=0.1)
+        costs[item.path] += max((COSTS[m] for m in COSTS if item.get_closest_marker(m)), default=USUAL)
     items.sort(key=lambda item: -costs[item.path])  # stable: a file's own order stays
 
 

@@ -27,7 +27,7 @@ from tests.browser.test_train_page import WHOLE, open_train
 from tests.test_jobs import row, until
 from train import runs
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 SOON = 10_000  # ms in which the page shows that a job was killed
 LONG = WHOLE // 1000  # s
 BEST = "best/projector.safetensors"

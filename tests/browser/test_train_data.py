@@ -14,7 +14,7 @@ from tests.browser.conftest import Served, Visit
 from tests.browser.test_analyse_page import CHINESE
 from tests.browser.test_train_page import open_train
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 SPEAKERS = ("emodb-03", "emodb-08", "emodb-09", "emodb-10")
 PREPARED = 600_000  # ms, beside other jobs
 

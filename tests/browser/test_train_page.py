@@ -10,7 +10,7 @@ from audiollm.ui.texts import text
 from tests.browser.conftest import Served, Visit
 from tests.browser.test_analyse_page import CHINESE, FILE, answer
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 NAME = "learned"
 WHOLE = 1_800_000  # ms for all of it: minutes alone on the machine, more beside other jobs
 
