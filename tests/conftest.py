@@ -24,7 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files whose tests take longest come first: no worker is left with them at the end."""
     costs: defaultdict[Path, float] = defaultdict(float)
     for item in items:
-        costs[item.path] += max((COSTS[m] for m in COSTS if item.get_closest_marker(m)), default=USUAL)
+        marked = [COSTS[mark] for mark in COSTS if item.get_closest_marker(mark)]
+        costs[item.path] += max(marked, default=USUAL)
     items.sort(key=lambda item: -costs[item.path])  # stable: a file's own order stays
 
 
