@@ -51,7 +51,7 @@ def test_what_a_file_does_not_name_stays_and_only_that_is_updated(tmp_path: Path
 
 def test_a_name_that_is_taken_is_not_taken_again(tmp_path: Path) -> None:
     here = serve(tmp_path)
-    actions.start(here, Form(name="mine").plan())
+    (tmp_path / "home" / "models" / "mine").mkdir(parents=True)
     loaded = actions.load(here, file(tmp_path, settings(name="mine")), HERE)
     assert loaded.name == "mine-2"
 
