@@ -7,7 +7,7 @@ A clip that gave no answer stays in the denominator: it is counted as wrong, nev
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -44,6 +44,7 @@ class ClassReport:
     f1: float | None
     support: int  # clips of this class
     failures: int  # of these, clips without an answer
+    range: Interval | None = None  # the recall once more; older results do not have it
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,9 @@ def report(
         wa = _interval(point["wa"], hit.sum(1) / true.sum(1), unit)
         macro_f1 = _interval(point["macro_f1"], np.nanmean(f1, axis=1), unit)
         errors = np.abs(totals[:, 3 * width : -1]).sum(1) / totals[:, -1]
+        ranges = [
+            _recall(is_hit[:, i], is_true[:, i], hit[:, i] / true[:, i], unit) for i in occurs
+        ]
 
     scored = int(known.sum())
     calibration: dict[str, Any] = {"ece": None, "nll": None, "brier": None, "aurc": None}
@@ -158,7 +162,7 @@ def report(
         ua=ua,
         wa=wa,
         macro_f1=macro_f1,
-        per_class=_per_class(truth, answer, names),
+        per_class=_per_class(truth, answer, names, dict(zip(occurs.tolist(), ranges, strict=True))),
         confusion=tuple(tuple(int(v) for v in row) for row in confusion),
         reliability=_reliability(confidence[known], right[known], bins),
         **calibration,
@@ -230,7 +234,10 @@ def _points(truth: np.ndarray, answer: np.ndarray, occurs: np.ndarray) -> dict[s
 
 
 def _per_class(
-    truth: np.ndarray, answer: np.ndarray, names: tuple[str, ...]
+    truth: np.ndarray,
+    answer: np.ndarray,
+    names: tuple[str, ...],
+    ranges: Mapping[int, Interval],
 ) -> tuple[ClassReport, ...]:
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -251,9 +258,24 @@ def _per_class(
             f1=known(f1[i]) if support[i] else None,
             support=int(support[i]),
             failures=int(failures[i]),
+            range=ranges.get(i),
         )
         for i, name in enumerate(names)
     )
+
+
+def _recall(hit: np.ndarray, true: np.ndarray, replicates: np.ndarray, unit: Unit) -> Interval:
+    """Recall of one class from its hits and clips [N] and its replicates [R].
+
+    Never narrower than Wilson's interval of as many clips: of five clips that are all right, the
+    bootstrap would claim to be certain.
+    """
+    count, value = true.sum(), float(hit.sum() / true.sum())
+    z2 = 1.959964**2  # of the 95 %
+    centre = (value + z2 / (2 * count)) / (1 + z2 / count)
+    half = np.sqrt(z2 * (value * (1 - value) / count + z2 / (4 * count**2))) / (1 + z2 / count)
+    low, high = _quantiles(replicates)
+    return Interval(value, float(min(low, centre - half)), float(max(high, centre + half)), unit)
 
 
 def _proper_scores(truth: np.ndarray, table: np.ndarray) -> dict[str, float]:

@@ -98,7 +98,13 @@ def test_an_evaluation_is_told_emotion_by_emotion(tmp_path: Path) -> None:
         assert text("result_each", language) in shown
         comma = "、" if language == "zh" else ", "
         assert f"{word('sad', language)} 2{comma}{word('angry', language)} 1" in shown
-        assert ">0.75 <progress" in shown and ">0.25 <progress" in shown
+        for value in (0.75, 0.25):
+            low, high = (
+                next(c["range"][k] for c in found["per_class"] if c["recall"] == value)
+                for k in ("low", "high")
+            )
+            assert low < value < high
+            assert f">{value} <small>[{low:.2f}, {high:.2f}]</small> <progress" in shown
         assert text("result_probe", language, probe="0.50", own="0.50") in shown
         assert text("result_bold", language, ece=f"{found['ece']['value']:.2f}", by="30") in shown
     path.write_text('{"metrics": {}}')

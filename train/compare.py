@@ -3,6 +3,8 @@
 Both answer the same clips: the corrected ones, which the second has learned from, and those of
 speakers whom neither has heard. Differences are paired, with intervals that draw whole speakers
 again where there are five or more.
+
+With `--answers` it holds any new model against the one that is in use: see against.py.
 """
 
 import argparse
@@ -33,14 +35,34 @@ MODELS = ("before", "after")
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--before", required=True, metavar="ID", help="preset or model folder that was improved")
-    add("--after", required=True, metavar="DIR", help="model folder that came of it")
-    add("--data", type=Path, required=True, metavar="DIR", help="data/ that `relabel` has made")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--after", metavar="DIR", help="model folder that came of it")
+    which.add_argument(
+        "--answers",
+        type=Path,
+        metavar="FILE",
+        help="instead: result.json of a new model's evaluation, which is not asked again",
+    )
+    add(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="data/ that `relabel` has made; with --answers, those of the evaluation",
+    )
     add("--out", type=Path, metavar="FILE", help="default: compare.json beside the data")
 
 
 def run(args: argparse.Namespace) -> int:
-    result = compare(args.before, args.after, load_prepared(args.data), Settings.from_env())
-    out = args.out or args.data.parent / "compare.json"
+    prepared, settings = load_prepared(args.data), Settings.from_env()
+    if args.answers:
+        from train.against import against
+
+        result = against(args.before, args.answers, prepared, settings)
+        out = args.out or args.answers.with_name("versus.json")
+    else:
+        result = compare(args.before, args.after, prepared, settings)
+        out = args.out or args.data.parent / "compare.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(out.name + ".part")
     part.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -73,7 +95,7 @@ def compare(before: str, after: str, prepared: Prepared, settings: Settings) -> 
         raise DataError(f"{prepared.folder} has no corrected and no test clips to compare on.")
     models, tables = {}, {}
     for name, id in zip(MODELS, (before, after), strict=True):
-        models[name], tables[name], said = _answers(id, clips, prepared, settings)
+        models[name], tables[name], said = answers(id, clips, prepared, settings)
         notes += [n for n in said if n not in notes]
     if models["before"]["classes"] != models["after"]["classes"]:
         raise DataError(f"{before} and {after} know different classes and cannot be compared.")
@@ -128,22 +150,35 @@ def _kind(row: Mapping[str, Any]) -> str:
     return "confirmed" if row["label"] == row["original"] else "corrected"
 
 
-def _answers(
-    id: str, clips: Sequence[Clip], prepared: Prepared, settings: Settings
+def answers(
+    id: str,
+    clips: Sequence[Clip],
+    prepared: Prepared,
+    settings: Settings,
+    *,
+    ears: bool = False,
 ) -> tuple[dict[str, Any], np.ndarray, list[str]]:
-    """(what the model is, its probabilities [N, C], what limits them)."""
+    """(what the model is, its probabilities [N, C], what limits them).
+
+    ears: it may hear the sounds itself where the data were prepared with another encoder; NaN
+    where it hears no speech.
+
+    Raises:
+        DataError: the data were prepared with another encoder.
+        ModelError: there is no such model.
+    """
     from audiollm import checkpoint
-    from audiollm.prompt import Prompt
     from train.evaluate import check_encoder
-    from train.trainer import score_clips
 
     loaded = checkpoint.load(id, settings, checkpoint.pick_device(settings.device))
-    check_encoder(loaded, prepared)
     manifest = loaded.manifest
-    prompt = Prompt(loaded.tokenizer, manifest.labels, manifest.prompt, manifest.languages)
-    heard = [(clip, prepared.store.get(clip.id)) for clip in clips]
-    scores = score_clips(loaded.model, prompt, heard).numpy()
-    table = calibration.apply(scores, manifest.labels, manifest.calibration)
+    try:
+        check_encoder(loaded, prepared)
+        table = _scored(loaded, clips, prepared)
+    except DataError:
+        if not ears:
+            raise
+        table = _listened(id, clips, prepared, settings)
     tested = {clip.speaker for clip in prepared.split("test")}
     notes = known_voices(manifest, tested, settings)
     if not voices_recorded(manifest.training):
@@ -152,17 +187,48 @@ def _answers(
     return about | {"hash": checkpoint.fingerprint(loaded.folder)}, table, notes
 
 
+def _scored(loaded: Any, clips: Sequence[Clip], prepared: Prepared) -> np.ndarray:
+    """Probabilities [N, C] from the prepared features."""
+    from audiollm.prompt import Prompt
+    from train.trainer import score_clips
+
+    manifest = loaded.manifest
+    prompt = Prompt(loaded.tokenizer, manifest.labels, manifest.prompt, manifest.languages)
+    heard = [(clip, prepared.store.get(clip.id)) for clip in clips]
+    scores = score_clips(loaded.model, prompt, heard).numpy()
+    return calibration.apply(scores, manifest.labels, manifest.calibration)
+
+
+def _listened(id: str, clips: Sequence[Clip], prepared: Prepared, settings: Settings) -> np.ndarray:
+    """The same from the sounds, through the model's own encoder."""
+    from tqdm import tqdm
+
+    from audiollm import audio
+    from audiollm.predictor import Predictor
+    from train.corpora.reopen import opener
+    from train.robustness import hear
+
+    predictor, find = Predictor.load(id, settings), opener(prepared.info)
+    labels = predictor.manifest.labels
+    table = np.full((len(clips), len(labels)), np.nan)
+    for i, clip in enumerate(tqdm(clips, desc="hearing", unit="clip")):
+        found = hear(predictor, audio.load(find(clip), settings).samples)["probabilities"]
+        if found is not None:
+            table[i] = [found[name] for name in labels]
+    return table
+
+
 def judged(
     clips: Sequence[Clip], tables: Mapping[str, np.ndarray], classes: Sequence[str]
 ) -> dict[str, Any] | None:
     """Both models on the same clips, by `Clip.label`; None where there are none.
 
-    tables: model -> probabilities [N, C].
+    tables: model -> probabilities [N, C]; a row of NaN is no answer, and wrong.
     """
     if not clips:
         return None
     truth = [clip.label for clip in clips]
-    answers = {m: [classes[i] for i in tables[m].argmax(1)] for m in MODELS}
+    answers = {m: [_best(row, classes) for row in tables[m]] for m in MODELS}
     of = draws(truth, answers, [c.speaker for c in clips], [c.id for c in clips])
     measured = {}
     for kind, values in (("ua", of.ua), ("wa", of.wa)):
@@ -180,12 +246,17 @@ def judged(
                 "speaker": clip.speaker,
                 "label": clip.label,
                 **{m: answers[m][i] for m in MODELS},
-                **{f"p_{m}": round(float(tables[m][i].max()), 4) for m in MODELS},
+                **{f"p_{m}": round(float(np.nan_to_num(tables[m][i]).max()), 4) for m in MODELS},
             }
             for i, clip in enumerate(clips)
             if answers["before"][i] != answers["after"][i]
         ],
     }
+
+
+def _best(row: np.ndarray, classes: Sequence[str]) -> str:
+    """The most probable class; "" where there was no answer."""
+    return "" if np.isnan(row).any() else classes[int(row.argmax())]
 
 
 def _of_class(
@@ -208,7 +279,10 @@ def summary(result: Mapping[str, Any]) -> str:
         return f"{i['value']:{sign}.3f} [{i['low']:{sign}.3f}, {i['high']:{sign}.3f}]"
 
     lines = []
-    for part, words in (("corrected", "corrected clips"), ("held_out", "untouched speakers")):
+    parts = {"corrected": "corrected clips", "held_out": "untouched speakers"}
+    if "heard" in result:
+        parts = {"held_out": "new speakers", "heard": "speakers that the first has learned from"}
+    for part, words in parts.items():
         found = result[part]
         if found is None:
             lines.append(f"{words}: none")

@@ -215,8 +215,13 @@ def _per_class(metrics: Mapping[str, Any]) -> str:
     def number(value: float | None) -> str:
         return "–" if value is None else f"{value:.3f}"
 
+    def recall(of: Mapping[str, Any]) -> str:
+        known = of.get("range")
+        small = f"<small>{known['low']:.3f} – {known['high']:.3f}</small>" if known else ""
+        return f"<td>{number(of['recall'])}{small}</td>"
+
     return "".join(
-        f'<tr><th scope="row">{class_text(c["name"])}</th><td>{number(c["recall"])}</td>'
+        f'<tr><th scope="row">{class_text(c["name"])}</th>{recall(c)}'
         f"<td>{number(c['precision'])}</td><td>{number(c['f1'])}</td>"
         f"<td>{c['support']}</td><td>{c['failures']}</td></tr>"
         for c in metrics["per_class"]

@@ -49,7 +49,7 @@ def from_evaluation(path: Path, share: float = SHARE) -> Gathered:
         clips = result["clips"]
         tasks, passed, gone = [], 0, 0
         for clip in clips:
-            answer = {str(k): float(p) for k, p in clip["probabilities"].items()}
+            answer = {str(k): float(p) for k, p in (clip["probabilities"] or {}).items()}
             why, score = reason(answer, {}, str(clip["label"]))
             chance = drawn(str(clip["id"]), share)
             if why == "plain" and not chance:

@@ -5,6 +5,7 @@ from audiollm.ui.label.improve_texts import IMPROVING
 from audiollm.ui.label.texts import LABELLING
 from audiollm.ui.label.worth_texts import WORTH
 from audiollm.ui.owner.texts import DOOR
+from audiollm.ui.train.after_texts import AFTERWARDS
 from audiollm.ui.train.fine_texts import FINE
 from audiollm.ui.train.recordings_texts import DATA
 from audiollm.ui.train.texts import TRAINING
@@ -241,6 +242,7 @@ TEXTS: dict[str, dict[Language, str]] = {
     **FINE,
     **DATA,
     **WATCHING,
+    **AFTERWARDS,
     **LABELLING,
     **IMPROVING,
     **WORTH,

@@ -15,6 +15,7 @@ import numpy as np
 from audiollm import audio
 from audiollm.errors import DataError
 from audiollm.jobs import ROOT
+from audiollm.settings import Settings
 from audiollm.ui.owner.access import opened
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
@@ -51,8 +52,20 @@ def sound(services: Services, found: Insight, clip: Heard) -> tuple[int, np.ndar
     settings = opened(services)
     if clip not in found.heard:
         raise DataError(f"{clip.path} is not among these recordings.")
-    row = found.prepared and not Path(clip.path).is_file()
-    source = _row(found.place, clip.id) if row else Path(clip.path)
+    return load(settings, found.place if found.prepared else None, clip.path, clip.id)
+
+
+def load(settings: Settings, prepared: Path | None, path: str, id: str) -> tuple[int, np.ndarray]:
+    """Sample rate in Hz and int16 samples [N] of a clip of a list that this program made.
+
+    prepared: the folder that knows where the sound lies, where it is no file.
+
+    Raises:
+        AudioError: it cannot be decoded, or is longer than `LONGEST`.
+        DataError: its sound is gone.
+    """
+    row = prepared is not None and not Path(path).is_file()
+    source = _row(prepared, id) if row and prepared else Path(path)
     limit = min(LONGEST, settings.max_seconds)
     made = audio.load(source, replace(settings, max_seconds=limit))
     return audio.SAMPLE_RATE, np.rint(made.samples * 32767).astype(np.int16)

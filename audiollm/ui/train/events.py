@@ -14,13 +14,12 @@ from audiollm.plan import ACTIVE
 from audiollm.ui import render
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
-from audiollm.ui.train import actions, curves, planning, view
+from audiollm.ui.train import actions, after, curves, planning, view
 from audiollm.ui.train.actions import WorseError
+from audiollm.ui.train.after import Part
 from audiollm.ui.train.page import Parts
 from audiollm.ui.train.view import NOTHING
 
-# how the fields of a part's update are had, and what tells whether they are new
-Part = tuple[Callable[[], dict[str, Any]], object]
 AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 
 
@@ -47,6 +46,7 @@ def connect(
         looks(event)
     parts.clock.tick(look, watched, parts.looked, **AT_ONCE)
     parts.overlay.input(look, watched, parts.looked, **AT_ONCE)
+    after.connect(parts.after, services, parts.jobs, language)
     nothing = [parts.said, parts.anyway]  # what was said belonged to the job before
     looks(parts.jobs.input(lambda: ["", gr.update(visible="hidden")], None, nothing, **AT_ONCE))
     # it was said in the other language
@@ -166,6 +166,7 @@ class Look:
             _part(log),
             _part({"value": f'<i data-running="{running}"></i>'}),
             *(_part({"visible": _seen(on)}) for on in buttons),
+            *after.now(self.services, job, chosen),
         ]
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import gradio as gr
 
 from audiollm.ui.static import Static, of_browser
-from audiollm.ui.train import curves, fields, recordings
+from audiollm.ui.train import after, curves, fields, recordings
+from audiollm.ui.train.after import After
 from audiollm.ui.train.fields import Fields
 from audiollm.ui.train.recordings import Shown
 
@@ -41,6 +42,7 @@ class Parts:
     anyway: gr.Button
     back: gr.Button
     said: gr.HTML
+    after: After
     curves: gr.Plot
     log: gr.Textbox
     running: gr.HTML
@@ -61,7 +63,7 @@ class Parts:
             self.log,
             self.running,
         ]
-        return [*shown, *buttons, self.seen]
+        return [*shown, *buttons, *self.after.looked, self.seen]
 
 
 def lay_out(static: Static, tab: gr.Tab) -> Parts:
@@ -101,6 +103,7 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
             anyway = _hidden("promote_anyway", static)
             back = _hidden("roll_back", static)
         said = gr.HTML(elem_id="job-told")
+        tested = after.lay_out(static)
         overlay = gr.Dropdown([], multiselect=True, visible="hidden", elem_id="overlay")
         static.place(overlay, "overlay", "label")
         static.place(overlay, "overlay_info", "info")
@@ -143,6 +146,7 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
         anyway=anyway,
         back=back,
         said=said,
+        after=tested,
         curves=plot,
         log=log,
         running=running,

@@ -1,6 +1,5 @@
-"""What an evaluation found, in the page: recalls, mistakes, the linear probe. No gradio here."""
+"""What an evaluation found, in words: recalls, mistakes, the linear probe. No gradio here."""
 
-import json
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -8,25 +7,23 @@ from typing import Any
 
 from audiollm.labels import Language, word
 from audiollm.ui.texts import text
+from audiollm.ui.train import tested
+from audiollm.ui.train.tested import Tested
 
 MOST = 3  # mistakes of a class that are named
 
 
 def detail(path: Path, language: Language) -> str:
     """HTML of a `result.json`; "" where it cannot be read."""
+    found = tested.read(path)
     try:
-        metrics, probes = _read(path)
-        return _whole(metrics, probes, language)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return _whole(found, language) if found else ""
+    except (KeyError, ValueError, TypeError, IndexError):
         return ""
 
 
-def _read(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return found["metrics"], found.get("probes", {})
-
-
-def _whole(metrics: Mapping[str, Any], probes: Mapping[str, Any], language: Language) -> str:
+def _whole(found: Tested, language: Language) -> str:
+    metrics = found.metrics
     names = [str(one["name"]) for one in metrics["per_class"]]
     heads = ("result_class", "result_recall", "result_clips", "result_heard")
     head = "".join(f'<th scope="col">{text(key, language)}</th>' for key in heads)
@@ -36,14 +33,17 @@ def _whole(metrics: Mapping[str, Any], probes: Mapping[str, Any], language: Lang
         if one["support"]
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    said = [f"<p>{_calibration(metrics, language)}</p>"] if metrics.get("ece") else []
-    if probes:
-        best = max(float(probe["ua"]["value"]) for probe in probes.values())
-        own = float(metrics["ua"]["value"])
-        told = {"probe": f"{best:.2f}", "own": f"{own:.2f}"}
-        said.append(f"<p>{text('result_probe', language, **told)}</p>")
+    said = []
+    if metrics.get("ece"):
+        said.append(_calibration(metrics, language) + _space(language))
+        said[-1] += text("judged_means", language)
+    if found.probes:
+        best = max(float(probe["ua"]["value"]) for probe in found.probes.values())
+        told = {"probe": f"{best:.2f}", "own": f"{float(metrics['ua']['value']):.2f}"}
+        said.append(text("result_probe", language, **told))
     title = text("result_each", language)
-    return f"<details><summary>{title}</summary>{table}{''.join(said)}</details>"
+    body = table + "".join(f"<p>{line}</p>" for line in said)
+    return f"<details open><summary>{title}</summary>{body}</details>"
 
 
 def _row(one: Mapping[str, Any], answers: list[int], names: list[str], language: Language) -> str:
@@ -54,8 +54,11 @@ def _row(one: Mapping[str, Any], answers: list[int], names: list[str], language:
         f"{escape(word(name, language))} {count}" for count, name in sorted(wrong)[::-1][:MOST]
     )
     bar = f'<progress max="1" value="{float(one["recall"]):.3f}"></progress>'
+    within = one.get("range")  # results of an older program do not have it
+    bounds = f" <small>[{within['low']:.2f}, {within['high']:.2f}]</small>" if within else ""
     cells = (
-        f"<td>{one['recall']:.2f} {bar}</td><td>{int(one['support'])}</td><td>{taken or '–'}</td>"
+        f"<td>{one['recall']:.2f}{bounds} {bar}</td>"
+        f"<td>{int(one['support'])}</td><td>{taken or '–'}</td>"
     )
     return f'<tr><th scope="row">{escape(word(one["name"], language))}</th>{cells}</tr>'
 
@@ -68,3 +71,7 @@ def _calibration(metrics: Mapping[str, Any], language: Language) -> str:
     key = "result_bold" if gap > 0 else "result_shy"
     by = f"{100 * abs(gap) / count:.0f}"
     return text(key, language, ece=f"{metrics['ece']['value']:.2f}", by=by)
+
+
+def _space(language: Language) -> str:
+    return "" if language == "zh" else " "

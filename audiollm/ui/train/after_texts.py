@@ -1,0 +1,61 @@
+"""Every sentence about what came of a training: its figures, its mistakes, a comparison, the room
+that it needs; zh and en."""
+
+from audiollm.labels import Language
+
+AFTERWARDS: dict[str, dict[Language, str]] = {
+    "judged_confusion": {
+        "en": "Meant (rows) and answered (columns), recordings",
+        "zh": "实际情感（行）与判断（列），段数",
+    },
+    "judged_reliability": {"en": "Are its probabilities true?", "zh": "它的概率可信吗？"},
+    "judged_perfect": {"en": "as it should be", "zh": "理想情况"},
+    "judged_model": {"en": "this model", "zh": "本模型"},
+    "judged_claim": {"en": "probability of its answer", "zh": "它给出的概率"},
+    "judged_right": {"en": "share right", "zh": "实际正确率"},
+    "judged_clips": {"en": "clips", "zh": "段数"},
+    "judged_means": {
+        "en": "Below the dotted line it is more certain than right.",
+        "zh": "位于虚线下方表示它的把握高于实际正确率。",
+    },
+    "report_get": {"en": "Download the whole report", "zh": "下载完整报告（英文）"},
+    "wrong_title": {"en": "Listen to what it gets wrong", "zh": "听听它判断错的录音"},
+    "wrong_many": {
+        "en": "{wrong} of {all} recordings of the test speakers; the most confident mistakes first."
+        " Choose one to hear it.",
+        "zh": "测试说话人的 {all} 段录音中错了 {wrong} 段，按它的把握从高到低排列。点选即可播放。",
+    },
+    "wrong_first": {"en": "The first {n} are listed.", "zh": "此处列出前 {n} 段。"},
+    "wrong_none": {
+        "en": "It answered all {all} recordings of the test speakers right.",
+        "zh": "测试说话人的 {all} 段录音全部判断正确。",
+    },
+    "wrong_list": {"en": "Wrong answers", "zh": "错误的判断"},
+    "wrong_line": {
+        "en": "{label} taken for {answer} ({share}), speaker {speaker}",
+        "zh": "“{label}”判断为“{answer}”（{share}），说话人 {speaker}",
+    },
+    "wrong_silent": {"en": "nothing", "zh": "无"},
+    "wrong_told": {
+        "en": "Labelled {label}, to which it gave {own}; it said {answer} with {share}. {file}",
+        "zh": "标注为{label}，它给出 {own}；它判断为{answer}，概率 {share}。{file}",
+    },
+    "wrong_sound": {"en": "A wrong answer", "zh": "判断错误的录音"},
+    "wrong_send": {"en": "Is the label wrong? Send it to Label", "zh": "标注有误？送去标注"},
+    "wrong_sent": {
+        "en": "It is in the queue of the Label page.",
+        "zh": "已加入“标注”页面的队列。",
+    },
+    "wrong_known": {
+        "en": "It was in the queue of the Label page already.",
+        "zh": "它已经在“标注”页面的队列中。",
+    },
+    "wrong_gone": {
+        "en": "This evaluation is no longer there: look at the list of trainings again.",
+        "zh": "这次测试的结果已不存在：请重新查看训练任务列表。",
+    },
+    "wrong_no_file": {
+        "en": "The sound of this clip is no file on this computer, so it cannot be labelled.",
+        "zh": "这段录音在本机上不是单独的文件，无法送去标注。",
+    },
+}

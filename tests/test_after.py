@@ -1,0 +1,180 @@
+"""What came of a training: pictures, the report, its mistakes to hear and to send to Label."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiollm.errors import DataError
+from audiollm.jobs import Jobs
+from audiollm.labelling.store import Labels
+from audiollm.labels import LANGUAGES, Language, word
+from audiollm.metrics import report
+from audiollm.ui.owner.access import ShutError
+from audiollm.ui.said import SaidError
+from audiollm.ui.services import Services
+from audiollm.ui.texts import text
+from audiollm.ui.train import actions, after, judged, mistakes, tested
+from audiollm.ui.train.plan import Plan
+from tests.conftest import voiced
+from tests.test_training import STRANGER, reachable, serve
+
+CLASSES = ("angry", "happy", "sad")
+# label, answer, probability of the answer
+ANSWERS: tuple[tuple[str, str | None, float], ...] = (
+    ("angry", "angry", 0.9),
+    ("angry", "happy", 0.5),
+    ("happy", "happy", 0.7),
+    ("happy", "angry", 0.8),
+    ("sad", None, 0.0),
+    ("sad", "sad", 0.6),
+)
+
+
+def evaluation(folder: Path, place: Path) -> None:
+    """A `result.json` over six sounds, and its report."""
+    clips, table = [], []
+    for i, (label, answer, share) in enumerate(ANSWERS):
+        path = folder / f"<{i}>.wav"
+        soundfile.write(path, voiced(1.0, 100 + 20 * i), 16000)
+        rest = (1 - share) / (len(CLASSES) - 1)
+        shares = {c: share if c == answer else rest for c in CLASSES} if answer else None
+        table.append([shares[c] for c in CLASSES] if shares else [np.nan] * len(CLASSES))
+        clips.append(
+            {"id": f"clip{i}", "path": str(path), "label": label, "predicted": answer}
+            | {"probabilities": shares, "speaker": "a<b", "seconds": 1.0}
+        )
+    truth, answers = [a[0] for a in ANSWERS], [a[1] for a in ANSWERS]
+    found = report(truth, answers, np.array(table), CLASSES).to_dict()
+    about = {"model": {"name": "mine"}, "data": {"folder": str(folder), "corpus": "emodb"}}
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps({"metrics": found, "probes": {}, "clips": clips, **about}))
+    place.with_name("report.html").write_text("<html>the report</html>")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
+    """A page whose only training is done."""
+    monkeypatch.setattr(Jobs, "tick", lambda _: None)
+    monkeypatch.chdir(tmp_path)
+    made = serve(tmp_path)
+    actions.start(made, Plan("mine"))
+    (job,) = actions.jobs(made)
+    evaluation(tmp_path, job.steps[-1].result)
+    with Jobs(made.settings.home).store.connect() as db:
+        db.execute("UPDATE jobs SET state='done'")
+    return made
+
+
+def id_of(services: Services) -> str:
+    return actions.jobs(services)[0].id
+
+
+def test_the_most_confident_mistakes_come_first(here: Services) -> None:
+    found = tested.of_job(actions.jobs(here)[0])
+    assert found is not None and found.report is not None
+    assert [one.id for one in found.wrong] == ["clip3", "clip1", "clip4"]
+    assert found.wrong[1].own == pytest.approx(0.25) and len(found.claims) == 5
+    for language in LANGUAGES:
+        (words, id), *_, (silent, _) = mistakes.listed(found, language)
+        assert id == "clip3" and "80" in words
+        assert word("happy", language) in words and word("angry", language) in words
+        assert text("wrong_silent", language) in silent
+
+
+def test_pictures_are_plain_lists_in_both_languages(here: Services) -> None:
+    found = tested.of_job(actions.jobs(here)[0])
+    assert found is not None
+    for language in LANGUAGES:
+        heat = judged.confusion(found, language).data[0]
+        assert list(heat.x) == list(heat.y) == [word(name, language) for name in CLASSES]
+        assert [list(row) for row in heat.text] == [["1", "1", ""], ["1", "1", ""], ["", "", "1"]]
+        assert list(heat.z[0]) == [0.5, 0.5, 0]
+        _, true, often = judged.reliability(found, language).data
+        bins = found.metrics["reliability"]
+        assert list(true.y) == [one["accuracy"] for one in bins] and bins
+        assert sum(often.y) == 5 and often.y[9] == 1
+        for figure in (judged.confusion(found, language), judged.reliability(found, language)):
+            assert "bdata" not in str(figure.to_json())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_mistake_is_heard(here: Services, language: Language) -> None:
+    sound, told, send = after.played(here, id_of(here), "clip3", language)
+    rate, samples = sound["value"]
+    assert (rate, len(samples), samples.dtype) == (16000, 16000, np.int16)
+    said = told["value"]
+    assert f"<b>{word('happy', language)}</b>" in said and "&lt;3&gt;.wav" in said
+    assert "80" in said and "10" in said and send["visible"] is True
+    _, told, send = after.played(here, id_of(here), "clip0", language)  # that was right
+    assert text("wrong_gone", language) in told["value"] and send["visible"] == "hidden"
+
+
+def test_a_mistake_is_sent_to_label_once(here: Services) -> None:
+    for key in ("wrong_sent", "wrong_known"):
+        assert text(key, "en") in after.sent(here, id_of(here), "clip3", "en")
+    (task,) = Labels(here.settings.home).tasks()
+    assert (task.id, task.original, task.predicted, task.reason) == (
+        "clip3",
+        "happy",
+        "angry",
+        "wrong",
+    )
+    assert text("wrong_gone", "zh") in after.sent(here, "nothing", "clip3", "zh")
+
+
+def test_a_sound_that_is_gone_is_a_sentence(here: Services) -> None:
+    found = tested.of_job(actions.jobs(here)[0])
+    assert found is not None
+    for one in found.wrong:
+        Path(one.path).unlink()
+    with pytest.raises(DataError):
+        mistakes.sound(here, id_of(here), "clip3")
+    for path in Path(found.place.parent.parent.parent.parent).glob("*.wav"):
+        path.unlink()
+    assert "error" in after.sent(here, id_of(here), "clip3", "en")
+
+
+def test_the_report_is_handed_out_as_a_copy(here: Services) -> None:
+    path = Path(mistakes.report(here, id_of(here), "../我的 model"))
+    assert path.name == ".._我的_model-report.html"
+    assert path.read_text() == "<html>the report</html>"
+    assert here.settings.home not in path.parents
+    with pytest.raises(SaidError):
+        mistakes.report(here, "nothing", "x")
+
+
+def test_what_is_shown_of_a_job(here: Services) -> None:
+    (job,) = actions.jobs(here)
+    shown: list[dict[str, Any]] = [fields() for fields, _ in after.now(here, job, "en")]
+    confusion, reliability, copy, said, wrong, sound, *_ = shown
+    assert confusion["visible"] and reliability["visible"] and Path(copy["value"]).is_file()
+    assert "3 of 6 recordings" in said["value"] and len(wrong["choices"]) == 3
+    assert sound["value"] is None
+    marks = [repr(mark) for _, mark in after.now(here, job, "en")]
+    assert marks == [repr(mark) for _, mark in after.now(here, job, "en")]  # nothing is new
+    assert marks != [repr(mark) for _, mark in after.now(here, job, "zh")]
+    tested_ = job.steps[-1].result
+    tested_.with_name("report.html").unlink()
+    assert after.now(here, job, "en")[2][0]()["visible"] == "hidden"
+    tested_.write_text("{}")
+    for missing in (job, None):
+        rest = [fields() for fields, _ in after.now(here, missing, "en")]
+        assert {fields["visible"] for fields in rest} == {"hidden"}
+
+
+def test_strangers_hear_and_send_nothing(tmp_path: Path) -> None:
+    there = serve(tmp_path, STRANGER)
+    known = reachable(mistakes)
+    assert {f.__name__ for f in known} == {"sound", "send", "report"}
+    for function in known:
+        with pytest.raises(ShutError):
+            function(there, "job", "clip")
+    for language in LANGUAGES:
+        assert text("refused", language) in after.sent(there, "job", "clip", language)
+        told = after.played(there, "job", "clip", language)[1]
+        assert text("refused", language) in told["value"]
+    assert not (tmp_path / "home").exists()
