@@ -77,8 +77,7 @@ def lay_out(static: Static) -> After:
         **hidden,
     )
     static.place(sound, "wrong_sound", "label")
-    send = gr.Button(of_browser("wrong_send"), size="sm", elem_id="wrong-send", **hidden)
-    static.place(send, "wrong_send")
+    send = static.button("wrong_send", size="sm", elem_id="wrong-send", **hidden)
     return After(confusion, reliability, report, said, wrong, sound, told, send)
 
 
