@@ -13,6 +13,7 @@ from audiollm.jobs import Jobs
 from audiollm.labelling.store import Labels
 from audiollm.labels import LANGUAGES, Language, word
 from audiollm.metrics import report
+from audiollm.plan import Job
 from audiollm.ui.owner.access import ShutError
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
@@ -63,10 +64,15 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     made = serve(tmp_path)
     actions.start(made, Plan("mine"))
     (job,) = actions.jobs(made)
-    evaluation(tmp_path, job.steps[-1].result)
+    evaluation(tmp_path, place_of(job))
     with Jobs(made.settings.home).store.connect() as db:
         db.execute("UPDATE jobs SET state='done'")
     return made
+
+
+def place_of(job: Job) -> Path:
+    """The evaluation's `result.json`."""
+    return next(step.result for step in job.steps if step.name == "evaluate")
 
 
 def id_of(services: Services) -> str:
@@ -157,7 +163,7 @@ def test_what_is_shown_of_a_job(here: Services) -> None:
     marks = [repr(mark) for _, mark in after.now(here, job, "en")]
     assert marks == [repr(mark) for _, mark in after.now(here, job, "en")]  # nothing is new
     assert marks != [repr(mark) for _, mark in after.now(here, job, "zh")]
-    tested_ = job.steps[-1].result
+    tested_ = place_of(job)
     tested_.with_name("report.html").unlink()
     assert after.now(here, job, "en")[2][0]()["visible"] == "hidden"
     tested_.write_text("{}")

@@ -220,7 +220,7 @@ def test_a_job_keeps_its_estimate_and_corrects_it(tmp_path: Path) -> None:
     (found,) = actions.jobs(here)
     assert actions.time_left(here, found) is None  # it waits
     runs = job(id=id, seconds_left=planned["stage 1"])
-    rest = planned["stage 2"] + planned["merge"] + planned["evaluate"]
+    rest = sum(planned[name] for name in ("stage 2", "merge", "evaluate", "versus"))
     assert actions.time_left(here, runs) == pytest.approx(planned["stage 1"] + rest)
     (folder / training_estimate.KEPT).unlink()
     assert actions.time_left(here, runs) is None

@@ -149,7 +149,11 @@ def test_every_plan_is_understood_by_the_commands(tmp_path: Path) -> None:
         if made:
             assert str(made[0].out) == one.data and str(made[0].out).startswith(str(home))
         lines = actions.commands(here, plan_).splitlines()
-        assert [tuple(shlex.split(line)[2:]) for line in lines[2:]] == [s.words for s in steps]
+        told = [*steps, *replace(plan_, rival="tiny").steps_in(home)[len(steps) :]]
+        assert [tuple(shlex.split(line)[2:]) for line in lines[2:]] == [s.words for s in told]
+        args = _parse(list(told[-1].words[1:]), told[-1].words[1])[1]
+        assert (args.before, str(args.data), args.answers) == ("tiny", one.data, steps[-1].result)
+        assert args.out == told[-1].result
         assert f"AUDIOLLM_DEVICE={plan_.device}" in lines[1]
 
 
@@ -299,7 +303,7 @@ def test_a_plan_becomes_a_job_and_its_name_is_taken(tmp_path: Path) -> None:
     assert actions.free_name(here) == "my-model"
     id = actions.start(here, DEFAULT)
     (found,) = actions.jobs(here)
-    assert (found.id, found.state, len(found.steps)) == (id, "waiting", 5)
+    assert (found.id, found.state, len(found.steps)) == (id, "waiting", 6)
     assert {step.name for step in found.steps} <= set(view.STEPS)
     assert actions.free_name(here) == "my-model-2"
     with pytest.raises(ConfigError, match="is taken"):

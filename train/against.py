@@ -38,7 +38,10 @@ def against(before: str, told: Path, prepared: Prepared, settings: Settings) -> 
     """
     new, clips, table, classes = _evaluated(told, prepared)
     result: dict[str, Any] = {
-        "models": {"before": {"name": before}, "after": {**new, "classes": list(classes)}},
+        "models": {
+            "before": {"name": Path(before).name},
+            "after": {**new, "classes": list(classes)},
+        },
         "labels": {},
         "left": {},
         **dict.fromkeys(("corrected", "held_out", "heard")),

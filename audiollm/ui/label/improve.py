@@ -6,12 +6,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from audiollm.labels import Language, word
+from audiollm.labels import Language
 from audiollm.plan import Job
 from audiollm.ui.texts import text
-
-COMPARED = "compare.json"
-LISTED = 20  # changed answers that are named
+from audiollm.ui.train import versus
+from audiollm.ui.train.versus import COMPARED
 
 
 def compared(job: Job) -> dict[str, Any] | None:
@@ -45,50 +44,9 @@ def _part(name: str, found: Mapping[str, Any] | None, language: Language) -> str
     lines = [text("improve_clips", language, **said)]
     if name == "corrected":
         lines.append(text("improve_corrected_why", language))
-    heads = ("", *(text(f"improve_{key}", language) for key in ("before", "after", "change")))
-    rows = [_row(text(f"improve_{key}", language), found[key]) for key in ("ua", "wa")]
-    rows += [
-        _row(f"{word(one['name'], language)} ({one['support']})", one) for one in found["per_class"]
-    ]
-    table = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in heads)
+    names = [text(f"improve_{key}", language) for key in ("before", "after")]
     shown = "".join(f"<p>{escape(line)}</p>" for line in lines)
-    rows_html = "".join(rows)
-    table = f"<table><thead><tr>{table}</tr></thead><tbody>{rows_html}</tbody></table>"
-    return f"{head}{shown}{table}{_flips(found['flipped'], language)}"
-
-
-def _row(name: str, found: Mapping[str, Any]) -> str:
-    """UA or WA with their intervals, or the recall of a class."""
-
-    def value(of: Any) -> str:
-        return f"{of if isinstance(of, int | float) else of['value']:.2f}"
-
-    change = found["change"]
-    moved = f"{change['value']:+.2f} <small>[{change['low']:+.2f}, {change['high']:+.2f}]</small>"
-    cells = (value(found["before"]), value(found["after"]), moved)
-    return f'<tr><th scope="row">{escape(name)}</th>' + (
-        "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-    )
-
-
-def _flips(flipped: list[Mapping[str, Any]], language: Language) -> str:
-    """How many answers changed, and the first of them."""
-    right = sum(one["after"] == one["label"] for one in flipped)
-    wrong = sum(one["before"] == one["label"] for one in flipped)
-    counts = {"right": right, "wrong": wrong, "other": len(flipped) - right - wrong}
-    items = "".join(
-        "<li>"
-        + escape(
-            text(
-                "improve_flip",
-                language,
-                file=Path(one["path"]).name,
-                **{key: word(one[key], language) for key in ("label", "before", "after")},
-            )
-        )
-        + "</li>"
-        for one in flipped[:LISTED]
-    )
-    return f"<p>{text('improve_flips', language, **counts)}</p>" + (
-        f"<ul>{items}</ul>" * bool(items)
+    return (
+        f"{head}{shown}{versus.table(found, names, language)}"
+        f"{versus.flips(found['flipped'], language)}"
     )

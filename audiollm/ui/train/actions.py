@@ -21,25 +21,57 @@ from audiollm.ui.owner.access import opened
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
-from audiollm.ui.train import estimate, form, prepared, proposal
+from audiollm.ui.train import estimate, form, prepared, proposal, versus
 from audiollm.ui.train.form import Form
 from audiollm.ui.train.plan import Plan
 from audiollm.ui.train.sources import EMODB, FOLDER, HUB
+from audiollm.ui.train.versus import Change
 
 
 class WorseError(AudioLLMError):
     """A model that shall answer is worse than the one that does, or was not tested."""
 
-    def __init__(self, name: str, new: float | None, old: float) -> None:
-        self.name, self.new, self.old = name, new, old
-        if new is None:
-            super().__init__(text("promote_unmeasured", "en", name=name))
-        else:
-            told = {"new": f"{new:.2f}", "old": f"{old:.2f}"}
-            super().__init__(text("promote_worse", "en", name=name, **told))
+    def __init__(
+        self, name: str, new: float | None, old: float, change: Change | None = None
+    ) -> None:
+        """`change`: where both were asked about the same clips."""
+        self.name, self.new, self.old, self.change = name, new, old, change
+        super().__init__(self.in_language("en"))
+
+    def in_language(self, language: Language) -> str:
+        """The sentence."""
+        if self.change is not None:
+            return worse(self.name, self.change, language)
+        if self.new is None:
+            return text("promote_unmeasured", language, name=self.name)
+        told = {"new": f"{self.new:.2f}", "old": f"{self.old:.2f}"}
+        return text("promote_worse", language, name=self.name, **told)
+
+
+def worse(name: str, change: Change, language: Language) -> str:
+    """That a model is worse on the very clips that the other was asked about."""
+    told = {"new": f"{change.after:.2f}", "old": f"{change.before:.2f}", "clips": change.clips}
+    told |= {"low": f"{change.low:+.2f}", "high": f"{change.high:+.2f}"}
+    said = [text("promote_worse_same", language, name=name, **told)]
+    if change.chance:
+        said.append(text("promote_chance", language))
+    if not change.fair:
+        said.append(text("promote_unfair", language))
+    said.append(text("promote_again", language))
+    return ("" if language == "zh" else " ").join(said)
 
 
 # --- a plan
+
+
+def compared(services: Services, plan: Plan) -> Plan:
+    """The plan with a comparison with the model in use at its end.
+
+    Raises:
+        ShutError: see `opened`.
+    """
+    opened(services)
+    return plan if plan.rival or not services.using else replace(plan, rival=services.using)
 
 
 def commands(services: Services, plan: Plan) -> str:
@@ -48,7 +80,7 @@ def commands(services: Services, plan: Plan) -> str:
     Raises:
         ShutError: see `opened`.
     """
-    home = opened(services).home.resolve()
+    home, plan = opened(services).home.resolve(), compared(services, plan)
     lines = [
         shlex.join(["cd", str(ROOT)]),
         f"export {shlex.join([f'AUDIOLLM_HOME={home}', f'AUDIOLLM_DEVICE={plan.device}'])}",
@@ -166,7 +198,7 @@ def start(services: Services, plan: Plan) -> str:
         ConfigError: the name is taken.
         JobError: the job cannot be kept.
     """
-    home = opened(services).home.resolve()
+    home, plan = opened(services).home.resolve(), compared(services, plan)
     steps = plan.steps_in(home)
     owner = _taken(services, plan.name)
     if plan.theirs and steps[0].result.exists():  # of other recordings, perhaps
@@ -327,13 +359,30 @@ def promote(services: Services, folder: str, *, anyway: bool = False) -> str:
         raise ModelError(f"There is no model in {folder!r}: train it first.")
     if id == services.using and services.ready and not services.model.exception():
         raise ModelError(f"{entry.name} answers already.")
-    new, old = ua(entry.metrics), ua(in_use(services)[1])
-    if old is not None and (new is None or new < old) and not anyway:
-        raise WorseError(entry.name, new, old)
+    if not anyway:
+        _gate(services, entry)
     before = services.using
     services.switch(id)
     services.before = before
     return entry.name
+
+
+def _gate(services: Services, entry: catalogue.Entry) -> None:
+    """
+    Raises:
+        WorseError: on the same clips where both were asked about them, else by their own figures.
+    """
+    if not services.ready or services.model.exception():
+        return  # nothing to be worse than
+    card = services.predictor().card
+    change = versus.between(services.settings.home, Path(entry.id), Path(card.folder))
+    if change is not None:
+        if change.value < 0:
+            raise WorseError(entry.name, change.after, change.before, change)
+        return
+    new, old = ua(entry.metrics), ua(card.metrics)
+    if old is not None and (new is None or new < old):
+        raise WorseError(entry.name, new, old)
 
 
 def can_roll_back(services: Services) -> bool:

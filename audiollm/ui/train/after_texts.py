@@ -50,6 +50,49 @@ AFTERWARDS: dict[str, dict[Language, str]] = {
         "en": "It was in the queue of the Label page already.",
         "zh": "它已经在“标注”页面的队列中。",
     },
+    "step_versus": {"en": "comparing it with the model in use", "zh": "与正在使用的模型比较"},
+    "versus_title": {
+        "en": "Against {name}, on the same recordings",
+        "zh": "与 {name} 在相同录音上比较",
+    },
+    "versus_better": {
+        "en": "It is better: UA {by} [{low}, {high}].",
+        "zh": "新模型更好：UA {by} [{low}, {high}]。",
+    },
+    "versus_worse": {
+        "en": "It is worse: UA {by} [{low}, {high}].",
+        "zh": "新模型更差：UA {by} [{low}, {high}]。",
+    },
+    "versus_level": {
+        "en": "The difference may be chance: UA {by} [{low}, {high}].",
+        "zh": "差异可能出于偶然：UA {by} [{low}, {high}]。",
+    },
+    "versus_nothing": {"en": "They could not be compared.", "zh": "未能比较。"},
+    "versus_held_out": {
+        "en": "{clips} recordings of {speakers} speakers from whom neither has learned.",
+        "zh": "两个模型都没有学过的 {speakers} 位说话人，{clips} 段录音。",
+    },
+    "versus_heard": {
+        "en": "{clips} recordings of {speakers} speakers from whom {name} has learned and the new "
+        "model has not: {name} is at an advantage here.",
+        "zh": "{name} 学过而新模型没有学过的 {speakers} 位说话人，{clips} 段录音："
+        "{name} 在此占优势。",
+    },
+    "promote_worse_same": {
+        "en": "On the same {clips} recordings {name} has UA {new} and the model that answers now "
+        "{old}, a difference of [{low}, {high}]: it is worse.",
+        "zh": "在相同的 {clips} 段录音上，{name} 的 UA 为 {new}，正在使用的模型为 {old}，"
+        "差异区间 [{low}, {high}]：它更差。",
+    },
+    "promote_chance": {"en": "That may be chance.", "zh": "这可能出于偶然。"},
+    "promote_unfair": {
+        "en": "But the model that answers now has learned from these speakers.",
+        "zh": "但正在使用的模型学过这些说话人。",
+    },
+    "promote_again": {
+        "en": "Press again if you want it all the same.",
+        "zh": "如仍要使用，请再次确认。",
+    },
     "wrong_gone": {
         "en": "This evaluation is no longer there: look at the list of trainings again.",
         "zh": "这次测试的结果已不存在：请重新查看训练任务列表。",

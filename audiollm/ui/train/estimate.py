@@ -71,6 +71,7 @@ def of(services: Services, plan: Plan) -> Estimate | None:
     each = seconds.pop("clip")
     seconds["merge"] = 2 * estimate.BEGIN + 2 * sides.valid * each
     seconds["evaluate"] = estimate.BEGIN + sides.test * each + 2 * PROBE
+    seconds["versus"] = estimate.BEGIN + sides.test * each
     peaks.append((estimate.PROGRAM + 5 * llm.parameters, 0.0))  # merging: float32, on the CPU
     size = _encoder(plan.encoder, settings)
     begun = Path(plan.source).is_dir() or _heard(home, plan)

@@ -13,6 +13,7 @@ from audiollm.ui.train.sources import EMODB, FOLDER, HUB, Ask, asked
 from audiollm.ui.train.teaching import Teaching, within
 
 RESULT = "result.json"  # of an evaluation
+VERSUS = "versus.json"  # of a comparison with the model in use
 # times as many passes as are proposed: a first look, what taught the bundled EmoDB, and patience
 PRESETS: dict[str, float] = {"quick": 0.25, "balanced": 1.0, "thorough": 3.0}
 
@@ -38,6 +39,7 @@ class Plan:
     seed: int = 0
     device: str = "cpu"  # cpu, mps, cuda or cuda:N
     max_clips: int = 0  # of what is not prepared yet; 0: all
+    rival: str = ""  # the model in use, with which the new one is compared at the end; "": none
     teaching: Teaching = field(default_factory=Teaching)
 
     def __post_init__(self) -> None:
@@ -94,6 +96,10 @@ class Plan:
         out = runs / f"{self.name}-evaluate"
         judged = ("train", "evaluate", "--model", str(model), "--data", str(data), "--record")
         steps.append(Step("evaluate", (*judged, "--out", str(out)), out / RESULT))
+        if self.rival:
+            both = ("train", "compare", "--before", _absolute(self.rival), "--data", str(data))
+            answers = ("--answers", str(out / RESULT), "--out", str(out / VERSUS))
+            steps.append(Step("versus", (*both, *answers), out / VERSUS))
         return steps
 
     def data_in(self, home: Path) -> tuple[Path, list[Step]]:

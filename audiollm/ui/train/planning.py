@@ -72,7 +72,7 @@ def _plans(parts: Parts, services: Services, language: gr.Radio) -> None:
         """The commands and how long they take, or why there are none."""
         *given, chosen = values
         try:
-            wanted = plan(*given)
+            wanted = actions.compared(services, plan(*given))
             takes = estimate.told(services, wanted, chosen)
             return [actions.commands(services, wanted), "", takes]
         except Exception as error:

@@ -18,7 +18,7 @@ from audiollm.ui.owner.access import ShutError
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
-from audiollm.ui.train import actions
+from audiollm.ui.train import actions, versus
 from audiollm.ui.train.actions import WorseError
 from audiollm.ui.train.estimate import gigabytes
 from audiollm.ui.train.plan import RESULT
@@ -34,6 +34,7 @@ STEPS = {  # name of a plan's step -> its text
     "evaluate": "step_evaluate",
     "relabel": "step_relabel",
     "compare": "step_compare",
+    "versus": "step_versus",
 }
 FAILURES = {  # sentence -> its text
     "": "",
@@ -50,10 +51,7 @@ def explained(error: Exception, language: Language) -> str:
     if isinstance(error, ShutError):
         return text("refused", language)
     if isinstance(error, WorseError):
-        if error.new is None:
-            return text("promote_unmeasured", language, name=error.name)
-        told = {"new": f"{error.new:.2f}", "old": f"{error.old:.2f}"}
-        return text("promote_worse", language, name=error.name, **told)
+        return error.in_language(language)
     if isinstance(error, SaidError):
         return error.in_language(language)
     if isinstance(error, AudioLLMError):
@@ -147,6 +145,8 @@ def view(services: Services, job: Job, language: Language) -> View:
     box = render.notice(wrong, "error") if wrong else ""
     made = actions.model_of(job)
     found = "" if made is None else result(job, made, (name, using), language)
+    against = versus.of_job(job) if made else None
+    found += versus.html(against, language) if against else ""
     changed = improve.compared(job)
     found += improve.html(changed, language) if changed else ""
     return View(
