@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from audiollm.labels import Language
