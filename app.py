@@ -9,7 +9,7 @@ import tempfile
 
 from audiollm.errors import AudioLLMError
 from audiollm.settings import Settings
-from audiollm.ui import Services, build_ui, launch_options
+from audiollm.ui import Services, build_ui, launch_options, resident
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ["GRADIO_TEMP_DIR"] = recordings
         try:
             settings = Settings.from_env(**given)
-            demo = build_ui(Services.start(settings))
+            demo = build_ui(resident.watched(Services.start(settings)))
             address = demo.launch(**launch_options(demo, settings))[1]
         except (AudioLLMError, OSError) as error:  # OSError: the port is taken
             sys.exit(str(error))

@@ -23,6 +23,7 @@ from audiollm.processes import Identity
 from audiollm.store import Store
 
 LINES = 50  # of the log that are shown
+NEED = "need"  # in a job's folder: bytes of its device's memory that it takes
 ROOT = Path(__file__).resolve().parent.parent  # where `python -m train` is found
 GONE = (
     "The job ended without a word: it was killed, or the machine was restarted; press Resume, it "
@@ -38,8 +39,10 @@ class Jobs:
         self.home = home.resolve()
         self.store = Store(self.home)
 
-    def add(self, name: str, device: str, steps: Sequence[Step]) -> str:
+    def add(self, name: str, device: str, steps: Sequence[Step], need: float = 0) -> str:
         """Puts a plan at the end of its device's queue; returns its id.
+
+        need: bytes of its device's memory that it takes at its peak; 0: not known.
 
         Raises:
             JobError: it has no steps, or no device of which one knows who else uses it.
@@ -53,6 +56,7 @@ class Jobs:
         id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         try:
             self.folder(id).mkdir(parents=True, mode=0o700)
+            (self.folder(id) / NEED).write_text(str(int(need)))  # before anybody starts it
         except OSError as error:
             raise JobError(
                 f"The job cannot be kept ({error}): make room in {self.home}."

@@ -1,6 +1,7 @@
 """How much memory is free, on this machine and on its GPUs. No torch is imported here."""
 
 import os
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,23 @@ def free(device: str = "cpu") -> int | None:
         return None
     found = [bytes for bytes in (_of_machine(), _of_container()) if bytes is not None]
     return min(found, default=None)
+
+
+def ask(device: str, patience: float = 120.0) -> int | None:
+    """The same of a GPU, by a process of its own: here no torch is imported, and none stays.
+
+    What that process takes for itself meanwhile, some hundred megabytes, is not free then.
+    """
+    if not device.startswith("cuda"):
+        return free(device)
+    code = "import sys, torch; print(torch.cuda.mem_get_info(sys.argv[1])[0])"
+    command = [sys.executable, "-c", code, device]
+    with suppress(OSError, ValueError, subprocess.SubprocessError):
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, timeout=patience, check=True, stdin=subprocess.DEVNULL
+        )
+        return int(done.stdout)
+    return None
 
 
 def _of_machine() -> int | None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from audiollm import failures, progress
+from audiollm import failures, progress, room
 from audiollm.errors import AudioLLMError
 from audiollm.jobs import Jobs
 from audiollm.plan import State, Step
@@ -45,6 +45,8 @@ class Runner:
         os.environ["AUDIOLLM_HOME"] = str(self.jobs.home)
         os.environ["PYTHONUNBUFFERED"] = "1"  # the log keeps the order in which things were said
         os.environ["TQDM_MININTERVAL"] = "5"  # s; a day of ten bars a second is a large log
+        if not all(step.result.exists() for step in steps):
+            room.make(self.folder, device, _say, self._lives)
         try:
             state, failure = self._walk(steps)
         except Exception as error:
@@ -60,6 +62,12 @@ class Runner:
 
     def _ask(self, *_: object) -> None:
         self.asked = True
+
+    def _lives(self) -> bool:
+        """Says so, and whether it may go on."""
+        with suppress(OSError):
+            progress.beat(self.folder)
+        return not self.asked
 
     def _walk(self, steps: Sequence[Step]) -> tuple[State, str]:
         for number, step in enumerate(steps):

@@ -44,7 +44,7 @@ LEVELS = [
     },
     {"model", "scoring", "asking", "streaming", "checkpoint"},
     {"analysis", "wording"},
-    {"predictor", "jobs", "runner", "__main__"},
+    {"predictor", "jobs", "room", "runner", "__main__"},
     {"ui"},
 ]
 

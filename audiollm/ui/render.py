@@ -205,9 +205,9 @@ def _scale(usual: tuple[float, float], value: float | None) -> str:
     return f'<span class="scale" aria-hidden="true"><i></i>{mark}</span>'
 
 
-def about_model(card: "Card", language: Language, trouble: str = "") -> str:
+def about_model(card: "Card", language: Language, trouble: str = "", moved: str = "") -> str:
     """Which model answers, and how good it is on speakers that it never heard; why another one
-    that was asked for does not."""
+    that was asked for does not; that it is slower now."""
     line = text(
         "answered_by",
         language,
@@ -217,7 +217,8 @@ def about_model(card: "Card", language: Language, trouble: str = "") -> str:
     )
     missed = text("not_switched", language, sentence=escape(trouble)) if trouble else ""
     said = f"<b>{line}</b><br>{_quality(card.metrics, language)}"
-    return _about(said + (f"<br>{missed}" if missed else ""), card.metrics, language)
+    rest = "".join(f"<br>{line}" for line in (missed, moved) if line)
+    return _about(said + rest, card.metrics, language)
 
 
 def entry(found: Entry, language: Language) -> str:

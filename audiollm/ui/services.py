@@ -8,10 +8,11 @@ import gc
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from audiollm import catalogue
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
 from audiollm.settings import ASSETS, Settings
+from audiollm.ui import resident
 from audiollm.ui.owner import visitors
 from audiollm.ui.owner.sessions import Sessions
 from audiollm.ui.texts import text
@@ -29,6 +31,7 @@ if TYPE_CHECKING:  # importing it takes seconds: only the loading thread does
 
 LOG = logging.getLogger(__name__)
 EXAMPLES = ASSETS / "examples"
+AGAIN = 60.0  # s between two tries to come back to the GPU
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,13 @@ class Example:
     path: Path
     label: str  # canonical class that the speaker was asked to express; mixed: several
     words: dict[Language, str]
+
+
+class AwayError(ModelError):
+    """The model has left its GPU to a training, and cannot answer on the CPU."""
+
+    def __init__(self) -> None:
+        super().__init__(text("away_busy", "en"))
 
 
 @dataclass(eq=False)
@@ -51,8 +61,10 @@ class Services:
     before: str = ""  # id of the model that answered before one was promoted
     trouble: str = ""  # why the model that was asked for last does not answer
     wanted: dict[str, object] = field(default_factory=dict)  # visitor -> what is to be answered now
+    away: str = ""  # the training for which the model has left its GPU
     sessions: Sessions = field(default_factory=Sessions)
     _turn: Lock = field(default_factory=Lock)
+    _later: float = 0.0  # when a model that could not come back tries it again, monotonic
 
     @classmethod
     def start(
@@ -67,8 +79,9 @@ class Services:
             ConfigError: the list of example clips is broken.
         """
         found = read_examples(examples)
-        loading = in_background(load or _loader(settings.model, settings))
-        return cls(settings, loading, found, catalogue.id_of(settings.model))
+        away = resident.away(settings)
+        loading = in_background(load or _loader(settings.model, placed(settings, away)))
+        return cls(settings, loading, found, catalogue.id_of(settings.model), away=away)
 
     @property
     def ready(self) -> bool:
@@ -104,7 +117,7 @@ class Services:
             ModelError: it cannot be loaded.
         """
         try:
-            yield _loader(id, self.settings)()
+            yield _loader(id, placed(self.settings, self.away))()
         finally:
             _give_memory_back()
 
@@ -125,17 +138,61 @@ class Services:
             # nothing here holds the old model any more: its memory is free for the new one
             self.model = in_background(lambda: self._exchange(id, before))
 
+    def move_away(self, job: str) -> None:
+        """The model leaves its GPU to a training and answers from the CPU; visitors wait for it."""
+        with self._turn:
+            if self.ready and not self.away:
+                self.away = job
+                self.model = in_background(self._on_cpu)
+
+    def come_back(self) -> None:
+        """The model takes its place on the GPU again; where it cannot, it stays where it is and
+        the next try comes `AGAIN` seconds later."""
+        with self._turn:
+            if self.ready and self.away and time.monotonic() >= self._later:
+                self._later = time.monotonic() + AGAIN
+                job, self.away = self.away, ""
+                self.model = in_background(lambda: self._on_gpu(job))
+
+    def _on_cpu(self) -> "Predictor":
+        self.give_memory_back()
+        try:
+            return _loader(self.using, placed(self.settings, self.away))()
+        except Exception as error:  # above all: this machine has not the memory
+            LOG.exception("%s cannot answer on the CPU", self.using)
+            raise AwayError from error
+
+    def _on_gpu(self, job: str) -> "Predictor":
+        self.give_memory_back()
+        try:
+            return _loader(self.using, self.settings)()
+        except Exception:
+            LOG.exception("%s cannot come back yet", self.using)
+        self.away = job
+        return self._on_cpu()
+
+    @staticmethod
+    def give_memory_back() -> None:
+        """What nobody uses any more is free for other programs."""
+        _give_memory_back()
+
     def _exchange(self, id: str, before: str) -> "Predictor":
         _give_memory_back()
+        settings = placed(self.settings, self.away)
         try:
-            return _loader(id, self.settings)()
+            return _loader(id, settings)()
         except Exception as error:  # a large model fails in many ways, out of memory first of all
             LOG.exception("loading %s failed", id)
             known = isinstance(error, AudioLLMError)
             self.trouble = str(error) if known else text("error_load", "en")
         self.using = before
         _give_memory_back()
-        return _loader(before, self.settings)()
+        return _loader(before, settings)()
+
+
+def placed(settings: Settings, away: str) -> Settings:
+    """The settings by which a model is loaded: on the CPU while it has to be away."""
+    return replace(settings, device="cpu") if away else settings
 
 
 def _give_memory_back() -> None:

@@ -17,7 +17,7 @@ from audiollm.ui import render
 from audiollm.ui.analyse import exports
 from audiollm.ui.analyse.course import course
 from audiollm.ui.analyse.plots import bars
-from audiollm.ui.services import Services
+from audiollm.ui.services import AwayError, Services
 from audiollm.ui.texts import text
 from audiollm.windows import Progress
 
@@ -127,6 +127,8 @@ def _analyse(services: Services, path: str | None, language: Language) -> Genera
         audio.require_speech(sound)
         if not services.ready:
             yield View(notice=render.notice(text("loading_first", language), "wait"))
+        elif services.away:
+            yield View(notice=render.notice(text("away_first", language), "wait"))
         followed = prosody.track(sound.samples)
         yield from _answer(services.predictor(), sound, followed, language)
     except AudioLLMError as error:
@@ -210,6 +212,8 @@ def failure(error: AudioLLMError, language: Language) -> View:
 
 
 def _explained(error: AudioLLMError, language: Language) -> str:
+    if isinstance(error, AwayError):
+        return text("away_busy", language)
     kinds = {NoSpeechError: "speech", AudioError: "audio", ModelError: "model"}
     kind = next((name for cls, name in kinds.items() if isinstance(error, cls)), "known")
     return text(f"error_{kind}", language, sentence=str(error))
@@ -225,7 +229,9 @@ def about(services: Services, language: Language) -> str:
     if not services.ready:
         return render.about_nothing(text("loading", language), language)
     try:
-        return render.about_model(services.predictor().card, language, services.trouble)
+        moved = text("away_slow", language) if services.away else ""
+        card = services.predictor().card
+        return render.about_model(card, language, services.trouble, moved)
     except AudioLLMError as error:
         return render.about_nothing(_explained(error, language), language)
 

@@ -26,7 +26,7 @@ from audiollm.ui.owner.access import opened
 from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
-from audiollm.ui.train import actions, prepared
+from audiollm.ui.train import actions, estimate, prepared
 from audiollm.ui.train.prepared import PREPARED, SUMMARY
 
 CLIPS = "clips.jsonl"  # of a prepared folder
@@ -209,7 +209,8 @@ def start(services: Services, made: Teaching) -> str:
         write_jsonl(_labelled(services), place / "labels.jsonl")
     except OSError as error:
         raise DataError(f"{place} cannot be written ({error.strerror}): make room.") from error
-    Jobs(home).add(made.name, made.device, made.steps_in(home))
+    need = estimate.on_gpu(services, made.model, made.device)
+    Jobs(home).add(made.name, made.device, made.steps_in(home), need=need)
     return made.name
 
 

@@ -205,8 +205,9 @@ def start(services: Services, plan: Plan) -> str:
         owner = owner or str(steps[0].result.parent)
     if owner:
         raise ConfigError(f"The name {plan.name!r} is taken by {owner}: choose another.")
-    id = Jobs(home).add(plan.name, plan.device, steps)
-    estimate.keep(Jobs(home).folder(id), estimate.of(services, plan))
+    found = estimate.of(services, plan)
+    id = Jobs(home).add(plan.name, plan.device, steps, need=found.gpu if found else 0)
+    estimate.keep(Jobs(home).folder(id), found)
     return id
 
 

@@ -93,6 +93,25 @@ AFTERWARDS: dict[str, dict[Language, str]] = {
         "en": "Press again if you want it all the same.",
         "zh": "如仍要使用，请再次确认。",
     },
+    "estimate_room": {
+        "en": "The model that answers sits on this GPU: it moves to the processor by itself before "
+        "the training starts, and comes back afterwards.",
+        "zh": "正在使用的模型也在这块 GPU 上：训练开始前它会自动移到处理器，结束后再移回。",
+    },
+    "away_slow": {
+        "en": "A training uses the GPU: until it ends, answers come from the processor and take "
+        "longer.",
+        "zh": "GPU 正用于训练：在训练结束之前由处理器回答，速度较慢。",
+    },
+    "away_first": {
+        "en": "A training uses the GPU, so this answer comes from the processor and takes longer.",
+        "zh": "GPU 正用于训练，本次由处理器回答，需要更长时间。",
+    },
+    "away_busy": {
+        "en": "A training uses the GPU, and the model is too large for the processor: it answers "
+        "again, by itself, when the training has ended.",
+        "zh": "GPU 正用于训练，而模型太大，无法由处理器运行：训练结束后会自动恢复回答。",
+    },
     "wrong_gone": {
         "en": "This evaluation is no longer there: look at the list of trainings again.",
         "zh": "这次测试的结果已不存在：请重新查看训练任务列表。",

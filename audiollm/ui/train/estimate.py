@@ -16,7 +16,7 @@ from audiollm.estimate import Basis, Estimate, Pace, Shape, Work
 from audiollm.labels import Language
 from audiollm.plan import ACTIVE, Job
 from audiollm.settings import ASSETS, Settings
-from audiollm.ui import render
+from audiollm.ui import render, resident
 from audiollm.ui.owner.access import opened
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
@@ -30,6 +30,7 @@ EVALUATIONS = 10  # of a fit
 PROBE = 5.0  # s that `evaluate` takes for the linear probes, and as much for its report
 BUNDLED = 2.1e6  # parameters of the encoder that ships
 BASE, LARGE = 9.4e7, 3.1e8  # of emotion2vec
+BATCH = 16  # examples at once, of a `fit` that is not told otherwise
 MOST = 100_000  # files that are counted in a folder
 KNOWN: tuple[Basis, ...] = ("measured", "scaled", "guessed")
 
@@ -127,6 +128,16 @@ def sides_of(services: Services, plan: Plan) -> Sides | None:
     return Sides(*(share * clips for share in SHARES)) if clips else None
 
 
+def on_gpu(services: Services, llm: str, device: str) -> float:
+    """Bytes of a GPU that stage 2 takes with a language model; 0: none, or nobody knows.
+
+    Raises:
+        ShutError: see `access.opened`.
+    """
+    size = estimate.shape(llm, opened(services))
+    return estimate.memory(Work(2, device, size, BATCH, 1))[1] if size else 0.0
+
+
 def _count(place: Path) -> int:
     try:
         return _counted(place, place.stat().st_mtime_ns)
@@ -179,6 +190,9 @@ def told(services: Services, plan: Plan, language: Language) -> str:
         check(plan, found)
     except TightError as error:
         body += render.notice(text("estimate_tight", language, **error.told), "error")
+        place = resident.named(error.told["device"])
+        if place and place == resident.place(services):
+            body += f'<p class="estimate">{text("estimate_room", language)}</p>'
     return body
 
 
