@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -316,4 +317,25 @@ def test_a_label_studio_file_that_is_cut_off_is_refused(sounds: list[Path], tmp_
     (tmp_path / "s.flac").write_bytes(sounds[0].read_bytes())
     path.write_text("[" + json.dumps(studio("s.flac", "sad")))
     with pytest.raises(LabelError, match="cut off"):
+        formats.read(path, "Ann", Settings())
+
+
+def test_a_data_set_in_another_writing_is_refused_with_a_sentence(
+    sounds: list[Path], tmp_path: Path
+) -> None:
+    shutil.copy(sounds[0], tmp_path / "a.wav")
+    line = json.dumps({"file_name": "a.wav", "label": "happy", "note": "ü"}, ensure_ascii=False)
+    for coding in ("utf-8", "utf-8-sig"):
+        (tmp_path / "metadata.jsonl").write_text(line, encoding=coding)
+        assert len(formats.read(tmp_path, "Ann", Settings()).labels) == 1
+    (tmp_path / "metadata.jsonl").write_text(line, encoding="latin-1")
+    with pytest.raises(LabelError, match=r"metadata.jsonl cannot be read as UTF-8"):
+        formats.read(tmp_path, "Ann", Settings())
+
+
+def test_a_time_that_is_no_number_is_named_with_its_line(
+    sounds: list[Path], tmp_path: Path
+) -> None:
+    path = table(tmp_path / "t.csv", ("file", "label", "took"), (str(sounds[0]), "happy", "nan"))
+    with pytest.raises(LabelError, match="line 2: A label cannot take nan seconds"):
         formats.read(path, "Ann", Settings())

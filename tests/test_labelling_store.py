@@ -255,3 +255,35 @@ def test_a_database_of_before_the_label_page_is_brought_up(tmp_path: Path) -> No
             db.executescript(script)
         db.execute("PRAGMA user_version=2")
     assert Labels(tmp_path).add([task(0)]) == 1
+
+
+def test_an_imported_label_takes_nothing_back_that_was_said_later(book: Labels) -> None:
+    said = book.say(says(0, "angry"))
+
+    def older(label: Label) -> Label:
+        return replace(label, origin="old.csv", at="2020-01-01T00:00:00Z")
+
+    # the same once more, as an export of this very home has it, and one from long before
+    again = replace(said, origin="own.csv", token="file-1", number=0)
+    assert book.say_all([again, older(says(0, "sad"))]) == []
+    assert book.history() == [said]
+    later = replace(says(0, "happy"), origin="new.csv", at="2033-01-01T00:00:00+00:00")
+    assert [label.name for label in book.say_all([later])] == ["happy"]
+    # of somebody else, and of nobody knows when
+    others = [older(says(0, "sad", "Bo")), replace(says(0, "sad"), origin="x.csv")]
+    assert len(book.say_all(others)) == 2
+    assert book.outcome(said.task).counts == {"sad": 2}
+
+
+def test_a_time_that_makes_no_sense_is_refused(book: Labels) -> None:
+    for took in (float("nan"), float("inf"), -1.0):
+        with pytest.raises(LabelError, match="seconds"):
+            replace(says(0), took=took)
+
+
+def test_a_file_is_taken_whole_or_not(book: Labels) -> None:
+    with pytest.raises(LabelError, match="queue"):
+        book.take_in([task(70)], [says(70), says(999)])
+    assert len(book.tasks()) == 10 and book.history() == []
+    assert book.take_in([task(70), task(0)], [says(70), says(0)]) == (1, 2)
+    assert len(book.tasks()) == 11 and len(book.history()) == 2

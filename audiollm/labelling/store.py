@@ -44,6 +44,10 @@ _SKIPPED = """COALESCE((SELECT MAX(s.number) FROM standing s
 _VOTES = "(SELECT COUNT(*) FROM standing s WHERE s.task=t.id AND s.kind='label')"
 
 
+class UnknownTaskError(LabelError):
+    """There is no such task in this home."""
+
+
 class Labels:
     """What there is to label in a home folder, and what people said of it."""
 
@@ -78,15 +82,18 @@ class Labels:
             LabelError: they cannot be kept.
         """
         with self._db() as db:
-            before = db.execute("SELECT COUNT(*) FROM tasks").fetchone()[0]
-            now = self._now()
-            for task in tasks:
-                db.execute(_ADD, _row(task, now))
-            rows = db.execute("SELECT id, reason, score FROM tasks").fetchall()
-            turns = arranged([(r["id"], r["reason"], r["score"]) for r in rows])
-            numbered = ((turn, id) for turn, id in enumerate(turns))
-            db.executemany("UPDATE tasks SET turn=? WHERE id=?", numbered)
-            return len(rows) - int(before)
+            return self._add(db, tasks)
+
+    def _add(self, db: sqlite3.Connection, tasks: Iterable[Task]) -> int:
+        before = db.execute("SELECT COUNT(*) FROM tasks").fetchone()[0]
+        now = self._now()
+        for task in tasks:
+            db.execute(_ADD, _row(task, now))
+        rows = db.execute("SELECT id, reason, score FROM tasks").fetchall()
+        turns = arranged([(r["id"], r["reason"], r["score"]) for r in rows])
+        numbered = ((turn, id) for turn, id in enumerate(turns))
+        db.executemany("UPDATE tasks SET turn=? WHERE id=?", numbered)
+        return len(rows) - int(before)
 
     def tasks(self) -> list[Task]:
         """All of them, in the order of showing."""
@@ -230,22 +237,40 @@ class Labels:
         return self.say_all([label])[0]
 
     def say_all(self, given: Iterable[Label]) -> list[Label]:
-        """The same for many: all of them are written, or none."""
-        written = []
+        """The same for many: all of them are written, or none; returns those that were written.
+
+        What comes from a file and was said before the label that stands is passed over: it takes
+        nothing back that the person has said since.
+        """
         with self._db() as db:
-            for label in given:
-                _found(db, label.task)
-                token = label.token or uuid.uuid4().hex
-                row = (
-                    *(label.task, label.person, label.kind, label.name, label.secondary),
-                    *(label.intensity, label.note, label.blind, label.took, label.origin),
-                    *(label.at or self._now(), token),
-                )
-                marks = ",".join("?" * len(row))
-                db.execute(f"INSERT OR IGNORE INTO labels VALUES (NULL,{marks})", row)  # noqa: S608
-                db.execute("DELETE FROM leases WHERE task=?", (label.task,))
-                kept = db.execute("SELECT * FROM labels WHERE token=?", (token,)).fetchone()
-                written.append(_label(kept))
+            return self._say_all(db, given)
+
+    def take_in(self, tasks: Iterable[Task], given: Iterable[Label]) -> tuple[int, int]:
+        """Tasks and labels of a file, all of it or nothing; (new tasks, labels written).
+
+        Raises:
+            LabelError: they cannot be kept.
+        """
+        with self._db() as db:
+            return self._add(db, tasks), len(self._say_all(db, given))
+
+    def _say_all(self, db: sqlite3.Connection, given: Iterable[Label]) -> list[Label]:
+        written = []
+        for label in given:
+            _found(db, label.task)
+            if label.origin and label.at and _outdated(db, label):
+                continue
+            token = label.token or uuid.uuid4().hex
+            row = (
+                *(label.task, label.person, label.kind, label.name, label.secondary),
+                *(label.intensity, label.note, label.blind, label.took, label.origin),
+                *(label.at or self._now(), token),
+            )
+            marks = ",".join("?" * len(row))
+            db.execute(f"INSERT OR IGNORE INTO labels VALUES (NULL,{marks})", row)  # noqa: S608
+            db.execute("DELETE FROM leases WHERE task=?", (label.task,))
+            kept = db.execute("SELECT * FROM labels WHERE token=?", (token,)).fetchone()
+            written.append(_label(kept))
         return written
 
     def undo(
@@ -342,8 +367,27 @@ def _outcome(task: Task, said: Sequence[Label]) -> Outcome:
     return Outcome(task, votes, decisions[-1] if decisions else None)
 
 
+def _outdated(db: sqlite3.Connection, label: Label) -> bool:
+    """Whether the same person has said as much already, or something else since."""
+    row = db.execute(
+        "SELECT * FROM standing WHERE task=? AND person=? AND kind=?",
+        (label.task, label.person, label.kind),
+    ).fetchone()
+    if row is None:
+        return False
+    now, then = _time(row["at"]), _time(label.at)
+    words = ("name", "secondary", "intensity", "note")
+    return now > then or (now == then and all(row[w] == getattr(label, w) for w in words))
+
+
+def _time(at: str) -> datetime:
+    """A time without a zone is UTC."""
+    found = datetime.fromisoformat(at)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def _found(db: sqlite3.Connection, id: str) -> Task:
     row = db.execute("SELECT * FROM tasks WHERE id=?", (id,)).fetchone()
     if row is None:
-        raise LabelError("This clip is not in the queue any more: reload the page.")
+        raise UnknownTaskError("This clip is not in the queue any more: reload the page.")
     return _task(row)

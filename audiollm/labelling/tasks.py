@@ -97,6 +97,8 @@ class Label:
                 raise LabelError(f"{self.name} cannot be its own second emotion: choose another.")
         if self.intensity not in INTENSITIES:
             raise LabelError(f"Intensity must be 0 to {INTENSITIES[-1]}, not {self.intensity!r}.")
+        if not (isfinite(self.took) and self.took >= 0):
+            raise LabelError(f"A label cannot take {self.took} seconds.")
         if len(self.note) > LONGEST_NOTE:
             raise LabelError(f"The note is longer than {LONGEST_NOTE} characters: shorten it.")
         if any(category(sign) in ("Cc", "Cs") and sign not in "\n\t" for sign in self.note):

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from sklearn.metrics import cohen_kappa_score
 
 from audiollm import audio
 from audiollm.labelling.store import Labels
-from audiollm.labelling.tasks import REASONS, Task
+from audiollm.labelling.tasks import REASONS, Label, Task
 from audiollm.labels import Language, emotion, ordered
 from audiollm.settings import ASSETS
 from audiollm.ui.texts import text
@@ -287,3 +287,54 @@ def test_clips_are_added_and_labels_go_out_and_in(
     page.click("#label-import")
     expect(page.locator("#label-told .error")).to_contain_text("'joyfulness' is not known")
     assert len(Labels(home).history()) == 1
+
+
+def test_a_late_answer_unlocks_nothing_and_no_key_is_lost(
+    own: Served, visit: Visit, home: Path
+) -> None:
+    page = visit(at=own.url)
+    sit_down(page, "Ann")
+    book, first = Labels(home), on_screen(page)
+    held: list[Route] = []
+    holds = [False]
+
+    def hold(route: Route) -> None:
+        """A label does not reach the program for now."""
+        if holds[0] and '"act":"label"' in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            route.continue_()
+
+    def press_and_hold(key: str) -> None:
+        holds[0], before = True, len(held)
+        page.keyboard.press(key)
+        while len(held) == before:
+            page.wait_for_timeout(50)
+
+    page.route("**/gradio_api/**", hold)
+    press_and_hold("1")
+    holds[0] = False
+    page.wait_for_function(MOVED, arg=first)  # after a while it was sent once more
+    second = on_screen(page)
+    press_and_hold("2")
+    late = held.pop(0)  # it is answered a second time, with the clip that was labelled now
+    with page.expect_response(lambda response: response.request == late.request):
+        late.continue_()
+    page.keyboard.press("3")  # no second label: the first is on its way
+    page.wait_for_timeout(300)
+    holds[0] = False
+    for route in held:
+        route.continue_()
+    page.wait_for_function(MOVED, arg=second)
+    third = on_screen(page)
+    said = [(label.task, label.name) for label in book.history()]
+    assert said == [(first, CLASSES[0]), (second, CLASSES[1])]
+
+    # a key counts for the clip that was heard, whichever comes instead
+    book.say(Label(third, "Bo", "sad"))
+    page.evaluate(KEY_WHILE_ASKING, "Digit1")
+    page.wait_for_function(MOVED, arg=third)
+    page.wait_for_function(
+        "JSON.parse(localStorage.getItem('audiollm-labels') ?? '[]').length === 0"
+    )
+    assert book.outcome(third).counts == {"sad": 1, CLASSES[0]: 1}

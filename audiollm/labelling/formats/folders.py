@@ -5,7 +5,7 @@ Both carry every person's label in a table beside the sounds, so that they come 
 
 import json
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from audiollm.audio import SUFFIXES
@@ -26,9 +26,7 @@ def write_audio_folder(outcomes: Sequence[Outcome], folder: Path) -> None:
     Raises:
         LabelError: the folder is there already, or a sound cannot be copied.
     """
-    _begin(folder)
-    places = {o.task.id: f"{o.final or UNDECIDED}/{_name(o)}" for o in outcomes}
-    _copy(outcomes, folder, places)
+    places = _copied(outcomes, folder, lambda outcome: outcome.final or UNDECIDED)
     write_jsonl(outcomes, folder / TABLE, places)
 
 
@@ -61,9 +59,7 @@ def write_dataset(outcomes: Sequence[Outcome], folder: Path) -> None:
     Raises:
         LabelError: the folder is there already, or a sound cannot be copied.
     """
-    _begin(folder)
-    places = {o.task.id: f"data/{_name(o)}" for o in outcomes}
-    _copy(outcomes, folder, places)
+    places = _copied(outcomes, folder, lambda _: "data")
     lines = []
     for outcome in outcomes:
         votes = [*outcome.labels, *([outcome.decision] if outcome.decision else [])]
@@ -110,8 +106,12 @@ def read_dataset(
         raise LabelError(f"{folder} has no {' and no '.join(METADATA)}.")
     if path.suffix == ".csv":
         return read_csv(path, person, settings, known)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabelError(f"{path.name} cannot be read as UTF-8 ({error}).") from error
     reader = Reader(path, person, settings, known)
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -143,24 +143,22 @@ clip came with. Made by the Label page of AudioLLM.
 """
 
 
-def _name(outcome: Outcome) -> str:
-    return outcome.task.id + Path(outcome.task.path).suffix.lower()
-
-
-def _begin(folder: Path) -> None:
+def _copied(
+    outcomes: Sequence[Outcome], folder: Path, part: Callable[[Outcome], str]
+) -> dict[str, str]:
+    """Makes the folder and copies every sound into the part of it that is named; task -> file."""
     try:
         folder.mkdir(parents=True)
     except OSError as error:
         raise LabelError(f"{folder} cannot be made ({error}): choose a new name.") from error
-
-
-def _copy(outcomes: Sequence[Outcome], folder: Path, places: dict[str, str]) -> None:
+    places = {}
     for outcome in outcomes:
-        place = folder / places[outcome.task.id]
+        source = Path(outcome.task.path)
+        place = f"{part(outcome)}/{outcome.task.id}{source.suffix.lower()}"
         try:
-            place.parent.mkdir(exist_ok=True)
-            shutil.copyfile(outcome.task.path, place)
+            (folder / place).parent.mkdir(exist_ok=True)
+            shutil.copyfile(source, folder / place)
         except OSError as error:
-            raise LabelError(
-                f"{outcome.task.path} cannot be copied to {place.parent} ({error})."
-            ) from error
+            raise LabelError(f"{source} cannot be copied to {folder / place} ({error}).") from error
+        places[outcome.task.id] = place
+    return places

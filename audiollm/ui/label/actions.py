@@ -14,7 +14,7 @@ import soundfile
 
 from audiollm import audio, labels, prosody
 from audiollm.errors import LabelError
-from audiollm.labelling.store import Labels, Work
+from audiollm.labelling.store import Labels, UnknownTaskError, Work
 from audiollm.labelling.tasks import REASONS, Label, Outcome, Reason, Task, checked_person
 from audiollm.timeline import overview
 from audiollm.ui.label.picture import picture
@@ -104,11 +104,17 @@ def act(services: Services, desk: Desk, asked: Mapping[str, Any]) -> Seen:
 
 
 def _write(known: Labels, pending: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], str]:
-    """Labels that a browser has kept since the program was killed; (tokens, what went wrong)."""
+    """Labels that a browser has kept since the program was killed; (tokens, what went wrong).
+
+    Those of clips that are not here stay in the browser: another home has them, perhaps, that was
+    served at the same address.
+    """
     written, trouble = [], ""
     for asked in pending:
         try:
             written.append(_say(known, asked).token)
+        except UnknownTaskError:
+            continue
         except LabelError as error:
             trouble = str(error)
     return tuple(written), trouble

@@ -25,6 +25,9 @@ AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private
 TURN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 BEGIN = "() => { window.labelling.begin(); }"  # label.js asks for the clip that is shown now
 
+# a figure that was drawn while its fold was shut does not know how wide it may be
+FITS = "() => { setTimeout(() => window.dispatchEvent(new Event('resize')), 100); }"
+
 
 def connect(parts: Parts | None, services: Services, language: gr.Radio, arrived: Any) -> None:
     """`arrived` is the event that knows the visitor's language."""
@@ -129,8 +132,11 @@ def _counts(parts: Parts, services: Services, language: gr.Radio) -> None:
 
     asked = [parts.progress.expand, parts.refresh.click, parts.tab.select, language.input]
     shown = [parts.told_worth, parts.curve]
-    gr.on(asked, counted, language, [parts.report, *shown], **AT_ONCE)
-    parts.worth.click(measure, [parts.data, language], shown, **TURN)
+    for done in (
+        gr.on(asked, counted, language, [parts.report, *shown], **AT_ONCE),
+        parts.worth.click(measure, [parts.data, language], shown, **TURN),
+    ):
+        done.then(None, js=FITS, **AT_ONCE)
 
 
 def _data(event: gr.EventData) -> dict[str, Any]:
@@ -147,7 +153,7 @@ def _data(event: gr.EventData) -> dict[str, Any]:
 
 def _failed_card(error: Exception, question: str, chosen: Language) -> str:
     said = render.notice(view.explained(error, chosen), "error")
-    return f'<section class="clip" data-asked="{escape(question)}">{said}</section>'
+    return f'<section class="clip" data-failed="1" data-asked="{escape(question)}">{said}</section>'
 
 
 def _remembers(parts: Parts) -> None:

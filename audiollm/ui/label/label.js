@@ -21,12 +21,12 @@
   let draft = {}, shown = "", since = 0, speed = 2, loop = false, naming = false;
   let busy = 0, waiting = null;  // when the running action was sent; the action
   let again = false; // the clip is to be asked for when that action is answered
-  let early = null;  // what was said of the clip on the screen while that clip was asked for again
+  let early = null;  // a label that was given while the clip on the screen was asked for again
 
   const card = () => document.querySelector("#label-card .clip");
   const there = () => card()?.offsetParent != null;
   const kept = () => { try { return JSON.parse(localStorage.getItem(KEPT)) ?? []; } catch { return []; } };
-  const keep = (all) => localStorage.setItem(KEPT, JSON.stringify(all));
+  const keep = (all) => { try { localStorage.setItem(KEPT, JSON.stringify(all)); } catch { /* full: it is sent all the same */ } };
 
   // a key is lost only while another clip is on its way: nobody has heard that one
   const free = () => send && (!busy || waiting?.act === "begin");
@@ -34,8 +34,8 @@
   function ask(what) {
     if (!send) return;
     busy = performance.now();
-    waiting = what;
-    send("submit", { ...what, tab, asked: unique() });
+    waiting = { asked: unique(), ...what };  // asked again it is the same question
+    send("submit", { ...waiting, tab });
   }
 
   function begin() {
@@ -44,17 +44,14 @@
   }
 
   function say(act, name) {
-    if (busy && waiting?.act === "begin") {
-      early = { act, name, draft, task: card().dataset.task };
-      return;
-    }
     const { task, person, work, blind } = card().dataset;
     const { secondary = "", intensity = 0, note = "" } = draft;
     const label = { act, task, person, work, blind: !!blind, name, intensity, note, token: unique(),
       secondary: secondary === name ? "" : secondary, took: (performance.now() - since) / 1000 };
     // a label that was never answered gives way to this one: the person has thought again
     keep([...kept().filter((old) => old.task !== task || old.person !== person), label]);
-    ask(label);
+    if (busy) early = label;  // it goes when that clip is here, whichever clip that is then
+    else ask(label);
   }
 
   function act(what, button) {
@@ -108,11 +105,12 @@
     const clip = card();
     if (!clip || clip.dataset.seen) return;
     clip.dataset.seen = "1";
-    busy = 0;
-    waiting = null;
-    const { task = "", next = "", written = "" } = clip.dataset, done = written.split(" ");
-    if (written) keep(kept().filter((label) => !done.includes(label.token)));
-    if (task !== shown || written) {
+    const { task = "", next = "", written = "", asked } = clip.dataset, done = written.split(" ");
+    const all = kept(), mine = all.some((label) => done.includes(label.token) && label.task === task);
+    if (written) keep(all.filter((label) => !done.includes(label.token)));
+    // the second answer to a question that was asked again says nothing of the one that waits now
+    if (!waiting || asked === waiting.asked) { busy = 0; waiting = null; }
+    if (task !== shown || mine) {
       draft = JSON.parse(clip.dataset.yours || "{}");
       naming = false;
     }
@@ -125,9 +123,10 @@
       if (id !== task && id !== next && clips.size > 8) { URL.revokeObjectURL(clips.get(id).url); clips.delete(id); }
     paint();
     fill();
+    if (busy) return;
     const said = early;
     early = null;
-    if (said && said.task === task) { draft = said.draft; say(said.act, said.name); }
+    if (said) ask(said);
     else if (again) { again = false; begin(); }
   }
 
@@ -211,8 +210,10 @@
       place.hidden = !(late && kept().length);
       place.textContent = card().dataset.saving ?? "";
     }
+    // a label that could not be written is sent again: there may be room on the disk now
+    if (!busy && card()?.dataset.failed && kept().length && performance.now() - since > PATIENCE) begin();
     if (!late || !waiting) return;
-    if (waiting.act === "begin") { busy = 0; begin(); }
+    if (waiting.act === "begin") ask({ ...waiting, pending: kept() });
     else if (waiting.token) ask(waiting);  // the same token is written once, however often it comes
     else busy = 0;  // an undo that is only late must not be done twice
   }, 500);

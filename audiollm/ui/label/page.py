@@ -4,6 +4,7 @@ What moves them stands in events.py and label.js, what happens in actions.py and
 shown in card.py and report.py.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +83,7 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
             gr.Radio,
             "label_work",
             static,
-            choices=list(WORKS),
+            choices=_words("work", WORKS),
             value="first",
             scale=3,
             min_width=260,
@@ -95,7 +96,11 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
     clips = gr.HTML("", elem_id="label-clips", visible="hidden")
     with _fold("label_choices", static):
         reasons = _said(
-            gr.CheckboxGroup, "label_reasons", static, choices=list(REASONS), value=list(REASONS)
+            gr.CheckboxGroup,
+            "label_reasons",
+            static,
+            choices=_words("reason", REASONS),
+            value=list(REASONS),
         )
     with _fold("label_add", static):
         source = _said(gr.Dropdown, "label_source", static, choices=[])
@@ -112,7 +117,9 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
             gr.File, "label_upload", static, file_types=[".csv", ".jsonl", ".json"], height=150
         )
         take = _button("label_import", static)
-        format = _said(gr.Radio, "label_format", static, choices=list(FORMATS), value=FORMATS[0])
+        format = _said(
+            gr.Radio, "label_format", static, choices=_words("format", FORMATS), value=FORMATS[0]
+        )
         give = _button("label_export", static)
         file = _said(gr.File, "label_file", static, visible=False, interactive=False)
         told = gr.HTML(elem_id="label-told")
@@ -211,6 +218,11 @@ def _said(kind: Any, key: str, static: Static, *, name: str = "", **options: Any
     """A part with a label; it is found by its key unless it has another `name`."""
     part = kind(label=of_browser(key), elem_id=name or key.replace("_", "-"), **options)
     return static.place(part, key, "label")
+
+
+def _words(kind: str, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Choices in the language of the browser, until the program knows the page's."""
+    return [(str(of_browser(f"{kind}_{name}")), name) for name in names]
 
 
 def _button(key: str, static: Static, **options: Any) -> gr.Button:

@@ -121,9 +121,8 @@ def take(services: Services, path: str, person: str) -> dict[str, int]:
     known = book(services)
     place = Path(path.strip()).expanduser()
     found = formats.read(place, person, settings, known.classes())
-    new = known.add(found.tasks)
-    known.say_all(found.labels)
-    return {"tasks": len(found.tasks), "new": new, "labels": len(found.labels)}
+    new, labels = known.take_in(found.tasks, found.labels)
+    return {"tasks": len(found.tasks), "new": new, "labels": labels}
 
 
 def give(services: Services, format: str) -> str:

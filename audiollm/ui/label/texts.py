@@ -148,8 +148,8 @@ LABELLING: dict[str, dict[Language, str]] = {
     "label_upload": {"en": "Or a file from here", "zh": "或上传文件"},
     "label_import": {"en": "Import", "zh": "导入"},
     "label_imported": {
-        "en": "{tasks} clips, {new} of them new, and {labels} labels.",
-        "zh": "{tasks} 段录音（新增 {new} 段），{labels} 个标注。",
+        "en": "{tasks} clips, {new} of them new, and {labels} new labels.",
+        "zh": "{tasks} 段录音（新增 {new} 段），{labels} 个新标注。",
     },
     "label_format": {"en": "Format", "zh": "格式"},
     "format_csv": {"en": "CSV", "zh": "CSV"},
