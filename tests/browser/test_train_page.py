@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from audiollm.labelling.store import Labels
 from audiollm.ui.texts import text
 from tests.browser.conftest import Served, Visit
 from tests.browser.test_analyse_page import CHINESE, FILE, answer
@@ -17,6 +18,23 @@ WHOLE = 1_800_000  # ms for all of it: minutes alone on the machine, more beside
 
 def open_train(page: Page, language: str = "en") -> None:
     page.get_by_role("tab", name=text("tab_train", language)).click()  # type: ignore[arg-type]
+
+
+def sees_what_came_of_it(page: Page, home: Path) -> None:
+    """How it does beside the one in use, what it gets wrong, and the report."""
+    expect(page.locator("#job-result h3")).to_contain_text("tiny")
+    expect(page.locator("#confusion .hm image")).to_be_attached()
+    expect(page.locator("#reliability .js-line").first).to_be_attached()
+    with page.expect_download() as report:
+        page.click("#report-get")
+    assert report.value.suggested_filename == f"{NAME}-report.html"
+    assert "<h1>" in report.value.path().read_text(encoding="utf-8")
+    page.locator("#wrong-list label").first.click()
+    expect(page.locator("#wrong-told b")).to_have_count(2)
+    expect(page.locator("#wrong-sound")).to_be_visible()
+    page.click("#wrong-send")
+    expect(page.locator("#wrong-told")).to_contain_text(text("wrong_sent", "en"))
+    assert len(Labels(home).tasks()) == 1
 
 
 def test_from_recordings_to_a_model_that_answers(
@@ -56,8 +74,10 @@ def test_from_recordings_to_a_model_that_answers(
     expect(page.locator("#job-result table").first).to_contain_text(NAME)
     expect(page.locator("#curves .js-line").first).to_be_attached()
 
+    sees_what_came_of_it(page, tmp_path / "home")
     page.click("#promote")  # after four steps it is worse than the one that ships
-    expect(page.locator("#job-told .error")).to_contain_text("worse")
+    expect(page.locator("#job-told .error")).to_contain_text("On the same")
+    expect(page.locator("#job-told .error")).to_contain_text("it is worse")
     page.click("#promote-anyway")
     expect(page.locator("#job-told")).to_contain_text(text("promoted", "en", name=NAME))
     page.get_by_role("tab", name=text("tab_analyse", "en")).click()
