@@ -53,14 +53,14 @@ def test_a_gpu_takes_more_at_once() -> None:
 
 
 def test_passes_follow_the_number_of_recordings() -> None:
-    few, more = (proposal.proposed(n, "tiny", "cpu") for n in (245, 490))
-    assert (few["epochs_1"], more["epochs_1"]) == (20, 10)
-    assert proposal.proposed(245, "tiny", "cpu", 2.0)["epochs_1"] == 39
-    assert proposal.proposed(None, "tiny", "cpu") == few
+    few, more = (proposal.proposed(n, "tiny", "cpu") for n in (300, 600))
+    assert (few["epochs_1"], more["epochs_1"]) == (16, 8)
+    assert proposal.proposed(300, "tiny", "cpu", 2.0)["epochs_1"] == 32
+    assert proposal.proposed(None, "tiny", "cpu") == few | {"epochs_2": 6}
 
 
 def test_what_a_person_has_set_stays() -> None:
-    before = proposal.proposed(245, "tiny", "cpu")
+    before = proposal.proposed(300, "tiny", "cpu")
     now = proposal.proposed(10**5, "tiny", "cpu")
     values = asdict(replace(Form(), **{**before, "epochs_1": 7.0, "dropout": None}))
     taken = proposal.follow(values, before, now)
@@ -79,7 +79,7 @@ def test_what_is_proposed_follows_the_data(tmp_path: Path) -> None:
 
     found, said = ask()
     assert {key: found[key] for key in ("name", "device")} == {"name": "my-model", "device": "cpu"}
-    assert "245" in said and found["epochs_1"] == form.epochs_1
+    assert "306" in said and found["epochs_1"] == form.epochs_1
     assert ask(clips=40)[0]["epochs_1"] == proposal.MOST[0]
     data = prepare(tmp_path / "home" / "data" / "mine")
     assert "about 6 " in ask(source=str(data))[1]

@@ -32,6 +32,7 @@ from audiollm.ui.train import (
     proposal,
     recordings_view,
     upload,
+    uploads,
     view,
 )
 from audiollm.ui.train import clips as training_clips
@@ -127,6 +128,7 @@ def test_every_plan_is_understood_by_the_commands(tmp_path: Path) -> None:
         parsed = [_parse(list(step.words[1:]), step.words[1])[1] for step in steps]
         *made, one, two, merged, judged = parsed
         assert all(a.split == plan_.split for a in made)
+        assert all(a.train_on_valid == plan_.all_learn for a in made)
         assert all(a.speaker_pattern == plan_.speaker_pattern for a in made)
         assert (one.stage, two.stage) == (1, 2)
         assert all(Path(a.data).is_absolute() for a in (one, two, judged))
@@ -233,7 +235,9 @@ def reachable(module: Any) -> list[Callable[..., Any]]:
 
 EVERY = [*reachable(actions), *reachable(prepared), *reachable(view)]
 EVERY += [
-    f for m in (estimate, recordings_view, upload, look, training_clips) for f in reachable(m)
+    f
+    for m in (estimate, recordings_view, upload, uploads, look, training_clips)
+    for f in reachable(m)
 ]
 
 
@@ -255,6 +259,7 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
         "settings": (),
         "wanted": "x",
         "values": (),
+        "name": "x",
         "form": form.Form(),
         "factor": 1.0,
     }

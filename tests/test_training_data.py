@@ -367,7 +367,8 @@ def test_a_look_counts_and_tries_the_split(tmp_path: Path) -> None:
         shown = recordings_view.summary(found, language)
         assert text("data_planned", language) in shown
         assert text("data_copies", language, n=1) in shown
-        assert "no class 7" in shown and "0.txt" in shown
+        kind = {"en": "no class", "zh": "不在类别文件夹中"}[language]
+        assert f"{kind} 7" in shown and "0.txt" in shown
 
 
 def test_a_look_says_what_prepare_would_refuse(tmp_path: Path) -> None:

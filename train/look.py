@@ -38,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--root", metavar="DIR", help="where that corpus is; emodb comes with the project")
     add("--speaker-pattern", default="", metavar="RE", help="folder: finds the speaker in a path")
     add("--split", choices=("auto", "speaker", "given", "random"), default="auto")
+    add("--train-on-valid", action="store_true", help="whoever would validate trains too")
     add("--seed", type=int, default=0, help="of the split, and of what is looked at more closely")
     add("--data", type=Path, metavar="DIR", help="instead of --corpus: a prepared data folder")
     add("--clip", metavar="ID", help="of --data: write the sound file of this clip to stdout")
@@ -56,17 +57,19 @@ def run(args: argparse.Namespace) -> int:
         raise DataError(f"Say what to look at: --corpus and one of {', '.join(corpora.NAMES)}.")
     options = corpora.Options(speaker_pattern=args.speaker_pattern)
     corpus = corpora.read(args.corpus, args.root or corpora.default_root(args.corpus), options)
-    found = look(corpus, args.split, args.seed)
+    found = look(corpus, args.split, args.seed, args.train_on_valid)
     sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
     return 0
 
 
-def look(corpus: Corpus, by: Any = "auto", seed: int = 0) -> dict[str, Any]:
+def look(
+    corpus: Corpus, by: Any = "auto", seed: int = 0, train_on_valid: bool = False
+) -> dict[str, Any]:
     """Counts, the sides that `prepare` would make, and what it would say against them."""
     rng = random.Random(seed)  # noqa: S311
     parts, trouble = SplitResult(corpus.clips), ""
     try:
-        parts = split(corpus.clips, seed=seed, by=by)
+        parts = split(corpus.clips, seed=seed, by=by, train_on_valid=train_on_valid)
     except DataError as error:
         trouble = str(error)
     measured = _measured(corpus, rng)

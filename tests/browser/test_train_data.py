@@ -89,3 +89,14 @@ def test_an_upload_is_seen_heard_and_prepared(studio: Served, visit: Visit, tmp_
     expect(page.locator("#data-told .error")).to_contain_text("is damaged or no zip")
     uploads = sorted(path.name for path in (tmp_path / "home" / "uploads").iterdir())
     assert uploads == [".lock", "Our-voices"]
+
+    page.click("#upload-delete")  # voices are personal
+    expect(page.locator("#upload-question")).to_contain_text("24 sound files")
+    page.click("#upload-no")
+    page.click("#upload-delete")
+    page.click("#upload-yes")
+    expect(page.locator("#data-told")).to_contain_text(
+        text("upload_deleted", "en", name="Our-voices")
+    )
+    expect(page.locator("#upload-kept")).to_be_hidden()
+    assert [path.name for path in (tmp_path / "home" / "uploads").iterdir()] == [".lock"]

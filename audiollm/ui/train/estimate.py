@@ -125,7 +125,9 @@ def sides_of(services: Services, plan: Plan) -> Sides | None:
     # nobody knows how many a hub holds
     clips = _count(known[plan.source]) if plan.source in known else 0
     clips = min(clips, plan.max_clips or clips)
-    return Sides(*(share * clips for share in SHARES)) if clips else None
+    learn, choose, test = SHARES
+    shares = (learn + choose, 0.0, test) if plan.all_learn else SHARES
+    return Sides(*(share * clips for share in shares)) if clips else None
 
 
 def on_gpu(services: Services, llm: str, device: str) -> float:

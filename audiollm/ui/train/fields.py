@@ -11,7 +11,7 @@ import gradio as gr
 
 from audiollm import hub
 from audiollm.ui.static import Static, of_browser
-from audiollm.ui.train import proposal, recordings
+from audiollm.ui.train import kept, proposal, recordings
 from audiollm.ui.train.form import KEYS
 from audiollm.ui.train.plan import PRESETS
 from audiollm.ui.train.recordings import Chosen
@@ -72,6 +72,7 @@ def lay_out(static: Static) -> Fields:
     static.html("train_data_title", "<h2>{}</h2>")
     made(gr.Dropdown, "source", [("EmoDB", EMODB)], value=EMODB)
     way_in = recordings.upload(static)
+    before = kept.lay_out(static)
     made(gr.Textbox, "folder", visible="hidden", max_lines=1)
     made(gr.Textbox, "data_set", visible="hidden", max_lines=1, placeholder="user/name")
     made(gr.Textbox, "pattern", visible="hidden", max_lines=1)
@@ -86,6 +87,7 @@ def lay_out(static: Static) -> Fields:
     made(gr.Number, "epochs_1", DEFAULT.epochs_1)
     made(gr.Number, "epochs_2", DEFAULT.epochs_2)
     with static.fold("train_more", elem_id="train-more"):
+        made(gr.Checkbox, "all_learn", DEFAULT.all_learn)
         for key in ("clips", "steps_1", "steps_2", "batch"):
             whole(key)
         made(gr.Dropdown, "encoder", list(hub.ENCODERS), value=DEFAULT.encoder, **free)
@@ -117,7 +119,9 @@ def lay_out(static: Static) -> Fields:
             data_set=found["data_set"],
             pattern=found["pattern"],
             alone=found["alone"],
+            all_learn=found["all_learn"],
             upload=way_in,
+            kept=before,
         ),
         presets=presets,
         fits=fits,

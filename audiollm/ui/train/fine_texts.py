@@ -24,6 +24,16 @@ FINE: dict[str, dict[Language, str]] = {
         "en": "Nobody knows yet how many recordings there are: these settings are for few.",
         "zh": "还不知道有多少录音：这些设置适合录音较少的情况。",
     },
+    "train_all_learn": {
+        "en": "All but the test speakers learn",
+        "zh": "除测试说话人外全部参与训练",
+    },
+    "train_all_learn_info": {
+        "en": "Better where speakers are few; but nobody is left to choose the best moment, and no "
+        "validation curve is drawn. For recordings that are not prepared yet.",
+        "zh": "说话人少时效果更好；但没有人用于验证，因此不会选择最佳时刻，也没有验证曲线。"
+        "仅用于尚未准备的录音。",
+    },
     "train_fine": {"en": "How it learns, in detail", "zh": "训练细节"},
     "train_pooling": {"en": "What becomes audio tokens", "zh": "语音标记的来源"},
     "train_pooling_info": {

@@ -40,6 +40,7 @@ class Form:
     seed: int = 0
     device: str = "cpu"
     clips: int = 0
+    all_learn: bool = False
     per_clip: int = 2
     rate_1: float = 1e-3
     rate_2: float = 2e-4
@@ -66,6 +67,7 @@ class Form:
             folder=self.data_set if self.source == HUB else self.folder,
             speaker_pattern=self.pattern,
             split="random" if self.alone else "auto",
+            all_learn=self.all_learn,
             llm=self.llm,
             encoder=self.encoder,
             epochs=(self.epochs_1, self.epochs_2),

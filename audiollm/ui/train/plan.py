@@ -31,6 +31,7 @@ class Plan:
     folder: str = ""  # of FOLDER: the recordings, or a table that lists them; of HUB: an id
     speaker_pattern: str = ""  # of FOLDER: a regular expression that finds the speaker in a path
     split: str = "auto"  # of FOLDER and HUB: auto, or random where nobody knows who speaks
+    all_learn: bool = False  # but for the test speakers, of what is not prepared yet
     llm: str = "tiny"
     encoder: str = "tiny"  # hears what is not prepared yet
     epochs: tuple[float, float] = (12.0, 4.0)  # of stage 1 and 2
@@ -71,7 +72,7 @@ class Plan:
 
     def ask(self) -> Ask:
         """The recordings that are to be prepared."""
-        return asked(self.source, self.folder, self.speaker_pattern, self.split)
+        return asked(self.source, self.folder, self.speaker_pattern, self.split, self.all_learn)
 
     @property
     def unprepared(self) -> bool:
@@ -111,6 +112,8 @@ class Plan:
         if self.encoder != "tiny":
             words = (*words, "--encoder", _absolute(self.encoder))
             parts.append(re.sub(r"[^\w.-]+", "_", self.encoder))
+        if self.all_learn and not self.theirs:
+            parts.append("all")
         if self.max_clips:
             words = (*words, "--max-clips", str(self.max_clips))
             parts.append(str(self.max_clips))

@@ -16,7 +16,8 @@ from audiollm.ui import render
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.texts import text
-from audiollm.ui.train import clips, recordings_view
+from audiollm.ui.train import clips, kept, recordings_view
+from audiollm.ui.train.kept import Kept
 from audiollm.ui.train.look import Insight
 from audiollm.ui.train.sources import FOLDER, HUB
 from audiollm.ui.train.upload import TABLES
@@ -35,12 +36,21 @@ class Chosen:
     data_set: gr.Textbox
     pattern: gr.Textbox
     alone: gr.Checkbox
+    all_learn: gr.Checkbox
     upload: gr.File
+    kept: Kept
 
     @property
     def named(self) -> list[Any]:
         """In the order of `Choice`."""
-        return [self.source, self.folder, self.data_set, self.pattern, self.alone]
+        return [
+            self.source,
+            self.folder,
+            self.data_set,
+            self.pattern,
+            self.alone,
+            self.all_learn,
+        ]
 
     @property
     def fields(self) -> list[Any]:
@@ -79,12 +89,15 @@ class Choice:
     data_set: str
     pattern: str
     alone: bool
+    all_learn: bool = False
 
     def insight(self, services: Services) -> Any:
         """See `recordings_view.insight`."""
         place = self.data_set if self.source == HUB else self.folder
         split = "random" if self.alone else "auto"
-        return recordings_view.insight(services, self.source, place, self.pattern, split)
+        return recordings_view.insight(
+            services, self.source, place, self.pattern, split, self.all_learn
+        )
 
 
 def upload(static: Static) -> gr.File:
@@ -140,6 +153,7 @@ def connect(
             tab.select,
             chosen.source.change,
             chosen.alone.input,
+            chosen.all_learn.input,
             language.change,  # also when a page has just learned its visitor's language
             *(part.submit for part in (chosen.folder, chosen.data_set, chosen.pattern)),
             *(part.blur for part in (chosen.folder, chosen.data_set, chosen.pattern)),
@@ -159,6 +173,8 @@ def connect(
     moved = [chosen.folder, chosen.upload, shown.told]
     came_in = chosen.upload.upload(take, [chosen.upload, language], moved, **AT_ONCE)
     came_in.then(look, at, outcome, **AT_ONCE)
+
+    kept.connect(chosen.kept, chosen.source, chosen.folder, shown.told, services, language, tab)
 
     def another(label: str, last: str, *values: Any) -> list[Any]:
         *given, spoken = values

@@ -162,6 +162,29 @@ DATA: dict[str, dict[Language, str]] = {
         "zh": "还没有可以听的录音：请先准备数据。",
     },
     # uploads
+    "upload_kept": {"en": "Uploaded before", "zh": "已上传的录音"},
+    "upload_delete": {"en": "Delete this upload", "zh": "删除这次上传"},
+    "upload_sure": {
+        "en": "Delete {name} with its {n} sound files for good? What was prepared from it and "
+        "models that learned from it hold no sound and stay.",
+        "zh": "确定永久删除 {name} 及其中的 {n} 个音频文件吗？"
+        "由它准备的数据和训练的模型不含声音，会保留。",
+    },
+    "upload_yes": {"en": "Yes, delete", "zh": "确定删除"},
+    "upload_no": {"en": "Keep it", "zh": "保留"},
+    "upload_deleted": {"en": "{name} was deleted.", "zh": "{name} 已删除。"},
+    "upload_gone": {
+        "en": "There is no upload {name} any more: reload the page.",
+        "zh": "上传的 {name} 已不存在：请刷新页面。",
+    },
+    "upload_used": {
+        "en": "{job} is to read {name}: wait until it is done, or stop and remove it first.",
+        "zh": "任务 {job} 还需要读取 {name}：请等它完成，或先停止并移除该任务。",
+    },
+    "upload_stays": {
+        "en": "{name} could not be deleted ({reason}): delete its folder by hand.",
+        "zh": "无法删除 {name}（{reason}）：请手动删除其文件夹。",
+    },
     "upload_done": {
         "en": "Recordings unpacked into {place}: {files}.",
         "zh": "已解压 {files} 段录音到 {place}。",

@@ -52,6 +52,7 @@ def insight(
     place: str,
     speaker_pattern: str = "",
     split: str = "auto",
+    all_learn: bool = False,
 ) -> Insight | OnHub | None:
     """What there is to know of a source (see `Plan.source`); None where nothing is named yet.
 
@@ -67,7 +68,7 @@ def insight(
             return None
         if source == HUB:
             return on_hub(services, place.strip())
-        return of_recordings(services, asked(source, place, speaker_pattern, split))
+        return of_recordings(services, asked(source, place, speaker_pattern, split, all_learn))
     known = [folder for folder in prepared_folders(services) if str(folder) == source]
     return of_prepared(known[0]) if known else None  # no other folder is taken for one
 

@@ -26,6 +26,7 @@ class Ask:
     root: str  # an absolute path, or the id of a data set on the hub; "": what ships
     speaker_pattern: str = ""  # a regular expression that finds the speaker in a path
     split: str = "auto"  # of SPLITS
+    all_learn: bool = False  # but for the test speakers
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -45,10 +46,18 @@ class Ask:
             words = (*words, "--root", self.root)
         if self.speaker_pattern and self.corpus == "folder":
             words = (*words, f"--speaker-pattern={self.speaker_pattern}")
-        return words if self.split == "auto" else (*words, "--split", self.split)
+        if self.split != "auto":
+            words = (*words, "--split", self.split)
+        return (*words, "--train-on-valid") if self.all_learn else words
 
 
-def asked(source: str, place: str, speaker_pattern: str = "", split: str = "auto") -> Ask:
+def asked(
+    source: str,
+    place: str,
+    speaker_pattern: str = "",
+    split: str = "auto",
+    all_learn: bool = False,
+) -> Ask:
     """The recordings of FOLDER, HUB or EMODB.
 
     Args:
@@ -58,11 +67,11 @@ def asked(source: str, place: str, speaker_pattern: str = "", split: str = "auto
         ConfigError: there are none, or a value cannot be used.
     """
     if source == EMODB:
-        return Ask(EMODB, "")
+        return Ask(EMODB, "", all_learn=all_learn)
     if source == HUB:
         if not HUB_ID.fullmatch(place.strip()):
             raise ConfigError(f"A data set of the hub is called user/name, not {place!r}.")
-        return Ask("datasets", place.strip(), split=split)
+        return Ask("datasets", place.strip(), split=split, all_learn=all_learn)
     try:
         root = Path(place.strip()).expanduser().resolve()
         corpus = reader_of(root) if place.strip() else ""
@@ -70,7 +79,7 @@ def asked(source: str, place: str, speaker_pattern: str = "", split: str = "auto
         corpus = ""
     if not corpus:
         raise ConfigError(f"The recordings must be a folder or a .csv file, not {place!r}.")
-    return Ask(corpus, str(root), speaker_pattern.strip(), split)
+    return Ask(corpus, str(root), speaker_pattern.strip(), split, all_learn)
 
 
 def reader_of(root: Path) -> str:

@@ -75,7 +75,7 @@ def take(services: Services, file: str | Path) -> Upload:
     try:
         if source.stat().st_size > most:
             raise SaidError("upload_large", name=source.name, mb=f"{most / 1e6:.0f}")
-        with _alone(place):
+        with alone(place):
             part = place / f"{PART}{uuid4().hex}"
             part.mkdir()
             try:
@@ -94,7 +94,7 @@ def take(services: Services, file: str | Path) -> Upload:
 
 
 @contextlib.contextmanager
-def _alone(place: Path) -> Iterator[None]:
+def alone(place: Path) -> Iterator[None]:
     """One upload at a time: what another one left half done was killed, and goes."""
     place.mkdir(parents=True, exist_ok=True)
     with (place / LOCK).open("w") as file:
