@@ -49,6 +49,7 @@ def test_links_and_pictures_exist(page: Path) -> None:
 def test_the_front_matter_makes_a_space() -> None:
     head = yaml.safe_load((ROOT / "README.md").read_text(encoding="utf-8").split("---")[1])
     assert head["sdk"] == "gradio"
+    assert head["hf_oauth"] is True  # so the owner of a Space can log in (docs/security.md)
     assert (ROOT / head["app_file"]).is_file()
     assert len(head["short_description"]) <= 60
     pinned = re.search(

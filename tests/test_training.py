@@ -260,6 +260,8 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
         "wanted": "x",
         "values": (),
         "name": "x",
+        "llm": "tiny",
+        "device": "cpu",
         "form": form.Form(),
         "factor": 1.0,
     }

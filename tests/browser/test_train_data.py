@@ -58,7 +58,7 @@ def test_an_upload_is_seen_heard_and_prepared(studio: Served, visit: Visit, tmp_
     pattern = page.locator("#train-pattern textarea, #train-pattern input")
     pattern.fill(r"(emodb-\d+)")
     pattern.press("Enter")
-    expect(page.locator("#train-data table")).to_contain_text(text("side_valid", "en"))
+    expect(page.locator("#train-data table")).to_contain_text(text("side_test", "en"))
     expect(page.locator("#train-data")).not_to_contain_text("do not say who speaks")
 
     page.click("#hear-label input")
