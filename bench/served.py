@@ -1,6 +1,7 @@
 """The page in a process of its own, for the benches that look at it."""
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -15,8 +16,12 @@ STARTUP = 180.0  # s
 
 
 @contextlib.contextmanager
-def served(*arguments: str, program: Sequence[str] = ("app.py",)) -> Iterator[str]:
+def served(
+    *arguments: str, program: Sequence[str] = ("app.py",), home: Path | None = None
+) -> Iterator[str]:
     """Address of the page, as soon as it answers, run with the arguments on a free port.
+
+    home: where it keeps what people label and train, instead of the usual folder.
 
     Raises:
         SystemExit: it stopped, or did not answer in time.
@@ -26,7 +31,10 @@ def served(*arguments: str, program: Sequence[str] = ("app.py",)) -> Iterator[st
         port = probe.getsockname()[1]
     place = ["--host", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(
-        [sys.executable, *program, *place, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL
+        [sys.executable, *program, *place, *arguments],
+        cwd=ROOT,
+        env=os.environ | ({"AUDIOLLM_HOME": str(home)} if home else {}),
+        stdout=subprocess.DEVNULL,
     )
     url = f"http://127.0.0.1:{port}"
     end = time.monotonic() + STARTUP
