@@ -94,8 +94,8 @@ DATA: dict[str, dict[Language, str]] = {
         "zh": "一半的录音长于 {median} 秒；九成在 {low} 到 {high} 秒之间。",
     },
     "data_length": {
-        "en": "Nine in ten recordings last {median} s.",
-        "zh": "九成的录音时长为 {median} 秒。",
+        "en": "Nearly all recordings last {median} s.",
+        "zh": "几乎所有录音都是 {median} 秒。",
     },
     "data_estimated": {
         "en": "Lengths are estimated from {n} of them.",
