@@ -67,14 +67,15 @@ AFTERWARDS: dict[str, dict[Language, str]] = {
         "en": "The difference may be chance: UA {by} [{low}, {high}].",
         "zh": "差异可能出于偶然：UA {by} [{low}, {high}]。",
     },
+    "versus_note": {"en": "Note: {note}", "zh": "注意：{note}"},
     "versus_nothing": {"en": "They could not be compared.", "zh": "未能比较。"},
     "versus_held_out": {
-        "en": "{clips} recordings of {speakers} speakers from whom neither has learned.",
+        "en": "{clips} recordings of speakers from whom neither has learned ({speakers}).",
         "zh": "两个模型都没有学过的 {speakers} 位说话人，{clips} 段录音。",
     },
     "versus_heard": {
-        "en": "{clips} recordings of {speakers} speakers from whom {name} has learned and the new "
-        "model has not: {name} is at an advantage here.",
+        "en": "{clips} recordings of speakers from whom {name} has learned and the new model has "
+        "not ({speakers}): {name} is at an advantage here.",
         "zh": "{name} 学过而新模型没有学过的 {speakers} 位说话人，{clips} 段录音："
         "{name} 在此占优势。",
     },

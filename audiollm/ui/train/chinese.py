@@ -1,6 +1,6 @@
-"""What `python -m train prepare` and `look` write about recordings, in Chinese. No gradio here.
+"""What `python -m train prepare`, `look` and `compare` write, in Chinese. No gradio here.
 
-The commands write English, once, into the files of a prepared folder; the page says the same in the
+The commands write English, once, into their files; the page says the same in the
 reader's language. What nobody has translated stays English and says that it is.
 """
 
@@ -55,6 +55,10 @@ NOTES = (
     (r"(.+): (\d+) speakers only, .+", "{}：只有 {} 位说话人，结果只代表个别人"),
     (r"(.+): tests, whole", "{}：全部用于测试"),
     (r"those who would validate train too, .+", "验证说话人也参与训练，因此没有验证"),
+    (r"Not speaker-independent: the encoder was trained on (.+)\.", "编码器学过 {} 的声音"),
+    (r"It is not known whose voices (.+) was trained on\.", "不知道 {} 学过哪些人的声音"),
+    (r"Judged by the (\d+) classes that both know.*\.", "只比较两者都认识的 {} 个类别"),
+    (r"It could not be compared with (.+?): (.+)", "未能与 {} 比较（英文）：{}"),
     (r"a trial: at most (\d+) clips of each corpus were taken", "试验：每个语料最多取 {} 段"),
 )
 ENGLISH = "（英文）"

@@ -14,6 +14,7 @@ from typing import Any
 from audiollm.labels import Language, word
 from audiollm.plan import Job
 from audiollm.ui.texts import text
+from audiollm.ui.train import chinese
 from audiollm.ui.train.plan import VERSUS
 
 COMPARED = "compare.json"  # of a model that learned from labels
@@ -102,16 +103,21 @@ def _html(found: Mapping[str, Any], language: Language) -> str:
         body += f"<p>{text('versus_nothing', language)}</p>"
     else:
         body += f"<p><b>{verdict(said, language)}</b></p>"
+    first = True
     for part in PARTS:
         if of := found.get(part):
             told = {"clips": of["clips"], "speakers": len(of["speakers"]), "name": escape(names[0])}
-            body += f"<p>{text(f'versus_{part}', language, **told)}</p>"
-            body += table(of, names, language)
-            body += flips(of["flipped"], language)
-    notes = "".join(
-        f"<p>{escape(text('improve_note', language, note=note))}</p>" for note in found["notes"]
-    )
-    return f'<div class="cues data">{body}{notes}</div>'
+            told_of = text(f"versus_{part}", language, **told)
+            shown = table(of, names, language) + flips(of["flipped"], language)
+            body += f"<p>{told_of}</p>{shown}" if first else _folded(told_of, shown)
+            first = False
+    said_of = chinese.note if language == "zh" else str
+    notes = [text("versus_note", language, note=said_of(str(note))) for note in found["notes"]]
+    return f'<div class="cues data">{body}{"".join(f"<p>{escape(n)}</p>" for n in notes)}</div>'
+
+
+def _folded(summary: str, body: str) -> str:
+    return f"<details><summary>{summary}</summary>{body}</details>"
 
 
 def verdict(found: Change, language: Language) -> str:
@@ -140,7 +146,9 @@ def _row(name: str, found: Mapping[str, Any]) -> str:
         return f"{of if isinstance(of, int | float) else of['value']:.2f}"
 
     moved = found["change"]
-    cell = f"{moved['value']:+.2f} <small>[{moved['low']:+.2f}, {moved['high']:+.2f}]</small>"
+    cell = f"{moved['value']:+.2f}"
+    if moved["low"] < moved["high"]:  # too few clips for any: nobody knows how sure it is
+        cell += f" <small>[{moved['low']:+.2f}, {moved['high']:+.2f}]</small>"
     cells = (value(found["before"]), value(found["after"]), cell)
     return f'<tr><th scope="row">{escape(name)}</th>' + (
         "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
@@ -156,7 +164,7 @@ def flips(flipped: Sequence[Mapping[str, Any]], language: Language) -> str:
     if not flipped:
         return f"<p>{said}</p>"
     items = "".join(f"<li>{escape(_flip(one, language))}</li>" for one in flipped[:LISTED])
-    return f"<details><summary>{said}</summary><ul>{items}</ul></details>"
+    return _folded(said, f"<ul>{items}</ul>")
 
 
 def _flip(one: Mapping[str, Any], language: Language) -> str:
