@@ -54,7 +54,7 @@ COMMANDS = {
     "relabel": Command("train.relabel", "put people's labels into the data a model learned from"),
     "compare": Command(
         "train.compare",
-        "a model before and after it learned from people's labels",
+        "a model before and after it learned from labels, or a new one and the one in use",
         "give the same command again, it starts anew",
     ),
     "tiny": Command("train.tiny.recipe", "train the small model that ships with this project"),
