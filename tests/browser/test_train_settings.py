@@ -85,6 +85,8 @@ def test_a_page_that_learns_its_language_late_says_all_of_it_again(
     expect(page.locator("#train-fits")).to_contain_text(re.compile(CHINESE))
     expect(page.locator("#train-estimate")).to_contain_text(re.compile(CHINESE))
     expect(page.locator("#job-detail")).to_contain_text(re.compile(CHINESE))
+    for part in ("train-folder", "train-upload", "settings-file", "promote-anyway"):
+        expect(page.locator(f"#{part}")).to_be_hidden()
 
 
 def test_a_training_that_ends_sounds_where_that_is_wanted(visit: Visit) -> None:

@@ -153,13 +153,20 @@ class Gate:
         """
         services = self.services
         inside, watch = gr.State(False), gr.Timer(OFTEN, active=False)
+        opened = gr.State(services.settings.login == "open")  # how the doors stand on the page
         sides = [side for door in self.doors for side in (door.outside, door.inside)]
-        outcome = [*sides, inside, watch, *clocks]
+        outcome = [*sides, opened, inside, watch, *clocks]
 
-        def look() -> list[Any]:
+        def look(stands: bool | None) -> list[Any]:
             owner = services.owned
-            shown = [gr.update(visible=side) for _ in self.doors for side in (not owner, owner)]
-            return [*shown, owner, *(gr.Timer(active=owner) for _ in (watch, *clocks))]
+            # a door that is opened once more shows all that is hidden behind it
+            same = stands == owner
+            shown = [
+                gr.skip() if same else gr.update(visible=side)
+                for _ in self.doors
+                for side in (not owner, owner)
+            ]
+            return [*shown, owner, owner, *(gr.Timer(active=owner) for _ in (watch, *clocks))]
 
         def enter(said: str, _password: str, chosen: Language) -> list[Any]:
             """`said` is what the login's own address has answered."""
@@ -167,10 +174,10 @@ class Gate:
             if not services.owned:
                 key = f"door_{said}" if said in ("wrong", "busy") else "door_failed"
                 told = render.notice(text(key, chosen), "error")
-            return [*look(), "", told, gr.Timer(active=services.owned)]
+            return [*look(None), "", told, gr.Timer(active=services.owned)]
 
-        arrived.then(look, None, outcome, **AT_ONCE)
-        watch.tick(look, None, outcome, **AT_ONCE)
+        arrived.then(look, opened, outcome, **AT_ONCE)
+        watch.tick(look, opened, outcome, **AT_ONCE)
         for form in self.forms:
             entered = gr.on(
                 [form.enter.click, form.name.submit, form.password.submit],
