@@ -66,9 +66,7 @@ class Served:
 
     def ask(self, event: Any, **headers: str) -> httpx.Response:
         """What the browser sends for an event that does not wait in the queue."""
-        given: list[Any] = [
-            [] if isinstance(part, gr.CheckboxGroup) else None for part in event.inputs
-        ]
+        given = [nothing_in(part) for part in event.inputs]
         body = {"data": given, "fn_index": event._id, "session_hash": "s"}
         place = "run/predict" if not event.queue else "queue/join"
         with httpx.Client(timeout=SLOW, trust_env=False, headers=headers) as client:
@@ -83,6 +81,13 @@ class Served:
                         code = 200 if told["success"] else 500
                         return httpx.Response(code, json=told["output"])
         raise AssertionError(f"{name_of(event)} did not end")
+
+
+def nothing_in(part: Any) -> Any:
+    """What an empty field sends; Gradio itself refuses a slider without a number."""
+    if isinstance(part, gr.CheckboxGroup):
+        return []
+    return part.minimum if isinstance(part, gr.Slider) else None
 
 
 def name_of(event: Any) -> str:
