@@ -153,7 +153,8 @@ class Gate:
         """
         services = self.services
         inside, watch = gr.State(False), gr.Timer(OFTEN, active=False)
-        opened = gr.State(services.settings.login == "open")  # how the doors stand on the page
+        # how the doors stand on the page: until somebody has looked, neither side may show
+        opened = gr.State(True if services.settings.login == "open" else None)
         sides = [side for door in self.doors for side in (door.outside, door.inside)]
         outcome = [*sides, opened, inside, watch, *clocks]
 

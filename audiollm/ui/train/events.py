@@ -21,6 +21,7 @@ from audiollm.ui.train.page import Parts
 from audiollm.ui.train.view import NOTHING
 
 AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+SAME = "value => value"
 
 
 def connect(
@@ -61,8 +62,9 @@ def connect(
         looks(button.click(acts, [parts.jobs, language], parts.said, **AT_ONCE))
     # in this browser; not in the tab, what stands there is not read before the tab is opened
     wanted = gr.BrowserState(False, storage_key="audiollm-sound", secret="audiollm")  # noqa: S106
-    parts.tab.select(_same, wanted, parts.sound, **AT_ONCE)
-    parts.sound.input(_same, parts.sound, wanted, **AT_ONCE)
+    # without the program: what came back from there could undo a tick made meanwhile
+    parts.tab.select(None, wanted, parts.sound, js=SAME, **AT_ONCE)
+    parts.sound.input(None, parts.sound, wanted, js=SAME, **AT_ONCE)
     outcome = [parts.said, parts.anyway, loading]
     for button, anyway in ((parts.promote, False), (parts.anyway, True)):
         promotes = _promotes(services, anyway)
@@ -168,10 +170,6 @@ class Look:
             *(_part({"visible": _seen(on)}) for on in buttons),
             *after.now(self.services, job, chosen),
         ]
-
-
-def _same(on: bool) -> bool:
-    return on
 
 
 def _part(fields: dict[str, Any]) -> Part:
