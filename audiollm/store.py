@@ -8,8 +8,9 @@ import hashlib
 import json
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -201,7 +202,7 @@ class Store:
         id = hashlib.sha256(np.ascontiguousarray(samples, "<f4").tobytes()).hexdigest()
         name = f"{id}.flac"
         try:
-            if sum(p.stat().st_size for p in self.folder.iterdir()) > MAX_KEPT:
+            if _size(self.folder) > MAX_KEPT:
                 raise DataError(
                     f"{self.folder} holds {MAX_KEPT / 1e9:.1f} GB: label what is there, or move it "
                     "away, before more is kept."
@@ -267,11 +268,21 @@ class Store:
         ]
 
 
+def _size(folder: Path) -> int:
+    """Bytes of the files in it; one that another visitor moves or deletes meanwhile is none."""
+    size = 0
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            size += path.stat().st_size
+    return size
+
+
 def _write(path: Path, samples: np.ndarray) -> None:
     """FLAC, moved into place when it is whole and on the disk."""
-    part = path.with_suffix(".part")
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")  # nobody else's
+    part = Path(name)
     try:
-        with part.open("wb") as file:
+        with os.fdopen(handle, "wb") as file:
             soundfile.write(file, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
             file.flush()
             os.fsync(file.fileno())

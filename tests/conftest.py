@@ -2,12 +2,14 @@
 
 import io
 from collections import defaultdict
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
 import av
 import numpy as np
+import psutil
 import pytest
 from av.audio.stream import AudioStream
 
@@ -27,6 +29,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         marked = [COSTS[mark] for mark in COSTS if item.get_closest_marker(mark)]
         costs[item.path] += max(marked, default=USUAL)
     items.sort(key=lambda item: -costs[item.path])  # stable: a file's own order stays
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_job_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A job outlives whoever starts it: one that a test forgets would train beside all others."""
+    yield
+    home = str(tmp_path_factory.getbasetemp())
+    left = [each for each in psutil.process_iter(["cmdline"]) if _runs_in(each, home)]
+    for process in left:
+        process.kill()
+    assert not left, [process.info["cmdline"] for process in left]
+
+
+def _runs_in(process: psutil.Process, home: str) -> bool:
+    words = process.info["cmdline"] or []
+    return "audiollm.runner" in words and any(word.startswith(home) for word in words)
 
 
 @pytest.fixture

@@ -59,6 +59,34 @@ def test_many_may_keep_at_once(tmp_path: Path) -> None:
     assert len(Store(tmp_path).kept()) == 12
 
 
+def test_a_file_that_goes_away_while_it_is_counted_stops_nobody(tmp_path: Path) -> None:
+    """As the part of another visitor's clip does; a link to nothing stands for it."""
+    kept = Store(tmp_path)
+    (kept.folder / "other.part").symlink_to(tmp_path / "gone")
+    kept.keep(sound(), "kept", "tiny", ANSWER)
+    assert len(kept.kept()) == 1
+
+
+def test_two_visitors_may_keep_the_same_sound_at_once(tmp_path: Path) -> None:
+    kept, together = Store(tmp_path), threading.Barrier(8)
+    failures: list[Exception] = []
+
+    def keep() -> None:
+        together.wait()
+        try:
+            kept.keep(sound(), "kept", "tiny", ANSWER)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=keep) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert [clip.path for clip in kept.kept()] == list(kept.folder.iterdir())
+
+
 def test_a_full_disk_is_a_sentence_and_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
