@@ -70,9 +70,7 @@ def test_what_a_person_has_set_stays() -> None:
     assert proposal.follow(asdict(replace(Form(), **now)), now, now) == {}
 
 
-def test_what_is_proposed_follows_the_data(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_proposed_follows_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actions.Jobs, "tick", lambda _: None)  # jobs wait for ever
     here = serve(tmp_path)
     form = proposal.first()
