@@ -15,14 +15,13 @@ from audiollm.ui.analyse import actions, compare, more
 from audiollm.ui.analyse.actions import View
 from audiollm.ui.analyse.more import More
 from audiollm.ui.analyse.plots import bars
+from audiollm.ui.quiet import AT_ONCE, QUIET
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.texts import text
 
 # The model answers one visitor at a time: batching clips of strangers would not be faster on CPU
 MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
 # On a phone the answer comes below the fold: go there, and leave wide screens in peace
 GO_TO_ANSWER = """() => {
   const answer = document.getElementById("answer");

@@ -16,13 +16,12 @@ from audiollm.ui import render
 from audiollm.ui.label import actions, card, report, sources, teach, worth
 from audiollm.ui.label.actions import Desk
 from audiollm.ui.label.page import FORMATS, Parts
+from audiollm.ui.quiet import AT_ONCE, QUIET
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 from audiollm.ui.train import view
 from audiollm.ui.train.actions import devices as devices_of
 
-AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
-TURN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 BEGIN = "() => { window.labelling.begin(); }"  # label.js asks for the clip that is shown now
 
 # a figure that was drawn while its fold was shut does not know how wide it may be
@@ -98,7 +97,7 @@ def _teaches(parts: Parts, services: Services, language: gr.Radio) -> None:
             return view.failed(error, chosen)
 
     settings = [*parts.teaching, language]
-    started = parts.improve.click(begin, settings, parts.improved, **TURN)
+    started = parts.improve.click(begin, settings, parts.improved, **QUIET)
     asked = [*(part.change for part in parts.teaching), language.change, parts.improving.expand]
     gr.on(asked, proposed, settings, parts.commands, trigger_mode="always_last", **AT_ONCE)
     started.then(proposed, settings, parts.commands, **AT_ONCE)
@@ -134,7 +133,7 @@ def _counts(parts: Parts, services: Services, language: gr.Radio) -> None:
     shown = [parts.told_worth, parts.curve]
     for done in (
         gr.on(asked, counted, language, [parts.report, *shown], **AT_ONCE),
-        parts.worth.click(measure, [parts.data, language], shown, **TURN),
+        parts.worth.click(measure, [parts.data, language], shown, **QUIET),
     ):
         done.then(None, js=FITS, **AT_ONCE)
 
@@ -234,7 +233,7 @@ def _gathers(parts: Parts, services: Services, language: gr.Radio) -> Any:
 
     parts.source.input(wants, parts.source, parts.folder, **AT_ONCE)
     inputs, outputs = [parts.source, parts.folder, language], [parts.gathered, parts.stop]
-    running = parts.gather.click(gather, inputs, outputs, **TURN)
+    running = parts.gather.click(gather, inputs, outputs, **QUIET)
     parts.stop.click(stopped, language, outputs, cancels=[running], **AT_ONCE)
     return running.then(ended, None, parts.stop, **AT_ONCE)
 
@@ -257,4 +256,4 @@ def _files(parts: Parts, services: Services, language: gr.Radio) -> Any:
 
     parts.give.click(give, [parts.format, language], [parts.file, parts.told], **AT_ONCE)
     inputs = [parts.path, parts.upload, parts.person, language]
-    return parts.take.click(take, inputs, parts.told, **TURN)
+    return parts.take.click(take, inputs, parts.told, **QUIET)

@@ -218,7 +218,9 @@
     else busy = 0;  // an undo that is only late must not be done twice
   }, 500);
 
-  new MutationObserver(() => { arrived(); received(); }).observe(document, { childList: true, subtree: true });
+  // Gradio writes a card that is built like the one before into the same elements
+  const changes = { childList: true, subtree: true, attributes: true, attributeFilter: ["data-asked", "data-clips"] };
+  new MutationObserver(() => { arrived(); received(); }).observe(document, changes);
 
   window.labelling = {
     begin,

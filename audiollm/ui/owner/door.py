@@ -16,12 +16,12 @@ from audiollm.labels import Language
 from audiollm.ui import render
 from audiollm.ui.owner import elsewhere
 from audiollm.ui.owner.login import LOGIN, LOGOUT
+from audiollm.ui.quiet import AT_ONCE
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.texts import text
 
 OFTEN = 30.0  # s between two looks whether a login still counts
-AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 HERE = 'new URL(window.gradio_config?.root || "/", location.href).pathname.replace(/\\/$/, "")'
 # The password goes to its own address, and into no event
 ENTER = f"""async (name, password, chosen) => {{

@@ -15,6 +15,7 @@ import gradio as gr
 from audiollm.labels import Language, word
 from audiollm.plan import Job
 from audiollm.ui import render
+from audiollm.ui.quiet import AT_ONCE
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.texts import text
@@ -23,7 +24,6 @@ from audiollm.ui.train.tested import Tested
 from audiollm.ui.train.view import failed
 from audiollm.wording import percent
 
-AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 RENEWED = 1800  # s: the copy of a report that was handed out is deleted after KEEP
 # how the fields of a part's update are had, and what tells whether they are new
 Part = tuple[Callable[[], dict[str, Any]], object]

@@ -12,6 +12,7 @@ import gradio as gr
 from audiollm.labels import Language
 from audiollm.plan import ACTIVE
 from audiollm.ui import render
+from audiollm.ui.quiet import AT_ONCE
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 from audiollm.ui.train import actions, after, curves, planning, view
@@ -20,7 +21,6 @@ from audiollm.ui.train.after import Part
 from audiollm.ui.train.page import Parts
 from audiollm.ui.train.view import NOTHING
 
-AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 SAME = "value => value"
 
 

@@ -9,14 +9,13 @@ import gradio as gr
 from audiollm.errors import AudioLLMError
 from audiollm.labels import Language
 from audiollm.ui import render
+from audiollm.ui.quiet import AT_ONCE
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.texts import text
 from audiollm.ui.train import uploads
 from audiollm.ui.train.sources import FOLDER
 from audiollm.ui.train.view import failed
-
-AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 
 
 @dataclass(frozen=True, eq=False)

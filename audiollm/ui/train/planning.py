@@ -13,6 +13,7 @@ import gradio as gr
 
 from audiollm.labels import Language
 from audiollm.ui import render
+from audiollm.ui.quiet import AT_ONCE
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 from audiollm.ui.train import (
@@ -28,7 +29,6 @@ from audiollm.ui.train.form import KEYS, Form, plan
 from audiollm.ui.train.page import Parts
 from audiollm.ui.train.plan import PRESETS, Plan
 
-AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 SAVE = """(said) => {
   if (!said) return;
   const name = JSON.parse(said).name + ".settings.json";

@@ -13,6 +13,7 @@ import gradio as gr
 
 from audiollm.labels import Language, word
 from audiollm.ui import render
+from audiollm.ui.quiet import AT_ONCE
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.texts import text
@@ -23,8 +24,6 @@ from audiollm.ui.train.sources import FOLDER, HUB
 from audiollm.ui.train.upload import TABLES
 from audiollm.ui.train.upload import take as keep
 from audiollm.ui.train.view import failed
-
-AT_ONCE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 
 
 @dataclass(frozen=True, eq=False)
