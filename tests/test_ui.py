@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,6 @@ import plotly.graph_objects as go
 import pytest
 import soundfile
 
-from audiollm import catalogue
 from audiollm.errors import AudioError, ConfigError, ModelError
 from audiollm.labels import LANGUAGES, Language, word
 from audiollm.predictor import Predictor
@@ -345,46 +344,6 @@ def test_chinese_error_says_what_kind_it_is_and_keeps_the_sentence() -> None:
     assert "x.wav is empty (0 bytes)." in shown
 
 
-# --- the model
-
-
-def test_model_line_tells_name_size_device_and_measured_quality() -> None:
-    shown = actions.about(serving(FakePredictor()), "en")
-    assert "(EmoDB, ASED)" in shown
-    for part in ("tiny", "5.2 million parameters", "CPU", "412 clips", "11 speakers", "71%", "63%"):
-        assert part in shown
-    assert "wrong in about 3 of 10 clips" in shown
-    chinese = actions.about(serving(FakePredictor()), "zh")
-    assert "523 万参数" in chinese
-    assert "（EmoDB、ASED）" in chinese
-    assert "大约有 3 段" in chinese
-
-
-def test_unmeasured_model_says_so_and_promises_nothing() -> None:
-    shown = actions.about(serving(FakePredictor(card=Card(metrics={}))), "en")
-    assert "has not been measured yet" in shown
-    assert "of 10 clips" not in shown
-
-
-def test_very_good_model_is_not_called_faultless() -> None:
-    perfect = {**METRICS, "wa": {"value": 0.98, "low": 0.96, "high": 1.0}}
-    assert "fewer than 1 of 10" in render.mistakes(perfect, "en")
-
-
-@pytest.mark.parametrize(
-    ("count", "en", "zh"),
-    [
-        (5_230_000, "5.2 million", "523 万"),
-        (494_000_000, "494 million", "4.9 亿"),
-        (3_090_000_000, "3.1 billion", "30.9 亿"),
-        (45_000, "45.0 thousand", "4.5 万"),
-    ],
-)
-def test_size_reads_as_people_count(count: int, en: str, zh: str) -> None:
-    assert render.size(count, "en").startswith(en)
-    assert render.size(count, "zh").startswith(zh)
-
-
 # --- figure and table
 
 
@@ -468,70 +427,3 @@ def test_seen_speakers_are_not_called_unheard() -> None:
     seen = {"n": 5, "data": "emodb", "wa": share, "ua": share, "independent": False}
     assert "never heard" not in render._quality(seen, "en")
     assert render.mistakes(seen, "en") == ""
-
-
-# --- another model
-
-
-@dataclasses.dataclass(frozen=True)
-class Named:
-    """A loaded model of which only the name counts."""
-
-    card: Card
-
-
-def picking(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str = "127.0.0.1") -> Services:
-    """Services that can load `good` and `tiny`, where `bad` is listed too."""
-
-    def loader(id: str, _: Settings) -> Callable[[], Any]:
-        def load() -> Any:
-            if "bad" in id:
-                raise ModelError("It has no projector.")
-            return Named(Card(name=Path(id).name))
-
-        return load
-
-    def entries(_: Settings) -> list[catalogue.Entry]:
-        names = ("tiny", "good", "bad")
-        return [catalogue.Entry(n, n, 8_300_000, METRICS) for n in names]
-
-    monkeypatch.setattr(services, "_loader", loader)
-    monkeypatch.setattr(catalogue, "entries", entries)
-    return Services.start(Settings(host=host), examples=tmp_path)
-
-
-def test_the_owner_lets_another_model_answer(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    here = picking(monkeypatch, tmp_path)
-    assert here.predictor().card.name == "tiny"
-    words = [said for said, _ in actions.choices(here, "en")]
-    assert words[1] == "good (8 MB; 71% right on speakers it never heard)"
-    assert "正确率 71%" in actions.choices(here, "zh")[1][0]
-    actions.switch(here, "good")
-    assert here.predictor().card.name == here.using == "good"
-    actions.switch(here, "bad")  # the one before comes back, and the page says why
-    assert here.predictor().card.name == here.using == "good"
-    assert "It has no projector." in actions.about(here, "zh")
-    actions.switch(here, "tiny")
-    assert here.predictor().card.name == "tiny"
-    assert "projector" not in actions.about(here, "en")
-    actions.switch(here, "/etc")  # not on the list
-    assert here.using == "tiny"
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "example.org"])  # noqa: S104
-def test_strangers_cannot_switch(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str
-) -> None:
-    here = picking(monkeypatch, tmp_path, host)
-    assert actions.choices(here, "en") == []
-    actions.switch(here, "good")
-    assert here.predictor().card.name == "tiny"
-
-
-def test_one_model_is_loaded_at_a_time() -> None:
-    waiting = Services(Settings(), Future(), using="tiny")
-    with pytest.raises(ModelError, match="being loaded"):
-        waiting.switch("good")
-    assert Services(Settings(host="localhost"), Future()).owned

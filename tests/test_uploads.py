@@ -11,7 +11,7 @@ from audiollm.ui.train import actions, kept, upload, uploads
 from audiollm.ui.train.form import Form
 from audiollm.ui.train.sources import FOLDER
 from tests.test_training import serve
-from tests.test_training_data import CLASSES, left, packed
+from tests.test_unpacking import CLASSES, left, packed
 
 
 @pytest.fixture

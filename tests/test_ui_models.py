@@ -1,0 +1,119 @@
+"""The models of the page: what is said of the one that answers, and another in its place."""
+
+import dataclasses
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audiollm import catalogue
+from audiollm.errors import ModelError
+from audiollm.settings import Settings
+from audiollm.ui import render, services
+from audiollm.ui.analyse import actions
+from audiollm.ui.services import Services
+from tests.browser.fake import METRICS, Card, FakePredictor
+from tests.test_ui import serving
+
+
+def test_model_line_tells_name_size_device_and_measured_quality() -> None:
+    shown = actions.about(serving(FakePredictor()), "en")
+    assert "(EmoDB, ASED)" in shown
+    for part in ("tiny", "5.2 million parameters", "CPU", "412 clips", "11 speakers", "71%", "63%"):
+        assert part in shown
+    assert "wrong in about 3 of 10 clips" in shown
+    chinese = actions.about(serving(FakePredictor()), "zh")
+    assert "523 万参数" in chinese
+    assert "（EmoDB、ASED）" in chinese
+    assert "大约有 3 段" in chinese
+
+
+def test_unmeasured_model_says_so_and_promises_nothing() -> None:
+    shown = actions.about(serving(FakePredictor(card=Card(metrics={}))), "en")
+    assert "has not been measured yet" in shown
+    assert "of 10 clips" not in shown
+
+
+def test_very_good_model_is_not_called_faultless() -> None:
+    perfect = {**METRICS, "wa": {"value": 0.98, "low": 0.96, "high": 1.0}}
+    assert "fewer than 1 of 10" in render.mistakes(perfect, "en")
+
+
+@pytest.mark.parametrize(
+    ("count", "en", "zh"),
+    [
+        (5_230_000, "5.2 million", "523 万"),
+        (494_000_000, "494 million", "4.9 亿"),
+        (3_090_000_000, "3.1 billion", "30.9 亿"),
+        (45_000, "45.0 thousand", "4.5 万"),
+    ],
+)
+def test_size_reads_as_people_count(count: int, en: str, zh: str) -> None:
+    assert render.size(count, "en").startswith(en)
+    assert render.size(count, "zh").startswith(zh)
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A loaded model of which only the name counts."""
+
+    card: Card
+
+
+def picking(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str = "127.0.0.1") -> Services:
+    """Services that can load `good` and `tiny`, where `bad` is listed too."""
+
+    def loader(id: str, _: Settings) -> Callable[[], Any]:
+        def load() -> Any:
+            if "bad" in id:
+                raise ModelError("It has no projector.")
+            return Named(Card(name=Path(id).name))
+
+        return load
+
+    def entries(_: Settings) -> list[catalogue.Entry]:
+        names = ("tiny", "good", "bad")
+        return [catalogue.Entry(n, n, 8_300_000, METRICS) for n in names]
+
+    monkeypatch.setattr(services, "_loader", loader)
+    monkeypatch.setattr(catalogue, "entries", entries)
+    return Services.start(Settings(host=host), examples=tmp_path)
+
+
+def test_the_owner_lets_another_model_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = picking(monkeypatch, tmp_path)
+    assert here.predictor().card.name == "tiny"
+    words = [said for said, _ in actions.choices(here, "en")]
+    assert words[1] == "good (8 MB; 71% right on speakers it never heard)"
+    assert "正确率 71%" in actions.choices(here, "zh")[1][0]
+    actions.switch(here, "good")
+    assert here.predictor().card.name == here.using == "good"
+    actions.switch(here, "bad")  # the one before comes back, and the page says why
+    assert here.predictor().card.name == here.using == "good"
+    assert "It has no projector." in actions.about(here, "zh")
+    actions.switch(here, "tiny")
+    assert here.predictor().card.name == "tiny"
+    assert "projector" not in actions.about(here, "en")
+    actions.switch(here, "/etc")  # not on the list
+    assert here.using == "tiny"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "example.org"])  # noqa: S104
+def test_strangers_cannot_switch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str
+) -> None:
+    here = picking(monkeypatch, tmp_path, host)
+    assert actions.choices(here, "en") == []
+    actions.switch(here, "good")
+    assert here.predictor().card.name == "tiny"
+
+
+def test_one_model_is_loaded_at_a_time() -> None:
+    waiting = Services(Settings(), Future(), using="tiny")
+    with pytest.raises(ModelError, match="being loaded"):
+        waiting.switch("good")
+    assert Services(Settings(host="localhost"), Future()).owned
