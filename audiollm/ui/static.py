@@ -4,7 +4,8 @@ The browser translates them for the first paint (`gr.I18n`), so nobody sees them
 they follow the page's own language choice.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.i18n import I18nData
@@ -13,6 +14,7 @@ from audiollm.labels import LANGUAGES, Language
 from audiollm.ui.texts import TEXTS
 
 Words = dict[Language, str]
+T = TypeVar("T")
 OURS = "audiollm_"  # Gradio has words of its own under plain names such as `audio`
 
 
@@ -28,7 +30,7 @@ class Static:
         self.words: dict[str, Words] = dict(TEXTS)
         self._places: list[tuple[Any, str, str, str]] = []
 
-    def place(self, component: Any, key: str, field: str = "value", frame: str = "{}") -> Any:
+    def place(self, component: T, key: str, field: str = "value", frame: str = "{}") -> T:
         """Note that the text `key`, inside `frame`, is the `field` of a component."""
         self._places.append((component, field, key, frame))
         return component
@@ -39,31 +41,30 @@ class Static:
         value = before + str(of_browser(key)) + after
         return self.place(gr.HTML(value, **options), key, frame=frame)
 
+    def labelled(self, kind: Callable[..., T], key: str, **options: Any) -> T:
+        """A component of that kind with the text as its label."""
+        return self.place(kind(label=of_browser(key), **options), key, "label")
+
     def button(self, key: str, **options: Any) -> gr.Button:
         """A button that says the text."""
-        made = gr.Button(of_browser(key), **options)
-        self.place(made, key)
-        return made
+        return self.place(gr.Button(of_browser(key), **options), key)
 
     def fold(self, key: str, **options: Any) -> gr.Accordion:
         """A part of the page that is shut until somebody opens it."""
-        made = gr.Accordion(of_browser(key), open=False, **options)
-        self.place(made, key, "label")
-        return made
+        return self.place(gr.Accordion(of_browser(key), open=False, **options), key, "label")
 
     def sound(self, key: str, **options: Any) -> gr.Audio:
         """The way in for a recording, with the browser's own player: page.js moves its place."""
-        made = gr.Audio(
+        return self.labelled(
+            gr.Audio,
+            key,
             sources=["upload", "microphone"],
             type="filepath",
-            label=of_browser(key),
             buttons=[],
             editable=False,
             waveform_options=gr.WaveformOptions(show_recording_waveform=False),
             **options,
         )
-        self.place(made, key, "label")
-        return made
 
     @property
     def components(self) -> list[Any]:

@@ -216,8 +216,7 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
 
 def _said(kind: Any, key: str, static: Static, *, name: str = "", **options: Any) -> Any:
     """A part with a label; it is found by its key unless it has another `name`."""
-    part = kind(label=of_browser(key), elem_id=name or key.replace("_", "-"), **options)
-    return static.place(part, key, "label")
+    return static.labelled(kind, key, elem_id=name or key.replace("_", "-"), **options)
 
 
 def _words(kind: str, names: Sequence[str]) -> list[tuple[str, str]]:

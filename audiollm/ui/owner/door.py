@@ -127,9 +127,7 @@ class Gate:
 
     def _form(self, page: str) -> Form:
         def box(key: str, **options: Any) -> gr.Textbox:
-            made = gr.Textbox(label=of_browser(key), max_lines=1, **options)
-            self.static.place(made, key, "label")
-            return made
+            return self.static.labelled(gr.Textbox, key, max_lines=1, **options)
 
         fills = gr.InputHTMLAttributes
         name = box(

@@ -65,18 +65,17 @@ def lay_out(static: Static) -> After:
     report = gr.DownloadButton(label, size="sm", elem_id="report-get", **hidden)
     static.place(report, "report_get", "label")
     said = gr.HTML(elem_id="wrong-said", **hidden)
-    wrong = gr.Radio([], label=of_browser("wrong_list"), elem_id="wrong-list", **hidden)
-    static.place(wrong, "wrong_list", "label")
+    wrong = static.labelled(gr.Radio, "wrong_list", elem_id="wrong-list", **hidden)
     told = gr.HTML(elem_id="wrong-told", **hidden)
-    sound = gr.Audio(
-        label=of_browser("wrong_sound"),
+    sound = static.labelled(
+        gr.Audio,
+        "wrong_sound",
         interactive=False,
         autoplay=True,
         buttons=[],
         elem_id="wrong-sound",
         **hidden,
     )
-    static.place(sound, "wrong_sound", "label")
     send = static.button("wrong_send", size="sm", elem_id="wrong-send", **hidden)
     return After(confusion, reliability, report, said, wrong, sound, told, send)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from audiollm.ui.static import Static, of_browser
+from audiollm.ui.static import Static
 from audiollm.ui.train import after, curves, fields, recordings
 from audiollm.ui.train.after import After
 from audiollm.ui.train.fields import Fields
@@ -76,21 +76,20 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
             shown = recordings.lay_out(static)
             estimate = gr.HTML(elem_id="train-estimate")
             with gr.Row(elem_id="train-buttons"):
-                start = _button("train_start", static, variant="primary", elem_id="train-start")
-                prepare = _button("train_prepare", static, elem_id="train-prepare")
+                start = static.button("train_start", variant="primary", elem_id="train-start")
+                prepare = static.button("train_prepare", elem_id="train-prepare")
             told = gr.HTML(elem_id="train-told")
-            commands = gr.Textbox(
-                label=of_browser("train_commands"),
+            commands = static.labelled(
+                gr.Textbox,
+                "train_commands",
                 lines=6,
                 max_lines=14,
                 interactive=False,
                 buttons=["copy"],
                 elem_id="train-commands",
             )
-            static.place(commands, "train_commands", "label")
     static.html("jobs_title", "<h2>{}</h2>", elem_id="jobs-title")
-    jobs = gr.Radio([], label=of_browser("jobs"), elem_id="jobs", visible="hidden")
-    static.place(jobs, "jobs", "label")
+    jobs = static.labelled(gr.Radio, "jobs", elem_id="jobs", visible="hidden")
     running = gr.HTML(elem_id="train-running", visible="hidden")  # for sound.js
     with gr.Column(elem_id="job"):
         detail = gr.HTML(elem_id="job-detail")
@@ -114,17 +113,16 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
             visible="hidden",
             elem_id="curves",
         )
-        log = gr.Textbox(
-            label=of_browser("log"),
+        log = static.labelled(
+            gr.Textbox,
+            "log",
             lines=8,
             max_lines=8,
             interactive=False,
             visible="hidden",
             elem_id="job-log",
         )
-        static.place(log, "log", "label")
-    sound = gr.Checkbox(label=of_browser("train_sound"), elem_id="train-sound", container=False)
-    static.place(sound, "train_sound", "label")
+    sound = static.labelled(gr.Checkbox, "train_sound", elem_id="train-sound", container=False)
     return Parts(
         tab=tab,
         fields=given,
@@ -156,12 +154,6 @@ def lay_out(static: Static, tab: gr.Tab) -> Parts:
     )
 
 
-def _button(key: str, static: Static, **options: Any) -> gr.Button:
-    made = gr.Button(of_browser(key), **options)
-    static.place(made, key)
-    return made
-
-
 def _hidden(key: str, static: Static) -> gr.Button:
     name = key.replace("_", "-")
-    return _button(key, static, size="sm", visible="hidden", min_width=80, elem_id=name)
+    return static.button(key, size="sm", visible="hidden", min_width=80, elem_id=name)

@@ -115,24 +115,22 @@ def lay_out(static: Static) -> Shown:
     data = gr.HTML(elem_id="train-data")
     classes = gr.Plot(show_label=False, container=False, visible="hidden", elem_id="train-classes")
     with gr.Row(elem_id="hear", equal_height=True):
-        label = gr.Dropdown(
-            [], label=of_browser("hear_label"), visible="hidden", elem_id="hear-label", scale=3
+        label = static.labelled(
+            gr.Dropdown, "hear_label", choices=[], visible="hidden", elem_id="hear-label", scale=3
         )
-        static.place(label, "hear_label", "label")
-        another = gr.Button(
-            of_browser("hear_next"), visible="hidden", elem_id="hear-next", scale=2, min_width=110
+        another = static.button(
+            "hear_next", visible="hidden", elem_id="hear-next", scale=2, min_width=110
         )
-        static.place(another, "hear_next")
     heard = gr.HTML(elem_id="hear-told", visible="hidden")
-    sound = gr.Audio(
-        label=of_browser("hear_sound"),
+    sound = static.labelled(
+        gr.Audio,
+        "hear_sound",
         interactive=False,
         autoplay=True,
         visible="hidden",
         buttons=[],
         elem_id="hear-sound",
     )
-    static.place(sound, "hear_sound", "label")
     return Shown(told, data, classes, label, another, sound, heard, gr.State(""))
 
 
