@@ -187,3 +187,12 @@ def test_every_text_reaches_chinese_and_english_browsers(demo: ui.Page) -> None:
 def test_fonts_are_the_readers_own() -> None:
     fonts = [*ui.theme()._font, *ui.theme()._font_mono]
     assert not any(isinstance(f, gr.themes.GoogleFont | gr.themes.LocalFont) for f in fonts)
+
+
+def test_no_event_reports_to_all_that_it_ever_changed(demo: ui.Page) -> None:
+    """Gradio would copy what stands inside them, at every tick of a clock."""
+    changing = [
+        each for each in demo.fns.values() if each.outputs and each.api_visibility != "public"
+    ]
+    assert len(changing) > 50
+    assert [each.name for each in changing if each.show_progress_on is None] == []
