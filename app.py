@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the recordings go as well
     with tempfile.TemporaryDirectory(prefix="audiollm-") as recordings:  # this user's alone
-        os.environ["GRADIO_TEMP_DIR"] = recordings
+        os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = recordings  # files handed out as well
         try:
             settings = Settings.from_env(**given)
             demo = build_ui(resident.watched(Services.start(settings)))

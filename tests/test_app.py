@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -34,9 +35,10 @@ HTTP = httpx.Client(timeout=SLOW, trust_env=False)  # no proxy stands between us
 def _as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """`app.main` run in this process must not change it for the tests that follow."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    handler = signal.getsignal(signal.SIGTERM)
+    handler, folder = signal.getsignal(signal.SIGTERM), tempfile.tempdir
     yield
     signal.signal(signal.SIGTERM, handler)
+    tempfile.tempdir = folder
 
 
 @pytest.fixture
@@ -106,6 +108,26 @@ def test_stopped_program_leaves_no_recording(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=SLOW)
     assert not folder.exists()
+
+
+def test_files_that_were_handed_out_go_as_well(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+
+    class Ends:
+        def launch(self) -> tuple[None, str]:
+            made.append(Path(tempfile.mkdtemp(prefix="audiollm-labels-")))  # somebody exports
+            return None, "http://127.0.0.1"
+
+        def block_thread(self) -> None:
+            assert made[0].is_dir()
+
+    monkeypatch.setattr(Services, "start", lambda _: services)
+    monkeypatch.setattr(app, "build_ui", lambda _: Ends())
+    monkeypatch.setattr(app, "launch_options", lambda *_: {})
+    app.main([])
+    assert not made[0].exists()
 
 
 def _start(*arguments: str, folder: Path | None = None) -> "subprocess.Popen[str]":
