@@ -13,6 +13,7 @@ from train import figures
 from train.report import ClipResult, EvaluationResult, write_html
 
 CLASSES = ("angry", "happy", "neutral", "sad")
+CJK = re.compile(r"[\u4e00-\u9fff]")
 NASTY = '<script>alert("x")</script>'
 
 
@@ -104,6 +105,15 @@ def test_every_misclassified_clip_is_listed_and_no_other(page: Path) -> None:
     assert sorted(parser.paths) == sorted(wrong)
 
 
+def test_all_that_is_said_stands_in_both_languages(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").split("<script>")[0]
+    body = text.split("<body>")[1]
+    both = re.findall(r'<span lang="en">(.*?)</span><span lang="zh">(.*?)</span>', body, re.DOTALL)
+    assert len(both) == body.count('lang="en"') == body.count('lang="zh"') > 30
+    for english, chinese in both:
+        assert CJK.search(chinese) and not CJK.search(english)
+
+
 def test_foreign_text_is_escaped(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     parser = _Elements()
@@ -136,7 +146,8 @@ def test_confusion_figure() -> None:
 
 def test_recall_figure_leaves_out_classes_without_clips() -> None:
     got = metrics.report(["sad", "angry"], ["sad", "sad"], None, CLASSES).to_dict()
-    bars, marks = figures.recall({"this model": got, "probe": got}).data
+    bars, marks = figures.recall({"": got, "both": got}, "zh").data
+    assert (bars.name, marks.name) == ("本模型", "探针：两者")
     assert list(bars.y) == ["angry 生气", "sad 难过"] and list(bars.x) == list(marks.x) == [0, 1]
 
 
@@ -179,5 +190,14 @@ def test_in_a_browser(page: Path) -> None:
         tab.get_by_role("button", name="s", exact=True).click()
         seconds = tab.locator("#wrong tbody td:nth-child(6)").all_inner_texts()
         assert [float(s) for s in seconds] == sorted(float(s) for s in seconds)
+
+        tab.click("#language")
+        said = [*tab.locator("h2").all_inner_texts(), *tab.locator("dt").all_inner_texts()]
+        said += [tab.inner_text(".verdict"), tab.inner_text("header p"), tab.inner_text("#recall")]
+        assert len(said) > 15 and all(CJK.search(words) for words in said)
+        assert tab.get_attribute("#search", "placeholder").startswith("搜索")
+        assert not tab.locator("[lang=en]:visible").count()
+        tab.click("#language")
+        assert not tab.locator("[lang=zh]:visible").count()
         browser.close()
     assert problems == []

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from audiollm import labels
+from audiollm.labels import Language
 
 LIGHT = {
     "ink": "#1E2530",
@@ -35,9 +36,47 @@ DARK = {
     "probe 2": "#4FC3A1",
     "probe 3": "#BC93DE",
 }
-NO_ANSWER = "no answer"
+NO_ANSWER, NO_ANSWER_ZH = "no answer", "无回答"
+SPLITS = {"train": "训练集", "valid": "验证集", "test": "测试集"}  # in Chinese
+WORDS: dict[Language, dict[str, str]] = {
+    "en": {
+        "model": "this model",
+        "probe": "probe: {}",
+        "answer": "answer",
+        "recall": "recall",
+        "calibrated": "perfectly calibrated",
+        "bins": "equal-count bins",
+        "bin": "claims %{x:.0%}, right %{y:.0%} of %{customdata} clips<extra></extra>",
+        "probability": "probability of the answer",
+        "right": "share right",
+        "clips": "clips",
+        "count": "%{x}: %{y} clips<extra></extra>",
+    },
+    "zh": {
+        "model": "本模型",
+        "probe": "探针：{}",
+        "answer": "回答",
+        "recall": "召回率",
+        "calibrated": "完全校准",
+        "bins": "等量分箱",
+        "bin": "自称 %{x:.0%}，%{customdata} 段中答对 %{y:.0%}<extra></extra>",
+        "probability": "回答的概率",
+        "right": "答对的比例",
+        "clips": "录音数",
+        "count": "%{x}：%{y} 段<extra></extra>",
+        "utterance": "编码器均值",
+        "functionals": "声学统计量",
+        "both": "两者",
+    },
+}
 _QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 _SYMBOLS = ("diamond", "circle", "square")
+
+
+def system(name: str, language: Language = "en") -> str:
+    """What a system is called; the model itself has no name."""
+    words = WORDS[language]
+    return words["probe"].format(words.get(name, name)) if name else words["model"]
 
 
 def class_text(name: str, between: str = " ") -> str:
@@ -46,7 +85,7 @@ def class_text(name: str, between: str = " ") -> str:
     return between.join(words)
 
 
-def confusion(metrics: Mapping[str, Any]) -> go.Figure:
+def confusion(metrics: Mapping[str, Any], language: Language = "en") -> go.Figure:
     """Heat map of answers by true class: share of the row, with the count beneath.
 
     Classes that neither occur nor are answered are left out; clips without an answer have a
@@ -65,7 +104,10 @@ def confusion(metrics: Mapping[str, Any]) -> go.Figure:
     figure = go.Figure(
         go.Heatmap(
             z=shares,
-            x=[class_text(name, "<br>") for name in columns],
+            x=[
+                NO_ANSWER_ZH if name == NO_ANSWER and language == "zh" else class_text(name, "<br>")
+                for name in columns
+            ],
             y=[class_text(names[i]) for i in truths],
             text=[
                 [
@@ -86,12 +128,12 @@ def confusion(metrics: Mapping[str, Any]) -> go.Figure:
             showscale=False,
         )
     )
-    figure.update_xaxes(title="answer", side="top", tickangle=0, showgrid=False)
+    figure.update_xaxes(title=WORDS[language]["answer"], side="top", tickangle=0, showgrid=False)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return _styled(figure, height=110 + 46 * len(truths))
 
 
-def recall(systems: Mapping[str, Mapping[str, Any]]) -> go.Figure:
+def recall(systems: Mapping[str, Mapping[str, Any]], language: Language = "en") -> go.Figure:
     """Recall of each class that occurs: bars for the first system, a mark for every other."""
     (first, metrics), *others = systems.items()
     names = [c["name"] for c in metrics["per_class"] if c["support"]]
@@ -105,7 +147,7 @@ def recall(systems: Mapping[str, Mapping[str, Any]]) -> go.Figure:
         go.Bar(
             x=values(metrics),
             y=rows,
-            name=html.escape(first),
+            name=html.escape(system(first, language)),
             orientation="h",
             marker={"color": LIGHT["model"]},
             hovertemplate="%{y}: %{x:.1%}",
@@ -115,7 +157,7 @@ def recall(systems: Mapping[str, Mapping[str, Any]]) -> go.Figure:
         figure.add_scatter(
             x=values(other),
             y=rows,
-            name=html.escape(name),
+            name=html.escape(system(name, language)),
             mode="markers",
             marker={
                 "color": LIGHT[f"probe {i % 3 + 1}"],
@@ -125,25 +167,29 @@ def recall(systems: Mapping[str, Mapping[str, Any]]) -> go.Figure:
             },
             hovertemplate="%{y}: %{x:.1%}",
         )
-    figure.update_xaxes(title="recall", range=[0, 1.02], tickvals=_QUARTERS, tickformat=".0%")
+    figure.update_xaxes(
+        title=WORDS[language]["recall"], range=[0, 1.02], tickvals=_QUARTERS, tickformat=".0%"
+    )
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_layout(bargap=0.35)
     return _styled(figure, height=130 + 38 * len(names))
 
 
-def reliability(metrics: Mapping[str, Any], confidences: Sequence[float]) -> go.Figure:
+def reliability(
+    metrics: Mapping[str, Any], confidences: Sequence[float], language: Language = "en"
+) -> go.Figure:
     """What the model claims against what is true, above a histogram of what it claims.
 
     Args:
         confidences: probability of the answer of every clip that has one.
     """
-    bins = metrics["reliability"]
+    bins, words = metrics["reliability"], WORDS[language]
     figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.75, 0.25], vertical_spacing=0.06)
     figure.add_scatter(
         x=[0, 1],
         y=[0, 1],
         mode="lines",
-        name="perfectly calibrated",
+        name=words["calibrated"],
         line={"color": LIGHT["muted"], "dash": "dot", "width": 1.5},
         hoverinfo="skip",
     )
@@ -152,26 +198,26 @@ def reliability(metrics: Mapping[str, Any], confidences: Sequence[float]) -> go.
         y=[b["accuracy"] for b in bins],
         customdata=[b["count"] for b in bins],
         mode="lines+markers",
-        name="equal-count bins",
+        name=words["bins"],
         line={"color": LIGHT["model"], "width": 2},
         marker={"size": 9},
-        hovertemplate="claims %{x:.0%}, right %{y:.0%} of %{customdata} clips<extra></extra>",
+        hovertemplate=words["bin"],
     )
     figure.add_histogram(
         x=list(confidences),
         xbins={"start": 0, "end": 1.0001, "size": 0.05},
         marker={"color": LIGHT["model"]},
         showlegend=False,
-        hovertemplate="%{x}: %{y} clips<extra></extra>",
+        hovertemplate=words["count"],
         row=2,
         col=1,
     )
     figure.update_xaxes(range=[0, 1.02], tickvals=_QUARTERS, tickformat=".0%")
-    figure.update_xaxes(title="probability of the answer", row=2, col=1)
+    figure.update_xaxes(title=words["probability"], row=2, col=1)
     figure.update_yaxes(
-        title="share right", range=[0, 1.02], tickvals=_QUARTERS, tickformat=".0%", row=1, col=1
+        title=words["right"], range=[0, 1.02], tickvals=_QUARTERS, tickformat=".0%", row=1, col=1
     )
-    figure.update_yaxes(title="clips", nticks=4, row=2, col=1)
+    figure.update_yaxes(title=words["clips"], nticks=4, row=2, col=1)
     figure.update_layout(bargap=0.08)
     return _styled(figure, height=440)
 

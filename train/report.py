@@ -1,4 +1,7 @@
-"""One evaluation as a page: readable, one file, opens offline, asks no other host."""
+"""One evaluation as a page: readable, one file, opens offline, asks no other host.
+
+It speaks English and Chinese: what is said stands there twice, and the page shows one of the two.
+"""
 
 import html
 import json
@@ -76,19 +79,24 @@ def _page(result: EvaluationResult) -> str:
     from plotly.offline import get_plotlyjs
 
     metrics, data, run = result["metrics"], result["data"], result["run"]
-    systems = {"this model": metrics}
-    systems |= {f"probe: {name}": probe for name, probe in result["probes"].items()}
-    plots = {
-        "confusion": figures.confusion(metrics),
-        "recall": figures.recall(systems),
-    }
+    systems = {"": metrics, **result["probes"]}
     confidences = _confidences(result["clips"])
-    if confidences:
-        plots["reliability"] = figures.reliability(metrics, confidences)
+    plots = {
+        language: {
+            "confusion": figures.confusion(metrics, language),
+            "recall": figures.recall(systems, language),
+            **(
+                {"reliability": figures.reliability(metrics, confidences, language)}
+                if confidences
+                else {}
+            ),
+        }
+        for language in labels.LANGUAGES
+    }
     wrong = [clip for clip in result["clips"] if clip["predicted"] != clip["label"]]
     return Template(_PAGE.read_text(encoding="utf-8")).substitute(
-        title=_e(f"{result['model']['name']} on {data['corpus']}"),
-        subtitle=_e(f"{data['split']} split · {_size(metrics, data)} · {run['date'][:10]}"),
+        title=_e(f"{result['model']['name']} · {data['corpus']}"),
+        subtitle=_subtitle(metrics, data, run["date"][:10]),
         notes=_notes(result["notes"]),
         verdict=_verdict(metrics, result["probes"]),
         headline=_headline(metrics, systems),
@@ -97,17 +105,31 @@ def _page(result: EvaluationResult) -> str:
         reliability=_reliability(metrics) if confidences else "",
         per_class=_per_class(metrics),
         texts=_texts(result.get("texts")),
-        wrong_count=f"{len(wrong)} of {metrics['n']}",
+        wrong_count=_both(
+            f"{len(wrong)} of {metrics['n']} clips; the most confident mistake first. Click a "
+            "heading to sort.",
+            f"{metrics['n']} 段录音中的 {len(wrong)} 段；最自信的错误排在最前。点击表头可排序。",
+        ),
         wrong=_wrong(wrong),
         details=_details(result),
         plotly=get_plotlyjs(),
-        plots=_json({name: json.loads(figure.to_json()) for name, figure in plots.items()}),
+        plots=_json(
+            {
+                language: {name: json.loads(figure.to_json()) for name, figure in drawn.items()}
+                for language, drawn in plots.items()
+            }
+        ),
         colours=_json([[figures.LIGHT[name], figures.DARK[name]] for name in figures.LIGHT]),
     )
 
 
 def _e(value: object) -> str:
     return html.escape(str(value))
+
+
+def _both(en: str, zh: str) -> str:
+    """HTML in English and in Chinese; the page shows one of them."""
+    return f'<span lang="en">{en}</span><span lang="zh">{zh}</span>'
 
 
 def _json(value: Any) -> str:
@@ -123,9 +145,13 @@ def _confidences(clips: Iterable[ClipResult]) -> list[float]:
     ]
 
 
-def _size(metrics: Mapping[str, Any], data: DataInfo) -> str:
-    voices = len(data["speakers"])
-    return f"{metrics['n']} clips" + (f" of {voices} speakers" if voices else "")
+def _subtitle(metrics: Mapping[str, Any], data: DataInfo, day: str) -> str:
+    split, n, voices = _e(data["split"]), metrics["n"], len(data["speakers"])
+    of, spoken = (f" of {voices} speakers", f"，{voices} 位说话人") if voices else ("", "")
+    return _both(
+        f"{split} split · {n} clips{of} · {_e(day)}",
+        f"{figures.SPLITS.get(data['split'], split)} · {n} 段录音{spoken} · {_e(day)}",
+    )
 
 
 def _notes(notes: Iterable[str]) -> str:
@@ -145,22 +171,31 @@ def _chance(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _verdict(metrics: Mapping[str, Any], probes: Mapping[str, Mapping[str, Any]]) -> str:
-    right = round(metrics["wa"]["value"] * metrics["n"])
+    n, right = metrics["n"], round(metrics["wa"]["value"] * metrics["n"])
     chance, ua = _chance(metrics)["ua"], metrics["ua"]
-    parts = [f"The model answers {right} of {metrics['n']} clips right."]
-    if metrics["failures"]:
-        parts.append(f"Clips without an answer, counted as wrong: {metrics['failures']}.")
-    above = "lies above" if ua["low"] > chance else "does not exclude"
-    parts.append(f"The interval of its UA {above} chance ({chance:.3f}).")
+    en = [f"The model answers {right} of {n} clips right."]
+    zh = [f"模型答对了 {n} 段录音中的 {right} 段。"]
+    if failed := metrics["failures"]:
+        en.append(f"Clips without an answer, counted as wrong: {failed}.")
+        zh.append(f"没有得到回答、按答错计算的录音：{failed} 段。")
+    is_above = ua["low"] > chance
+    en.append(
+        f"The interval of its UA {'lies above' if is_above else 'does not exclude'} chance "
+        f"({chance:.3f})."
+    )
+    zh.append(f"其 UA 的区间{'高于' if is_above else '不能排除'}随机水平（{chance:.3f}）。")
     if probes:
         name, best = max(probes.items(), key=lambda item: item[1]["ua"]["value"])
-        gap = ua["value"] - best["ua"]["value"]
-        side = "above" if gap >= 0 else "below"
-        parts.append(
-            f"Its UA is {abs(gap):.3f} {side} that of the best linear probe on the same features "
-            f"({_e(name)}: {best['ua']['value']:.3f})."
+        gap, theirs = ua["value"] - best["ua"]["value"], best["ua"]["value"]
+        en.append(
+            f"Its UA is {abs(gap):.3f} {'above' if gap >= 0 else 'below'} that of the best linear "
+            f"probe on the same features ({_e(name)}: {theirs:.3f})."
         )
-    return " ".join(parts)
+        zh.append(
+            f"其 UA 比相同特征上最好的线性{_e(figures.system(name, 'zh'))}（{theirs:.3f}）"
+            f"{'高' if gap >= 0 else '低'} {abs(gap):.3f}。"
+        )
+    return _both(" ".join(en), "".join(zh))
 
 
 def _headline(metrics: Mapping[str, Any], systems: Mapping[str, Mapping[str, Any]]) -> str:
@@ -177,38 +212,37 @@ def _headline(metrics: Mapping[str, Any], systems: Mapping[str, Mapping[str, Any
     for name, of in systems.items():
         cells = "".join(interval(of[key]) for key in ("ua", "wa", "macro_f1", "ece"))
         cells += number(of["nll"]) + number(of["brier"]) + number(of["aurc"])
-        emphasis = ' class="model"' if of is metrics else ""
-        rows.append(f'<tr{emphasis}><th scope="row">{_e(name)}</th>{cells}</tr>')
+        title = _both(*(_e(figures.system(name, language)) for language in ("en", "zh")))
+        rows.append(f'<tr{"" if name else _MODEL}><th scope="row">{title}</th>{cells}</tr>')
     cells = "".join(number(value) for value in _chance(metrics).values()) + "<td>–</td>" * 4
-    rows.append(f'<tr class="chance"><th scope="row">chance</th>{cells}</tr>')
+    rows.append(f'<tr class="chance"><th scope="row">{_both("chance", "随机")}</th>{cells}</tr>')
     return "".join(rows)
 
 
 def _method(metrics: Mapping[str, Any]) -> str:
     if metrics["ua"]["unit"] == "speakers":
-        how = f"the {metrics['speakers']} speakers"
+        en, zh = f"the {metrics['speakers']} speakers", f"对 {metrics['speakers']} 位说话人"
     else:
-        how = "the clips (fewer than five known speakers: for new voices the truth is wider)"
+        en = "the clips (fewer than five known speakers: for new voices the truth is wider)"
+        zh = "对录音（已知说话人不足五位：对新的声音，真实区间更宽）"
+    en = f"Small figures are 95 % bootstrap intervals, resampling {en}."
+    zh = f"小号数字是 95 % 自助法区间，{zh}重新抽样。"
     left_out = metrics["n"] - metrics["scored"]
-    unscored = (
-        f" Clips without probabilities, left out of ECE, NLL, Brier and AURC: {left_out}."
-        if left_out and metrics["scored"]
-        else ""
-    )
-    return f"Small figures are 95 % bootstrap intervals, resampling {how}.{unscored}"
+    if left_out and metrics["scored"]:
+        en += f" Clips without probabilities, left out of ECE, NLL, Brier and AURC: {left_out}."
+        zh += f"没有概率、未计入 ECE、NLL、Brier 和 AURC 的录音：{left_out} 段。"
+    return _both(en, zh)
 
 
 def _reliability(metrics: Mapping[str, Any]) -> str:
-    ece = metrics["ece"]
-    gap = (
-        f"On average they are {ece['value']:.3f} apart (ECE, {ece['low']:.3f} – {ece['high']:.3f})."
-        if ece
-        else ""
-    )
-    return (
-        "<h2>Are its probabilities true?</h2><p>Points below the dotted line: the model is more "
-        f'certain than it is right. {gap}</p><div class="plot" id="reliability"></div>'
-    )
+    en = "Points below the dotted line: the model is more certain than it is right."
+    zh = "虚线下方的点：模型的把握大于它的正确率。"
+    if ece := metrics["ece"]:
+        value, low, high = (f"{ece[key]:.3f}" for key in ("value", "low", "high"))
+        en += f" On average they are {value} apart (ECE, {low} – {high})."
+        zh += f"两者平均相差 {value}（ECE，{low} – {high}）。"
+    title = _both("Are its probabilities true?", "它给出的概率可信吗？")
+    return f'<h2>{title}</h2><p>{_both(en, zh)}</p><div class="plot" id="reliability"></div>'
 
 
 def _per_class(metrics: Mapping[str, Any]) -> str:
@@ -240,28 +274,59 @@ def _texts(texts: Mapping[str, Any] | None) -> str:
         of = f"{low:.3f} – {high:.3f} of {value['n']}"
         return f"<td>{value['value']:.3f}<small>{of}</small></td>"
 
-    rows, sums = [], []
+    rows, en, zh = [], [], []
     for language, of in texts["languages"].items():
-        for kind, said in (("raw", "written by the LLM"), ("shown", "shown")):
+        for kind, said in (
+            ("raw", _both("written by the LLM", "LLM 所写")),
+            ("shown", _both("shown", "显示给用户")),
+        ):
             cells = "".join(
                 share(of[kind][k]) for k in ("parsed", "named", "agreeing", "intensity")
             )
-            name = _e(f"{language}: {said}")
+            name = f"{_e(language)}: {said}"
             rows.append(f'<tr{_MODEL * (kind == "shown")}><th scope="row">{name}</th>{cells}</tr>')
-        sums.append(
+        en.append(
             f"{_e(language)}: {of['corrected']} statements corrected in {of['texts_corrected']} "
             f"texts, {of['added']} cues added, {of['dropped']} sentences not shown."
         )
-    return (
-        f"<h2>Is what it writes true?</h2><p>Texts of {texts['clips']} clips. {' '.join(sums)}</p>"
-        '<div class="scroll"><table class="figures"><thead><tr><th></th>'
-        '<th title="every part is there and can be read">whole</th>'
-        '<th title="the winning class is named and no other">one class</th>'
-        '<th title="stated cues that agree with the measured ones">cues right</th>'
-        f"<th>intensity right</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-        '<p class="muted">Small figures are 95 % Wilson intervals; statements of one text count '
-        "one by one.</p>"
+        zh.append(
+            f"{_e(language)}：在 {of['texts_corrected']} 篇中更正了 {of['corrected']} 处说法，"
+            f"补充 {of['added']} 条线索，{of['dropped']} 句未显示。"
+        )
+    title = _both("Is what it writes true?", "它写的内容属实吗？")
+    told = _both(
+        f"Texts of {texts['clips']} clips. {' '.join(en)}",
+        f"{texts['clips']} 段录音的文字。{''.join(zh)}",
     )
+    heads = "".join(
+        f"<th{_titles(*why)}>{_both(*words)}</th>"
+        for words, why in (
+            (("whole", "完整"), ("every part is there and can be read", "各部分齐全且可读")),
+            (
+                ("one class", "唯一类别"),
+                ("the winning class is named and no other", "只点名胜出的类别"),
+            ),
+            (
+                ("cues right", "线索正确"),
+                ("stated cues that agree with the measured ones", "所述线索与测量一致"),
+            ),
+            (("intensity right", "强度正确"), ("", "")),
+        )
+    )
+    small = _both(
+        "Small figures are 95 % Wilson intervals; statements of one text count one by one.",
+        "小号数字是 95 % Wilson 区间；同一篇中的说法逐条计数。",
+    )
+    return (
+        f'<h2>{title}</h2><p>{told}</p><div class="scroll"><table class="figures"><thead><tr>'
+        f"<th></th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f'<p class="muted">{small}</p>'
+    )
+
+
+def _titles(en: str, zh: str) -> str:
+    """What explains a heading; the page shows it in its language."""
+    return f' data-titles="{_e(en)}|{_e(zh)}"' if en else ""
 
 
 def _wrong(clips: Iterable[ClipResult]) -> str:
@@ -280,7 +345,7 @@ def _wrong(clips: Iterable[ClipResult]) -> str:
         pair = _e(f"{label} → {answer or NO_ANSWER} {labels.word(label, 'zh')}")
         return (
             f'<tr data-search="{pair}"><td>{_dot(label)}</td>'
-            f"<td>{_dot(answer) if answer else NO_ANSWER}</td>"
+            f"<td>{_dot(answer) if answer else _both(NO_ANSWER, figures.NO_ANSWER_ZH)}</td>"
             f"{share(chosen(clip, answer))}{share(chosen(clip, label))}"
             f'<td>{_e(clip["speaker"])}</td><td data-value="{float(clip["seconds"])}">'
             f'{clip["seconds"]:.1f}</td><td class="path">{_e(clip["path"])}'
@@ -299,14 +364,18 @@ def _dot(name: str) -> str:
 def _details(result: EvaluationResult) -> str:
     model, data, run = result["model"], result["data"], result["run"]
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
-    facts = {
-        "Model": f"{model['name']} ({model['folder']})",
-        "Weights": model["hash"],
-        "Data": f"{data['corpus']}, {data['split']} split ({data['folder']})",
-        "Speakers": ", ".join(data["speakers"]) or "not known",
-        "Command": run["command"],
-        "Date": run["date"],
-        "Computed on": f"{run['device']}, {run['precision']}, {run['seconds']:.1f} s",
-        "Versions": versions,
-    }
-    return "".join(f"<dt>{name}</dt><dd>{_e(value)}</dd>" for name, value in facts.items())
+    split = f"{data['split']} split"
+    facts = (
+        ("Model", "模型", f"{model['name']} ({model['folder']})"),
+        ("Weights", "权重", model["hash"]),
+        ("Data", "数据", f"{data['corpus']}, {split} ({data['folder']})"),
+        ("Speakers", "说话人", ", ".join(data["speakers"])),
+        ("Command", "命令", run["command"]),
+        ("Date", "日期", run["date"]),
+        ("Computed on", "运算设备", f"{run['device']}, {run['precision']}, {run['seconds']:.1f} s"),
+        ("Versions", "版本", versions),
+    )
+    return "".join(
+        f"<dt>{_both(en, zh)}</dt><dd>{_e(value) or _both('not known', '未知')}</dd>"
+        for en, zh, value in facts
+    )
