@@ -406,3 +406,17 @@ def test_curves_of_several_runs_are_plain_lists(tmp_path: Path) -> None:
         assert names == [text("curve_name", language, name=n, stage=1) for n in ("one", "two")]
         assert [list(t.y) for t in figure.data if t.name == names[0]] == [[3.0, 2.0], [0.5]]
     assert curves.curves([], "en").to_dict()["data"] == []
+
+
+def test_where_nobody_validates_no_place_is_left_empty(tmp_path: Path) -> None:
+    steps = tuple(Plan("one").steps_in(tmp_path))
+    run = steps[1].run
+    assert run is not None
+    run.mkdir(parents=True)
+    lines = [{"step": 2, "loss": 3.0, "learning_rate": 0.1}, {"step": 4, "eval_ua": 0.5}]
+    for known, titles in ((1, ["curve_loss_alone", "curve_rate"]), (2, ["curve_loss", "curve_ua"])):
+        (run / "progress.jsonl").write_text("\n".join(map(json.dumps, lines[:known])))
+        layout = curves.curves([job(name="one", steps=steps)], "zh").layout
+        told = [note.text for note in layout.annotations]
+        assert told[:2] == [text(key, "zh") for key in titles]
+        assert (layout.yaxis.domain is None) == (known == 1)

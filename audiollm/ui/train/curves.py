@@ -22,7 +22,8 @@ def points(job: Job) -> list[int]:
 def curves(shown: Sequence[Job], language: Language) -> go.Figure:
     """Loss, validation UA and learning rate of the runs of jobs, one colour a run; plain lists.
 
-    A dotted line is the loss on the validation speakers.
+    A dotted line is the loss on the validation speakers; where nobody validates there is none, and
+    no place for their UA.
     """
     traces: list[dict[str, Any]] = []
     runs = [(job.name, step) for job in shown for step in job.steps if step.run]
@@ -55,16 +56,27 @@ def curves(shown: Sequence[Job], language: Language) -> go.Figure:
                     "hoverinfo": "skip",
                 }
             )
-    return go.Figure({"data": traces, "layout": _layout(language)})
+    validates = any(trace["yaxis"] == "y" for trace in traces)
+    return go.Figure({"data": traces, "layout": _layout(language, validates)})
 
 
-def _layout(language: Language) -> dict[str, Any]:
+def _layout(language: Language, validates: bool) -> dict[str, Any]:
+    if validates:
+        parts = {"yaxis2": (0.68, 1.0), "yaxis": (0.3, 0.55), "yaxis3": (0.0, 0.18)}
+        keys = {"yaxis2": "curve_loss", "yaxis": "curve_ua", "yaxis3": "curve_rate"}
+    else:
+        parts = {"yaxis2": (0.45, 1.0), "yaxis3": (0.0, 0.26)}
+        keys = {"yaxis2": "curve_loss_alone", "yaxis3": "curve_rate"}
     still = {"fixedrange": True, "zeroline": False, "gridcolor": "rgba(128,128,128,.25)"}
     place = {"x": 0, "xref": "paper", "xanchor": "left", "yref": "paper", "yanchor": "bottom"}
-    titles = ((1.0, "curve_loss"), (0.57, "curve_ua"), (0.2, "curve_rate"))
+    ranges: dict[str, dict[str, Any]] = {
+        "yaxis2": {"rangemode": "tozero"},
+        "yaxis": {"range": [0, 1]},
+        "yaxis3": {"rangemode": "tozero", "exponentformat": "e", "nticks": 3},
+    }
     return {
         "template": {},
-        "height": 520,
+        "height": 520 if validates else 380,
         "margin": {"l": 44, "r": 12, "t": 28, "b": 40},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
@@ -76,12 +88,10 @@ def _layout(language: Language) -> dict[str, Any]:
         | {"itemdoubleclick": False},
         "xaxis": {**still, "anchor": "y3", "rangemode": "tozero"}
         | {"title": {"text": text("curve_step", language), "standoff": 4}},
-        "yaxis2": {**still, "domain": [0.68, 1.0], "rangemode": "tozero"},
-        "yaxis": {**still, "domain": [0.3, 0.55], "range": [0, 1]},
-        "yaxis3": {**still, "domain": [0.0, 0.18], "rangemode": "tozero", "exponentformat": "e"}
-        | {"nticks": 3},
+        **{axis: {**still, "domain": list(parts[axis])} | ranges[axis] for axis in parts},
         "annotations": [
-            {**place, "y": y, "text": text(key, language), "showarrow": False, "font": {"size": 13}}
-            for y, key in titles
+            {**place, "y": top, "text": text(keys[axis], language), "showarrow": False}
+            | {"font": {"size": 13}, "yshift": 4}
+            for axis, (_, top) in parts.items()
         ],
     }

@@ -153,6 +153,10 @@ TRAINING: dict[str, dict[Language, str]] = {
         "en": "Loss: learning, and on validation speakers (dotted)",
         "zh": "损失：训练，以及验证说话人（虚线）",
     },
+    "curve_loss_alone": {
+        "en": "Loss: learning (all recordings teach, nobody validates)",
+        "zh": "损失：训练（全部录音用于训练，没有验证说话人）",
+    },
     "curve_ua": {"en": "UA on validation speakers", "zh": "验证说话人的 UA"},
     "curve_step": {"en": "steps", "zh": "步数"},
     "curve_name": {"en": "{name}, stage {stage}", "zh": "{name}，第 {stage} 阶段"},
