@@ -2,14 +2,12 @@
 
 import argparse
 import logging
-import os
 import signal
 import sys
-import tempfile
 
 from audiollm.errors import AudioLLMError
 from audiollm.settings import Settings
-from audiollm.ui import Services, build_ui, launch_options, resident
+from audiollm.ui import Services, build_ui, launch_options, resident, temporary
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -23,8 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = {k: v for k, v in vars(parser.parse_args(arguments)).items() if v is not None}
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the recordings go as well
-    with tempfile.TemporaryDirectory(prefix="audiollm-") as recordings:  # this user's alone
-        os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = recordings  # files handed out as well
+    with temporary.folder():
         try:
             settings = Settings.from_env(**given)
             demo = build_ui(resident.watched(Services.start(settings)))

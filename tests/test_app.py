@@ -35,10 +35,9 @@ HTTP = httpx.Client(timeout=SLOW, trust_env=False)  # no proxy stands between us
 def _as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """`app.main` run in this process must not change it for the tests that follow."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    handler, folder = signal.getsignal(signal.SIGTERM), tempfile.tempdir
+    handler = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, handler)
-    tempfile.tempdir = folder
 
 
 @pytest.fixture

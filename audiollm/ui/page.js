@@ -21,6 +21,12 @@
   const changes = { childList: true, subtree: true, attributes: true, attributeFilter: ["class"] };
   new MutationObserver(tidy).observe(document, changes);
 
+  // A figure that is drawn while its tab is hidden does not know how wide it is.
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest?.("[role=tab]")) return;
+    for (const wait of [100, 1000]) setTimeout(() => window.dispatchEvent(new Event("resize")), wait);  // ms
+  });
+
   // The level of the microphone, below the record controls for as long as its stream is open.
   // What is heard here goes nowhere: the nodes are not connected to an output.
   const FAINTEST = -60;  // dBFS at the left end of the bar

@@ -19,6 +19,11 @@ COUNT = """() => {
   const make = AudioContext.prototype.createOscillator;
   AudioContext.prototype.createOscillator = function () { window.tones++; return make.call(this); };
 }"""
+FITS = """() => {
+  const figure = document.querySelector("#train-classes .main-svg");
+  const place = document.querySelector("#train-classes");
+  return figure && Math.abs(figure.clientWidth - place.clientWidth) < 30;
+}"""
 RUNS = """(ids) => {
   const place = document.querySelector("#train-running [data-running]");
   place.dataset.running = ids;
@@ -87,6 +92,12 @@ def test_a_page_that_learns_its_language_late_says_all_of_it_again(
     expect(page.locator("#job-detail")).to_contain_text(re.compile(CHINESE))
     for part in ("train-folder", "train-upload", "settings-file", "promote-anyway"):
         expect(page.locator(f"#{part}")).to_be_hidden()
+    # the figure is drawn anew while its tab is hidden, and has its width all the same
+    page.get_by_role("tab", name=text("tab_analyse", "zh")).click()
+    page.locator("#language").get_by_text("English").click()
+    expect(page.get_by_role("tab", name=text("tab_train", "en"))).to_be_visible()
+    open_train(page)
+    page.wait_for_function(FITS)
 
 
 def test_a_training_that_ends_sounds_where_that_is_wanted(visit: Visit) -> None:

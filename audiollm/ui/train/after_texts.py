@@ -18,7 +18,7 @@ AFTERWARDS: dict[str, dict[Language, str]] = {
         "en": "Below the dotted line it is more certain than right.",
         "zh": "位于虚线下方表示它的把握高于实际正确率。",
     },
-    "report_get": {"en": "Download the whole report", "zh": "下载完整报告（英文）"},
+    "report_get": {"en": "Download the whole report", "zh": "下载完整报告"},
     "wrong_title": {"en": "Listen to what it gets wrong", "zh": "听听它判断错的录音"},
     "wrong_many": {
         "en": "{wrong} of {all} recordings of the test speakers; the most confident mistakes first."
@@ -91,8 +91,8 @@ AFTERWARDS: dict[str, dict[Language, str]] = {
         "zh": "但正在使用的模型学过这些说话人。",
     },
     "promote_again": {
-        "en": "Press again if you want it all the same.",
-        "zh": "如仍要使用，请再次确认。",
+        "en": "Press “Let it answer anyway” if you want it all the same.",
+        "zh": "如仍要使用，请按“仍然使用”。",
     },
     "estimate_room": {
         "en": "The model that answers sits on this GPU: it moves to the processor by itself before "

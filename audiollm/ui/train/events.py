@@ -5,6 +5,7 @@ their files, so a page that is opened again shows the same.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -107,7 +108,7 @@ def _rolls_back(services: Services) -> Callable[..., list[Any]]:
 
 
 def _loads(name: str, chosen: Language) -> list[Any]:
-    said = render.notice(text("promoted", chosen, name=name), "wait")
+    said = render.notice(text("promoted", chosen, name=Path(name).name), "wait")
     return [said, gr.update(visible="hidden"), gr.Timer(active=True)]
 
 

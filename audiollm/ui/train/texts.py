@@ -171,22 +171,21 @@ TRAINING: dict[str, dict[Language, str]] = {
         "zh": "UA：各情感召回率的平均。WA：答对的比例。括号内为 95% 区间。"
         "不同录音上的数字不能严格比较。",
     },
-    "result_report": {"en": "The whole report: {path}", "zh": "完整报告：{path}"},
     "promote": {"en": "Let it answer", "zh": "使用这个模型"},
     "promote_anyway": {"en": "Let it answer anyway", "zh": "仍然使用"},
     "roll_back": {"en": "Back to the model before", "zh": "换回之前的模型"},
     "promoted": {
-        "en": "{name} is being loaded and answers on the Analyse page.",
-        "zh": "正在加载 {name}，随后由它在“分析”页面回答。",
+        "en": "From now on {name} answers on the Analyse page; loading it takes a few seconds.",
+        "zh": "从现在起由 {name} 在“分析”页面回答；加载需要几秒钟。",
     },
     "promote_worse": {
-        "en": "{name} has UA {new}, the model that answers now has {old}: it is worse. Press again "
-        "if you want it all the same.",
-        "zh": "{name} 的 UA 为 {new}，正在使用的模型为 {old}：它更差。如仍要使用，请再次确认。",
+        "en": "{name} has UA {new}, the model that answers now has {old}: it is worse. Press "
+        "“Let it answer anyway” if you want it all the same.",
+        "zh": "{name} 的 UA 为 {new}，正在使用的模型为 {old}：它更差。如仍要使用，请按“仍然使用”。",
     },
     "promote_unmeasured": {
-        "en": "{name} was not tested, so nobody knows whether it is worse. Press again if you want "
-        "it all the same.",
-        "zh": "{name} 尚未测试，不知道是否更差。如仍要使用，请再次确认。",
+        "en": "{name} was not tested, so nobody knows whether it is worse. Press “Let it answer "
+        "anyway” if you want it all the same.",
+        "zh": "{name} 尚未测试，不知道是否更差。如仍要使用，请按“仍然使用”。",
     },
 }

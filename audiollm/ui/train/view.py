@@ -144,8 +144,10 @@ def view(services: Services, job: Job, language: Language) -> View:
     wrong = failure(job, language)
     box = render.notice(wrong, "error") if wrong else ""
     made = actions.model_of(job)
-    found = "" if made is None else result(job, made, (name, using), language)
     against = versus.of_job(job) if made else None
+    # where both were asked about the same recordings, figures on other ones would only mislead
+    other = (name, {} if against else using)
+    found = "" if made is None else result(job, made, other, language)
     found += versus.html(against, language) if against else ""
     changed = improve.compared(job)
     found += improve.html(changed, language) if changed else ""
@@ -172,18 +174,17 @@ def model(services: Services, id: str | None) -> str:
 
 
 def result(job: Job, made: Path, other: tuple[str, Mapping[str, Any]], language: Language) -> str:
-    """The figures of a new model beside those of the model that answers."""
-    rows = [(made.name, actions.metrics_of(made))]
-    if other[0]:
-        rows.append((text("result_in_use", language, name=other[0]), dict(other[1])))
+    """The figures of a new model, and of the model that answers, `other`, where it has any."""
+    answers = text("result_in_use", language, name=other[0])
+    rows = [(answers if made.name == other[0] else made.name, actions.metrics_of(made))]
+    if other[1] and made.name != other[0]:
+        rows.append((answers, dict(other[1])))
     heads = (text("result_model", language), "UA", "WA", text("result_data", language))
     head = "".join(f'<th scope="col">{h}</th>' for h in heads)
     body = "".join(_row(name, metrics, language) for name, metrics in rows)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     said = f"<p>{text('result_means', language)}</p>"
     reports = [s.result.with_name("report.html") for s in job.steps if s.result.name == RESULT]
-    for path in reports:
-        said += f"<p>{text('result_report', language, path=escape(str(path)))}</p>"
     title = render.heading("result_title", language)
     judged = [detail(path.with_name(RESULT), language) for path in reports]
     return f'<div class="cues">{title}{table}{said}{"".join(judged)}</div>'
