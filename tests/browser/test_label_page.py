@@ -308,8 +308,15 @@ def test_a_late_answer_unlocks_nothing_and_no_key_is_lost(
     def press_and_hold(key: str) -> None:
         holds[0], before = True, len(held)
         page.keyboard.press(key)
-        while len(held) == before:
+        for _ in range(200):
+            if len(held) > before:
+                return
             page.wait_for_timeout(50)
+        at = page.evaluate(
+            "() => [document.activeElement, document.querySelector('#label-card')]"
+            ".map((e) => e?.outerHTML.slice(0, 500))"
+        )
+        raise AssertionError(f"no label was sent for {key}: {at}, {held}")
 
     page.route("**/gradio_api/**", hold)
     press_and_hold("1")
