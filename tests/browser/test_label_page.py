@@ -313,8 +313,8 @@ def test_a_late_answer_unlocks_nothing_and_no_key_is_lost(
                 return
             page.wait_for_timeout(50)
         at = page.evaluate(
-            "() => [document.activeElement, document.querySelector('#label-card')]"
-            ".map((e) => e?.outerHTML.slice(0, 500))"
+            "() => [document.activeElement, document.querySelector('#label-card .clip')]"
+            ".map((e) => e?.outerHTML.slice(0, 700))"
         )
         raise AssertionError(f"no label was sent for {key}: {at}, {held}")
 
