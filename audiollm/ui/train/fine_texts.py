@@ -7,18 +7,18 @@ FINE: dict[str, dict[Language, str]] = {
     "fits_few": {
         "en": "The settings fit about {n} recordings to learn from, which is few: the model is "
         "kept from learning voices by heart. What you change stays yours.",
-        "zh": "设置按约 {n} 段训练录音给出。数量较少，因此会防止模型死记声音。您改过的设置会保留。",
+        "zh": "设置按约 {n} 段训练录音给出。数量较少，因此会防止模型死记声音。你改过的设置会保留。",
     },
     "fits_some": {
         "en": "The settings fit about {n} recordings to learn from: fewer passes, less held back. "
         "What you change stays yours.",
-        "zh": "设置按约 {n} 段训练录音给出：轮数更少，约束更小。您改过的设置会保留。",
+        "zh": "设置按约 {n} 段训练录音给出：轮数更少，约束更小。你改过的设置会保留。",
     },
     "fits_many": {
         "en": "The settings fit about {n} recordings to learn from, which is many: few passes, "
         "hardly anything held back. What you change stays yours.",
         "zh": "设置按约 {n} 段训练录音给出。数量很多，因此轮数少，几乎不加约束。"
-        "您改过的设置会保留。",
+        "你改过的设置会保留。",
     },
     "fits_unknown": {
         "en": "Nobody knows yet how many recordings there are: these settings are for few.",

@@ -15,11 +15,11 @@ WATCHING: dict[str, dict[Language, str]] = {
         "zh": "其中 GPU 显存 {need} GB。",
     },
     "estimate_measured": {
-        "en": "Reckoned from earlier trainings of this size on this machine.",
+        "en": "Estimated from earlier trainings of this size on this machine.",
         "zh": "根据本机以往同规模的训练推算。",
     },
     "estimate_scaled": {
-        "en": "Reckoned from trainings of another size on this machine, so it may be far off.",
+        "en": "Estimated from trainings of another size on this machine, so it may be far off.",
         "zh": "根据本机以往其他规模的训练推算，可能相差较大。",
     },
     "estimate_guessed": {
