@@ -204,7 +204,7 @@ def visit(people: dict[str, BrowserContext], request: pytest.FixtureRequest) -> 
         page.faults = faults  # type: ignore[attr-defined]
         opened.append(page)
         page.goto(url)
-        page.wait_for_selector("#about .about b", timeout=STARTUP * 1000)  # the first one waits longest
+        page.wait_for_selector("#about .about b", timeout=STARTUP * 1000)  # the first waits longest
         return page
 
     yield open_page
