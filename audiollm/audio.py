@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -143,7 +144,7 @@ class _Mixer:
     def __init__(self, name: str, max_seconds: float) -> None:
         self.name, self.max_seconds = name, max_seconds
         self.rate = self.channels = 0  # of the first block, the original's
-        self.seconds = 0.0
+        self.length = Fraction(0)  # s, exact: floats would add up to a hair more than the limit
         self.total = self.clipped = 0  # samples of the original
         self.parts: list[np.ndarray] = []
         self.stream: soxr.ResampleStream | None = None
@@ -167,8 +168,8 @@ class _Mixer:
         if not self.total:
             self.rate, self.channels = rate, channels
         self.total += count
-        self.seconds += count / rate
-        if self.seconds > self.max_seconds:
+        self.length += Fraction(count, rate)
+        if self.length > self.max_seconds:
             raise too_long(self.name, 0.0, self.max_seconds)
         tracks = np.ascontiguousarray(block.T)  # [channels, n]
         size = np.abs(tracks).max(axis=0)  # of the loudest channel
@@ -209,7 +210,7 @@ class _Mixer:
         ):  # floats and lossy codecs overshoot: turned down whole, the wave keeps its form
             samples /= np.float32(peak)
             np.clip(samples, -1, 1, out=samples)
-        return Sound(samples, self.seconds, self.rate, self.channels, self.clipped / self.total)
+        return Sound(samples, float(self.length), self.rate, self.channels, self.clipped / self.total)
 
 
 def _parts(samples: np.ndarray) -> Iterator[np.ndarray]:

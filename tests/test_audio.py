@@ -308,6 +308,17 @@ def test_two_hours(tmp_path: Path, settings: Settings) -> None:
     assert "AUDIOLLM_MAX_SECONDS" in text
 
 
+@pytest.mark.parametrize("rate", [16000, 44100])
+def test_a_sound_exactly_as_long_as_the_limit_is_heard(rate: int) -> None:
+    """Summed as floats, the lengths of its blocks came to a hair more than 50 seconds."""
+    silence = np.zeros(50 * rate, np.int16)
+    limit = Settings(max_seconds=50)
+    assert audio.from_array(silence, rate, limit).seconds == 50
+    assert audio.load(encode(silence / 1.0, "flac", "flac", rate), limit).seconds == 50
+    with pytest.raises(AudioError, match="longer than the limit"):
+        audio.from_array(np.append(silence, silence[:1]), rate, limit)
+
+
 @pytest.mark.parametrize(
     ("container", "codec", "options"),
     [("ipod", "aac", {}), ("webm", "libopus", {"live": "1"}), ("adts", "aac", {})],

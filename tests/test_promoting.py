@@ -1,6 +1,7 @@
 """A new model takes the place of the one in use, or does not, and can be taken back."""
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from audiollm.plan import Step
 from audiollm.settings import Settings
 from audiollm.ui import services as of_page
 from audiollm.ui.services import Services
-from audiollm.ui.texts import TEXTS
+from audiollm.ui.texts import TEXTS, text
 from audiollm.ui.train import (
     actions,
     view,
@@ -70,6 +71,7 @@ def test_a_worse_model_needs_a_second_yes(three: Services, name: str, key: str) 
         said = view.explained(refused.value, language)
         lead = TEXTS["promote_worse" if key == "promote_worse" else "promote_unmeasured"][language]
         assert said.startswith(lead.format(name=name, new="0.50", old="0.66"))
+        assert said.endswith(text("promote_again", language))
     assert actions.promote(three, name, anyway=True) == name
     assert answers(three) == name
     actions.roll_back(three)
@@ -99,8 +101,13 @@ def test_a_finished_job_shows_its_figures_beside_those_in_use(
     shown = view.view(here, done, "en").result
     assert "0.50 <small>[0.40, 0.60]" in shown and "0.66" in shown and "<img>" not in shown
     assert "report.html" not in shown and "answers now" in shown
+    here.model = Future()  # another model of the same name answers
+    here.model.set_result(FakePredictor(card=Card(name="mine")))  # type: ignore[arg-type]
+    shown = view.view(here, done, "en").result
+    assert "0.66" in shown and shown.count("answers now") == 1 and 'row">mine<' in shown
     here.using = str(made.parent)
     assert view.view(here, done, "en").model == ""
+    assert view.view(here, done, "en").result.count("<tr>") == 2  # the heads, and itself
     assert actions.metrics_of(tmp_path) == evil
     monkeypatch.undo()
     assert actions.metrics_of(tmp_path) == {}

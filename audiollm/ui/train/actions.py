@@ -43,9 +43,9 @@ class WorseError(AudioLLMError):
         if self.change is not None:
             return worse(self.name, self.change, language)
         if self.new is None:
-            return text("promote_unmeasured", language, name=self.name)
+            return _asking([text("promote_unmeasured", language, name=self.name)], language)
         told = {"new": f"{self.new:.2f}", "old": f"{self.old:.2f}"}
-        return text("promote_worse", language, name=self.name, **told)
+        return _asking([text("promote_worse", language, name=self.name, **told)], language)
 
 
 def worse(name: str, change: Change, language: Language) -> str:
@@ -57,8 +57,12 @@ def worse(name: str, change: Change, language: Language) -> str:
         said.append(text("promote_chance", language))
     if not change.fair:
         said.append(text("promote_unfair", language))
-    said.append(text("promote_again", language))
-    return ("" if language == "zh" else " ").join(said)
+    return _asking(said, language)
+
+
+def _asking(said: Sequence[str], language: Language) -> str:
+    """These sentences, and what to press for a second yes."""
+    return ("" if language == "zh" else " ").join((*said, text("promote_again", language)))
 
 
 # --- a plan

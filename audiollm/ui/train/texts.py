@@ -179,13 +179,11 @@ TRAINING: dict[str, dict[Language, str]] = {
         "zh": "从现在起由 {name} 在“分析”页面回答；加载需要几秒钟。",
     },
     "promote_worse": {
-        "en": "{name} has UA {new}, the model that answers now has {old}: it is worse. Press "
-        "“Let it answer anyway” if you want it all the same.",
-        "zh": "{name} 的 UA 为 {new}，正在使用的模型为 {old}：它更差。如仍要使用，请按“仍然使用”。",
+        "en": "{name} has UA {new}, the model that answers now has {old}: it is worse.",
+        "zh": "{name} 的 UA 为 {new}，正在使用的模型为 {old}：它更差。",
     },
     "promote_unmeasured": {
-        "en": "{name} was not tested, so nobody knows whether it is worse. Press “Let it answer "
-        "anyway” if you want it all the same.",
-        "zh": "{name} 尚未测试，不知道是否更差。如仍要使用，请按“仍然使用”。",
+        "en": "{name} was not tested, so nobody knows whether it is worse.",
+        "zh": "{name} 尚未测试，不知道是否更差。",
     },
 }

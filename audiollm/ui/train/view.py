@@ -145,9 +145,10 @@ def view(services: Services, job: Job, language: Language) -> View:
     box = render.notice(wrong, "error") if wrong else ""
     made = actions.model_of(job)
     against = versus.of_job(job) if made else None
+    answers = made is not None and str(made) == services.using
     # where both were asked about the same recordings, figures on other ones would only mislead
-    other = (name, {} if against else using)
-    found = "" if made is None else result(job, made, other, language)
+    others = {} if answers or against or not using else {name: using}
+    found = "" if made is None else result(job, made, answers, others, language)
     found += versus.html(against, language) if against else ""
     changed = improve.compared(job)
     found += improve.html(changed, language) if changed else ""
@@ -159,7 +160,7 @@ def view(services: Services, job: Job, language: Language) -> View:
         resumes=job.state in IDLE,
         goes=job.state not in ACTIVE,
         result=found,
-        model="" if made is None or str(made) == services.using else str(made),
+        model="" if made is None or answers else str(made),
     )
 
 
@@ -173,27 +174,31 @@ def model(services: Services, id: str | None) -> str:
     return str(made[0]) if made and made[0] else ""
 
 
-def result(job: Job, made: Path, other: tuple[str, Mapping[str, Any]], language: Language) -> str:
-    """The figures of a new model, and of the model that answers, `other`, where it has any."""
-    answers = text("result_in_use", language, name=other[0])
-    rows = [(answers if made.name == other[0] else made.name, actions.metrics_of(made))]
-    if other[1] and made.name != other[0]:
-        rows.append((answers, dict(other[1])))
+def result(
+    job: Job,
+    made: Path,
+    answers: bool,
+    others: Mapping[str, Mapping[str, Any]],
+    language: Language,
+) -> str:
+    """The figures of a new model, which `answers` already or does not, and of the one that does."""
+    rows = [(made.name, actions.metrics_of(made), answers)]
+    rows += [(name, dict(metrics), True) for name, metrics in others.items()]
     heads = (text("result_model", language), "UA", "WA", text("result_data", language))
     head = "".join(f'<th scope="col">{h}</th>' for h in heads)
-    body = "".join(_row(name, metrics, language) for name, metrics in rows)
+    body = "".join(_row(*row, language) for row in rows)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     said = f"<p>{text('result_means', language)}</p>"
-    reports = [s.result.with_name("report.html") for s in job.steps if s.result.name == RESULT]
     title = render.heading("result_title", language)
-    judged = [detail(path.with_name(RESULT), language) for path in reports]
+    judged = [detail(s.result, language) for s in job.steps if s.result.name == RESULT]
     return f'<div class="cues">{title}{table}{said}{"".join(judged)}</div>'
 
 
-def _row(name: str, metrics: Mapping[str, Any], language: Language) -> str:
+def _row(name: str, metrics: Mapping[str, Any], answers: bool, language: Language) -> str:
+    shown = escape(text("result_in_use", language, name=name) if answers else name)
     data = escape(render.corpora(str(metrics.get("data", "–")), language))
     cells = (_share(metrics, "ua"), _share(metrics, "wa"), data)
-    return f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>'
+    return f'<tr><th scope="row">{shown}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>'
 
 
 def _share(metrics: Mapping[str, Any], key: str) -> str:
