@@ -210,7 +210,9 @@ class _Mixer:
         ):  # floats and lossy codecs overshoot: turned down whole, the wave keeps its form
             samples /= np.float32(peak)
             np.clip(samples, -1, 1, out=samples)
-        return Sound(samples, float(self.length), self.rate, self.channels, self.clipped / self.total)
+        return Sound(
+            samples, float(self.length), self.rate, self.channels, self.clipped / self.total
+        )
 
 
 def _parts(samples: np.ndarray) -> Iterator[np.ndarray]:
