@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from audiollm.baseline import Basis, by_speaker
 from audiollm.config import Manifest
 from audiollm.errors import AudioError, AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
+from audiollm.loading import Step
 from audiollm.projector import Features
 from audiollm.prosody import Cues, Track
 from audiollm.settings import Settings
@@ -61,7 +62,8 @@ class Card:
 
 
 class Predictor:
-    """A loaded model. Safe to share between threads: one sound or batch is heard at a time."""
+    """A loaded model. Safe to share between threads: one batch of windows is heard at a time, and
+    one text written, so that a short sound need not wait for the end of a long one."""
 
     def __init__(self, loaded: Any, encoder: Any, settings: Settings) -> None:
         from audiollm.prompt import Prompt
@@ -92,17 +94,25 @@ class Predictor:
         )
 
     @classmethod
-    def load(cls, model: str, settings: Settings) -> "Predictor":
+    def load(
+        cls, model: str, settings: Settings, begin: Callable[[Step], object] = lambda _: None
+    ) -> "Predictor":
         """Loads a model and the encoder that it refers to, and hears one second of noise.
+
+        `begin` is told every step of the way, of `loading.STEPS`.
 
         Raises:
             ModelError: a part is missing, or the encoder is not the one the model was trained with.
         """
+        import transformers.models.auto.modeling_auto  # noqa: F401 - takes long: not the LLM's step
+
         from audiollm import checkpoint, encoder
 
         device = checkpoint.pick_device(settings.device)
+        begin("llm")
         loaded = checkpoint.load(model, settings, device)
         ref = loaded.manifest.encoder
+        begin("encoder")
         heard = encoder.load(ref.id, settings, device)
         if ref.fingerprint and heard.fingerprint != ref.fingerprint:
             raise ModelError(
@@ -115,6 +125,7 @@ class Predictor:
                 "put the encoder that the model was trained with in its place."
             )
         predictor = cls(loaded, heard, settings)
+        begin("trial")
         noise = 0.01 * np.random.default_rng(0).standard_normal(audio.SAMPLE_RATE)
         sound = audio.from_array(noise.astype(np.float32), audio.SAMPLE_RATE)
         for language in loaded.manifest.languages:  # fills the instruction caches
@@ -132,16 +143,12 @@ class Predictor:
         `baseline`: what is usual for the one person who speaks in all of them, of
         `baseline.by_speaker`; without it the evidence is relative to voices of the register.
         """
-        with self._lock:
-            heard = _result(self._hear(sounds, language, baseline))
-            rows = [h.row for h in heard]
-            winners = [h.winner for h in heard]
-            texts: list[str] = []
-            for scored, group in _by_batch(heard):
-                chosen = [rows[i] for i in group]
-                texts += self._scorer.generate(
-                    scored, [winners[i] for i in group], language, chosen
-                )
+        heard = prosody.drained(self._hear(sounds, language, baseline))
+        texts: list[str] = []
+        for scored, group in _by_batch(heard):
+            winners, rows = [heard[i].winner for i in group], [heard[i].row for i in group]
+            with self._lock:
+                texts += self._scorer.generate(scored, winners, language, rows)
         return [self._written(h, text) for h, text in zip(heard, texts, strict=True)]
 
     def stream(
@@ -157,22 +164,21 @@ class Predictor:
         Every text begins with the one before: no sentence is shown that is later taken back.
         `followed` is `prosody.track(sound.samples)` where the caller has it already.
         """
-        with self._lock:
-            found = yield from self._hear(
-                [sound], language, baseline, [followed] if followed else ()
-            )
-            heard = found[0]
-            yield heard.prediction
-            raw, shown = "", ""
-            pieces = self._scorer.stream(heard.scored, heard.winner, language, heard.row)
-            with closing(pieces):
-                for piece in pieces:
-                    raw += piece
-                    growing = self._written(heard, raw, done=False)
-                    if growing.text != shown:
-                        shown = growing.text
-                        yield growing
-            yield self._written(heard, raw.strip())
+        found = yield from self._hear([sound], language, baseline, [followed] if followed else ())
+        heard = found[0]
+        yield heard.prediction
+        raw, shown = "", ""
+        with (
+            self._lock,
+            closing(self._scorer.stream(heard.scored, heard.winner, language, heard.row)) as pieces,
+        ):
+            for piece in pieces:
+                raw += piece
+                growing = self._written(heard, raw, done=False)
+                if growing.text != shown:
+                    shown = growing.text
+                    yield growing
+        yield self._written(heard, raw.strip())
 
     def timeline(
         self, sound: Sound, followed: Track, language: Language = "en"
@@ -194,8 +200,7 @@ class Predictor:
             pieces = [sound.samples[a:b] for a, b in edges]
             tracks = [prosody.track(piece) for piece in pieces]
             cues = [prosody.summarise(p, t) for p, t in zip(pieces, tracks, strict=True)]
-            with self._lock:
-                table[part] = self._score(pieces, cues, language, tracks)[1]
+            table[part] = self._score(pieces, cues, language, tracks)[1]
             heard = part[-1] + 1 if part[-1] != spoken[-1] else len(spans)
             yield Timeline(labels, tuple(spans), table.copy(), heard)
 
@@ -376,8 +381,9 @@ class Predictor:
 
         `tracks` are `prosody.track` of the pieces, None where it is not known yet.
         """
-        scored = self._scorer.score(self._features(pieces, tracks), cues, language)
-        logs = scored.log_likelihoods.float().cpu().numpy()
+        with self._lock:
+            scored = self._scorer.score(self._features(pieces, tracks), cues, language)
+            logs = scored.log_likelihoods.float().cpu().numpy()
         return scored, calibration.apply(logs, self.manifest.labels, self.manifest.calibration)
 
     def _features(
@@ -393,15 +399,6 @@ class Predictor:
             )
             for e, p, t in zip(self._encoder.encode(pieces), pieces, tracks, strict=True)
         ]
-
-
-def _result(steps: Generator[Any, None, list["_Heard"]]) -> list["_Heard"]:
-    """What a generator returns, its steps passed over."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False)

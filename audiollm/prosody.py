@@ -5,8 +5,9 @@ put against a stated reference range: the middle 80 % of neutral speech in EmoDB
 register (`python -m bench.reference_ranges` measures it again).
 """
 
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ REGISTER_HZ = 165.0  # median pitch that parts low from high voices
 
 Level = Literal["low", "mid", "high"]
 Samples = NDArray[np.float32]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +53,31 @@ def track(samples: Samples) -> Track:
 
     samples: [N] at 16 kHz, float.
     """
+    return drained(follow(samples))
+
+
+def follow(samples: Samples) -> Generator[float, None, Track]:
+    """The same, a block at a time: before every block but the first, the share that is done."""
     frames = frames_of(samples, WINDOW)
-    blocks = [_follow(frames[start : start + BLOCK]) for start in range(0, len(frames), BLOCK)]
+    blocks = []
+    for start in range(0, len(frames), BLOCK):
+        if start:
+            yield start / len(frames)
+        blocks.append(_follow(frames[start : start + BLOCK]))
     energy, f0, voicing = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     loud = max(np.percentile(energy, 95), FLOOR_DB)
     active = energy > max(loud - ACTIVE_DB, -70.0)
     f0 = _without_octave_jumps(np.where((voicing > VOICED) & active, f0, np.nan))
     return Track(f0=f0, voicing=voicing, energy_db=energy, active=active)
+
+
+def drained(steps: Generator[object, None, T]) -> T:
+    """What a generator returns, its steps passed over."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
 
 def _follow(frames: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
@@ -158,16 +178,21 @@ def _spread(values: NDArray[np.float64]) -> float:
 
 
 def _alpha_ratio(samples: Samples) -> float:
-    """In dB; the power of a long sound is summed over equal pieces, to bound the memory."""
-    pieces = np.array_split(samples, max(1, -(-len(samples) // (BLOCK * HOP))))
-    low, high = np.sum([_band_power(piece) for piece in pieces], axis=0)
+    """In dB; the power of a long sound is summed over pieces, to bound the memory.
+
+    Their length has small factors only: of a length that has not, the transform takes ten times
+    as long. The last piece is filled with zeros, so that all count alike.
+    """
+    size = min(len(samples), BLOCK * HOP)
+    starts = range(0, len(samples), size)
+    low, high = np.sum([_band_power(samples[i : i + size], size) for i in starts], axis=0)
     return float(10 * np.log10((high + 1e-10) / (low + 1e-10)))
 
 
-def _band_power(samples: Samples) -> tuple[float, float]:
-    """Energy at 50 Hz-1 kHz and at 1-5 kHz."""
-    power = np.abs(np.fft.rfft(samples.astype(np.float64))) ** 2
-    hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+def _band_power(samples: Samples, size: int) -> tuple[float, float]:
+    """Energy at 50 Hz-1 kHz and at 1-5 kHz, by a transform of `size` samples."""
+    power = np.abs(np.fft.rfft(samples.astype(np.float64), size)) ** 2
+    hertz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
     high = power[(hertz >= 1000) & (hertz < 5000)].sum()
     low = power[(hertz >= 50) & (hertz < 1000)].sum()
     return low, high

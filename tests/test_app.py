@@ -22,6 +22,7 @@ from audiollm import ui
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
 from audiollm.ui import Services, build_ui, launch_options
+from audiollm.ui.analyse.page import MODEL
 from audiollm.ui.services import EXAMPLES
 from audiollm.ui.texts import TEXTS
 from tests.browser.fake import FakePredictor
@@ -177,7 +178,7 @@ def test_page_asks_no_other_host(address: str) -> None:
     assert set(re.findall(r"https?://([^/'\"]+)", style)) <= {"www.w3.org"}  # a name, not a place
 
 
-def test_programs_are_offered_their_endpoints_and_the_model_answers_one_at_a_time(
+def test_programs_are_offered_their_endpoints_and_wait_in_the_queue_of_the_page(
     demo: ui.Page,
 ) -> None:
     listeners = list(demo.fns.values())
@@ -185,7 +186,7 @@ def test_programs_are_offered_their_endpoints_and_the_model_answers_one_at_a_tim
     assert offered == {"analyse", "analyse_batch", "model"}
     answering = [f for f in listeners if f.concurrency_id == "model"]
     assert answering
-    assert {f.concurrency_limit for f in answering} == {1}
+    assert {f.concurrency_limit for f in answering} == {MODEL["concurrency_limit"]}
     assert all(f.queue for f in answering)
 
 

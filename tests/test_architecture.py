@@ -31,6 +31,7 @@ LEVELS = [
         "processes",
         "progress",
         "failures",
+        "loading",
     },
     {"estimate"},
     {

@@ -56,7 +56,7 @@ def two_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     """`tiny` answers; `same`, `else` and `broken` could."""
     table = {"same": AGREES, "else": DISAGREES}
 
-    def loader(id: str, _: Settings) -> Any:
+    def loader(id: str, *_: object) -> Any:
         def load() -> FakePredictor:
             if id not in table:
                 raise ModelError(f"{id} is damaged.")

@@ -40,6 +40,7 @@ ANYBODY = {  # they analyse, speak another language, ask who asks; what is the o
     "analyse.page.connect.<locals>.begin",
     "analyse.page.connect.<locals>.empty",
     "analyse.page.connect.<locals>.leave",
+    "analyse.page.connect.<locals>.reorder",
     "analyse.page.connect.<locals>.stop",
     "owner.door.Gate.connect.<locals>.<lambda>",
     "owner.door.Gate.connect.<locals>.enter",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ def test_only_the_windows_to_go_on_from_are_kept(
 ) -> None:
     monkeypatch.setattr(windows, "LONGEST", 0.5)
     monkeypatch.setattr(predictor, "BATCH_WINDOWS", 16)
-    heard = predictor._result(engine._hear([sound(8.0)], "en"))[0]
+    heard = prosody.drained(engine._hear([sound(8.0)], "en"))[0]
     assert len(heard.scored.segments) <= len(tiny.CLASSES)
     assert len(heard.scored.cache.layers[0].keys) == len(heard.scored.segments)
 
@@ -251,6 +252,19 @@ def test_an_abandoned_stream_frees_the_model(engine: Predictor) -> None:
     next(stream)
     stream.close()
     assert engine.predict([sound(1.0)])[0].label
+
+
+def test_a_short_sound_is_answered_in_the_middle_of_a_long_one(
+    engine: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "LONGEST", 0.5)
+    monkeypatch.setattr(predictor, "BATCH_WINDOWS", 2)
+    long = engine.stream(sound(3.0), "en")
+    assert isinstance(next(long), Progress)
+    with ThreadPoolExecutor(1) as other:
+        short = other.submit(engine.predict, [sound(0.4)], "en").result(timeout=60)
+    assert short[0].label
+    assert written(long)[-1] == engine.predict([sound(3.0)], "en")[0]
 
 
 def test_files_answer_in_order_and_one_bad_file_harms_no_other(

@@ -11,7 +11,6 @@ from audiollm import catalogue
 from audiollm.errors import AudioLLMError, ModelError
 from audiollm.labels import LANGUAGES
 from audiollm.plan import Step
-from audiollm.settings import Settings
 from audiollm.ui import services as of_page
 from audiollm.ui.services import Services
 from audiollm.ui.texts import TEXTS, text
@@ -34,7 +33,7 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
         value = table[name]
         return {} if value is None else {**METRICS, "ua": {**METRICS["ua"], "value": value}}  # type: ignore
 
-    def loader(id: str, _: Settings) -> Callable[[], FakePredictor]:
+    def loader(id: str, *_: object) -> Callable[[], FakePredictor]:
         return lambda: FakePredictor(card=Card(name=id, metrics=metrics(id)))
 
     monkeypatch.setattr(of_page, "_loader", loader)

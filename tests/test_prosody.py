@@ -73,13 +73,21 @@ def test_blocks_give_the_track_of_the_whole(monkeypatch: pytest.MonkeyPatch, blo
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
 
 
+def test_following_a_long_sound_tells_how_far_it_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prosody, "BLOCK", 300)
+    told = list(prosody.follow(babble(10)))
+    assert len(told) == 3
+    assert told == pytest.approx([0.3, 0.6, 0.9], abs=0.01)
+    assert list(prosody.follow(babble(1))) == []
+
+
 def test_clips_under_half_a_minute_are_one_block() -> None:
     assert prosody.BLOCK > 30 * prosody.TRACK_RATE + 1
 
 
 def test_brightness_of_a_long_sound_is_that_of_its_parts() -> None:
     sound = babble(40)
-    exact = prosody._band_power(sound)
+    exact = prosody._band_power(sound, len(sound))
     assert prosody.measure(sound).brightness_db == pytest.approx(
         10 * np.log10(exact[1] / exact[0]), abs=0.01
     )

@@ -18,6 +18,7 @@ from audiollm import memory, room
 from audiollm.errors import ModelError
 from audiollm.jobs import NEED, Jobs
 from audiollm.labels import LANGUAGES
+from audiollm.loading import Loading
 from audiollm.plan import Step
 from audiollm.runner import Runner
 from audiollm.settings import Settings
@@ -64,7 +65,7 @@ class Machine:
         self.small = False  # the machine cannot hold the model without its GPU
         self.full = False  # nor can the GPU
 
-        def loader(id: str, given: Settings) -> Callable[[], FakePredictor]:
+        def loader(id: str, given: Settings, _: Loading) -> Callable[[], FakePredictor]:
             def load() -> FakePredictor:
                 device = "cpu" if given.device == "cpu" else GPU
                 if self.small if device == "cpu" else self.full:
@@ -162,7 +163,7 @@ def test_a_model_that_is_chosen_meanwhile_stays_away_too(
     machine.services.switch("other")
     machine.settled()
     with machine.services.another("third") as third:
-        assert third.card.device == "cpu"
+        assert third.model.result().card.device == "cpu"
     assert machine.services.predictor().card.device == "cpu"
     become(home, id, "done")
     machine.look()

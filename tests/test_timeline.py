@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiollm import audio, prosody, timeline, windows
+from audiollm.ui.analyse import course
 from tests.conftest import voiced
 
 RATE = audio.SAMPLE_RATE
@@ -60,6 +61,18 @@ def test_a_tone_stands_at_its_place_in_the_picture() -> None:
     assert seen.hertz[band] == pytest.approx(1000, rel=0.1)
     assert seen.times[column] > 1
     assert (seen.spectrogram[:, seen.times < 0.95] == -timeline.RANGE_DB).all()
+
+
+def test_what_is_heard_is_told_step_by_step_beside_the_cursor() -> None:
+    spans = ((0.0, 2.0), (1.0, 3.0), (2.0, 4.0))
+    table = np.array([[0.8, 0.2], [np.nan, np.nan], [0.3, 0.7]])
+    heard = timeline.Timeline(("angry", "sad"), spans, table, 3)
+    sound = audio.from_array(voiced(4.0), RATE)
+    seen = timeline.overview(sound, prosody.track(sound.samples))
+    figure = course.course(seen, heard, "en")
+    assert figure.layout.meta == {"edges": [0, 1.5, 2.5, 4], "said": ["angry 80%", "", "sad 70%"]}
+    assert list(figure.data[0].x) == [0, 1.5, 1.5, 2.5, 2.5, 4]
+    assert course.course(seen, None, "en").layout.meta == {}
 
 
 def test_the_pitch_stands_over_its_sound() -> None:

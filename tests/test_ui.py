@@ -19,6 +19,7 @@ import plotly.graph_objects as go
 import pytest
 import soundfile
 
+from audiollm import prosody
 from audiollm.errors import AudioError, ConfigError, ModelError
 from audiollm.labels import LANGUAGES, Language, word
 from audiollm.predictor import Predictor
@@ -175,6 +176,19 @@ def test_an_answer_can_be_taken_along(clip: str) -> None:
     assert all(text(f"take_{way}", "en") in view.actions for way in exports.WAYS)
 
 
+def test_bars_keep_the_order_of_the_classes_where_that_is_wanted(clip: str) -> None:
+    here = serving(FakePredictor(probabilities=UNSURE))
+    for fixed in (True, False):
+        view = next(v for v in actions.analyse(here, clip, "en", fixed=fixed) if v.answered)
+        assert view.figure is not None and view.said == UNSURE
+        shown = view.figure.data[0].y[::-1]  # from the top
+        names = sorted(UNSURE, key=lambda n: -UNSURE[n]) if not fixed else list(UNSURE)
+        assert list(shown) == [word(name, "en") for name in names]
+    sure = bars(SURE, "en", fixed=True).data[0]
+    assert dict(zip(sure.y, sure.marker.opacity, strict=True))["angry"] == 1.0
+    assert sorted(sure.marker.opacity)[-2] < 1
+
+
 def test_an_answer_that_is_no_longer_wanted_ends(clip: str) -> None:
     here = serving(FakePredictor(batches=10))
     answering = actions.analyse(here, clip, "en", "her page")
@@ -202,11 +216,25 @@ def test_an_answer_stands_without_its_picture(
 def test_a_long_recording_says_how_far_it_is_and_can_be_stopped(clip: str) -> None:
     views = run(FakePredictor(batches=4), clip)
     assert ["<progress" in view.notice for view in views[:4]] == [True, True, True, False]
-    assert "25%" in views[0].notice
-    assert '<progress max="1" value="0.750">' in views[2].notice
+    assert "40%" in views[0].notice  # a fifth of the way is the measuring, here in no time
+    assert '<progress max="1" value="0.800">' in views[2].notice
     assert "<progress" not in views[-1].notice + views[-1].hint
     assert render.duration(40, "en") == "40 s"
     assert render.duration(185, "zh") == "3 分钟"
+
+
+def test_a_long_recording_says_how_far_it_has_been_measured(
+    clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prosody, "BLOCK", 50)
+    views = run(FakePredictor(), clip)
+    told = [
+        re.search(r'value="(.*?)"', view.notice) for view in views if "<progress" in view.notice
+    ]
+    shares = [float(found[1]) for found in told if found]
+    assert len(shares) > 1
+    assert 0 < shares[0] < shares[-1] <= 0.2
+    assert views[-1].answered
 
 
 def test_the_last_word_of_a_stopped_answer_is_that_it_was_stopped(clip: str) -> None:

@@ -65,7 +65,7 @@ class Named:
 def picking(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str = "127.0.0.1") -> Services:
     """Services that can load `good` and `tiny`, where `bad` is listed too."""
 
-    def loader(id: str, _: Settings) -> Callable[[], Any]:
+    def loader(id: str, *_: object) -> Callable[[], Any]:
         def load() -> Any:
             if "bad" in id:
                 raise ModelError("It has no projector.")

@@ -96,15 +96,24 @@
   const player = () => document.querySelector("#sound audio");
   const drawn = () => document.querySelector("#course .js-plotly-plot");
 
+  // What is heard at a time, of `meta` in course.py; nothing in silence or where nothing is known
+  function said(meta, time) {
+    const next = meta?.edges?.findIndex((edge) => edge > time) ?? -1;
+    return next > 0 ? meta.said[next - 1] : "";
+  }
+
   let frame = 0;  // of the one loop that moves the cursor
   function follow() {
     const graph = drawn(), sound = player();
     if (!graph?._fullLayout?.xaxis || !sound) return;
     let line = graph.querySelector(".cursor");
     if (!line) graph.append(line = Object.assign(document.createElement("div"), { className: "cursor" }));
-    const axis = graph._fullLayout.xaxis;
+    const axis = graph._fullLayout.xaxis, { t, h } = graph._fullLayout._size;
+    Object.assign(line.style, { top: t + "px", height: h + "px" });
     line.style.left = axis._offset + axis.l2p(Math.min(sound.currentTime, axis.range[1])) + "px";
     line.style.visibility = sound.currentTime ? "visible" : "hidden";
+    line.dataset.said = said(graph.layout.meta, sound.currentTime);
+    line.classList.toggle("late", line.offsetLeft > graph.clientWidth / 2);  // it is written left
     cancelAnimationFrame(frame);
     if (!sound.paused) frame = requestAnimationFrame(follow);
   }

@@ -9,6 +9,7 @@ from audiollm.audio import Sound
 from audiollm.baseline import Basis, by_register
 from audiollm.catalogue import Entry
 from audiollm.labels import Language, emotion, word
+from audiollm.loading import Came
 from audiollm.prosody import REFERENCES, Cues, Level, Reference
 from audiollm.ui.analyse.plots import is_sure
 from audiollm.ui.texts import text
@@ -38,8 +39,21 @@ def progress(share: float, left: float, language: Language) -> str:
     return f'<div class="notice wait" role="status"><p>{said}</p>{_bar(share)}</div>'
 
 
-def _bar(share: float) -> str:
-    return f'<progress max="1" value="{share:.3f}"></progress>'
+def loading(came: Came, language: Language) -> str:
+    """How far a model has come on its way into memory, and how long the rest may take where that
+    is known."""
+    step = text(f"step_{came.step}", language)
+    if came.left is None:
+        said = text("loading_unknown", language, step=step)
+    else:
+        said = text("loading_step", language, step=step, left=duration(came.left, language))
+    return f'<div class="notice wait" role="status"><p>{said}</p>{_bar(came.share)}</div>'
+
+
+def _bar(share: float | None) -> str:
+    """A bar; where nobody knows how far it is, one that only shows that something goes on."""
+    value = "" if share is None else f' value="{share:.3f}"'
+    return f'<progress max="1"{value}></progress>'
 
 
 def duration(seconds: float, language: Language) -> str:
@@ -73,10 +87,19 @@ def headline(probabilities: Mapping[str, float], language: Language) -> str:
     sure = is_sure(probabilities)
     said = "".join(_chip(name, share, language) for name, share in ranked[: 1 if sure else 2])
     lead = text("sure" if sure else "unsure", language)
-    rows = "".join(f"<li>{escape(word(n, language))} {percent(s)}</li>" for n, s in ranked)
-    aloud = f'<ul class="aloud" aria-label="{text("probabilities", language)}">{rows}</ul>'
     kind = "sure" if sure else "unsure"
+    aloud = _aloud(ranked, language)
     return f'<div class="headline {kind}"><span>{lead}</span>{said}{aloud}</div>'
+
+
+def _aloud(ranked: Sequence[tuple[str, float]], language: Language) -> str:
+    """The probabilities as a table for screen readers, which see nothing of the figure."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(word(n, language))}</th><td>{percent(s)}</td></tr>'
+        for n, s in ranked
+    )
+    caption = f"<caption>{text('probabilities', language)}</caption>"
+    return f'<div class="aloud"><table>{caption}<tbody>{rows}</tbody></table></div>'
 
 
 def _chip(name: str, share: float, language: Language) -> str:

@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from audiollm import catalogue
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
+from audiollm.loading import Came, Loading
 from audiollm.settings import ASSETS, Settings
 from audiollm.ui import resident
 from audiollm.ui.owner import visitors
@@ -31,6 +32,7 @@ if TYPE_CHECKING:  # importing it takes seconds: only the loading thread does
 
 LOG = logging.getLogger(__name__)
 EXAMPLES = ASSETS / "examples"
+LOOKED = 0.5  # s between two looks at a model that is being loaded
 AGAIN = 60.0  # s between two tries to come back to the GPU
 
 
@@ -51,6 +53,14 @@ class AwayError(ModelError):
 
 
 @dataclass(eq=False)
+class Second:
+    """A model that is needed for a while."""
+
+    model: "Future[Predictor]"
+    loading: Loading
+
+
+@dataclass(eq=False)
 class Services:
     """Shared by all visitors; holds nothing of any of them."""
 
@@ -62,6 +72,7 @@ class Services:
     trouble: str = ""  # why the model that was asked for last does not answer
     wanted: dict[str, object] = field(default_factory=dict)  # visitor -> what is to be answered now
     away: str = ""  # the training for which the model has left its GPU
+    loading: Loading = field(default_factory=lambda: Loading(None, None))  # of the model
     sessions: Sessions = field(default_factory=Sessions)
     _turn: Lock = field(default_factory=Lock)
     _later: float = 0.0  # when a model that could not come back tries it again, monotonic
@@ -80,8 +91,10 @@ class Services:
         """
         found = read_examples(examples)
         away = resident.away(settings)
-        loading = in_background(load or _loader(settings.model, placed(settings, away)))
-        return cls(settings, loading, found, catalogue.id_of(settings.model), away=away)
+        loading = Loading.of(settings.model, settings)
+        model = in_background(load or _loader(settings.model, placed(settings, away), loading))
+        id = catalogue.id_of(settings.model)
+        return cls(settings, model, found, id, away=away, loading=loading)
 
     @property
     def ready(self) -> bool:
@@ -110,15 +123,16 @@ class Services:
         return self.owned or self.settings.keep
 
     @contextmanager
-    def another(self, id: str) -> "Iterator[Predictor]":
-        """A second model beside the one that answers, for as long as it is needed.
-
-        Raises:
-            ModelError: it cannot be loaded.
-        """
+    def another(self, id: str) -> "Iterator[Second]":
+        """A second model beside the one that answers, for as long as it is needed; it is being
+        loaded. Whoever keeps hold of it otherwise than by the `Second` keeps its memory."""
+        loading = Loading.of(id, self.settings)
+        loader = _loader(id, placed(self.settings, self.away), loading)
+        second = Second(in_background(loader), loading)
         try:
-            yield _loader(id, placed(self.settings, self.away))()
+            yield second
         finally:
+            second.model = Future()
             _give_memory_back()
 
     def switch(self, id: str) -> None:
@@ -157,7 +171,7 @@ class Services:
     def _on_cpu(self) -> "Predictor":
         self.give_memory_back()
         try:
-            return _loader(self.using, placed(self.settings, self.away))()
+            return self._load(self.using, placed(self.settings, self.away))
         except Exception as error:  # above all: this machine has not the memory
             LOG.exception("%s cannot answer on the CPU", self.using)
             raise AwayError from error
@@ -165,7 +179,7 @@ class Services:
     def _on_gpu(self, job: str) -> "Predictor":
         self.give_memory_back()
         try:
-            return _loader(self.using, self.settings)()
+            return self._load(self.using, self.settings)
         except Exception:
             LOG.exception("%s cannot come back yet", self.using)
         self.away = job
@@ -180,14 +194,25 @@ class Services:
         _give_memory_back()
         settings = placed(self.settings, self.away)
         try:
-            return _loader(id, settings)()
+            return self._load(id, settings)
         except Exception as error:  # a large model fails in many ways, out of memory first of all
             LOG.exception("loading %s failed", id)
             known = isinstance(error, AudioLLMError)
             self.trouble = str(error) if known else text("error_load", "en")
         self.using = before
         _give_memory_back()
-        return _loader(before, settings)()
+        return self._load(before, settings)
+
+    def _load(self, id: str, settings: Settings) -> "Predictor":
+        self.loading = Loading.of(id, settings)
+        return _loader(id, settings, self.loading)()
+
+
+def until_loaded(loads: "Second | Services") -> Iterator[Came]:
+    """How far its model has come, again and again until it is there, or has failed to load."""
+    while not loads.model.done():
+        yield loads.loading.came()
+        wait([loads.model], timeout=LOOKED)
 
 
 def placed(settings: Settings, away: str) -> Settings:
@@ -220,11 +245,11 @@ def in_background(load: "Callable[[], Predictor]") -> "Future[Predictor]":
     return model
 
 
-def _loader(id: str, settings: Settings) -> "Callable[[], Predictor]":
+def _loader(id: str, settings: Settings, loading: Loading) -> "Callable[[], Predictor]":
     def load() -> "Predictor":
         from audiollm.predictor import Predictor
 
-        return Predictor.load(id, settings)
+        return Predictor.load(id, settings, loading.begin)
 
     return load
 

@@ -129,9 +129,21 @@ TEXTS: dict[str, dict[Language, str]] = {
     },
     "card": {"en": "Model card", "zh": "模型说明（英文）"},
     "loading": {"en": "The model is being loaded.", "zh": "模型正在加载。"},
+    "loading_step": {
+        "en": "The model is being loaded: {step}, about {left} left.",
+        "zh": "模型正在加载：{step}，大约还需 {left}。",
+    },
+    "loading_unknown": {
+        "en": "The model is being loaded: {step}. It may have to be fetched from its hub first.",
+        "zh": "模型正在加载：{step}。可能需要先从模型库下载。",
+    },
+    "step_program": {"en": "starting the programs that it needs", "zh": "正在启动所需程序"},
+    "step_llm": {"en": "reading its language model", "zh": "正在读取语言模型"},
+    "step_encoder": {"en": "reading its encoder", "zh": "正在读取编码器"},
+    "step_trial": {"en": "trying it", "zh": "正在试运行"},
     "loading_first": {
-        "en": "The model is still being loaded; your clip is answered as soon as it is ready.",
-        "zh": "模型仍在加载，加载完成后会立即分析这段声音。",
+        "en": "Your clip is here, and is answered as soon as the model is ready.",
+        "zh": "录音已收到，模型加载完成后会立即分析。",
     },
     "no_clip": {
         "en": "There is no recording yet: record a sentence or choose a sound file.",
@@ -166,6 +178,7 @@ TEXTS: dict[str, dict[Language, str]] = {
     "sure": {"en": "The voice sounds", "zh": "这段声音听起来"},
     "unsure": {"en": "Not sure. The closest two are", "zh": "不确定，最接近的两种是"},
     "probabilities": {"en": "Probability of each emotion", "zh": "每种情感的概率"},
+    "order": {"en": "The same order for every clip", "zh": "每段录音都按同样的顺序排列"},
     "analysis": {"en": "What the model hears", "zh": "模型听到了什么"},
     "cues": {"en": "Measured in this clip", "zh": "本段录音的测量值"},
     "cue": {"en": "Cue", "zh": "线索"},

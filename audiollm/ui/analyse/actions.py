@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from audiollm.ui import render
 from audiollm.ui.analyse import exports
 from audiollm.ui.analyse.course import course
 from audiollm.ui.analyse.plots import bars
-from audiollm.ui.services import AwayError, Services
+from audiollm.ui.services import AwayError, Services, until_loaded
 from audiollm.ui.texts import text
 from audiollm.windows import Progress
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 STOPPED = "stopped"  # what a visitor wants who has stopped
+MEASURING = 0.2  # share of the way to a long recording's answer: pitch and pauses come first
 REDRAWN = 1.0  # s between two pictures of a course that is still growing
 
 
@@ -39,6 +40,7 @@ class View:
     notice: str = ""
     headline: str = ""
     figure: go.Figure | None = None
+    said: Mapping[str, float] | None = None  # what the figure shows, to draw it in another order
     text: str = ""
     cues: str = ""
     course: go.Figure | None = None
@@ -88,16 +90,21 @@ def begin(path: str | None, language: Language) -> View:
 
 
 def analyse(
-    services: Services, path: str | None, language: Language, visitor: str = ""
+    services: Services,
+    path: str | None,
+    language: Language,
+    visitor: str = "",
+    fixed: bool = False,
 ) -> Iterator[View]:
     """The answer to one clip as it comes into being; every failure is shown as a sentence.
 
+    `fixed`: the bars stand in the same order for every clip.
     It ends early when the visitor has come to want another answer, or none. That it was stopped
     is said here, as the last word: said by another event, it could be overtaken.
     """
     want(services, visitor, path, language)
     last = View()
-    with closing(_analyse(services, path, language)) as views:
+    with closing(_analyse(services, path, language, fixed)) as views:
         for view in views:
             wanted = services.wanted.get(visitor)
             if wanted == STOPPED:
@@ -118,19 +125,23 @@ def leave(services: Services, visitor: str) -> None:
     services.wanted.pop(visitor, None)
 
 
-def _analyse(services: Services, path: str | None, language: Language) -> Generator[View]:
+def _analyse(
+    services: Services, path: str | None, language: Language, fixed: bool
+) -> Generator[View]:
     if not path:
         yield View(notice=render.notice(text("no_clip", language), "wait"))
         return
     try:
         sound = audio.load(path, services.settings)
         audio.require_speech(sound)
-        if not services.ready:
+        for _ in until_loaded(services):
             yield View(notice=render.notice(text("loading_first", language), "wait"))
-        elif services.away:
+        if services.away:
             yield View(notice=render.notice(text("away_first", language), "wait"))
-        followed = prosody.track(sound.samples)
-        yield from _answer(services.predictor(), sound, followed, language)
+        predictor = services.predictor()
+        began = time.monotonic()
+        followed = yield from _followed(sound, language, began)
+        yield from _answer(predictor, sound, followed, language, fixed, began)
     except AudioLLMError as error:
         yield failure(error, language)
     except Exception:
@@ -138,24 +149,47 @@ def _analyse(services: Services, path: str | None, language: Language) -> Genera
         yield sorry(text("error_bug", language), language)
 
 
+def _followed(
+    sound: audio.Sound, language: Language, began: float
+) -> Generator[View, None, prosody.Track]:
+    """Pitch and pauses of the recording; before that, how far a long one has been measured."""
+    steps = prosody.follow(sound.samples)
+    while True:
+        try:
+            share = next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        yield _on_the_way(MEASURING * share, began, language)
+
+
+def _on_the_way(share: float, began: float, language: Language) -> View:
+    """How much of the way to the answer is done, and how long the rest may take."""
+    left = (time.monotonic() - began) * (1 - share) / share
+    return View(notice=render.progress(share, left, language))
+
+
 def _answer(
-    predictor: "Predictor", sound: audio.Sound, followed: prosody.Track, language: Language
+    predictor: "Predictor",
+    sound: audio.Sound,
+    followed: prosody.Track,
+    language: Language,
+    fixed: bool,
+    began: float,
 ) -> Iterator[View]:
     """The figure with the first item, the text as it grows, then the course of the recording."""
     view, last = View(), None
-    began = time.monotonic()
     # closed here and not when collected: a visitor who leaves must not keep the model locked
     with closing(predictor.stream(sound, language, followed=followed)) as parts:
         for part in parts:
             if isinstance(part, Progress):
-                share = part.heard / part.windows
-                left = (time.monotonic() - began) * (1 - share) / share
-                yield View(notice=render.progress(share, left, language))
+                share = MEASURING + (1 - MEASURING) * part.heard / part.windows
+                yield _on_the_way(share, began, language)
                 continue
             if last is None:  # afterwards only the text grows
                 view = View(
                     headline=render.headline(part.probabilities, language),
-                    figure=bars(part.probabilities, language),
+                    figure=bars(part.probabilities, language, fixed),
+                    said=part.probabilities,
                     cues=render.cue_table(part.cues, language) + render.too_loud(sound, language),
                 )
             else:
@@ -222,6 +256,11 @@ def _explained(error: AudioLLMError, language: Language) -> str:
 def sorry(message: str, language: Language) -> View:
     """An error box with the sentence."""
     return View(notice=render.notice(message, "error", text("error_title", language)))
+
+
+def loading(services: Services, language: Language) -> str:
+    """How far the model has come that is being loaded; "" where none is."""
+    return "" if services.ready else render.loading(services.loading.came(), language)
 
 
 def about(services: Services, language: Language) -> str:

@@ -15,7 +15,7 @@ from audiollm.store import Reason, Store
 from audiollm.ui import render
 from audiollm.ui.analyse import actions
 from audiollm.ui.analyse.plots import pair
-from audiollm.ui.services import Services
+from audiollm.ui.services import Services, until_loaded
 from audiollm.ui.texts import text
 from audiollm.windows import Progress
 
@@ -115,10 +115,11 @@ def _compare(
         heard = predictor.ear(sound.sound, sound.followed)
         second, other_id = Side(text("ear_name", language), heard), f"{id}: encoder"
     else:
-        yield Comparison(notice=render.notice(text("loading", language), "wait"))
-        with services.another(rival) as second_model:
-            heard = yield from _answer(second_model, sound, language)
-            second, other_id = Side(second_model.card.name, heard), rival
+        with services.another(rival) as other_model:
+            for came in until_loaded(other_model):
+                yield Comparison(notice=render.loading(came, language))
+            heard = yield from _answer(other_model.model.result(), sound, language)
+            second, other_id = Side(other_model.model.result().card.name, heard), rival
     sides = (Side(name, first.probabilities), second)
     found = _verdict(sides, "models", language)
     if sides[0].label == sides[1].label:
@@ -201,19 +202,10 @@ def keep_clip(services: Services, path: str | None, language: Language) -> tuple
     try:
         if path and services.keeps:
             steps = _answer(services.predictor(), _sound(path, services), language)
-            seen = Evidence(path, "kept", services.using, _result(steps))
+            seen = Evidence(path, "kept", services.using, prosody.drained(steps))
     except AudioLLMError as error:
         return actions.failure(error, language).notice, ""
     return keep(services, seen, language)
-
-
-def _result(steps: Generator[Comparison, None, dict[str, float]]) -> dict[str, float]:
-    """What a generator returns, its steps passed over."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
 
 
 def ask(services: Services, path: str | None, question: str, language: Language) -> Iterator[str]:

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from audiollm.labels import Language, emotion
 from audiollm.timeline import Overview, Timeline
 from audiollm.ui.texts import text
+from audiollm.wording import percent
 
 GAP = 34  # px between two rows, for the title of the lower one
 HEIGHTS = {"emotions": 120, "wave": 70, "spectrum": 120}  # px
@@ -71,6 +72,7 @@ def course(seen: Overview, heard: Timeline | None, language: Language) -> go.Fig
                 "font": {"size": 12, "family": "system-ui, sans-serif"},
                 "dragmode": False,
                 "hovermode": False,
+                "meta": _told(heard, language) if heard else {},
                 "showlegend": bool(heard),
                 "legend": {"orientation": "h", "x": 0, "y": -BOTTOM / height, "yanchor": "top"}
                 | {"itemclick": False, "itemdoubleclick": False, "traceorder": "normal"},
@@ -92,10 +94,8 @@ def _title(words: str, top: float) -> dict[str, Any]:
 def _emotions(heard: Timeline, language: Language) -> list[dict[str, Any]]:
     """Stacked areas, one a class; nothing where nobody speaks. Steps: a window is one answer."""
     shares = np.nan_to_num(heard.probabilities)  # [W, C]
-    half = (heard.centres[1] - heard.centres[0]) / 2
-    edges = np.stack([heard.centres - half, heard.centres + half], 1)  # [W, 2]
-    edges[0, 0], edges[-1, 1] = 0, heard.spans[-1][1]
-    x = edges.reshape(-1).round(3).tolist()
+    edges = _edges(heard)
+    x = np.repeat(edges, 2)[1:-1].tolist()
     return [
         {
             "type": "scatter",
@@ -110,6 +110,22 @@ def _emotions(heard: Timeline, language: Language) -> list[dict[str, Any]]:
         }
         for i, name in enumerate(heard.labels)
     ]
+
+
+def _edges(heard: Timeline) -> np.ndarray:
+    """Where the steps of W windows begin and end, [W + 1] seconds: in the middle between two."""
+    between = (heard.centres[1:] + heard.centres[:-1]) / 2
+    return np.concatenate([[0.0], between, [heard.spans[-1][1]]]).round(3)
+
+
+def _told(heard: Timeline, language: Language) -> dict[str, list[Any]]:
+    """What page.js writes beside the cursor: the likeliest class of each step, "" in silence."""
+    said = []
+    for row in heard.probabilities:
+        best = -1 if np.isnan(row).any() else int(row.argmax())
+        name = emotion(heard.labels[best]).word(language)
+        said.append("" if best < 0 else f"{name} {percent(float(row[best]))}")
+    return {"edges": _edges(heard).tolist(), "said": said}
 
 
 def _wave(seen: Overview) -> list[dict[str, Any]]:

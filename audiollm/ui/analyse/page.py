@@ -3,7 +3,7 @@
 What happens stands in actions.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,8 +20,9 @@ from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.texts import text
 
-# The model answers one visitor at a time: batching clips of strangers would not be faster on CPU
-MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+# The model hears one batch at a time, so more visitors at once are not faster; but a short clip
+# need not wait until somebody's hour is over
+MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 4}
 # On a phone the answer comes below the fold: go there, and leave wide screens in peace
 GO_TO_ANSWER = """() => {
   const answer = document.getElementById("answer");
@@ -44,9 +45,12 @@ class Parts:
     button: gr.Button
     examples: list[gr.Button]
     notice: gr.HTML
+    loading: gr.HTML
     result: gr.Column
     headline: gr.HTML
     figure: gr.Plot
+    order: gr.Checkbox
+    said: gr.State  # what the figure shows: class -> probability
     words: gr.HTML
     cues: gr.HTML
     actions: gr.HTML
@@ -63,7 +67,8 @@ class Parts:
     @property
     def view(self) -> list[Any]:
         """In the order of `show`."""
-        answer = [self.notice, self.result, self.headline, self.figure, self.words, self.cues]
+        figure = [self.figure, self.said]
+        answer = [self.notice, self.result, self.headline, *figure, self.words, self.cues]
         over_time = [self.over_time, self.course, self.hint]
         return [*answer, self.actions, *over_time, self.more.everything]
 
@@ -79,6 +84,7 @@ def lay_out(services: Services, static: Static, language: gr.Radio) -> Parts:
             examples = _examples(services, static)
         with gr.Column(scale=7, min_width=320, elem_id="answer"):
             notice = gr.HTML(elem_id="notice")
+            loading = gr.HTML(visible=False, elem_id="loading")
             with gr.Column(visible="hidden", elem_id="result") as result:
                 headline = gr.HTML(elem_id="headline")
                 # drawn empty at once, so that the browser has plotly before the first answer
@@ -89,6 +95,7 @@ def lay_out(services: Services, static: Static, language: gr.Radio) -> Parts:
                     container=False,
                     elem_id="figure",
                 )
+                order = static.labelled(gr.Checkbox, "order", container=False, elem_id="order")
                 words = gr.HTML(elem_id="text")
                 cues = gr.HTML(elem_id="cues")
                 actions = gr.HTML(elem_id="actions")
@@ -109,9 +116,12 @@ def lay_out(services: Services, static: Static, language: gr.Radio) -> Parts:
         button=button,
         examples=examples,
         notice=notice,
+        loading=loading,
         result=result,
         headline=headline,
         figure=figure,
+        order=order,
+        said=gr.State(None),
         words=words,
         cues=cues,
         actions=actions,
@@ -144,22 +154,29 @@ def _examples(services: Services, static: Static) -> list[gr.Button]:
 def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> Any:
     """Call it when every page has placed its texts; returns the event after which the visitor's
     language is known."""
-    view, clip = parts.view, [parts.sound, parts.language]
+    view, clip = parts.view, [parts.sound, parts.language, parts.order]
     arrived = _arrivals(demo, parts, services, static)
     arrived.then(js=OPEN_EXAMPLE, **AT_ONCE)
 
-    def begin(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
+    def begin(path: str | None, chosen: Language, _: bool, request: gr.Request) -> list[Any]:
         actions.want(services, visitor(request), path, chosen)  # what is still running ends
         return show(actions.begin(path, chosen))
 
-    def analyse(path: str | None, chosen: Language, request: gr.Request) -> Iterator[list[Any]]:
-        for state in actions.analyse(services, path, chosen, visitor(request)):
+    def analyse(
+        path: str | None, chosen: Language, fixed: bool, request: gr.Request
+    ) -> Iterator[list[Any]]:
+        for state in actions.analyse(services, path, chosen, visitor(request), fixed):
             yield show(state)
 
-    def again(path: str | None, chosen: Language, request: gr.Request) -> Iterator[list[Any]]:
+    def again(
+        path: str | None, chosen: Language, fixed: bool, request: gr.Request
+    ) -> Iterator[list[Any]]:
         """In the other language, the clip that is there; without one there is nothing to say."""
         if path:
-            yield from analyse(path, chosen, request)
+            yield from analyse(path, chosen, fixed, request)
+
+    def reorder(fixed: bool, said: Mapping[str, float] | None, chosen: Language) -> Any:
+        return bars(said, chosen, fixed) if said else gr.skip()
 
     def empty(chosen: Language, request: gr.Request) -> list[Any]:
         actions.want(services, visitor(request), None, chosen)
@@ -189,6 +206,8 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
         started.then(analyse, clip, view, **QUIET, **MODEL)
     demo.unload(leave)
     parts.stop.click(stop, **AT_ONCE)
+    drawn = [parts.order, parts.said, parts.language]
+    parts.order.input(reorder, drawn, parts.figure, **AT_ONCE)
     return arrived
 
 
@@ -199,11 +218,17 @@ def visitor(request: gr.Request) -> str:
 
 def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> Any:
     """The visitor's language, and what is said of the model while it is being loaded."""
-    known: list[Any] = [parts.about, parts.picker, parts.card]
+    known: list[Any] = [parts.loading, parts.about, parts.picker, parts.card]
     known += [parts.more.rival, parts.more.question, parts.more.fold]
     told = [*known, *static.components]
     clock = parts.clock
     remembered = gr.BrowserState("", storage_key="audiollm-language", secret="audiollm")  # noqa: S106
+
+    def state(chosen: Language) -> list[Any]:
+        """Whether the model is there: the first two of `known`."""
+        going = actions.loading(services, chosen)
+        shown = gr.update(value=going, visible=bool(going))
+        return [shown, actions.about(services, chosen)]
 
     def models(chosen: Language) -> list[Any]:
         """All that depends on the model, in the order of `known`."""
@@ -211,7 +236,7 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
         label = text("picker", chosen)
         value = services.using if found else None
         return [
-            actions.about(services, chosen),
+            *state(chosen),
             gr.update(choices=found, value=value, visible=bool(found), label=label),
             compare.model_card(services),
             more.choices(services, chosen),
@@ -224,7 +249,7 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
 
     def switch(id: str, chosen: Language) -> list[Any]:
         actions.switch(services, id)
-        return [actions.about(services, chosen), gr.Timer(active=True)]
+        return [*state(chosen), gr.Timer(active=True)]
 
     def arrive(before: str, request: gr.Request) -> list[Any]:
         accepted = request.headers.get("accept-language")
@@ -234,13 +259,12 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
 
     def look(chosen: Language) -> list[Any]:
         done = services.ready  # before the text, or a load that ends in between is never told
-        about = actions.about(services, chosen)
-        rest = models(chosen)[1:] if done else [gr.skip()] * (len(known) - 1)
-        return [gr.Timer(active=not done), about, *rest]
+        now = models(chosen) if done else [*state(chosen), *[gr.skip()] * (len(known) - 2)]
+        return [gr.Timer(active=not done), *now]
 
     arrived = demo.load(arrive, remembered, [parts.language, clock, *parts.view, *told], **AT_ONCE)
     clock.tick(look, parts.language, [clock, *known], **AT_ONCE)
-    parts.picker.input(switch, [parts.picker, parts.language], [parts.about, clock], **AT_ONCE)
+    parts.picker.input(switch, [parts.picker, parts.language], [*known[:2], clock], **AT_ONCE)
     parts.language.input(speak, parts.language, told, **AT_ONCE)
     parts.language.input(None, parts.language, remembered, js="chosen => chosen", **AT_ONCE)
     return arrived
@@ -253,6 +277,7 @@ def show(view: View) -> list[Any]:
         gr.update(visible=view.answered or "hidden"),
         view.headline,
         gr.skip() if view.figure is None else view.figure,
+        gr.skip() if view.figure is None else view.said,
         view.text,
         gr.update(value=view.cues, visible=bool(view.cues)),
         gr.update(value=view.actions, visible=bool(view.actions)),

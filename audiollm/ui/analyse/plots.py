@@ -19,12 +19,15 @@ def is_sure(probabilities: Mapping[str, float]) -> bool:
     return certainty(probabilities) > 0
 
 
-def bars(probabilities: Mapping[str, float], language: Language) -> go.Figure:
-    """Class probabilities as horizontal bars, the likeliest on top, hatched when unsure.
+def bars(probabilities: Mapping[str, float], language: Language, fixed: bool = False) -> go.Figure:
+    """Class probabilities as horizontal bars, hatched when unsure: the likeliest on top, or
+    `fixed` in the order of the classes, which is that of every clip.
 
     Text has no colour of its own: the page's style sheet gives it the theme's.
     """
-    ranked = sorted(probabilities.items(), key=lambda item: item[1])  # plotly draws upwards
+    ranked = list(probabilities.items())[::-1]  # plotly draws upwards
+    if not fixed:
+        ranked.sort(key=lambda item: item[1])
     shares = [float(share) for _, share in ranked]
     sure = is_sure(probabilities)
     bar = _bars(
@@ -32,7 +35,7 @@ def bars(probabilities: Mapping[str, float], language: Language) -> go.Figure:
         language,
         shape="" if sure else "/",
         color=[emotion(name).colour for name, _ in ranked],
-        opacity=[1.0 if sure and share == shares[-1] else 0.55 for share in shares],
+        opacity=[1.0 if sure and share == max(shares) else 0.55 for share in shares],
     )
     layout = _layout(ROW * len(ranked) + 2 * EDGE)
     return go.Figure(data=[bar], layout={**layout, "showlegend": False})

@@ -1,0 +1,79 @@
+"""How far a model has come while it is loaded, by a clock that the test turns."""
+
+from pathlib import Path
+
+import pytest
+
+from audiollm import loading
+from audiollm.loading import READING, STEPS, USUAL, Loading
+from audiollm.predictor import Predictor
+from audiollm.settings import Settings
+from tests import tiny
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    monkeypatch.setattr(loading, "_has_torch", lambda: False)
+    return Clock()
+
+
+def test_the_way_is_as_long_as_guessed_where_every_step_is(clock: Clock) -> None:
+    load = Loading(llm=int(3 * READING), encoder=0, clock=clock)
+    whole = sum(USUAL.values()) + 3 + 3  # its weights are read, and passed through once
+    shares = []
+    for step, lasts in zip(STEPS, (5.0, 2.0 + 3, 0.5, 1.0 + 3), strict=True):
+        if step != STEPS[0]:
+            load.begin(step)
+        came = load.came()
+        assert came.step == step
+        assert came.left == pytest.approx(whole - (clock.now - 100))
+        clock.now += lasts / 2
+        shares.append(load.came().share)
+        clock.now += lasts / 2
+    assert None not in shares
+    assert shares == sorted(shares)  # type: ignore[type-var]
+    assert shares[0] == pytest.approx(2.5 / whole)
+
+
+def test_a_slow_machine_is_expected_to_stay_slow(clock: Clock) -> None:
+    load = Loading(llm=0, encoder=0, clock=clock)
+    clock.now += 3 * USUAL["program"]
+    late = load.came()
+    assert late.left is not None and late.share is not None
+    assert 0.5 < late.share < 1
+    load.begin("llm")
+    assert load.came().left == pytest.approx(3 * sum(USUAL[s] for s in STEPS[1:]))
+    clock.now += 1000  # a step that never ends keeps a little of its guess
+    came = load.came()
+    assert came.left and came.share and came.left > 0 and came.share < 1
+
+
+def test_nobody_knows_how_long_a_download_takes(clock: Clock, tmp_path: Path) -> None:
+    load = Loading.of("nobody/has-this", Settings(home=tmp_path))
+    came = load.came()
+    assert (came.step, came.share, came.left) == ("program", None, None)
+
+
+def test_every_step_of_a_real_model_is_told(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, device="cpu")
+    folder = str(tiny.model_folder(tmp_path, settings))
+    load = Loading.of(folder, settings)
+    told = [load.came().step]
+
+    def begin(step: loading.Step) -> None:
+        load.begin(step)
+        came = load.came()
+        told.append(came.step)
+        assert came.share is not None and 0 <= came.share < 1
+
+    Predictor.load(folder, settings, begin)
+    assert tuple(told) == STEPS
