@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from audiollm import catalogue
-from audiollm.errors import ModelError
+from audiollm.errors import LabelError, ModelError
+from audiollm.labelling.store import Labels
 from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
 from audiollm.store import Store
@@ -112,10 +113,26 @@ def test_a_disagreement_is_shown_and_can_be_kept(
         "else",
     )
     assert kept.other_answer == pytest.approx(DISAGREES)
+    (task,) = Labels(two_models.settings.home).tasks()  # the Label page asks about it
+    assert (task.path, task.reason, task.other_model) == (str(kept.path), "ear", "else")
     heard, _ = soundfile.read(kept.path)
     assert np.abs(heard - voiced(1.5)).max() < 1e-3
     compare.forget(two_models, id, language)
     assert Store(two_models.settings.home).kept() == []
+    assert Labels(two_models.settings.home).tasks() == []
+
+
+def test_a_clip_that_cannot_be_queued_is_not_kept_either(
+    tmp_path: Path, clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise LabelError("make room")
+
+    made = serve(tmp_path)
+    monkeypatch.setattr(Labels, "add", full)
+    said, id = compare.keep_clip(made, clip, "en")
+    assert "make room" in said and not id
+    assert Store(made.settings.home).kept() == []
 
 
 def test_the_encoder_alone_is_a_rival(tmp_path: Path, clip: str) -> None:
@@ -173,6 +190,7 @@ def test_nothing_is_kept_for_strangers(tmp_path: Path, clip: str) -> None:
     seen = compare.Evidence(clip, "kept", "tiny", SURE)
     assert compare.keep(stranger, seen, "en")[1] == ""
     assert compare.keep_clip(stranger, clip, "en")[1] == ""
+    assert last(compare.compare(stranger, clip, EAR, None, "en")).evidence is None
     compare.forget(stranger, "anything", "en")
     assert not (tmp_path / "home").exists()
     allowed = replace(stranger.settings, keep=True)

@@ -121,7 +121,10 @@ TEXTS: dict[str, dict[Language, str]] = {
     },
     "keep": {"en": "Keep it", "zh": "保留"},
     "forget": {"en": "Remove it again", "zh": "撤销并删除"},
-    "is_kept": {"en": "The clip is kept for labelling.", "zh": "已保留，等待标注。"},
+    "is_kept": {
+        "en": "The clip is kept: it waits in the Label tab.",
+        "zh": "已保留，在“标注”页面等待标注。",
+    },
     "is_forgotten": {"en": "The clip is removed.", "zh": "已删除。"},
     "not_kept": {
         "en": "There is nothing to keep here.",

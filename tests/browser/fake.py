@@ -5,7 +5,7 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,8 @@ import numpy as np
 from audiollm import prosody, windows
 from audiollm.audio import Sound
 from audiollm.labels import Language, word
+from audiollm.loading import STEPS, Loading
+from audiollm.settings import Settings
 from audiollm.timeline import Timeline
 from audiollm.windows import Progress
 
@@ -151,11 +153,21 @@ if __name__ == "__main__":
 
     answers = UNSURE if os.environ.get("FAKE_UNSURE") else SURE
     batches = int(os.environ.get("FAKE_BATCHES", "0"))
-    services._loader = lambda *_: (
-        lambda: FakePredictor(  # type: ignore
-            probabilities=answers, pause=0.05, batches=batches
-        )
-    )
+    loads = float(os.environ.get("FAKE_LOADS", "0"))  # s that it takes to load one
+
+    def loader(id: str, _: Settings, loading: Loading) -> Callable[[], FakePredictor]:
+        """A model of that name; the one that is called `talker` answers questions."""
+
+        def load() -> FakePredictor:
+            for step in STEPS:
+                loading.begin(step)
+                time.sleep(loads / len(STEPS))
+            card = Card(name=Path(id).name, questions=Path(id).name == "talker")
+            return FakePredictor(card, answers, pause=0.05, batches=batches)
+
+        return load
+
+    services._loader = loader  # type: ignore[assignment]
     start = services.Services.start.__func__  # type: ignore[attr-defined]
     folder = Path(os.environ.get("FAKE_EXAMPLES", services.EXAMPLES))
     services.Services.start = classmethod(partial(start, examples=folder))  # type: ignore

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Page, expect
 
-from audiollm.labels import EMOTIONS
+from audiollm.labels import EMOTIONS, emotion, ordered
 from audiollm.ui.texts import text
 from tests.browser.conftest import ANSWER, HAS_MODEL, Visit
 
@@ -59,6 +59,15 @@ def test_uploaded_clip_gets_bars_and_text_that_fit_a_phone(visit: Visit, clip: P
     expect(page.locator("#cues tbody tr")).to_have_count(5)
     colour = page.eval_on_selector("#figure text", "t => getComputedStyle(t).fill")
     assert colour == page.evaluate("getComputedStyle(document.body).color")
+    page.check("#order input")
+    fixed = [emotion(name).en for name in ordered(e.name for e in EMOTIONS)]
+    page.wait_for_function(
+        "order => { const drawn = [...document.querySelectorAll('#figure .ytick text')]"
+        ".map(t => t.textContent).reverse();"
+        " const wanted = order.filter(name => drawn.includes(name));"
+        " return drawn.length > 1 && drawn.join() === wanted.join(); }",
+        arg=fixed,
+    )
     page.set_viewport_size({"width": 360, "height": 800})
     page.wait_for_function("document.documentElement.scrollWidth <= 360")
 
@@ -68,6 +77,12 @@ def test_recorded_voice_gets_an_answer_by_itself(visit: Visit) -> None:
     page.click('#sound button[aria-label="Record audio"]')
     page.click("#sound .record-button")
     page.wait_for_timeout(2000)
+    page.click("#sound .stop-button")
+    assert len(answer(page)) > 10
+    page.click(CLEAR)  # and again
+    expect(page.locator(".waiting")).to_be_visible()
+    page.click("#sound .record-button")
+    page.wait_for_timeout(1500)
     page.click("#sound .stop-button")
     assert len(answer(page)) > 10
 
@@ -167,6 +182,8 @@ def test_a_recording_is_followed_over_time_and_taken_along(
     before = page.evaluate(place)
     assert before == pytest.approx(left + width / 2, abs=0.2 * width)
     page.wait_for_function(f"{place} > {before} + 5")  # it follows the sound
+    told = page.locator("#course .cursor").get_attribute("data-said") or ""
+    assert re.fullmatch(rf"({'|'.join(e.en for e in EMOTIONS)}) \d+%|", told)
     page.evaluate("document.querySelector('#sound audio').pause()")
     taken = {}
     for way in ("json", "csv", "png"):
@@ -205,7 +222,7 @@ def test_an_answer_is_compared_asked_about_and_kept(visit: Visit, clip: Path) ->
     expect(page.locator("#card h1")).to_be_visible()
     page.click("#keep-start")
     expect(page.locator("#kept")).to_contain_text(text("is_kept", "en"))
-    page.click("#forget")
+    page.click("#kept-forget")
     expect(page.locator("#kept")).to_contain_text(text("is_forgotten", "en"))
     page.click(CLEAR)  # what was said of this clip goes with it
     expect(page.locator("#more")).to_be_hidden()

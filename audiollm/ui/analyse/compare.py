@@ -10,6 +10,9 @@ import plotly.graph_objects as go
 
 from audiollm import audio, catalogue, prosody
 from audiollm.errors import AudioLLMError
+from audiollm.labelling.sources import from_kept
+from audiollm.labelling.store import Labels
+from audiollm.labelling.tasks import Task
 from audiollm.labels import Language
 from audiollm.store import Reason, Store
 from audiollm.ui import render
@@ -122,7 +125,7 @@ def _compare(
             second, other_id = Side(other_model.model.result().card.name, heard), rival
     sides = (Side(name, first.probabilities), second)
     found = _verdict(sides, "models", language)
-    if sides[0].label == sides[1].label:
+    if sides[0].label == sides[1].label or not services.keeps:
         yield found
         return
     seen = Evidence(
@@ -168,12 +171,14 @@ def _verdict(sides: tuple[Side, Side], kind: str, language: Language) -> Compari
 
 
 def keep(services: Services, seen: Evidence | None, language: Language) -> tuple[str, str]:
-    """(what is said, id of the kept clip or ""): the sound and its answers go into the store."""
+    """(what is said, id of the kept clip or ""): the sound and its answers go into the store, and
+    the clip into the queue of the Label page."""
     if not services.keeps or seen is None:
         return render.notice(text("not_kept", language), "wait"), ""
     try:
         sound = audio.load(seen.path, services.settings)
-        id = Store(services.settings.home).keep(
+        store = Store(services.settings.home)
+        id = store.keep(
             sound.samples,
             seen.reason,
             seen.model,
@@ -181,16 +186,29 @@ def keep(services: Services, seen: Evidence | None, language: Language) -> tuple
             seen.other_model,
             seen.other_answer,
         )
+        try:
+            Labels(services.settings.home).add(_tasks(store, id, services))
+        except AudioLLMError:  # kept it would be where nobody looks for it
+            store.forget(id)
+            raise
     except AudioLLMError as error:
         return actions.failure(error, language).notice, ""
     return render.notice(text("is_kept", language), "wait"), id
 
 
+def _tasks(store: Store, id: str, services: Services) -> tuple[Task, ...]:
+    """The kept clip as the Label page asks about it."""
+    return from_kept([k for k in store.kept() if k.id == id], services.settings).tasks
+
+
 def forget(services: Services, id: str, language: Language) -> str:
-    """What is said after a kept clip was taken back."""
+    """What is said after a kept clip was taken back. What people have labelled meanwhile stays."""
     try:
         if services.keeps and id:
-            Store(services.settings.home).forget(id)
+            store = Store(services.settings.home)
+            asked = [task.id for task in _tasks(store, id, services)]
+            store.forget(id)
+            Labels(services.settings.home).drop(asked)
     except AudioLLMError as error:
         return actions.failure(error, language).notice
     return render.notice(text("is_forgotten", language), "wait")

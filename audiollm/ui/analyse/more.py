@@ -18,6 +18,20 @@ from audiollm.ui.texts import text
 
 
 @dataclass(frozen=True, eq=False)
+class Keeping:
+    """Where a clip is kept: what became of it, and how it is taken back."""
+
+    told: gr.HTML
+    forget: gr.Button
+    kept: gr.State  # id of the kept clip, or ""
+
+    @property
+    def everything(self) -> list[Any]:
+        """In the order of `kept`."""
+        return [self.told, self.forget, self.kept]
+
+
+@dataclass(frozen=True, eq=False)
 class More:
     """The parts below an answer."""
 
@@ -30,14 +44,13 @@ class More:
     figure: gr.Plot
     send: gr.Button
     evidence: gr.State  # compare.Evidence of a disagreement, or None
+    sent: Keeping
     question: gr.Textbox
     ask: gr.Button
     reply: gr.HTML
     fold: gr.Accordion  # around keeping, which strangers may not do everywhere
     keep: gr.Button
-    told: gr.HTML
-    forget: gr.Button
-    kept: gr.State  # id of the kept clip, or ""
+    kept: Keeping
 
     @property
     def compared(self) -> list[Any]:
@@ -45,13 +58,9 @@ class More:
         return [self.verdict, self.figure, self.send, self.evidence]
 
     @property
-    def keeping(self) -> list[Any]:
-        return [self.told, self.forget, self.kept]
-
-    @property
     def outcomes(self) -> list[Any]:
         """Everything that belongs to one clip, in the order of `nothing`."""
-        return [*self.compared, self.reply, *self.keeping]
+        return [*self.compared, *self.sent.everything, self.reply, *self.kept.everything]
 
 
 def lay_out(services: Services, static: Static) -> More:
@@ -74,6 +83,7 @@ def lay_out(services: Services, static: Static) -> More:
                 elem_id="pair",
             )
             send = static.button("send", size="sm", visible=False, elem_id="send")
+            sent = _keeping(static, "sent")
         with static.fold("ask_title", elem_id="ask"):
             question = gr.Textbox(
                 label=of_browser("question"), lines=1, max_lines=4, elem_id="question"
@@ -83,8 +93,7 @@ def lay_out(services: Services, static: Static) -> More:
         with static.fold("keep_title", elem_id="keep", visible=services.keeps) as keeping:
             static.html("keep_says")
             keep = static.button("keep", size="sm", elem_id="keep-start")
-            told = gr.HTML(elem_id="kept")
-            forget = static.button("forget", size="sm", visible=False, elem_id="forget")
+            kept = _keeping(static, "kept")
     return More(
         everything=everything,
         rival=rival,
@@ -95,15 +104,20 @@ def lay_out(services: Services, static: Static) -> More:
         figure=figure,
         send=send,
         evidence=gr.State(None),
+        sent=sent,
         question=question,
         ask=ask,
         reply=reply,
         fold=keeping,
         keep=keep,
-        told=told,
-        forget=forget,
-        kept=gr.State(""),
+        kept=kept,
     )
+
+
+def _keeping(static: Static, id: str) -> Keeping:
+    told = gr.HTML(elem_id=id)
+    forget = static.button("forget", size="sm", visible=False, elem_id=f"{id}-forget")
+    return Keeping(told, forget, gr.State(""))
 
 
 def choices(services: Services, language: Language) -> Any:
@@ -114,7 +128,12 @@ def choices(services: Services, language: Language) -> Any:
 
 def nothing() -> list[Any]:
     """Updates for `More.outcomes`: what was said of another clip goes."""
-    return [*show(compare.Comparison()), "", "", gr.update(visible=False), ""]
+    return [*show(compare.Comparison()), *kept("", ""), "", *kept("", "")]
+
+
+def kept(said: str, id: str) -> list[Any]:
+    """Updates for `Keeping.everything`; `id` of the clip that is kept now, or ""."""
+    return [said, gr.update(visible=bool(id)), id]
 
 
 def show(found: compare.Comparison) -> list[Any]:
@@ -144,17 +163,15 @@ def connect(
         for found in compare.compare(services, path, rival, other, chosen):
             yield show(found)
 
-    def kept(said: str, id: str) -> list[Any]:
-        return [said, gr.update(visible=bool(id)), id]
-
     def keep(path: str | None, chosen: Language) -> list[Any]:
         return kept(*compare.keep_clip(services, path, chosen))
 
     def send(seen: compare.Evidence | None, chosen: Language) -> list[Any]:
-        return kept(*compare.keep(services, seen, chosen))
+        said, id = compare.keep(services, seen, chosen)
+        return [gr.update(visible=not id), *kept(said, id)]  # what is kept is not kept again
 
     def forget(id: str, chosen: Language) -> list[Any]:
-        return [compare.forget(services, id, chosen), gr.update(visible=False), ""]
+        return kept(compare.forget(services, id, chosen), "")
 
     def ask(path: str | None, question: str, chosen: Language) -> Iterator[str]:
         yield from compare.ask(services, path, question, chosen)
@@ -165,11 +182,13 @@ def connect(
     parts.rival.change(wants, parts.rival, parts.second, **quiet, queue=False)
     inputs = [sound, parts.rival, parts.other, language]
     parts.compare.click(against, inputs, parts.compared, **quiet, **turn)
-    parts.send.click(send, [parts.evidence, language], parts.keeping, **quiet)
+    places = [parts.send, *parts.sent.everything]
+    parts.send.click(send, [parts.evidence, language], places, **quiet)
     asked: Sequence[Any] = [parts.ask.click, parts.question.submit]
     gr.on(asked, ask, [sound, parts.question, language], parts.reply, **quiet, **turn)
-    parts.keep.click(keep, [sound, language], parts.keeping, **quiet, **turn)
-    parts.forget.click(forget, [parts.kept, language], parts.keeping, **quiet)
+    parts.keep.click(keep, [sound, language], parts.kept.everything, **quiet, **turn)
+    for place in (parts.sent, parts.kept):
+        place.forget.click(forget, [place.kept, language], place.everything, **quiet)
 
 
 def said_of_questions(services: Services, language: Language) -> Any:
