@@ -179,7 +179,7 @@ def people(browser: Browser) -> Iterator[dict[str, BrowserContext]]:
 @pytest.fixture
 def visit(people: dict[str, BrowserContext], request: pytest.FixtureRequest) -> Iterator[Visit]:
     """Open the page: `visit(locale="zh-CN", width=390, at="?lang=en")`, and wait until the model
-    is loaded, or not. `profile` is another browser profile than that of the language.
+    is loaded. `profile` is another browser profile than that of the language.
 
     At the end of the test nothing may have gone to another host, and unless `page.faults` was
     emptied, the browser may have reported no error.
@@ -191,7 +191,6 @@ def visit(people: dict[str, BrowserContext], request: pytest.FixtureRequest) -> 
         width: int = 1280,
         at: str = "",
         profile: BrowserContext | None = None,
-        wait: bool = True,
     ) -> Page:
         # the page that tests share starts when somebody wants it
         url = at if at.startswith("http") else request.getfixturevalue("address") + at
@@ -205,8 +204,7 @@ def visit(people: dict[str, BrowserContext], request: pytest.FixtureRequest) -> 
         page.faults = faults  # type: ignore[attr-defined]
         opened.append(page)
         page.goto(url)
-        if wait:
-            page.wait_for_selector("#about .about b", timeout=STARTUP * 1000)  # for the model
+        page.wait_for_selector("#about .about b", timeout=STARTUP * 1000)  # the first waits longest
         return page
 
     yield open_page

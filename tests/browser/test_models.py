@@ -39,10 +39,8 @@ def two(clip: Path, tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_model_is_loaded_compared_and_replaced(two: str, visit: Visit, clip: Path) -> None:
-    page = visit(at=two, wait=False)
-    page.evaluate(WATCH)
+    page = visit(at=two)
     expect(page.locator("#about .about b")).to_contain_text("tiny")
-    assert page.evaluate(GREW)
     expect(page.locator("#loading")).to_be_hidden()
     page.set_input_files(FILE, clip)
     answer(page)
@@ -63,11 +61,12 @@ def test_a_model_is_loaded_compared_and_replaced(two: str, visit: Visit, clip: P
     page.locator("#ask button").first.click()
     asked = page.locator("#question textarea, #question input").first
     expect(asked).to_be_disabled()
-    page.evaluate("shares.length = 0")
+    page.evaluate(WATCH)
     page.locator("#picker input").click()
     page.get_by_role("option", name="talker").click()
     expect(page.locator("#about .about b")).to_contain_text("talker")
-    assert page.evaluate("shares.length > 0")
+    assert page.evaluate(GREW)
+    expect(page.locator("#loading")).to_be_hidden()
     expect(asked).to_have_attribute("placeholder", text("question_example", "en"))
     asked.fill("Is she tired?")
     page.click("#ask-start")
