@@ -149,15 +149,14 @@ class Services:
             if id == self.using and not self.model.exception():
                 return
             before, self.using, self.trouble = self.using, id, ""
-            # nothing here holds the old model any more: its memory is free for the new one
-            self.model = in_background(lambda: self._exchange(id, before))
+            self._begin(lambda: self._exchange(id, before))
 
     def move_away(self, job: str) -> None:
         """The model leaves its GPU to a training and answers from the CPU; visitors wait for it."""
         with self._turn:
             if self.ready and not self.away:
                 self.away = job
-                self.model = in_background(self._on_cpu)
+                self._begin(self._on_cpu)
 
     def come_back(self) -> None:
         """The model takes its place on the GPU again; where it cannot, it stays where it is and
@@ -166,7 +165,12 @@ class Services:
             if self.ready and self.away and time.monotonic() >= self._later:
                 self._later = time.monotonic() + AGAIN
                 job, self.away = self.away, ""
-                self.model = in_background(lambda: self._on_gpu(job))
+                self._begin(lambda: self._on_gpu(job))
+
+    def _begin(self, load: "Callable[[], Predictor]") -> None:
+        """Nothing here holds the model before any more: its memory is free for the next one."""
+        self.loading = Loading.of(self.using, self.settings)  # now: somebody may look at once
+        self.model = in_background(load)
 
     def _on_cpu(self) -> "Predictor":
         self.give_memory_back()

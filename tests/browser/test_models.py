@@ -1,6 +1,7 @@
 """Models on the Analyse page: one is loaded, compared with, asked, and replaced by another."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def two(clip: Path, tmp_path: Path) -> Iterator[str]:
     manifest = json.loads((ASSETS / "tiny" / MANIFEST_NAME).read_text())
     other = tmp_path / "home" / "models" / "talker"
     other.mkdir(parents=True)
+    shutil.copy(ASSETS / "tiny" / "config.json", other)
     (other / MANIFEST_NAME).write_text(json.dumps({**manifest, "name": "talker"}))
     with serve(clip, tmp_path, fake=True, FAKE_LOADS=str(LOADS)) as served:
         yield served.url
