@@ -31,10 +31,14 @@ def checked(question: str) -> str:
     """
     said = " ".join(question.split())
     if not said:
-        raise AudioError("There is no question: write one, such as: why does it sound so?")
+        raise AudioError(
+            "There is no question: write one, such as: why does it sound so?",
+            "还没有问题：请写一个，例如：为什么听起来是这样？",
+        )
     if len(said) > MAX_QUESTION:
         raise AudioError(
-            f"The question has {len(said)} characters: ask with {MAX_QUESTION} or fewer."
+            f"The question has {len(said)} characters: ask with {MAX_QUESTION} or fewer.",
+            f"问题有 {len(said)} 个字符：请不要超过 {MAX_QUESTION} 个。",
         )
     return said
 

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 import numpy as np
 import soxr
 
-from audiollm.decoding import BLOCK, blocks, clock, too_long
+from audiollm.decoding import BLOCK, blocks, clock, clock_zh, too_long
 from audiollm.errors import AudioError, NoSpeechError
 from audiollm.settings import Settings
 
@@ -110,25 +110,32 @@ def require_speech(sound: Sound) -> None:
     """
     if len(sound.samples) < FRAME + (MIN_SPEECH - 1) * HOP:
         raise NoSpeechError(
-            f"No speech heard: the sound lasts {clock(sound.seconds)}; record a whole word or more."
+            f"No speech heard: the sound lasts {clock(sound.seconds)}; record a whole word or "
+            "more.",
+            f"没有听到语音：声音只有 {clock_zh(sound.seconds)}，请至少说完一个词。",
         )
     levels = _levels(sound.samples)
     heard = levels[levels > DIGITAL_SILENCE]
     if len(heard) < MIN_SPEECH:
         raise NoSpeechError(
-            "No speech heard: the sound is silent; check that the microphone is on and try again."
+            "No speech heard: the sound is silent; check that the microphone is on and try again.",
+            "没有听到语音：录音是静音的，请检查麦克风是否打开，再试一次。",
         )
     reached = float(np.partition(heard, -MIN_SPEECH)[-MIN_SPEECH])  # for 0.25 s
     background = float(np.percentile(heard, 5))
     if reached < FAINTEST:
         raise NoSpeechError(
             f"No speech heard: the sound is too faint ({reached:.0f} dBFS, {FAINTEST:.0f} needed); "
-            "come closer to the microphone or turn it up."
+            "come closer to the microphone or turn it up.",
+            f"没有听到语音：声音太轻（{reached:.0f} dBFS，至少需要 {FAINTEST:.0f}），"
+            "请靠近麦克风，或调高录音音量。",
         )
     if reached < QUIET and reached - background < CONTRAST:
         raise NoSpeechError(
             f"No speech heard: there is only a faint, steady background ({reached:.0f} dBFS); "
-            "come closer to the microphone or turn it up."
+            "come closer to the microphone or turn it up.",
+            f"没有听到语音：只有轻微而平稳的背景声（{reached:.0f} dBFS），"
+            "请靠近麦克风，或调高录音音量。",
         )
 
 
@@ -158,12 +165,15 @@ class _Mixer:
         if not MIN_RATE <= rate <= MAX_RATE:
             raise AudioError(
                 f"{self.name} has {rate} samples a second, and {MIN_RATE} to {MAX_RATE} are read: "
-                f"convert it to {SAMPLE_RATE}."
+                f"convert it to {SAMPLE_RATE}.",
+                f"{self.name} 的采样率为 {rate}，可用范围是 {MIN_RATE} 至 {MAX_RATE}："
+                f"请转换为 {SAMPLE_RATE}。",
             )
         if not 1 <= channels <= MAX_CHANNELS:
             raise AudioError(
                 f"{self.name} has {channels} channels, and 1 to {MAX_CHANNELS} are read: "
-                "mix it to mono."
+                "mix it to mono.",
+                f"{self.name} 有 {channels} 个声道，支持 1 至 {MAX_CHANNELS} 个：请混合为单声道。",
             )
         if not self.total:
             self.rate, self.channels = rate, channels
@@ -194,7 +204,9 @@ class _Mixer:
     def _check_finite(self, values: np.ndarray) -> None:
         if not np.isfinite(values).all():
             raise AudioError(
-                f"{self.name} holds values that are not numbers (NaN or infinite): export it again."
+                f"{self.name} holds values that are not numbers (NaN or infinite): export it "
+                "again.",
+                f"{self.name} 含有无效的数值（NaN 或无穷大）：请重新导出。",
             )
 
     def sound(self) -> Sound:
@@ -202,7 +214,10 @@ class _Mixer:
         self._flush()
         samples = np.concatenate(self.parts) if self.parts else np.zeros(0, np.float32)
         if not len(samples):
-            raise AudioError(f"{self.name} holds no sound (0 samples): record or export it again.")
+            raise AudioError(
+                f"{self.name} holds no sound (0 samples): record or export it again.",
+                f"{self.name} 中没有声音（0 个采样点）：请重新录制或导出。",
+            )
         peak = max(float(samples.max()), -float(samples.min()))
         self._check_finite(np.array([peak]))
         if (
@@ -263,25 +278,44 @@ def _open(source: str | Path | bytes, name: str, settings: Settings) -> BinaryIO
     try:
         status = Path(source).stat()  # before opening: a pipe would block
         if stat.S_ISDIR(status.st_mode):
-            raise AudioError(f"{name} is a folder: name a sound file in it.")
+            raise AudioError(
+                f"{name} is a folder: name a sound file in it.",
+                f"{name} 是文件夹：请选择其中的音频文件。",
+            )
         if not stat.S_ISREG(status.st_mode):
-            raise AudioError(f"{name} is not a file but a device or a pipe: save the sound first.")
+            raise AudioError(
+                f"{name} is not a file but a device or a pipe: save the sound first.",
+                f"{name} 不是文件，而是设备或管道：请先保存声音。",
+            )
         _check_size(name, status.st_size, settings)
         return cast(BinaryIO, Path(source).open("rb", buffering=0))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise AudioError(f"{name} does not exist: check the path.") from error
+        raise AudioError(
+            f"{name} does not exist: check the path.", f"{name} 不存在：请检查路径。"
+        ) from error
     except PermissionError as error:
-        raise AudioError(f"{name} may not be read: change its permissions.") from error
+        raise AudioError(
+            f"{name} may not be read: change its permissions.",
+            f"没有读取 {name} 的权限：请修改权限。",
+        ) from error
     except (OSError, ValueError) as error:  # name too long, zero byte in it, dead disk
         reason = getattr(error, "strerror", None) or "impossible name"
-        raise AudioError(f"{name} cannot be opened ({reason}): check the path.") from error
+        raise AudioError(
+            f"{name} cannot be opened ({reason}): check the path.",
+            f"无法打开 {name}（{reason}）：请检查路径。",
+        ) from error
 
 
 def _check_size(name: str, size: int, settings: Settings) -> None:
     if not size:
-        raise AudioError(f"{name} is empty (0 bytes): record or export it again.")
+        raise AudioError(
+            f"{name} is empty (0 bytes): record or export it again.",
+            f"{name} 是空文件（0 字节）：请重新录制或导出。",
+        )
     if size > settings.max_bytes:
         raise AudioError(
             f"{name} has {size / 1e6:.0f} MB and the limit is {settings.max_bytes / 1e6:.0f} MB: "
-            "cut it into shorter pieces, or raise AUDIOLLM_MAX_BYTES."
+            "cut it into shorter pieces, or raise AUDIOLLM_MAX_BYTES.",
+            f"{name} 有 {size / 1e6:.0f} MB，上限为 {settings.max_bytes / 1e6:.0f} MB："
+            "请剪成更短的片段，或调大 AUDIOLLM_MAX_BYTES。",
         )

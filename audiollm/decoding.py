@@ -64,9 +64,12 @@ def blocks(file: BinaryIO, name: str, max_seconds: float) -> Blocks:
 def too_long(name: str, seconds: float, max_seconds: float) -> AudioError:
     """`seconds` is the length where it is known, else 0."""
     lasts = f"lasts {clock(seconds)}," if seconds else "is"
+    long = f"长 {clock_zh(seconds)}，" if seconds else ""
     return AudioError(
         f"{name} {lasts} longer than the limit of {clock(max_seconds)}: cut it into shorter "
-        "pieces, or raise AUDIOLLM_MAX_SECONDS."
+        "pieces, or raise AUDIOLLM_MAX_SECONDS.",
+        f"{name} {long}超过上限 {clock_zh(max_seconds)}：请剪成更短的片段，"
+        "或调大 AUDIOLLM_MAX_SECONDS。",
     )
 
 
@@ -76,6 +79,12 @@ def clock(seconds: float) -> str:
         return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def clock_zh(seconds: float) -> str:
+    """The same in Chinese."""
+    said = clock(seconds).replace("min", "分").replace("h", "小时").replace("s", "秒")
+    return said if seconds < 3600 else f"{said}钟"
 
 
 # ------------------------------------------------------------------ plain WAV and FLAC
@@ -210,14 +219,19 @@ def _child_blocks(answer: BinaryIO, file: BinaryIO, name: str, max_seconds: floa
     if problem == "long":
         raise too_long(name, end["declared"], max_seconds)
     if problem == "video":
-        raise AudioError(f"{name} has pictures but no sound: choose a file with a sound track.")
+        raise AudioError(
+            f"{name} has pictures but no sound: choose a file with a sound track.",
+            f"{name} 只有画面，没有声音：请选择带有音轨的文件。",
+        )
     if problem == "codec":
         raise AudioError(
-            f"{name} holds {end['detail']} sound, which is not read here: convert it to WAV."
+            f"{name} holds {end['detail']} sound, which is not read here: convert it to WAV.",
+            f"{name} 的编码是 {end['detail']}，这里无法读取：请转换为 WAV。",
         )
     if problem == "format" and not _begins_like_sound(file):
         raise AudioError(
-            f"{name} is not a sound file: use WAV, FLAC, MP3, M4A, OGG, OPUS, AIFF or WebM."
+            f"{name} is not a sound file: use WAV, FLAC, MP3, M4A, OGG, OPUS, AIFF or WebM.",
+            f"{name} 不是音频文件：请使用 WAV、FLAC、MP3、M4A、OGG、OPUS、AIFF 或 WebM。",
         )
     if problem or end["bad"] > max(2, end["packets"] // 10):
         raise _damaged(name)
@@ -235,9 +249,14 @@ def _check_complete(name: str, seconds: float, declared: float) -> None:
     if seconds < CUT_SHARE * declared and declared - seconds > CUT_SECONDS:
         raise AudioError(
             f"{name} is cut off: its header declares {clock(declared)} and it holds "
-            f"{clock(seconds)}; copy or export it again."
+            f"{clock(seconds)}; copy or export it again.",
+            f"{name} 不完整：文件头写明 {clock_zh(declared)}，实际只有 {clock_zh(seconds)}，"
+            "请重新复制或导出。",
         )
 
 
 def _damaged(name: str) -> AudioError:
-    return AudioError(f"{name} is damaged or cut off: copy, export or record it again.")
+    return AudioError(
+        f"{name} is damaged or cut off: copy, export or record it again.",
+        f"{name} 已损坏或不完整：请重新复制、导出或录制。",
+    )

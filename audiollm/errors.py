@@ -6,7 +6,14 @@ exception is a bug in this project and is shown as such.
 
 
 class AudioLLMError(Exception):
-    """Base class: `str(error)` is one sentence for the person who uses the program."""
+    """Base class: `str(error)` is one sentence for the person who uses the program.
+
+    zh: the same in Chinese; "" where it was not translated.
+    """
+
+    def __init__(self, said: str, zh: str = "") -> None:
+        super().__init__(said)
+        self.zh = zh
 
 
 class AudioError(AudioLLMError):

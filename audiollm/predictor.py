@@ -245,7 +245,8 @@ class Predictor:
         if sound.seconds > windows.LONGEST:
             raise AudioError(
                 f"Questions are answered about {windows.LONGEST:g} s of sound or less: choose a "
-                "shorter recording."
+                "shorter recording.",
+                f"只能就不超过 {windows.LONGEST:g} 秒的录音提问：请选择更短的录音。",
             )
         cues = prosody.summarise(sound.samples, followed)
         said = ""

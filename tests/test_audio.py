@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -100,6 +101,10 @@ def complaint(source: str | Path | bytes, settings: Settings | None = None) -> s
     assert "\n" not in text
     assert "/" not in text, "no path of this machine"
     assert text.startswith(audio._name(source))
+    chinese = caught.value.zh
+    assert re.search("[\u4e00-\u9fff]{4}", chinese)
+    assert chinese.endswith("。") and "\n" not in chinese and "/" not in chinese
+    assert set(re.findall(r"\d+", text)) == set(re.findall(r"\d+", chinese))  # the same figures
     return text
 
 

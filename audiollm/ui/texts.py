@@ -153,11 +153,6 @@ TEXTS: dict[str, dict[Language, str]] = {
         "zh": "还没有录音：请先录一句话，或选择一个音频文件。",
     },
     "error_title": {"en": "No answer for this clip", "zh": "这段声音没有分析结果"},
-    "error_speech": {
-        "en": "{sentence}",
-        "zh": "没有听到语音：声音太短、太轻，或只有背景噪声。"
-        "请靠近麦克风，说一个完整的词或一句话，再试一次。",
-    },
     "error_audio": {
         "en": "{sentence}",
         "zh": "无法读取这段录音，请重新录制，或换一个音频文件。详细信息（英文）：{sentence}",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from audiollm import audio, catalogue, prosody
-from audiollm.errors import AudioError, AudioLLMError, ModelError, NoSpeechError
+from audiollm.errors import AudioError, AudioLLMError, ModelError
 from audiollm.labels import Language
 from audiollm.timeline import Timeline, overview
 from audiollm.ui import render
@@ -241,14 +241,17 @@ def _text(prediction: "Prediction", language: Language, done: bool) -> str:
 
 
 def failure(error: AudioLLMError, language: Language) -> View:
-    """The error's own sentence; a Chinese page says first in Chinese what kind of error it is."""
+    """The error's own sentence; where it has none in Chinese, a Chinese page says first what kind
+    of error it is."""
     return sorry(_explained(error, language), language)
 
 
 def _explained(error: AudioLLMError, language: Language) -> str:
     if isinstance(error, AwayError):
         return text("away_busy", language)
-    kinds = {NoSpeechError: "speech", AudioError: "audio", ModelError: "model"}
+    if language == "zh" and error.zh:
+        return error.zh
+    kinds = {AudioError: "audio", ModelError: "model"}
     kind = next((name for cls, name in kinds.items() if isinstance(error, cls)), "known")
     return text(f"error_{kind}", language, sentence=str(error))
 

@@ -55,6 +55,8 @@ def explained(error: Exception, language: Language) -> str:
     if isinstance(error, SaidError):
         return error.in_language(language)
     if isinstance(error, AudioLLMError):
+        if language == "zh" and error.zh:
+            return error.zh
         return text("train_refused", language, sentence=str(error))
     LOG.error("the Train page failed", exc_info=error)
     return text("train_bug", language)
