@@ -1,5 +1,6 @@
 """The web page: `build_ui(services)` lays it out, `launch_options` says how it is served."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from audiollm.ui.owner import access, login
 from audiollm.ui.owner.door import Gate
 from audiollm.ui.services import EXAMPLES, Services
 from audiollm.ui.static import Static, of_browser
+from audiollm.ui.texts import TEXTS
 from audiollm.ui.train import events as train_events
 from audiollm.ui.train import page as train
 
@@ -103,7 +105,7 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
         "server_port": settings.port or None,
         "theme": theme(),
         "css_paths": [STYLE],
-        "head": HEAD,
+        "head": f"<script>window.audiollm = {json.dumps(_limits(settings))};</script>" + HEAD,
         "i18n": demo.texts,
         "app_kwargs": {"routes": demo.routes},
         "allowed_paths": [str(EXAMPLES)],
@@ -118,6 +120,11 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
         "quiet": True,
         "prevent_thread_lock": True,  # `app.py` says where the page is, then waits
     }
+
+
+def _limits(settings: Settings) -> dict[str, Any]:
+    """What page.js says of a file that is too large, before it is sent."""
+    return {"most": settings.max_bytes, "too_large": TEXTS["too_large"]}
 
 
 def theme() -> gr.themes.Base:

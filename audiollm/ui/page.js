@@ -10,6 +10,30 @@
     get() { return "audio/" + (kind.call(this).split("/")[1] || "unknown"); },
   });
 
+  // A file that is too large is told before it is sent: Gradio would say so in English, and put an
+  // error in place of the way in.
+  function tooLarge(event, files) {
+    const place = event.target.closest?.(".block"), { most, too_large } = window.audiollm;
+    if (!place) return;
+    place.parentElement.querySelector(".too-large")?.remove();
+    const size = Math.max(0, ...[...(files ?? [])].map((file) => file.size));
+    if (size <= most) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    event.target.dispatchEvent(new Event("dragleave"));  // it is no longer held over the place
+    if (event.target.matches("input")) event.target.value = "";  // the same may be chosen again
+    const said = too_large[document.documentElement.lang.startsWith("zh") ? "zh" : "en"];
+    const megabytes = (bytes) => bytes < 1e7 ? (bytes / 1e6).toFixed(2) : Math.ceil(bytes / 1e6);
+    const notice = Object.assign(document.createElement("div"), { className: "notice error too-large" });
+    notice.setAttribute("role", "alert");
+    notice.textContent = said.replace("{size}", megabytes(size)).replace("{most}", megabytes(most));
+    place.after(notice);
+  }
+  document.addEventListener("drop", (event) => tooLarge(event, event.dataTransfer?.files), true);
+  document.addEventListener("change", (event) => {
+    if (event.target.matches?.("input[type=file]")) tooLarge(event, event.target.files);
+  }, true);
+
   // Gradio names every radio button differently, and arrow keys move only among those of one name.
   // Screen readers go by the page's language, and that is the chosen one, not the browser's.
   function tidy() {
@@ -138,7 +162,7 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 
-  window.audiollm = { save };  // for what Gradio's own events say
+  Object.assign(window.audiollm, { save });  // for what Gradio's own events say
 
   // The layers of a figure, one over the other, on the page's own background
   async function picture(graph) {

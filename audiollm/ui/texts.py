@@ -26,6 +26,10 @@ TEXTS: dict[str, dict[Language, str]] = {
     "audio": {"en": "Your voice", "zh": "你的声音"},
     "analyse": {"en": "Analyse this clip", "zh": "分析这段声音"},
     "examples": {"en": "Or try one of these", "zh": "或试试这些录音"},
+    "too_large": {
+        "en": "That file has {size} MB and the limit is {most} MB: cut it into shorter pieces.",
+        "zh": "该文件有 {size} MB，上限为 {most} MB：请剪成更短的片段。",
+    },
     "insecure": {
         "en": "This address is not HTTPS, so the browser gives no microphone: upload a file, or "
         "open the page over HTTPS or on the computer that runs it.",

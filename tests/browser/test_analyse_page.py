@@ -11,6 +11,7 @@ import soundfile
 from playwright.sync_api import Page, expect
 
 from audiollm.labels import EMOTIONS, emotion, ordered
+from audiollm.settings import Settings
 from audiollm.ui.texts import text
 from tests.browser.conftest import ANSWER, HAS_MODEL, Visit
 
@@ -102,6 +103,15 @@ def test_bad_files_get_a_sentence_and_the_page_goes_on(visit: Visit, clip: Path)
         expect(page.locator(".waiting")).to_be_visible()
     page.click("#analyse")
     expect(page.locator("#notice")).to_contain_text(text("no_clip", "en"))
+    most = page.evaluate("audiollm.most")
+    assert most == Settings().max_bytes
+    page.evaluate("audiollm.most = 10000")  # a file above the limit is not even sent
+    page.set_input_files(FILE, clip)
+    expect(page.locator(".too-large")).to_have_text(
+        text("too_large", "en", size=f"{clip.stat().st_size / 1e6:.2f}", most="0.01")
+    )
+    expect(page.locator(".waiting")).to_be_hidden()  # the notice before it stays
+    page.evaluate(f"audiollm.most = {most}")
     page.set_input_files(FILE, clip)
     assert answer(page)
     expect(shown).to_have_count(0)

@@ -44,6 +44,7 @@ def test_a_model_is_loaded_compared_and_replaced(two: str, visit: Visit, clip: P
     page = visit(at=two)
     expect(page.locator("#about .about b")).to_contain_text("tiny")
     expect(page.locator("#loading")).to_be_hidden()
+    expect(page.locator("#keep")).to_be_hidden()  # there is no answer yet
     page.set_input_files(FILE, clip)
     answer(page)
 

@@ -219,8 +219,9 @@ def visitor(request: gr.Request) -> str:
 def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> Any:
     """The visitor's language, and what is said of the model while it is being loaded."""
     known: list[Any] = [parts.loading, parts.about, parts.picker, parts.card]
-    known += [parts.more.rival, parts.more.question, parts.more.fold]
-    told = [*known, *static.components]
+    known += [parts.more.rival, parts.more.question]
+    # not with every look: what is shown anew inside a hidden part comes out of it
+    told = [*known, parts.more.fold, *static.components]
     clock = parts.clock
     remembered = gr.BrowserState("", storage_key="audiollm-language", secret="audiollm")  # noqa: S106
 
@@ -241,11 +242,10 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
             compare.model_card(services),
             more.choices(services, chosen),
             more.said_of_questions(services, chosen),
-            gr.update(visible=services.keeps),
         ]
 
     def speak(chosen: Language) -> list[Any]:
-        return [*models(chosen), *static.speak(chosen)]
+        return [*models(chosen), gr.update(visible=services.keeps), *static.speak(chosen)]
 
     def switch(id: str, chosen: Language) -> list[Any]:
         actions.switch(services, id)
