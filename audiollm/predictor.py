@@ -24,6 +24,7 @@ from audiollm.settings import Settings
 from audiollm.timeline import Timeline
 from audiollm.windows import Progress
 
+NUMPYS = ("numpy.libs", "scipy.libs")  # where their wheels keep their linear algebra
 BATCH_WINDOWS = 16  # windows that go through the model together
 
 
@@ -126,6 +127,7 @@ class Predictor:
             )
         predictor = cls(loaded, heard, settings)
         begin("trial")
+        _keep_numpy_to_one_thread()
         noise = 0.01 * np.random.default_rng(0).standard_normal(audio.SAMPLE_RATE)
         sound = audio.from_array(noise.astype(np.float32), audio.SAMPLE_RATE)
         for language in loaded.manifest.languages:  # fills the instruction caches
@@ -400,6 +402,17 @@ class Predictor:
             )
             for e, p, t in zip(self._encoder.encode(pieces), pieces, tracks, strict=True)
         ]
+
+
+def _keep_numpy_to_one_thread() -> None:
+    """An answer needs numpy for a few small products. The further threads of its linear algebra
+    would wait for the next one by spinning, on the cores where torch computes meanwhile."""
+    from threadpoolctl import ThreadpoolController
+
+    for library in ThreadpoolController().lib_controllers:
+        # what comes with numpy and scipy; torch's own is left alone
+        if library.user_api == "blas" and Path(library.filepath).parent.name in NUMPYS:
+            library.set_num_threads(1)
 
 
 @dataclass(frozen=True, eq=False)

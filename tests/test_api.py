@@ -31,6 +31,7 @@ from audiollm.labels import Language
 from audiollm.predictor import Prediction, Predictor
 from audiollm.settings import ASSETS, Settings
 from audiollm.ui import Services, api, build_ui, launch_options
+from audiollm.ui.analyse.page import MODEL
 from tests.browser.fake import Card
 from tests.conftest import RATE
 
@@ -214,13 +215,13 @@ def test_a_model_that_did_not_load_is_one_sentence() -> None:
     assert told.value.message == "No such model."
 
 
-def test_three_endpoints_are_public_and_the_model_answers_one_at_a_time() -> None:
+def test_three_endpoints_are_public_and_wait_in_the_queue_of_the_page() -> None:
     listeners = list(build_ui(served_by(FakePredictor())).fns.values())
     public = {f.api_name: f for f in listeners if f.api_visibility != "private"}
     assert set(public) == {"analyse", "analyse_batch", "model"}
     assert all(f.queue for f in public.values())
     for name in ("analyse", "analyse_batch"):
-        assert (public[name].concurrency_id, public[name].concurrency_limit) == ("model", 1)
+        assert public[name].concurrency_id == MODEL["concurrency_id"]
 
 
 # --- the option

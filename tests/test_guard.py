@@ -38,7 +38,7 @@ ANYBODY = {  # they analyse, speak another language, ask who asks; what is the o
     "analyse.page.connect.<locals>.again",
     "analyse.page.connect.<locals>.analyse",
     "analyse.page.connect.<locals>.begin",
-    "analyse.page.connect.<locals>.empty",
+    "analyse.page.connect.<locals>.change",
     "analyse.page.connect.<locals>.leave",
     "analyse.page.connect.<locals>.reorder",
     "analyse.page.connect.<locals>.stop",
@@ -51,7 +51,6 @@ ANYBODY = {  # they analyse, speak another language, ask who asks; what is the o
     "analyse.more.connect.<locals>.keep",
     "analyse.more.connect.<locals>.send",
     "analyse.more.connect.<locals>.wants",
-    "analyse.more.nothing",
     "str",  # chooses an example
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import ThreadpoolController
 
 from audiollm import analysis, audio, predictor, prosody, windows
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
@@ -293,6 +294,25 @@ def test_the_card_tells_what_answers(engine: Predictor) -> None:
     assert engine.card.device == "cpu"
     assert engine.card.labels == tiny.CLASSES
     assert engine.card.parameters > 1000
+
+
+def test_numpy_takes_no_cores_from_torch() -> None:
+    libraries = [
+        library
+        for library in ThreadpoolController().lib_controllers
+        if Path(library.filepath).parent.name in predictor.NUMPYS
+    ]
+    if not libraries:
+        pytest.skip("numpy brings no linear algebra of its own here")
+    before = [library.num_threads for library in libraries]
+    try:
+        for library in libraries:
+            library.set_num_threads(2)
+        predictor._keep_numpy_to_one_thread()
+        assert [library.num_threads for library in libraries] == [1] * len(libraries)
+    finally:
+        for library, count in zip(libraries, before, strict=True):
+            library.set_num_threads(count)
 
 
 def test_another_encoder_is_refused(tmp_path: Path) -> None:

@@ -120,6 +120,11 @@ def want(services: Services, visitor: str, path: str | None, language: Language)
     services.wanted[visitor] = (path, language)
 
 
+def wants(services: Services, visitor: str, path: str | None, language: Language) -> bool:
+    """Whether this is what the visitor is being shown."""
+    return services.wanted.get(visitor) == (path, language)
+
+
 def leave(services: Services, visitor: str) -> None:
     """The visitor has closed the page."""
     services.wanted.pop(visitor, None)

@@ -72,6 +72,12 @@ class Parts:
         over_time = [self.over_time, self.course, self.hint]
         return [*answer, self.actions, *over_time, self.more.everything]
 
+    @property
+    def cover(self) -> list[Any]:
+        """In the order of `cover`."""
+        folded = [self.result, self.over_time, self.more.everything]
+        return [self.notice, *folded, self.hint, *self.more.outcomes]
+
 
 def lay_out(services: Services, static: Static, language: gr.Radio) -> Parts:
     """Place the parts; `language` is the choice of the whole page."""
@@ -158,9 +164,15 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
     arrived = _arrivals(demo, parts, services, static)
     arrived.then(js=OPEN_EXAMPLE, **AT_ONCE)
 
-    def begin(path: str | None, chosen: Language, _: bool, request: gr.Request) -> list[Any]:
+    def begin(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
         actions.want(services, visitor(request), path, chosen)  # what is still running ends
-        return show(actions.begin(path, chosen))
+        return cover(actions.begin(path, chosen))
+
+    def change(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
+        """Beside `analyse`, which need not wait for it; where that came first, it has the word."""
+        if actions.wants(services, visitor(request), path, chosen):
+            return [gr.skip()] * len(parts.cover)
+        return begin(path, chosen, request)
 
     def analyse(
         path: str | None, chosen: Language, fixed: bool, request: gr.Request
@@ -178,10 +190,6 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
     def reorder(fixed: bool, said: Mapping[str, float] | None, chosen: Language) -> Any:
         return bars(said, chosen, fixed) if said else gr.skip()
 
-    def empty(chosen: Language, request: gr.Request) -> list[Any]:
-        actions.want(services, visitor(request), None, chosen)
-        return show(actions.empty(chosen))
-
     def leave(request: gr.Request) -> None:
         actions.leave(services, visitor(request))
 
@@ -189,21 +197,16 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
         actions.stop(services, visitor(request))
 
     more.connect(parts.more, parts.sound, parts.language, services, QUIET, MODEL)
-    # what was compared, asked or kept belongs to the clip before
-    changed = [parts.sound.change, parts.language.input]
-    gr.on(changed, more.nothing, None, parts.more.outcomes, **AT_ONCE)
-    parts.sound.clear(empty, parts.language, view, **AT_ONCE)
+    covered = {"inputs": clip[:2], "outputs": parts.cover, **AT_ONCE}
+    parts.sound.change(change, **covered).then(js=GO_TO_ANSWER)
+    gr.on([parts.button.click, parts.language.input], begin, **covered).then(js=GO_TO_ANSWER)
     triggers = [parts.sound.upload, parts.sound.stop_recording, parts.button.click]
-    started = gr.on([*triggers, parts.language.input], begin, clip, view, **AT_ONCE)
-    started.then(js=GO_TO_ANSWER)
     # a second clip that comes while the first is answered is answered after it, not dropped
     gr.on(triggers, analyse, clip, view, trigger_mode="always_last", **QUIET, **MODEL)
     gr.on(parts.language.input, again, clip, view, **QUIET, **MODEL)
     for choice, example in zip(parts.examples, services.examples, strict=True):
         chosen = choice.click(partial(str, example.path), None, parts.sound, **AT_ONCE)
-        started = chosen.then(begin, clip, view, **AT_ONCE)
-        started.then(js=GO_TO_ANSWER)
-        started.then(analyse, clip, view, **QUIET, **MODEL)
+        chosen.then(analyse, clip, view, **QUIET, **MODEL)
     demo.unload(leave)
     parts.stop.click(stop, **AT_ONCE)
     drawn = [parts.order, parts.said, parts.language]
@@ -268,6 +271,13 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
     parts.language.input(speak, parts.language, told, **AT_ONCE)
     parts.language.input(None, parts.language, remembered, js="chosen => chosen", **AT_ONCE)
     return arrived
+
+
+def cover(view: View) -> list[Any]:
+    """Updates for `Parts.cover`: the notice of a view, and what stands there of another clip, what
+    was compared, asked or kept included, is no longer seen."""
+    notice = gr.update(value=view.notice, visible=bool(view.notice))
+    return [notice, *[gr.update(visible="hidden")] * 3, "", *more.nothing()]
 
 
 def show(view: View) -> list[Any]:
