@@ -7,7 +7,7 @@ recording costs 128 kB of memory a second at most, whatever its channels and rat
 import hashlib
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,6 +20,7 @@ import soxr
 from audiollm.decoding import BLOCK, blocks, clock, clock_zh, too_long
 from audiollm.errors import AudioError, NoSpeechError
 from audiollm.settings import Settings
+from audiollm.steps import drained
 
 SAMPLE_RATE = 16000  # Hz; what emotion2vec hears
 
@@ -66,6 +67,13 @@ def load(source: str | Path | bytes, settings: Settings | None = None) -> Sound:
     Raises:
         AudioError: missing, unreadable, empty, not sound, damaged, cut off, too long, too large.
     """
+    return drained(read(source, settings))
+
+
+def read(
+    source: str | Path | bytes, settings: Settings | None = None
+) -> Generator[float, None, Sound]:
+    """The same, a block at a time: after each, how many seconds have been read."""
     settings = settings or Settings()
     name = _name(source)
     mixer = _Mixer(name, settings.max_seconds)
@@ -75,6 +83,7 @@ def load(source: str | Path | bytes, settings: Settings | None = None) -> Sound:
     ):
         for block, rate in parts:
             mixer.add(block, rate)
+            yield float(mixer.length)
     return mixer.sound()
 
 

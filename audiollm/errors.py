@@ -4,6 +4,8 @@ Everything that reaches a terminal or a page as a message is an `AudioLLMError`;
 exception is a bug in this project and is shown as such.
 """
 
+from typing import Literal
+
 
 class AudioLLMError(Exception):
     """Base class: `str(error)` is one sentence for the person who uses the program.
@@ -14,6 +16,10 @@ class AudioLLMError(Exception):
     def __init__(self, said: str, zh: str = "") -> None:
         super().__init__(said)
         self.zh = zh
+
+    def in_language(self, language: Literal["en", "zh"]) -> str:
+        """The sentence; in English where it was not translated."""
+        return self.zh if language == "zh" and self.zh else str(self)
 
 
 class AudioError(AudioLLMError):

@@ -117,13 +117,13 @@ def here(id: str, settings: Settings, *, kind: Kind = "llm") -> Path | None:
             if (folder / mark).is_file():
                 return folder
         repository = _repository(id, source, settings)
-    except (OSError, RuntimeError, ValueError):
-        return None
-    if not repository or settings.hub != "huggingface":
-        return None
-    from huggingface_hub import try_to_load_from_cache
+        if not repository or settings.hub != "huggingface":
+            return None
+        from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(repository, mark)
+        found = try_to_load_from_cache(repository, mark)
+    except (OSError, RuntimeError, ValueError):  # ids that the hub does not allow, too
+        return None
     return Path(found).parent if isinstance(found, str) else None
 
 

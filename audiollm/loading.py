@@ -18,6 +18,7 @@ STEPS: tuple[Step, ...] = ("program", "llm", "encoder", "trial")
 USUAL: dict[Step, float] = {"program": 5.0, "llm": 2.0, "encoder": 0.5, "trial": 1.0}
 AGAIN = 0.1  # s: programs that another model has started already
 READING = 300e6  # bytes a second from a disk into memory
+DOUBT = 2.0  # s by which the guess counts beside what the steps before have taken
 LATE = 0.1  # of a step's guess is left for as long as the step lasts longer than that
 
 
@@ -45,12 +46,13 @@ class Loading:
     ) -> None:
         self._clock = clock
         self._began: dict[Step, float] = {"program": clock()}
+        self._most = 0.0  # share that was ever told
         self._known = llm is not None and encoder is not None
         self._guess = {
             "program": AGAIN if _has_torch() else USUAL["program"],
             "llm": USUAL["llm"] + (llm or 0) / READING,
             "encoder": USUAL["encoder"] + (encoder or 0) / READING,
-            "trial": USUAL["trial"] + (llm or 0) / READING,  # its first pass reads all of it
+            "trial": USUAL["trial"] + (llm or 0) / READING,  # its first pass goes through all of it
         }
 
     @classmethod
@@ -76,12 +78,13 @@ class Loading:
             return Came(step, None, None)
         done = [name for name, _ in began[:-1]]
         took, guessed = since - began[0][1], sum(self._guess[name] for name in done)
-        pace = min(max(took / guessed, 0.2), 10.0) if guessed else 1.0
+        pace = (took + DOUBT) / (guessed + DOUBT)
         now = pace * self._guess[step]
         spent = self._clock() - since
         later = STEPS[STEPS.index(step) + 1 :]
         left = max(now - spent, LATE * now) + pace * sum(self._guess[name] for name in later)
-        return Came(step, (took + spent) / (took + spent + left), left)
+        self._most = max(self._most, (took + spent) / (took + spent + left))
+        return Came(step, self._most, left)  # a bar that goes back would be read as a fault
 
 
 def _has_torch() -> bool:

@@ -21,6 +21,7 @@ from audiollm.loading import Step
 from audiollm.projector import Features
 from audiollm.prosody import Cues, Track
 from audiollm.settings import Settings
+from audiollm.steps import drained
 from audiollm.timeline import Timeline
 from audiollm.windows import Progress
 
@@ -64,7 +65,8 @@ class Card:
 
 class Predictor:
     """A loaded model. Safe to share between threads: one batch of windows is heard at a time, and
-    one text written, so that a short sound need not wait for the end of a long one."""
+    beside it one text is written. So nobody's probabilities wait for the end of a long sound, or of
+    somebody else's text."""
 
     def __init__(self, loaded: Any, encoder: Any, settings: Settings) -> None:
         from audiollm.prompt import Prompt
@@ -80,7 +82,8 @@ class Predictor:
             self.manifest.languages,
         )
         self._scorer = Scorer(loaded.model, prompt)
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # to hear
+        self._pen = threading.Lock()  # to write
         networks = [encoder.network, loaded.model]
         self.card = Card(
             name=self.manifest.name,
@@ -145,11 +148,11 @@ class Predictor:
         `baseline`: what is usual for the one person who speaks in all of them, of
         `baseline.by_speaker`; without it the evidence is relative to voices of the register.
         """
-        heard = prosody.drained(self._hear(sounds, language, baseline))
+        heard = drained(self._hear(sounds, language, baseline))
         texts: list[str] = []
         for scored, group in _by_batch(heard):
             winners, rows = [heard[i].winner for i in group], [heard[i].row for i in group]
-            with self._lock:
+            with self._pen:
                 texts += self._scorer.generate(scored, winners, language, rows)
         return [self._written(h, text) for h, text in zip(heard, texts, strict=True)]
 
@@ -171,7 +174,7 @@ class Predictor:
         yield heard.prediction
         raw, shown = "", ""
         with (
-            self._lock,
+            self._pen,
             closing(self._scorer.stream(heard.scored, heard.winner, language, heard.row)) as pieces,
         ):
             for piece in pieces:
@@ -254,10 +257,10 @@ class Predictor:
         said = ""
         with self._lock:
             (clip,) = self._features([sound.samples], [followed])
-            with closing(self._scorer.ask(clip, cues, question, language)) as pieces:
-                for piece in pieces:
-                    said += piece
-                    yield said
+        with self._pen, closing(self._scorer.ask(clip, cues, question, language)) as pieces:
+            for piece in pieces:
+                said += piece
+                yield said
 
     def predict_files(
         self,

@@ -7,12 +7,13 @@ register (`python -m bench.reference_ranges` measures it again).
 
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiollm.labels import Language
+from audiollm.steps import drained
 
 SAMPLE_RATE = 16000
 HOP = 160  # samples: 100 frames per second
@@ -27,7 +28,6 @@ REGISTER_HZ = 165.0  # median pitch that parts low from high voices
 
 Level = Literal["low", "mid", "high"]
 Samples = NDArray[np.float32]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,15 +69,6 @@ def follow(samples: Samples) -> Generator[float, None, Track]:
     active = energy > max(loud - ACTIVE_DB, -70.0)
     f0 = _without_octave_jumps(np.where((voicing > VOICED) & active, f0, np.nan))
     return Track(f0=f0, voicing=voicing, energy_db=energy, active=active)
-
-
-def drained(steps: Generator[object, None, T]) -> T:
-    """What a generator returns, its steps passed over."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
 
 
 def _follow(frames: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
@@ -180,8 +171,8 @@ def _spread(values: NDArray[np.float64]) -> float:
 def _alpha_ratio(samples: Samples) -> float:
     """In dB; the power of a long sound is summed over pieces, to bound the memory.
 
-    Their length has small factors only: of a length that has not, the transform takes ten times
-    as long. The last piece is filled with zeros, so that all count alike.
+    The pieces of more than one have a length with small factors: of another, the transform takes
+    ten times as long. The last of them is filled with zeros, so that all count alike.
     """
     size = min(len(samples), BLOCK * HOP)
     starts = range(0, len(samples), size)

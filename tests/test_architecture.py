@@ -18,7 +18,7 @@ SOURCES = [
 
 # A module may import those of its own level or of a lower one.
 LEVELS = [
-    {"errors", "labels", "config", "settings", "hub", "catalogue", "memory"},
+    {"errors", "labels", "config", "settings", "hub", "catalogue", "memory", "steps"},
     {"audio", "av_decoder", "decoding", "prosody", "functionals", "calibration", "metrics"},
     {
         "claims",

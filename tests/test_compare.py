@@ -1,7 +1,6 @@
 """Two answers beside each other, free questions, and clips that are kept when somebody asks."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,13 @@ import pytest
 import soundfile
 
 from audiollm import catalogue
-from audiollm.errors import LabelError, ModelError
+from audiollm.errors import ModelError
 from audiollm.labelling.store import Labels
 from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
 from audiollm.store import Store
 from audiollm.ui import services
-from audiollm.ui.analyse import compare
+from audiollm.ui.analyse import compare, keeping
 from audiollm.ui.analyse.compare import CLIP, EAR, Comparison
 from audiollm.ui.services import Services
 from tests.browser.fake import METRICS, SURE, Card, FakePredictor
@@ -103,36 +102,19 @@ def test_a_disagreement_is_shown_and_can_be_kept(
     found = last(compare.compare(two_models, clip, "else", None, language))
     assert 'class="verdict differ"' in found.verdict
     assert found.evidence is not None
-    said, id = compare.keep(two_models, found.evidence, language)
-    assert "error" not in said
+    came = keeping.keep(two_models, found.evidence, language)
+    assert "error" not in came.said
     (kept,) = Store(two_models.settings.home).kept()
-    assert (kept.id, kept.reason, kept.model, kept.other_model) == (
-        id,
-        "disagreement",
-        "tiny",
-        "else",
-    )
+    told = (kept.id, kept.reason, kept.model, kept.other_model)
+    assert told == (came.kept, "disagreement", "tiny", "else")
     assert kept.other_answer == pytest.approx(DISAGREES)
     (task,) = Labels(two_models.settings.home).tasks()  # the Label page asks about it
     assert (task.path, task.reason, task.other_model) == (str(kept.path), "ear", "else")
     heard, _ = soundfile.read(kept.path)
     assert np.abs(heard - voiced(1.5)).max() < 1e-3
-    compare.forget(two_models, id, language)
+    keeping.forget(two_models, came.kept, language)
     assert Store(two_models.settings.home).kept() == []
     assert Labels(two_models.settings.home).tasks() == []
-
-
-def test_a_clip_that_cannot_be_queued_is_not_kept_either(
-    tmp_path: Path, clip: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> int:
-        raise LabelError("make room")
-
-    made = serve(tmp_path)
-    monkeypatch.setattr(Labels, "add", full)
-    said, id = compare.keep_clip(made, clip, "en")
-    assert "make room" in said and not id
-    assert Store(made.settings.home).kept() == []
 
 
 def test_the_encoder_alone_is_a_rival(tmp_path: Path, clip: str) -> None:
@@ -141,6 +123,24 @@ def test_the_encoder_alone_is_a_rival(tmp_path: Path, clip: str) -> None:
     assert found.evidence.other_model.endswith("encoder")
     assert found.figure is not None
     assert len(found.figure.data) == 2
+
+
+def test_one_second_model_is_in_memory_at_a_time(
+    two_models: Services, clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back = []
+    monkeypatch.setattr(services, "_give_memory_back", lambda: given_back.append(1))
+    monkeypatch.setattr(services, "LOOKED", 0.01)
+    with two_models.another("same") as second:
+        assert second.model.result().card.name == "same"
+        assert not two_models._second.acquire(blocking=False)
+    assert two_models._second.acquire(timeout=10)  # whoever comes next waits for this
+    assert given_back and not second.model.done()  # nothing holds the model any more
+    two_models._second.release()
+    left = compare.compare(two_models, clip, "else", None, "en")
+    next(left)
+    left.close()  # a visitor who leaves while it is being loaded, or before
+    assert last(compare.compare(two_models, clip, "else", None, "en")).evidence
 
 
 def test_classes_that_one_side_lacks_have_one_bar(tmp_path: Path, clip: str) -> None:
@@ -183,28 +183,6 @@ def test_a_bug_is_a_sentence_too(
 ) -> None:
     monkeypatch.setattr(FakePredictor, "stream", lambda *_, **__: 1 / 0)
     assert "fault of the program" in last(compare.compare(two_models, clip, EAR, None, "en")).notice
-
-
-def test_nothing_is_kept_for_strangers(tmp_path: Path, clip: str) -> None:
-    stranger = serve(tmp_path, host="0.0.0.0")  # noqa: S104
-    seen = compare.Evidence(clip, "kept", "tiny", SURE)
-    assert compare.keep(stranger, seen, "en")[1] == ""
-    assert compare.keep_clip(stranger, clip, "en")[1] == ""
-    assert last(compare.compare(stranger, clip, EAR, None, "en")).evidence is None
-    compare.forget(stranger, "anything", "en")
-    assert not (tmp_path / "home").exists()
-    allowed = replace(stranger.settings, keep=True)
-    stranger.settings = allowed
-    assert compare.keep_clip(stranger, clip, "en")[1]
-
-
-def test_a_clip_is_kept_with_its_answer(tmp_path: Path, clip: str) -> None:
-    made = serve(tmp_path)
-    _, id = compare.keep_clip(made, clip, "zh")
-    (kept,) = Store(made.settings.home).kept()
-    assert (kept.id, kept.reason, kept.answer) == (id, "kept", pytest.approx(SURE))
-    assert compare.keep_clip(made, None, "en")[1] == ""
-    assert "missing.wav" in compare.keep_clip(made, "missing.wav", "en")[0]
 
 
 def test_a_small_model_says_kindly_that_it_cannot_answer(tmp_path: Path, clip: str) -> None:

@@ -16,6 +16,7 @@ from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
 from audiollm.predictor import Prediction, Predictor
 from audiollm.settings import Settings
+from audiollm.steps import drained
 from audiollm.windows import Progress
 from tests import tiny
 from tests.conftest import voiced
@@ -119,7 +120,7 @@ def test_only_the_windows_to_go_on_from_are_kept(
 ) -> None:
     monkeypatch.setattr(windows, "LONGEST", 0.5)
     monkeypatch.setattr(predictor, "BATCH_WINDOWS", 16)
-    heard = prosody.drained(engine._hear([sound(8.0)], "en"))[0]
+    heard = drained(engine._hear([sound(8.0)], "en"))[0]
     assert len(heard.scored.segments) <= len(tiny.CLASSES)
     assert len(heard.scored.cache.layers[0].keys) == len(heard.scored.segments)
 

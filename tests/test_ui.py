@@ -26,7 +26,7 @@ from audiollm.predictor import Predictor
 from audiollm.prosody import REFERENCES, Cues
 from audiollm.settings import Settings
 from audiollm.ui import render, services
-from audiollm.ui.analyse import actions, exports
+from audiollm.ui.analyse import actions, exports, hearing, turns
 from audiollm.ui.analyse.actions import View
 from audiollm.ui.analyse.plots import bars, is_sure
 from audiollm.ui.services import Services
@@ -193,12 +193,27 @@ def test_an_answer_that_is_no_longer_wanted_ends(clip: str) -> None:
     here = serving(FakePredictor(batches=10))
     answering = actions.analyse(here, clip, "en", "her page")
     assert "<progress" in next(answering).notice
-    actions.want(here, "another page", None, "en")
+    turns.begin(here, "another page", None, "en")
     assert "<progress" in next(answering).notice
-    actions.want(here, "her page", None, "en")  # she has cleared the clip
+    turns.begin(here, "her page", None, "en")  # she has cleared the clip
     assert list(answering) == []
-    actions.leave(here, "her page")
+    turns.leave(here, "her page")
     assert list(here.wanted) == ["another page"]
+
+
+def test_whoever_stops_and_asks_again_is_not_stopped_again(clip: str) -> None:
+    here = serving(FakePredictor(batches=4))
+    first = actions.analyse(here, clip, "en", "she")
+    assert "<progress" in next(first).notice
+    turns.stop(here, "she")
+    turns.begin(here, "she", clip, "en")  # she asks anew before the stop has been heeded
+    assert turns.is_shown(here, "she", clip, "en")
+    assert not turns.is_answered(here, "she", clip, "en")
+    second = actions.analyse(here, clip, "en", "she")
+    assert "<progress" in next(second).notice
+    assert turns.is_answered(here, "she", clip, "en")
+    assert list(first) == []
+    assert list(second)[-1].answered
 
 
 def test_an_answer_stands_without_its_picture(
@@ -217,7 +232,7 @@ def test_a_long_recording_says_how_far_it_is_and_can_be_stopped(clip: str) -> No
     views = run(FakePredictor(batches=4), clip)
     assert ["<progress" in view.notice for view in views[:4]] == [True, True, True, False]
     assert "40%" in views[0].notice  # a fifth of the way is the measuring, here in no time
-    assert '<progress max="1" value="0.800">' in views[2].notice
+    assert '<progress max="1" value="0.800"' in views[2].notice
     assert "<progress" not in views[-1].notice + views[-1].hint
     assert render.duration(40, "en") == "40 s"
     assert render.duration(185, "zh") == "3 分钟"
@@ -227,6 +242,7 @@ def test_a_long_recording_says_how_far_it_has_been_measured(
     clip: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prosody, "BLOCK", 50)
+    monkeypatch.setattr(hearing, "PAUSE", 0.0)
     views = run(FakePredictor(), clip)
     told = [
         re.search(r'value="(.*?)"', view.notice) for view in views if "<progress" in view.notice
@@ -241,13 +257,13 @@ def test_the_last_word_of_a_stopped_answer_is_that_it_was_stopped(clip: str) -> 
     made = serving(FakePredictor(batches=4))
     answering = actions.analyse(made, clip, "en", "somebody")
     assert "<progress" in next(answering).notice
-    actions.stop(made, "somebody")
+    turns.stop(made, "somebody")
     (last,) = answering
     assert text("stopped", "en") in last.notice
     assert not last.answered
     answering = actions.analyse(made, clip, "en", "somebody")  # again, and stopped later
     view = next(v for v in answering if v.actions)
-    actions.stop(made, "somebody")
+    turns.stop(made, "somebody")
     (last,) = answering
     assert (last.headline, last.text, last.actions) == (view.headline, view.text, view.actions)
     assert last.notice == ""
@@ -288,7 +304,7 @@ def test_leaving_visitor_frees_the_model(clip: str) -> None:
 def test_first_visitor_is_told_to_wait_for_the_model(clip: str) -> None:
     model: Future[Predictor] = Future()
     answering = actions.analyse(Services(Settings(), model), clip, "en")
-    assert text("loading_first", "en") in next(answering).notice
+    assert text("step_program", "en") in next(answering).notice
     model.set_result(cast(Predictor, FakePredictor()))
     assert next(answering).answered
 

@@ -39,6 +39,9 @@
   function tidy() {
     for (const radio of document.querySelectorAll("fieldset[id] input[type=radio]"))
       if (radio.name !== radio.closest("fieldset").id) radio.name = radio.closest("fieldset").id;
+    // The answer is read aloud when it comes, by its table; the same in figures would be noise.
+    document.getElementById("headline")?.setAttribute("aria-live", "polite");
+    for (const id of ["figure", "course", "pair"]) document.getElementById(id)?.setAttribute("aria-hidden", "true");
     const chosen = document.querySelector("#language input:checked")?.value;
     if (chosen) document.documentElement.lang = chosen === "zh" ? "zh-CN" : "en";
   }

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from audiollm import wording
 from audiollm.audio import Sound
 from audiollm.baseline import Basis, by_register
@@ -11,6 +13,7 @@ from audiollm.catalogue import Entry
 from audiollm.labels import Language, emotion, word
 from audiollm.loading import Came
 from audiollm.prosody import REFERENCES, Cues, Level, Reference
+from audiollm.timeline import Timeline
 from audiollm.ui.analyse.plots import is_sure
 from audiollm.ui.texts import text
 from audiollm.wording import percent
@@ -33,10 +36,20 @@ def notice(message: str, tone: Tone, title: str = "", share: float | None = None
     return f'<div class="notice {tone}" role="{role}">{head}<p>{escape(message)}</p>{bar}</div>'
 
 
+def reading(language: Language) -> str:
+    """A large file is being opened: nobody knows yet how long it is."""
+    return _going_on(text("reading", language), None)
+
+
 def progress(share: float, left: float, language: Language) -> str:
     """How far a long recording has been heard, and how long the rest may take."""
     said = text("long", language, share=percent(share), left=duration(left, language))
-    return f'<div class="notice wait" role="status"><p>{said}</p>{_bar(share)}</div>'
+    return _going_on(said, share)
+
+
+def _going_on(said: str, share: float | None) -> str:
+    """A box whose figures change all the time: nobody wants to have all of them read aloud."""
+    return f'<div class="notice wait"><p>{said}</p>{_bar(share)}</div>'
 
 
 def loading(came: Came, language: Language) -> str:
@@ -47,13 +60,13 @@ def loading(came: Came, language: Language) -> str:
         said = text("loading_unknown", language, step=step)
     else:
         said = text("loading_step", language, step=step, left=duration(came.left, language))
-    return f'<div class="notice wait" role="status"><p>{said}</p>{_bar(came.share)}</div>'
+    return _going_on(said, came.share)
 
 
 def _bar(share: float | None) -> str:
     """A bar; where nobody knows how far it is, one that only shows that something goes on."""
     value = "" if share is None else f' value="{share:.3f}"'
-    return f'<progress max="1"{value}></progress>'
+    return f'<progress max="1"{value} aria-hidden="true"></progress>'  # the words beside it say it
 
 
 def duration(seconds: float, language: Language) -> str:
@@ -69,6 +82,21 @@ def hint(window: float | None, language: Language, share: float = 1.0) -> str:
         bar = _bar(share) if share < 1 else ""
         return f"<p>{text('course_hint', language)}</p>{bar}"
     return f"<p>{text('course_steps', language, length=f'{window:.2g}')}</p>"
+
+
+def course_table(heard: Timeline, language: Language) -> str:
+    """The course as a table for screen readers: the likeliest emotion of each window."""
+    rows = []
+    for (start, end), row in zip(heard.spans, heard.probabilities, strict=True):
+        silent = bool(np.isnan(row).any())
+        name = word(heard.labels[int(row.argmax())], language)
+        said = text("silence", language) if silent else f"{name} {percent(float(row.max()))}"
+        place = text(
+            "range", language, low=f"{start:.1f}", high=text("seconds", language, n=f"{end:.1f}")
+        )
+        rows.append(f'<tr><th scope="row">{place}</th><td>{escape(said)}</td></tr>')
+    caption = f"<caption>{text('course', language)}</caption>"
+    return f'<div class="aloud"><table>{caption}<tbody>{"".join(rows)}</tbody></table></div>'
 
 
 def waiting(language: Language) -> str:
@@ -113,14 +141,14 @@ def analysis(written: str, language: Language, done: bool, known: "Analysis | No
 
     What the cues are relative to stands below their table, so not here again.
     """
-    state = "" if done else ' class="growing" aria-busy="true"'
+    state = "" if done else ' class="growing"'
     body = escape(written)
     if known is not None:
         body = body.removesuffix(escape(wording.usual(known.basis, language))).rstrip()
         warned = escape(wording.caution(known.cautions, language))
         if warned:
             body = body.replace(warned, f'<span class="caution">{warned}</span>', 1)
-    body = f'<p lang="{language}" aria-live="polite"{state}>{body}</p>'
+    body = f'<p lang="{language}"{state}>{body}</p>'
     return f'<div class="analysis">{heading("analysis", language)}{body}</div>'
 
 

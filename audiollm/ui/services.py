@@ -28,7 +28,7 @@ from audiollm.ui.owner.sessions import Sessions
 from audiollm.ui.texts import text
 
 if TYPE_CHECKING:  # importing it takes seconds: only the loading thread does
-    from audiollm.predictor import Predictor
+    from audiollm.predictor import Card, Predictor
 
 LOG = logging.getLogger(__name__)
 EXAMPLES = ASSETS / "examples"
@@ -53,6 +53,16 @@ class AwayError(ModelError):
 
 
 @dataclass(eq=False)
+class Turn:
+    """What a visitor is to be shown now."""
+
+    path: str | None  # of the clip; None: nothing
+    language: Language
+    taken: bool = False  # an answer has begun
+    stopped: bool = False  # by the visitor
+
+
+@dataclass(eq=False)
 class Second:
     """A model that is needed for a while."""
 
@@ -70,11 +80,13 @@ class Services:
     using: str = ""  # id of the model that answers or is being loaded
     before: str = ""  # id of the model that answered before one was promoted
     trouble: str = ""  # why the model that was asked for last does not answer
-    wanted: dict[str, object] = field(default_factory=dict)  # visitor -> what is to be answered now
+    wanted: dict[str, Turn] = field(default_factory=dict)  # by visitor
+    large: Lock = field(default_factory=Lock)  # held by whoever opens a large file
     away: str = ""  # the training for which the model has left its GPU
     loading: Loading = field(default_factory=lambda: Loading(None, None))  # of the model
     sessions: Sessions = field(default_factory=Sessions)
     _turn: Lock = field(default_factory=Lock)
+    _second: Lock = field(default_factory=Lock)  # held while a second model is in memory
     _later: float = 0.0  # when a model that could not come back tries it again, monotonic
 
     @classmethod
@@ -110,6 +122,12 @@ class Services:
         return self.model.result()
 
     @property
+    def card(self) -> "Card | None":
+        """Of the model that answers; None while it is being loaded, or if it could not be."""
+        model = self.model
+        return model.result().card if model.done() and not model.exception() else None
+
+    @property
     def owned(self) -> bool:
         """Whoever asks now may change this machine: see `visitors`.
 
@@ -125,15 +143,29 @@ class Services:
     @contextmanager
     def another(self, id: str) -> "Iterator[Second]":
         """A second model beside the one that answers, for as long as it is needed; it is being
-        loaded. Whoever keeps hold of it otherwise than by the `Second` keeps its memory."""
+        loaded. There is one at a time. Whoever holds it otherwise than by the `Second` keeps its
+        memory."""
         loading = Loading.of(id, self.settings)
+        self._second.acquire()
         loader = _loader(id, placed(self.settings, self.away), loading)
         second = Second(in_background(loader), loading)
         try:
             yield second
         finally:
-            second.model = Future()
+            model, second.model = second.model, Future()
+            model.add_done_callback(self._let_go)  # at once, or when it has come after all
+            del model
+
+    def _let_go(self, _: "Future[Predictor]") -> None:
+        """Nobody waits for it: this may be the thread of all events, and its model is still held
+        by whoever calls."""
+
+        def later() -> None:
+            time.sleep(LOOKED)
             _give_memory_back()
+            self._second.release()
+
+        Thread(target=later, name="let-go", daemon=True).start()
 
     def switch(self, id: str) -> None:
         """Let another model answer: it is loaded now, and visitors wait for it.

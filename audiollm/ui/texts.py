@@ -43,9 +43,10 @@ TEXTS: dict[str, dict[Language, str]] = {
     },
     "listening": {"en": "Listening…", "zh": "正在聆听……"},
     "long": {
-        "en": "A long recording: {share} heard, about {left} left.",
-        "zh": "录音较长：已听完 {share}，大约还需 {left}。",
+        "en": "A long recording: {share} done, about {left} left.",
+        "zh": "录音较长：已完成 {share}，大约还需 {left}。",
     },
+    "reading": {"en": "A large file is being read.", "zh": "文件较大，正在读取。"},
     "seconds": {"en": "{n} s", "zh": "{n} 秒"},
     "minutes": {"en": "{n} min", "zh": "{n} 分钟"},
     "stop": {"en": "Stop", "zh": "停止"},
@@ -64,6 +65,7 @@ TEXTS: dict[str, dict[Language, str]] = {
         "zh": "点击图中任意位置即可从那里开始播放。每一格由其前后共 {length} 秒的录音单独分析得出："
         "片段不如整段录音可靠。",
     },
+    "silence": {"en": "nobody speaks", "zh": "无人说话"},
     "row_emotions": {"en": "Emotions", "zh": "情感"},
     "row_wave": {"en": "Waveform; the grey line marks speech", "zh": "波形；灰线处有人说话"},
     "row_spectrum": {"en": "Spectrogram and pitch, Hz", "zh": "频谱与音高（赫兹）"},
@@ -125,9 +127,19 @@ TEXTS: dict[str, dict[Language, str]] = {
     },
     "keep": {"en": "Keep it", "zh": "保留"},
     "forget": {"en": "Remove it again", "zh": "撤销并删除"},
-    "is_kept": {
+    "is_queued": {
         "en": "The clip is kept: it waits in the Label tab.",
         "zh": "已保留，在“标注”页面等待标注。",
+    },
+    "is_kept": {"en": "The clip is kept for labelling.", "zh": "已保留，等待标注。"},
+    "is_labelled": {
+        "en": "Somebody has labelled the clip already, so it stays.",
+        "zh": "这段录音已有人标注，因此保留。",
+    },
+    "keep_bug": {
+        "en": "The program failed to do that. That is a fault of the program; its log holds the "
+        "details.",
+        "zh": "程序出错，操作没有完成，详情见运行日志。",
     },
     "is_forgotten": {"en": "The clip is removed.", "zh": "已删除。"},
     "not_kept": {
@@ -144,14 +156,10 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "The model is being loaded: {step}. It may have to be fetched from its hub first.",
         "zh": "模型正在加载：{step}。可能需要先从模型库下载。",
     },
-    "step_program": {"en": "starting the programs that it needs", "zh": "正在启动所需程序"},
-    "step_llm": {"en": "reading its language model", "zh": "正在读取语言模型"},
-    "step_encoder": {"en": "reading its encoder", "zh": "正在读取编码器"},
-    "step_trial": {"en": "trying it", "zh": "正在试运行"},
-    "loading_first": {
-        "en": "Your clip is here, and is answered as soon as the model is ready.",
-        "zh": "录音已收到，模型加载完成后会立即分析。",
-    },
+    "step_program": {"en": "starting the programs that it needs", "zh": "启动所需程序"},
+    "step_llm": {"en": "reading its language model", "zh": "读取语言模型"},
+    "step_encoder": {"en": "reading its encoder", "zh": "读取编码器"},
+    "step_trial": {"en": "trying it", "zh": "试运行"},
     "no_clip": {
         "en": "There is no recording yet: record a sentence or choose a sound file.",
         "zh": "还没有录音：请先录一句话，或选择一个音频文件。",
@@ -180,7 +188,7 @@ TEXTS: dict[str, dict[Language, str]] = {
     "sure": {"en": "The voice sounds", "zh": "这段声音听起来"},
     "unsure": {"en": "Not sure. The closest two are", "zh": "不确定，最接近的两种是"},
     "probabilities": {"en": "Probability of each emotion", "zh": "每种情感的概率"},
-    "order": {"en": "The same order for every clip", "zh": "每段录音都按同样的顺序排列"},
+    "order": {"en": "The same order for every clip", "zh": "各情感按固定顺序排列"},
     "analysis": {"en": "What the model hears", "zh": "模型听到了什么"},
     "cues": {"en": "Measured in this clip", "zh": "本段录音的测量值"},
     "cue": {"en": "Cue", "zh": "线索"},

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from audiollm import audio, catalogue, prosody
+from audiollm import catalogue
 from audiollm.errors import AudioError, AudioLLMError, ModelError
 from audiollm.labels import Language
+from audiollm.steps import told
 from audiollm.timeline import Timeline, overview
 from audiollm.ui import render
-from audiollm.ui.analyse import exports
+from audiollm.ui.analyse import exports, turns
 from audiollm.ui.analyse.course import course
+from audiollm.ui.analyse.hearing import Heard, hear
 from audiollm.ui.analyse.plots import bars
 from audiollm.ui.services import AwayError, Services, until_loaded
 from audiollm.ui.texts import text
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from audiollm.predictor import Prediction, Predictor
 
 LOG = logging.getLogger(__name__)
-STOPPED = "stopped"  # what a visitor wants who has stopped
 MEASURING = 0.2  # share of the way to a long recording's answer: pitch and pauses come first
 REDRAWN = 1.0  # s between two pictures of a course that is still growing
 
@@ -65,11 +66,6 @@ def page_language(asked: str | None, before: str, accept: str | None) -> Languag
     return chosen.get(asked or "") or chosen.get(before) or spoken_language(accept)
 
 
-def stop(services: Services, visitor: str) -> None:
-    """What is being answered to the visitor ends with its next view."""
-    services.wanted[visitor] = STOPPED
-
-
 def stopped(last: View, language: Language) -> View:
     """After a recording was stopped: an answer that is there stays, what was to come does not."""
     if last.answered:
@@ -102,32 +98,17 @@ def analyse(
     It ends early when the visitor has come to want another answer, or none. That it was stopped
     is said here, as the last word: said by another event, it could be overtaken.
     """
-    want(services, visitor, path, language)
+    turn = turns.take(services, visitor, path, language)
     last = View()
     with closing(_analyse(services, path, language, fixed)) as views:
         for view in views:
-            wanted = services.wanted.get(visitor)
-            if wanted == STOPPED:
+            if services.wanted.get(visitor) is not turn:
+                return
+            if turn.stopped:
                 yield stopped(last, language)
-            if wanted != (path, language):
                 return
             last = view
             yield view
-
-
-def want(services: Services, visitor: str, path: str | None, language: Language) -> None:
-    """From now on this is what the visitor is to be shown, and nothing else."""
-    services.wanted[visitor] = (path, language)
-
-
-def wants(services: Services, visitor: str, path: str | None, language: Language) -> bool:
-    """Whether this is what the visitor is being shown."""
-    return services.wanted.get(visitor) == (path, language)
-
-
-def leave(services: Services, visitor: str) -> None:
-    """The visitor has closed the page."""
-    services.wanted.pop(visitor, None)
 
 
 def _analyse(
@@ -137,16 +118,13 @@ def _analyse(
         yield View(notice=render.notice(text("no_clip", language), "wait"))
         return
     try:
-        sound = audio.load(path, services.settings)
-        audio.require_speech(sound)
-        for _ in until_loaded(services):
-            yield View(notice=render.notice(text("loading_first", language), "wait"))
+        way = _Way(language)
+        heard = yield from told(hear(services, path), way.measured)
+        for came in until_loaded(services):
+            yield View(notice=render.loading(came, language))
         if services.away:
             yield View(notice=render.notice(text("away_first", language), "wait"))
-        predictor = services.predictor()
-        began = time.monotonic()
-        followed = yield from _followed(sound, language, began)
-        yield from _answer(predictor, sound, followed, language, fixed, began)
+        yield from _answer(services.predictor(), heard, language, fixed, way)
     except AudioLLMError as error:
         yield failure(error, language)
     except Exception:
@@ -154,48 +132,46 @@ def _analyse(
         yield sorry(text("error_bug", language), language)
 
 
-def _followed(
-    sound: audio.Sound, language: Language, began: float
-) -> Generator[View, None, prosody.Track]:
-    """Pitch and pauses of the recording; before that, how far a long one has been measured."""
-    steps = prosody.follow(sound.samples)
-    while True:
-        try:
-            share = next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        yield _on_the_way(MEASURING * share, began, language)
-
-
-def _on_the_way(share: float, began: float, language: Language) -> View:
+class _Way:
     """How much of the way to the answer is done, and how long the rest may take."""
-    left = (time.monotonic() - began) * (1 - share) / share
-    return View(notice=render.progress(share, left, language))
+
+    def __init__(self, language: Language) -> None:
+        self.language, self.began = language, time.monotonic()
+
+    def measured(self, share: float | None) -> View:
+        """Pitch and pauses come first; None: before that the file is read."""
+        if share is None:
+            self.began = time.monotonic()
+            return View(notice=render.reading(self.language))
+        return self._view(MEASURING * share)
+
+    def heard(self, share: float) -> View:
+        """Then the windows that vote on the answer."""
+        return self._view(MEASURING + (1 - MEASURING) * share)
+
+    def _view(self, share: float) -> View:
+        left = (time.monotonic() - self.began) * (1 - share) / share
+        return View(notice=render.progress(share, left, self.language))
 
 
 def _answer(
-    predictor: "Predictor",
-    sound: audio.Sound,
-    followed: prosody.Track,
-    language: Language,
-    fixed: bool,
-    began: float,
+    predictor: "Predictor", heard: Heard, language: Language, fixed: bool, way: _Way
 ) -> Iterator[View]:
     """The figure with the first item, the text as it grows, then the course of the recording."""
     view, last = View(), None
     # closed here and not when collected: a visitor who leaves must not keep the model locked
-    with closing(predictor.stream(sound, language, followed=followed)) as parts:
+    with closing(predictor.stream(heard.sound, language, followed=heard.followed)) as parts:
         for part in parts:
             if isinstance(part, Progress):
-                share = MEASURING + (1 - MEASURING) * part.heard / part.windows
-                yield _on_the_way(share, began, language)
+                yield way.heard(part.heard / part.windows)
                 continue
             if last is None:  # afterwards only the text grows
                 view = View(
                     headline=render.headline(part.probabilities, language),
                     figure=bars(part.probabilities, language, fixed),
                     said=part.probabilities,
-                    cues=render.cue_table(part.cues, language) + render.too_loud(sound, language),
+                    cues=render.cue_table(part.cues, language)
+                    + render.too_loud(heard.sound, language),
                 )
             else:
                 view = replace(view, figure=None)
@@ -208,37 +184,34 @@ def _answer(
     view = replace(view, figure=None, text=text_, actions=exports.actions(last, None, language))
     yield view
     try:
-        yield from _course(predictor, sound, followed, last, view)
+        yield from _course(predictor, heard, last, view)
     except Exception:  # the answer stands without its picture
         LOG.exception("drawing the course failed")
         yield replace(view, hint="", course=None)
 
 
 def _course(
-    predictor: "Predictor",
-    sound: audio.Sound,
-    followed: prosody.Track,
-    answer: "Prediction",
-    view: View,
+    predictor: "Predictor", heard: Heard, answer: "Prediction", view: View
 ) -> Iterator[View]:
     """The picture of the recording, its emotions filled in as the windows are heard."""
     language = answer.language
-    seen = overview(sound, followed)
+    seen = overview(heard.sound, heard.followed)
     view = replace(view, hint=render.hint(None, language))
     yield replace(view, course=course(seen, None, language))
     drawn = time.monotonic()
-    heard: Timeline | None = None
-    with closing(predictor.timeline(sound, followed, language)) as steps:
-        for heard in steps:
-            unfinished = heard.heard < len(heard.spans)
+    line: Timeline | None = None
+    with closing(predictor.timeline(heard.sound, heard.followed, language)) as steps:
+        for line in steps:
+            unfinished = line.heard < len(line.spans)
             if unfinished and time.monotonic() - drawn > REDRAWN:
                 drawn = time.monotonic()
-                hint = render.hint(None, language, heard.heard / len(heard.spans))
-                yield replace(view, course=course(seen, heard, language), hint=hint)
-    if heard is not None:
-        actions = exports.actions(answer, heard, language)
-        hint = render.hint(heard.spans[0][1] - heard.spans[0][0], language)
-        yield replace(view, course=course(seen, heard, language), hint=hint, actions=actions)
+                hint = render.hint(None, language, line.heard / len(line.spans))
+                yield replace(view, course=course(seen, line, language), hint=hint)
+    if line is not None:
+        actions = exports.actions(answer, line, language)
+        hint = render.hint(line.spans[0][1] - line.spans[0][0], language)
+        hint += render.course_table(line, language)
+        yield replace(view, course=course(seen, line, language), hint=hint, actions=actions)
 
 
 def _text(prediction: "Prediction", language: Language, done: bool) -> str:
@@ -248,14 +221,15 @@ def _text(prediction: "Prediction", language: Language, done: bool) -> str:
 def failure(error: AudioLLMError, language: Language) -> View:
     """The error's own sentence; where it has none in Chinese, a Chinese page says first what kind
     of error it is."""
-    return sorry(_explained(error, language), language)
+    return sorry(explained(error, language), language)
 
 
-def _explained(error: AudioLLMError, language: Language) -> str:
+def explained(error: AudioLLMError, language: Language) -> str:
+    """One sentence; in Chinese where there is a translation, else with what kind of error it is."""
     if isinstance(error, AwayError):
         return text("away_busy", language)
-    if language == "zh" and error.zh:
-        return error.zh
+    if language == "en" or error.zh:
+        return error.in_language(language)
     kinds = {AudioError: "audio", ModelError: "model"}
     kind = next((name for cls, name in kinds.items() if isinstance(error, cls)), "known")
     return text(f"error_{kind}", language, sentence=str(error))
@@ -280,7 +254,7 @@ def about(services: Services, language: Language) -> str:
         card = services.predictor().card
         return render.about_model(card, language, services.trouble, moved)
     except AudioLLMError as error:
-        return render.about_nothing(_explained(error, language), language)
+        return render.about_nothing(explained(error, language), language)
 
 
 def choices(services: Services, language: Language) -> list[tuple[str, str]]:

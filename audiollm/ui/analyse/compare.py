@@ -1,22 +1,21 @@
-"""Two answers side by side, and clips kept for labelling: plain functions, no gradio here."""
+"""Two answers side by side, and free questions: plain functions, no gradio here."""
 
 import logging
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from audiollm import audio, catalogue, prosody
+from audiollm import catalogue, prosody
 from audiollm.errors import AudioLLMError
-from audiollm.labelling.sources import from_kept
-from audiollm.labelling.store import Labels
-from audiollm.labelling.tasks import Task
 from audiollm.labels import Language
-from audiollm.store import Reason, Store
+from audiollm.steps import drained, told
 from audiollm.ui import render
 from audiollm.ui.analyse import actions
+from audiollm.ui.analyse.hearing import Heard, hear
+from audiollm.ui.analyse.keeping import Evidence, Outcome, careful, keep
 from audiollm.ui.analyse.plots import pair
 from audiollm.ui.services import Services, until_loaded
 from audiollm.ui.texts import text
@@ -43,18 +42,6 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """A sound and what was said of it, to be kept if somebody asks for that."""
-
-    path: str
-    reason: Reason
-    model: str
-    answer: Mapping[str, float]
-    other_model: str = ""
-    other_answer: Mapping[str, float] | None = None
-
-
-@dataclass(frozen=True)
 class Comparison:
     """What the page shows: a notice, or a verdict with its figure."""
 
@@ -69,14 +56,14 @@ def rivals(services: Services, language: Language) -> list[tuple[str, str]]:
     others = [e for e in actions.offered(services) if e.id != services.using]
     found = [(text("rival_model", language, name=e.name), e.id) for e in others]
     found.append((text("rival_clip", language), CLIP))
-    if services.ready and not services.model.exception() and services.predictor().card.ear:
+    if services.card and services.card.ear:
         found.append((text("rival_ear", language), EAR))
     return found
 
 
 def compare(
     services: Services, path: str | None, rival: str, other: str | None, language: Language
-) -> Iterator[Comparison]:
+) -> Generator[Comparison]:
     """The clip's answer beside another one; every failure is shown as a sentence.
 
     `rival` is one of `rivals`; `other` is the second recording where it is CLIP.
@@ -100,56 +87,49 @@ def compare(
 def _compare(
     services: Services, path: str, rival: str, other: str | None, language: Language
 ) -> Generator[Comparison]:
+    for came in until_loaded(services):
+        yield Comparison(notice=render.loading(came, language))
     yield Comparison(notice=render.notice(text("listening", language), "wait"))
-    predictor = services.predictor()
-    name, id = predictor.card.name, services.using
-    sound = _sound(path, services)
-    first = Side(name, (yield from _answer(predictor, sound, language)), sound.cues)
+    id, predictor = services.using, services.predictor()
+    heard = yield from _hear(services, path, language)
+    answer = yield from _answer(predictor, heard, language)
     if rival == CLIP:
-        second_sound = _sound(other or "", services)
-        second = Side("", (yield from _answer(predictor, second_sound, language)))
+        other_heard = yield from _hear(services, other or "", language)
+        other_answer = yield from _answer(predictor, other_heard, language)
         sides = (
-            Side(text("first_clip", language), first.probabilities, sound.cues),
-            Side(text("second_clip", language), second.probabilities, second_sound.cues),
+            Side(text("first_clip", language), answer, heard.cues()),
+            Side(text("second_clip", language), other_answer, other_heard.cues()),
         )
         yield _verdict(sides, "clips", language)
         return
     if rival == EAR:
-        heard = predictor.ear(sound.sound, sound.followed)
-        second, other_id = Side(text("ear_name", language), heard), f"{id}: encoder"
+        other_answer = predictor.ear(heard.sound, heard.followed)
+        second, other_id = Side(text("ear_name", language), other_answer), f"{id}: encoder"
     else:
         with services.another(rival) as other_model:
             for came in until_loaded(other_model):
                 yield Comparison(notice=render.loading(came, language))
-            heard = yield from _answer(other_model.model.result(), sound, language)
-            second, other_id = Side(other_model.model.result().card.name, heard), rival
-    sides = (Side(name, first.probabilities), second)
+            other_answer = yield from _answer(other_model.model.result(), heard, language)
+            second, other_id = Side(other_model.model.result().card.name, other_answer), rival
+    sides = (Side(predictor.card.name, answer), second)
     found = _verdict(sides, "models", language)
     if sides[0].label == sides[1].label or not services.keeps:
         yield found
         return
-    seen = Evidence(
-        path, "disagreement", id, sides[0].probabilities, other_id, sides[1].probabilities
-    )
+    seen = Evidence(path, "disagreement", id, answer, other_id, other_answer)
     yield Comparison(verdict=found.verdict, figure=found.figure, evidence=seen)
 
 
-@dataclass(frozen=True, eq=False)
-class _Heard:
-    sound: audio.Sound
-    followed: prosody.Track
-    cues: prosody.Cues
+def _hear(services: Services, path: str, language: Language) -> Generator[Comparison, None, Heard]:
+    return told(hear(services, path), lambda share: _listening(language, share))
 
 
-def _sound(path: str, services: Services) -> _Heard:
-    sound = audio.load(path, services.settings)
-    audio.require_speech(sound)
-    followed = prosody.track(sound.samples)
-    return _Heard(sound, followed, prosody.summarise(sound.samples, followed))
+def _listening(language: Language, share: float | None) -> Comparison:
+    return Comparison(notice=render.notice(text("listening", language), "wait", share=share))
 
 
 def _answer(
-    predictor: "Predictor", heard: _Heard, language: Language
+    predictor: "Predictor", heard: Heard, language: Language
 ) -> Generator[Comparison, None, dict[str, float]]:
     """Class probabilities; before that, how far a long sound has been heard."""
     spoken = language if language in predictor.card.languages else predictor.card.languages[0]
@@ -157,8 +137,7 @@ def _answer(
         for part in parts:
             if not isinstance(part, Progress):
                 return part.probabilities
-            share = part.heard / part.windows
-            yield Comparison(notice=render.notice(text("listening", language), "wait", share=share))
+            yield _listening(language, part.heard / part.windows)
     raise RuntimeError("a model that says nothing")
 
 
@@ -170,63 +149,29 @@ def _verdict(sides: tuple[Side, Side], kind: str, language: Language) -> Compari
     return Comparison(verdict=said, figure=figure)
 
 
-def keep(services: Services, seen: Evidence | None, language: Language) -> tuple[str, str]:
-    """(what is said, id of the kept clip or ""): the sound and its answers go into the store, and
-    the clip into the queue of the Label page."""
-    if not services.keeps or seen is None:
-        return render.notice(text("not_kept", language), "wait"), ""
-    try:
-        sound = audio.load(seen.path, services.settings)
-        store = Store(services.settings.home)
-        id = store.keep(
-            sound.samples,
-            seen.reason,
-            seen.model,
-            seen.answer,
-            seen.other_model,
-            seen.other_answer,
-        )
-        try:
-            Labels(services.settings.home).add(_tasks(store, id, services))
-        except AudioLLMError:  # kept it would be where nobody looks for it
-            store.forget(id)
-            raise
-    except AudioLLMError as error:
-        return actions.failure(error, language).notice, ""
-    return render.notice(text("is_kept", language), "wait"), id
+def keep_clip(
+    services: Services, path: str | None, language: Language, still: Callable[[], bool]
+) -> Outcome | None:
+    """Keeps the clip with the answer of the model in use, which is asked again.
+
+    None: nobody wanted it any more when that was there, `still` says so; it is not kept.
+    """
+    id = services.using
+
+    def answered() -> Outcome | None:
+        if not path or not services.keeps:
+            return keep(services, None, language)
+        predictor = services.predictor()
+        heard = drained(hear(services, path))
+        answer = drained(_answer(predictor, heard, language))
+        if not still():
+            return None
+        return keep(services, Evidence(path, "kept", id, answer), language)
+
+    return careful(answered, language)
 
 
-def _tasks(store: Store, id: str, services: Services) -> tuple[Task, ...]:
-    """The kept clip as the Label page asks about it."""
-    return from_kept([k for k in store.kept() if k.id == id], services.settings).tasks
-
-
-def forget(services: Services, id: str, language: Language) -> str:
-    """What is said after a kept clip was taken back. What people have labelled meanwhile stays."""
-    try:
-        if services.keeps and id:
-            store = Store(services.settings.home)
-            asked = [task.id for task in _tasks(store, id, services)]
-            store.forget(id)
-            Labels(services.settings.home).drop(asked)
-    except AudioLLMError as error:
-        return actions.failure(error, language).notice
-    return render.notice(text("is_forgotten", language), "wait")
-
-
-def keep_clip(services: Services, path: str | None, language: Language) -> tuple[str, str]:
-    """The same for the clip with the answer of the model in use, which is asked again."""
-    seen: Evidence | None = None
-    try:
-        if path and services.keeps:
-            steps = _answer(services.predictor(), _sound(path, services), language)
-            seen = Evidence(path, "kept", services.using, prosody.drained(steps))
-    except AudioLLMError as error:
-        return actions.failure(error, language).notice, ""
-    return keep(services, seen, language)
-
-
-def ask(services: Services, path: str | None, question: str, language: Language) -> Iterator[str]:
+def ask(services: Services, path: str | None, question: str, language: Language) -> Generator[str]:
     """HTML of the answer to a free question about the clip, growing."""
     if not path:
         yield render.notice(text("no_clip", language), "wait")
@@ -237,7 +182,7 @@ def ask(services: Services, path: str | None, question: str, language: Language)
             yield render.notice(text("cannot_ask", language), "wait")
             return
         yield render.notice(text("thinking", language), "wait")
-        heard = _sound(path, services)
+        heard = drained(hear(services, path))
         said = ""
         spoken = predictor.ask(heard.sound, heard.followed, question, language)
         with closing(spoken) as steps:
@@ -254,6 +199,5 @@ def ask(services: Services, path: str | None, question: str, language: Language)
 def model_card(services: Services) -> str:
     """The README.md beside the model that answers, as Markdown that shows no foreign HTML and
     fetches no picture; "" where there is none."""
-    if not services.ready or services.model.exception():
-        return ""
-    return catalogue.read_card(services.predictor().card.folder)
+    card = services.card
+    return catalogue.read_card(card.folder) if card else ""

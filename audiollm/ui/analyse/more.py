@@ -4,13 +4,15 @@
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from audiollm.labels import Language
-from audiollm.ui.analyse import compare
+from audiollm.ui.analyse import compare, keeping, turns
+from audiollm.ui.analyse.keeping import Evidence, Outcome
 from audiollm.ui.analyse.plots import pair
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
@@ -55,12 +57,12 @@ class More:
     @property
     def compared(self) -> list[Any]:
         """In the order of `show`."""
-        return [self.verdict, self.figure, self.send, self.evidence]
+        return [self.verdict, self.figure, self.send, self.evidence, *self.sent.everything]
 
     @property
     def outcomes(self) -> list[Any]:
         """Everything that belongs to one clip, in the order of `nothing`."""
-        return [*self.compared, *self.sent.everything, self.reply, *self.kept.everything]
+        return [*self.compared, self.reply, *self.kept.everything]
 
 
 def lay_out(services: Services, static: Static) -> More:
@@ -128,12 +130,12 @@ def choices(services: Services, language: Language) -> Any:
 
 def nothing() -> list[Any]:
     """Updates for `More.outcomes`: what was said of another clip goes."""
-    return [*show(compare.Comparison()), *kept("", ""), "", *kept("", "")]
+    return [*show(compare.Comparison()), "", *kept(Outcome(""))]
 
 
-def kept(said: str, id: str) -> list[Any]:
-    """Updates for `Keeping.everything`; `id` of the clip that is kept now, or ""."""
-    return [said, gr.update(visible=bool(id)), id]
+def kept(came: Outcome) -> list[Any]:
+    """Updates for `Keeping.everything`."""
+    return [came.said, gr.update(visible=bool(came.kept)), came.kept]
 
 
 def show(found: compare.Comparison) -> list[Any]:
@@ -144,6 +146,7 @@ def show(found: compare.Comparison) -> list[Any]:
         gr.update(value=found.figure, visible=True) if drawn else gr.update(visible=False),
         gr.update(visible=bool(found.evidence)),
         found.evidence,
+        *kept(Outcome("")),
     ]
 
 
@@ -155,26 +158,46 @@ def connect(
     quiet: dict[str, Any],
     turn: dict[str, Any],
 ) -> None:
-    """`quiet` are options of every event, `turn` of those that wait for the model."""
+    """`quiet` are options of every event, `turn` of those that wait for the model.
+
+    What comes when the visitor looks at another clip already is not shown.
+    """
+
+    def still(request: gr.Request, path: str | None, chosen: Language) -> bool:
+        return not path or turns.is_shown(services, visitor(request), path, chosen)
 
     def against(
-        path: str | None, rival: str, other: str | None, chosen: Language
+        path: str | None, rival: str, other: str | None, chosen: Language, request: gr.Request
     ) -> Iterator[list[Any]]:
-        for found in compare.compare(services, path, rival, other, chosen):
-            yield show(found)
+        with closing(compare.compare(services, path, rival, other, chosen)) as steps:
+            for found in steps:
+                if not still(request, path, chosen):
+                    return
+                yield show(found)
 
-    def keep(path: str | None, chosen: Language) -> list[Any]:
-        return kept(*compare.keep_clip(services, path, chosen))
+    def ask(
+        path: str | None, question: str, chosen: Language, request: gr.Request
+    ) -> Iterator[str]:
+        with closing(compare.ask(services, path, question, chosen)) as steps:
+            for said in steps:
+                if not still(request, path, chosen):
+                    return
+                yield said
 
-    def send(seen: compare.Evidence | None, chosen: Language) -> list[Any]:
-        said, id = compare.keep(services, seen, chosen)
-        return [gr.update(visible=not id), *kept(said, id)]  # what is kept is not kept again
+    def keep(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
+        came = compare.keep_clip(services, path, chosen, lambda: still(request, path, chosen))
+        return kept(came) if came else [gr.skip()] * len(parts.kept.everything)
+
+    def send(seen: Evidence | None, chosen: Language) -> list[Any]:
+        came = keeping.keep(services, seen, chosen)
+        return [gr.update(visible=not came.kept), *kept(came)]  # what is kept is not kept again
 
     def forget(id: str, chosen: Language) -> list[Any]:
-        return kept(compare.forget(services, id, chosen), "")
+        return kept(keeping.forget(services, id, chosen))
 
-    def ask(path: str | None, question: str, chosen: Language) -> Iterator[str]:
-        yield from compare.ask(services, path, question, chosen)
+    def take_back(id: str, chosen: Language) -> list[Any]:
+        came = keeping.forget(services, id, chosen)
+        return [gr.update(visible=not came.kept), *kept(came)]
 
     def wants(rival: str) -> Any:
         return gr.update(visible=rival == compare.CLIP)
@@ -187,14 +210,21 @@ def connect(
     asked: Sequence[Any] = [parts.ask.click, parts.question.submit]
     gr.on(asked, ask, [sound, parts.question, language], parts.reply, **quiet, **turn)
     parts.keep.click(keep, [sound, language], parts.kept.everything, **quiet, **turn)
-    for place in (parts.sent, parts.kept):
-        place.forget.click(forget, [place.kept, language], place.everything, **quiet)
+    parts.sent.forget.click(take_back, [parts.sent.kept, language], places, **quiet)
+    inputs = [parts.kept.kept, language]
+    parts.kept.forget.click(forget, inputs, parts.kept.everything, **quiet)
 
 
-def said_of_questions(services: Services, language: Language) -> Any:
-    """The box for questions: open where the model can answer, else it says that it cannot."""
-    loaded = services.ready and not services.model.exception()
-    able = loaded and services.predictor().card.questions
-    words = text("question_example" if able or not loaded else "cannot_ask", language)
-    label = text("question", language)
-    return gr.update(placeholder=words, interactive=able, label=label)
+def said_of_questions(services: Services, language: Language) -> list[Any]:
+    """Updates for the box of questions and its button: open where the model can answer, else it
+    says that it cannot."""
+    card = services.card
+    able = bool(card and card.questions)
+    words = text("question_example" if able or not card else "cannot_ask", language)
+    box = gr.update(placeholder=words, interactive=able, label=text("question", language))
+    return [box, gr.update(interactive=able)]
+
+
+def visitor(request: gr.Request) -> str:
+    """One open page."""
+    return request.session_hash or ""

@@ -11,9 +11,9 @@ from typing import Any
 import gradio as gr
 
 from audiollm.labels import Language
-from audiollm.ui.analyse import actions, compare, more
+from audiollm.ui.analyse import actions, compare, more, turns
 from audiollm.ui.analyse.actions import View
-from audiollm.ui.analyse.more import More
+from audiollm.ui.analyse.more import More, visitor
 from audiollm.ui.analyse.plots import bars
 from audiollm.ui.quiet import AT_ONCE, QUIET
 from audiollm.ui.services import Services
@@ -165,13 +165,13 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
     arrived.then(js=OPEN_EXAMPLE, **AT_ONCE)
 
     def begin(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
-        actions.want(services, visitor(request), path, chosen)  # what is still running ends
+        turns.begin(services, visitor(request), path, chosen)  # what is still running ends
         return cover(actions.begin(path, chosen))
 
     def change(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
         """Beside `analyse`, which need not wait for it; where that came first, it has the word."""
-        if actions.wants(services, visitor(request), path, chosen):
-            return [gr.skip()] * len(parts.cover)
+        if turns.is_answered(services, visitor(request), path, chosen):
+            return [*[gr.skip()] * 5, *more.nothing()]
         return begin(path, chosen, request)
 
     def analyse(
@@ -191,10 +191,10 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
         return bars(said, chosen, fixed) if said else gr.skip()
 
     def leave(request: gr.Request) -> None:
-        actions.leave(services, visitor(request))
+        turns.leave(services, visitor(request))
 
     def stop(request: gr.Request) -> None:
-        actions.stop(services, visitor(request))
+        turns.stop(services, visitor(request))
 
     more.connect(parts.more, parts.sound, parts.language, services, QUIET, MODEL)
     covered = {"inputs": clip[:2], "outputs": parts.cover, **AT_ONCE}
@@ -202,11 +202,12 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
     gr.on([parts.button.click, parts.language.input], begin, **covered).then(js=GO_TO_ANSWER)
     triggers = [parts.sound.upload, parts.sound.stop_recording, parts.button.click]
     # a second clip that comes while the first is answered is answered after it, not dropped
-    gr.on(triggers, analyse, clip, view, trigger_mode="always_last", **QUIET, **MODEL)
-    gr.on(parts.language.input, again, clip, view, **QUIET, **MODEL)
+    last = {"trigger_mode": "always_last", **QUIET, **MODEL}
+    gr.on(triggers, analyse, clip, view, **last)
+    gr.on(parts.language.input, again, clip, view, **last)
     for choice, example in zip(parts.examples, services.examples, strict=True):
         chosen = choice.click(partial(str, example.path), None, parts.sound, **AT_ONCE)
-        chosen.then(analyse, clip, view, **QUIET, **MODEL)
+        chosen.then(analyse, clip, view, **last)
     demo.unload(leave)
     parts.stop.click(stop, **AT_ONCE)
     drawn = [parts.order, parts.said, parts.language]
@@ -214,15 +215,10 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
     return arrived
 
 
-def visitor(request: gr.Request) -> str:
-    """One open page."""
-    return request.session_hash or ""
-
-
 def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> Any:
     """The visitor's language, and what is said of the model while it is being loaded."""
     known: list[Any] = [parts.loading, parts.about, parts.picker, parts.card]
-    known += [parts.more.rival, parts.more.question]
+    known += [parts.more.rival, parts.more.question, parts.more.ask]
     # not with every look: what is shown anew inside a hidden part comes out of it
     told = [*known, parts.more.fold, *static.components]
     clock = parts.clock
@@ -244,7 +240,7 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
             gr.update(choices=found, value=value, visible=bool(found), label=label),
             compare.model_card(services),
             more.choices(services, chosen),
-            more.said_of_questions(services, chosen),
+            *more.said_of_questions(services, chosen),
         ]
 
     def speak(chosen: Language) -> list[Any]:
@@ -252,7 +248,7 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
 
     def switch(id: str, chosen: Language) -> list[Any]:
         actions.switch(services, id)
-        return [*state(chosen), gr.Timer(active=True)]
+        return [*state(chosen), gr.Timer(active=True), services.using]
 
     def arrive(before: str, request: gr.Request) -> list[Any]:
         accepted = request.headers.get("accept-language")
@@ -267,7 +263,9 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
 
     arrived = demo.load(arrive, remembered, [parts.language, clock, *parts.view, *told], **AT_ONCE)
     clock.tick(look, parts.language, [clock, *known], **AT_ONCE)
-    parts.picker.input(switch, [parts.picker, parts.language], [*known[:2], clock], **AT_ONCE)
+    parts.picker.input(
+        switch, [parts.picker, parts.language], [*known[:2], clock, parts.picker], **AT_ONCE
+    )
     parts.language.input(speak, parts.language, told, **AT_ONCE)
     parts.language.input(None, parts.language, remembered, js="chosen => chosen", **AT_ONCE)
     return arrived
