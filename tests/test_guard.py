@@ -50,6 +50,7 @@ ANYBODY = {  # they analyse, speak another language, ask who asks; what is the o
     "analyse.more.connect.<locals>.forget",  # compare.forget: asks Services.keeps
     "analyse.more.connect.<locals>.keep",
     "analyse.more.connect.<locals>.send",
+    "analyse.more.connect.<locals>.take_back",  # the same
     "analyse.more.connect.<locals>.wants",
     "str",  # chooses an example
 }

@@ -98,7 +98,7 @@ def test_what_somebody_has_labelled_stays(tmp_path: Path, clip: str) -> None:
     came = keep_clip(made, clip)
     labels = Labels(made.settings.home)
     (task,) = labels.tasks()
-    labels.say(Label(id="1" * 32, task=task.id, person="Ann", kind="label", name="sad"))
+    labels.say(Label(task.id, "Ann", "sad"))
     left = keeping.forget(made, came.kept, "en")
     assert left.kept == came.kept and text("is_labelled", "en") in left.said
     assert Path(task.path).is_file()

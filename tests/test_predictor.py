@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -262,11 +263,22 @@ def test_a_short_sound_is_answered_in_the_middle_of_a_long_one(
     monkeypatch.setattr(windows, "LONGEST", 0.5)
     monkeypatch.setattr(predictor, "BATCH_WINDOWS", 2)
     long = engine.stream(sound(3.0), "en")
-    assert isinstance(next(long), Progress)
-    with ThreadPoolExecutor(1) as other:
+    with ThreadPoolExecutor(1) as other, closing(long):
+        assert isinstance(next(long), Progress)
         short = other.submit(engine.predict, [sound(0.4)], "en").result(timeout=60)
-    assert short[0].label
-    assert written(long)[-1] == engine.predict([sound(3.0)], "en")[0]
+        assert short[0].label
+        assert written(long)[-1] == engine.predict([sound(3.0)], "en")[0]
+
+
+def test_probabilities_do_not_wait_for_somebody_elses_text(engine: Predictor) -> None:
+    writing = engine.stream(sound(1.0), "en")
+    second = engine.stream(sound(0.5), "en")
+    with ThreadPoolExecutor(1) as other, closing(writing):
+        next(writing)
+        next(writing)  # the text has begun
+        first = other.submit(next, second).result(timeout=60)
+        assert isinstance(first, Prediction) and first.text == ""
+    assert written(second)[-1].text
 
 
 def test_files_answer_in_order_and_one_bad_file_harms_no_other(

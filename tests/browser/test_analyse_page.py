@@ -192,8 +192,9 @@ def test_a_recording_is_followed_over_time_and_taken_along(
     before = page.evaluate(place)
     assert before == pytest.approx(left + width / 2, abs=0.2 * width)
     page.wait_for_function(f"{place} > {before} + 5")  # it follows the sound
+    page.wait_for_function("document.querySelector('#course .cursor').dataset.said")
     told = page.locator("#course .cursor").get_attribute("data-said") or ""
-    assert re.fullmatch(rf"({'|'.join(e.en for e in EMOTIONS)}) \d+%|", told)
+    assert re.fullmatch(rf"({'|'.join(e.en for e in EMOTIONS)}) \d+%", told)
     page.evaluate("document.querySelector('#sound audio').pause()")
     taken = {}
     for way in ("json", "csv", "png"):
@@ -231,7 +232,7 @@ def test_an_answer_is_compared_asked_about_and_kept(visit: Visit, clip: Path) ->
     expect(asked).to_have_attribute("placeholder", text("cannot_ask", "en"))
     expect(page.locator("#card h1")).to_be_visible()
     page.click("#keep-start")
-    expect(page.locator("#kept")).to_contain_text(text("is_kept", "en"))
+    expect(page.locator("#kept")).to_contain_text(text("is_queued", "en"))
     page.click("#kept-forget")
     expect(page.locator("#kept")).to_contain_text(text("is_forgotten", "en"))
     page.click(CLEAR)  # what was said of this clip goes with it
