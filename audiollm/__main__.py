@@ -104,7 +104,12 @@ def _answer(predictor: Any, paths: Sequence[Path], args: argparse.Namespace) -> 
         if isinstance(answer, AudioLLMError):
             failed += 1
             if args.json:
-                print(json.dumps({"path": str(path), "error": str(answer)}, ensure_ascii=False))
+                print(
+                    json.dumps(
+                        {"path": str(path), "error": answer.in_language(args.language)},
+                        ensure_ascii=False,
+                    )
+                )
             else:
                 print(f"{path}: {answer}", file=sys.stderr)
             continue

@@ -196,6 +196,14 @@ def test_an_answer_that_is_no_longer_wanted_ends(clip: str) -> None:
     turns.begin(here, "another page", None, "en")
     assert "<progress" in next(answering).notice
     turns.begin(here, "her page", None, "en")  # she has cleared the clip
+    assert list(answering) == [actions.empty("en")]
+    answering = actions.analyse(here, clip, "en", "her page")
+    next(answering)
+    turns.begin(here, "her page", "another.wav", "zh")
+    assert list(answering) == [actions.begin("another.wav", "zh")]
+    answering = actions.analyse(here, clip, "en", "her page")
+    next(answering)
+    assert next(actions.analyse(here, clip, "zh", "her page"))  # has begun: it has the word
     assert list(answering) == []
     turns.leave(here, "her page")
     assert list(here.wanted) == ["another page"]

@@ -111,7 +111,10 @@ def analyse_batch(services: Services, files: object, language: Language) -> list
             "send them in several batches."
         )
     answers = _answers(services, files, language)
-    return [{"error": str(a)} if isinstance(a, AudioLLMError) else a.to_dict() for a in answers]
+    return [
+        {"error": a.in_language(language)} if isinstance(a, AudioLLMError) else a.to_dict()
+        for a in answers
+    ]
 
 
 def _answers(
@@ -195,17 +198,19 @@ def held(address: str, folder: Path, most: int) -> Path:
 
 
 def _in_a_sentence(answer: Callable[P, R]) -> Callable[P, R]:
-    """Every failure reaches the caller as one sentence; a bug also reaches the log."""
+    """Every failure reaches the caller as one sentence, in the language of the answer that was
+    asked for; a bug also reaches the log."""
 
     @wraps(answer)
     def told(*args: P.args, **kwargs: P.kwargs) -> R:
+        language: Language = "zh" if "zh" in (*args[1:], kwargs.get("language")) else "en"
         try:
             return answer(*args, **kwargs)
         except AudioLLMError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise gr.Error(error.in_language(language), print_exception=False) from error
         except Exception as error:
             LOG.exception("answering a program failed")
-            raise gr.Error(text("error_bug", "en"), print_exception=False) from error
+            raise gr.Error(text("error_bug", language), print_exception=False) from error
 
     return told
 

@@ -110,6 +110,23 @@
     }
   }
 
+  // Another recording in place of the one that is there: its cross, the microphone, its button.
+  const there = (what) => new Promise((done) => {
+    const end = performance.now() + 3000;  // ms
+    const look = () => {
+      const found = document.querySelector(what);
+      if (found || performance.now() > end) done(found); else requestAnimationFrame(look);
+    };
+    look();
+  });
+  document.addEventListener("click", async (event) => {
+    if (!event.target.closest?.("#again")) return;
+    document.querySelector("#sound .top-panel button, #sound .icon-button-wrapper button")?.click();
+    await there("#sound :is(.record-button, input[type=file])");
+    document.querySelectorAll("#sound .source-selection button")[1]?.click();
+    (await there("#sound .record-button"))?.click();
+  });
+
   const devices = navigator.mediaDevices;  // not there on an address that is not secure
   if (devices?.getUserMedia) {
     const open = devices.getUserMedia.bind(devices);
@@ -194,7 +211,16 @@
     if (what === "csv") save(name + ".csv", new Blob(["\ufeff" + csv], { type: "text/csv" }));
     if (what === "png") save(name + ".png", await picture(document.querySelector("#figure .js-plotly-plot")));
     if (what === "copy") {
-      await navigator.clipboard.writeText(text);
+      try {
+        await navigator.clipboard.writeText(text);
+      } catch {  // without HTTPS there is no clipboard but this
+        const field = Object.assign(document.createElement("textarea"), { value: text });
+        document.body.append(field);
+        field.select();
+        const copied = document.execCommand("copy");
+        field.remove();
+        if (!copied) return;
+      }
       button.classList.add("done");
       setTimeout(() => button.classList.remove("done"), 2000);
     }

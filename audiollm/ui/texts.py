@@ -25,6 +25,7 @@ TEXTS: dict[str, dict[Language, str]] = {
     "language": {"en": "Language", "zh": "语言"},
     "audio": {"en": "Your voice", "zh": "你的声音"},
     "analyse": {"en": "Analyse this clip", "zh": "分析这段声音"},
+    "again": {"en": "Record again", "zh": "重新录音"},
     "examples": {"en": "Or try one of these", "zh": "或试试这些录音"},
     "too_large": {
         "en": "That file has {size} MB and the limit is {most} MB: cut it into shorter pieces.",

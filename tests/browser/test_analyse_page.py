@@ -80,9 +80,9 @@ def test_recorded_voice_gets_an_answer_by_itself(visit: Visit) -> None:
     page.wait_for_timeout(2000)
     page.click("#sound .stop-button")
     assert len(answer(page)) > 10
-    page.click(CLEAR)  # and again
+    page.click("#again")
+    expect(page.locator(".recording-level")).to_be_visible()
     expect(page.locator(".waiting")).to_be_visible()
-    page.click("#sound .record-button")
     page.wait_for_timeout(1500)
     page.click("#sound .stop-button")
     assert len(answer(page)) > 10
@@ -160,9 +160,15 @@ def test_example_answers_at_a_click(visit: Visit) -> None:
     examples = page.locator("button.example")
     if HAS_MODEL and not examples.count():
         pytest.skip("no example clips are bundled")
+    expect(page.locator("#again")).to_be_hidden()
     examples.first.click()
     assert answer(page)
     expect(page.locator(CLEAR)).to_be_visible()  # the clip is there to be played
+    page.click("#again")  # one's own voice instead
+    expect(page.locator(".recording-level")).to_be_visible()
+    page.wait_for_timeout(1500)
+    page.click("#sound .stop-button")
+    assert answer(page)
 
 
 def test_a_recording_is_followed_over_time_and_taken_along(

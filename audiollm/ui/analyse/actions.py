@@ -102,7 +102,10 @@ def analyse(
     last = View()
     with closing(_analyse(services, path, language, fixed)) as views:
         for view in views:
-            if services.wanted.get(visitor) is not turn:
+            now = services.wanted.get(visitor)
+            if now is not turn:
+                if now and not now.taken:  # said again: what is still under way would cover it
+                    yield begin(now.path, now.language)
                 return
             if turn.stopped:
                 yield stopped(last, language)

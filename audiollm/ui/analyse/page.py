@@ -86,6 +86,7 @@ def lay_out(services: Services, static: Static, language: gr.Radio) -> Parts:
             static.html("intro", elem_id="intro")
             sound = static.sound("audio", elem_id="sound")
             static.html("insecure", elem_id="insecure")
+            static.button("again", size="sm", elem_id="again")  # page.js says what it does
             button = static.button("analyse", variant="primary", elem_id="analyse")
             examples = _examples(services, static)
         with gr.Column(scale=7, min_width=320, elem_id="answer"):
