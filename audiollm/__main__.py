@@ -111,7 +111,7 @@ def _answer(predictor: Any, paths: Sequence[Path], args: argparse.Namespace) -> 
                     )
                 )
             else:
-                print(f"{path}: {answer}", file=sys.stderr)
+                print(f"{path}: {answer.in_language(args.language)}", file=sys.stderr)
             continue
         if not told and answer.analysis.basis_kind != "speaker":
             print(FEW_CLIPS, file=sys.stderr)

@@ -42,6 +42,7 @@ ANYBODY = {  # they analyse, speak another language, ask who asks; what is the o
     "analyse.page.connect.<locals>.leave",
     "analyse.page.connect.<locals>.reorder",
     "analyse.page.connect.<locals>.stop",
+    "analyse.page.connect.<locals>.tell",
     "owner.door.Gate.connect.<locals>.<lambda>",
     "owner.door.Gate.connect.<locals>.enter",
     "owner.door.Gate.connect.<locals>.look",

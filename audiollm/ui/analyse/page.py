@@ -191,6 +191,9 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
     def reorder(fixed: bool, said: Mapping[str, float] | None, chosen: Language) -> Any:
         return bars(said, chosen, fixed) if said else gr.skip()
 
+    def tell(chosen: Language) -> str:
+        return actions.about(services, chosen)
+
     def leave(request: gr.Request) -> None:
         turns.leave(services, visitor(request))
 
@@ -204,11 +207,13 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
     triggers = [parts.sound.upload, parts.sound.stop_recording, parts.button.click]
     # a second clip that comes while the first is answered is answered after it, not dropped
     last = {"trigger_mode": "always_last", **QUIET, **MODEL}
-    gr.on(triggers, analyse, clip, view, **last)
+    answered = [gr.on(triggers, analyse, clip, view, **last)]
     gr.on(parts.language.input, again, clip, view, **last)
     for choice, example in zip(parts.examples, services.examples, strict=True):
         chosen = choice.click(partial(str, example.path), None, parts.sound, **AT_ONCE)
-        chosen.then(analyse, clip, view, **last)
+        answered.append(chosen.then(analyse, clip, view, **last))
+    for answer in answered:  # somebody may have chosen another model meanwhile
+        answer.then(tell, parts.language, parts.about, **AT_ONCE)
     demo.unload(leave)
     parts.stop.click(stop, **AT_ONCE)
     drawn = [parts.order, parts.said, parts.language]
