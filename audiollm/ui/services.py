@@ -219,6 +219,7 @@ class Services:
         except Exception:
             LOG.exception("%s cannot come back yet", self.using)
         self.away = job
+        self.loading = Loading.of(self.using, self.settings)
         return self._on_cpu()
 
     @staticmethod
@@ -236,11 +237,11 @@ class Services:
             known = isinstance(error, AudioLLMError)
             self.trouble = str(error) if known else text("error_load", "en")
         self.using = before
+        self.loading = Loading.of(before, settings)
         _give_memory_back()
         return self._load(before, settings)
 
     def _load(self, id: str, settings: Settings) -> "Predictor":
-        self.loading = Loading.of(id, settings)
         return _loader(id, settings, self.loading)()
 
 
