@@ -29,6 +29,7 @@ class Came:
     step: Step
     share: float | None  # of the whole way; None where nobody knows how long it is
     left: float | None  # s
+    late: bool = False  # it takes longer than was guessed, as after an installation
 
 
 class Loading:
@@ -84,7 +85,8 @@ class Loading:
         later = STEPS[STEPS.index(step) + 1 :]
         left = max(now - spent, LATE * now) + pace * sum(self._guess[name] for name in later)
         self._most = max(self._most, (took + spent) / (took + spent + left))
-        return Came(step, self._most, left)  # a bar that goes back would be read as a fault
+        late = spent > 2 * (now + DOUBT)
+        return Came(step, self._most, left, late)  # a bar that goes back would be read as a fault
 
 
 def _has_torch() -> bool:

@@ -38,7 +38,8 @@ CAUTIONS: dict[str, dict[Language, str]] = {
         "zh": "概率分散在多种情感上",
     },
     "mixed": {
-        "en": "only {share} of this long sound was heard as the answer, the rest as other emotions",
+        "en": "in {share} of this long sound the answer was the likeliest emotion, in the rest "
+        "others were",
         "zh": "这段长录音中只有 {share} 与该结论一致，其余部分听起来是别的情感",
     },
     "between": {

@@ -8,6 +8,7 @@ from audiollm import loading
 from audiollm.loading import READING, STEPS, USUAL, Loading
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
+from audiollm.ui import render
 from tests import tiny
 
 
@@ -46,6 +47,7 @@ def test_the_way_is_as_long_as_guessed_where_every_step_is(clock: Clock) -> None
 
 def test_a_slow_machine_is_expected_to_stay_slow(clock: Clock) -> None:
     load = Loading(llm=0, encoder=0, clock=clock)
+    assert not load.came().late
     clock.now += 3 * USUAL["program"]
     late = load.came()
     assert late.left is not None and late.share is not None
@@ -58,6 +60,9 @@ def test_a_slow_machine_is_expected_to_stay_slow(clock: Clock) -> None:
     clock.now += 1000  # a step that never ends keeps a little of its guess
     came = load.came()
     assert came.left and came.share and came.left > 0 and came.share < 1
+    assert came.late
+    assert "longer than usual" in render.loading(came, "en")
+    assert "比平常长" in render.loading(came, "zh")
 
 
 def test_programs_that_are_there_already_say_little_of_the_rest(clock: Clock) -> None:

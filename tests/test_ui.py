@@ -216,12 +216,14 @@ def test_whoever_stops_and_asks_again_is_not_stopped_again(clip: str) -> None:
     turns.stop(here, "she")
     turns.begin(here, "she", clip, "en")  # she asks anew before the stop has been heeded
     assert turns.is_shown(here, "she", clip, "en")
-    assert not turns.is_answered(here, "she", clip, "en")
     second = actions.analyse(here, clip, "en", "she")
     assert "<progress" in next(second).notice
-    assert turns.is_answered(here, "she", clip, "en")
+    assert not turns.change(here, "she", clip, "en")  # the clip's own event comes second
     assert list(first) == []
     assert list(second)[-1].answered
+    assert turns.change(here, "she", None, "en")
+    assert turns.change(here, "she", clip, "en")  # first this time
+    assert list(actions.analyse(here, clip, "en", "she"))[-1].answered
 
 
 def test_an_answer_stands_without_its_picture(

@@ -58,6 +58,8 @@ def loading(came: Came, language: Language) -> str:
     step = text(f"step_{came.step}", language)
     if came.left is None:
         said = text("loading_unknown", language, step=step)
+    elif came.late:
+        said = text("loading_late", language, step=step)
     else:
         said = text("loading_step", language, step=step, left=duration(came.left, language))
     return _going_on(said, came.share)

@@ -67,6 +67,10 @@ TEXTS: dict[str, dict[Language, str]] = {
         "片段不如整段录音可靠。",
     },
     "silence": {"en": "nobody speaks", "zh": "无人说话"},
+    "course_stopped": {
+        "en": "Stopped: the rest was not heard.",
+        "zh": "已停止：其余部分没有分析。",
+    },
     "row_emotions": {"en": "Emotions", "zh": "情感"},
     "row_wave": {"en": "Waveform; the grey line marks speech", "zh": "波形；灰线处有人说话"},
     "row_spectrum": {"en": "Spectrogram and pitch, Hz", "zh": "频谱与音高（赫兹）"},
@@ -152,6 +156,11 @@ TEXTS: dict[str, dict[Language, str]] = {
     "loading_step": {
         "en": "The model is being loaded: {step}, about {left} left.",
         "zh": "模型正在加载：{step}，大约还需 {left}。",
+    },
+    "loading_late": {
+        "en": "The model is being loaded: {step}. It takes longer than usual, as the first start "
+        "after an installation does.",
+        "zh": "模型正在加载：{step}。用时比平常长，安装后第一次启动就是这样。",
     },
     "loading_unknown": {
         "en": "The model is being loaded: {step}. It may have to be fetched from its hub first.",

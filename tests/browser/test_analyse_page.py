@@ -239,6 +239,10 @@ def test_an_answer_is_compared_asked_about_and_kept(visit: Visit, clip: Path) ->
     expect(page.locator("#card h1")).to_be_visible()
     page.click("#keep-start")
     expect(page.locator("#kept")).to_contain_text(text("is_queued", "en"))
+    page.locator("#language label", has_text="中文").click()  # it can still be taken back
+    expect(page.locator("#kept")).to_contain_text(text("is_kept", "zh"))
+    page.locator("#language label", has_text="English").click()
+    expect(page.locator("#kept")).to_contain_text(text("is_kept", "en"))
     page.click("#kept-forget")
     expect(page.locator("#kept")).to_contain_text(text("is_forgotten", "en"))
     page.click(CLEAR)  # what was said of this clip goes with it

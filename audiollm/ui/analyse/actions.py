@@ -69,7 +69,8 @@ def page_language(asked: str | None, before: str, accept: str | None) -> Languag
 def stopped(last: View, language: Language) -> View:
     """After a recording was stopped: an answer that is there stays, what was to come does not."""
     if last.answered:
-        return replace(last, figure=None, course=None, hint=render.hint(None, language))
+        hint = f"<p>{text('course_stopped', language)}</p>{render.hint(None, language)}"
+        return replace(last, figure=None, course=None, hint=hint if last.hint else "")
     return View(notice=render.notice(text("stopped", language), "wait"))
 
 

@@ -15,7 +15,7 @@ from audiollm.wording import percent
 
 GAP = 34  # px between two rows, for the title of the lower one
 HEIGHTS = {"emotions": 120, "wave": 70, "spectrum": 120}  # px
-SHOWN = 0.15  # a class that is never as likely has no entry in the legend
+SHOWN = 0.08  # a class that is never as likely has no entry in the legend
 TOP, BOTTOM, SIDE = 24, 34, 46  # px
 LEGEND = 30  # px below the time axis
 ACCENT = "#0f766e"

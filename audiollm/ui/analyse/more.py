@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from audiollm.labels import Language
+from audiollm.ui import render
 from audiollm.ui.analyse import compare, keeping, turns
 from audiollm.ui.analyse.keeping import Evidence, Outcome
 from audiollm.ui.analyse.plots import pair
@@ -128,9 +129,15 @@ def choices(services: Services, language: Language) -> Any:
     return gr.update(choices=found, value=found[-1][1], label=text("rival", language))
 
 
-def nothing() -> list[Any]:
-    """Updates for `More.outcomes`: what was said of another clip goes."""
-    return [*show(compare.Comparison()), "", *kept(Outcome(""))]
+def nothing(language: Language, sent_id: str = "", kept_id: str = "") -> list[Any]:
+    """Updates for `More.outcomes`: what was said before goes; that clips of these ids are kept, and
+    can be removed, does not."""
+    compared = show(compare.Comparison())[: -len(kept(Outcome("")))]
+    sent, own = (
+        kept(Outcome(render.notice(text("is_kept", language), "wait") if id else "", id))
+        for id in (sent_id, kept_id)
+    )
+    return [*compared, *sent, "", *own]
 
 
 def kept(came: Outcome) -> list[Any]:

@@ -165,15 +165,18 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
     arrived = _arrivals(demo, parts, services, static)
     arrived.then(js=OPEN_EXAMPLE, **AT_ONCE)
 
-    def begin(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
+    def begin(
+        path: str | None, chosen: Language, sent: str, kept: str, request: gr.Request
+    ) -> list[Any]:
+        """The same clip again: that it is kept stands there as before."""
         turns.begin(services, visitor(request), path, chosen)  # what is still running ends
-        return cover(actions.begin(path, chosen))
+        return [*cover(actions.begin(path, chosen)), *more.nothing(chosen, sent, kept)]
 
     def change(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
         """Beside `analyse`, which need not wait for it; where that came first, it has the word."""
-        if turns.is_answered(services, visitor(request), path, chosen):
-            return [*[gr.skip()] * 5, *more.nothing()]
-        return begin(path, chosen, request)
+        if not turns.change(services, visitor(request), path, chosen):
+            return [*[gr.skip()] * 5, *more.nothing(chosen)]
+        return [*cover(actions.begin(path, chosen)), *more.nothing(chosen)]
 
     def analyse(
         path: str | None, chosen: Language, fixed: bool, request: gr.Request
@@ -201,9 +204,10 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
         turns.stop(services, visitor(request))
 
     more.connect(parts.more, parts.sound, parts.language, services, QUIET, MODEL)
-    covered = {"inputs": clip[:2], "outputs": parts.cover, **AT_ONCE}
-    parts.sound.change(change, **covered).then(js=GO_TO_ANSWER)
-    gr.on([parts.button.click, parts.language.input], begin, **covered).then(js=GO_TO_ANSWER)
+    parts.sound.change(change, clip[:2], parts.cover, **AT_ONCE).then(js=GO_TO_ANSWER)
+    same = [*clip[:2], parts.more.sent.kept, parts.more.kept.kept]
+    begun = [parts.button.click, parts.language.input]
+    gr.on(begun, begin, same, parts.cover, **AT_ONCE).then(js=GO_TO_ANSWER)
     triggers = [parts.sound.upload, parts.sound.stop_recording, parts.button.click]
     # a second clip that comes while the first is answered is answered after it, not dropped
     last = {"trigger_mode": "always_last", **QUIET, **MODEL}
@@ -278,10 +282,10 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
 
 
 def cover(view: View) -> list[Any]:
-    """Updates for `Parts.cover`: the notice of a view, and what stands there of another clip, what
-    was compared, asked or kept included, is no longer seen."""
+    """The first updates for `Parts.cover`: the notice of a view, and what stands there of another
+    clip is no longer seen. What was compared, asked or kept comes after them."""
     notice = gr.update(value=view.notice, visible=bool(view.notice))
-    return [notice, *[gr.update(visible="hidden")] * 3, "", *more.nothing()]
+    return [notice, *[gr.update(visible="hidden")] * 3, ""]
 
 
 def show(view: View) -> list[Any]:

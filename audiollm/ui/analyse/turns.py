@@ -4,8 +4,12 @@ A turn begins when a clip comes, is asked about anew, or goes; in `Services.want
 that counts for each open page.
 """
 
+from threading import Lock
+
 from audiollm.labels import Language
 from audiollm.ui.services import Services, Turn
+
+_LOCK = Lock()
 
 
 def begin(services: Services, visitor: str, path: str | None, language: Language) -> Turn:
@@ -16,17 +20,21 @@ def begin(services: Services, visitor: str, path: str | None, language: Language
 
 def take(services: Services, visitor: str, path: str | None, language: Language) -> Turn:
     """The turn to answer in: the one that has begun for just this, else a new one."""
-    turn = services.wanted.get(visitor)
-    if turn is None or turn.taken or not _is_of(turn, path, language):
-        turn = begin(services, visitor, path, language)
-    turn.taken = True
-    return turn
+    with _LOCK:
+        turn = services.wanted.get(visitor)
+        if turn is None or turn.taken or not _is_of(turn, path, language):
+            turn = begin(services, visitor, path, language)
+        turn.taken = True
+        return turn
 
 
-def is_answered(services: Services, visitor: str, path: str | None, language: Language) -> bool:
-    """Whether an answer to just this has begun already."""
-    turn = services.wanted.get(visitor)
-    return turn is not None and turn.taken and _is_of(turn, path, language)
+def change(services: Services, visitor: str, path: str | None, language: Language) -> bool:
+    """A clip has come or gone: whether a turn begins with that. Not where its answer came first."""
+    with _LOCK:  # or that answer might be taken between the look and the new turn, and end
+        if is_shown(services, visitor, path, language):
+            return False
+        begin(services, visitor, path, language)
+        return True
 
 
 def is_shown(services: Services, visitor: str, path: str | None, language: Language) -> bool:
