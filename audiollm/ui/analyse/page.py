@@ -204,10 +204,10 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
         turns.stop(services, visitor(request))
 
     more.connect(parts.more, parts.sound, parts.language, services, QUIET, MODEL)
-    parts.sound.change(change, clip[:2], parts.cover, **AT_ONCE).then(js=GO_TO_ANSWER)
+    parts.sound.change(change, clip[:2], parts.cover, **AT_ONCE).then(js=GO_TO_ANSWER, **AT_ONCE)
     same = [*clip[:2], parts.more.sent.kept, parts.more.kept.kept]
     begun = [parts.button.click, parts.language.input]
-    gr.on(begun, begin, same, parts.cover, **AT_ONCE).then(js=GO_TO_ANSWER)
+    gr.on(begun, begin, same, parts.cover, **AT_ONCE).then(js=GO_TO_ANSWER, **AT_ONCE)
     triggers = [parts.sound.upload, parts.sound.stop_recording, parts.button.click]
     # a second clip that comes while the first is answered is answered after it, not dropped
     last = {"trigger_mode": "always_last", **QUIET, **MODEL}
