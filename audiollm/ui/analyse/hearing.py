@@ -9,6 +9,7 @@ from pathlib import Path
 from audiollm import audio, prosody
 from audiollm.audio import Sound
 from audiollm.prosody import Cues, Track
+from audiollm.steps import told
 from audiollm.ui.services import Services
 
 LARGE = 8e6  # bytes of a file that is opened alone: a large one takes much memory on its way in
@@ -47,14 +48,7 @@ def hear(services: Services, path: str) -> Generator[float | None, None, Heard]:
 
 
 def _hear(services: Services, path: str) -> Generator[float | None, None, Heard]:
-    reading = audio.read(path, services.settings)
-    while True:
-        try:
-            next(reading)
-        except StopIteration as end:
-            sound: Sound = end.value
-            break
-        yield None
+    sound = yield from told(audio.read(path, services.settings), lambda _: None)
     audio.require_speech(sound)
     followed = yield from prosody.follow(sound.samples)
     return Heard(sound, followed)
