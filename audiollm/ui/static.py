@@ -16,6 +16,14 @@ from audiollm.ui.texts import TEXTS
 Words = dict[Language, str]
 T = TypeVar("T")
 OURS = "audiollm_"  # Gradio has words of its own under plain names such as `audio`
+# and of some it has none: where an event ends, a screen reader would be told "common.complete"
+LACKING: dict[str, Words] = {
+    "common.complete": {"en": "Complete", "zh": "完成"},
+    "audio.recording_error": {
+        "en": "Could not start recording from the microphone.",
+        "zh": "无法开始用麦克风录音。",
+    },
+}
 
 
 def of_browser(key: str) -> I18nData:
@@ -79,9 +87,13 @@ class Static:
 
     def i18n(self) -> gr.I18n:
         """All texts for the browser. Gradio knows Chinese browsers as zh-CN and zh-TW."""
-        whole = {k: v for k, v in self.words.items() if not any("{" in t for t in v.values())}
+        whole = {
+            OURS + key: words
+            for key, words in self.words.items()
+            if not any("{" in said for said in words.values())
+        } | LACKING
         tables = {
-            language: {OURS + key: words[language] for key, words in whole.items()}
+            language: {key: words[language] for key, words in whole.items()}
             for language in LANGUAGES
         }
         return gr.I18n(**{"en": tables["en"], "zh-CN": tables["zh"], "zh-TW": tables["zh"]})

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from audiollm.labels import Language
 from audiollm.ui.texts import text
 from tests.browser.conftest import Visit
 from tests.browser.test_analyse_page import CHINESE
@@ -98,6 +99,26 @@ def test_a_page_that_learns_its_language_late_says_all_of_it_again(
     expect(page.get_by_role("tab", name=text("tab_train", "en"))).to_be_visible()
     open_train(page)
     page.wait_for_function(FITS)
+
+
+@pytest.mark.parametrize(
+    ("locale", "language", "done"), [("en-US", "en", "Complete"), ("zh-CN", "zh", "完成")]
+)
+def test_what_is_announced_to_a_screen_reader_is_words(
+    visit: Visit, locale: str, language: Language, done: str
+) -> None:
+    page = visit(locale, at=f"?lang={language}")
+    page.evaluate(
+        """() => {
+            window.said = [];
+            new MutationObserver(() => document.querySelectorAll(".sr-only[role=status]").forEach(
+                (part) => window.said.push(part.textContent.trim())
+            )).observe(document.body, {subtree: true, childList: true, characterData: true});
+        }"""
+    )
+    open_train(page, language)
+    page.wait_for_function("done => window.said.includes(done)", arg=done)
+    assert not [said for said in page.evaluate("window.said") if "common." in said]
 
 
 def test_a_training_that_ends_sounds_where_that_is_wanted(visit: Visit) -> None:

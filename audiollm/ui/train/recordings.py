@@ -145,13 +145,14 @@ def connect(
         *given, spoken = values
         return seen(services, Choice(*given), spoken)
 
+    # also when a page has just learned its visitor's language: nothing that somebody waits for
+    language.change(look, at, outcome, trigger_mode="always_last", **AT_ONCE)
     gr.on(
         [
             tab.select,
             chosen.source.change,
             chosen.alone.input,
             chosen.all_learn.input,
-            language.change,  # also when a page has just learned its visitor's language
             *(part.submit for part in (chosen.folder, chosen.data_set, chosen.pattern)),
             *(part.blur for part in (chosen.folder, chosen.data_set, chosen.pattern)),
         ],
