@@ -4,7 +4,7 @@ The bundled examples are answered as the page does it: sound file in, views out.
 straightforward way shows an answer when its text is complete; here the probabilities come first.
 Medians over clips and rounds, seconds, and their ratio; the model is loaded and warm.
 `--browser` measures what a person sees: from the moment a file is chosen in Chromium until the
-bars are drawn, upload, queue and drawing included.
+bars are drawn, upload, queue and drawing included, and how much of that the upload takes.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from audiollm.settings import Settings
 from audiollm.ui.analyse import actions
 from audiollm.ui.services import EXAMPLES, Services, read_examples
 
-Times = Iterator[tuple[float, float]]  # s until (the bars, the whole text) are there
+Times = Iterator[tuple[float, float, float]]  # s until (upload, bars, whole text) are there
 
 # Looks at every frame that the browser draws, from the choice of a file on
 WATCH = """() => {
@@ -28,6 +28,10 @@ WATCH = """() => {
   document.querySelector("#sound input[type=file]").addEventListener("change", () => {
     const began = performance.now();
     window.bars = window.whole = 0;
+    window.uploaded = () => {
+      const all = performance.getEntriesByType("resource");
+      return (all.findLast(e => e.name.includes("/upload?")).responseEnd - began) / 1000;
+    };
     const look = () => {
       const passed = (performance.now() - began) / 1000;
       if (!bars && drawn("#figure .point path")) window.bars = passed;
@@ -54,7 +58,7 @@ def on_the_server(clips: list[Path], rounds: int, model: str) -> Times:
                     whole = time.monotonic() - began
             if bars is None or whole is None:
                 raise SystemExit(f"{clip} got no answer.")
-            yield bars, whole
+            yield 0.0, bars, whole
 
 
 def in_a_browser(clips: list[Path], rounds: int, model: str) -> Times:
@@ -79,7 +83,7 @@ def in_a_browser(clips: list[Path], rounds: int, model: str) -> Times:
                 page.wait_for_function("window.whole > 0")
                 page.locator("#course .main-svg").first.wait_for()
                 if turn >= 0:
-                    yield page.evaluate("bars"), page.evaluate("whole")
+                    yield page.evaluate("uploaded()"), page.evaluate("bars"), page.evaluate("whole")
 
 
 def main() -> None:
@@ -90,13 +94,16 @@ def main() -> None:
     args = parser.parse_args()
     clips = [e.path for e in read_examples(EXAMPLES) if e.label != "mixed"]
     measure = in_a_browser if args.browser else on_the_server
-    first, whole = zip(*measure(clips, args.rounds, args.model), strict=True)
+    uploads, first, whole = zip(*measure(clips, args.rounds, args.model), strict=True)
     soon, late = statistics.median(first), statistics.median(whole)
     place = "in Chromium" if args.browser else "on the server"
     print(f"{len(clips)} clips, {args.rounds} rounds, {place}")
     print(f"{'':<28}{'seconds':>8}{'ratio':>8}")
     print(f"{'text complete':<28}{late:>8.2f}{1:>8.2f}")
     print(f"{'probabilities shown':<28}{soon:>8.2f}{soon / late:>8.2f}")
+    if args.browser:
+        since = statistics.median(b - u for u, b in zip(uploads, first, strict=True))
+        print(f"{'... after the upload ended':<28}{since:>8.2f}{since / late:>8.2f}")
     print(f"{'nine of ten are there after':<28}{statistics.quantiles(first, n=10)[-1]:>8.2f}")
 
 

@@ -35,17 +35,17 @@ class WorseError(AudioLLMError):
         self, name: str, new: float | None, old: float, change: Change | None = None
     ) -> None:
         """`change`: where both were asked about the same clips."""
-        self.name, self.new, self.old, self.change = name, new, old, change
-        super().__init__(self.in_language("en"))
+        self.change = change
 
-    def in_language(self, language: Language) -> str:
-        """The sentence."""
-        if self.change is not None:
-            return worse(self.name, self.change, language)
-        if self.new is None:
-            return _asking([text("promote_unmeasured", language, name=self.name)], language)
-        told = {"new": f"{self.new:.2f}", "old": f"{self.old:.2f}"}
-        return _asking([text("promote_worse", language, name=self.name, **told)], language)
+        def said(language: Language) -> str:
+            if change is not None:
+                return worse(name, change, language)
+            if new is None:
+                return _asking([text("promote_unmeasured", language, name=name)], language)
+            told = {"new": f"{new:.2f}", "old": f"{old:.2f}"}
+            return _asking([text("promote_worse", language, name=name, **told)], language)
+
+        super().__init__(said("en"), said("zh"))
 
 
 def worse(name: str, change: Change, language: Language) -> str:

@@ -15,11 +15,9 @@ from audiollm.plan import ACTIVE, IDLE, Job
 from audiollm.ui import render
 from audiollm.ui.label import improve
 from audiollm.ui.owner.access import ShutError
-from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
 from audiollm.ui.train import actions, versus
-from audiollm.ui.train.actions import WorseError
 from audiollm.ui.train.estimate import gigabytes
 from audiollm.ui.train.plan import RESULT
 from audiollm.ui.train.result import detail
@@ -50,14 +48,10 @@ def explained(error: Exception, language: Language) -> str:
     """One sentence about a failure, in the page's language."""
     if isinstance(error, ShutError):
         return text("refused", language)
-    if isinstance(error, WorseError):
-        return error.in_language(language)
-    if isinstance(error, SaidError):
-        return error.in_language(language)
     if isinstance(error, AudioLLMError):
-        if language == "zh" and error.zh:
-            return error.zh
-        return text("train_refused", language, sentence=str(error))
+        if language == "zh" and not error.zh:
+            return text("train_refused", language, sentence=str(error))
+        return error.in_language(language)
     LOG.error("the Train page failed", exc_info=error)
     return text("train_bug", language)
 
