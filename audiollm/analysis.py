@@ -174,7 +174,7 @@ def compose(
         corrections=tuple(_corrections(written, known)),
         added=tuple(sorted(set(known.levels) - {s.cue for w in written for s in w.stated})),
     )
-    return checked, ("" if language == "zh" else " ").join(filter(None, shown))
+    return checked, wording.paragraph(shown, language)
 
 
 def _contradicts(sentence: Sentence, label: str) -> bool:

@@ -51,6 +51,11 @@ CAUTIONS: dict[str, dict[Language, str]] = {
 GUESS = {"short", "little_voice", "flat"}  # after these the answer itself is a guess
 
 
+def paragraph(sentences: Iterable[str], language: Language) -> str:
+    """Sentences one after another; empty ones are left out."""
+    return ("" if language == "zh" else " ").join(filter(None, sentences))
+
+
 def percent(share: float) -> str:
     """A share in [0, 1] as `83%`; what is not certain never reads 0% or 100%."""
     if 0 < share < 0.01:
@@ -107,9 +112,8 @@ def evidence(cues: Iterable["Evidence"], language: Language) -> str:
         lines.append(EVIDENCE[language] + (", " if language == "en" else "、").join(outside))
     if inside:
         lines.append(WITHIN[language] + join(inside, language))
-    return (
-        "".join(f"{x}。" for x in lines) if language == "zh" else " ".join(f"{x}." for x in lines)
-    )
+    end = "。" if language == "zh" else "."
+    return paragraph((line + end for line in lines), language)
 
 
 def _cue(e: "Evidence", language: Language) -> str:

@@ -144,9 +144,22 @@ def test_nonsense_is_refused(services: Services, book: Labels) -> None:
     ):
         with pytest.raises(LabelError):
             actions.act(services, desk, wrong)
-    assert actions.act(services, Desk(""), asked("begin")).trouble == "label_who"
     seen = actions.act(services, ANN, {**asked("label", name="sad"), "intensity": "much"})
     assert seen.sentence and book.history() == []
+
+
+def test_who_has_not_said_a_name_yet_sees_how_many_clips_wait(
+    services: Services, book: Labels
+) -> None:
+    nobody = Desk("")
+    seen = actions.act(services, nobody, asked("begin", desk=nobody))
+    assert (seen.trouble, seen.outcome) == ("label_who", None)
+    assert seen.left == len(book.tasks()) > 1
+    assert f"waiting for a label: {seen.left}." in label_card.card(seen, nobody, "en")
+    assert f"{seen.left} 段录音" in label_card.card(seen, nobody, "zh")
+    book.drop(task.id for task in book.tasks())
+    seen = actions.act(services, nobody, asked("begin", desk=nobody))
+    assert "waiting" not in label_card.card(seen, nobody, "en")
 
 
 def test_blind_work_shows_no_answer(services: Services, book: Labels) -> None:

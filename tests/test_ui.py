@@ -29,6 +29,7 @@ from audiollm.ui import render, services
 from audiollm.ui.analyse import actions, exports, hearing, turns
 from audiollm.ui.analyse.actions import View
 from audiollm.ui.analyse.plots import bars, is_sure
+from audiollm.ui.said import SaidError
 from audiollm.ui.services import Services
 from audiollm.ui.texts import TEXTS, text
 from audiollm.wording import percent
@@ -399,6 +400,8 @@ def test_chinese_error_says_what_kind_it_is_and_keeps_the_sentence() -> None:
     assert "x.wav is empty (0 bytes)." in shown
     translated = actions.failure(AudioError("x.wav is empty.", "x.wav 是空文件。"), "zh").notice
     assert "x.wav 是空文件。" in translated and "empty" not in translated
+    of_page = SaidError("improve_no_labels")
+    assert actions.explained(of_page, "zh") == text("improve_no_labels", "zh")
 
 
 # --- figure and table

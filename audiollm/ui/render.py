@@ -294,7 +294,7 @@ def about_nothing(message: str, language: Language) -> str:
 
 def _about(line: str, metrics: Mapping[str, Any], language: Language) -> str:
     promise = [text("honest", language), mistakes(metrics, language), text("kept", language)]
-    joined = ("" if language == "zh" else " ").join(p for p in promise if p)
+    joined = wording.paragraph(promise, language)
     return (
         f'<div class="about">{heading("model", language)}<p>{line}</p>'
         f'<p class="honest">{joined}</p></div>'

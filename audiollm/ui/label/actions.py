@@ -82,7 +82,8 @@ def act(services: Services, desk: Desk, asked: Mapping[str, Any]) -> Seen:
     what = asked.get("act")
     written, trouble = _write(known, asked.get("pending") or [])
     if not desk.person:
-        return Seen(None, written=written, trouble="label_who")
+        left = known.count("", desk.work, tuple(desk.reasons))[1]
+        return Seen(None, left=left, written=written, trouble="label_who")
     checked_person(desk.person)
     if what in ("label", "skip"):
         try:

@@ -8,7 +8,7 @@ from audiollm.labels import Language, emotion, word
 from audiollm.ui import render
 from audiollm.ui.label.actions import Desk, Seen, keys
 from audiollm.ui.texts import TEXTS, text
-from audiollm.wording import percent
+from audiollm.wording import paragraph, percent
 
 UNUSUAL_KEYS = {"unclear": "u", "not_speech": "n", "several": "v"}
 
@@ -70,7 +70,10 @@ def _trouble(seen: Seen, language: Language) -> str:
         return ""
     if seen.sentence:
         return render.notice(text("label_refused", language, sentence=seen.trouble), "error")
-    return render.notice(text(seen.trouble, language), "wait")
+    said = [text(seen.trouble, language)]
+    if seen.trouble == "label_who" and seen.left:
+        said.append(text("label_waiting", language, left=seen.left))
+    return render.notice(paragraph(said, language), "wait")
 
 
 def _why(outcome: Outcome, desk: Desk, language: Language) -> str:

@@ -104,6 +104,10 @@ LABELLING: dict[str, dict[Language, str]] = {
         "zh": "尚未写入：程序没有响应。标注已保留在浏览器中，会再次发送。",
     },
     "label_who": {"en": "First type your name above.", "zh": "请先在上方填写你的名字。"},
+    "label_waiting": {
+        "en": "Clips waiting for a label: {left}.",
+        "zh": "有 {left} 段录音等待标注。",
+    },
     "label_empty": {
         "en": "There is nothing to label here now. Add clips below, or do something else above.",
         "zh": "现在没有可标注的录音。请在下方添加录音，或在上方换一种工作。",

@@ -26,6 +26,7 @@ from audiollm.ui.train.form import Form
 from audiollm.ui.train.plan import Plan
 from audiollm.ui.train.sources import EMODB, FOLDER, HUB
 from audiollm.ui.train.versus import Change
+from audiollm.wording import paragraph
 
 
 class WorseError(AudioLLMError):
@@ -62,7 +63,7 @@ def worse(name: str, change: Change, language: Language) -> str:
 
 def _asking(said: Sequence[str], language: Language) -> str:
     """These sentences, and what to press for a second yes."""
-    return ("" if language == "zh" else " ").join((*said, text("promote_again", language)))
+    return paragraph((*said, text("promote_again", language)), language)
 
 
 # --- a plan

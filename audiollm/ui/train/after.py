@@ -22,7 +22,7 @@ from audiollm.ui.texts import text
 from audiollm.ui.train import judged, mistakes, tested
 from audiollm.ui.train.tested import Tested
 from audiollm.ui.train.view import failed
-from audiollm.wording import percent
+from audiollm.wording import paragraph, percent
 
 RENEWED = 1800  # s: the copy of a report that was handed out is deleted after KEEP
 # how the fields of a part's update are had, and what tells whether they are new
@@ -132,7 +132,7 @@ def said(found: Tested | None, language: Language) -> dict[str, Any]:
     lines = [text("wrong_many" if wrong else "wrong_none", language, wrong=wrong, all=whole)]
     if wrong > mistakes.MOST:
         lines.append(text("wrong_first", language, n=mistakes.MOST))
-    told = ("" if language == "zh" else " ").join(lines)
+    told = paragraph(lines, language)
     body = f"{render.heading('wrong_title', language)}<p>{told}</p>"
     return {"value": f'<div class="data">{body}</div>', "visible": True}
 

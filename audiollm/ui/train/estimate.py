@@ -23,6 +23,7 @@ from audiollm.ui.texts import text
 from audiollm.ui.train import prepared
 from audiollm.ui.train.plan import Plan
 from audiollm.ui.train.sources import EMODB, FOLDER
+from audiollm.wording import paragraph
 
 KEPT = "estimate.json"  # in a job's folder
 SHARES = (0.6, 0.15, 0.25)  # of the clips that are usually put on each side
@@ -187,7 +188,7 @@ def told(services: Services, plan: Plan, language: Language) -> str:
     if found.gpu:
         said.append(text("estimate_gpu", language, need=gigabytes(found.gpu)))
     said.append(text(f"estimate_{found.basis}", language))
-    body = f'<p class="estimate">{("" if language == "zh" else " ").join(said)}</p>'
+    body = f'<p class="estimate">{paragraph(said, language)}</p>'
     try:
         check(plan, found)
     except TightError as error:

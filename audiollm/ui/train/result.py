@@ -9,6 +9,7 @@ from audiollm.labels import Language, word
 from audiollm.ui.texts import text
 from audiollm.ui.train import tested
 from audiollm.ui.train.tested import Tested
+from audiollm.wording import paragraph
 
 MOST = 3  # mistakes of a class that are named
 
@@ -35,8 +36,8 @@ def _whole(found: Tested, language: Language) -> str:
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     said = []
     if metrics.get("ece"):
-        said.append(_calibration(metrics, language) + _space(language))
-        said[-1] += text("judged_means", language)
+        judged = (_calibration(metrics, language), text("judged_means", language))
+        said.append(paragraph(judged, language))
     if found.probes:
         best = max(float(probe["ua"]["value"]) for probe in found.probes.values())
         told = {"probe": f"{best:.2f}", "own": f"{float(metrics['ua']['value']):.2f}"}
@@ -71,7 +72,3 @@ def _calibration(metrics: Mapping[str, Any], language: Language) -> str:
     key = "result_bold" if gap > 0 else "result_shy"
     by = f"{100 * abs(gap) / count:.0f}"
     return text(key, language, ece=f"{metrics['ece']['value']:.2f}", by=by)
-
-
-def _space(language: Language) -> str:
-    return "" if language == "zh" else " "
