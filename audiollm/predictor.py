@@ -26,7 +26,8 @@ from audiollm.timeline import Timeline
 from audiollm.windows import Progress
 
 NUMPYS = ("numpy.libs", "scipy.libs")  # where their wheels keep their linear algebra
-BATCH_WINDOWS = 16  # windows that go through the model together
+BATCH_WINDOWS = 16  # windows that go through the model together, and
+BATCH_SECONDS = 4 * windows.LONGEST  # of sound: more is no faster, and whoever stops it waits
 
 
 @dataclass(frozen=True)
@@ -199,8 +200,8 @@ class Predictor:
         labels = self.manifest.labels
         table = np.full((len(spans), len(labels)), np.nan)
         spoken = [i for i, span in enumerate(spans) if windows.is_heard(*span, followed)]
-        for start in range(0, len(spoken), BATCH_WINDOWS):
-            part = spoken[start : start + BATCH_WINDOWS]
+        for batch in _batches([spans[i][1] - spans[i][0] for i in spoken]):
+            part = spoken[batch]
             edges = [[round(t * audio.SAMPLE_RATE) for t in spans[i]] for i in part]
             pieces = [sound.samples[a:b] for a, b in edges]
             tracks = [prosody.track(piece) for piece in pieces]
@@ -224,8 +225,8 @@ class Predictor:
             )
         total: Counter[str] = Counter()
         voting = windows.voting(sound, followed)
-        for start in range(0, len(voting), BATCH_WINDOWS):
-            part = voting[start : start + BATCH_WINDOWS]
+        for batch in _batches([w.seconds for w in voting]):
+            part = voting[batch]
             with self._lock:
                 heard = self._encoder.encode([w.samples for w in part])
             for window, encoded in zip(part, heard, strict=True):
@@ -326,10 +327,10 @@ class Predictor:
         sums = np.zeros((len(sounds), len(labels)))
         votes = np.zeros_like(sums)  # seconds heard as each class
         best: list[dict[int, _Place]] = [{} for _ in sounds]
-        for start in range(0, len(voting), BATCH_WINDOWS):
-            if start:
-                yield Progress(start, len(voting))
-            part = voting[start : start + BATCH_WINDOWS]
+        for batch in _batches([w.seconds for _, w in voting]):
+            if batch.start:
+                yield Progress(batch.start, len(voting))
+            part = voting[batch]
             # the cues of the whole clip: the text quotes what the person is shown
             scored, table = self._score(
                 [w.samples for _, w in part],
@@ -444,6 +445,16 @@ def _keep_best(best: Sequence[dict[int, _Place]], scored: Any, rows: int) -> Non
         taken = scored.take(kept) if kept else None
         for place in places:
             place.scored, place.row = taken, kept.index(place.row)
+
+
+def _batches(seconds: Sequence[float]) -> Iterator[slice]:
+    """Neighbours among windows of these lengths that go through the model together."""
+    start = 0
+    for end in range(1, len(seconds) + 1):
+        full = end - start == BATCH_WINDOWS or sum(seconds[start : end + 1]) > BATCH_SECONDS
+        if full or end == len(seconds):
+            yield slice(start, end)
+            start = end
 
 
 def _by_batch(heard: Sequence[_Heard]) -> Iterator[tuple[Any, list[int]]]:

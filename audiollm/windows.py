@@ -24,6 +24,10 @@ class Window:
     weight: float  # of its vote: seconds that are louder than a pause of the whole clip
     followed: Track | None = None  # of the piece, where it is the whole sound
 
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / audio.SAMPLE_RATE
+
 
 @dataclass(frozen=True)
 class Progress:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from audiollm.settings import Settings
 from audiollm.ui.analyse import actions
-from audiollm.ui.services import EXAMPLES, Services, read_examples
+from audiollm.ui.services import EXAMPLES, MIXED, Services, read_examples
 
 Times = Iterator[tuple[float, float, float]]  # s until (upload, bars, whole text) are there
 
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--model", default="tiny", metavar="ID")
     parser.add_argument("--browser", action="store_true", help="from the choice of a file on")
     args = parser.parse_args()
-    clips = [e.path for e in read_examples(EXAMPLES) if e.label != "mixed"]
+    clips = [e.path for e in read_examples(EXAMPLES) if e.label != MIXED]
     measure = in_a_browser if args.browser else on_the_server
     uploads, first, whole = zip(*measure(clips, args.rounds, args.model), strict=True)
     soon, late = statistics.median(first), statistics.median(whole)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from threadpoolctl import ThreadpoolController
 
 from audiollm import analysis, audio, predictor, prosody, windows
@@ -217,6 +219,15 @@ def test_a_long_sound_tells_how_far_it_has_come(
     next(stopped)  # a person who leaves in the middle frees the model
     stopped.close()
     assert engine.predict([sound(0.4)])[0].label
+
+
+@given(st.lists(st.floats(0.1, windows.LONGEST), max_size=60))
+def test_batches_hold_every_window_once_and_none_is_too_large(lengths: list[float]) -> None:
+    batches = [lengths[batch] for batch in predictor._batches(lengths)]
+    assert [length for batch in batches for length in batch] == lengths
+    for batch in batches:
+        assert 0 < len(batch) <= predictor.BATCH_WINDOWS
+        assert sum(batch) <= predictor.BATCH_SECONDS
 
 
 def test_the_course_of_a_sound_is_that_of_its_windows(

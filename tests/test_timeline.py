@@ -75,6 +75,19 @@ def test_what_is_heard_is_told_step_by_step_beside_the_cursor() -> None:
     assert course.course(seen, None, "en").layout.meta == {}
 
 
+@given(seconds=st.floats(0.5, 3600))
+def test_the_time_axis_has_few_steps_and_minutes_for_a_long_sound(seconds: float) -> None:
+    axis = course._times(seconds, "en")
+    assert ("ticktext" in axis) == (seconds > course.IN_MINUTES)
+    if "ticktext" in axis:
+        assert 2 < len(axis["ticktext"]) == len(axis["tickvals"]) <= course.MOST_STEPS + 1
+        assert axis["ticktext"][:2] in (
+            ["0:00", "0:30"],
+            ["0:00", f"{axis['tickvals'][1] // 60}:00"],
+        )
+        assert axis["tickvals"][-1] <= seconds
+
+
 def test_the_pitch_stands_over_its_sound() -> None:
     voice = np.concatenate([np.zeros(int(9.3 * RATE), np.float32), voiced(1.5)])
     sound = audio.from_array(voice, RATE)

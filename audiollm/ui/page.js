@@ -36,12 +36,19 @@
 
   // Gradio names every radio button differently, and arrow keys move only among those of one name.
   // Screen readers go by the page's language, and that is the chosen one, not the browser's.
+  // Buttons of Gradio's have the browser's language, some always English.
+  const NAMES = [["Upload file", "上传文件"], ["Record audio", "录音"], ["Clear", "清除"]];
   function tidy() {
     for (const radio of document.querySelectorAll("fieldset[id] input[type=radio]"))
       if (radio.name !== radio.closest("fieldset").id) radio.name = radio.closest("fieldset").id;
     // The answer is read aloud when it comes, by its table; the same in figures would be noise.
     document.getElementById("headline")?.setAttribute("aria-live", "polite");
     for (const id of ["figure", "course", "pair"]) document.getElementById(id)?.setAttribute("aria-hidden", "true");
+    for (const button of document.querySelectorAll("button[aria-label]")) {
+      const words = NAMES.find((pair) => pair.includes(button.ariaLabel));
+      const said = words?.[document.documentElement.lang.startsWith("zh") ? 1 : 0];
+      if (said && said !== button.ariaLabel) button.ariaLabel = said;
+    }
     const chosen = document.querySelector("#language input:checked")?.value;
     if (chosen) document.documentElement.lang = chosen === "zh" ? "zh-CN" : "en";
   }
@@ -127,11 +134,14 @@
     (await there("#sound .record-button"))?.click();
   });
 
+  // What is done for the ear in a call would change the very cues that are measured here.
+  const UNCHANGED = { autoGainControl: false, echoCancellation: false, noiseSuppression: false };
   const devices = navigator.mediaDevices;  // not there on an address that is not secure
   if (devices?.getUserMedia) {
     const open = devices.getUserMedia.bind(devices);
-    devices.getUserMedia = async (...wanted) => {
-      const stream = await open(...wanted);
+    devices.getUserMedia = async (wanted, ...more) => {
+      const sound = wanted?.audio && { ...(wanted.audio === true ? {} : wanted.audio), ...UNCHANGED };
+      const stream = await open(sound ? { ...wanted, audio: sound } : wanted, ...more);
       try { showLevel(stream); } catch (fault) { console.warn("no level is shown:", fault); }
       return stream;  // a recording never fails for want of its level
     };
@@ -184,24 +194,42 @@
 
   Object.assign(window.audiollm, { save });  // for what Gradio's own events say
 
-  // The layers of a figure, one over the other, on the page's own background
-  async function picture(graph) {
-    const { width, height } = graph.getBoundingClientRect(), scale = 2;
+  // The figures one below the other, under the answer, on the page's own background. The layers of a
+  // figure lie over one another; its fillings are named by the page's address, which an image lacks.
+  async function picture(title, graphs) {
+    const boxes = graphs.map((graph) => graph.getBoundingClientRect()), scale = 2, HEAD = 40;  // px
+    const width = Math.max(...boxes.map((box) => box.width));
+    const height = boxes.reduce((sum, box) => sum + box.height, HEAD);
     const canvas = Object.assign(document.createElement("canvas"), { width: width * scale, height: height * scale });
     const pen = canvas.getContext("2d");
     pen.scale(scale, scale);
     const style = getComputedStyle(document.body);
     pen.fillStyle = style.backgroundColor;
     pen.fillRect(0, 0, width, height);
-    for (const layer of graph.querySelectorAll(".main-svg")) {
-      const copy = layer.cloneNode(true);
-      for (const text of copy.querySelectorAll("text")) text.style.fill = style.color;
-      const image = new Image();
-      image.src = "data:image/svg+xml," + encodeURIComponent(new XMLSerializer().serializeToString(copy));
-      await image.decode();
-      pen.drawImage(image, 0, 0);
+    pen.fillStyle = style.color;
+    pen.font = `600 17px ${style.fontFamily}`;
+    pen.fillText(title, 8, 27, width - 16);
+    let top = HEAD;
+    for (const graph of graphs) {
+      for (const layer of graph.querySelectorAll(".main-svg")) {
+        const copy = layer.cloneNode(true);
+        for (const text of copy.querySelectorAll("text")) text.style.fill = style.color;
+        const drawn = new XMLSerializer().serializeToString(copy);
+        const image = new Image();
+        image.src = "data:image/svg+xml," + encodeURIComponent(drawn.replace(/url\((&quot;|'|)[^)#]*#/g, "url($1#"));
+        await image.decode();
+        pen.drawImage(image, 0, top);
+      }
+      top += graph.getBoundingClientRect().height;
     }
     return new Promise((done) => canvas.toBlob(done));
+  }
+
+  function pictured() {
+    const said = document.querySelector("#headline .headline");
+    const title = [...said.children].filter((part) => !part.matches(".aloud")).map((part) => part.innerText);
+    const graphs = [...document.querySelectorAll(":is(#figure, #course) .js-plotly-plot")];
+    return picture(title.join("  "), graphs.filter((graph) => graph.checkVisibility()));
   }
 
   async function take(button) {
@@ -209,7 +237,7 @@
     const what = button.dataset.take;
     if (what === "json") save(name + ".json", new Blob([json], { type: "application/json" }));
     if (what === "csv") save(name + ".csv", new Blob(["\ufeff" + csv], { type: "text/csv" }));
-    if (what === "png") save(name + ".png", await picture(document.querySelector("#figure .js-plotly-plot")));
+    if (what === "png") save(name + ".png", await pictured());
     if (what === "copy") {
       try {
         await navigator.clipboard.writeText(text);

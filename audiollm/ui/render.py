@@ -41,9 +41,13 @@ def reading(language: Language) -> str:
     return _going_on(text("reading", language), None)
 
 
-def progress(share: float, left: float, language: Language) -> str:
-    """How far a long recording has been heard, and how long the rest may take."""
-    said = text("long", language, share=percent(share), left=duration(left, language))
+def progress(share: float, left: float | None, language: Language) -> str:
+    """How far a long recording has been heard, and how long the rest may take where that is
+    known."""
+    if left is None:
+        said = text("long_begun", language)
+    else:
+        said = text("long", language, share=percent(share), left=duration(left, language))
     return _going_on(said, share)
 
 
@@ -120,6 +124,15 @@ def headline(probabilities: Mapping[str, float], language: Language) -> str:
     kind = "sure" if sure else "unsure"
     aloud = _aloud(ranked, language)
     return f'<div class="headline {kind}"><span>{lead}</span>{said}{aloud}</div>'
+
+
+def acted(meant: str, heard: str, language: Language) -> str:
+    """What the speaker of an example was asked to express, and whether that is the answer; nothing
+    where nobody knows."""
+    if not meant:
+        return ""
+    key = "acted_right" if meant == heard else "acted_wrong"
+    return f'<p class="acted">{text(key, language, name=escape(word(meant, language)))}</p>'
 
 
 def _aloud(ranked: Sequence[tuple[str, float]], language: Language) -> str:

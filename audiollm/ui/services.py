@@ -11,8 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from filecmp import cmp
 from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # importing it takes seconds: only the loading thread does
 
 LOG = logging.getLogger(__name__)
 EXAMPLES = ASSETS / "examples"
+MIXED = "mixed"  # an example of several emotions
 LOOKED = 0.5  # s between two looks at a model that is being loaded
 AGAIN = 60.0  # s between two tries to come back to the GPU
 
@@ -41,7 +43,7 @@ class Example:
     """A bundled clip; `words` is what its button says in each language."""
 
     path: Path
-    label: str  # canonical class that the speaker was asked to express; mixed: several
+    label: str  # canonical class that the speaker was asked to express; MIXED: several
     words: dict[Language, str]
 
 
@@ -126,6 +128,15 @@ class Services:
         """Of the model that answers; None while it is being loaded, or if it could not be."""
         model = self.model
         return model.result().card if model.done() and not model.exception() else None
+
+    def acted(self, path: str) -> str:
+        """What the speaker of this clip was asked to express, where it is one of the examples and
+        that is one emotion; else ""."""
+        for example in self.examples:
+            if example.path.name == Path(path).name and example.label != MIXED:
+                with suppress(OSError):
+                    return example.label if cmp(path, example.path, shallow=False) else ""
+        return ""
 
     @property
     def owned(self) -> bool:

@@ -47,6 +47,12 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "A long recording: {share} done, about {left} left.",
         "zh": "录音较长：已完成 {share}，大约还需 {left}。",
     },
+    "long_begun": {"en": "A long recording: it is being measured.", "zh": "录音较长：正在测量。"},
+    "acted_right": {"en": "The actor meant: {name}.", "zh": "演员想表达的是：{name}。"},
+    "acted_wrong": {
+        "en": "The actor meant: {name}. The model is wrong here.",
+        "zh": "演员想表达的是：{name}。模型在这里判断错了。",
+    },
     "reading": {"en": "A large file is being read.", "zh": "文件较大，正在读取。"},
     "seconds": {"en": "{n} s", "zh": "{n} 秒"},
     "minutes": {"en": "{n} min", "zh": "{n} 分钟"},

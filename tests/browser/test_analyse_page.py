@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from audiollm.labels import EMOTIONS, emotion, ordered
-from audiollm.settings import Settings
+from audiollm.settings import ASSETS, Settings
 from audiollm.ui.texts import text
 from tests.browser.conftest import ANSWER, HAS_MODEL, Visit
 
@@ -21,6 +22,13 @@ expect.set_options(timeout=ANSWER)
 FILE = "#sound input[type=file]"
 WRITTEN = ".analysis p:not(.growing)"
 CHINESE = "[\u4e00-\u9fff]"
+SETTINGS = """async () => {
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const [track] = stream.getAudioTracks();
+  const { autoGainControl, echoCancellation, noiseSuppression } = track.getSettings();
+  track.stop();
+  return { autoGainControl, echoCancellation, noiseSuppression };
+}"""
 CLEAR = '#sound button[aria-label="Clear"]'
 
 
@@ -75,6 +83,8 @@ def test_uploaded_clip_gets_bars_and_text_that_fit_a_phone(visit: Visit, clip: P
 
 def test_recorded_voice_gets_an_answer_by_itself(visit: Visit) -> None:
     page = visit()
+    given = page.evaluate(SETTINGS)  # what makes a call pleasant would change the cues
+    assert not any(given.values()) and len(given) == 3
     page.click('#sound button[aria-label="Record audio"]')
     page.click("#sound .record-button")
     page.wait_for_timeout(2000)
@@ -137,6 +147,9 @@ def test_chinese_browser_gets_a_chinese_page_that_fits_a_phone(visit: Visit, cli
     }
     words = set(re.findall(r"[A-Za-z][A-Za-z.\-]+", shown)) - names
     assert not words
+    named = page.eval_on_selector_all("#sound button", "all => all.map(one => one.ariaLabel ?? '')")
+    assert len([name for name in named if name]) >= 3
+    assert not any(re.search("[A-Za-z]", name) for name in named)
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -256,6 +269,55 @@ def test_a_link_opens_an_example_in_a_language(visit: Visit) -> None:
     page = visit(at="/?example=1&lang=zh")
     expect(page.locator("h1")).to_have_text(text("heading", "zh"))
     assert re.search(CHINESE, answer(page))
+
+
+def test_a_long_answer_in_the_old_language_does_not_come_back(
+    visit: Visit, clip: Path, endless: str
+) -> None:
+    page = visit(at=endless)
+    page.set_input_files(FILE, clip)
+    expect(page.locator("#notice progress")).to_be_visible()
+    page.locator("#language label", has_text="中文").click()
+    expect(page.locator("#notice")).to_contain_text(re.compile(CHINESE))
+    page.evaluate(
+        """() => {
+          const place = document.querySelector("#notice");
+          window.said = [];
+          new MutationObserver(() => said.push(place.innerText))
+            .observe(place, { childList: true, subtree: true, characterData: true });
+        }"""
+    )
+    page.wait_for_timeout(3000)  # the run before ends meanwhile
+    said = page.evaluate("said")
+    assert said and not [each for each in said if re.search("[A-Za-z]{3}", each)]
+    page.locator("#language label", has_text="English").click()
+    page.evaluate("localStorage.clear()")
+
+
+def test_the_picture_shows_what_the_page_shows(visit: Visit) -> None:
+    page = visit()
+    page.set_input_files(FILE, ASSETS / "examples" / "turns.flac")
+    answer(page)
+    page.locator("#course .point, #course .fills").first.wait_for(state="attached")
+    page.wait_for_timeout(500)  # the course is drawn
+    with page.expect_download() as saved:
+        page.click("button[data-take=png]")
+    assert saved.value.suggested_filename == "turns-emotion.png"
+    image = Image.open(saved.value.path()).convert("RGB")
+    graph = page.locator("#figure .js-plotly-plot").bounding_box()
+    assert graph
+    assert image.height > 2 * graph["height"] + 400  # the course stands below
+    # colour where the bars are: they are hatched, as the answer is uncertain
+    middles: list[list[float]] = page.eval_on_selector_all(
+        "#figure .point path",
+        "paths => paths.map(p => p.getBoundingClientRect()).filter(b => b.width > 16)"
+        ".map(b => [b.left + b.width / 2, b.top + b.height / 2])",
+    )
+    assert len(middles) >= 2
+    for x, y in middles:
+        left, top = 2 * (x - graph["x"]), 2 * (y - graph["y"] + 40)
+        piece = np.asarray(image.crop((left - 8, top - 8, left + 8, top + 8)), float)
+        assert np.ptp(piece.mean((0, 1))) > 10 or np.abs(piece.mean() - 249) > 20
 
 
 def test_a_long_recording_can_be_stopped_and_left(visit: Visit, clip: Path, endless: str) -> None:

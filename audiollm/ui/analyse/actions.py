@@ -5,6 +5,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 MEASURING = 0.2  # share of the way to a long recording's answer: pitch and pauses come first
+SURE = 0.05  # share of the way from which on the rest is estimated
 REDRAWN = 1.0  # s between two pictures of a course that is still growing
 
 
@@ -92,7 +94,7 @@ def analyse(
     language: Language,
     visitor: str = "",
     fixed: bool = False,
-) -> Iterator[View]:
+) -> Generator[View]:
     """The answer to one clip as it comes into being; every failure is shown as a sentence.
 
     `fixed`: the bars stand in the same order for every clip.
@@ -128,12 +130,21 @@ def _analyse(
             yield View(notice=render.loading(came, language))
         if services.away:
             yield View(notice=render.notice(text("away_first", language), "wait"))
-        yield from _answer(services.predictor(), heard, language, fixed, way)
+        clip = _Clip(Path(path).stem, services.acted(path))
+        yield from _answer(services.predictor(), heard, clip, language, fixed, way)
     except AudioLLMError as error:
         yield failure(error, language)
     except Exception:
         LOG.exception("analysing a clip failed")
         yield sorry(text("error_bug", language), language)
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """What is known of a file before it is heard."""
+
+    name: str  # without its folder and ending
+    acted: str  # the class that the speaker of an example was asked for, or ""
 
 
 class _Way:
@@ -154,12 +165,13 @@ class _Way:
         return self._view(MEASURING + (1 - MEASURING) * share)
 
     def _view(self, share: float) -> View:
-        left = (time.monotonic() - self.began) * (1 - share) / share
+        passed = time.monotonic() - self.began
+        left = passed * (1 - share) / share if share >= SURE else None
         return View(notice=render.progress(share, left, self.language))
 
 
 def _answer(
-    predictor: "Predictor", heard: Heard, language: Language, fixed: bool, way: _Way
+    predictor: "Predictor", heard: Heard, clip: _Clip, language: Language, fixed: bool, way: _Way
 ) -> Iterator[View]:
     """The figure with the first item, the text as it grows, then the course of the recording."""
     view, last = View(), None
@@ -171,7 +183,8 @@ def _answer(
                 continue
             if last is None:  # afterwards only the text grows
                 view = View(
-                    headline=render.headline(part.probabilities, language),
+                    headline=render.headline(part.probabilities, language)
+                    + render.acted(clip.acted, part.label, language),
                     figure=bars(part.probabilities, language, fixed),
                     said=part.probabilities,
                     cues=render.cue_table(part.cues, language)
@@ -185,17 +198,19 @@ def _answer(
     if last is None:
         return
     text_ = _text(last, language, done=True)
-    view = replace(view, figure=None, text=text_, actions=exports.actions(last, None, language))
+    view = replace(
+        view, figure=None, text=text_, actions=exports.actions(last, None, language, clip.name)
+    )
     yield view
     try:
-        yield from _course(predictor, heard, last, view)
+        yield from _course(predictor, heard, last, view, clip.name)
     except Exception:  # the answer stands without its picture
         LOG.exception("drawing the course failed")
         yield replace(view, hint="", course=None)
 
 
 def _course(
-    predictor: "Predictor", heard: Heard, answer: "Prediction", view: View
+    predictor: "Predictor", heard: Heard, answer: "Prediction", view: View, name: str
 ) -> Iterator[View]:
     """The picture of the recording, its emotions filled in as the windows are heard."""
     language = answer.language
@@ -212,7 +227,7 @@ def _course(
                 hint = render.hint(None, language, line.heard / len(line.spans))
                 yield replace(view, course=course(seen, line, language), hint=hint)
     if line is not None:
-        actions = exports.actions(answer, line, language)
+        actions = exports.actions(answer, line, language, name)
         hint = render.hint(line.spans[0][1] - line.spans[0][0], language)
         hint += render.course_table(line, language)
         yield replace(view, course=course(seen, line, language), hint=hint, actions=actions)

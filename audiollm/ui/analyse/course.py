@@ -15,11 +15,13 @@ from audiollm.wording import percent
 
 GAP = 34  # px between two rows, for the title of the lower one
 HEIGHTS = {"emotions": 120, "wave": 70, "spectrum": 120}  # px
-SHOWN = 0.08  # a class that is never as likely has no entry in the legend
+SHOWN = 0.03  # a class that is never as likely has no entry in the legend
 TOP, BOTTOM, SIDE = 24, 34, 46  # px
 LEGEND = 30  # px below the time axis
 ACCENT = "#0f766e"
 SHADES = [[0.0, "rgba(15,118,110,0)"], [0.5, "rgba(15,118,110,0.35)"], [1.0, "#0f766e"]]
+IN_MINUTES = 120.0  # s: a longer recording has minutes on its axis
+STEPS, MOST_STEPS = (30, 60, 120, 300, 600, 1200), 7  # s between two; a phone has room for so many
 LOWEST, HIGHEST = 60.0, 8000.0  # Hz of the spectrogram's axis
 
 
@@ -40,7 +42,7 @@ def course(seen: Overview, heard: Timeline | None, language: Language) -> go.Fig
             "range": [0, seen.seconds],
             "anchor": f"y{end}",
             "showticklabels": row == rows[-1],
-            "ticksuffix": text("seconds", language, n=""),
+            **_times(seen.seconds, language),
         }
         layout["annotations"].append(_title(text(f"row_{row}", language), top))
         if row == "emotions" and heard:
@@ -80,6 +82,15 @@ def course(seen: Overview, heard: Timeline | None, language: Language) -> go.Fig
             },
         }
     )
+
+
+def _times(seconds: float, language: Language) -> dict[str, Any]:
+    """What stands on the time axis: seconds, or minutes as 2:30."""
+    if seconds <= IN_MINUTES:
+        return {"ticksuffix": text("seconds", language, n="")}
+    step = next((s for s in STEPS if seconds / s <= MOST_STEPS), STEPS[-1])
+    at = list(range(0, int(seconds) + 1, step))
+    return {"tickvals": at, "ticktext": [f"{t // 60}:{t % 60:02d}" for t in at]}
 
 
 def _still() -> dict[str, Any]:

@@ -18,15 +18,20 @@ if TYPE_CHECKING:
 WAYS = ("copy", "json", "csv", "png")
 
 
-def actions(answer: "Prediction", heard: Timeline | None, language: Language) -> str:
-    """Buttons to copy the text and to save the answer; `heard` is its course, when it is there."""
+def actions(
+    answer: "Prediction", heard: Timeline | None, language: Language, name: str = "clip"
+) -> str:
+    """Buttons to copy the text and to save the answer; `heard` is its course, when it is there.
+
+    `name` of the clip: what is saved is called after it.
+    """
     holds = {"json": as_json(answer, heard), "csv": as_csv(answer, heard), "text": answer.text}
     data = "".join(f' data-{key}="{escape(value)}"' for key, value in holds.items())
     buttons = "".join(
         f'<button type="button" data-take="{way}">{text(f"take_{way}", language)}</button>'
         for way in WAYS
     )
-    return f'<div class="actions" data-name="emotion"{data}>{buttons}</div>'
+    return f'<div class="actions" data-name="{escape(name)}-emotion"{data}>{buttons}</div>'
 
 
 def as_json(answer: "Prediction", heard: Timeline | None) -> str:

@@ -6,6 +6,8 @@
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import gradio as gr
@@ -15,9 +17,13 @@ from audiollm.ui import render
 from audiollm.ui.analyse import compare, keeping, turns
 from audiollm.ui.analyse.keeping import Evidence, Outcome
 from audiollm.ui.analyse.plots import pair
+from audiollm.ui.quiet import AT_ONCE, unrepeated
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.texts import text
+
+# a button that goes takes the keyboard's place along: it is given to the one that is pressed next
+FOCUS = "() => setTimeout(() => document.querySelector('#%s')?.focus(), 100)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,19 +183,17 @@ def connect(
         path: str | None, rival: str, other: str | None, chosen: Language, request: gr.Request
     ) -> Iterator[list[Any]]:
         with closing(compare.compare(services, path, rival, other, chosen)) as steps:
-            for found in steps:
-                if not still(request, path, chosen):
-                    return
-                yield show(found)
+            wanted = partial(still, request, path, chosen)
+            seen = takewhile(lambda _: wanted(), steps)
+            yield from unrepeated(map(show, seen), wanted, len(parts.compared))
 
     def ask(
         path: str | None, question: str, chosen: Language, request: gr.Request
-    ) -> Iterator[str]:
+    ) -> Iterator[list[Any]]:
         with closing(compare.ask(services, path, question, chosen)) as steps:
-            for said in steps:
-                if not still(request, path, chosen):
-                    return
-                yield said
+            wanted = partial(still, request, path, chosen)
+            seen = takewhile(lambda _: wanted(), steps)
+            yield from unrepeated(([said] for said in seen), wanted, 1)
 
     def keep(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
         came = compare.keep_clip(services, path, chosen, lambda: still(request, path, chosen))
@@ -215,11 +219,13 @@ def connect(
     places = [parts.send, *parts.sent.everything]
     parts.send.click(send, [parts.evidence, language], places, **quiet)
     asked: Sequence[Any] = [parts.ask.click, parts.question.submit]
-    gr.on(asked, ask, [sound, parts.question, language], parts.reply, **quiet, **turn)
+    gr.on(asked, ask, [sound, parts.question, language], [parts.reply], **quiet, **turn)
     parts.keep.click(keep, [sound, language], parts.kept.everything, **quiet, **turn)
-    parts.sent.forget.click(take_back, [parts.sent.kept, language], places, **quiet)
+    gone = parts.sent.forget.click(take_back, [parts.sent.kept, language], places, **quiet)
+    gone.then(js=FOCUS % "send", **AT_ONCE)
     inputs = [parts.kept.kept, language]
-    parts.kept.forget.click(forget, inputs, parts.kept.everything, **quiet)
+    gone = parts.kept.forget.click(forget, inputs, parts.kept.everything, **quiet)
+    gone.then(js=FOCUS % "keep-start", **AT_ONCE)
 
 
 def said_of_questions(services: Services, language: Language) -> list[Any]:

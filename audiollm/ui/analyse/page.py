@@ -4,6 +4,7 @@ What happens stands in actions.py.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from audiollm.ui.analyse import actions, compare, more, turns
 from audiollm.ui.analyse.actions import View
 from audiollm.ui.analyse.more import More, visitor
 from audiollm.ui.analyse.plots import bars
-from audiollm.ui.quiet import AT_ONCE, QUIET
+from audiollm.ui.quiet import AT_ONCE, QUIET, unrepeated
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
 from audiollm.ui.texts import text
@@ -181,8 +182,10 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
     def analyse(
         path: str | None, chosen: Language, fixed: bool, request: gr.Request
     ) -> Iterator[list[Any]]:
-        for state in actions.analyse(services, path, chosen, visitor(request), fixed):
-            yield show(state)
+        who = visitor(request)
+        wanted = partial(turns.is_shown, services, who, path, chosen)
+        with closing(actions.analyse(services, path, chosen, who, fixed)) as views:
+            yield from unrepeated(map(show, views), wanted, len(view))
 
     def again(
         path: str | None, chosen: Language, fixed: bool, request: gr.Request

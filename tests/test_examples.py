@@ -1,0 +1,51 @@
+"""The bundled clips: what their speakers meant stands beside the answer."""
+
+import shutil
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from audiollm.labels import LANGUAGES, Language
+from audiollm.settings import Settings
+from audiollm.ui import render
+from audiollm.ui.analyse import actions
+from audiollm.ui.services import EXAMPLES, MIXED, Services, read_examples
+from audiollm.ui.texts import text
+from tests.browser.fake import FakePredictor
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Services:
+    return Services.start(Settings(home=tmp_path), cast(Any, FakePredictor))
+
+
+def test_only_the_clip_itself_is_known_to_be_acted(services: Services, tmp_path: Path) -> None:
+    for example in read_examples(EXAMPLES):
+        copy = shutil.copy(example.path, tmp_path)  # as Gradio makes one
+        assert services.acted(str(copy)) == ("" if example.label == MIXED else example.label)
+    other = tmp_path / "elsewhere" / example.path.name
+    other.parent.mkdir()
+    other.write_bytes(b"somebody else's sound under the same name")
+    assert services.acted(str(other)) == ""
+    assert services.acted(str(tmp_path / "gone" / example.path.name)) == ""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_says_where_the_model_is_wrong_about_an_example(
+    services: Services, language: Language
+) -> None:
+    for example in read_examples(EXAMPLES):
+        view = list(actions.analyse(services, str(example.path), language))[-1]
+        said = render.acted("" if example.label == MIXED else example.label, "angry", language)
+        assert said in view.headline  # the model of the test hears anger everywhere
+        assert bool(said) == (example.label != MIXED)
+        assert f'data-name="{example.path.stem}-emotion"' in view.actions
+    wrong = {"en": "wrong", "zh": "错"}[language]
+    assert wrong in render.acted("sad", "angry", language)
+    assert wrong not in render.acted("sad", "sad", language)
+
+
+def test_an_estimate_is_given_when_there_is_something_to_go_by() -> None:
+    assert text("long_begun", "en") in render.progress(0.01, None, "en")
+    assert "about 7 s left" in render.progress(0.3, 7.0, "en")
