@@ -93,7 +93,7 @@ def end(jobs: Jobs) -> None:
 def endless(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The page with a model that never comes to the end of a recording."""
     folder = tmp_path_factory.mktemp("endless")
-    with serve(clip, folder, fake=True, FAKE_BATCHES="10000") as served:
+    with serve(clip, folder, fake=True, FAKE_BATCHES="10000", FAKE_PAUSE="0.7") as served:
         yield served.url
 
 

@@ -153,6 +153,7 @@ if __name__ == "__main__":
 
     answers = UNSURE if os.environ.get("FAKE_UNSURE") else SURE
     batches = int(os.environ.get("FAKE_BATCHES", "0"))
+    pause = float(os.environ.get("FAKE_PAUSE", "0.05"))  # s between two steps
     loads = float(os.environ.get("FAKE_LOADS", "0"))  # s that it takes to load one
 
     def loader(id: str, _: Settings, loading: Loading) -> Callable[[], FakePredictor]:
@@ -163,7 +164,7 @@ if __name__ == "__main__":
                 loading.begin(step)
                 time.sleep(loads / len(STEPS))
             card = Card(name=Path(id).name, questions=Path(id).name == "talker")
-            return FakePredictor(card, answers, pause=0.05, batches=batches)
+            return FakePredictor(card, answers, pause=pause, batches=batches)
 
         return load
 
