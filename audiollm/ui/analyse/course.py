@@ -68,7 +68,7 @@ def course(seen: Overview, heard: Timeline | None, language: Language) -> go.Fig
             "layout": {
                 "template": {},
                 "height": height + TOP + BOTTOM + (LEGEND if heard else 0),
-                "margin": {"l": SIDE, "r": 12, "t": TOP, "b": BOTTOM + (LEGEND if heard else 0)},
+                "margin": {"l": SIDE, "r": 20, "t": TOP, "b": BOTTOM + (LEGEND if heard else 0)},
                 "paper_bgcolor": "rgba(0,0,0,0)",
                 "plot_bgcolor": "rgba(0,0,0,0)",
                 "font": {"size": 12, "family": "system-ui, sans-serif"},
