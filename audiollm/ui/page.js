@@ -44,13 +44,13 @@
     // The answer is read aloud when it comes, by its table; the same in figures would be noise.
     document.getElementById("headline")?.setAttribute("aria-live", "polite");
     for (const id of ["figure", "course", "pair"]) document.getElementById(id)?.setAttribute("aria-hidden", "true");
+    const chosen = document.querySelector("#language input:checked")?.value;
+    if (chosen) document.documentElement.lang = chosen === "zh" ? "zh-CN" : "en";
     for (const button of document.querySelectorAll("button[aria-label]")) {
       const words = NAMES.find((pair) => pair.includes(button.ariaLabel));
       const said = words?.[document.documentElement.lang.startsWith("zh") ? 1 : 0];
       if (said && said !== button.ariaLabel) button.ariaLabel = said;
     }
-    const chosen = document.querySelector("#language input:checked")?.value;
-    if (chosen) document.documentElement.lang = chosen === "zh" ? "zh-CN" : "en";
   }
   const changes = { childList: true, subtree: true, attributes: true, attributeFilter: ["class"] };
   new MutationObserver(tidy).observe(document, changes);

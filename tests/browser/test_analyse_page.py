@@ -163,6 +163,7 @@ def test_choosing_chinese_turns_the_page_and_the_answer(visit: Visit, clip: Path
     expect(page.locator(".analysis h2")).to_have_text(text("analysis", "zh"))
     assert re.search(CHINESE + "{4}", answer(page))
     assert text("honest", "zh") in page.inner_text("#about")
+    expect(page.locator('#sound button[aria-label="清除"]')).to_be_visible()
     page.reload()  # the choice is remembered
     expect(page.locator("h1")).to_have_text(text("heading", "zh"))
     page.evaluate("localStorage.clear()")
