@@ -83,8 +83,7 @@ def clock(seconds: float) -> str:
 
 def clock_zh(seconds: float) -> str:
     """The same in Chinese."""
-    said = clock(seconds).replace("min", "分").replace("h", "小时").replace("s", "秒")
-    return said.removesuffix(" 0 分") if seconds >= 3600 else said
+    return clock(seconds).replace("min", "分").replace("h", "小时").replace("s", "秒")
 
 
 # ------------------------------------------------------------------ plain WAV and FLAC

@@ -328,7 +328,7 @@ print(answer, hasattr(lazypack, "nothing"))
     assert result.stdout.split() == ["7", "executed", "42", "False"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_whole_of_funasr_can_still_be_used_afterwards(tmp_path: Path) -> None:
     code = """
 from audiollm import encoder

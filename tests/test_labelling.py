@@ -144,6 +144,7 @@ def test_nonsense_is_refused(services: Services, book: Labels) -> None:
     ):
         with pytest.raises(LabelError):
             actions.act(services, desk, wrong)
+    assert actions.act(services, Desk(""), asked("begin")).trouble == "label_who"
     seen = actions.act(services, ANN, {**asked("label", name="sad"), "intensity": "much"})
     assert seen.sentence and book.history() == []
 

@@ -34,10 +34,11 @@
     if (event.target.matches?.("input[type=file]")) tooLarge(event, event.target.files);
   }, true);
 
+  // Gradio's buttons have the browser's language, or English: here they get the chosen one.
+  const NAMES = [["Upload file", "上传文件"], ["Record audio", "录音"], ["Clear", "清除"]];
+
   // Gradio names every radio button differently, and arrow keys move only among those of one name.
   // Screen readers go by the page's language, and that is the chosen one, not the browser's.
-  // Buttons of Gradio's have the browser's language, some always English.
-  const NAMES = [["Upload file", "上传文件"], ["Record audio", "录音"], ["Clear", "清除"]];
   function tidy() {
     for (const radio of document.querySelectorAll("fieldset[id] input[type=radio]"))
       if (radio.name !== radio.closest("fieldset").id) radio.name = radio.closest("fieldset").id;
@@ -210,7 +211,7 @@
     pen.font = `600 17px ${style.fontFamily}`;
     pen.fillText(title, 8, 27, width - 16);
     let top = HEAD;
-    for (const graph of graphs) {
+    for (const [number, graph] of graphs.entries()) {
       for (const layer of graph.querySelectorAll(".main-svg")) {
         const copy = layer.cloneNode(true);
         for (const text of copy.querySelectorAll("text")) text.style.fill = style.color;
@@ -220,7 +221,7 @@
         await image.decode();
         pen.drawImage(image, 0, top);
       }
-      top += graph.getBoundingClientRect().height;
+      top += boxes[number].height;
     }
     return new Promise((done) => canvas.toBlob(done));
   }

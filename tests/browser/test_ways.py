@@ -320,7 +320,7 @@ def test_who_leaves_in_the_middle_of_a_long_file_keeps_nobody_waiting(
     page.set_input_files(FILE, long, timeout=LONG_WAIT)
     # a fifth of the way is the measuring; from then on the model hears windows
     page.wait_for_function(
-        "(document.querySelector('#notice progress')?.value ?? 0) > 0.25", timeout=LONG_WAIT
+        "(document.querySelector('#notice progress')?.value ?? 0) > 0.3", timeout=LONG_WAIT
     )
     page.close()
     busy = psutil.Process(server.process)

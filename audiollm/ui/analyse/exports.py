@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 WAYS = ("copy", "json", "csv", "png")
 
 
-def actions(
-    answer: "Prediction", heard: Timeline | None, language: Language, name: str = "clip"
-) -> str:
+def actions(answer: "Prediction", heard: Timeline | None, language: Language, name: str) -> str:
     """Buttons to copy the text and to save the answer; `heard` is its course, when it is there.
 
     `name` of the clip: what is saved is called after it.

@@ -3,7 +3,7 @@
 `lay_out` places the parts, `connect` says what moves them; what happens stands in compare.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -184,16 +184,14 @@ def connect(
     ) -> Iterator[list[Any]]:
         with closing(compare.compare(services, path, rival, other, chosen)) as steps:
             wanted = partial(still, request, path, chosen)
-            seen = takewhile(lambda _: wanted(), steps)
-            yield from unrepeated(map(show, seen), wanted, len(parts.compared))
+            yield from _while(wanted, map(show, steps), len(parts.compared))
 
     def ask(
         path: str | None, question: str, chosen: Language, request: gr.Request
     ) -> Iterator[list[Any]]:
         with closing(compare.ask(services, path, question, chosen)) as steps:
             wanted = partial(still, request, path, chosen)
-            seen = takewhile(lambda _: wanted(), steps)
-            yield from unrepeated(([said] for said in seen), wanted, 1)
+            yield from _while(wanted, ([said] for said in steps), 1)
 
     def keep(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
         came = compare.keep_clip(services, path, chosen, lambda: still(request, path, chosen))
@@ -226,6 +224,12 @@ def connect(
     inputs = [parts.kept.kept, language]
     gone = parts.kept.forget.click(forget, inputs, parts.kept.everything, **quiet)
     gone.then(js=FOCUS % "keep-start", **AT_ONCE)
+
+
+def _while(
+    wanted: Callable[[], bool], steps: Iterable[list[Any]], outputs: int
+) -> Iterator[list[Any]]:
+    return unrepeated(takewhile(lambda _: wanted(), steps), wanted, outputs)
 
 
 def said_of_questions(services: Services, language: Language) -> list[Any]:

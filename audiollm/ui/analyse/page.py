@@ -175,9 +175,9 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
 
     def change(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
         """Beside `analyse`, which need not wait for it; where that came first, it has the word."""
-        if not turns.change(services, visitor(request), path, chosen):
-            return [*[gr.skip()] * 5, *more.nothing(chosen)]
-        return [*cover(actions.begin(path, chosen)), *more.nothing(chosen)]
+        begins = turns.change(services, visitor(request), path, chosen)
+        covered = cover(actions.begin(path, chosen))
+        return [*(covered if begins else [gr.skip()] * len(covered)), *more.nothing(chosen)]
 
     def analyse(
         path: str | None, chosen: Language, fixed: bool, request: gr.Request
