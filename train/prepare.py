@@ -101,7 +101,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--fold", type=int, default=0, metavar="I", help="test on fold I, 0 to K-1")
 
     add = parser.add_argument_group("how it is heard").add_argument
-    add("--encoder", default="tiny", metavar="ID", help="tiny, emotion2vec_plus_base, or a folder")
+    words = "a preset (tiny, emotion2vec_plus_base, whisper-base), a hub id or a folder"
+    add("--encoder", default="tiny", metavar="ID", help=words)
+    words = (
+        "whisper: the layers whose outputs make a frame, from 1 (default: those of the preset, else "
+        "those that the folder's config.json names, else the one at half the depth)"
+    )
+    add("--layers", type=_layers, default=(), metavar="1,2,3", help=words)
+    words = (
+        "over time, for the utterance (default: that of the preset or folder, else mean-std for "
+        "whisper and mean for emotion2vec)"
+    )
+    add("--statistics", choices=("mean", "mean-std"), help=words)
     switch = argparse.BooleanOptionalAction
     add("--frames", action=switch, default=True, help="keep 50 Hz frames, not only their mean")
     add("--functionals", action=switch, default=True, help="measure acoustic statistics too")
@@ -113,6 +124,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=int, help="processes that decode (default: one a core, at most 8)")
     words = "hear part I (0 to N-1) of N alone; the same command without it joins the parts"
     add("--shard", metavar="I/N", help=words)
+
+
+def _layers(text: str) -> tuple[int, ...]:
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or min(found) < 1 or len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of different layers like 1,2,3")
+    return found
 
 
 def run(args: argparse.Namespace) -> int:
@@ -263,7 +284,13 @@ def _hear(
     from train.extract import Wanted, extract
 
     device = checkpoint.pick_device(args.device or settings.device)
-    encoder = encoders.load(args.encoder, settings, device)
+    encoder = encoders.load(
+        args.encoder,
+        settings,
+        device,
+        layers=args.layers,
+        statistics=(args.statistics or "").replace("-", "_"),
+    )
     wanted = Wanted(
         frames=args.frames,
         functionals=args.functionals,
