@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from audiollm import functionals, labels
-from audiollm.config import EncoderRef
+from audiollm.config import EncoderRef, Statistics
 from audiollm.errors import DataError
 from audiollm.settings import Settings
 from train import corpora, shards
@@ -21,6 +21,8 @@ from train.dataset import split, without_copies, write_prepared
 from train.features import FeatureWriter
 from train.shards import Shard
 
+STATISTICS: dict[str, Statistics] = {"mean": "mean", "mean-std": "mean_std"}  # option -> ours
+
 EPILOG = """examples:
   python -m train prepare --corpus emodb
       the bundled EmoDB, heard by the bundled encoder, into data/emodb
@@ -28,6 +30,8 @@ EPILOG = """examples:
       two corpora in one folder
   python -m train prepare --corpus manifest --root my/manifest.csv --encoder emotion2vec_plus_base
       your own recordings: a table with file and label, better also with speaker
+  python -m train prepare --corpus emodb --encoder whisper-base --layers 1,2,3 --no-frames
+      the first layers of a Whisper encoder; means and standard deviations alone, without frames
   python -m train prepare --corpus emodb --folds 8 --fold 0 --out data/fold0
       leave one speaker out (EmoDB as bundled has 8)
 
@@ -104,15 +108,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     words = "a preset (tiny, emotion2vec_plus_base, whisper-base), a hub id or a folder"
     add("--encoder", default="tiny", metavar="ID", help=words)
     words = (
-        "whisper: the layers whose outputs make a frame, from 1 (default: those of the preset, else "
-        "those that the folder's config.json names, else the one at half the depth)"
+        "whisper: the layers whose outputs make a frame, from 1 (default: those of the preset, "
+        "else those that the folder's config.json names, else the one at half the depth)"
     )
     add("--layers", type=_layers, default=(), metavar="1,2,3", help=words)
     words = (
         "over time, for the utterance (default: that of the preset or folder, else mean-std for "
         "whisper and mean for emotion2vec)"
     )
-    add("--statistics", choices=("mean", "mean-std"), help=words)
+    add("--statistics", choices=list(STATISTICS), help=words)
     switch = argparse.BooleanOptionalAction
     add("--frames", action=switch, default=True, help="keep 50 Hz frames, not only their mean")
     add("--functionals", action=switch, default=True, help="measure acoustic statistics too")
@@ -289,7 +293,7 @@ def _hear(
         settings,
         device,
         layers=args.layers,
-        statistics=(args.statistics or "").replace("-", "_"),
+        statistics=STATISTICS[args.statistics] if args.statistics else "",
     )
     wanted = Wanted(
         frames=args.frames,

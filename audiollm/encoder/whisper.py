@@ -49,8 +49,9 @@ class WhisperNetwork(nn.Module):
         from transformers import WhisperConfig
         from transformers.models.whisper.modeling_whisper import WhisperEncoder, sinusoids
 
-        values: dict[str, Any] = asdict(replace(conf, encoder_layers=max(layers)))
-        encoder = WhisperEncoder(WhisperConfig(**values, attn_implementation="sdpa"))
+        config = WhisperConfig(**asdict(replace(conf, encoder_layers=max(layers))))
+        config._attn_implementation = "sdpa"
+        encoder = WhisperEncoder(config)
         self.conv1, self.conv2, self.layers = encoder.conv1, encoder.conv2, encoder.layers
         self.wanted = tuple(layers)
         with torch.device("cpu"):  # the rest may be on the meta device, waiting for its weights
