@@ -196,14 +196,14 @@ def test_windows_fit_together_without_a_seam() -> None:
     assert np.abs(whole.frames - windows.frames).max() < 1e-4
 
 
-def test_real_frames_of_windows_are_like_those_of_the_whole() -> None:
+def test_real_frames_of_the_first_window_are_like_those_of_the_whole() -> None:
+    """Later ones are not: positions count from 0 in every window, and are part of a frame."""
     front = encoder.load("whisper-base-front", Settings())
     sound = voiced(10)
     (whole,), (windows,) = front.encode([sound]), front.encode([sound], window_seconds=5)
     a, b = whole.frames, windows.frames
     cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
     assert cosine[:100].min() > 0.98
-    assert cosine.min() > 0.6  # positions count from 0 in every window, and are part of a frame
 
 
 def test_no_window_is_longer_than_the_positions() -> None:

@@ -56,12 +56,8 @@ def llm(seed: int = 0, **changes: Any) -> Any:
 
 
 def audio_llm(seed: int = 0, **projector: Any) -> AudioLLM:
-    config = ProjectorConfig(
-        input_size=WIDTH,
-        output_size=32,
-        hidden_size=24,
-        **({"functionals": FUNCTIONALS} | projector),
-    )
+    values = {"input_size": WIDTH, "hidden_size": 24, "functionals": FUNCTIONALS}
+    config = ProjectorConfig(output_size=32, **(values | projector))
     return AudioLLM.build(llm(seed), config).eval()
 
 
