@@ -17,6 +17,7 @@ from audiollm.ui.train import estimate as training_estimate
 from audiollm.ui.train.plan import PRESETS, Plan
 from audiollm.ui.train.sources import FOLDER
 from tests.test_training import job, prepare, serve
+from tests.tiny import whisper_hub_folder
 
 HERE = Settings()
 
@@ -190,6 +191,16 @@ def test_a_plan_is_estimated_before_it_starts(tmp_path: Path) -> None:
     for i in range(30):
         (clips / f"{i}.wav").touch()
     assert training_estimate.of(here, Plan("x", FOLDER, str(clips))) is not None
+
+
+def test_of_a_whisper_the_layers_that_are_used_are_counted(tmp_path: Path) -> None:
+    home = Settings(home=tmp_path)
+    front = training_estimate._encoder("whisper-base-front", home)
+    assert front == pytest.approx(10.4e6, rel=0.05)
+    whisper_hub_folder(tmp_path / "models" / "whisper-base")
+    four = training_estimate._encoder(str(tmp_path / "models" / "whisper-base"), home)
+    three = training_estimate._encoder("whisper-base", home)  # 1, 2 and 3
+    assert 0 < three < four
 
 
 def test_an_estimate_is_told_with_what_it_rests_on(

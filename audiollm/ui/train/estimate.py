@@ -164,9 +164,15 @@ def _heard(home: Path, plan: Plan) -> bool:
 
 
 def _encoder(id: str, settings: Settings) -> float:
-    """Parameters of an encoder, which are stored in float32."""
+    """Parameters of an encoder: as many as its file has room for in float32, of Whisper those of
+    the layers that are used."""
     place = hub.here(id, settings, kind="encoder")
-    with suppress(OSError):
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        if place and hub.encoder_kind(place) == "whisper":
+            conf = json.loads((place / "config.json").read_text(encoding="utf-8"))
+            depth = max(hub.preset(id).layers, default=conf["encoder_layers"])
+            width, inner = conf["d_model"], conf["encoder_ffn_dim"]
+            return float(depth * (4 * width**2 + 2 * width * inner) + 3 * width**2)
         sizes = [p.stat().st_size for p in place.glob("*.*t*")] if place else []
         if sizes:
             return max(sizes) / 4
