@@ -1,5 +1,6 @@
 """Whisper folders: the hub's and our own give the same encoder; nothing else is believed."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from audiollm import encoder
 from audiollm.encoder.whisper import WhisperEncoder
 from audiollm.errors import ModelError
-from audiollm.settings import Settings
+from audiollm.settings import ASSETS, Settings
 from tests import tiny
 from tests.test_encoder import clips
 
@@ -113,6 +114,15 @@ def test_a_front_is_the_same_encoder_as_the_first_layers_of_the_whole(
     assert len(front.fingerprint) == 64
     assert front.fingerprint == whole.fingerprint == load(folder, (1, 2, 3)).fingerprint
     assert front.ref().fingerprint == front.fingerprint
+
+
+def test_the_bundled_front_is_the_file_that_its_card_describes() -> None:
+    place = ASSETS / "whisper-base-front"
+    digest = hashlib.sha256((place / WEIGHTS).read_bytes()).hexdigest()
+    card = (place / "README.md").read_text(encoding="utf-8")
+    assert digest in card
+    assert "MIT" in card
+    assert "Copyright (c) 2022 OpenAI" in (place / "LICENSE").read_text(encoding="utf-8")
 
 
 def test_other_layers_statistics_and_weights_are_another_encoder(
