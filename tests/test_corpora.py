@@ -85,8 +85,11 @@ NAMED = {
         },
     ),
     "casia": (
-        "liuchanhg/angry/201.wav CASIA/wangzhe/surprise/7.wav",
+        "liuchanhg/angry/201.wav CASIA/wangzhe/surprise/7.wav audio/ZhaoZuoxiang-fear-202.flac "
+        "zhao-quanyin/sad/take-2-203.wav",
         {
+            "ZhaoZuoxiang-fear-202.flac": ("fearful", "casia-zhaozuoxiang", "zh"),
+            "take-2-203.wav": ("sad", "casia-zhao-quanyin", "zh"),
             "201.wav": ("angry", "casia-liuchanhg", "zh"),
             "7.wav": ("surprised", "casia-wangzhe", "zh"),
         },
@@ -98,6 +101,31 @@ NAMED = {
             "0001_000351.wav": ("angry", "esd-0001", "zh"),
             "0010_001051.wav": ("sad", "esd-0010", "zh"),
             "0011_001500.wav": ("surprised", "esd-0011", "en"),
+        },
+    ),
+    "emovo": (
+        "dis-f1-b1.flac gio-m3-l4.flac EMOVO/f2/neu-f2-n5.wav pau-m1-d2.wav rab-f3-b3.wav "
+        "sor-m2-l1.wav tri-f1-d1.wav",
+        {
+            "dis-f1-b1.flac": ("disgusted", "emovo-f1", "it"),
+            "gio-m3-l4.flac": ("happy", "emovo-m3", "it"),
+            "neu-f2-n5.wav": ("neutral", "emovo-f2", "it"),
+            "pau-m1-d2.wav": ("fearful", "emovo-m1", "it"),
+            "rab-f3-b3.wav": ("angry", "emovo-f3", "it"),
+            "sor-m2-l1.wav": ("surprised", "emovo-m2", "it"),
+            "tri-f1-d1.wav": ("sad", "emovo-f1", "it"),
+        },
+    ),
+    "nemo": (
+        "EB0_anger_1.flac samples/SM0_fear_12.wav MK0_happiness_3.wav MP0_neutral_4.wav "
+        "KD0_sadness_5.wav WR0_surprised_90.wav",
+        {
+            "EB0_anger_1.flac": ("angry", "nemo-eb0", "pl"),
+            "SM0_fear_12.wav": ("fearful", "nemo-sm0", "pl"),
+            "MK0_happiness_3.wav": ("happy", "nemo-mk0", "pl"),
+            "MP0_neutral_4.wav": ("neutral", "nemo-mp0", "pl"),
+            "KD0_sadness_5.wav": ("sad", "nemo-kd0", "pl"),
+            "WR0_surprised_90.wav": ("surprised", "nemo-wr0", "pl"),
         },
     ),
 }
@@ -129,6 +157,12 @@ def test_named_corpus(name: str, tmp_path: Path) -> None:
         ("crema-d", "1001_DFA_ANG.wav", "misnamed"),
         ("esd", "0001/Angry/0002_000351.wav", "misnamed"),
         ("casia", "liuchanhg/angry.wav", "misnamed"),
+        ("casia", "liuchanhg-angry.wav", "misnamed"),
+        ("casia", "liuchanhg-bored-201.wav", "label not understood"),
+        ("emovo", "xyz-f1-b1.wav", "label not understood"),
+        ("emovo", "dis-x1-b1.wav", "misnamed"),
+        ("nemo", "EB0_disgust_1.wav", "label not understood"),
+        ("nemo", "EB_anger_1.wav", "misnamed"),
     ],
 )
 def test_what_is_rejected(name: str, file: str, kind: str, tmp_path: Path) -> None:
@@ -152,6 +186,15 @@ def test_manifest_takes_the_place_of_names(tmp_path: Path) -> None:
         language="de",
         corpus="emodb",
     )
+
+
+def test_a_speaker_has_one_name_by_table_and_by_file_name(tmp_path: Path) -> None:
+    touch(tmp_path, "audio/EB0_anger_1.flac")
+    (by_name,) = corpora.read("nemo", tmp_path).clips
+    (tmp_path / "manifest.csv").write_text(
+        "file,label,speaker\naudio/EB0_anger_1.flac,angry,nemo-EB0\n"
+    )
+    assert corpora.read("nemo", tmp_path).clips == (by_name,)
 
 
 def test_iemocap(tmp_path: Path) -> None:

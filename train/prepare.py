@@ -19,6 +19,7 @@ from train import corpora, shards
 from train.corpora import SPLITS, Clip, Corpus, Rejected
 from train.dataset import split, without_copies, write_prepared
 from train.features import FeatureWriter
+from train.plan import parse_folds, parse_names
 from train.shards import Shard
 
 EPILOG = """examples:
@@ -30,6 +31,8 @@ EPILOG = """examples:
       your own recordings: a table with file and label, better also with speaker
   python -m train prepare --corpus emodb --folds 8 --fold 0 --out data/fold0
       leave one speaker out (EmoDB as bundled has 8)
+  python -m train prepare --corpus emodb --corpus casia --root DIR --folds emodb=8,casia=3 --fold 5
+      the same of two corpora: CASIA, of fewer speakers, trains in folds 3 to 7
 
 Stopped or killed, the same command continues where it was. A change of split, seed or fold in the
 same --out reuses all features."""
@@ -97,8 +100,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--test", type=float, default=0.2, help="share of clips to test (default: 0.2)")
     words = "this corpus tests, whole; the others train and validate"
     add("--test-corpus", action="append", default=[], metavar="NAME", help=words)
-    add("--folds", type=int, default=0, metavar="K", help="part the speakers into K folds instead")
-    add("--fold", type=int, default=0, metavar="I", help="test on fold I, 0 to K-1")
+    words = "these speakers test, named as in clips.jsonl; all others train and validate"
+    add("--test-speakers", type=parse_names, default=[], metavar="A,B", help=words)
+    words = "part the speakers into K folds instead; or each corpus into its own, emodb=8,ased=5"
+    add("--folds", type=parse_folds, default=0, metavar="K", help=words)
+    words = "test on fold I, 0 to K-1; a corpus with fewer folds of its own trains"
+    add("--fold", type=int, default=0, metavar="I", help=words)
 
     add = parser.add_argument_group("how it is heard").add_argument
     add("--encoder", default="tiny", metavar="ID", help="tiny, emotion2vec_plus_base, or a folder")
@@ -132,7 +139,8 @@ def run(args: argparse.Namespace) -> int:
         raise DataError(
             f"--copies must be 0 to 9, and 0 for ready-made features, not {args.copies}."
         )
-    chosen = ("seed", "valid", "test", "folds", "fold", "train_on_valid", "test_corpus")
+    chosen = ["seed", "valid", "test", "folds", "fold", "train_on_valid"]
+    chosen += ["test_corpus", "test_speakers"]
     how = {key: getattr(args, key) for key in chosen}
     split([c for corpus in found for c in corpus.clips], by=args.split, **how)  # fails before work
     out = args.out or Path("data") / "+".join(dict.fromkeys(corpus.name for corpus in found))

@@ -105,7 +105,8 @@ def _read(corpus: str, root: str | Path, options: Options) -> Corpus:  # noqa: P
     folder = Path(root)
     if corpus in named.CONVENTIONS:
         if tables.find_manifest(folder, metadata=False) is not None:
-            return tables.read_manifest(folder, corpus, named.CONVENTIONS[corpus].language)
+            language = named.CONVENTIONS[corpus].language
+            return _lower_speakers(tables.read_manifest(folder, corpus, language))
         return named.read(corpus, folder)
     if corpus == "iemocap":
         return dialogue.read_iemocap(folder, options.merge_excited)
@@ -120,3 +121,9 @@ def _read(corpus: str, root: str | Path, options: Options) -> Corpus:  # noqa: P
     if corpus == "folder":
         return tables.read_folder(folder, speaker_pattern=options.speaker_pattern)
     return tables.read_manifest(folder)
+
+
+def _lower_speakers(corpus: Corpus) -> Corpus:
+    """Speakers as the file names would give them: one person has one name, however it is read."""
+    clips = tuple(replace(clip, speaker=clip.speaker.lower()) for clip in corpus.clips)
+    return replace(corpus, clips=clips)

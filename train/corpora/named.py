@@ -3,7 +3,8 @@
 Sources of the conventions: EmoDB (Burkhardt et al., Interspeech 2005), ASED (Retta et al.,
 TALLIP 2022), RAVDESS (Livingstone and Russo, PLoS ONE 2018), CREMA-D (Cao et al., IEEE TAC
 2014), SAVEE (Haq and Jackson, 2010), TESS (Pichora-Fuller and Dupuis, 2020), CASIA (Chinese
-Academy of Sciences), ESD (Zhou et al., Speech Communication 2022).
+Academy of Sciences), ESD (Zhou et al., Speech Communication 2022), EMOVO (Costantini et al.,
+LREC 2014), nEMO (Christop, LREC-COLING 2024).
 """
 
 import re
@@ -35,9 +36,12 @@ def _words(*names: str) -> dict[str, str]:
         "disgust": "disgusted",
         "fear": "fearful",
         "happy": "happy",
+        "happiness": "happy",
         "neutral": "neutral",
         "sad": "sad",
+        "sadness": "sad",
         "surprise": "surprised",
+        "surprised": "surprised",
     }
     return {name: every[name] for name in names}
 
@@ -127,9 +131,10 @@ CONVENTIONS: dict[str, Convention] = {
     ),
     "casia": Convention(
         language="zh",
-        pattern=r"(?P<speaker>[^/]+)/(?P<label>[^/]+)/[^/]+",
+        # as folders, or flattened: the three parts joined by dashes
+        pattern=r"(?P<speaker>[^/]+)(?:/(?=[^/]+/)|-(?=[a-z]+-\d+$))(?P<label>[^/]+?)[/-][^/]+",
         codes=_words("angry", "anger", "fear", "happy", "neutral", "sad", "surprise"),
-        example="liuchanhg/angry/201.wav",
+        example="liuchanhg/angry/201.wav or liuchanhg-angry-201.wav",
     ),
     "esd": Convention(
         language=None,
@@ -138,6 +143,28 @@ CONVENTIONS: dict[str, Convention] = {
         codes=_words("angry", "happy", "neutral", "sad", "surprise"),
         example="0001/Angry/evaluation/0001_000351.wav",
         language_of=lambda match: "zh" if int(match["speaker"]) <= 10 else "en",
+    ),
+    "emovo": Convention(
+        language="it",
+        # emotion in Italian, speaker, sentence
+        pattern=r"(?P<label>[a-z]{3})-(?P<speaker>[fm]\d)-[a-z]\d",
+        codes={
+            "dis": "disgusted",
+            "gio": "happy",
+            "neu": "neutral",
+            "pau": "fearful",
+            "rab": "angry",
+            "sor": "surprised",
+            "tri": "sad",
+        },
+        example="f1/dis-f1-b1.wav",
+    ),
+    "nemo": Convention(
+        language="pl",
+        # the published data.tsv says nothing more about speaker and emotion
+        pattern=r"(?P<speaker>[a-z]{2}\d)_(?P<label>[a-z]+)_\d+",
+        codes=_words("anger", "fear", "happiness", "neutral", "sadness", "surprised"),
+        example="samples/SM0_anger_1.wav",
     ),
 }
 
