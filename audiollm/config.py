@@ -27,16 +27,22 @@ MAX_SIZE, MAX_FUNCTIONALS, MAX_UTTERANCE_TOKENS = 65_536, 100_000, 256
 
 T = TypeVar("T")
 PromptStyle = Literal["chat", "original"]
+EncoderKind = Literal["emotion2vec", "whisper"]
+Statistics = Literal["mean", "mean_std"]  # std: population standard deviation
+MAX_LAYERS = 64  # of an encoder
 
 
 @dataclass(frozen=True)
 class EncoderRef:
-    """Which frozen encoder a model listens with: referred to, never copied."""
+    """Which frozen encoder makes a model's features: referred to, never copied."""
 
     id: str  # preset name, hub id or folder
-    width: int  # channels of a frame
-    fingerprint: str = ""  # sha256 of its weights; "" where only features are known
+    width: int  # channels of a frame, over all layers
+    fingerprint: str = ""  # sha256 of all that decides features; "" where only these are known
     frames_per_second: float = FRAME_RATE
+    kind: EncoderKind = "emotion2vec"
+    layers: tuple[int, ...] = ()  # whisper: whose outputs make a frame, numbered from 1
+    statistics: Statistics = "mean"  # over time, of the utterance features
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -48,17 +54,48 @@ class EncoderRef:
                 f"An encoder must give {FRAME_RATE:g} frames per second, not "
                 f"{self.frames_per_second}."
             )
+        if (self.kind == "whisper") != bool(self.layers):
+            raise ConfigError(
+                f"An encoder of the kind {self.kind} cannot have the layers {self.layers}: whisper "
+                "names one or more, emotion2vec none."
+            )
+        known = all(1 <= n <= MAX_LAYERS for n in self.layers)
+        if not known or len(set(self.layers)) < len(self.layers):
+            raise ConfigError(
+                f"Encoder layers must be different numbers from 1 to {MAX_LAYERS}, not "
+                f"{self.layers}."
+            )
+        if self.layers and self.width % len(self.layers):
+            raise ConfigError(
+                f"A frame {self.width} wide cannot hold the outputs of {len(self.layers)} layers."
+            )
+
+    @property
+    def utterance_width(self) -> int:
+        """Numbers of an utterance's features."""
+        return self.width * (2 if self.statistics == "mean_std" else 1)
+
+    @property
+    def options(self) -> str:
+        """What `prepare` is told to make the same features."""
+        words = [f"--encoder {self.id}"]
+        if self.layers:
+            words.append(f"--layers {','.join(map(str, self.layers))}")
+        if self.layers or self.statistics != "mean":
+            words.append(f"--statistics {self.statistics.replace('_', '-')}")
+        return " ".join(words)
 
 
 @dataclass(frozen=True)
 class ProjectorConfig:
     """Audio features -> LLM embeddings.
 
-    `frames` pools 50 Hz frames to `tokens_per_second`; `utterance` turns the utterance mean
-    into `utterance_tokens`. `functionals` > 0 adds one token of measured acoustic statistics.
+    `frames` pools 50 Hz frames to `tokens_per_second`; `utterance` turns the statistics of the
+    utterance into `utterance_tokens`. `functionals` > 0 adds one token of measured acoustic
+    statistics.
     """
 
-    input_size: int  # encoder width
+    input_size: int  # width of a frame, or with utterance pooling of the utterance's features
     output_size: int  # LLM width
     pooling: Literal["frames", "utterance"] = "frames"
     tokens_per_second: float = 4.0

@@ -5,6 +5,7 @@ files, by name.
 """
 
 import functools
+import json
 import re
 import shlex
 import urllib.error
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from audiollm.config import EncoderKind, Statistics
 from audiollm.errors import ModelError
 from audiollm.settings import ASSETS, Settings
 
@@ -27,10 +29,23 @@ class Source:
     folder: Path | None = None  # ships with the program
     huggingface: str = ""  # id on huggingface.co
     modelscope: str = ""  # id on modelscope.cn
+    kind: EncoderKind | None = None  # of an encoder
+    layers: tuple[int, ...] = ()  # of an encoder: whose outputs make a frame, numbered from 1
+    statistics: Statistics | Literal[""] = ""  # of an encoder, over time
 
 
 def _emotion2vec(name: str) -> Source:
-    return Source(huggingface=f"emotion2vec/{name}", modelscope=f"iic/{name}")
+    return Source(huggingface=f"emotion2vec/{name}", modelscope=f"iic/{name}", kind="emotion2vec")
+
+
+def _whisper(name: str, *layers: int) -> Source:
+    return Source(
+        huggingface=f"openai/{name}",
+        modelscope=f"openai-mirror/{name}",
+        kind="whisper",
+        layers=layers,
+        statistics="mean_std",
+    )
 
 
 def _qwen(name: str) -> Source:
@@ -43,6 +58,12 @@ ENCODERS: dict[str, Source] = {
     "emotion2vec_plus_base": _emotion2vec("emotion2vec_plus_base"),
     "emotion2vec_plus_large": _emotion2vec("emotion2vec_plus_large"),
     "emotion2vec_base": _emotion2vec("emotion2vec_base"),
+    "whisper-base-front": Source(folder=ASSETS / "whisper-base-front", kind="whisper"),
+    # base: the best of its layers on speakers and corpora that were not trained on
+    "whisper-base": _whisper("whisper-base", 1, 2, 3),
+    # not measured: spread over the first half of small's 12 layers, and of turbo's 32 the first 12
+    "whisper-small": _whisper("whisper-small", 2, 4, 6),
+    "whisper-large-v3-turbo": _whisper("whisper-large-v3-turbo", 4, 8, 12),
 }
 LLMS: dict[str, Source] = {
     "tiny": Source(folder=ASSETS / "tiny"),
@@ -53,15 +74,21 @@ LLMS: dict[str, Source] = {
 
 # What a folder must hold to be used; `a|b` means either.
 ENCODER_FILES = ("config.yaml", "model.safetensors|*.pt")
+WHISPER_FILES = ("config.json", "model.safetensors")  # of an encoder whose config.json says so
 LLM_FILES = ("config.json", "*.safetensors", "tokenizer.json|vocab.json")
 
 _TABLES: dict[Kind, dict[str, Source]] = {"encoder": ENCODERS, "llm": LLMS}
-_PATTERNS: dict[Kind, list[str]] = {
-    "encoder": ["config.yaml", "model.safetensors", "*.pt", "tokens.txt"],
+_EMOTION2VEC_PATTERNS = ["config.yaml", "model.safetensors", "*.pt", "tokens.txt"]
+_WHISPER_PATTERNS = ["config.json", "model.safetensors", "preprocessor_config.json"]
+_PATTERNS: dict[Kind | EncoderKind, list[str]] = {
+    "emotion2vec": _EMOTION2VEC_PATTERNS,
+    "whisper": _WHISPER_PATTERNS,
+    "encoder": [*dict.fromkeys(_EMOTION2VEC_PATTERNS + _WHISPER_PATTERNS)],  # of unknown kind
     "llm": ["*.safetensors", "*.json", "merges.txt", "tokenizer.model", "*.jinja"],
 }
 _WORDS: dict[Kind, str] = {"encoder": "encoder", "llm": "language model"}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_MAX_CONFIG_BYTES = 1_000_000
 _TIMEOUT = 5.0  # seconds until a silent hub counts as unreachable
 
 
@@ -74,7 +101,8 @@ def locate(
     `settings.home/models/<last part of id>`, the hub's cache on this machine, the hub.
 
     Args:
-        files: names or patterns that the folder must hold; `a|b` means either.
+        files: names or patterns that the folder must hold; `a|b` means either. An encoder whose
+            config.json is Whisper's must hold `WHISPER_FILES` instead.
         kind: which presets the name stands for, and which files may be downloaded.
 
     Raises:
@@ -83,7 +111,7 @@ def locate(
     source, word = _TABLES[kind].get(id), _WORDS[kind]
     try:
         looked = _folders(id, source, settings)
-        lacking = {folder: _missing(folder, files) for folder in looked}
+        lacking = {folder: _missing(folder, files, kind) for folder in looked}
         named = Path(id).expanduser().resolve()
         is_folder = named.is_dir()
     except (OSError, RuntimeError, ValueError) as error:  # too long, no such user, null byte
@@ -111,20 +139,43 @@ def here(id: str, settings: Settings, *, kind: Kind = "llm") -> Path | None:
 
     None where it is not here, or cannot be told.
     """
-    source, mark = _TABLES[kind].get(id), {"llm": "config.json", "encoder": "config.yaml"}[kind]
+    source = _TABLES[kind].get(id)
     try:
         for folder in _folders(id, source, settings):
-            if (folder / mark).is_file():
+            if encoder_kind(folder) if kind == "encoder" else (folder / "config.json").is_file():
                 return folder
         repository = _repository(id, source, settings)
         if not repository or settings.hub != "huggingface":
             return None
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(repository, mark)
+        for mark in ("config.yaml", "config.json") if kind == "encoder" else ("config.json",):
+            if isinstance(found := try_to_load_from_cache(repository, mark), str):
+                return Path(found).parent
     except (OSError, RuntimeError, ValueError):  # ids that the hub does not allow, too
-        return None
-    return Path(found).parent if isinstance(found, str) else None
+        pass
+    return None
+
+
+def preset(id: str) -> Source:
+    """The encoder preset of that name or hub id; an empty one where there is none."""
+    if id in ENCODERS:
+        return ENCODERS[id]
+    known = (s for s in ENCODERS.values() if id and id in (s.huggingface, s.modelscope))
+    return next(known, Source())
+
+
+def encoder_kind(folder: Path) -> EncoderKind | None:
+    """What kind of encoder lies in a folder, by its configuration; None: no encoder."""
+    path = folder / "config.json"
+    try:
+        if path.is_file() and path.stat().st_size <= _MAX_CONFIG_BYTES:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(data, dict) and data.get("model_type") == "whisper":
+                return "whisper"
+    except (OSError, ValueError, RecursionError):
+        pass  # not Whisper's
+    return "emotion2vec" if (folder / "config.yaml").is_file() else None
 
 
 def _folders(id: str, source: Source | None, settings: Settings) -> list[Path]:
@@ -145,8 +196,13 @@ def _last_part(id: str) -> str:
     return name if name.strip(".") and ":" not in name else ""
 
 
-def _missing(folder: Path, files: Sequence[str]) -> str:
+def _missing(folder: Path, files: Sequence[str], kind: Kind) -> str:
     """The first of `files` that `folder` lacks, in words; empty when all are there."""
+    if kind == "encoder":
+        found = encoder_kind(folder)
+        if found is None:
+            return "config.yaml of an emotion2vec model or config.json of a Whisper model"
+        files = WHISPER_FILES if found == "whisper" else files
     for entry in files:
         names = entry.split("|")
         if not any(path.is_file() for name in names for path in folder.glob(name)):
@@ -172,17 +228,18 @@ def _download(
 ) -> Path:
     """The repository's folder in the hub's own cache, fetched when it is not there yet."""
     hub = _HUBS[settings.hub]()
+    wanted = _PATTERNS[(preset(id).kind if kind == "encoder" else None) or kind]
     reason = ""
     for local in (True, False):
         if not local and (closed := _closed(hub)):
             reason = closed
             break
         try:
-            folder = hub.fetch(repository, allow_patterns=_PATTERNS[kind], local_files_only=local)
+            folder = hub.fetch(repository, allow_patterns=wanted, local_files_only=local)
         except Exception as error:  # the hubs' clients raise whatever their HTTP library does
             reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:160]}"
             continue
-        if not (lacking := _missing(Path(folder), files)):
+        if not (lacking := _missing(Path(folder), files, kind)):
             return Path(folder)
         reason = f"{repository} holds no {lacking}"
     home = (settings.home / "models" / _last_part(id)).resolve()

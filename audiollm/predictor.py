@@ -118,7 +118,7 @@ class Predictor:
         loaded = checkpoint.load(model, settings, device)
         ref = loaded.manifest.encoder
         begin("encoder")
-        heard = encoder.load(ref.id, settings, device)
+        heard = encoder.load(ref.id, settings, device, layers=ref.layers, statistics=ref.statistics)
         if ref.fingerprint and heard.fingerprint != ref.fingerprint:
             raise ModelError(
                 f"{loaded.manifest.name} was trained with another version of the encoder {ref.id} "
@@ -128,6 +128,13 @@ class Predictor:
             raise ModelError(
                 f"{loaded.manifest.name} needs an encoder {ref.width} wide, not {heard.width}: "
                 "put the encoder that the model was trained with in its place."
+            )
+        needs = loaded.manifest.projector
+        given = ref.width if needs.pooling == "frames" else ref.utterance_width
+        if needs.input_size != given:
+            raise ModelError(
+                f"{loaded.manifest.name}: the projector takes features {needs.input_size} wide, "
+                f"the encoder {ref.id} gives {given}; the parts come from different models."
             )
         predictor = cls(loaded, heard, settings)
         begin("trial")

@@ -1,6 +1,7 @@
 """Audio features -> LLM embeddings: a two-layer MLP over pooled frames, or over the utterance.
 
-Shapes: B clips, T frames at 50 Hz, D encoder width, N audio tokens, F functionals, H LLM width.
+Shapes: B clips, T frames at 50 Hz, D frame width, U utterance width (D, or 2 D with the standard
+deviations), N audio tokens, F functionals, H LLM width.
 """
 
 import math
@@ -19,7 +20,7 @@ from audiollm.errors import ModelError
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What is known of a clip. frames: [T, D] or None; utterance: [D]; functionals: [F] or None."""
+    """What is known of a clip. frames: [T, D] or None; utterance: [U]; functionals: [F] or None."""
 
     utterance: NDArray[np.float32]
     frames: NDArray[np.float32] | None = None
@@ -58,7 +59,7 @@ class Projector(nn.Module):
     """Features of a batch -> audio tokens in the LLM's embedding space.
 
     `frames` pooling averages windows of 50 Hz frames to `tokens_per_second`; `utterance` turns
-    the utterance mean into `utterance_tokens`. With `functionals`, one more token follows.
+    the utterance's statistics into `utterance_tokens`. With `functionals`, one more token follows.
     """
 
     def __init__(self, config: ProjectorConfig, embedding_scale: float = 1.0) -> None:
@@ -155,16 +156,16 @@ class Projector(nn.Module):
     def _check(self, clips: Sequence[Features]) -> None:
         config = self.config
         for clip in clips:
-            width = clip.utterance.shape[-1]
-            if width != config.input_size:
-                raise ModelError(
-                    f"The projector takes features {config.input_size} wide, these are {width} "
-                    "wide: prepare the data with the encoder that the model names."
-                )
-            if config.pooling == "frames" and (clip.frames is None or not len(clip.frames)):
+            taken = clip.frames if config.pooling == "frames" else clip.utterance
+            if taken is None or not len(taken):
                 raise ModelError(
                     "This model needs frame features: prepare the data without --no-frames, or "
                     "train a model with --pooling utterance."
+                )
+            if (width := taken.shape[-1]) != config.input_size:
+                raise ModelError(
+                    f"The projector takes features {config.input_size} wide, these are {width} "
+                    "wide: prepare the data with the encoder that the model names."
                 )
             measured = 0 if clip.functionals is None else clip.functionals.shape[-1]
             if config.functionals and measured != config.functionals:

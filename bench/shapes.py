@@ -5,7 +5,8 @@ from typing import Any
 import torch
 
 from audiollm.config import ProjectorConfig
-from audiollm.encoder import Encoder, base_conf, build_network
+from audiollm.encoder import Encoder
+from audiollm.encoder.emotion2vec import Emotion2vecEncoder, base_conf, build_network
 from audiollm.model import AudioLLM
 
 
@@ -36,7 +37,7 @@ def qwen(dtype: torch.dtype = torch.float32, **changes: Any) -> Any:
 def emotion2vec() -> Encoder:
     """An encoder of the shape of emotion2vec-base (93 M parameters), random weights."""
     conf = base_conf()
-    return Encoder(build_network(conf), conf, "emotion2vec-base shape")
+    return Emotion2vecEncoder(build_network(conf), conf, "emotion2vec-base shape")
 
 
 def audio_llm(dtype: torch.dtype = torch.float32, functionals: int = 0) -> AudioLLM:

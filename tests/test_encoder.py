@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiollm import encoder, encoder_config
-from audiollm.encoder import Encoder
-from audiollm.encoder_spec import frame_count, parse_spec, receptive_field
+from audiollm.encoder import base, emotion2vec, emotion2vec_config
+from audiollm.encoder.emotion2vec import Emotion2vecEncoder
+from audiollm.encoder.emotion2vec_spec import frame_count, parse_spec, receptive_field
 from audiollm.errors import ModelError, NoSpeechError
 
 TOKENS = ("生气/angry", "开心/happy", "中立/neutral", "<unk>", "unuse_0")
@@ -22,16 +22,16 @@ CONV = ((16, 10, 5), (16, 3, 2), (16, 3, 2), (16, 3, 2), (16, 3, 2), (16, 2, 2),
 
 
 def small(**options: Any) -> dict[str, Any]:
-    return encoder.small_conf(32, 2, 1, 2, conv_layers=CONV, **options)
+    return emotion2vec.small_conf(32, 2, 1, 2, conv_layers=CONV, **options)
 
 
-def make(conf: dict[str, Any], tokens: tuple[str, ...] = (), seed: int = 0) -> Encoder:
+def make(conf: dict[str, Any], tokens: tuple[str, ...] = (), seed: int = 0) -> Emotion2vecEncoder:
     torch.manual_seed(seed)
-    network = encoder.build_network(conf, len(tokens))
+    network = emotion2vec.build_network(conf, len(tokens))
     with torch.no_grad():  # freshly built norms are the identity, which would hide mistakes
         for parameter in network.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-    return Encoder(network, conf, "test", tokens=tokens)
+    return Emotion2vecEncoder(network, conf, "test", tokens=tokens)
 
 
 def clips(*seconds: float, seed: int = 0) -> list[np.ndarray]:
@@ -126,12 +126,12 @@ def test_batches_keep_to_their_budget_with_less_padding_than_sound() -> None:
     made = make(small())
     sounds = clips(*np.random.default_rng(1).uniform(0.1, 5, 40))
     pieces = [p for i, s in enumerate(sounds) for p in made._pieces(i, s, 30)]
-    batches = list(encoder._batches(pieces, 10 * 16000))
+    batches = list(base.batches(pieces, 10 * 16000))
     assert sorted(p.clip for b in batches for p in b) == list(range(40))
     for batch in batches:
-        padded = len(batch) * max(p.wave.numel() for p in batch)
+        padded = len(batch) * max(p.length for p in batch)
         assert padded <= 10 * 16000
-        assert padded < 2 * sum(p.wave.numel() for p in batch)
+        assert padded < 2 * sum(p.length for p in batch)
 
 
 def test_a_long_recording_is_heard_in_windows_that_fit_together() -> None:
@@ -156,9 +156,9 @@ def test_a_clip_shorter_than_a_frame_still_has_one() -> None:
 
 def test_frames_can_be_trained_through() -> None:
     conf = small(dropout=0.0)
-    network = encoder.build_network(conf, 3).train()
+    network = emotion2vec.build_network(conf, 3).train()
     waves, samples = torch.randn(2, 16000), [16000, 8000]
-    x, keep = encoder.frame_features(network, waves, samples)
+    x, keep = emotion2vec.frame_features(network, waves, samples)
     assert x.shape == (2, 49, 32)
     assert keep.sum(1).tolist() == [49, 24]
     x[keep].square().mean().backward()
@@ -168,7 +168,7 @@ def test_frames_can_be_trained_through() -> None:
 
 @pytest.mark.slow
 def test_full_size_network_batched_equals_one_by_one() -> None:
-    made = make(encoder.base_conf())
+    made = make(emotion2vec.base_conf())
     assert sum(p.numel() for p in made.network.parameters()) == 93_171_212
     sounds = clips(2.1, 0.3, 5)
     for sound, encoded in zip(sounds, made.encode(sounds, batch_seconds=30), strict=True):
@@ -179,7 +179,7 @@ def test_full_size_network_batched_equals_one_by_one() -> None:
 
 
 def test_layers_are_read_as_a_literal() -> None:
-    base = encoder.base_conf()["modalities"]["audio"]["feature_encoder_spec"]
+    base = emotion2vec.base_conf()["modalities"]["audio"]["feature_encoder_spec"]
     layers = parse_spec(base)
     assert layers == [(512, 10, 5), *[(512, 3, 2)] * 4, (512, 2, 2), (512, 2, 2)]
     assert parse_spec(repr(layers)) == parse_spec([list(layer) for layer in layers]) == layers
@@ -238,25 +238,25 @@ def test_other_layers_are_refused(spec: Any) -> None:
     ],
 )
 def test_configuration_values_out_of_range_are_refused(name: str, value: Any) -> None:
-    conf = encoder.base_conf()
+    conf = emotion2vec.base_conf()
     place = conf["modalities"]["audio"] if name.startswith("audio.") else conf
     place[name.removeprefix("audio.")] = value
     with pytest.raises(ModelError):
-        encoder.build_network(conf)
+        emotion2vec.build_network(conf)
 
 
 def test_a_network_too_large_to_be_meant_is_refused() -> None:
-    conf = encoder.base_conf() | {"depth": 64, "embed_dim": 4096, "num_heads": 64}
+    conf = emotion2vec.base_conf() | {"depth": 64, "embed_dim": 4096, "num_heads": 64}
     with pytest.raises(ModelError, match="billion parameters"):
-        encoder.build_network(conf)
+        emotion2vec.build_network(conf)
 
 
 def test_unknown_and_pretraining_values_are_ignored() -> None:
-    conf = encoder.base_conf() | {"evil": "${oc.env:HOME}", "loss_scale": "${x}"}
+    conf = emotion2vec.base_conf() | {"evil": "${oc.env:HOME}", "loss_scale": "${x}"}
     conf["modalities"] = conf["modalities"] | {"image": {"type": "IMAGE"}}
     conf["modalities"]["audio"]["decoder"] = {"decoder_layers": 10**9}
     conf["modalities"]["audio"]["mask_prob"] = "${oc.env:HOME}"
-    assert encoder_config.clean(conf) == encoder_config.clean(encoder.base_conf())
+    assert emotion2vec_config.clean(conf) == emotion2vec_config.clean(emotion2vec.base_conf())
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_unknown_and_pretraining_values_are_ignored() -> None:
 def test_a_bad_config_file_is_refused_in_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(ModelError, match=r"config\.yaml"):
-        encoder_config.read_conf(tmp_path)
+        emotion2vec_config.read_conf(tmp_path)
     assert not Path("executed").exists()
 
 
@@ -296,9 +296,9 @@ def run_python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_funasr_is_imported_late_quietly_and_in_part(tmp_path: Path) -> None:
     code = """
 import sys
-from audiollm import encoder
+from audiollm.encoder import emotion2vec
 assert not any(name.startswith("funasr") for name in sys.modules)
-encoder.build_network(encoder.small_conf())
+emotion2vec.build_network(emotion2vec.small_conf())
 print(sum(name.startswith("funasr") for name in sys.modules))
 """
     result = run_python(code, tmp_path)
@@ -313,7 +313,7 @@ def test_an_unexecuted_package_runs_when_it_is_asked_for_something(tmp_path: Pat
     (package / "part.py").write_text("value = 7\n")
     code = """
 import sys
-from audiollm.encoder import _unexecuted
+from audiollm.encoder.emotion2vec import _unexecuted
 sys.modules["lazypack"] = module = _unexecuted("lazypack")
 from lazypack.part import value
 assert not hasattr(module, "__warningregistry__")
@@ -331,8 +331,8 @@ print(answer, hasattr(lazypack, "nothing"))
 @pytest.mark.slow
 def test_the_whole_of_funasr_can_still_be_used_afterwards(tmp_path: Path) -> None:
     code = """
-from audiollm import encoder
-network = encoder.build_network(encoder.small_conf())
+from audiollm.encoder import emotion2vec
+network = emotion2vec.build_network(emotion2vec.small_conf())
 from funasr import AutoModel
 from funasr.register import tables
 assert isinstance(network, tables.model_classes["Emotion2vec"])

@@ -11,8 +11,9 @@ import safetensors.torch
 import torch
 import yaml
 
-from audiollm import encoder, encoder_config, encoder_files, labels
-from audiollm.encoder import Encoder
+from audiollm import encoder, labels
+from audiollm.encoder import emotion2vec, emotion2vec_config, emotion2vec_files
+from audiollm.encoder.emotion2vec import Emotion2vecEncoder
 from audiollm.errors import ModelError
 from audiollm.settings import Settings
 from tests.test_encoder import TOKENS, clips, make, small
@@ -23,21 +24,23 @@ def folder(tmp_path: Path) -> Path:
     """An encoder folder as FunASR publishes them: config.yaml, model.pt, tokens.txt."""
     conf = small()
     made = make(conf, TOKENS)
-    encoder_config.write_conf(tmp_path, conf)
+    emotion2vec_config.write_conf(tmp_path, conf)
     torch.save(made.network.state_dict(), tmp_path / "model.pt")
     (tmp_path / "tokens.txt").write_text("\n".join(TOKENS), encoding="utf-8")
     return tmp_path
 
 
-def load(folder: Path) -> Encoder:
-    return encoder.load(str(folder), Settings())
+def load(folder: Path) -> Emotion2vecEncoder:
+    found = encoder.load(str(folder), Settings())
+    assert isinstance(found, Emotion2vecEncoder)
+    return found
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_saved_encoder_hears_the_same(tmp_path: Path, dtype: torch.dtype) -> None:
+def test_saved_encoder_gives_the_same_features(tmp_path: Path, dtype: torch.dtype) -> None:
     conf = small()
     made = make(conf, ("angry", "sad", "bored"))
-    encoder.save(made.network, conf, made.classes, tmp_path, dtype)
+    emotion2vec.save(made.network, conf, made.classes, tmp_path, dtype)
     loaded = load(tmp_path)
     assert loaded.classes == ("angry", "sad", "bored")
     assert loaded.width == 32
@@ -54,7 +57,7 @@ def test_saved_encoder_hears_the_same(tmp_path: Path, dtype: torch.dtype) -> Non
 def test_saving_checks_the_number_of_classes(tmp_path: Path) -> None:
     made = make(small(), ("angry", "sad"))
     with pytest.raises(ModelError, match="2 outputs, not 1"):
-        encoder.save(made.network, made.conf, ("angry",), tmp_path)
+        emotion2vec.save(made.network, made.conf, ("angry",), tmp_path)
 
 
 def test_fingerprint_is_that_of_weights_and_configuration(folder: Path) -> None:
@@ -63,9 +66,9 @@ def test_fingerprint_is_that_of_weights_and_configuration(folder: Path) -> None:
     assert first.ref().fingerprint == first.fingerprint
     assert len(first.fingerprint) == 64
     changed = first.conf | {"layerdrop": 0.5, "encoder_dropout": 0.5}
-    encoder_config.write_conf(folder, changed)
-    assert load(folder).fingerprint == first.fingerprint  # hears the same
-    encoder_config.write_conf(folder, first.conf | {"normalize": False})
+    emotion2vec_config.write_conf(folder, changed)
+    assert load(folder).fingerprint == first.fingerprint  # the same features
+    emotion2vec_config.write_conf(folder, first.conf | {"normalize": False})
     assert load(folder).fingerprint != first.fingerprint
 
 
@@ -192,5 +195,5 @@ def test_tokens_must_fit_the_head(folder: Path) -> None:
 
 def test_published_class_names_are_ours() -> None:
     published = "生气/angry 厌恶/disgusted 恐惧/fearful 开心/happy 中立/neutral 其他/other 难过/sad"
-    names = encoder_files.class_names([*published.split(), "吃惊/surprised", "<unk>"])
+    names = emotion2vec_files.class_names([*published.split(), "吃惊/surprised", "<unk>"])
     assert names == tuple(emotion.name for emotion in labels.EMOTIONS[:9])

@@ -14,7 +14,8 @@ import pytest
 import soundfile
 import torch
 
-from audiollm import encoder, functionals
+from audiollm import functionals
+from audiollm.encoder import emotion2vec
 from tests.test_corpora import write_original
 from train import __main__ as command
 from train import extract, prepare
@@ -42,8 +43,8 @@ def ear(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ear")
     torch.manual_seed(0)
     layers = [(16, 400, 160), (16, 3, 2)]
-    conf = encoder.small_conf(width=16, depth=1, heads=2, conv_layers=layers)
-    encoder.save(encoder.build_network(conf), conf, (), folder)
+    conf = emotion2vec.small_conf(width=16, depth=1, heads=2, conv_layers=layers)
+    emotion2vec.save(emotion2vec.build_network(conf), conf, (), folder)
     return folder
 
 
@@ -396,8 +397,10 @@ def test_another_encoder_is_refused(
     done: Path, voices: Path, ear: Path, tmp_path: Path, capsys: Any
 ) -> None:
     torch.manual_seed(1)
-    conf = encoder.small_conf(width=16, depth=1, heads=2, conv_layers=[(16, 400, 160), (16, 3, 2)])
-    encoder.save(encoder.build_network(conf), conf, (), tmp_path / "other")
+    conf = emotion2vec.small_conf(
+        width=16, depth=1, heads=2, conv_layers=[(16, 400, 160), (16, 3, 2)]
+    )
+    emotion2vec.save(emotion2vec.build_network(conf), conf, (), tmp_path / "other")
     common = ("--corpus", "manifest", "--root", voices, "--out", done)
     assert run(*common, "--encoder", tmp_path / "other") == 2
     assert "features of another encoder: prepare into another --out" in capsys.readouterr().err

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from audiollm import encoder
+from audiollm.encoder import emotion2vec
 from audiollm.errors import DataError
 from audiollm.settings import ASSETS, Settings
 from train import corpora, splits
@@ -48,7 +49,7 @@ def voices() -> list[Voice]:
 
 
 def narrow_conf() -> dict[str, Any]:
-    return encoder.small_conf(
+    return emotion2vec.small_conf(
         width=48,
         depth=1,
         prenet_depth=1,
@@ -62,7 +63,7 @@ def narrow_conf() -> dict[str, Any]:
 
 def learner(recipe: Recipe) -> Learner:
     torch.manual_seed(0)
-    made = Learner(encoder.build_network(narrow_conf(), len(CLASSES)), 48, CLASSES, recipe)
+    made = Learner(emotion2vec.build_network(narrow_conf(), len(CLASSES)), 48, CLASSES, recipe)
     made.prepare(voices())
     return made
 
@@ -91,7 +92,7 @@ def test_targets_of_a_tone() -> None:
 
 
 def test_frames_are_those_of_the_network() -> None:
-    network = encoder.build_network(narrow_conf(), 0).eval()
+    network = emotion2vec.build_network(narrow_conf(), 0).eval()
     for samples in (targets.FIELD, 8000, 12345):
         frames = network(torch.zeros(1, samples), mask=False, features_only=True)["x"]
         assert frames.shape[1] == targets.frame_count(samples) == len(targets.centres(samples))
@@ -230,7 +231,7 @@ def test_a_missing_corpus_is_one_sentence(
 
 
 def test_size_of_the_shipped_network() -> None:
-    network: nn.Module = encoder.build_network(recipe_module.model_conf(), 7)
+    network: nn.Module = emotion2vec.build_network(recipe_module.model_conf(), 7)
     assert 2 * sum(p.numel() for p in network.parameters()) < 4.4e6
 
 

@@ -74,9 +74,7 @@ def features(frames: int, seed: int = 0) -> Features:
 
 def encoder_folder(folder: Path) -> Path:
     """An Emotion2vec of a few thousand parameters, as a folder."""
-    from audiollm import encoder_files
-    from audiollm.encoder import build_network
-    from audiollm.encoder_config import small_conf
+    from audiollm.encoder.emotion2vec import build_network, save, small_conf
 
     torch.manual_seed(5)
     conf = small_conf(
@@ -88,7 +86,7 @@ def encoder_folder(folder: Path) -> Path:
         conv_pos_groups=4,
     )
     network = build_network(conf, classes=len(CLASSES))
-    encoder_files.save(network, conf, CLASSES, folder)
+    save(network, conf, CLASSES, folder)
     return folder
 
 

@@ -204,14 +204,15 @@ def _probes(
 
 
 def check_encoder(loaded: Any, prepared: Prepared) -> None:
-    """Raises: DataError: the features are of another encoder than the model listens with."""
+    """Raises: DataError: the features are of another encoder than the model's, of other layers
+    or other statistics."""
     known, given = loaded.manifest.encoder, prepared.encoder
-    if known.width != given.width or (
+    if (known.width, known.utterance_width) != (given.width, given.utterance_width) or (
         known.fingerprint and given.fingerprint and known.fingerprint != given.fingerprint
     ):
         raise DataError(
-            f"{loaded.manifest.name} listens with encoder {known.id}, {prepared.folder} was "
-            f"prepared with {given.id}: prepare it again with --encoder {known.id}."
+            f"{loaded.manifest.name} takes the features of {known.options}, {prepared.folder} was "
+            f"prepared with {given.options}: prepare it again with {known.options}."
         )
 
 

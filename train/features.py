@@ -140,8 +140,8 @@ class FeatureWriter:
         self.store = FeatureStore(folder)
         if self.store.encoder not in (None, encoder):
             raise DataError(
-                f"{folder} holds features of another encoder: prepare into another --out folder, "
-                "or delete this one."
+                f"{folder} holds features of another encoder, or of other layers or statistics: "
+                "prepare into another --out folder, or delete this one."
             )
         for left in folder.glob(f"*{_TEMPORARY}"):
             left.unlink(missing_ok=True)

@@ -180,8 +180,9 @@ def _projector(
     pooling: Any = args.pooling or ("utterance" if sample.frames is None else "frames")
     measured = 0 if sample.functionals is None or args.no_functionals else len(sample.functionals)
     # the LLM's width is known when it is loaded
+    taken = sample.utterance if pooling == "utterance" or sample.frames is None else sample.frames
     return ProjectorConfig(
-        input_size=len(sample.utterance),
+        input_size=taken.shape[-1],
         output_size=1,
         pooling=pooling,
         functionals=measured,
@@ -197,12 +198,12 @@ def _check_fits(first: Run, prepared: Prepared) -> None:
             f"The run {first.folder} knows the classes {', '.join(first.classes)}, the data has "
             f"{', '.join(prepared.classes)}: prepare both with the same --classes."
         )
-    known, given = first.encoder.fingerprint, prepared.encoder.fingerprint
-    if known != given or first.encoder.width != prepared.encoder.width:
+    known, given = first.encoder, prepared.encoder
+    if known.fingerprint != given.fingerprint or known.utterance_width != given.utterance_width:
         raise DataError(
-            f"The run {first.folder} listened with encoder {first.encoder.id}, the data was "
-            f"prepared with another ({prepared.encoder.id}): prepare it again with --encoder "
-            f"{first.encoder.id}."
+            f"The run {first.folder} was made with features of {first.encoder.options}, the data "
+            f"has those of another encoder ({prepared.encoder.options}): prepare it again with "
+            f"{first.encoder.options}."
         )
 
 

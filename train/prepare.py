@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from audiollm import functionals, labels
-from audiollm.config import EncoderRef
+from audiollm.config import EncoderRef, Statistics
 from audiollm.errors import DataError
 from audiollm.settings import Settings
 from train import corpora, shards
@@ -22,6 +22,8 @@ from train.features import FeatureWriter
 from train.plan import parse_folds, parse_names
 from train.shards import Shard
 
+STATISTICS: dict[str, Statistics] = {"mean": "mean", "mean-std": "mean_std"}  # option -> ours
+
 EPILOG = """examples:
   python -m train prepare --corpus emodb
       the bundled EmoDB, heard by the bundled encoder, into data/emodb
@@ -29,6 +31,8 @@ EPILOG = """examples:
       two corpora in one folder
   python -m train prepare --corpus manifest --root my/manifest.csv --encoder emotion2vec_plus_base
       your own recordings: a table with file and label, better also with speaker
+  python -m train prepare --corpus emodb --encoder whisper-base --layers 1,2,3 --no-frames
+      the first layers of a Whisper encoder; means and standard deviations alone, without frames
   python -m train prepare --corpus emodb --folds 8 --fold 0 --out data/fold0
       leave one speaker out (EmoDB as bundled has 8)
   python -m train prepare --corpus emodb --corpus casia --root DIR --folds emodb=8,casia=3 --fold 5
@@ -108,7 +112,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--fold", type=int, default=0, metavar="I", help=words)
 
     add = parser.add_argument_group("how it is heard").add_argument
-    add("--encoder", default="tiny", metavar="ID", help="tiny, emotion2vec_plus_base, or a folder")
+    words = "a preset (tiny, emotion2vec_plus_base, whisper-base), a hub id or a folder"
+    add("--encoder", default="tiny", metavar="ID", help=words)
+    words = (
+        "whisper: the layers whose outputs make a frame, from 1 (default: those of the preset, "
+        "else those that the folder's config.json names, else the one at half the depth)"
+    )
+    add("--layers", type=_layers, default=(), metavar="1,2,3", help=words)
+    words = (
+        "over time, for the utterance (default: that of the preset or folder, else mean-std for "
+        "whisper and mean for emotion2vec)"
+    )
+    add("--statistics", choices=list(STATISTICS), help=words)
     switch = argparse.BooleanOptionalAction
     add("--frames", action=switch, default=True, help="keep 50 Hz frames, not only their mean")
     add("--functionals", action=switch, default=True, help="measure acoustic statistics too")
@@ -120,6 +135,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=int, help="processes that decode (default: one a core, at most 8)")
     words = "hear part I (0 to N-1) of N alone; the same command without it joins the parts"
     add("--shard", metavar="I/N", help=words)
+
+
+def _layers(text: str) -> tuple[int, ...]:
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or min(found) < 1 or len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of different layers like 1,2,3")
+    return found
 
 
 def run(args: argparse.Namespace) -> int:
@@ -271,7 +296,13 @@ def _hear(
     from train.extract import Wanted, extract
 
     device = checkpoint.pick_device(args.device or settings.device)
-    encoder = encoders.load(args.encoder, settings, device)
+    encoder = encoders.load(
+        args.encoder,
+        settings,
+        device,
+        layers=args.layers,
+        statistics=STATISTICS[args.statistics] if args.statistics else "",
+    )
     wanted = Wanted(
         frames=args.frames,
         functionals=args.functionals,

@@ -120,8 +120,8 @@ def _check(prepared: Prepared, manifest: Manifest) -> None:
     known, here = manifest.encoder, prepared.encoder
     if (known.fingerprint, known.width) != (here.fingerprint, here.width):
         raise DataError(
-            f"{manifest.name} listens with encoder {known.id}, {prepared.folder} was prepared with "
-            f"{here.id}: prepare it again with --encoder {known.id}."
+            f"{manifest.name} takes the features of {known.options}, {prepared.folder} was "
+            f"prepared with {here.options}: prepare it again with {known.options}."
         )
 
 
@@ -151,7 +151,8 @@ def _hear(
         functionals=bool(info.get("functionals", True)),
         workers=min(8, os.cpu_count() or 1),
     )
-    encoder = encoders.load(prepared.encoder.id, settings, checkpoint.pick_device(settings.device))
+    ref, device = prepared.encoder, checkpoint.pick_device(settings.device)
+    encoder = encoders.load(ref.id, settings, device, layers=ref.layers, statistics=ref.statistics)
     heard, _ = extract([corpus], encoder, data, wanted, settings)
     for copy in range(1, prepared.copies + 1):
         extract([corpus], encoder, data, wanted, settings, copy)

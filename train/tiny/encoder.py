@@ -25,6 +25,7 @@ from torch import nn
 from tqdm import tqdm
 
 from audiollm import audio, encoder, labels, metrics
+from audiollm.encoder import emotion2vec
 from audiollm.errors import AudioError, DataError
 from audiollm.settings import ASSETS, Settings
 from train import corpora, splits
@@ -46,7 +47,7 @@ log = logging.getLogger(__name__)
 
 def model_conf() -> dict[str, Any]:
     """2.1 million parameters, 4.3 MB in float16."""
-    return encoder.small_conf(
+    return emotion2vec.small_conf(
         width=WIDTH,
         depth=3,
         prenet_depth=1,
@@ -127,7 +128,7 @@ class Run:
     def __init__(self, folder: Path, speech: Speech, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
         self.folder, self.speech, self.recipe = folder, speech, recipe
-        network = encoder.build_network(model_conf(), len(speech.classes))
+        network = emotion2vec.build_network(model_conf(), len(speech.classes))
         self.learner = Learner(network, WIDTH, speech.classes, recipe)
         self.sampler = Sampler(speech.sides["train"])
         self.commits = [_commit()]  # one for each part of the run
@@ -237,7 +238,7 @@ def export(run: Run, out: Path, command: str) -> dict[str, Any]:
     """Write the best weights as an encoder folder, measure what was written, and record it all."""
     network = run.learner.network
     network.load_state_dict(run.best["weights"])
-    encoder.save(network, model_conf(), run.speech.classes, out, torch.float16)
+    emotion2vec.save(network, model_conf(), run.speech.classes, out, torch.float16)
     loaded = encoder.load(str(out), Settings())
     sides = run.speech.sides
     events = [e for e in run.events() if e["step"] <= run.step]

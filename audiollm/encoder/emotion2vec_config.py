@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from audiollm.encoder_spec import ConvLayers, parse_spec
+from audiollm.encoder.emotion2vec_spec import ConvLayers, parse_spec
 from audiollm.errors import ModelError
 
 CONFIG_NAME = "config.yaml"

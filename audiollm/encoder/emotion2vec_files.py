@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from audiollm import labels
-from audiollm.encoder_config import clean, essence, write_conf
+from audiollm.encoder.emotion2vec_config import clean, essence, write_conf
 from audiollm.errors import ModelError
 
 WEIGHTS_NAME = "model.safetensors"
@@ -149,7 +149,7 @@ def save(
     """Write an encoder folder that `encoder.load` reads.
 
     Args:
-        conf: what the network was built from (`encoder_config.clean` or `small_conf`).
+        conf: what the network was built from (`emotion2vec_config.clean` or `small_conf`).
         classes: names of the head's outputs in order; empty without a head.
         dtype: of the weights on disk, float32 or float16.
 

@@ -4,7 +4,7 @@ FunASR runs one clip at a time; padding would change the features (ddlBoJack/emo
 37 and 63). Here every clip is normalised over its own samples, padding is set to zero before
 every positional convolution (they ignore the padding mask), and attention does not see it. The
 network's own layers do the arithmetic; nothing of FunASR is patched, and its import is in
-`audiollm.encoder`.
+`emotion2vec`.
 
 Shapes: B clips, N samples, T frames, E extra tokens, D width, H heads.
 """
@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiollm.encoder_spec import frame_count
+from audiollm.encoder.emotion2vec_spec import frame_count
 
 
 def frame_features(

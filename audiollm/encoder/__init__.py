@@ -1,0 +1,56 @@
+"""Frozen encoders: sound -> frames at 50 Hz and utterance features. Two kinds, one interface.
+
+`emotion2vec` (FunASR's network, config.yaml) and `whisper` (the first layers of a Whisper
+encoder, config.json); the folder's content says which.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+
+from audiollm import hub
+from audiollm.config import FRAME_RATE, Statistics
+from audiollm.encoder import emotion2vec, whisper
+from audiollm.encoder.base import Encoded, Encoder
+from audiollm.errors import ModelError
+from audiollm.settings import Settings
+
+__all__ = ["FRAME_RATE", "Encoded", "Encoder", "load"]
+
+
+def load(
+    id: str,
+    settings: Settings,
+    device: str = "cpu",
+    precision: torch.dtype = torch.float32,
+    layers: Sequence[int] = (),
+    statistics: Statistics | Literal[""] = "",
+) -> Encoder:
+    """The encoder called `id`: a preset, a hub id, or a folder.
+
+    Args:
+        precision: of the arithmetic on a GPU.
+        layers: whisper: whose outputs make a frame, numbered from 1. By default those of the
+            preset, else those that the folder names, else the one at half the depth.
+        statistics: over time, for the utterance. By default those of the preset or the folder,
+            else mean and standard deviation for whisper and the mean for emotion2vec.
+
+    Raises:
+        ModelError: not found, damaged, unsafe, of neither kind, or without these layers.
+    """
+    folder = hub.locate(id, settings, files=hub.ENCODER_FILES, kind="encoder")
+    preset = hub.preset(id)
+    chosen = tuple(layers) or preset.layers
+    over_time = statistics or preset.statistics
+    encoder: Encoder
+    if hub.encoder_kind(folder) == "whisper":
+        encoder = whisper.load(folder, id, layers=chosen, statistics=over_time, precision=precision)
+    elif chosen:
+        raise ModelError(
+            f"The encoder {id} is of the kind emotion2vec, which gives the output of its last "
+            "layer: leave --layers out."
+        )
+    else:
+        encoder = emotion2vec.load(folder, id, statistics=over_time or "mean", precision=precision)
+    return encoder.to(device)
