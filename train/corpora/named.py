@@ -54,6 +54,9 @@ def _not_speech(match: re.Match[str]) -> str | None:
     return None
 
 
+_CASIA = _words("angry", "anger", "fear", "happy", "neutral", "sad", "surprise")
+_CASIA_FLAT = rf"(?:{'|'.join(_CASIA)})-\d+$"  # how a flattened name ends
+
 CONVENTIONS: dict[str, Convention] = {
     "emodb": Convention(
         language="de",
@@ -131,9 +134,10 @@ CONVENTIONS: dict[str, Convention] = {
     ),
     "casia": Convention(
         language="zh",
-        # as folders, or flattened: the three parts joined by dashes
-        pattern=r"(?P<speaker>[^/]+)(?:/(?=[^/]+/)|-(?=[a-z]+-\d+$))(?P<label>[^/]+?)[/-][^/]+",
-        codes=_words("angry", "anger", "fear", "happy", "neutral", "sad", "surprise"),
+        # as folders, or flattened: the three parts joined by dashes, in whatever folders
+        pattern=r"(?P<speaker>[^/]+)"
+        rf"(?:/(?=[^/]+/(?![^/]+-{_CASIA_FLAT}))|-(?={_CASIA_FLAT}))(?P<label>[^/]+?)[/-][^/]+",
+        codes=_CASIA,
         example="liuchanhg/angry/201.wav or liuchanhg-angry-201.wav",
     ),
     "esd": Convention(
