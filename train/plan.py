@@ -5,6 +5,7 @@ import random
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from audiollm.errors import DataError
 from train.corpora import Clip
@@ -159,3 +160,58 @@ def parse_names(text: str) -> list[str]:
     if not names:
         raise argparse.ArgumentTypeError("give at least one name, like emodb-13")
     return names
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say who is tested."""
+    add = parser.add_argument_group("who is tested").add_argument
+    add(
+        "--split",
+        choices=("auto", "speaker", "given", "random"),
+        default="auto",
+        help="auto: the corpus's own split, else by speaker; speaker: nobody on two sides; given: "
+        "the corpus's own even if speakers repeat; random: ignore speakers (default: auto)",
+    )
+    add("--seed", type=int, default=0, help="another seed, other speakers on each side")
+    words = "emobox: train, validate and test as fold K of EmoBox does, numbered from 1"
+    add("--emobox-fold", type=int, metavar="K", help=words)
+    words = "share of clips to validate; 0: none (default: 0.15, with --emobox-fold 0)"
+    add("--valid", type=float, metavar="SHARE", help=words)
+    words = "whoever would validate trains too; the same clips test"
+    add("--train-on-valid", action="store_true", help=words)
+    add(
+        "--test",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="share of clips to test (default: 0.2)",
+    )
+    words = "this corpus tests, whole; the others train and validate"
+    add("--test-corpus", action="append", default=[], metavar="NAME", help=words)
+    words = "these speakers test, named as in clips.jsonl; all others train and validate"
+    add("--test-speakers", type=parse_names, default=[], metavar="A,B", help=words)
+    words = "part the speakers into K folds instead; or each corpus into its own, emodb=8,ased=5"
+    add("--folds", type=parse_folds, default=0, metavar="K", help=words)
+    words = "test on fold I, 0 to K-1; a corpus with fewer folds of its own trains"
+    add("--fold", type=int, default=0, metavar="I", help=words)
+
+
+def choices(args: argparse.Namespace) -> dict[str, Any]:
+    """What `split` is told, besides --split itself.
+
+    Raises:
+        DataError: options that exclude each other, or one of a corpus that is not read.
+    """
+    fold = args.emobox_fold
+    if (args.audio or fold is not None) and all(name != "emobox" for name, _ in args.sources):
+        raise DataError("--audio and --emobox-fold belong to --corpus emobox: leave them out.")
+    others = args.folds or args.test_corpus or args.test_speakers
+    if fold is not None and (others or args.split in ("speaker", "random")):
+        raise DataError(
+            "--emobox-fold says who trains and who is tested: leave --folds, --test-corpus, "
+            "--test-speakers and --split speaker or random out."
+        )
+    unasked = 0.15 if fold is None else 0.0
+    valid = unasked if args.valid is None else args.valid
+    names = ("seed", "test", "folds", "fold", "train_on_valid", "test_corpus", "test_speakers")
+    return {"valid": valid, **{name: getattr(args, name) for name in names}}

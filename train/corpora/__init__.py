@@ -9,7 +9,7 @@ from pathlib import Path
 
 from audiollm.errors import DataError
 from audiollm.settings import ASSETS
-from train.corpora import dialogue, hub, named, original, tables
+from train.corpora import dialogue, emobox, hub, named, original, tables
 from train.corpora.base import SPLITS, Clip, Corpus, Rejected, Split
 
 __all__ = [
@@ -33,6 +33,7 @@ _OTHERS = {
     "manifest": tables.MANIFEST_EXAMPLE,
     "datasets": hub.DATASETS_EXAMPLE,
     "original": original.EXAMPLE,
+    "emobox": emobox.EXAMPLE,
 }
 NAMES: tuple[str, ...] = (*named.CONVENTIONS, *_OTHERS)
 
@@ -44,6 +45,8 @@ class Options:
     language: str | None = None  # of clips whose corpus does not say it
     merge_excited: bool = False  # iemocap: exc counts as happy
     speaker_pattern: str = ""  # folder: regular expression that finds the speaker in a path
+    audio: Path | None = None  # emobox: where the recordings are
+    emobox_fold: int | None = None  # emobox: the fold whose split is taken; None: all clips
 
 
 def expected(corpus: str) -> str:
@@ -118,6 +121,9 @@ def _read(corpus: str, root: str | Path, options: Options) -> Corpus:  # noqa: P
         return hub.read_datasets(root)
     if corpus == "original":
         return original.read_original(folder)
+    if corpus == "emobox":
+        audio = options.audio and options.audio.absolute()
+        return emobox.read_emobox(folder, audio, options.emobox_fold)
     if corpus == "folder":
         return tables.read_folder(folder, speaker_pattern=options.speaker_pattern)
     return tables.read_manifest(folder)

@@ -54,6 +54,9 @@ def _not_speech(match: re.Match[str]) -> str | None:
     return None
 
 
+_CASIA = _words("angry", "anger", "fear", "happy", "neutral", "sad", "surprise")
+_CASIA_FLAT = rf"(?:{'|'.join(_CASIA)})-\d+$"  # how a flattened name ends
+
 CONVENTIONS: dict[str, Convention] = {
     "emodb": Convention(
         language="de",
@@ -131,9 +134,10 @@ CONVENTIONS: dict[str, Convention] = {
     ),
     "casia": Convention(
         language="zh",
-        # as folders, or flattened: the three parts joined by dashes
-        pattern=r"(?P<speaker>[^/]+)(?:/(?=[^/]+/)|-(?=[a-z]+-\d+$))(?P<label>[^/]+?)[/-][^/]+",
-        codes=_words("angry", "anger", "fear", "happy", "neutral", "sad", "surprise"),
+        # as folders, or flattened: the three parts joined by dashes, in whatever folders
+        pattern=r"(?P<speaker>[^/]+)"
+        rf"(?:/(?=[^/]+/(?![^/]+-{_CASIA_FLAT}))|-(?={_CASIA_FLAT}))(?P<label>[^/]+?)[/-][^/]+",
+        codes=_CASIA,
         example="liuchanhg/angry/201.wav or liuchanhg-angry-201.wav",
     ),
     "esd": Convention(
@@ -172,12 +176,28 @@ CONVENTIONS: dict[str, Convention] = {
 def read(name: str, root: Path) -> Corpus:
     """Reads a corpus of `CONVENTIONS` from its folder, wherever below it the files lie."""
     convention = CONVENTIONS[name]
-    pattern = re.compile(rf"(?:^|.*/){convention.pattern}", re.IGNORECASE)
+    pattern = _compiled(convention)
     items = [
         (str(file), partial(_clip, name, convention, pattern, file, inside))
         for file, inside in below(root, audio_files(root))
     ]
     return Corpus(name, *gather(items))
+
+
+def who(name: str, inside: str) -> tuple[str, str | None]:
+    """Speaker and language of a path without suffix; "" and None where it does not say so."""
+    convention = CONVENTIONS.get(name)
+    if convention is None:
+        return "", None
+    match = _compiled(convention).fullmatch(inside)
+    if match is None:
+        return "", convention.language
+    speaker = speaker_name(name, match["speaker"].lower())
+    return speaker, convention.language_of(match) or convention.language
+
+
+def _compiled(convention: Convention) -> re.Pattern[str]:
+    return re.compile(rf"(?:^|.*/){convention.pattern}", re.IGNORECASE)
 
 
 def _clip(
