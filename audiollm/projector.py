@@ -7,6 +7,7 @@ deviations), N audio tokens, F functionals, H LLM width.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,13 +88,14 @@ class Projector(nn.Module):
             nn.init.constant_(self.norm.weight, embedding_scale)
 
     def fit(self, clips: Sequence[Features]) -> None:
-        """Measures the standardising constants on training clips."""
-        rows = [
-            c.utterance[None]
-            if c.frames is None or self.config.pooling == "utterance"
-            else c.frames
-            for c in clips
-        ]
+        """Measures the standardising constants on training clips.
+
+        Raises:
+            ModelError: a clip lacks the features that this projector was made for.
+        """
+        self._check(clips)
+        whole = self.config.pooling == "utterance"
+        rows: list[Any] = [c.utterance[None] if whole else c.frames for c in clips]
         self.standardise.fit(np.concatenate(rows))
         if self.functionals is not None:
             measured = [c.functionals for c in clips if c.functionals is not None]

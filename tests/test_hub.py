@@ -196,3 +196,95 @@ def test_the_real_client_without_network_gives_one_sentence(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     with pytest.raises(ModelError, match="no connection"):
         encoder(ID, Settings(home=tmp_path))
+
+
+# ---- the two kinds of encoder
+
+
+def whisper(folder: Path, *names: str) -> Path:
+    fill(folder, *(names or ("model.safetensors",)))
+    (folder / "config.json").write_text('{"model_type": "whisper"}')
+    return folder.resolve()
+
+
+def test_the_content_of_a_folder_decides_its_kind(settings: Settings, tmp_path: Path) -> None:
+    folder = whisper(tmp_path / "emotion2vec")
+    assert hub.encoder_kind(folder) == "whisper"
+    assert encoder(str(folder), settings) == folder
+    assert hub.encoder_kind(fill(tmp_path / "whisper")) == "emotion2vec"
+    (folder / "config.json").write_text('{"model_type": "qwen2"}')
+    assert hub.encoder_kind(folder) is None
+    with pytest.raises(ModelError, match=r"has no config\.yaml .* or config\.json of a Whisper"):
+        encoder(str(folder), settings)
+    fill(folder, "config.yaml")
+    assert hub.encoder_kind(folder) == "emotion2vec"
+
+
+def test_whisper_needs_safetensors(settings: Settings, tmp_path: Path) -> None:
+    folder = whisper(tmp_path / "mine", "model.pt")
+    with pytest.raises(ModelError, match=r"it has no model\.safetensors$|no model\.safetensors\."):
+        encoder(str(folder), settings)
+
+
+def test_a_language_model_does_not_stand_in_the_way_of_an_encoder(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "cwd" / "tiny", "config.json", "model.safetensors", "tokenizer.json")
+    shipped = fill(tmp_path / "assets" / "encoder")
+    monkeypatch.setitem(hub.ENCODERS, "tiny", hub.Source(folder=shipped))
+    assert encoder("tiny", settings) == shipped
+    assert hub.here("tiny", settings, kind="encoder") == shipped
+
+
+@pytest.mark.parametrize(
+    "id", ["whisper-base", "openai/whisper-base", "openai-mirror/whisper-base"]
+)
+def test_a_whisper_preset_is_found_in_the_home_folder(settings: Settings, id: str) -> None:
+    folder = whisper(settings.home / "models" / "whisper-base")
+    assert encoder(id, settings) == folder
+    assert hub.here(id, settings, kind="encoder") == folder
+    assert (hub.preset(id).layers, hub.preset(id).statistics) == ((1, 2, 3), "mean_std")
+
+
+def test_a_name_that_is_no_preset_brings_no_layers() -> None:
+    for id in ("", "mine", "someone/whisper-base", "tiny"):
+        assert hub.preset(id).layers == ()
+
+
+@pytest.mark.parametrize(
+    ("site", "owner"), [("huggingface", "openai"), ("modelscope", "openai-mirror")]
+)
+def test_of_whisper_three_files_are_asked_for(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: str, owner: str
+) -> None:
+    asked: list[tuple[str, list[str]]] = []
+
+    def fetch(repository: str, *, allow_patterns: list[str], local_files_only: bool) -> str:
+        asked.append((repository, allow_patterns))
+        if local_files_only:
+            raise FileNotFoundError("not in the cache")
+        return str(whisper(tmp_path / "cache"))
+
+    use(monkeypatch, fetch)
+    monkeypatch.setattr(hub, "_unreachable", lambda _: "")
+    for name in ("whisper-base", "whisper-small", "whisper-large-v3-turbo"):
+        assert encoder(name, replace(settings, hub=site)) == tmp_path / "cache"
+        repository, patterns = asked[-1]
+        assert repository == f"{owner}/{name}"
+        assert patterns == ["config.json", "model.safetensors", "preprocessor_config.json"]
+
+
+def test_the_hubs_own_cache_is_used_without_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Laid out as Hugging Face's client does, opened by that client."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    store = tmp_path / "cache" / "models--openai--whisper-base"
+    snapshot = whisper(store / "snapshots" / ("a" * 40))
+    (store / "refs").mkdir()
+    (store / "refs" / "main").write_text("a" * 40)
+    for id in ("whisper-base", "openai/whisper-base"):
+        assert encoder(id, Settings(home=tmp_path / "home")).resolve() == snapshot

@@ -403,7 +403,7 @@ def test_another_encoder_is_refused(
     emotion2vec.save(emotion2vec.build_network(conf), conf, (), tmp_path / "other")
     common = ("--corpus", "manifest", "--root", voices, "--out", done)
     assert run(*common, "--encoder", tmp_path / "other") == 2
-    assert "features of another encoder: prepare into another --out" in capsys.readouterr().err
+    assert "another encoder: prepare into another --out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

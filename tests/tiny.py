@@ -56,12 +56,8 @@ def llm(seed: int = 0, **changes: Any) -> Any:
 
 
 def audio_llm(seed: int = 0, **projector: Any) -> AudioLLM:
-    config = ProjectorConfig(
-        input_size=WIDTH,
-        output_size=32,
-        hidden_size=24,
-        **({"functionals": FUNCTIONALS} | projector),
-    )
+    values = {"input_size": WIDTH, "hidden_size": 24, "functionals": FUNCTIONALS}
+    config = ProjectorConfig(output_size=32, **(values | projector))
     return AudioLLM.build(llm(seed), config).eval()
 
 
@@ -87,6 +83,44 @@ def encoder_folder(folder: Path) -> Path:
     )
     network = build_network(conf, classes=len(CLASSES))
     save(network, conf, CLASSES, folder)
+    return folder
+
+
+WHISPER = {  # a Whisper of a few thousand parameters, as transformers names its values
+    "d_model": WIDTH,
+    "encoder_layers": 4,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 32,
+    "num_mel_bins": 80,
+    "max_source_positions": 1500,
+}
+
+
+def whisper_hub_folder(folder: Path, seed: int = 7, **changes: Any) -> Path:
+    """A whole Whisper, decoder and all, as the hub has it; its numbers fit into float16."""
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+    torch.manual_seed(seed)
+    values = WHISPER | changes
+    decoder = {f"decoder_{name}": values[f"encoder_{name}"] for name in ("ffn_dim", "layers")}
+    config = WhisperConfig(
+        **values,
+        **decoder,
+        decoder_attention_heads=values["encoder_attention_heads"],
+        vocab_size=20,
+        max_target_positions=8,
+        init_std=0.2,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=3,
+    )
+    model = WhisperForConditionalGeneration(config)
+    with torch.no_grad():  # biases are drawn as zeros, which would hide mistakes of padding
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+            parameter.copy_(parameter.half())
+    model.save_pretrained(folder)
     return folder
 
 

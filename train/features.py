@@ -140,7 +140,7 @@ class FeatureWriter:
         self.store = FeatureStore(folder)
         if self.store.encoder not in (None, encoder):
             raise DataError(
-                f"{folder} holds features of another encoder, or of other layers or statistics: "
+                f"{folder} holds features of other layers, other statistics or another encoder: "
                 "prepare into another --out folder, or delete this one."
             )
         for left in folder.glob(f"*{_TEMPORARY}"):

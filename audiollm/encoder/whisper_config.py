@@ -112,7 +112,7 @@ def check_layers(layers: tuple[int, ...], depth: int, where: str) -> tuple[int, 
     if not known or not all(type(n) is int and 1 <= n <= depth for n in layers):
         shown = ",".join(str(n)[:20] for n in layers[:20]) or "none"
         raise ModelError(
-            f"{where} has the layers 1 to {depth}: name one or more of them, each once, not {shown}."
+            f"{where} has the layers 1 to {depth}: name one or more, each once, not {shown}."
         )
     return layers
 
