@@ -1,8 +1,8 @@
 """Measured cues of a voice: pitch, loudness, brightness, tempo, pauses.
 
 `track` follows pitch and energy at 100 Hz; `measure` sums a clip up as `Cues`, and each cue is
-put against a stated reference range: the middle 80 % of neutral speech in EmoDB and ASED, by
-register (`python -m bench.reference_ranges` measures it again).
+put against a stated reference range: the middle 80 % of neutral speech in five corpora, by register
+(`python -m bench.reference_ranges` measures it again).
 """
 
 from collections.abc import Generator
@@ -235,38 +235,39 @@ class Reference:
 
 LEVELS: tuple[Level, ...] = ("low", "mid", "high")
 
-# Middle 80 % of the neutral clips of EmoDB and ASED (264 in low, 237 in high register).
+# Middle 80 % of the neutral clips of EmoDB, ASED, CASIA, EMOVO and nEMO (491 in the low, 482 in
+# the high register).
 # Level in dBFS is left out on purpose: it tells the microphone's gain, not the voice.
 REFERENCES = (
     Reference(
         "pitch_hz",
         "Hz",
-        (97.0, 152.0),
-        (171.0, 239.0),
+        (100.0, 148.0),
+        (177.0, 263.0),
         ("pitch", "low", "medium", "high"),
         ("音高", "偏低", "适中", "偏高"),
     ),
     Reference(
         "pitch_range_st",
         "semitones",
-        (4.8, 10.9),
-        (4.4, 11.0),
+        (4.6, 11.9),
+        (4.4, 12.0),
         ("melody", "flat", "usual", "lively"),
         ("语调", "平坦", "正常", "起伏大"),
     ),
     Reference(
         "brightness_db",
         "dB",
-        (-18.8, -7.5),
-        (-17.4, -5.3),
+        (-17.0, -6.6),
+        (-15.8, -5.0),
         ("timbre", "soft", "usual", "bright"),
         ("音色", "柔和", "正常", "明亮"),
     ),
     Reference(
         "tempo_hz",
         "syllables/s",
-        (3.6, 5.9),
-        (3.9, 6.0),
+        (3.4, 5.7),
+        (3.8, 5.8),
         ("tempo", "slow", "medium", "fast"),
         ("语速", "偏慢", "适中", "偏快"),
     ),
@@ -274,7 +275,7 @@ REFERENCES = (
         "pause_share",
         "of the time",
         (0.0, 0.09),
-        (0.0, 0.10),
+        (0.0, 0.08),
         ("pauses", "few", "few", "many"),
         ("停顿", "少", "少", "多"),
     ),

@@ -62,15 +62,15 @@ def test_a_right_answer_keeps_its_opening_and_gains_figures(language: Language) 
     assert not parts.corrections and not parts.added and not parts.dropped
     assert parts.prose[0] in raw
     assert parts.prose[0] in text
-    assert "341" in text and "171" in text and "239" in text
+    assert "341" in text and "177" in text and "263" in text
     assert "93%" in text
 
 
 def test_the_english_text_as_a_person_reads_it() -> None:
     assert shown("The voice sounds angry.")[1] == (
-        "angry. Very likely (93%). The voice sounds angry. Evidence: high pitch (341 Hz; usual 171 "
-        "to 239), bright timbre (−0.6 dB; usual −17.4 to −5.3), many pauses (15% of the time; "
-        "usual 0% to 10%). Within the usual range: melody and tempo. Intensity: moderate (2 of 4 "
+        "angry. Very likely (93%). The voice sounds angry. Evidence: high pitch (341 Hz; usual 177 "
+        "to 263), bright timbre (−0.6 dB; usual −15.8 to −5.0), many pauses (15% of the time; "
+        "usual 0% to 8%). Within the usual range: melody and tempo. Intensity: moderate (2 of 4 "
         "counted cues outside the usual range). Usual: the middle 80% of neutral speech in high "
         "voices, not this speaker's own voice."
     )
@@ -79,8 +79,8 @@ def test_the_english_text_as_a_person_reads_it() -> None:
 def test_the_chinese_text_as_a_person_reads_it() -> None:
     assert shown("", "zh", UNSURE)[1] == (
         "生气。不确定（41%），也可能是开心（39%）或中立（13%）。依据：音高偏高（341 赫兹，常见 "
-        "171 至 239）、音色明亮（−0.6 分贝，常见 −17.4 至 −5.3）、停顿多（15%，常见 0% 至 "
-        "10%）。在常见范围内：语调、语速。强度：中等（计入的 4 项线索中 2 项超出常见范围）。"
+        "177 至 263）、音色明亮（−0.6 分贝，常见 −15.8 至 −5.0）、停顿多（15%，常见 0% 至 "
+        "8%）。在常见范围内：语调、语速。强度：中等（计入的 4 项线索中 2 项超出常见范围）。"
         "常见范围：音高较高的嗓音以中性语气说话时中间 80% 的数值，而非说话人本人平时的声音。"
     )
 
@@ -224,8 +224,8 @@ def test_each_reason_for_caution_is_said(
 
 
 def test_a_figure_never_reads_as_if_on_the_edge_of_its_range() -> None:
-    text = shown("", cues=replace(LOUD, pitch_hz=239.2))[1]
-    assert "high pitch (239.2 Hz; usual 171 to 239.0)" in text
+    text = shown("", cues=replace(LOUD, pitch_hz=263.2))[1]
+    assert "high pitch (263.2 Hz; usual 177 to 263.0)" in text
 
 
 # --- a person's own voice
@@ -235,12 +235,12 @@ def test_a_persons_own_range_lies_around_their_median() -> None:
     clips = [replace(CALM, pitch_hz=hz) for hz in (100.0, 110.0, 200.0)]
     own = baseline.by_speaker(clips)
     assert own is not None and own.clips == 3
-    assert own.ranges["pitch_hz"] == (110 - 27.5, 110 + 27.5)
+    assert own.ranges["pitch_hz"] == (110 - 24, 110 + 24)
     assert own.ranges["pause_share"][0] == 0.0
     known = analysis.measured(SURE, clips[2], "en", None, own)
     assert known.levels["pitch_hz"] == "high"
     text = analysis.compose(known, "", CLASSES, "en")[1]
-    assert "high pitch (200 Hz; usual 82 to 138)" in text or "usual 82.5" in text
+    assert "high pitch (200 Hz; usual 86 to 134)" in text
     assert "this speaker's own median over 3 clips" in text
     assert baseline.by_speaker(clips[:2]) is None
     assert baseline.by_speaker([*clips[:2], replace(CALM, pitch_hz=None)]) is None

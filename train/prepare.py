@@ -15,7 +15,7 @@ from audiollm import functionals, labels
 from audiollm.config import EncoderRef, Statistics
 from audiollm.errors import DataError
 from audiollm.settings import Settings
-from train import corpora, shards
+from train import corpora, plan, shards
 from train.corpora import SPLITS, Clip, Corpus, Rejected
 from train.dataset import split, without_copies, write_prepared
 from train.features import FeatureWriter
@@ -34,6 +34,10 @@ EPILOG = """examples:
       the first layers of a Whisper encoder; means and standard deviations alone, without frames
   python -m train prepare --corpus emodb --folds 8 --fold 0 --out data/fold0
       leave one speaker out (EmoDB as bundled has 8)
+  python -m train prepare --corpus emodb --corpus casia --root DIR --folds emodb=8,casia=3 --fold 5
+      the same of two corpora: CASIA, of fewer speakers, trains in folds 3 to 7
+  python -m train prepare --corpus emobox --root EmoBox/data/emovo --audio ~/emovo --emobox-fold 1
+      train and test as EmoBox does
 
 Stopped or killed, the same command continues where it was. A change of split, seed or fold in the
 same --out reuses all features."""
@@ -80,29 +84,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--language", metavar="XX", help="two letters, for a corpus that does not say its language")
     add("--speaker-pattern", default="", metavar="RE", help="folder: finds the speaker in a path")
     add("--merge-excited", action="store_true", help="iemocap: excited counts as happy")
+    words = "emobox: where the recordings are (default: as EmoBox has it, ../../downloads/NAME)"
+    add("--audio", type=Path, metavar="DIR", help=words)
 
-    add = parser.add_argument_group("who is tested").add_argument
-    add(
-        "--split",
-        choices=("auto", "speaker", "given", "random"),
-        default="auto",
-        help="auto: the corpus's own split, else by speaker; speaker: nobody on two sides; given: "
-        "the corpus's own even if speakers repeat; random: ignore speakers (default: auto)",
-    )
-    add("--seed", type=int, default=0, help="another seed, other speakers on each side")
-    add(
-        "--valid",
-        type=float,
-        default=0.15,
-        help="share of clips to validate; 0: none (default: 0.15)",
-    )
-    words = "whoever would validate trains too; the same clips test"
-    add("--train-on-valid", action="store_true", help=words)
-    add("--test", type=float, default=0.2, help="share of clips to test (default: 0.2)")
-    words = "this corpus tests, whole; the others train and validate"
-    add("--test-corpus", action="append", default=[], metavar="NAME", help=words)
-    add("--folds", type=int, default=0, metavar="K", help="part the speakers into K folds instead")
-    add("--fold", type=int, default=0, metavar="I", help="test on fold I, 0 to K-1")
+    plan.add_options(parser)
 
     add = parser.add_argument_group("how it is heard").add_argument
     words = "a preset (tiny, emotion2vec_plus_base, whisper-base), a hub id or a folder"
@@ -149,7 +134,10 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings.from_env()
     if not args.sources:
         raise DataError(f"Say what to prepare: --corpus and one of {', '.join(corpora.NAMES)}.")
-    options = corpora.Options(args.language, args.merge_excited, args.speaker_pattern)
+    how = plan.choices(args)
+    options = corpora.Options(
+        args.language, args.merge_excited, args.speaker_pattern, args.audio, args.emobox_fold
+    )
     sources = [(name, root or corpora.default_root(name)) for name, root in args.sources]
     found = [corpora.read(name, root, options) for name, root in sources]
     found, left_out = _chosen(found, args)
@@ -157,8 +145,6 @@ def run(args: argparse.Namespace) -> int:
         raise DataError(
             f"--copies must be 0 to 9, and 0 for ready-made features, not {args.copies}."
         )
-    chosen = ("seed", "valid", "test", "folds", "fold", "train_on_valid", "test_corpus")
-    how = {key: getattr(args, key) for key in chosen}
     split([c for corpus in found for c in corpus.clips], by=args.split, **how)  # fails before work
     out = args.out or Path("data") / "+".join(dict.fromkeys(corpus.name for corpus in found))
 
@@ -179,13 +165,13 @@ def run(args: argparse.Namespace) -> int:
     for copy in range(1, args.copies + 1):
         _hear(_training(found, parts.clips), out, args, settings, copy)
     statistics = functionals.SIZE if args.functionals and not found[0].encoder else 0
-    notes = list(parts.notes)
+    notes = [*(note for corpus in found for note in corpus.notes), *parts.notes]
     if args.max_clips:
         notes.append(f"a trial: at most {args.max_clips} clips of each corpus were taken")
     info = {
         "corpus": "+".join(dict.fromkeys(corpus.name for corpus in found)),
         "root": str(sources[0][1]) if len(sources) == 1 else [str(root) for _, root in sources],
-        "sources": [{"corpus": name, "root": str(root)} for name, root in sources],
+        "sources": [_source(name, root, args) for name, root in sources],
         "encoder": asdict(encoder),
         "frames": bool(args.frames and not found[0].encoder),
         "functionals": statistics,
@@ -204,6 +190,15 @@ def run(args: argparse.Namespace) -> int:
     write_prepared(out, info, parts.clips, rejected, summary)
     sys.stdout.write(table(summary, notes, out))
     return 0
+
+
+def _source(name: str, root: str | Path, args: argparse.Namespace) -> dict[str, Any]:
+    """What `prepare.json` says of a corpus: where it was read, so that it can be again."""
+    found = {"corpus": name, "root": str(root)}
+    if name != "emobox":
+        return found
+    audio = str(args.audio.absolute()) if args.audio else None
+    return {**found, "audio": audio, "fold": args.emobox_fold}
 
 
 def _part(

@@ -8,6 +8,7 @@ from typing import Literal
 
 from audiollm.errors import DataError
 from train.corpora import SPLITS, Clip, Rejected
+from train.plan import Folds, Plan, few, plan_each
 
 By = Literal["auto", "speaker", "given", "random"]
 _TRIALS = 200  # random assignments tried for a good one
@@ -21,42 +22,6 @@ class SplitResult:
     clips: tuple[Clip, ...]
     notes: tuple[str, ...] = ()
     shared: frozenset[str] = frozenset()  # speakers on two sides, each declared in a note
-
-
-@dataclass(frozen=True)
-class _Plan:
-    seed: int
-    valid: float
-    test: float
-    folds: int
-    fold: int
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.valid < 1 and 0 <= self.test < 1 and self.valid + self.test < 1):
-            raise DataError(
-                f"The shares valid={self.valid} and test={self.test} must be 0 or more and leave "
-                "something to train on."
-            )
-        least = 3 if self.valid else 2
-        if self.folds and self.folds < least:
-            raise DataError(
-                f"--folds must be {least} or more, not {self.folds}: one to test, one to validate "
-                "(none with --valid 0), the rest to train."
-            )
-        if self.folds and not 0 <= self.fold < self.folds:
-            raise DataError(f"--fold must be 0 to {self.folds - 1}, not {self.fold}.")
-
-    def rng(self, *what: object) -> random.Random:
-        return random.Random(":".join(map(str, (self.seed, *what))))  # noqa: S311
-
-    def without_test(self) -> "_Plan":
-        return replace(self, test=0.0, folds=0, fold=0)
-
-    def side_of_fold(self, number: int) -> str:
-        if number == self.fold:
-            return "test"
-        validates = self.valid > 0 and number == (self.fold + 1) % self.folds
-        return "valid" if validates else "train"
 
 
 @dataclass(frozen=True)
@@ -74,10 +39,11 @@ def split(
     valid: float = 0.15,
     test: float = 0.2,
     by: By = "auto",
-    folds: int = 0,
+    folds: Folds = 0,
     fold: int = 0,
     train_on_valid: bool = False,
     test_corpus: Collection[str] = (),
+    test_speakers: Collection[str] = (),
 ) -> SplitResult:
     """Puts every clip on the train, valid or test side, each corpus for itself.
 
@@ -86,36 +52,40 @@ def split(
         two sides of it, and says so; `random` ignores speakers.
     folds: K > 0 parts the speakers (with `random`: the clips) into K folds, numbered from 0;
         test is `fold`, valid the next one, or none where `valid` is 0, so that all other folds
-        train. K = number of speakers leaves one speaker out.
+        train. K = number of speakers leaves one speaker out. Corpus -> K gives each its own
+        number: where `fold` is K or more, all of that corpus trains (and validates).
     train_on_valid: whoever would validate trains too, and the same clips test as without this.
     test_corpus: these corpora test, whole, and nobody of the others does.
+    test_speakers: these speakers test, and nobody else does.
 
     The result depends on the clips and on `seed`, not on the order of the clips.
 
     Raises:
         DataError: speakers are unknown or too few, a given split leaks, or a number is off.
     """
-    plan = _Plan(seed, valid, test, folds, fold)
-    known = {clip.corpus for clip in clips}
-    if test_corpus:
-        _check_test_corpus(set(test_corpus), known, plan)
-        plan = plan.without_test()
+    shares = Plan(seed, valid, test)
+    plans = plan_each(clips, shares, folds, fold, test_corpus, test_speakers)
+    if not isinstance(folds, int):  # these folds take the place of whatever a corpus brings
+        clips = [replace(clip, split="") for clip in clips]
     groups: dict[str, list[int]] = defaultdict(list)
-    for index, clip in enumerate(clips):
-        groups[clip.corpus].append(index)
     done = list(clips)
-    notes: list[str] = []
+    for index, clip in enumerate(clips):
+        if clip.corpus in test_corpus or clip.speaker in test_speakers:
+            done[index] = replace(clip, split="test")
+        else:
+            groups[clip.corpus].append(index)
+    notes = [f"{corpus}: tests, whole" for corpus in sorted(set(test_corpus))]
+    if test_speakers:
+        notes.append(f"only {few(set(test_speakers))} test")
     shared: set[str] = set()
     for corpus in sorted(groups):
-        if corpus in test_corpus:
-            part = _Sides(["test"] * len(groups[corpus]), (f"{corpus}: tests, whole",))
-        else:
-            part = _split_corpus(corpus, [clips[i] for i in groups[corpus]], plan, by)
+        part = _split_corpus(corpus, [clips[i] for i in groups[corpus]], plans[corpus], by)
         for index, side in zip(groups[corpus], part.sides, strict=True):
             done[index] = replace(clips[index], split=side)
         notes += part.notes
         shared |= part.shared
-    notes += _gaps(done, plan)
+    tests = any(plan.test or plan.folds for plan in plans.values())
+    notes += _gaps(done, {"train": True, "valid": valid > 0, "test": tests})
     if train_on_valid:
         done = [replace(clip, split="train") if clip.split == "valid" else clip for clip in done]
         notes.append("those who would validate train too, so nobody validates")
@@ -123,19 +93,7 @@ def split(
     return SplitResult(tuple(done), tuple(notes), frozenset(shared))
 
 
-def _check_test_corpus(tested: set[str], known: set[str], plan: _Plan) -> None:
-    if tested - known:
-        raise DataError(
-            f"--test-corpus {', '.join(sorted(tested - known))} is none of the corpora that are "
-            f"prepared here: {', '.join(sorted(known))}."
-        )
-    if tested == known:
-        raise DataError("--test-corpus leaves nobody to train on: add another --corpus.")
-    if plan.folds:
-        raise DataError("--test-corpus says who is tested already: leave --folds out.")
-
-
-def _split_corpus(corpus: str, clips: list[Clip], plan: _Plan, by: By) -> _Sides:
+def _split_corpus(corpus: str, clips: list[Clip], plan: Plan, by: By) -> _Sides:
     if by in ("auto", "given") and not plan.folds and any(c.split for c in clips):
         return _given(corpus, clips, plan, by)
     if by == "given":
@@ -154,10 +112,10 @@ def _split_corpus(corpus: str, clips: list[Clip], plan: _Plan, by: By) -> _Sides
     return _by_speaker(corpus, clips, plan)
 
 
-def _given(corpus: str, clips: list[Clip], plan: _Plan, by: By) -> _Sides:
+def _given(corpus: str, clips: list[Clip], plan: Plan, by: By) -> _Sides:
     """The corpus's own split, completed where it lacks a side."""
     without = sum(not c.split for c in clips)
-    sides = [c.split for c in clips]
+    sides = [c.split if plan.tests or c.split != "test" else "train" for c in clips]
     if without or "train" not in sides:
         missing = f"{without} of {len(clips)} clips name no split" if without else "no train side"
         raise DataError(
@@ -165,7 +123,7 @@ def _given(corpus: str, clips: list[Clip], plan: _Plan, by: By) -> _Sides:
             "one with --split speaker."
         )
     notes = [f"{corpus}: the split that the corpus brings"]
-    if "test" not in sides and "valid" in sides:
+    if plan.tests and "test" not in sides and "valid" in sides:
         sides = ["test" if side == "valid" else side for side in sides]
         notes.append(f"{corpus}: it has no test side, so its valid side is the test side")
     held: frozenset[str] = frozenset()
@@ -179,17 +137,17 @@ def _given(corpus: str, clips: list[Clip], plan: _Plan, by: By) -> _Sides:
     shared = _on_two_sides(clips, sides)
     if shared - held and by != "given":
         raise DataError(
-            f"The split that {corpus} brings has {_few(shared)} on two sides: make a new one with "
+            f"The split that {corpus} brings has {few(shared)} on two sides: make a new one with "
             "--split speaker, or keep it with --split given, which is noted in prepare.json."
         )
     if shared - held:
-        notes.append(f"{corpus}: {_few(shared)} stand on two sides of it, so figures flatter")
+        notes.append(f"{corpus}: {few(shared)} stand on two sides of it, so figures flatter")
     if not all(c.speaker for c in clips):
         notes.append(f"{corpus}: who speaks is unknown, a speaker may stand on two sides")
     return _Sides(sides, tuple(notes), shared)
 
 
-def _held_out(corpus: str, clips: list[Clip], plan: _Plan) -> _Sides:
+def _held_out(corpus: str, clips: list[Clip], plan: Plan) -> _Sides:
     """A valid side out of a train side: of other speakers where they are known."""
     speakers = {c.speaker for c in clips}
     only = plan.without_test()
@@ -202,7 +160,7 @@ def _held_out(corpus: str, clips: list[Clip], plan: _Plan) -> _Sides:
     return _Sides(sides, (note,), _on_two_sides(clips, sides))
 
 
-def _by_speaker(corpus: str, clips: list[Clip], plan: _Plan) -> _Sides:
+def _by_speaker(corpus: str, clips: list[Clip], plan: Plan) -> _Sides:
     counts = _counts(clips)
     speakers = sorted(counts)
     if plan.folds:
@@ -212,7 +170,7 @@ def _by_speaker(corpus: str, clips: list[Clip], plan: _Plan) -> _Sides:
                 "can be at most the number of speakers."
             )
         where = _fold_of(counts, plan, plan.rng(corpus, "folds"))
-        return _Sides([plan.side_of_fold(where[c.speaker]) for c in clips])
+        return _Sides([plan.split_of_fold(where[c.speaker]) for c in clips])
     if len(speakers) == 1:
         return _Sides(["train"] * len(clips), (f"{corpus}: one speaker, all of it in train",))
     if len(speakers) == 2 and plan.valid and plan.test:
@@ -235,7 +193,7 @@ def _by_speaker(corpus: str, clips: list[Clip], plan: _Plan) -> _Sides:
     return _Sides([sides_of[c.speaker] for c in clips], notes)
 
 
-def _assign(counts: dict[str, Counter[str]], plan: _Plan, rng: random.Random) -> dict[str, str]:
+def _assign(counts: dict[str, Counter[str]], plan: Plan, rng: random.Random) -> dict[str, str]:
     """Speaker -> side. Of many shuffles, the first in which every class is on every side and the
     sides are close to their targets; else the one that comes nearest: no class untrained, then
     classes on every side, then sizes."""
@@ -281,7 +239,7 @@ def _fill(
     return sides
 
 
-def _fold_of(counts: dict[str, Counter[str]], plan: _Plan, rng: random.Random) -> dict[str, int]:
+def _fold_of(counts: dict[str, Counter[str]], plan: Plan, rng: random.Random) -> dict[str, int]:
     """Speaker -> fold: the largest first, each into the fold that has the fewest clips."""
     order = sorted(counts)
     rng.shuffle(order)
@@ -296,7 +254,7 @@ def _fold_of(counts: dict[str, Counter[str]], plan: _Plan, rng: random.Random) -
     return where
 
 
-def _stratified(clips: list[Clip], plan: _Plan, corpus: str) -> list[str]:
+def _stratified(clips: list[Clip], plan: Plan, corpus: str) -> list[str]:
     """The side of each clip, every class in the wanted shares, speakers ignored."""
     sides = ["train"] * len(clips)
     strata: dict[str, list[int]] = defaultdict(list)
@@ -307,7 +265,7 @@ def _stratified(clips: list[Clip], plan: _Plan, corpus: str) -> list[str]:
         plan.rng(corpus, label).shuffle(members)
         if plan.folds:
             for position, i in enumerate(members):
-                sides[i] = plan.side_of_fold(position % plan.folds)
+                sides[i] = plan.split_of_fold(position % plan.folds)
             continue
         least = 1 if len(members) >= 3 else 0
         test = max(least, round(plan.test * len(members))) if plan.test else 0
@@ -335,19 +293,13 @@ def _on_two_sides(clips: Sequence[Clip], sides: Sequence[str]) -> frozenset[str]
     return frozenset(speaker for speaker, on in where.items() if len(on) > 1)
 
 
-def _few(names: Iterable[str]) -> str:
-    names = sorted(names)
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more speakers" if len(names) > 3 else "")
-
-
-def _gaps(clips: Sequence[Clip], plan: _Plan) -> list[str]:
+def _gaps(clips: Sequence[Clip], wanted: dict[str, bool]) -> list[str]:
     """Classes that a side lacks, in words. An empty side is an error."""
     held: dict[str, set[str]] = {
         side: {c.label for c in clips if c.split == side} for side in SPLITS
     }
-    wanted = {"train": 1.0, "valid": plan.valid, "test": plan.test or plan.folds}
-    for side, share in wanted.items():
-        if share and not held[side]:
+    for side, needed in wanted.items():
+        if needed and not held[side]:
             raise DataError(
                 f"The {side} side is empty: with {len({c.speaker for c in clips})} speakers there "
                 "is nobody to put there; add clips of other speakers, set the share of that side "
@@ -372,7 +324,7 @@ def check_leaks(clips: Iterable[Clip], allowed: Collection[str] = ()) -> None:
     clips = list(clips)
     speakers = _on_two_sides(clips, [c.split for c in clips]) - set(allowed)
     if speakers:
-        raise DataError(f"{_few(speakers)} stand on two sides of the split: split by speaker.")
+        raise DataError(f"{few(speakers)} stand on two sides of the split: split by speaker.")
     sides: dict[str, Clip] = {}
     for clip in clips:
         first = sides.setdefault(clip.id, clip) if clip.id else clip

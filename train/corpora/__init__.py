@@ -9,7 +9,7 @@ from pathlib import Path
 
 from audiollm.errors import DataError
 from audiollm.settings import ASSETS
-from train.corpora import dialogue, hub, named, original, tables
+from train.corpora import dialogue, emobox, hub, named, original, tables
 from train.corpora.base import SPLITS, Clip, Corpus, Rejected, Split
 
 __all__ = [
@@ -33,6 +33,7 @@ _OTHERS = {
     "manifest": tables.MANIFEST_EXAMPLE,
     "datasets": hub.DATASETS_EXAMPLE,
     "original": original.EXAMPLE,
+    "emobox": emobox.EXAMPLE,
 }
 NAMES: tuple[str, ...] = (*named.CONVENTIONS, *_OTHERS)
 
@@ -44,6 +45,8 @@ class Options:
     language: str | None = None  # of clips whose corpus does not say it
     merge_excited: bool = False  # iemocap: exc counts as happy
     speaker_pattern: str = ""  # folder: regular expression that finds the speaker in a path
+    audio: Path | None = None  # emobox: where the recordings are
+    emobox_fold: int | None = None  # emobox: the fold whose split is taken; None: all clips
 
 
 def expected(corpus: str) -> str:
@@ -105,7 +108,8 @@ def _read(corpus: str, root: str | Path, options: Options) -> Corpus:  # noqa: P
     folder = Path(root)
     if corpus in named.CONVENTIONS:
         if tables.find_manifest(folder, metadata=False) is not None:
-            return tables.read_manifest(folder, corpus, named.CONVENTIONS[corpus].language)
+            language = named.CONVENTIONS[corpus].language
+            return _lower_speakers(tables.read_manifest(folder, corpus, language))
         return named.read(corpus, folder)
     if corpus == "iemocap":
         return dialogue.read_iemocap(folder, options.merge_excited)
@@ -117,6 +121,15 @@ def _read(corpus: str, root: str | Path, options: Options) -> Corpus:  # noqa: P
         return hub.read_datasets(root)
     if corpus == "original":
         return original.read_original(folder)
+    if corpus == "emobox":
+        audio = options.audio and options.audio.absolute()
+        return emobox.read_emobox(folder, audio, options.emobox_fold)
     if corpus == "folder":
         return tables.read_folder(folder, speaker_pattern=options.speaker_pattern)
     return tables.read_manifest(folder)
+
+
+def _lower_speakers(corpus: Corpus) -> Corpus:
+    """Speakers as the file names would give them: one person has one name, however it is read."""
+    clips = tuple(replace(clip, speaker=clip.speaker.lower()) for clip in corpus.clips)
+    return replace(corpus, clips=clips)

@@ -77,6 +77,7 @@ class Corpus:
     clips: tuple[Clip, ...]
     rejected: tuple[Rejected, ...] = ()
     encoder: EncoderRef | None = None
+    notes: tuple[str, ...] = ()  # what a person should know about it
     open: Callable[[Clip], Path | bytes] = open_file
     stamp: Callable[[Clip], str] = stamp_file
 

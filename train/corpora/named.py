@@ -3,7 +3,8 @@
 Sources of the conventions: EmoDB (Burkhardt et al., Interspeech 2005), ASED (Retta et al.,
 TALLIP 2022), RAVDESS (Livingstone and Russo, PLoS ONE 2018), CREMA-D (Cao et al., IEEE TAC
 2014), SAVEE (Haq and Jackson, 2010), TESS (Pichora-Fuller and Dupuis, 2020), CASIA (Chinese
-Academy of Sciences), ESD (Zhou et al., Speech Communication 2022).
+Academy of Sciences), ESD (Zhou et al., Speech Communication 2022), EMOVO (Costantini et al.,
+LREC 2014), nEMO (Christop, LREC-COLING 2024).
 """
 
 import re
@@ -35,9 +36,12 @@ def _words(*names: str) -> dict[str, str]:
         "disgust": "disgusted",
         "fear": "fearful",
         "happy": "happy",
+        "happiness": "happy",
         "neutral": "neutral",
         "sad": "sad",
+        "sadness": "sad",
         "surprise": "surprised",
+        "surprised": "surprised",
     }
     return {name: every[name] for name in names}
 
@@ -49,6 +53,9 @@ def _not_speech(match: re.Match[str]) -> str | None:
         return "no sound: RAVDESS modality 02 is video only"
     return None
 
+
+_CASIA = _words("angry", "anger", "fear", "happy", "neutral", "sad", "surprise")
+_CASIA_FLAT = rf"(?:{'|'.join(_CASIA)})-\d+$"  # how a flattened name ends
 
 CONVENTIONS: dict[str, Convention] = {
     "emodb": Convention(
@@ -127,9 +134,11 @@ CONVENTIONS: dict[str, Convention] = {
     ),
     "casia": Convention(
         language="zh",
-        pattern=r"(?P<speaker>[^/]+)/(?P<label>[^/]+)/[^/]+",
-        codes=_words("angry", "anger", "fear", "happy", "neutral", "sad", "surprise"),
-        example="liuchanhg/angry/201.wav",
+        # as folders, or flattened: the three parts joined by dashes, in whatever folders
+        pattern=r"(?P<speaker>[^/]+)"
+        rf"(?:/(?=[^/]+/(?![^/]+-{_CASIA_FLAT}))|-(?={_CASIA_FLAT}))(?P<label>[^/]+?)[/-][^/]+",
+        codes=_CASIA,
+        example="liuchanhg/angry/201.wav or liuchanhg-angry-201.wav",
     ),
     "esd": Convention(
         language=None,
@@ -139,18 +148,56 @@ CONVENTIONS: dict[str, Convention] = {
         example="0001/Angry/evaluation/0001_000351.wav",
         language_of=lambda match: "zh" if int(match["speaker"]) <= 10 else "en",
     ),
+    "emovo": Convention(
+        language="it",
+        # emotion in Italian, speaker, sentence
+        pattern=r"(?P<label>[a-z]{3})-(?P<speaker>[fm]\d)-[a-z]\d",
+        codes={
+            "dis": "disgusted",
+            "gio": "happy",
+            "neu": "neutral",
+            "pau": "fearful",
+            "rab": "angry",
+            "sor": "surprised",
+            "tri": "sad",
+        },
+        example="f1/dis-f1-b1.wav",
+    ),
+    "nemo": Convention(
+        language="pl",
+        # the published data.tsv says nothing more about speaker and emotion
+        pattern=r"(?P<speaker>[a-z]{2}\d)_(?P<label>[a-z]+)_\d+",
+        codes=_words("anger", "fear", "happiness", "neutral", "sadness", "surprised"),
+        example="samples/SM0_anger_1.wav",
+    ),
 }
 
 
 def read(name: str, root: Path) -> Corpus:
     """Reads a corpus of `CONVENTIONS` from its folder, wherever below it the files lie."""
     convention = CONVENTIONS[name]
-    pattern = re.compile(rf"(?:^|.*/){convention.pattern}", re.IGNORECASE)
+    pattern = _compiled(convention)
     items = [
         (str(file), partial(_clip, name, convention, pattern, file, inside))
         for file, inside in below(root, audio_files(root))
     ]
     return Corpus(name, *gather(items))
+
+
+def who(name: str, inside: str) -> tuple[str, str | None]:
+    """Speaker and language of a path without suffix; "" and None where it does not say so."""
+    convention = CONVENTIONS.get(name)
+    if convention is None:
+        return "", None
+    match = _compiled(convention).fullmatch(inside)
+    if match is None:
+        return "", convention.language
+    speaker = speaker_name(name, match["speaker"].lower())
+    return speaker, convention.language_of(match) or convention.language
+
+
+def _compiled(convention: Convention) -> re.Pattern[str]:
+    return re.compile(rf"(?:^|.*/){convention.pattern}", re.IGNORECASE)
 
 
 def _clip(

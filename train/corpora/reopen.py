@@ -20,8 +20,11 @@ def opener(info: dict[str, Any]) -> Callable[[Clip], Path | bytes]:
         DataError: the folder was made from ready-made features; or, from what is returned, the
             clip's corpus is gone.
     """
-    sources = [(str(s["corpus"]), str(s["root"])) for s in info.get("sources", [])]
-    if info["corpus"] == "original" or any(name == "original" for name, _ in sources):
+    sources = [
+        (str(s["corpus"]), str(s["root"]), Path(s["audio"]) if s.get("audio") else None)
+        for s in info.get("sources", [])
+    ]
+    if info["corpus"] == "original" or any(name == "original" for name, *_ in sources):
         raise DataError(
             "This data holds ready-made features and no sound that could be spoiled: prepare the "
             "recordings themselves, for example with --corpus folder."
@@ -31,9 +34,9 @@ def opener(info: dict[str, Any]) -> Callable[[Clip], Path | bytes]:
     def owners() -> tuple[dict[str, Corpus], list[DataError]]:
         known: dict[str, Corpus] = {}
         errors = []
-        for name, root in sources:
+        for name, root, audio in sources:
             try:
-                corpus = corpora.read(name, root)
+                corpus = corpora.read(name, root, corpora.Options(audio=audio))
                 known |= {clip.path: corpus for clip in corpus.clips}
             except DataError as error:
                 errors.append(error)

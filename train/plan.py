@@ -1,0 +1,217 @@
+"""How the clips of each corpus are to be split: shares, folds, or named corpora and speakers."""
+
+import argparse
+import random
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from audiollm.errors import DataError
+from train.corpora import Clip
+
+Folds = int | Mapping[str, int]  # K of every corpus, or of each
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one corpus is split."""
+
+    seed: int
+    valid: float  # share of its clips
+    test: float
+    folds: int = 0  # K > 0: parts of its speakers, in place of the share to test
+    fold: int = 0  # the one that tests
+    tests: bool = True  # False: others test, so nobody of it does, even where its own split says so
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.valid < 1 and 0 <= self.test < 1 and self.valid + self.test < 1):
+            raise DataError(
+                f"The shares valid={self.valid} and test={self.test} must be 0 or more and leave "
+                "something to train on."
+            )
+        least = 3 if self.valid else 2
+        if self.folds and self.folds < least:
+            raise DataError(
+                f"--folds must be {least} or more, not {self.folds}: one to test, one to validate "
+                "(none with --valid 0), the rest to train."
+            )
+        if self.folds and not 0 <= self.fold < self.folds:
+            raise DataError(f"--fold must be 0 to {self.folds - 1}, not {self.fold}.")
+
+    def rng(self, *what: object) -> random.Random:
+        return random.Random(":".join(map(str, (self.seed, *what))))  # noqa: S311
+
+    def without_test(self) -> "Plan":
+        return replace(self, test=0.0, folds=0, fold=0, tests=False)
+
+    def split_of_fold(self, number: int) -> str:
+        if number == self.fold:
+            return "test"
+        validates = self.valid > 0 and number == (self.fold + 1) % self.folds
+        return "valid" if validates else "train"
+
+
+def plan_each(
+    clips: Collection[Clip],
+    shares: Plan,
+    folds: Folds = 0,
+    fold: int = 0,
+    test_corpus: Collection[str] = (),
+    test_speakers: Collection[str] = (),
+) -> dict[str, Plan]:
+    """Corpus -> its plan. `shares` says the rest of it.
+
+    Raises:
+        DataError: a name is unknown, a number is off, or two ways to choose who tests are mixed.
+    """
+    corpora = {clip.corpus for clip in clips}
+    if isinstance(folds, int):
+        each = dict.fromkeys(corpora, replace(shares, folds=folds, fold=fold))
+    else:
+        each = _folds_each(corpora, shares, folds, fold)
+    if test_corpus:
+        _check_corpora(set(test_corpus), corpora, bool(folds))
+    if test_speakers:
+        _check_speakers(set(test_speakers), clips, bool(folds or test_corpus))
+    if test_corpus or test_speakers:
+        each = {corpus: plan.without_test() for corpus, plan in each.items()}
+    return each
+
+
+def _folds_each(
+    corpora: set[str], shares: Plan, folds: Mapping[str, int], fold: int
+) -> dict[str, Plan]:
+    """A corpus tests its fold of that number; one that has not so many folds does not test."""
+    if strange := set(folds) - corpora:
+        raise DataError(
+            f"--folds names {', '.join(sorted(strange))}, none of the corpora that are prepared "
+            f"here: {', '.join(sorted(corpora))}."
+        )
+    if missing := sorted(corpora - set(folds)):
+        raise DataError(
+            f"--folds says nothing of {', '.join(missing)}: give every corpus its number of "
+            f"folds, for example {missing[0]}=5."
+        )
+    replace(shares, folds=max(folds.values()), fold=fold)  # some corpus must have this fold
+    each = {
+        corpus: replace(shares, folds=count, fold=min(fold, count - 1))
+        for corpus, count in folds.items()
+    }
+    return {c: plan if fold < folds[c] else plan.without_test() for c, plan in each.items()}
+
+
+def _check_corpora(tested: set[str], known: set[str], folds: bool) -> None:
+    if tested - known:
+        raise DataError(
+            f"--test-corpus {', '.join(sorted(tested - known))} is none of the corpora that are "
+            f"prepared here: {', '.join(sorted(known))}."
+        )
+    if tested == known:
+        raise DataError("--test-corpus leaves nobody to train on: add another --corpus.")
+    if folds:
+        raise DataError("--test-corpus says who is tested already: leave --folds out.")
+
+
+def _check_speakers(tested: set[str], clips: Iterable[Clip], mixed: bool) -> None:
+    known = {clip.speaker for clip in clips if clip.speaker}
+    if tested - known:
+        raise DataError(
+            f"--test-speakers {few(tested - known)}: nobody of that name speaks here; names are "
+            f"as in clips.jsonl: {few(known) or 'none is known'}."
+        )
+    if mixed:
+        raise DataError(
+            "--test-speakers says who is tested already: leave --folds and --test-corpus out."
+        )
+
+
+def few(names: Iterable[str]) -> str:
+    """The first three names, and how many more there are."""
+    names = sorted(names)
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more speakers" if len(names) > 3 else "")
+
+
+def parse_folds(text: str) -> Folds:
+    """The value of --folds: `8`, or `emodb=8,ased=5`.
+
+    Raises:
+        argparse.ArgumentTypeError: it is neither.
+    """
+    if re.fullmatch(r"-?\d{1,9}", text):
+        return int(text)
+    pairs = [re.fullmatch(r"\s*([^=\s]+)=([1-9]\d{0,8})\s*", part) for part in text.split(",")]
+    found = {pair[1]: int(pair[2]) for pair in pairs if pair}
+    if len(found) < len(pairs):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of folds: give one for all corpora, like 8, or one for each, "
+            "like emodb=8,ased=5"
+        )
+    return found
+
+
+def parse_names(text: str) -> list[str]:
+    """Names with commas between them.
+
+    Raises:
+        argparse.ArgumentTypeError: there is none.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("give at least one name, like emodb-13")
+    return names
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say who is tested."""
+    add = parser.add_argument_group("who is tested").add_argument
+    add(
+        "--split",
+        choices=("auto", "speaker", "given", "random"),
+        default="auto",
+        help="auto: the corpus's own split, else by speaker; speaker: nobody on two sides; given: "
+        "the corpus's own even if speakers repeat; random: ignore speakers (default: auto)",
+    )
+    add("--seed", type=int, default=0, help="another seed, other speakers on each side")
+    words = "emobox: train, validate and test as fold K of EmoBox does, numbered from 1"
+    add("--emobox-fold", type=int, metavar="K", help=words)
+    words = "share of clips to validate; 0: none (default: 0.15, with --emobox-fold 0)"
+    add("--valid", type=float, metavar="SHARE", help=words)
+    words = "whoever would validate trains too; the same clips test"
+    add("--train-on-valid", action="store_true", help=words)
+    add(
+        "--test",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="share of clips to test (default: 0.2)",
+    )
+    words = "this corpus tests, whole; the others train and validate"
+    add("--test-corpus", action="append", default=[], metavar="NAME", help=words)
+    words = "these speakers test, named as in clips.jsonl; all others train and validate"
+    add("--test-speakers", type=parse_names, default=[], metavar="A,B", help=words)
+    words = "part the speakers into K folds instead; or each corpus into its own, emodb=8,ased=5"
+    add("--folds", type=parse_folds, default=0, metavar="K", help=words)
+    words = "test on fold I, 0 to K-1; a corpus with fewer folds of its own trains"
+    add("--fold", type=int, default=0, metavar="I", help=words)
+
+
+def choices(args: argparse.Namespace) -> dict[str, Any]:
+    """What `split` is told, besides --split itself.
+
+    Raises:
+        DataError: options that exclude each other, or one of a corpus that is not read.
+    """
+    fold = args.emobox_fold
+    if (args.audio or fold is not None) and all(name != "emobox" for name, _ in args.sources):
+        raise DataError("--audio and --emobox-fold belong to --corpus emobox: leave them out.")
+    others = args.folds or args.test_corpus or args.test_speakers
+    if fold is not None and (others or args.split in ("speaker", "random")):
+        raise DataError(
+            "--emobox-fold says who trains and who is tested: leave --folds, --test-corpus, "
+            "--test-speakers and --split speaker or random out."
+        )
+    unasked = 0.15 if fold is None else 0.0
+    valid = unasked if args.valid is None else args.valid
+    names = ("seed", "test", "folds", "fold", "train_on_valid", "test_corpus", "test_speakers")
+    return {"valid": valid, **{name: getattr(args, name) for name in names}}
