@@ -92,7 +92,8 @@ class ProjectorConfig:
 
     `frames` pools 50 Hz frames to `tokens_per_second`; `utterance` turns the statistics of the
     utterance into `utterance_tokens`. `functionals` > 0 adds one token of measured acoustic
-    statistics.
+    statistics. With `baseline` the projector takes either the features as they are, or what they
+    differ by from the mean of the same speaker's other clips.
     """
 
     input_size: int  # width of a frame, or with utterance pooling of the utterance's features
@@ -102,6 +103,7 @@ class ProjectorConfig:
     utterance_tokens: int = 1
     hidden_size: int = 512
     functionals: int = 0
+    baseline: bool = False  # utterance pooling: may be given a speaker baseline
     dropout: float = 0.1
     # what is done to standardised features while training, lest a few of them decide
     noise: float = 0.0  # spread of what is added
@@ -122,6 +124,8 @@ class ProjectorConfig:
                 raise ConfigError(f"{name} must be {least} to {most}, not {getattr(self, name)}.")
         if self.pooling not in ("frames", "utterance"):
             raise ConfigError(f"pooling must be frames or utterance, not {self.pooling!r}.")
+        if self.baseline and self.pooling != "utterance":
+            raise ConfigError("A speaker baseline needs pooling utterance, not frames.")
         if not 0 < self.tokens_per_second <= 50:
             raise ConfigError(
                 f"tokens_per_second must be above 0 and at most 50, not {self.tokens_per_second}."
