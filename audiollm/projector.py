@@ -147,9 +147,7 @@ class Projector(nn.Module):
         x = x.view(len(clips), count, self.config.output_size)  # [B, N * H] -> [B, N, H]
         return x, torch.full((len(clips),), count, device=x.device)
 
-    def _inputs(
-        self, utterance: Tensor, baselines: Sequence[NDArray[np.float32] | None]
-    ) -> Tensor:
+    def _inputs(self, utterance: Tensor, baselines: Sequence[NDArray[np.float32] | None]) -> Tensor:
         """Utterance features [B, U] -> what the MLP takes, [B, U] or [B, 2 U + 1]."""
         plain = self.standardise(utterance)
         if self.relative is None:
