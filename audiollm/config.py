@@ -139,15 +139,22 @@ class ProjectorConfig:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Class log-likelihoods z -> softmax(z / temperature + shift), fitted on other speakers."""
+    """Class log-likelihoods z -> softmax(z / T + shift), fitted on other speakers.
+
+    T = temperature * exp(slope * u), where u in [0, 1] says how far the clip's features are from
+    the training data (`distance`): 0 up to a distance of 1, 1 from 2 on.
+    """
 
     temperature: float = 1.0
     shift: dict[str, float] = field(default_factory=dict)
     fitted_on: str = ""  # which data and split, "" when not fitted
+    slope: float = 0.0  # growth of the log temperature with that distance
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
             raise ConfigError(f"temperature must be above 0, not {self.temperature}.")
+        if not 0 <= self.slope <= 10:
+            raise ConfigError(f"slope must be 0 to 10, not {self.slope}.")
 
 
 @dataclass(frozen=True)
@@ -163,6 +170,7 @@ class Manifest:
     questions: bool = False  # the LLM follows instructions, so people may ask it freely
     sample_rate: int = SAMPLE_RATE
     calibration: Calibration = field(default_factory=Calibration)
+    baseline_calibration: Calibration | None = None  # of answers that rest on a speaker baseline
     training: dict[str, Any] = field(default_factory=dict)  # data, split, speakers, commands
     metrics: dict[str, Any] = field(default_factory=dict)  # as `evaluate` wrote them, short form
     format_version: int = FORMAT_VERSION
