@@ -9,6 +9,7 @@ import torch
 
 from audiollm.config import ProjectorConfig
 from audiollm.model import AudioLLM
+from audiollm.probe import LinearProbe
 from audiollm.projector import Features
 from audiollm.settings import Settings
 
@@ -124,6 +125,12 @@ def whisper_hub_folder(folder: Path, seed: int = 7, **changes: Any) -> Path:
     return folder
 
 
+def probe(width: int = WIDTH, classes: tuple[str, ...] = CLASSES) -> LinearProbe:
+    random = np.random.default_rng(4)
+    weight, bias = random.standard_normal((len(classes), width)), np.zeros(len(classes))
+    return LinearProbe(classes, weight.astype(np.float32), bias.astype(np.float32))
+
+
 def model_folder(folder: Path, settings: Settings) -> Path:
     """A complete model folder beside its encoder: everything `Predictor.load` needs."""
     from audiollm import checkpoint, encoder, functionals
@@ -132,5 +139,6 @@ def model_folder(folder: Path, settings: Settings) -> Path:
     heard = encoder.load(str(encoder_folder(folder / "encoder")), settings)
     model = audio_llm(seed=3, functionals=functionals.SIZE)
     manifest = Manifest("test", heard.ref(), model.projector.config, CLASSES)
-    checkpoint.save(folder / "model", model, tokenizer(), manifest, "float32")
+    linear = probe(heard.ref().utterance_width)
+    checkpoint.save(folder / "model", model, tokenizer(), manifest, "float32", linear)
     return folder / "model"
