@@ -82,8 +82,7 @@ def encoder_folder(folder: Path) -> Path:
         conv_layers=[(16, 400, 160), (16, 3, 2)],
         conv_pos_groups=4,
     )
-    network = build_network(conf, classes=len(CLASSES))
-    save(network, conf, CLASSES, folder)
+    save(build_network(conf), conf, folder)
     return folder
 
 
