@@ -1,8 +1,9 @@
 """Model folders: load, save, and the folders that the original project wrote.
 
 A folder holds the merged LLM (`AutoModelForCausalLM.from_pretrained` opens it),
-`projector.safetensors` and `audiollm.json`; the frozen encoder is referred to. Nothing here
-unpickles: weights are safetensors, and the original `projector.pt` is read with `weights_only`.
+`projector.safetensors`, `audiollm.json` and, not of earlier versions, `probe.safetensors`; the
+frozen encoder is referred to. Nothing here unpickles: weights are safetensors, and the original
+`projector.pt` is read with `weights_only`.
 """
 
 import hashlib
@@ -19,9 +20,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from audiollm import hub
+from audiollm import hub, probe
 from audiollm.config import (
     MANIFEST_NAME,
+    PROBE_NAME,
     PROJECTOR_NAME,
     EncoderRef,
     Manifest,
@@ -31,6 +33,7 @@ from audiollm.config import (
 )
 from audiollm.errors import ConfigError, ModelError
 from audiollm.model import AudioLLM
+from audiollm.probe import LinearProbe
 from audiollm.projector import Projector
 from audiollm.settings import Settings
 
@@ -47,6 +50,7 @@ class Checkpoint:
     manifest: Manifest
     model: AudioLLM
     tokenizer: Any
+    probe: LinearProbe | None = None  # on the encoder's features
 
 
 def pick_device(wanted: str) -> str:
@@ -139,7 +143,7 @@ def load(id: str, settings: Settings, device: str = "cpu") -> Checkpoint:
     projector = Projector(manifest.projector)
     load_projector(projector, folder)
     model = AudioLLM(llm, projector).to(device).eval()
-    return Checkpoint(folder, manifest, model, tokenizer)
+    return Checkpoint(folder, manifest, model, tokenizer, _read_probe(folder, manifest))
 
 
 def read_manifest(folder: Path, id: str = "") -> Manifest:
@@ -178,10 +182,26 @@ def load_projector(projector: Projector, folder: Path) -> None:
         raise ModelError(f"{path} does not hold this model's projector: {reason}") from error
 
 
-def save(folder: Path, model: AudioLLM, tokenizer: Any, manifest: Manifest, dtype: str) -> None:
+def _read_probe(folder: Path, manifest: Manifest) -> LinearProbe | None:
+    """The probe of the folder; None where it has none, as of earlier versions."""
+    path = folder / PROBE_NAME
+    if not path.exists():
+        return None
+    return probe.read(path, manifest.encoder.utterance_width, manifest.labels)
+
+
+def save(
+    folder: Path,
+    model: AudioLLM,
+    tokenizer: Any,
+    manifest: Manifest,
+    dtype: str,
+    linear: LinearProbe | None = None,
+) -> None:
     """Writes a model folder beside its place and moves it there whole.
 
-    `dtype`: float32, bfloat16 or float16, how the weights are stored.
+    `dtype`: float32, bfloat16 or float16, how the weights of LLM and projector are stored.
+    `linear`: the probe on the features of its encoder, where there is one.
 
     Raises:
         ModelError: the place is taken by something that is not a model.
@@ -200,6 +220,8 @@ def save(folder: Path, model: AudioLLM, tokenizer: Any, manifest: Manifest, dtyp
             tokenizer.save_pretrained(new)
         llm.to(before)  # type: ignore[arg-type]
         save_projector(model.projector, new / PROJECTOR_NAME, dtype)
+        if linear is not None:
+            probe.write(linear, new / PROBE_NAME)
         (new / MANIFEST_NAME).write_text(to_json(manifest), encoding="utf-8")
         if folder.exists():
             folder.replace(old)
@@ -245,9 +267,14 @@ def save_projector(projector: nn.Module, path: Path, dtype: str = "float32") -> 
 
 
 def fingerprint(folder: Path) -> str:
-    """sha256 over the weights of a model folder, in the order of their names."""
+    """sha256 over the weights of a model folder, in the order of their names.
+
+    It says which model answers: the probe beside it does not, and leaves it as it is.
+    """
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.safetensors")):
+        if path.name == PROBE_NAME:
+            continue
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

@@ -19,6 +19,7 @@ from audiollm.labels import LANGUAGES, Language
 FORMAT_VERSION = 1
 MANIFEST_NAME = "audiollm.json"
 PROJECTOR_NAME = "projector.safetensors"
+PROBE_NAME = "probe.safetensors"
 # What the code before and behind a model works at; kept in its folder for other programs
 SAMPLE_RATE = 16000  # Hz
 FRAME_RATE = 50.0  # Hz

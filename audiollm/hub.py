@@ -78,7 +78,7 @@ WHISPER_FILES = ("config.json", "model.safetensors")  # of an encoder whose conf
 LLM_FILES = ("config.json", "*.safetensors", "tokenizer.json|vocab.json")
 
 _TABLES: dict[Kind, dict[str, Source]] = {"encoder": ENCODERS, "llm": LLMS}
-_EMOTION2VEC_PATTERNS = ["config.yaml", "model.safetensors", "*.pt", "tokens.txt"]
+_EMOTION2VEC_PATTERNS = ["config.yaml", "model.safetensors", "*.pt"]
 _WHISPER_PATTERNS = ["config.json", "model.safetensors", "preprocessor_config.json"]
 _PATTERNS: dict[Kind | EncoderKind, list[str]] = {
     "emotion2vec": _EMOTION2VEC_PATTERNS,

@@ -1,7 +1,6 @@
 """The resident engine: sound -> `Prediction`. Every answer to a person comes from here."""
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +17,7 @@ from audiollm.config import Manifest
 from audiollm.errors import AudioError, AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
 from audiollm.loading import Step
+from audiollm.probe import LinearProbe
 from audiollm.projector import Features
 from audiollm.prosody import Cues, Track
 from audiollm.settings import Settings
@@ -60,7 +60,7 @@ class Card:
     labels: tuple[str, ...]
     languages: tuple[Language, ...]
     metrics: dict[str, Any]  # of `evaluate`, on unseen speakers; {} where not measured
-    ear: tuple[str, ...] = ()  # classes of the encoder's own head, () where it has none
+    probe: tuple[str, ...] = ()  # classes of the linear probe on the encoder, () without one
     questions: bool = False  # it may be asked in free words
 
 
@@ -76,6 +76,7 @@ class Predictor:
         self.manifest: Manifest = loaded.manifest
         self.settings = settings
         self._encoder = encoder
+        self._probe: LinearProbe | None = loaded.probe
         prompt = Prompt(
             loaded.tokenizer,
             self.manifest.labels,
@@ -94,7 +95,7 @@ class Predictor:
             labels=self.manifest.labels,
             languages=self.manifest.languages,
             metrics=self.manifest.metrics,
-            ear=encoder.classes,
+            probe=loaded.probe.classes if loaded.probe else (),
             questions=self.manifest.questions,
         )
 
@@ -220,29 +221,29 @@ class Predictor:
             heard = part[-1] + 1 if part[-1] != spoken[-1] else len(spans)
             yield Timeline(labels, tuple(spans), table.copy(), heard)
 
-    def ear(self, sound: Sound, followed: Track) -> dict[str, float]:
-        """Class probabilities of the encoder's own head, the LLM left out; sum 1.
+    def probe(self, sound: Sound, followed: Track) -> dict[str, float]:
+        """Class probabilities of the linear probe, projector and LLM left out; they sum to 1.
 
         A long sound is heard in the windows that vote on the LLM's answer, too.
 
         Raises:
-            ModelError: the encoder has no head.
+            ModelError: the model came without a probe.
         """
-        if not self._encoder.classes:
+        if self._probe is None:
             raise ModelError(
                 f"The encoder of {self.manifest.name} tells no emotions by itself: compare with "
                 "another recording or model."
             )
-        total: Counter[str] = Counter()
+        total = np.zeros(len(self._probe.classes))
         voting = windows.voting(sound, followed)
         for batch in _batches([w.seconds for w in voting]):
             part = voting[batch]
             with self._lock:
                 heard = self._encoder.encode([w.samples for w in part])
-            for window, encoded in zip(part, heard, strict=True):
-                for name, p in encoded.probabilities.items():
-                    total[name] += window.weight * p
-        return {name: value / total.total() for name, value in total.items()}
+            table = self._probe.probabilities(np.stack([e.utterance for e in heard]))
+            total += np.array([w.weight for w in part]) @ table
+        named = zip(self._probe.classes, total / total.sum(), strict=True)
+        return {name: float(p) for name, p in named}
 
     def ask(
         self, sound: Sound, followed: Track, question: str, language: Language = "en"

@@ -113,6 +113,9 @@ MIGRATIONS = (
         until REAL NOT NULL         -- seconds since 1970
     );
     """,
+    """
+    UPDATE tasks SET reason='disagreement' WHERE reason='ear';
+    """,
 )
 
 

@@ -44,7 +44,7 @@ LEVELS = [
         "loading",
     },
     {"estimate"},
-    {"prompt", "projector", "encoder"},
+    {"prompt", "projector", "encoder", "probe"},
     {"model", "scoring", "asking", "streaming", "checkpoint"},
     {"analysis", "wording"},
     {"predictor", "jobs", "room", "runner", "__main__"},

@@ -99,24 +99,28 @@ def test_questions_are_about_short_sounds(
         next(asked.ask(*heard(2.0), "why?", "en"))
 
 
-def test_the_encoder_speaks_for_itself(engine: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = engine.ear(*heard(1.5))
-    assert tuple(whole) == engine.card.ear
+def test_the_probe_answers_without_the_llm(
+    engine: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = engine.probe(*heard(1.5))
+    assert tuple(whole) == engine.card.probe == tiny.CLASSES
     assert sum(whole.values()) == pytest.approx(1)
     sound = heard(1.5)[0].samples
-    assert whole == pytest.approx(engine._encoder.encode([sound])[0].probabilities)
+    features = engine._encoder.encode([sound])[0].utterance
+    expected = tiny.probe().probabilities(features[None])[0]
+    assert list(whole.values()) == pytest.approx(expected)
     monkeypatch.setattr(windows, "LONGEST", 1.0)
     monkeypatch.setattr(predictor, "BATCH_WINDOWS", 2)
-    long = engine.ear(*heard(4.5))
+    long = engine.probe(*heard(4.5))
     assert sum(long.values()) == pytest.approx(1)
 
 
-def test_an_encoder_without_a_head_cannot(
+def test_a_model_without_a_probe_says_so(
     engine: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine._encoder, "classes", ())
+    monkeypatch.setattr(engine, "_probe", None)
     with pytest.raises(ModelError, match="by itself"):
-        engine.ear(*heard(1.0))
+        engine.probe(*heard(1.0))
 
 
 def test_a_failure_while_generating_reaches_the_reader(

@@ -248,3 +248,19 @@ def test_fingerprint_follows_the_weights(tmp_path: Path) -> None:
     assert checkpoint.fingerprint(folder) == before
     save_file({"x": torch.zeros(1)}, folder / "projector.safetensors")
     assert checkpoint.fingerprint(folder) != before
+
+
+def test_a_probe_is_kept_beside_the_model_and_changes_no_identity(tmp_path: Path) -> None:
+    folder = write(tmp_path / "m")
+    before = checkpoint.fingerprint(folder)
+    loaded = checkpoint.load(str(folder), Settings(home=tmp_path))
+    assert loaded.probe is None
+    saved = (loaded.model, loaded.tokenizer, loaded.manifest, "float32")
+    checkpoint.save(folder, *saved, tiny.probe())
+    assert checkpoint.fingerprint(folder) == before  # the same answers
+    found = checkpoint.load(str(folder), Settings(home=tmp_path)).probe
+    assert found is not None and found.classes == tiny.CLASSES
+    assert np.array_equal(found.weight, tiny.probe().weight)
+    checkpoint.save(folder, *saved, tiny.probe(tiny.WIDTH + 1))
+    with pytest.raises(ModelError, match=r"probe\.safetensors does not hold this model's"):
+        checkpoint.load(str(folder), Settings(home=tmp_path))

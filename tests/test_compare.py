@@ -16,7 +16,7 @@ from audiollm.settings import Settings
 from audiollm.store import Store
 from audiollm.ui import services
 from audiollm.ui.analyse import compare, keeping
-from audiollm.ui.analyse.compare import CLIP, EAR, Comparison
+from audiollm.ui.analyse.compare import CLIP, PROBE, Comparison
 from audiollm.ui.services import Services
 from tests.browser.fake import METRICS, SURE, Card, FakePredictor
 from tests.conftest import voiced
@@ -75,12 +75,12 @@ def two_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
 def test_what_an_answer_can_be_held_against(two_models: Services, tmp_path: Path) -> None:
     for language in LANGUAGES:
         found = compare.rivals(two_models, language)
-        assert {id for _, id in found} == {"same", "else", "broken", CLIP, EAR}
+        assert {id for _, id in found} == {"same", "else", "broken", CLIP, PROBE}
         assert len({words for words, _ in found}) == 5
-    deaf = serve(tmp_path, card=Card(ear=()))
-    assert EAR not in {id for _, id in compare.rivals(deaf, "en")}
+    deaf = serve(tmp_path, card=Card(probe=()))
+    assert PROBE not in {id for _, id in compare.rivals(deaf, "en")}
     stranger = serve(tmp_path, host="0.0.0.0")  # noqa: S104
-    assert {id for _, id in compare.rivals(stranger, "en")} == {CLIP, EAR}
+    assert {id for _, id in compare.rivals(stranger, "en")} == {CLIP, PROBE}
 
 
 def test_two_recordings_are_compared_with_their_cues(tmp_path: Path, clip: str, other: str) -> None:
@@ -109,7 +109,7 @@ def test_a_disagreement_is_shown_and_can_be_kept(
     assert told == (came.kept, "disagreement", "tiny", "else")
     assert kept.other_answer == pytest.approx(DISAGREES)
     (task,) = Labels(two_models.settings.home).tasks()  # the Label page asks about it
-    assert (task.path, task.reason, task.other_model) == (str(kept.path), "ear", "else")
+    assert (task.path, task.reason, task.other_model) == (str(kept.path), "disagreement", "else")
     heard, _ = soundfile.read(kept.path)
     assert np.abs(heard - voiced(1.5)).max() < 1e-3
     keeping.forget(two_models, came.kept, language)
@@ -117,10 +117,10 @@ def test_a_disagreement_is_shown_and_can_be_kept(
     assert Labels(two_models.settings.home).tasks() == []
 
 
-def test_the_encoder_alone_is_a_rival(tmp_path: Path, clip: str) -> None:
-    found = last(compare.compare(serve(tmp_path), clip, EAR, None, "en"))
+def test_the_probe_is_a_rival(tmp_path: Path, clip: str) -> None:
+    found = last(compare.compare(serve(tmp_path), clip, PROBE, None, "en"))
     assert found.evidence is not None
-    assert found.evidence.other_model.endswith("encoder")
+    assert found.evidence.other_model.endswith(": probe")
     assert found.figure is not None
     assert len(found.figure.data) == 2
 
@@ -146,14 +146,14 @@ def test_one_second_model_is_in_memory_at_a_time(
 def test_classes_that_one_side_lacks_have_one_bar(tmp_path: Path, clip: str) -> None:
     made = serve(tmp_path)
     answer = {"surprised": 0.6, "angry": 0.4}
-    made.predictor().__class__.ear = lambda *_: answer  # type: ignore
+    made.predictor().__class__.probe = lambda *_: answer  # type: ignore
     try:
-        found = last(compare.compare(made, clip, EAR, None, "en"))
+        found = last(compare.compare(made, clip, PROBE, None, "en"))
     finally:
-        del made.predictor().__class__.ear  # type: ignore
+        del made.predictor().__class__.probe  # type: ignore
     assert found.figure is not None
-    ear, llm = found.figure.data
-    assert len(ear.y) == 2
+    probe, llm = found.figure.data
+    assert len(probe.y) == 2
     assert len(llm.y) == len(SURE)
     assert len(found.figure.layout.yaxis.categoryarray) == len(SURE) + 1
 
@@ -161,11 +161,11 @@ def test_classes_that_one_side_lacks_have_one_bar(tmp_path: Path, clip: str) -> 
 @pytest.mark.parametrize(
     ("path", "rival", "second", "said"),
     [
-        (None, EAR, None, "no recording"),
+        (None, PROBE, None, "no recording"),
         ("clip", CLIP, None, "second recording first"),
         ("clip", "../../etc", None, "choose again"),
         ("clip", "broken", None, "damaged"),
-        ("missing.wav", EAR, None, "missing.wav"),
+        ("missing.wav", PROBE, None, "missing.wav"),
         ("clip", CLIP, "missing.wav", "missing.wav"),
     ],
 )
@@ -182,7 +182,9 @@ def test_a_bug_is_a_sentence_too(
     two_models: Services, clip: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FakePredictor, "stream", lambda *_, **__: 1 / 0)
-    assert "fault of the program" in last(compare.compare(two_models, clip, EAR, None, "en")).notice
+    assert (
+        "fault of the program" in last(compare.compare(two_models, clip, PROBE, None, "en")).notice
+    )
 
 
 def test_a_small_model_says_kindly_that_it_cannot_answer(tmp_path: Path, clip: str) -> None:

@@ -149,7 +149,7 @@ def test_a_model_gets_the_layers_and_statistics_of_its_manifest(
     assert isinstance(used, WhisperEncoder)
     assert (used.layers, used.statistics) == ((3, 1), "mean_std")
     assert predictor.manifest.encoder == ref
-    assert predictor.card.ear == ()
+    assert predictor.card.probe == ()
 
 
 def test_a_model_refuses_other_weights_and_a_projector_of_another_width(

@@ -152,7 +152,6 @@ def test_statistics_are_part_of_an_emotion2vec_fingerprint(tmp_path: Path) -> No
     (a,), (b,) = mean.encode(clips(1)), both.encode(clips(1))
     assert np.array_equal(a.utterance, b.utterance[:WIDTH])
     assert np.array_equal(b.utterance[WIDTH:], b.frames.std(0))
-    assert a.probabilities == b.probabilities
     with pytest.raises(ModelError, match="leave --layers out"):
         encoder.load(place, Settings(), layers=(1,))
 

@@ -179,6 +179,12 @@ def test_merge_answers_as_before_and_keeps_its_history(place: Path, second: Path
     assert manifest.calibration.fitted_on
     assert not list(place.glob("*.unchecked"))
     assert not any("lora" in name for name in loaded.model.state_dict())
+    assert loaded.probe is not None and loaded.probe.classes == manifest.labels
+    test = load_prepared(place / "data").split("test")
+    features = np.stack([load_prepared(place / "data").store.get(c.id).utterance for c in test])
+    answers = loaded.probe.probabilities(features).argmax(1)
+    right = [manifest.labels[a] == c.label for a, c in zip(answers, test, strict=True)]
+    assert np.mean(right) > 0.8
 
 
 def test_evaluate_writes_figures_probe_and_every_mistake(place: Path, second: Path) -> None:

@@ -13,7 +13,7 @@ from audiollm.labelling.store import Labels
 from audiollm.labelling.tasks import Label, Task
 from audiollm.store import Store
 from audiollm.ui.analyse import compare, keeping
-from audiollm.ui.analyse.compare import EAR
+from audiollm.ui.analyse.compare import PROBE
 from audiollm.ui.analyse.keeping import Evidence, Outcome
 from audiollm.ui.services import Services
 from audiollm.ui.texts import text
@@ -52,7 +52,7 @@ def test_nothing_is_kept_for_strangers(tmp_path: Path, clip: str) -> None:
     seen = Evidence(clip, "kept", "tiny", SURE)
     assert keeping.keep(stranger, seen, "en").kept == ""
     assert keep_clip(stranger, clip).kept == ""
-    assert last(compare.compare(stranger, clip, EAR, None, "en")).evidence is None
+    assert last(compare.compare(stranger, clip, PROBE, None, "en")).evidence is None
     keeping.forget(stranger, "anything", "en")
     assert not (tmp_path / "home").exists()
 

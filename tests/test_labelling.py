@@ -292,8 +292,8 @@ def test_clips_from_everywhere(services: Services, voice: Path, tmp_path: Path) 
             assert "new clips" in last, words
     found = {t.source: t for t in Labels(home).tasks()}
     assert found["mine"].reason == "suspect" and found["mine"].score == pytest.approx(0.98)
-    assert found["analyse"].reason == "ear"
-    assert found["voices"].reason in ("ear", "random") and found["voices"].answer == SURE
+    assert found["analyse"].reason == "disagreement"
+    assert found["voices"].reason in ("disagreement", "random") and found["voices"].answer == SURE
     assert found["voices"].id == audio.content_hash(audio.load(found["voices"].path))
     assert "tiny, emodb" in found
     with pytest.raises(LabelError, match="Choose"):

@@ -191,6 +191,12 @@ def test_a_foreign_table_needs_only_file_and_label(sounds: list[Path], tmp_path:
     assert [(label.person, label.name) for label in found.labels] == [("Ann", "angry")]
 
 
+def test_a_former_name_of_a_reason_is_read(sounds: list[Path], tmp_path: Path) -> None:
+    path = table(tmp_path / "old.csv", ("file", "label", "reason"), (str(sounds[0]), "sad", "ear"))
+    found = formats.read(path, "Ann", Settings())
+    assert [task.reason for task in found.tasks] == ["disagreement"]
+
+
 @pytest.mark.parametrize(
     ("label", "file", "told"),
     [

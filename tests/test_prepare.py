@@ -42,7 +42,7 @@ def ear(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     layers = [(16, 400, 160), (16, 3, 2)]
     conf = emotion2vec.small_conf(width=16, depth=1, heads=2, conv_layers=layers)
-    emotion2vec.save(emotion2vec.build_network(conf), conf, (), folder)
+    emotion2vec.save(emotion2vec.build_network(conf), conf, folder)
     return folder
 
 
@@ -407,7 +407,7 @@ def test_another_encoder_is_refused(
     conf = emotion2vec.small_conf(
         width=16, depth=1, heads=2, conv_layers=[(16, 400, 160), (16, 3, 2)]
     )
-    emotion2vec.save(emotion2vec.build_network(conf), conf, (), tmp_path / "other")
+    emotion2vec.save(emotion2vec.build_network(conf), conf, tmp_path / "other")
     common = ("--corpus", "manifest", "--root", voices, "--out", done)
     assert run(*common, "--encoder", tmp_path / "other") == 2
     assert "another encoder: prepare into another --out" in capsys.readouterr().err

@@ -1,13 +1,18 @@
-"""The control: a linear probe on synthetic features of synthetic speakers."""
+"""The control: a linear probe on synthetic features of synthetic speakers; the one of a model."""
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from audiollm.errors import DataError
-from train.probe import fit_probe, probe_prepared
+from audiollm import probe as probe_file
+from audiollm.errors import DataError, ModelError
+from audiollm.probe import LinearProbe
+from train.probe import fit_probe, fit_utterance, probe_prepared
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 SIZE = 12
@@ -123,3 +128,74 @@ def test_probe_is_judged_by_the_clips_and_classes_that_are_asked_for() -> None:
     assert (report.n, report.classes) == (9, ("sad", "angry"))
     known = (*CLASSES, "surprised")  # an answer that no clip has
     assert probe_prepared(prepared, "test", classes=known)["both"].classes == known
+
+
+@pytest.mark.parametrize("classes", [CLASSES, CLASSES[::-1], ("sad", "angry")])
+def test_folded_it_answers_the_same(classes: tuple[str, ...]) -> None:
+    x, y = _features(200)
+    rows = [i for i, label in enumerate(y) if label in classes]
+    fitted = fit_probe(x[rows], [y[i] for i in rows], None, None, classes)
+    plain, other = fitted.folded(), _features(50, seed=1)[0]
+    assert (plain.classes, plain.weight.dtype) == (classes, np.float32)
+    expected = fitted.predict_proba(other)
+    assert plain.probabilities(other) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_model_is_given_the_probe_of_its_training_clips() -> None:
+    prepared = _prepared({"train": 120, "valid": 40, "test": 40}, functionals=False)
+    asked = (*CLASSES, "surprised")  # which nobody has said
+    plain = fit_utterance(prepared, asked).folded()
+    assert (plain.classes, plain.weight.shape) == (CLASSES, (4, 2))
+    alone = _prepared({"train": 120, "valid": 0, "test": 40}, functionals=False)
+    assert fit_utterance(alone, CLASSES).strength > 0
+    with pytest.raises(DataError, match="two or more"):
+        fit_utterance(_prepared({"train": 0, "valid": 0, "test": 4}), CLASSES)
+
+
+def _plain(classes: tuple[str, ...] = CLASSES[:3]) -> LinearProbe:
+    random = np.random.default_rng(0)
+    weight, bias = random.standard_normal((len(classes), SIZE)), random.standard_normal(3)
+    return LinearProbe(classes, weight.astype(np.float32), bias.astype(np.float32))
+
+
+def test_a_probe_file_holds_it_whole(tmp_path: Path) -> None:
+    made, path = _plain(), tmp_path / "probe.safetensors"
+    probe_file.write(made, path)
+    read = probe_file.read(path, SIZE, CLASSES)
+    assert read.classes == CLASSES[:3]
+    assert np.array_equal(read.weight, made.weight) and np.array_equal(read.bias, made.bias)
+    huge = np.full((1, SIZE), 1e30)
+    assert read.probabilities(huge).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"width": SIZE + 1}, "weight is"),
+        ({"labels": ("bored", "calm")}, "classes are"),
+        ({"labels": CLASSES[::-1]}, "classes are"),
+        ({"classes": ["angry"]}, "classes are"),
+        ({"classes": ["angry", "angry", "happy"]}, "classes are"),
+        ({"classes": {"angry": 1}}, "classes are"),
+        ({"metadata": {}}, "classes are"),
+        ({"metadata": {"classes": "["}}, "probe"),
+        ({"bias": np.zeros(4, np.float32)}, "bias is"),
+        ({"bias": np.zeros(3, np.float64)}, "bias is F64"),
+        ({"bias": np.array([0, np.nan, 0], np.float32)}, "not finite"),
+        ({"more": np.zeros(1, np.float32)}, "it holds bias, more, weight"),
+    ],
+)
+def test_a_probe_that_does_not_fit_is_refused(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    made, path = _plain(), tmp_path / "probe.safetensors"
+    metadata = {"classes": json.dumps(change.pop("classes", made.classes))}
+    metadata = change.pop("metadata", metadata)
+    asked = {"width": change.pop("width", SIZE), "labels": change.pop("labels", CLASSES)}
+    save_file({"weight": made.weight, "bias": made.bias} | change, path, metadata)
+    with pytest.raises(ModelError, match=said) as caught:
+        probe_file.read(path, **asked)
+    assert "remove the file" in str(caught.value)
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(ModelError, match="linear probe"):
+        probe_file.read(path, SIZE, CLASSES)

@@ -9,6 +9,7 @@ import torch
 
 from audiollm.config import ProjectorConfig
 from audiollm.model import AudioLLM
+from audiollm.probe import LinearProbe
 from audiollm.projector import Features
 from audiollm.settings import Settings
 
@@ -81,8 +82,7 @@ def encoder_folder(folder: Path) -> Path:
         conv_layers=[(16, 400, 160), (16, 3, 2)],
         conv_pos_groups=4,
     )
-    network = build_network(conf, classes=len(CLASSES))
-    save(network, conf, CLASSES, folder)
+    save(build_network(conf), conf, folder)
     return folder
 
 
@@ -124,6 +124,12 @@ def whisper_hub_folder(folder: Path, seed: int = 7, **changes: Any) -> Path:
     return folder
 
 
+def probe(width: int = WIDTH, classes: tuple[str, ...] = CLASSES) -> LinearProbe:
+    random = np.random.default_rng(4)
+    weight, bias = random.standard_normal((len(classes), width)), np.zeros(len(classes))
+    return LinearProbe(classes, weight.astype(np.float32), bias.astype(np.float32))
+
+
 def model_folder(folder: Path, settings: Settings) -> Path:
     """A complete model folder beside its encoder: everything `Predictor.load` needs."""
     from audiollm import checkpoint, encoder, functionals
@@ -132,5 +138,6 @@ def model_folder(folder: Path, settings: Settings) -> Path:
     heard = encoder.load(str(encoder_folder(folder / "encoder")), settings)
     model = audio_llm(seed=3, functionals=functionals.SIZE)
     manifest = Manifest("test", heard.ref(), model.projector.config, CLASSES)
-    checkpoint.save(folder / "model", model, tokenizer(), manifest, "float32")
+    linear = probe(heard.ref().utterance_width)
+    checkpoint.save(folder / "model", model, tokenizer(), manifest, "float32", linear)
     return folder / "model"

@@ -14,8 +14,9 @@ import numpy as np
 from audiollm import hub
 from audiollm.config import MANIFEST_NAME, Calibration, Manifest, read_json
 from audiollm.errors import DataError, ModelError
+from audiollm.probe import LinearProbe
 from audiollm.settings import Settings
-from train import runs
+from train import probe, runs
 from train.dataset import Prepared, load_prepared
 from train.heard import voices_recorded
 
@@ -74,7 +75,8 @@ def merge(
     """Writes the model folder and compares it, as loaded again, with the unmerged model.
 
     The calibration is `given`, or a temperature fitted on the validation speakers, whom the
-    weights were not trained on. Where nobody validates, probabilities stay as the model says
+    weights were not trained on. A linear probe on the encoder's features, of the same training
+    clips, goes into the folder, too. Where nobody validates, probabilities stay as the model says
     them, and the comparison is made on training clips. `questions` goes into the manifest.
 
     Raises:
@@ -115,7 +117,8 @@ def merge(
         training=_training(finished, prepared, settings),
     )
     part = out.with_name(out.name + ".unchecked")
-    checkpoint.save(part, model, tokenizer, manifest, store)
+    linear = _probe(prepared, finished.classes)
+    checkpoint.save(part, model, tokenizer, manifest, store, linear)
     del model  # one LLM in memory at a time
     gc.collect()
     after_settings = replace(settings, device="cpu")
@@ -127,9 +130,19 @@ def merge(
         raise ModelError(f"{error} It is in {part} and was not put to {out}.") from error
     checked = {"side": side, "clips": len(clips), "drift": drift, "flips": flips, "store": store}
     training = {**manifest.training, "merge": checked}
-    checkpoint.save(out, loaded.model, tokenizer, replace(manifest, training=training), store)
+    manifest = replace(manifest, training=training)
+    checkpoint.save(out, loaded.model, tokenizer, manifest, store, loaded.probe)
     checkpoint.remove(part)
     return checked
+
+
+def _probe(prepared: Prepared, classes: Sequence[str]) -> LinearProbe | None:
+    """What goes beside the model; None, and a line that says why, where it cannot be fitted."""
+    try:
+        return probe.fit_utterance(prepared, classes).folded()
+    except DataError as error:
+        print(f"The model gets no linear probe: {error}")
+        return None
 
 
 def compare(before: np.ndarray, after: np.ndarray, store: str) -> tuple[float, int]:

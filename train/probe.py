@@ -11,6 +11,7 @@ import numpy as np
 
 from audiollm import metrics
 from audiollm.errors import DataError
+from audiollm.probe import LinearProbe
 
 if TYPE_CHECKING:
     from train.dataset import Clip, Prepared
@@ -37,6 +38,18 @@ class Probe:
     def predict(self, x: np.ndarray) -> list[str]:
         """[N, F] -> N class names."""
         return [self.classes[i] for i in self.predict_proba(x).argmax(axis=1)]
+
+    def folded(self) -> LinearProbe:
+        """The same as plain numbers: standardisation within weight and bias, the classes with
+        training clips alone."""
+        scaler, model = self.pipeline[0], self.pipeline[-1]
+        weight, bias = model.coef_, model.intercept_
+        if len(weight) == 1:  # of two classes scikit-learn keeps the second's
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.array([-bias[0], bias[0]]) / 2
+        weight = weight / scaler.scale_  # [C, F]
+        bias = bias - weight @ scaler.mean_
+        names = tuple(self.classes[i] for i in self.pipeline.classes_)
+        return LinearProbe(names, weight.astype(np.float32), bias.astype(np.float32))
 
 
 def fit_probe(
@@ -145,6 +158,22 @@ def probe_tables(
         )
         tables[kind] = probe.predict_proba(features["judged"][kind])
     return tables
+
+
+def fit_utterance(prepared: "Prepared", classes: Sequence[str]) -> Probe:
+    """A probe on the utterance features of a prepared folder's training clips of `classes`.
+
+    Raises:
+        DataError: fewer than two of the classes have training clips.
+    """
+
+    def part(split: str) -> tuple[np.ndarray, list[str], list[str]]:
+        clips = [c for c in prepared.split(split) if c.label in classes]
+        x = np.array([prepared.store.get(c.id).utterance for c in clips], dtype=np.float64)
+        return x, [c.label for c in clips], [c.speaker for c in clips]
+
+    (x, y, speakers), (valid_x, valid_y, _) = part("train"), part("valid")
+    return fit_probe(x, y, valid_x, valid_y, classes, groups=speakers)
 
 
 def features_of(prepared: "Prepared", clips: Sequence[Any]) -> dict[str, np.ndarray]:

@@ -31,7 +31,6 @@ class Encoded:
 
     frames: np.ndarray  # float32 [T, D], 50 a second
     utterance: np.ndarray  # float32 [D] or [2 D]: `statistics` of the frames over time
-    probabilities: dict[str, float] | None = None  # of the encoder's own head, summing to 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +54,6 @@ class Encoder(ABC):
     kind: ClassVar[EncoderKind]
     rate: ClassVar[int]  # inputs L a second
     longest: int | None = None  # frames that the network takes at once; None: any number
-    classes: tuple[str, ...] = ()  # of its own head
 
     def __init__(
         self,

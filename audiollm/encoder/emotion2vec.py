@@ -4,7 +4,7 @@ emotion2vec (arXiv 2312.15185): waveform -> convolutions (one frame every 20 ms)
 convolutions -> transformer blocks with ALiBi -> frames [T, D] at 50 Hz. Clips of different
 lengths share a batch and still get the frames that each would get alone (`emotion2vec_frames`).
 
-Shapes: B pieces, N samples, T frames, D width, C classes.
+Shapes: B pieces, N samples, T frames, D width.
 """
 
 import contextlib
@@ -20,14 +20,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiollm.config import Statistics
 from audiollm.encoder import emotion2vec_files as files
-from audiollm.encoder.base import Encoded, Encoder
+from audiollm.encoder.base import Encoder
 from audiollm.encoder.emotion2vec_config import base_conf, clean, read_conf, small_conf
 from audiollm.encoder.emotion2vec_files import save
 from audiollm.encoder.emotion2vec_frames import frame_features, normalise
@@ -48,16 +47,14 @@ __all__ = [
 _IMPORT_LOCK = threading.Lock()
 
 
-def build_network(model_conf: Mapping[str, Any], classes: int = 0) -> nn.Module:
-    """FunASR's `Emotion2vec` with random weights, from a configuration that is checked first.
-
-    Args:
-        classes: outputs of the class head; 0 for none.
+def build_network(model_conf: Mapping[str, Any]) -> nn.Module:
+    """FunASR's `Emotion2vec` with random weights and without its class head, from a configuration
+    that is checked first.
 
     Raises:
         ModelError: the configuration is refused.
     """
-    network: nn.Module = _emotion2vec()(model_conf=clean(model_conf), vocab_size=classes or -1)
+    network: nn.Module = _emotion2vec()(model_conf=clean(model_conf), vocab_size=-1)
     return network
 
 
@@ -73,7 +70,6 @@ class Emotion2vecEncoder(Encoder):
         conf: Mapping[str, Any],
         id: str,
         *,
-        tokens: Sequence[str] = (),
         weights: Path | None = None,
         statistics: Statistics = "mean",
         precision: torch.dtype = torch.float32,
@@ -81,23 +77,11 @@ class Emotion2vecEncoder(Encoder):
         """Take `network` as it is.
 
         Args:
-            tokens: a class for every output of the head, as tokens.txt names them.
             weights: the file that the network was read from.
-
-        Raises:
-            ModelError: tokens and head do not fit.
         """
-        outputs = network.proj.out_features if network.proj is not None else 0  # type: ignore[union-attr]
-        if len(tokens) != outputs:
-            raise ModelError(
-                f"The encoder {id} has {outputs} class outputs but {len(tokens)} class names in "
-                f"{files.TOKENS_NAME}."
-            )
         self.conf = clean(conf)
         width: int = self.conf["embed_dim"]
         super().__init__(network, id, width, statistics=statistics, precision=precision)
-        self._tokens, self._heads = tokens, files.class_names(tokens)
-        self.classes = tuple(dict.fromkeys(c for c in self._heads if c))
         self._weights = weights
         self._convolutions = parse_spec(self.conf["modalities"]["audio"]["feature_encoder_spec"])
 
@@ -112,7 +96,7 @@ class Emotion2vecEncoder(Encoder):
         return hashlib.sha256(f"{found} {self.statistics}".encode()).hexdigest()
 
     def save(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
-        save(self.network, self.conf, self._tokens, folder, dtype)
+        save(self.network, self.conf, folder, dtype)
 
     def _input(self, samples: Tensor) -> Tensor:
         wave = normalise(samples) if self.conf["normalize"] else samples
@@ -126,21 +110,6 @@ class Emotion2vecEncoder(Encoder):
 
     def _frames(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
         return frame_features(self.network, x, lengths)[0]
-
-    def _encoded(self, frames: np.ndarray) -> Encoded:
-        encoded = super()._encoded(frames)
-        if not self.classes:
-            return encoded
-        head: Any = self.network.proj
-        mean = torch.from_numpy(encoded.utterance[: self.width])
-        logits = head(mean.to(self.device)).float().cpu()  # [C]
-        used = torch.tensor([c is not None for c in self._heads])
-        values = logits.masked_fill(~used, -torch.inf).double().softmax(-1).tolist()
-        probabilities = dict.fromkeys(self.classes, 0.0)
-        for name, value in zip(self._heads, values, strict=True):
-            if name is not None:
-                probabilities[name] += value
-        return Encoded(encoded.frames, encoded.utterance, probabilities)
 
 
 def load(
@@ -158,16 +127,13 @@ def load(
     conf = read_conf(folder)
     weights = files.weights_path(folder)
     state = files.read_weights(weights)
-    head = state.get("proj.weight")
-    classes = 0 if head is None or head.dim() != 2 else head.size(0)
     with torch.device("meta"):  # shapes only: memory is taken by the weights that are there
-        network = build_network(conf, classes)
+        network = build_network(conf)
     files.load_strictly(network, state, weights)
     return Emotion2vecEncoder(
         network,
         conf,
         id,
-        tokens=files.read_tokens(folder) if classes else (),
         weights=weights,
         statistics=statistics,
         precision=precision,

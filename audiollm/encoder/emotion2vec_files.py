@@ -1,16 +1,15 @@
-"""Encoder folders on disk: weights and class names, read without ever running their content.
+"""Encoder folders on disk: configuration and weights, read without ever running their content.
 
 config.yaml          `model: Emotion2vec` and `model_conf`, FunASR's keys
 model.safetensors    the weights (float16 or float32), preferred; or
 model.pt             FunASR's checkpoint, opened with `weights_only=True`
-tokens.txt           one class a line, in the order of the head's outputs
 """
 
 import hashlib
 import pickle
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,17 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from audiollm import labels
 from audiollm.encoder.emotion2vec_config import clean, essence, write_conf
 from audiollm.errors import ModelError
 
 WEIGHTS_NAME = "model.safetensors"
 CHECKPOINT_NAME = "model.pt"
-TOKENS_NAME = "tokens.txt"
 
 _NESTS = ("state_dict", "model_state_dict", "model")
 _SCOPES = ("module.", "d2v_model.")
-# Parts of a checkpoint that only pretraining uses.
-_TRAINING_ONLY = (
+# Parts of a checkpoint that features do not need: those of pretraining, and the class head.
+_UNUSED = (
+    "proj.",
     "modality_encoders.AUDIO.decoder.",
     "shared_decoder.",
     "recon_proj.",
@@ -73,7 +71,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     result: dict[str, Tensor] = {}
     for key, tensor in state.items():
         name = _strip(key)
-        if name.startswith(_TRAINING_ONLY):
+        if name.startswith(_UNUSED):
             continue
         if name in result:
             raise ModelError(f"{path} holds the weight {name} twice.")
@@ -111,38 +109,9 @@ def load_strictly(network: nn.Module, state: dict[str, Tensor], path: Path) -> N
     network.load_state_dict(state, assign=True)
 
 
-def read_tokens(folder: Path) -> tuple[str, ...]:
-    """Lines of tokens.txt as they stand; empty when the encoder has no such file.
-
-    Raises:
-        ModelError: the file cannot be read as text.
-    """
-    path = folder / TOKENS_NAME
-    if not path.is_file():
-        return ()
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} cannot be read as UTF-8 text.") from error
-    return tuple(line.strip() for line in lines if line.strip())
-
-
-def class_names(tokens: Sequence[str]) -> tuple[str | None, ...]:
-    """Canonical class of every token; None for the outputs that FunASR calls `unuse...`.
-
-    Raises:
-        ModelError: a token cannot be a class name.
-    """
-    try:
-        return tuple(None if t.startswith("unuse") else labels.canonical(t) for t in tokens)
-    except ValueError as error:
-        raise ModelError(f"{TOKENS_NAME} is refused: {error}.") from error
-
-
 def save(
     network: nn.Module,
     conf: Mapping[str, Any],
-    classes: Sequence[str],
     folder: Path,
     dtype: torch.dtype = torch.float32,
 ) -> None:
@@ -150,15 +119,8 @@ def save(
 
     Args:
         conf: what the network was built from (`emotion2vec_config.clean` or `small_conf`).
-        classes: names of the head's outputs in order; empty without a head.
         dtype: of the weights on disk, float32 or float16.
-
-    Raises:
-        ModelError: the number of classes is not that of the head.
     """
-    outputs = network.proj.out_features if network.proj is not None else 0  # type: ignore[union-attr]
-    if len(classes) != outputs:
-        raise ModelError(f"The encoder's head has {outputs} outputs, not {len(classes)} classes.")
     folder.mkdir(parents=True, exist_ok=True)
     state = {
         name: tensor.detach().to("cpu", dtype).contiguous()
@@ -166,7 +128,6 @@ def save(
     }
     safetensors.torch.save_file(state, folder / WEIGHTS_NAME, {"format": "pt"})
     write_conf(folder, clean(conf))
-    (folder / TOKENS_NAME).write_text("".join(f"{c}\n" for c in classes), encoding="utf-8")
 
 
 def fingerprint(weights: Path, conf: Mapping[str, Any]) -> str:

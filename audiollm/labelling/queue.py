@@ -15,8 +15,8 @@ Answer = Mapping[str, float]  # class -> probability
 def reason(answer: Answer, other: Answer, original: str) -> tuple[Reason, float]:
     """Why a clip should be looked at, and how urgently (0 to 1).
 
-    `other` is the answer of the encoder's own head, `original` the class that it came with; either
-    may be empty.
+    `other` is the answer of the linear probe on the encoder's features, `original` the class that
+    it came with; either may be empty.
     """
     ranked = sorted(answer.values(), reverse=True)
     best = _best(answer)
@@ -25,7 +25,7 @@ def reason(answer: Answer, other: Answer, original: str) -> tuple[Reason, float]
         if sure >= CONFIDENT:
             return "wrong", min(1.0, sure)
     if best and other and _best(other) != best:
-        return "ear", min(1.0, answer[best] * other[_best(other)])
+        return "disagreement", min(1.0, answer[best] * other[_best(other)])
     if len(ranked) > 1 and ranked[0] - ranked[1] < TIE:
         return "tie", min(1.0, 1 - (ranked[0] - ranked[1]))
     if original and best and best != original:

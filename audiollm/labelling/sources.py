@@ -98,8 +98,8 @@ def from_kept(kept: Sequence[Kept], settings: Settings) -> Gathered:
                 path=str(clip.path.resolve()),
                 seconds=sound.seconds,
                 source="analyse",
-                reason="ear" if clip.reason == "disagreement" else "sent",
-                score=score if why == "ear" else 0.0,
+                reason="disagreement" if clip.reason == "disagreement" else "sent",
+                score=score if why == "disagreement" else 0.0,
                 model=clip.model,
                 answer=clip.answer,
                 other_model=clip.other_model,
@@ -117,7 +117,7 @@ def from_folder(
 ) -> Iterator[Gathered]:
     """The sounds below a folder, after each that was heard.
 
-    `hear` gives the model's name and answer, and those of the encoder's own head ("" and {} where
+    `hear` gives the model's name and answer, and those of its linear probe ("" and {} where
     it has none).
 
     Raises:

@@ -15,7 +15,7 @@ from audiollm.errors import LabelError
 # answer, so that they alone tell how good the model is.
 Reason = Literal[
     "wrong",  # the model was confident, and its label says something else
-    "ear",  # the LLM and the encoder's own head disagree
+    "disagreement",  # the LLM and the probe on the encoder's features, or two models, disagree
     "tie",  # two classes are nearly as likely
     "suspect",  # its label in the training data is likely an error
     "sent",  # somebody kept it on the Analyse page
@@ -23,6 +23,7 @@ Reason = Literal[
     "random",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
+FORMER_REASONS: Mapping[str, Reason] = {"ear": "disagreement"}  # in files of earlier versions
 Kind = Literal["label", "decision", "skip"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 UNUSUAL = ("unclear", "not_speech", "several")  # what may be said of a clip instead of a class
@@ -43,7 +44,7 @@ class Task:
     original: str = ""  # the class that it came with; never changed by a label
     model: str = ""  # whose answer it is
     answer: Mapping[str, float] = field(default_factory=dict)  # class -> probability
-    other_model: str = ""  # who else answered: the encoder's head, another model
+    other_model: str = ""  # who else answered: the linear probe, another model
     other_answer: Mapping[str, float] = field(default_factory=dict)
     speaker: str = ""
 

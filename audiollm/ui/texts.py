@@ -87,9 +87,9 @@ TEXTS: dict[str, dict[Language, str]] = {
     "compare_title": {"en": "Compare", "zh": "比较"},
     "rival": {"en": "Hold this answer against", "zh": "与什么比较"},
     "rival_clip": {"en": "another recording", "zh": "另一段录音"},
-    "rival_ear": {
-        "en": "the encoder alone, without the language model",
-        "zh": "仅用编码器（不经语言模型）",
+    "rival_probe": {
+        "en": "a linear probe on the encoder's features, without the language model",
+        "zh": "编码器特征上的线性分类器（不经语言模型）",
     },
     "rival_model": {"en": "the model {name}", "zh": "模型 {name}"},
     "no_rival": {
@@ -102,7 +102,10 @@ TEXTS: dict[str, dict[Language, str]] = {
     },
     "first_clip": {"en": "First recording", "zh": "第一段录音"},
     "second_clip": {"en": "Second recording", "zh": "第二段录音"},
-    "ear_name": {"en": "the encoder alone", "zh": "仅编码器"},
+    "probe_name": {
+        "en": "linear probe on the encoder's features",
+        "zh": "编码器特征上的线性分类器",
+    },
     "compare": {"en": "Compare", "zh": "开始比较"},
     "models_agree": {"en": "They agree", "zh": "两者一致"},
     "models_differ": {"en": "They disagree", "zh": "两者不一致"},

@@ -50,7 +50,7 @@ class Card:
     languages: tuple[Language, ...] = ("en", "zh")
     metrics: dict[str, Any] = field(default_factory=lambda: METRICS)
     parameters: int = 5_230_000
-    ear: tuple[str, ...] = tuple(SURE)
+    probe: tuple[str, ...] = tuple(SURE)
     questions: bool = False
 
 
@@ -111,7 +111,7 @@ class FakePredictor:
             time.sleep(self.pause)
             yield dataclasses.replace(first, text="".join(pieces[:count]))
 
-    def ear(self, sound: Sound, followed: prosody.Track) -> dict[str, float]:  # noqa: ARG002
+    def probe(self, sound: Sound, followed: prosody.Track) -> dict[str, float]:  # noqa: ARG002
         """Something else than the LLM."""
         return dict(zip(self.probabilities, reversed(self.probabilities.values()), strict=True))
 

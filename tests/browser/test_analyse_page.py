@@ -236,7 +236,7 @@ def test_an_answer_is_compared_asked_about_and_kept(visit: Visit, clip: Path) ->
     answer(page)
     for fold in ("#compare", "#ask", "#keep", "#card"):
         page.locator(f"{fold} button").first.click()
-    page.locator("#rival label", has_text=text("rival_ear", "en")).click()
+    page.locator("#rival label", has_text=text("rival_probe", "en")).click()
     expect(page.locator("#second")).to_be_hidden()
     page.click("#compare-start")
     page.locator("#pair .point path").last.wait_for()

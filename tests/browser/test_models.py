@@ -49,7 +49,7 @@ def test_a_model_is_loaded_compared_and_replaced(two: str, visit: Visit, clip: P
     answer(page)
 
     page.locator("#compare button").first.click()
-    page.locator("#rival label", has_text=text("rival_ear", "en")).click()
+    page.locator("#rival label", has_text=text("rival_probe", "en")).click()
     page.click("#compare-start")
     expect(page.locator(".verdict.differ")).to_contain_text(text("models_differ", "en"))
     page.locator("#pair .point path").last.wait_for()

@@ -9,7 +9,7 @@ from typing import Any
 
 from audiollm import audio, labels
 from audiollm.errors import AudioLLMError, LabelError
-from audiollm.labelling.tasks import REASONS, UNUSUAL, Label, Outcome, Task
+from audiollm.labelling.tasks import FORMER_REASONS, REASONS, UNUSUAL, Label, Outcome, Task
 from audiollm.settings import Settings
 
 FIELDS = (
@@ -71,6 +71,7 @@ class Reader:
             self.heard[path] = audio.content_hash(sound), sound.seconds
         id, seconds = self.heard[path]
         reason = _text(row, "reason") or "plain"
+        reason = FORMER_REASONS.get(reason, reason)
         if reason not in REASONS:
             raise LabelError(f"{reason!r} is no reason: use one of {', '.join(REASONS)}.")
         return Task(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from audiollm.predictor import Predictor
 
 LOG = logging.getLogger(__name__)
-CLIP, EAR = "clip", "ear"  # what an answer may be held against, besides another model's
+CLIP, PROBE = "clip", "probe"  # what an answer may be held against, besides another model's
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def rivals(services: Services, language: Language) -> list[tuple[str, str]]:
     others = [e for e in actions.offered(services) if e.id != services.using]
     found = [(text("rival_model", language, name=e.name), e.id) for e in others]
     found.append((text("rival_clip", language), CLIP))
-    if services.card and services.card.ear:
-        found.append((text("rival_ear", language), EAR))
+    if services.card and services.card.probe:
+        found.append((text("rival_probe", language), PROBE))
     return found
 
 
@@ -102,9 +102,9 @@ def _compare(
         )
         yield _verdict(sides, "clips", language)
         return
-    if rival == EAR:
-        other_answer = predictor.ear(heard.sound, heard.followed)
-        second, other_id = Side(text("ear_name", language), other_answer), f"{id}: encoder"
+    if rival == PROBE:
+        other_answer = predictor.probe(heard.sound, heard.followed)
+        second, other_id = Side(text("probe_name", language), other_answer), f"{id}: probe"
     else:
         with services.another(rival) as other_model:
             for came in until_loaded(other_model):

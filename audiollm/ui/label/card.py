@@ -90,7 +90,7 @@ def _why(outcome: Outcome, desk: Desk, language: Language) -> str:
         return escape(text("why_second", language))
     colon = "：" if language == "zh" else ": "
     head = f"<b>{text(f'reason_{task.reason}', language)}{colon}</b> "
-    if desk.hidden and task.reason in ("wrong", "ear", "tie", "suspect"):
+    if desk.hidden and task.reason in ("wrong", "disagreement", "tie", "suspect"):
         return head + escape(text("why_hidden", language))
     return head + escape(_reason(task, language))
 
@@ -98,18 +98,19 @@ def _why(outcome: Outcome, desk: Desk, language: Language) -> str:
 def _reason(task: Task, language: Language) -> str:
     ranked = sorted(task.answer, key=lambda name: -task.answer[name])
     other = max(task.other_answer, key=lambda n: task.other_answer[n], default="")
-    second = other if task.reason == "ear" else ranked[1] if len(ranked) > 1 else ""
+    second = other if task.reason == "disagreement" else ranked[1] if len(ranked) > 1 else ""
     share = task.answer.get(task.predicted, 0.0)
     if task.reason == "suspect":
         share = task.other_answer.get(task.original, 0.0)
-    encoder = task.other_model.endswith("encoder") or not task.other_model
+    # of earlier versions: "encoder", for its class head, a linear classifier on its features, too
+    probe = not task.other_model or task.other_model.endswith(("probe", "encoder"))
     return text(
         f"why_{task.reason}",
         language,
         predicted=word(task.predicted, language) if task.predicted else "?",
         original=word(task.original, language) if task.original else "?",
         second=word(second, language) if second else "?",
-        other=text("why_ear_name", language) if encoder else task.other_model,
+        other=text("why_probe", language) if probe else task.other_model,
         share=percent(share),
     )
 

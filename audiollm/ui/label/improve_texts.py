@@ -56,7 +56,7 @@ IMPROVING: dict[str, dict[Language, str]] = {
         "on the Train page first.",
         "zh": "{name} 由原项目生成，无法继续训练：请先在“训练”页面训练一个模型。",
     },
-    "improve_other_ear": {
+    "improve_other_encoder": {
         "en": "{name} listens with another encoder than {folder} was prepared with: choose other "
         "data, or prepare them again with its encoder.",
         "zh": "{name} 使用的编码器与准备 {folder} 时的不同：请选择其他数据，"

@@ -98,13 +98,13 @@ def _listen(services: Services, folder: Path, language: Language) -> Generator[s
 def _hear(
     predictor: "Predictor", name: str, sound: Sound
 ) -> tuple[str, dict[str, float], str, dict[str, float]]:
-    """The model's probabilities, without its text, and those of the encoder's own head."""
+    """The model's probabilities, without its text, and those of the linear probe."""
     followed = prosody.track(sound.samples)
     with closing(predictor.stream(sound, predictor.card.languages[0], followed=followed)) as parts:
         answer = next(part.probabilities for part in parts if not hasattr(part, "windows"))
-    if not predictor.card.ear:
+    if not predictor.card.probe:
         return name, dict(answer), "", {}
-    return name, dict(answer), f"{name}: encoder", predictor.ear(sound, followed)
+    return name, dict(answer), f"{name}: probe", predictor.probe(sound, followed)
 
 
 def take(services: Services, path: str, person: str) -> dict[str, int]:

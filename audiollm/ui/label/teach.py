@@ -165,7 +165,7 @@ def plan(
         raise SaidError("improve_original", name=manifest.name)
     heard, encoder = _read(folder / PREPARED).get("encoder", {}), manifest.encoder
     if heard and (heard["fingerprint"], heard["width"]) != (encoder.fingerprint, encoder.width):
-        raise SaidError("improve_other_ear", name=manifest.name, folder=folder.name)
+        raise SaidError("improve_other_encoder", name=manifest.name, folder=folder.name)
     name = re.sub(r"-labelled(-\d+)?$", "", manifest.name)
     return Teaching(
         name=actions.free_name(services, f"{name}-labelled"),

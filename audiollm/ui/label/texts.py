@@ -27,7 +27,7 @@ LABELLING: dict[str, dict[Language, str]] = {
     },
     "label_choices": {"en": "What is shown", "zh": "显示设置"},
     "reason_wrong": {"en": "the model was wrong", "zh": "模型判断错误"},
-    "reason_ear": {"en": "two answers differ", "zh": "两个判断不一致"},
+    "reason_disagreement": {"en": "two answers differ", "zh": "两个判断不一致"},
     "reason_tie": {"en": "near tie", "zh": "难分高下"},
     "reason_suspect": {"en": "likely label error", "zh": "标签可能有误"},
     "reason_sent": {"en": "sent from Analyse", "zh": "来自“分析”页面"},
@@ -37,11 +37,14 @@ LABELLING: dict[str, dict[Language, str]] = {
         "en": "The model said {predicted} ({share}); the clip came labelled {original}.",
         "zh": "模型判断为“{predicted}”（{share}），而录音原来的标签是“{original}”。",
     },
-    "why_ear": {
+    "why_disagreement": {
         "en": "The model said {predicted}, {other} said {second}.",
         "zh": "模型判断为“{predicted}”，{other}判断为“{second}”。",
     },
-    "why_ear_name": {"en": "its encoder alone", "zh": "编码器单独"},
+    "why_probe": {
+        "en": "a linear probe on its encoder's features",
+        "zh": "编码器特征上的线性分类器",
+    },
     "why_tie": {
         "en": "For the model {predicted} and {second} are nearly as likely.",
         "zh": "模型认为“{predicted}”与“{second}”几乎同样可能。",
