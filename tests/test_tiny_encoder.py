@@ -14,6 +14,7 @@ from torch import nn
 from audiollm import encoder
 from audiollm.errors import DataError
 from audiollm.settings import ASSETS, Settings
+from tests.conftest import voiced
 from train import corpora, splits
 from train.augment import distort
 from train.command import main as command
@@ -206,9 +207,9 @@ def test_run_writes_an_encoder_that_loads(tmp_path: Path) -> None:
 def test_speech_is_parted_as_prepare_does(tmp_path: Path) -> None:
     rows = ["file,label,speaker,seconds"]
     for number, v in enumerate(voices()):
-        soundfile.write(tmp_path / f"{number}.wav", v.waveform(), RATE)
+        soundfile.write(tmp_path / f"{number}.wav", voiced(1.0, seed=number), RATE)
         rows.append(f"{number}.wav,{v.label},{v.speaker},1.0")
-    soundfile.write(tmp_path / "copy.wav", voices()[0].waveform(), RATE)
+    soundfile.write(tmp_path / "copy.wav", voiced(1.0), RATE)
     soundfile.write(tmp_path / "silent.wav", np.zeros(RATE), RATE)
     rows += ["copy.wav,angry,x-a,1.0", "silent.wav,sad,x-b,1.0"]
     (tmp_path / "manifest.csv").write_text("\n".join(rows) + "\n")
