@@ -3,7 +3,8 @@
 Mahalanobis distance to the nearest corpus of the training data with one covariance for all (Lee et
 al. 2018, arXiv 1807.03888), in the first principal components of the standardised utterance
 features. Another language, room or microphone is farther away, and calibration then lowers the
-confidence of the answer.
+confidence of the answer. With the covariance within speakers, the distance between two means of
+features tells whether one person speaks in both.
 
 Shapes: N clips, U utterance features, K components, G corpora.
 """
@@ -20,7 +21,8 @@ from safetensors.numpy import load_file, save_file
 from audiollm.errors import ModelError
 
 DISTANCE_NAME = "distance.safetensors"
-COMPONENTS = 32
+COMPONENTS = 64
+OTHER_VOICE = 1.5  # a clip of the same speaker is farther from their baseline in 2 of 100 cases
 LIMIT = 6.0  # standardised features are clipped to +- this
 RIDGE = 1e-3  # of the mean variance, added to the covariance
 
@@ -34,6 +36,7 @@ class FeatureDistance:
     components: NDArray[np.float32]  # [U, K]
     centres: NDArray[np.float32]  # [G, K]
     precision: NDArray[np.float32]  # [K, K] inverse of the covariance within corpora
+    speaker_precision: NDArray[np.float32]  # [K, K] inverse of the covariance within speakers
 
     def __call__(self, utterances: NDArray[np.float32]) -> NDArray[np.float64]:
         """Utterance features [N, U] -> distances [N]."""
@@ -43,6 +46,13 @@ class FeatureDistance:
         nearest: NDArray[np.float64] = np.maximum(squared.min(1), 0)
         return np.sqrt(nearest / len(self.precision))
 
+    def between(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+        """Two means of features [U] apart: about 1 where one person speaks, more for two."""
+        pair = _standardised(np.stack([first, second]), self.mean, self.std) @ self.components
+        apart = (pair[0] - pair[1]).astype(np.float64)
+        squared = float(apart @ self.speaker_precision @ apart)
+        return float(np.sqrt(max(squared, 0.0) / len(self.speaker_precision)))
+
     def save(self, folder: Path) -> None:
         """Writes `distance.safetensors` into a model folder; components in half precision."""
         tensors = {f.name: np.ascontiguousarray(getattr(self, f.name)) for f in fields(self)}
@@ -50,8 +60,13 @@ class FeatureDistance:
         save_file(tensors, folder / DISTANCE_NAME)
 
 
-def fit(rows: NDArray[np.float32], corpora: Sequence[str]) -> FeatureDistance:
-    """The distance from training clips, with features [N, U], of the named corpora [N]."""
+def fit(
+    rows: NDArray[np.float32], corpora: Sequence[str], speakers: Sequence[str]
+) -> FeatureDistance:
+    """The distance from training clips, with features [N, U], of the named corpora and speakers [N].
+
+    A clip of an unknown speaker, "", counts as one of its corpus.
+    """
     from sklearn.decomposition import PCA
 
     mean, std = rows.mean(0), np.maximum(rows.std(0), 1e-4)
@@ -60,15 +75,22 @@ def fit(rows: NDArray[np.float32], corpora: Sequence[str]) -> FeatureDistance:
     found = PCA(count, svd_solver="randomized", random_state=0).fit(z)
     components = found.components_.T.astype(np.float16).astype(np.float32)  # as it is stored
     projected = z @ components
-    names = np.array(corpora)
-    known = sorted(set(corpora))
-    centres = np.stack([projected[names == name].mean(0) for name in known])
-    within = projected - centres[[known.index(name) for name in corpora]]
-    covariance = np.atleast_2d(np.cov(within.T))
-    ridge = RIDGE * np.trace(covariance) / count + 1e-9
-    precision = np.linalg.inv(covariance + ridge * np.eye(count))
-    parts = (mean, std, components, centres, precision)
+    centres, precision = _within(projected, corpora)
+    voices = [speaker or corpus for speaker, corpus in zip(speakers, corpora, strict=True)]
+    parts = (mean, std, components, centres, precision, _within(projected, voices)[1])
     return FeatureDistance(*(part.astype(np.float32) for part in parts))
+
+
+def _within(
+    projected: NDArray[np.float32], names: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean of every group [G, K], and the inverse of the covariance around these means [K, K]."""
+    known, group = np.unique(np.array(names), return_inverse=True)
+    centres = np.stack([projected[group == i].mean(0) for i in range(len(known))])
+    covariance = np.atleast_2d(np.cov((projected - centres[group]).T))
+    size = len(covariance)
+    ridge = RIDGE * np.trace(covariance) / size + 1e-9
+    return centres, np.linalg.inv(covariance + ridge * np.eye(size))
 
 
 def read(folder: Path, width: int) -> FeatureDistance | None:
@@ -93,6 +115,7 @@ def read(folder: Path, width: int) -> FeatureDistance | None:
         "components": (width, count),
         "centres": (len(found.centres), count),
         "precision": (count, count),
+        "speaker_precision": (count, count),
     }
     for name, shape in shapes.items():
         tensor = parts[name]

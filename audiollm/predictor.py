@@ -267,6 +267,13 @@ class Predictor:
         named = zip(self._probe.classes, total / total.sum(), strict=True)
         return {name: float(p) for name, p in named}
 
+    def apart(self, speech: SpeakerBaseline, baseline: SpeakerBaseline) -> float | None:
+        """How far a sound is from a speaker's baseline: above `distance.OTHER_VOICE` somebody else
+        probably speaks. None where the model came without a measure."""
+        if self._distance is None:
+            return None
+        return self._distance.between(speech.mean, baseline.mean)
+
     def ask(
         self, sound: Sound, followed: Track, question: str, language: Language = "en"
     ) -> Generator[str]:

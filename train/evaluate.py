@@ -5,10 +5,13 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from audiollm import calibration, metrics
 from audiollm.config import MANIFEST_NAME, from_dict, to_json
@@ -16,6 +19,7 @@ from audiollm.errors import ConfigError, DataError
 from audiollm.settings import Settings
 from train import heard, probe, report, runs
 from train.dataset import Clip, Prepared, load_prepared
+from train.speakers import COUNTS, Count, SpeakerClips
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -76,29 +80,30 @@ def evaluate(
 ) -> report.EvaluationResult:
     """Scores a split with a loaded model and measures it beside the linear probe.
 
+    A model that takes a speaker baseline is also measured with 3, 8 and all other clips of each
+    speaker as baseline, drawn from the split without regard to their labels.
+
     Raises:
         DataError: the data does not fit the model, or has classes that the model does not know.
     """
-    from tqdm import tqdm
-
     from audiollm import checkpoint
-    from audiollm.prompt import Prompt
-    from train.trainer import score_clips
 
     began = time.time()
     manifest = loaded.manifest
     check_encoder(loaded, prepared)
     clips, classes, notes = _choose(prepared, split, manifest.labels, shared)
-    prompt = Prompt(loaded.tokenizer, manifest.labels, manifest.prompt, manifest.languages)
-    pairs = [(clip, prepared.store.get(clip.id)) for clip in clips]
-    with tqdm(total=len(clips), desc=f"scoring {split}", unit="clip") as bar:
-        scores = score_clips(loaded.model, prompt, pairs, batch_size, bar).numpy()
-    # before they become probabilities: those of the judged classes could all be 0
-    scores = scores[:, [manifest.labels.index(c) for c in classes]]
-    table = calibration.apply(scores, classes, manifest.calibration)
+    counts = COUNTS if manifest.projector.baseline else COUNTS[:1]
+    scored = Tables(loaded, prepared, clips, classes, batch_size)
+    tables = {str(count): scored(count, split) for count in counts}
+    table = tables.pop("0")
     answers = [classes[i] for i in table.argmax(1)]
     truth, speakers = [c.label for c in clips], [c.speaker for c in clips]
-    measured = metrics.report(truth, answers, table, classes, speakers)
+
+    def measure(given: np.ndarray) -> metrics.Metrics:
+        named = [classes[i] for i in given.argmax(1)]
+        return metrics.report(truth, named, given, classes, speakers)
+
+    measured = measure(table)
     notes += [*_seen(loaded, clips, settings), *_unused(prepared)]
     return {
         "model": {
@@ -121,6 +126,7 @@ def evaluate(
             "seconds": round(time.time() - began, 1),
         },
         "metrics": measured.to_dict(),
+        "baselines": {count: measure(given).to_dict() for count, given in tables.items()},
         "probes": _probes(prepared, split, clips, classes, notes),
         "clips": [
             {
@@ -128,14 +134,67 @@ def evaluate(
                 "path": clip.path,
                 "label": clip.label,
                 "predicted": answer,
-                "probabilities": {c: round(float(p), 6) for c, p in zip(classes, row, strict=True)},
+                "probabilities": _named(classes, row),
+                "baselines": {count: _named(classes, t[i]) for count, t in tables.items()},
+                "distance": None if scored.distances is None else round(scored.distances[i], 4),
                 "speaker": clip.speaker,
                 "seconds": clip.seconds,
             }
-            for clip, answer, row in zip(clips, answers, table, strict=True)
+            for i, (clip, answer, row) in enumerate(zip(clips, answers, table, strict=True))
         ],
         "notes": notes,
     }
+
+
+class Tables:
+    """Class probabilities of clips by a loaded model, with speaker baselines or without."""
+
+    def __init__(
+        self,
+        loaded: Any,
+        prepared: Prepared,
+        clips: Sequence[Clip],
+        classes: Sequence[str],
+        batch_size: int,
+    ) -> None:
+        """classes: the answers that are possible, some of the model's."""
+        from audiollm.prompt import Prompt
+
+        manifest = loaded.manifest
+        self.loaded, self.prepared, self.clips = loaded, prepared, clips
+        self.classes, self.batch_size = tuple(classes), batch_size
+        self.prompt = Prompt(loaded.tokenizer, manifest.labels, manifest.prompt, manifest.languages)
+        self.speakers = SpeakerClips(prepared.store, clips)
+        self.distances: list[float] | None = None
+        if loaded.distance is not None:
+            rows = np.stack([prepared.store.get(clip.id).utterance for clip in clips])
+            self.distances = loaded.distance(rows).tolist()
+
+    def __call__(self, count: Count, what: str) -> np.ndarray:
+        """Probabilities [N, C] with baselines of so many other clips of the same speaker."""
+        from tqdm import tqdm
+
+        from train.trainer import score_clips
+
+        pairs = [
+            (clip, replace(self.prepared.store.get(clip.id), baseline=b))
+            for clip in self.clips
+            for b in [self.speakers.fixed(clip, count)]
+        ]
+        with tqdm(total=len(pairs), desc=f"scoring {what}, baseline {count}", unit="clip") as bar:
+            scores = score_clips(self.loaded.model, self.prompt, pairs, self.batch_size, bar)
+        # before they become probabilities: those of the judged classes could all be 0
+        chosen = [self.loaded.manifest.labels.index(c) for c in self.classes]
+        return calibration.calibrated(
+            scores.numpy()[:, chosen],
+            replace(self.loaded.manifest, labels=self.classes),
+            [features.baseline is not None for _, features in pairs],
+            None if self.distances is None else np.array(self.distances),
+        )
+
+
+def _named(classes: Sequence[str], row: np.ndarray) -> dict[str, float]:
+    return {c: round(float(p), 6) for c, p in zip(classes, row, strict=True)}
 
 
 def _texts(loaded: Any, prepared: Prepared, split: str, count: int) -> dict[str, Any]:
@@ -243,6 +302,9 @@ def record(
         "split": result["data"]["split"],
         "languages": loaded.manifest.languages,
         "independent": not shared and not _seen(loaded, clips, settings),
+        "baselines": {
+            name: {k: b[k] for k in ("ua", "wa")} for name, b in result["baselines"].items()
+        },
         "probes": probes,
         "notes": result["notes"],
         "date": result["run"]["date"],
@@ -268,6 +330,7 @@ def summary(result: report.EvaluationResult) -> str:
         f"{m['n']} clips, {m['speakers']} speakers, {m['failures']} failures",
         f"{'':<24}{'UA (95 % interval)':<24}{'WA':<24}ECE",
         line(result["model"]["name"], m),
+        *(line(f"baseline of {name} clips", b) for name, b in result["baselines"].items()),
         *(line(f"linear probe, {name}", p) for name, p in result["probes"].items()),
     ]
     recalls = ", ".join(f"{c['name']} {c['recall']:.2f}" for c in m["per_class"] if c["support"])

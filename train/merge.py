@@ -167,7 +167,7 @@ def _distance(prepared: Prepared) -> distance.FeatureDistance:
     clips = prepared.split("train")
     clips = clips[:: 1 + len(clips) // MEASURED]
     rows = np.stack([prepared.store.get(clip.id).utterance for clip in clips])
-    return distance.fit(rows, [clip.corpus for clip in clips])
+    return distance.fit(rows, [c.corpus for c in clips], [c.speaker for c in clips])
 
 
 def _probe(prepared: Prepared, classes: Sequence[str]) -> LinearProbe | None:

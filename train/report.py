@@ -48,6 +48,8 @@ class ClipResult(TypedDict):
     probabilities: dict[str, float] | None
     speaker: str
     seconds: float  # of the sound
+    baselines: NotRequired[dict[str, dict[str, float]]]  # probabilities with a speaker baseline
+    distance: NotRequired[float | None]  # of the features from the training data
     text: NotRequired[str]
     error: NotRequired[str]
 
@@ -59,6 +61,7 @@ class EvaluationResult(TypedDict):
     data: DataInfo
     run: RunInfo
     metrics: dict[str, Any]  # Metrics.to_dict() of the model
+    baselines: dict[str, dict[str, Any]]  # clips of a speaker baseline -> Metrics.to_dict()
     probes: dict[str, dict[str, Any]]  # name (utterance, functionals, both) -> Metrics.to_dict()
     clips: list[ClipResult]  # all of them, right or wrong
     texts: NotRequired[dict[str, Any]]  # of `texts.measure`, where texts were asked for
