@@ -63,7 +63,7 @@ class FeatureDistance:
 def fit(
     rows: NDArray[np.float32], corpora: Sequence[str], speakers: Sequence[str]
 ) -> FeatureDistance:
-    """The distance from training clips, with features [N, U], of the named corpora and speakers [N].
+    """The distance from training clips with features [N, U], of named corpora and speakers [N].
 
     A clip of an unknown speaker, "", counts as one of its corpus.
     """
