@@ -11,12 +11,14 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
 import soxr
 
+from audiollm import speech
 from audiollm.decoding import BLOCK, blocks, clock, clock_zh, too_long
 from audiollm.errors import AudioError, NoSpeechError
 from audiollm.settings import Settings
@@ -59,6 +61,15 @@ class Sound:
     source_rate: int  # Hz
     channels: int  # of the original
     clipped: float  # share of the original's samples at full scale, in any channel
+
+    @cached_property
+    def speech(self) -> speech.Spans:
+        """Where somebody speaks. Computed when it is first asked for, and once for this sound.
+
+        Raises:
+            ModelError: the package of the detector's weights is missing.
+        """
+        return speech.detect(self.samples)
 
 
 def load(source: str | Path | bytes, settings: Settings | None = None) -> Sound:
@@ -110,41 +121,50 @@ def from_array(samples: np.ndarray, rate: int, settings: Settings | None = None)
 
 
 def require_speech(sound: Sound) -> None:
-    """Refuse what cannot hold a spoken word, by level alone: short, silent, or steady and faint.
+    """Refuse a sound in which nobody speaks.
 
-    A loud sound that is not speech passes; this is no speech detector.
+    Whether somebody does is for `speech.detect` to say. The checks of level before it only tell a
+    more helpful reason: too short, silent, too faint.
 
     Raises:
-        NoSpeechError: less than 0.25 s, all of it or all that is loud enough.
+        NoSpeechError: less than 0.25 s, of sound, of what is loud enough, or of speech.
+        ModelError: the package of the detector's weights is missing.
     """
     if len(sound.samples) < FRAME + (MIN_SPEECH - 1) * HOP:
         raise NoSpeechError(
-            f"No speech heard: the sound lasts {clock(sound.seconds)}; record a whole word or "
+            f"No speech detected: the sound lasts {clock(sound.seconds)}; record a whole word or "
             "more.",
-            f"没有听到语音：声音只有 {clock_zh(sound.seconds)}，请至少说完一个词。",
+            f"没有检测到语音：声音只有 {clock_zh(sound.seconds)}，请至少说完一个词。",
         )
     levels = _levels(sound.samples)
     heard = levels[levels > DIGITAL_SILENCE]
     if len(heard) < MIN_SPEECH:
         raise NoSpeechError(
-            "No speech heard: the sound is silent; check that the microphone is on and try again.",
-            "没有听到语音：录音是静音的，请检查麦克风是否打开，再试一次。",
+            "No speech detected: the sound is silent; check that the microphone is on and try "
+            "again.",
+            "没有检测到语音：录音是静音的，请检查麦克风是否打开，再试一次。",
         )
     reached = float(np.partition(heard, -MIN_SPEECH)[-MIN_SPEECH])  # for 0.25 s
     background = float(np.percentile(heard, 5))
     if reached < FAINTEST:
         raise NoSpeechError(
-            f"No speech heard: the sound is too faint ({reached:.0f} dBFS, {FAINTEST:.0f} needed); "
-            "come closer to the microphone or turn it up.",
-            f"没有听到语音：声音太轻（{reached:.0f} dBFS，至少需要 {FAINTEST:.0f}），"
+            f"No speech detected: the sound is too faint ({reached:.0f} dBFS, {FAINTEST:.0f} "
+            "needed); come closer to the microphone or turn it up.",
+            f"没有检测到语音：声音太轻（{reached:.0f} dBFS，至少需要 {FAINTEST:.0f}），"
             "请靠近麦克风，或调高录音音量。",
         )
     if reached < QUIET and reached - background < CONTRAST:
         raise NoSpeechError(
-            f"No speech heard: there is only a faint, steady background ({reached:.0f} dBFS); "
+            f"No speech detected: there is only a faint, steady background ({reached:.0f} dBFS); "
             "come closer to the microphone or turn it up.",
-            f"没有听到语音：只有轻微而平稳的背景声（{reached:.0f} dBFS），"
+            f"没有检测到语音：只有轻微而平稳的背景声（{reached:.0f} dBFS），"
             "请靠近麦克风，或调高录音音量。",
+        )
+    if not sound.speech:
+        raise NoSpeechError(
+            "No speech detected: the sound is music, noise or something else than a voice; record "
+            "somebody who speaks.",
+            "没有检测到语音：录音中是音乐、噪声或其他非人声，请录制有人说话的声音。",
         )
 
 

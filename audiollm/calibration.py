@@ -1,6 +1,7 @@
-"""Probabilities that mean what they say: temperature and per-class shift.
+"""Calibration of class probabilities: temperature, its growth with distance, per-class shift.
 
 Fitted on speakers that neither training nor the test has seen. Guo et al. 2017, arXiv 1706.04599.
+A clip far from the training data (`distance`) gets a higher temperature, so lower confidence.
 
 Shapes: N clips, C classes.
 """
@@ -18,21 +19,30 @@ Kind = Literal["temperature", "affine"]
 TEMPERATURES = (0.05, 50.0)  # a perfect or useless handful of clips asks for 0 or infinity
 _LOG_TEMPERATURE_SPREAD = 1.0  # prior: within a factor of e of 1, most of the time
 _SHIFT_SPREAD = 1.0  # prior of a class's shift, nats
+_SLOPE_SPREAD = 1.0  # prior of the growth of the log temperature with distance
+NEAR, FAR = 1.0, 2.0  # distances from which and up to which the temperature grows
 
 
 def apply(
-    log_likelihoods: np.ndarray, classes: Sequence[str], calibration: Calibration
+    log_likelihoods: np.ndarray,
+    classes: Sequence[str],
+    calibration: Calibration,
+    distances: np.ndarray | None = None,
 ) -> np.ndarray:
-    """softmax(z / temperature + shift) over the last axis: [..., C] -> [..., C] float64.
+    """softmax(z / T + shift) over the last axis: [..., C] -> [..., C] float64.
 
-    A class with log-likelihood -inf gets 0; a row of nothing else is uniform.
+    `distances` [...] from the training data, of `FeatureDistance`; without them T is the
+    temperature itself. A class with log-likelihood -inf gets 0; a row of nothing else is uniform.
 
     Raises:
         ValueError: NaN or +inf, or another number of classes.
     """
     z = _checked(log_likelihoods, len(classes))
     shift = np.array([calibration.shift.get(name, 0.0) for name in classes])
-    return np.exp(_log_softmax(z / calibration.temperature + shift))
+    temperature: float | np.ndarray = calibration.temperature
+    if distances is not None:
+        temperature = temperature * np.exp(calibration.slope * _far(distances))[..., None]
+    return np.exp(_log_softmax(z / temperature + shift))
 
 
 def fit(
@@ -41,6 +51,7 @@ def fit(
     classes: Sequence[str],
     kind: Kind = "temperature",
     fitted_on: str = "",
+    distances: np.ndarray | None = None,
 ) -> Calibration:
     """The calibration with the least NLL on these clips, held near identity by a weak prior.
 
@@ -54,6 +65,7 @@ def fit(
         kind: `temperature` keeps every decision; `affine` also shifts classes, which may
             change decisions and takes over the class frequencies of these clips.
         fitted_on: which data and split, for the record.
+        distances: [N] from the training data; with them the slope is fitted too.
 
     Raises:
         DataError: a label that is not among `classes`.
@@ -75,17 +87,20 @@ def fit(
     # No temperature can repair a true class that was given probability 0.
     usable = np.isfinite(z[np.arange(len(truth)), truth])
     z, truth = _log_softmax(z[usable]), truth[usable]
+    far = None if distances is None else _far(np.asarray(distances, np.float64)[usable])
     identity = Calibration(fitted_on=fitted_on)
     if not len(truth):
         return identity
     shifted = np.unique(truth) if kind == "affine" else np.zeros(0, dtype=int)
-    t, shift = _minimise(z, truth, shifted)
+    t, slope, shift = _minimise(z, truth, shifted, far)
     found = Calibration(
         temperature=float(np.exp(t)),
+        slope=slope,
         shift={names[i]: float(shift[i]) for i in shifted} if kind == "affine" else {},
         fitted_on=fitted_on,
     )
-    better = nll(z, truth, names, found) <= nll(z, truth, names, identity)
+    apart = None if distances is None else np.asarray(distances)[usable]
+    better = nll(z, truth, names, found, apart) <= nll(z, truth, names, identity, apart)
     return found if better else identity
 
 
@@ -94,39 +109,57 @@ def nll(
     truth: np.ndarray,
     classes: Sequence[str],
     calibration: Calibration,
+    distances: np.ndarray | None = None,
 ) -> float:
     """Mean negative log-likelihood in nats of the class numbers `truth` [N]."""
-    probability = apply(log_likelihoods, classes, calibration)[np.arange(len(truth)), truth]
+    given = apply(log_likelihoods, classes, calibration, distances)
+    probability = given[np.arange(len(truth)), truth]
     return float(-np.log(np.maximum(probability, np.finfo(np.float64).tiny)).mean())
 
 
-def _minimise(z: np.ndarray, truth: np.ndarray, shifted: np.ndarray) -> tuple[float, np.ndarray]:
-    """log temperature and shift [C] of the most probable calibration."""
+def _minimise(
+    z: np.ndarray, truth: np.ndarray, shifted: np.ndarray, far: np.ndarray | None
+) -> tuple[float, float, np.ndarray]:
+    """log temperature, slope and shift [C] of the most probable calibration."""
     from scipy.optimize import minimize
 
     rows = np.arange(len(truth))
     target = np.zeros_like(z)
     target[rows, truth] = 1
     finite = np.where(np.isfinite(z), z, 0.0)  # its probability is 0: it never enters a product
+    u = np.zeros(len(z)) if far is None else far  # [N]
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
-        t, shift = x[0], np.zeros(z.shape[1])
-        shift[shifted] = x[1:]
-        log_p = _log_softmax(z * np.exp(-t) + shift)
+        t, slope, shift = x[0], x[1], np.zeros(z.shape[1])
+        shift[shifted] = x[2:]
+        inverse = np.exp(-t - slope * u)  # [N] of the temperature
+        log_p = _log_softmax(z * inverse[:, None] + shift)
         excess = np.exp(log_p) - target  # [N, C], gradient of each logit
-        prior = t**2 / _LOG_TEMPERATURE_SPREAD**2 + np.square(shift).sum() / _SHIFT_SPREAD**2
-        gradient_t = -(excess * finite).sum() * np.exp(-t) + t / _LOG_TEMPERATURE_SPREAD**2
-        gradient_shift = excess.sum(0)[shifted] + x[1:] / _SHIFT_SPREAD**2
+        prior = (
+            t**2 / _LOG_TEMPERATURE_SPREAD**2
+            + slope**2 / _SLOPE_SPREAD**2
+            + np.square(shift).sum() / _SHIFT_SPREAD**2
+        )
+        cooled = -(excess * finite).sum(1) * inverse  # [N], gradient of each log temperature
+        gradient_t = cooled.sum() + t / _LOG_TEMPERATURE_SPREAD**2
+        gradient_slope = (cooled * u).sum() + slope / _SLOPE_SPREAD**2
+        gradient_shift = excess.sum(0)[shifted] + x[2:] / _SHIFT_SPREAD**2
         value = -log_p[rows, truth].sum() + prior / 2
-        gradient = np.concatenate([[gradient_t], gradient_shift])
+        gradient = np.concatenate([[gradient_t, gradient_slope], gradient_shift])
         return value / len(truth), gradient / len(truth)
 
-    bounds = [tuple(np.log(TEMPERATURES)), *[(-20.0, 20.0)] * len(shifted)]
-    start = np.zeros(1 + len(shifted))
+    steep = (0.0, 0.0) if far is None else (0.0, 5.0)
+    bounds = [tuple(np.log(TEMPERATURES)), steep, *[(-20.0, 20.0)] * len(shifted)]
+    start = np.zeros(2 + len(shifted))
     best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     shift = np.zeros(z.shape[1])
-    shift[shifted] = best[1:]
-    return float(best[0]), shift
+    shift[shifted] = best[2:]
+    return float(best[0]), float(best[1]), shift
+
+
+def _far(distances: np.ndarray) -> np.ndarray:
+    """0 up to NEAR, 1 from FAR on, linear between."""
+    return np.clip((np.asarray(distances, np.float64) - NEAR) / (FAR - NEAR), 0.0, 1.0)
 
 
 def _checked(log_likelihoods: np.ndarray, width: int) -> np.ndarray:

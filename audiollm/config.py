@@ -93,7 +93,8 @@ class ProjectorConfig:
 
     `frames` pools 50 Hz frames to `tokens_per_second`; `utterance` turns the statistics of the
     utterance into `utterance_tokens`. `functionals` > 0 adds one token of measured acoustic
-    statistics.
+    statistics. With `baseline` the projector takes either the features as they are, or what they
+    differ by from the mean of the same speaker's other clips.
     """
 
     input_size: int  # width of a frame, or with utterance pooling of the utterance's features
@@ -103,6 +104,7 @@ class ProjectorConfig:
     utterance_tokens: int = 1
     hidden_size: int = 512
     functionals: int = 0
+    baseline: bool = False  # utterance pooling: may be given a speaker baseline
     dropout: float = 0.1
     # what is done to standardised features while training, lest a few of them decide
     noise: float = 0.0  # spread of what is added
@@ -123,6 +125,8 @@ class ProjectorConfig:
                 raise ConfigError(f"{name} must be {least} to {most}, not {getattr(self, name)}.")
         if self.pooling not in ("frames", "utterance"):
             raise ConfigError(f"pooling must be frames or utterance, not {self.pooling!r}.")
+        if self.baseline and self.pooling != "utterance":
+            raise ConfigError("A speaker baseline needs pooling utterance, not frames.")
         if not 0 < self.tokens_per_second <= 50:
             raise ConfigError(
                 f"tokens_per_second must be above 0 and at most 50, not {self.tokens_per_second}."
@@ -136,15 +140,22 @@ class ProjectorConfig:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Class log-likelihoods z -> softmax(z / temperature + shift), fitted on other speakers."""
+    """Class log-likelihoods z -> softmax(z / T + shift), fitted on other speakers.
+
+    T = temperature * exp(slope * u), where u in [0, 1] says how far the clip's features are from
+    the training data (`distance`): 0 up to a distance of 1, 1 from 2 on.
+    """
 
     temperature: float = 1.0
     shift: dict[str, float] = field(default_factory=dict)
     fitted_on: str = ""  # which data and split, "" when not fitted
+    slope: float = 0.0  # growth of the log temperature with that distance
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
             raise ConfigError(f"temperature must be above 0, not {self.temperature}.")
+        if not 0 <= self.slope <= 10:
+            raise ConfigError(f"slope must be 0 to 10, not {self.slope}.")
 
 
 @dataclass(frozen=True)
@@ -160,6 +171,7 @@ class Manifest:
     questions: bool = False  # the LLM follows instructions, so people may ask it freely
     sample_rate: int = SAMPLE_RATE
     calibration: Calibration = field(default_factory=Calibration)
+    baseline_calibration: Calibration | None = None  # of answers that rest on a speaker baseline
     training: dict[str, Any] = field(default_factory=dict)  # data, split, speakers, commands
     metrics: dict[str, Any] = field(default_factory=dict)  # as `evaluate` wrote them, short form
     format_version: int = FORMAT_VERSION

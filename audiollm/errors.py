@@ -27,7 +27,7 @@ class AudioError(AudioLLMError):
 
 
 class NoSpeechError(AudioError):
-    """The sound is readable but too short or too silent to hear an emotion in."""
+    """The sound is readable, but nobody speaks in it: too short, too faint, or something else."""
 
 
 class ConfigError(AudioLLMError):

@@ -195,11 +195,14 @@ class Predictor:
         yield self._written(heard, raw.strip())
 
     def timeline(
-        self, sound: Sound, followed: Track, language: Language = "en"
+        self,
+        sound: Sound,
+        followed: Track,  # noqa: ARG002 - as the other ways to ask about a sound take it
+        language: Language = "en",
     ) -> Generator[Timeline]:
         """The course of a sound, again after every batch of windows as it is filled in.
 
-        `followed` is `prosody.track(sound.samples)`. Windows in which nobody speaks stay NaN.
+        Windows in which nobody speaks, by `sound.speech`, stay NaN.
         A sound of one window has no course: nothing comes.
         """
         spans = windows.course(len(sound.samples) / audio.SAMPLE_RATE)
@@ -207,7 +210,7 @@ class Predictor:
             return
         labels = self.manifest.labels
         table = np.full((len(spans), len(labels)), np.nan)
-        spoken = [i for i, span in enumerate(spans) if windows.is_heard(*span, followed)]
+        spoken = [i for i, span in enumerate(spans) if windows.has_speech(sound, *span)]
         for batch in _batches([spans[i][1] - spans[i][0] for i in spoken]):
             part = spoken[batch]
             edges = [[round(t * audio.SAMPLE_RATE) for t in spans[i]] for i in part]
@@ -318,7 +321,7 @@ class Predictor:
         baseline: Basis | None = None,
         followed: Sequence[Track] = (),
     ) -> Generator[Progress, None, list["_Heard"]]:
-        """Scores every sound: the mean of its windows' probabilities, by their active seconds.
+        """Scores every sound: the mean of its windows' probabilities, by their seconds of speech.
 
         Of what was scored only the rows that a text may go on from are kept, at most one for
         each class of a sound, so that memory does not grow with the length of the sound.

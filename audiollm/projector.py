@@ -21,11 +21,12 @@ from audiollm.errors import ModelError
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What is known of a clip. frames: [T, D] or None; utterance: [U]; functionals: [F] or None."""
+    """What is known of a clip."""
 
-    utterance: NDArray[np.float32]
-    frames: NDArray[np.float32] | None = None
-    functionals: NDArray[np.float32] | None = None
+    utterance: NDArray[np.float32]  # [U]
+    frames: NDArray[np.float32] | None = None  # [T, D]
+    functionals: NDArray[np.float32] | None = None  # [F]
+    baseline: NDArray[np.float32] | None = None  # [U] mean over other clips of the same speaker
 
 
 class Standardiser(nn.Module):
@@ -61,6 +62,9 @@ class Projector(nn.Module):
 
     `frames` pooling averages windows of 50 Hz frames to `tokens_per_second`; `utterance` turns
     the utterance's statistics into `utterance_tokens`. With `functionals`, one more token follows.
+
+    With `baseline` the utterance's features enter by one of two exclusive inputs: as they are, or,
+    for a clip that comes with a speaker baseline, as the difference from it. The unused input is 0.
     """
 
     def __init__(self, config: ProjectorConfig, embedding_scale: float = 1.0) -> None:
@@ -71,7 +75,14 @@ class Projector(nn.Module):
         self.standardise = Standardiser(
             config.input_size, config.limit, config.noise, config.input_dropout
         )
-        self.mlp = _mlp(config.input_size, config.hidden_size, config.output_size * expand, config)
+        self.relative: Standardiser | None = None
+        width = config.input_size
+        if config.baseline:
+            self.relative = Standardiser(
+                config.input_size, config.limit, config.noise, config.input_dropout
+            )
+            width = 2 * config.input_size + 1  # both inputs, and which of them is used
+        self.mlp = _mlp(width, config.hidden_size, config.output_size * expand, config)
         self.functionals: nn.ModuleDict | None = None
         if config.functionals:
             self.functionals = nn.ModuleDict(
@@ -88,7 +99,8 @@ class Projector(nn.Module):
             nn.init.constant_(self.norm.weight, embedding_scale)
 
     def fit(self, clips: Sequence[Features]) -> None:
-        """Measures the standardising constants on training clips.
+        """Measures the standardising constants on training clips; those of the differences from a
+        speaker baseline on the clips that come with one.
 
         Raises:
             ModelError: a clip lacks the features that this projector was made for.
@@ -97,6 +109,9 @@ class Projector(nn.Module):
         whole = self.config.pooling == "utterance"
         rows: list[Any] = [c.utterance[None] if whole else c.frames for c in clips]
         self.standardise.fit(np.concatenate(rows))
+        differences = [c.utterance - c.baseline for c in clips if c.baseline is not None]
+        if self.relative is not None and differences:
+            self.relative.fit(np.stack(differences))
         if self.functionals is not None:
             measured = [c.functionals for c in clips if c.functionals is not None]
             self.functionals["standardise"].fit(np.stack(measured))  # type: ignore[operator]
@@ -126,10 +141,22 @@ class Projector(nn.Module):
         return tokens * keep[..., None], lengths
 
     def _from_utterances(self, clips: Sequence[Features]) -> tuple[Tensor, Tensor]:
-        x = self.mlp(self.standardise(self._tensor(np.stack([c.utterance for c in clips]))))
+        utterance = self._tensor(np.stack([c.utterance for c in clips]))  # [B, U]
+        x = self.mlp(self._inputs(utterance, [c.baseline for c in clips]))
         count = self.config.utterance_tokens
         x = x.view(len(clips), count, self.config.output_size)  # [B, N * H] -> [B, N, H]
         return x, torch.full((len(clips),), count, device=x.device)
+
+    def _inputs(self, utterance: Tensor, baselines: Sequence[NDArray[np.float32] | None]) -> Tensor:
+        """Utterance features [B, U] -> what the MLP takes, [B, U] or [B, 2 U + 1]."""
+        plain = self.standardise(utterance)
+        if self.relative is None:
+            return plain
+        nothing = np.zeros(utterance.shape[1], np.float32)
+        mean = self._tensor(np.stack([nothing if b is None else b for b in baselines]))
+        given = self._tensor(np.array([[b is not None] for b in baselines]))  # [B, 1]
+        difference = self.relative(utterance - mean)
+        return torch.cat([plain * (1 - given), difference * given, given], 1)
 
     def _from_frames(self, clips: Sequence[Features]) -> tuple[Tensor, Tensor]:
         pooled = [self._pool(c.frames) for c in clips if c.frames is not None]
@@ -168,6 +195,11 @@ class Projector(nn.Module):
                 raise ModelError(
                     f"The projector takes features {config.input_size} wide, these are {width} "
                     "wide: prepare the data with the encoder that the model names."
+                )
+            if clip.baseline is not None and clip.baseline.shape != clip.utterance.shape:
+                raise ModelError(
+                    f"The speaker baseline is {clip.baseline.shape[-1]} wide, the features are "
+                    f"{clip.utterance.shape[-1]} wide: make both with the same encoder."
                 )
             measured = 0 if clip.functionals is None else clip.functionals.shape[-1]
             if config.functionals and measured != config.functionals:

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from audiollm import prosody, windows
+from audiollm import prosody
 from audiollm.audio import SAMPLE_RATE, Sound
 from audiollm.prosody import Track
 
@@ -67,8 +67,8 @@ def overview(sound: Sound, followed: Track) -> Overview:
             for v, c in zip(voiced, columns, strict=True)
         ]
     )
-    spoken = tuple(windows.speech(followed))
-    return Overview(len(sound.samples) / SAMPLE_RATE, low, high, spectrogram, hertz, pitch, spoken)
+    seconds = len(sound.samples) / SAMPLE_RATE
+    return Overview(seconds, low, high, spectrogram, hertz, pitch, sound.speech)
 
 
 def _spectrogram(

@@ -1,19 +1,17 @@
 """A recording in pieces: those that vote on the answer, and those of its course over time."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from audiollm import audio, prosody
+from audiollm import audio, speech
 from audiollm.audio import Sound
-from audiollm.errors import NoSpeechError
 from audiollm.prosody import Track
 
 LONGEST = 20.0  # seconds: a longer sound is heard in pieces of at most this length
 SHORTEST = 2.0  # seconds of a window of the course: a phrase, as long as the clips of training
 MOST = 120  # windows of a course, until they would be longer than LONGEST
-LEAST_ACTIVE = 0.3  # seconds louder than a pause that a window needs to be heard
-JOINED = 0.3  # seconds: speech goes on over a shorter pause
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +19,7 @@ class Window:
     """A piece of a sound."""
 
     samples: np.ndarray  # [N]
-    weight: float  # of its vote: seconds that are louder than a pause of the whole clip
+    weight: float  # of its vote: seconds of speech in it
     followed: Track | None = None  # of the piece, where it is the whole sound
 
     @property
@@ -38,28 +36,23 @@ class Progress:
 
 
 def voting(sound: Sound, followed: Track) -> list[Window]:
-    """Pieces of equal length, none longer than LONGEST; silent ones have no vote.
+    """Pieces of equal length, none longer than LONGEST; those without speech have no vote.
 
-    Where every piece is silent for itself, all have one.
+    Where no piece has enough speech for itself, all have one. `followed` is
+    `prosody.track(sound.samples)`.
     """
     longest = int(LONGEST * audio.SAMPLE_RATE)
     pieces = np.array_split(sound.samples, max(1, -(-len(sound.samples) // longest)))
     if len(pieces) == 1:
         return [Window(pieces[0], 1.0, followed)]
-    windows, start = [], 0
-    for piece in pieces:
-        first, start = start // prosody.HOP, start + len(piece)
-        active = int(followed.active[first : start // prosody.HOP].sum())
-        windows.append(Window(piece, max(active, 1) / prosody.TRACK_RATE))
-    return [w for w in windows if _has_speech(sound, w.samples)] or windows
-
-
-def _has_speech(sound: Sound, samples: np.ndarray) -> bool:
-    try:
-        audio.require_speech(replace(sound, samples=samples))
-    except NoSpeechError:
-        return False
-    return True
+    ends = np.cumsum([0] + [len(piece) for piece in pieces]) / audio.SAMPLE_RATE
+    spoken = [speech.seconds(sound.speech, a, b) for a, b in pairwise(ends)]
+    least = speech.SHORTEST if max(spoken) >= speech.SHORTEST else 0.0
+    return [
+        Window(piece, max(weight, 0.01))  # a vote of nothing would leave no mean
+        for piece, weight in zip(pieces, spoken, strict=True)
+        if weight >= least
+    ]
 
 
 def course(seconds: float) -> list[tuple[float, float]]:
@@ -75,20 +68,6 @@ def course(seconds: float) -> list[tuple[float, float]]:
     return [(float(s), float(s + length)) for s in starts]
 
 
-def is_heard(start: float, end: float, followed: Track) -> bool:
-    """Whether enough of a window is louder than a pause."""
-    rate = prosody.TRACK_RATE
-    return bool(followed.active[int(start * rate) : int(end * rate)].sum() >= LEAST_ACTIVE * rate)
-
-
-def speech(followed: Track) -> list[tuple[float, float]]:
-    """(start, end) in seconds of the stretches that are louder than a pause."""
-    on = np.flatnonzero(followed.active)
-    if not len(on):
-        return []
-    gaps = np.flatnonzero(np.diff(on) > JOINED * prosody.TRACK_RATE)
-    first, last = on[np.r_[0, gaps + 1]], on[np.r_[gaps, len(on) - 1]]
-    return [
-        (float(a / prosody.TRACK_RATE), float((b + 1) / prosody.TRACK_RATE))
-        for a, b in zip(first, last, strict=True)
-    ]
+def has_speech(sound: Sound, start: float, end: float) -> bool:
+    """Whether somebody speaks long enough in a window, between two times in seconds."""
+    return speech.seconds(sound.speech, start, end) >= speech.SHORTEST

@@ -109,6 +109,23 @@ def loop(result: dict[str, Any]) -> Rows:
     return rows
 
 
+def speech(result: dict[str, Any]) -> Rows:
+    """Speech missed, and other sounds taken for speech: `bench.speech`."""
+    roots = result["misses"]
+    rows = [["missed speech", *roots]]
+    for condition in next(iter(roots.values())):
+        cells = [found[condition] for found in roots.values()]
+        rows.append([condition, *(f"{c['missed']} of {c['clips']}" for c in cells)])
+    alarms = result["alarms"]
+    total = [sum(row[key] for row in alarms.values()) for key in ("alarms", "sounds")]
+    empty = [""] * (len(roots) - 1)
+    rows.append([f"**taken for speech**, {len(alarms)} kinds", f"{total[0]} of {total[1]}", *empty])
+    for kind, row in alarms.items():
+        if row["alarms"]:
+            rows.append([kind, f"{row['alarms']} of {row['sounds']}", *empty])
+    return rows
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "folds-emodb": folds,
     "folds-ased": folds,
@@ -118,6 +135,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "robustness": robustness,
     "texts": texts,
     "loop": loop,
+    "speech": speech,
 }
 
 

@@ -4,6 +4,7 @@ import io
 from collections import defaultdict
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +12,7 @@ import av
 import numpy as np
 import psutil
 import pytest
+import soxr
 from av.audio.stream import AudioStream
 
 from audiollm.settings import ASSETS, Settings
@@ -65,16 +67,39 @@ def frozen(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def speech() -> np.ndarray:
-    """A spoken clip, float32 [N] at 16 kHz: of EmoDB where it is bundled, else synthetic."""
+    """A spoken clip of EmoDB, float32 [N] at 16 kHz."""
     from audiollm import audio
 
-    folder = ASSETS / "emodb" / "audio"
-    clips = sorted(p for p in folder.rglob("*") if p.suffix in audio.SUFFIXES)
-    return audio.load(clips[0]).samples.copy() if clips else voiced(2.0)
+    return audio.load(sorted((ASSETS / "emodb" / "audio").iterdir())[0]).samples.copy()
+
+
+@cache
+def _phrase() -> tuple[np.ndarray, float]:
+    """What a man says in a bundled clip, without the pauses around it, and his pitch in Hz."""
+    from audiollm import audio, prosody
+
+    clip = audio.load(ASSETS / "emodb" / "audio" / "03a01Nc.flac")
+    start, end = clip.speech[0]
+    said = clip.samples[round(start * RATE) : round(end * RATE)]
+    pitch = prosody.measure(said).pitch_hz
+    assert pitch is not None
+    return 0.4 * said / np.abs(said).max(), pitch
 
 
 def voiced(seconds: float, pitch: float = 140.0, seed: int = 0) -> np.ndarray:
-    """Vowel-like syllables, float32 [N] at 16 kHz: a gliding voice with formants and pauses."""
+    """Speech, float32 [N] at 16 kHz: a bundled phrase at this pitch, again and again.
+
+    Another seed is another sound, by faint noise.
+    """
+    said, own = _phrase()
+    n = round(seconds * RATE)
+    moved = soxr.resample(said, RATE, RATE * own / pitch).astype(np.float32)
+    noise = np.random.default_rng(seed).normal(size=n) * 1e-3
+    return (np.resize(moved, n) + noise).astype(np.float32)
+
+
+def vowels(seconds: float, pitch: float = 140.0, seed: int = 0) -> np.ndarray:
+    """Synthetic syllables, float32 [N] at 16 kHz: a gliding voice with formants and pauses."""
     n = round(seconds * RATE)
     time = np.arange(n) / RATE
     glide = pitch * (1 + 0.2 * np.sin(2 * np.pi * 0.7 * time))  # Hz

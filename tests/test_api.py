@@ -386,7 +386,7 @@ def test_limits_of_length_and_size_hold(server: Server) -> None:
 def test_refusals_reach_gradio_client_as_sentences(server: Server, tmp_path: Path) -> None:
     client = Client(server.address, verbose=False)
     soundfile.write(tmp_path / "silent.wav", np.zeros(2 * RATE), RATE)
-    with pytest.raises(AppError, match="No speech heard"):
+    with pytest.raises(AppError, match="No speech detected"):
         client.predict(handle_file(tmp_path / "silent.wav"), api_name="/analyse")
     with pytest.raises(AppError, match="was not taught 'fr'"):
         client.predict(handle_file(CLIP), "fr", api_name="/analyse")

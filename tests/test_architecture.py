@@ -19,7 +19,17 @@ SOURCES = [
 # A module may import those of its own level or of a lower one.
 LEVELS = [
     {"errors", "labels", "config", "settings", "hub", "catalogue", "memory", "steps"},
-    {"audio", "av_decoder", "decoding", "prosody", "functionals", "calibration", "metrics"},
+    {
+        "vad",
+        "speech",
+        "audio",
+        "av_decoder",
+        "decoding",
+        "prosody",
+        "functionals",
+        "calibration",
+        "metrics",
+    },
     {
         "claims",
         "baseline",

@@ -20,9 +20,9 @@ from audiollm import audio, decoding
 from audiollm.audio import Sound
 from audiollm.errors import AudioError
 from audiollm.settings import Settings
-from tests.conftest import RATE, encode, film, voiced
+from tests.conftest import RATE, encode, film, vowels
 
-CLIP = voiced(1.5)
+CLIP = vowels(1.5)
 
 # FFmpeg container and codec, sample rate
 FFMPEG_FORMATS = [

@@ -47,4 +47,4 @@ ROOM = np.random.default_rng(0).normal(size=2 * RATE)
 def test_no_speech_is_said_not_guessed(samples: np.ndarray, words: str) -> None:
     with pytest.raises(NoSpeechError, match=words) as caught:
         audio.require_speech(audio.from_array(samples, RATE))
-    assert str(caught.value).startswith("No speech heard: ")
+    assert str(caught.value).startswith("No speech detected: ")

@@ -30,6 +30,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     soundfile.write(sounds / "deeper" / "b.flac", voiced(1.5), RATE)
     (sounds / "c.m4a").write_bytes(encode(voiced(1.2), "ipod", "aac"))
     soundfile.write(sounds / "silent.wav", np.zeros(RATE), RATE)
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)
+    soundfile.write(sounds / "tone.wav", tone, RATE)
     (sounds / "text.wav").write_text("a text")
     (sounds / "notes.txt").write_text("not collected")
     return folder
@@ -71,16 +73,25 @@ def test_json_lines_for_a_folder_and_exit_code_1(place: Path) -> None:
     assert done.returncode == 1
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     by_name = {Path(line["path"]).name: line for line in lines}
-    assert list(by_name) == ["a.wav", "c.m4a", "b.flac", "silent.wav", "text.wav", "gone.wav"]
+    assert list(by_name) == [
+        "a.wav",
+        "c.m4a",
+        "b.flac",
+        "silent.wav",
+        "text.wav",
+        "tone.wav",
+        "gone.wav",
+    ]
     for name in ("a.wav", "b.flac", "c.m4a"):
         line = by_name[name]
         assert {"path", "label", "probabilities", "text", "model", "seconds"} <= set(line)
         assert sum(line["probabilities"].values()) == pytest.approx(1)
         assert line["label"] in line["probabilities"]
     assert by_name["b.flac"]["seconds"] == pytest.approx(1.5)
-    for name in ("silent.wav", "text.wav", "gone.wav"):
+    for name in ("silent.wav", "text.wav", "tone.wav", "gone.wav"):
         assert set(by_name[name]) == {"path", "error"}
-    assert "No speech heard" in by_name["silent.wav"]["error"]
+    assert "No speech detected" in by_name["silent.wav"]["error"]
+    assert "something else than a voice" in by_name["tone.wav"]["error"]
     assert "Traceback" not in done.stderr
 
 
@@ -147,8 +158,8 @@ def test_help_explains_itself(place: Path) -> None:
 def test_collect_takes_folders_patterns_and_names(place: Path) -> None:
     found = [p.name for p in collect([str(place / "sounds"), str(place / "sounds" / "*.wav"), "x"])]
     assert found == [
-        *("a.wav", "c.m4a", "b.flac", "silent.wav", "text.wav"),
-        *("a.wav", "silent.wav", "text.wav"),
+        *("a.wav", "c.m4a", "b.flac", "silent.wav", "text.wav", "tone.wav"),
+        *("a.wav", "silent.wav", "text.wav", "tone.wav"),
         "x",
     ]
 

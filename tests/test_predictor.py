@@ -207,7 +207,8 @@ def test_a_long_sound_tells_how_far_it_has_come(
 ) -> None:
     monkeypatch.setattr(windows, "LONGEST", 0.5)
     monkeypatch.setattr(predictor, "BATCH_WINDOWS", 2)
-    clip = sound(3.0)
+    silence = np.zeros(round(1.2 * RATE), np.float32)
+    clip = audio.from_array(np.concatenate([voiced(1.8), silence]), RATE)
     followed = prosody.track(clip.samples)
     parts = list(engine.stream(clip, "en", followed=followed))
     voting = len(windows.voting(clip, followed))

@@ -16,6 +16,8 @@ import torch
 
 from audiollm import functionals
 from audiollm.encoder import emotion2vec
+from audiollm.settings import Settings
+from tests.conftest import voiced
 from tests.test_corpora import write_original
 from train import __main__ as command
 from train import extract, prepare
@@ -28,13 +30,9 @@ LABELS = ("angry", "happy", "sad")
 
 
 def voice(path: Path, pitch: float, seconds: float = 0.7, seed: int = 0) -> None:
-    """Something like speech: a harmonic tone that rises and falls four times a second."""
-    t = np.arange(int(seconds * RATE)) / RATE
-    tone = sum(np.sin(2 * np.pi * pitch * k * t) / k for k in range(1, 9))
-    noise = np.random.default_rng(seed).standard_normal(t.size)
-    wave = 0.2 * tone * (0.55 + 0.45 * np.sin(2 * np.pi * 4 * t)) + 0.001 * noise
+    """A file of speech."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, wave.astype(np.float32), RATE)
+    soundfile.write(path, voiced(seconds, pitch, seed), RATE)
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +116,15 @@ def test_what_is_written(done: Path, voices: Path, frozen: Path) -> None:
     }
     assert sum(part["clips"] for part in summary["splits"].values()) == 12
     assert summary["rejected"] == dict.fromkeys(kinds.values(), 1)
+
+
+def test_a_clip_without_speech_is_rejected(tmp_path: Path) -> None:
+    """By the same check as on the page: a tone was a clip to train with."""
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)
+    soundfile.write(tmp_path / "tone.wav", tone, RATE)
+    found = extract._measure(tmp_path / "tone.wav", "tone.wav", extract.Wanted(), Settings())
+    assert isinstance(found, extract.Rejected)
+    assert found.reason.startswith("no speech: No speech detected: the sound is music")
 
 
 def test_training_clips_alone_get_spoiled_copies(

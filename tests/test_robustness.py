@@ -40,7 +40,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for speaker, side in enumerate(("train", "valid", "test", "test")):
             for number, label in enumerate(LABELS):
                 name = f"{label}{speaker}.wav"
-                samples = voiced(0.8, 110 + 40 * speaker + 11 * number, seed=speaker)
+                samples = voiced(0.8, 100 + 15 * speaker + 4 * number, seed=speaker)
                 soundfile.write(folder / name, samples, RATE)
                 rows.append(f"{name},{label},{speaker},{side}")
         (folder / "manifest.csv").write_text("\n".join(rows) + "\n")

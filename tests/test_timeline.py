@@ -26,17 +26,6 @@ def test_windows_of_the_course_cover_a_sound_and_overlap_by_half(seconds: float)
     assert len(spans) <= max(windows.MOST, 2 * seconds / windows.LONGEST + 1)
 
 
-def test_speech_is_found_between_pauses() -> None:
-    random = np.random.default_rng(0)
-    silence = np.zeros(RATE, np.float32)
-    one, two = (0.1 * random.standard_normal(n * RATE).astype(np.float32) for n in (1, 2))
-    found = windows.speech(prosody.track(np.concatenate([silence, one, silence, two])))
-    assert np.array(found) == pytest.approx(np.array([[1, 2], [3, 5]]), abs=0.1)
-    assert windows.speech(prosody.track(silence)) == []
-    short = np.concatenate([one, silence[: RATE // 5], two])
-    assert len(windows.speech(prosody.track(short))) == 1
-
-
 @pytest.mark.parametrize("seconds", [0.3, 2.0, 61.0])
 def test_the_picture_has_the_same_width_for_every_length(seconds: float) -> None:
     sound = audio.from_array(voiced(seconds), RATE)

@@ -28,7 +28,7 @@ def test_every_kind_of_rejection_has_chinese_words() -> None:
     [
         ("too long: 130 s of at most 120", "过长（130 秒，最多 120 秒）"),
         ("identical audio: the same sound as a/b.wav", "声音重复（与 a/b.wav 相同）"),
-        ("no speech: No speech heard: it is too faint (-60 dBFS).", "没有听到语音"),
+        ("no speech: No speech detected: it is too faint (-60 dBFS).", "没有检测到语音"),
         ("something new: it happened", "（英文）something new: it happened"),
     ],
 )

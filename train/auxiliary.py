@@ -95,7 +95,8 @@ def warm_up(model: TaughtLLM, examples: Subset[Example], epochs: int, seed: int)
     model.train()
     first = parallel.is_first()  # all do the same, and one shows it
     with tqdm(total=steps, desc="warming up", unit="step", disable=not first) as bar:
-        for _ in range(epochs):
+        for epoch in range(epochs):
+            examples.dataset.epoch = epoch  # type: ignore[attr-defined] # other baselines each time
             order = torch.randperm(len(examples), generator=generator).tolist()
             for start in range(0, len(order), WARM_BATCH):
                 loss = model.group_loss([examples[i] for i in order[start : start + WARM_BATCH]])

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 from transformers.trainer_pt_utils import get_length_grouped_indices
@@ -14,6 +16,7 @@ from train.auxiliary import GroupedExample, groups
 from train.dataset import Clip, Prepared
 from train.features import copy_id
 from train.instructions import Instruction, answer_ids
+from train.speakers import SpeakerClips
 
 SPOILED = 3  # one example in so many is of a spoiled copy
 
@@ -31,8 +34,15 @@ class ExampleDataset(Dataset[Example]):
         prompt: Prompt,
         lead: float = 1.0,
         smoothing: float = 0.0,
+        baseline: float = 0.0,
+        seed: int = 0,
     ) -> None:
+        """baseline: share of examples that come with a speaker baseline, drawn by seed, epoch and
+        example, so that a resumed run draws the same."""
         self.store = prepared.store
+        self.baseline, self.seed, self.epoch = baseline, seed, 0
+        self.speakers = SpeakerClips(prepared.store, {c.id: c for c, _ in pairs}.values())
+        self.spoken = [clip for clip, _ in pairs]
         self.ids = [_heard(prepared, clip, i) for i, (clip, _) in enumerate(pairs)]
         self.clips = [clip.id for clip, _ in pairs]
         known = groups([clip for clip, _ in pairs])
@@ -60,6 +70,10 @@ class ExampleDataset(Dataset[Example]):
 
     def __getitem__(self, index: int) -> Example:
         features = self.store.get(self.ids[index])
+        rng = np.random.default_rng([self.seed, self.epoch, index])
+        if rng.random() < self.baseline:
+            drawn = self.speakers.draw(self.spoken[index], rng)
+            features = replace(features, baseline=drawn)
         return GroupedExample(
             features, *self.texts[index], *self.classes[index], self.groups[index]
         )
@@ -129,3 +143,4 @@ class Loader(DataLoader[Example]):
 
     def set_epoch(self, epoch: int) -> None:
         self.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
+        self.dataset.epoch = epoch  # type: ignore[attr-defined]

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from audiollm import audio, functionals, prosody
+from audiollm import audio, functionals, prosody, speech, vad
 from audiollm.errors import AudioError, DataError, NoSpeechError
 from audiollm.settings import Settings
 from train import augment
@@ -258,7 +258,7 @@ def _key(clip: Clip, copy: int) -> str:
 def _version() -> str:
     """Changes with the code that measures, so that old measurements are not believed."""
     digest = hashlib.sha256()
-    for module in (audio, prosody, functionals, augment):
+    for module in (audio, vad, speech, prosody, functionals, augment):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:12]
 

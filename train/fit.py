@@ -32,6 +32,7 @@ __all__ = ["STOPPED", "STOP_NAME", "build", "configure", "fit", "plan", "run"]
 
 log = logging.getLogger("train.fit")
 
+MEASURED_BASELINE = 8  # clips of a speaker baseline
 MEASURED_CLIPS = 2000  # the standardising constants are measured on so many training clips,
 MEASURED_FRAMES = 200  # on so many frames of each, and on so many in all: memory stays bounded
 MEASURED_IN_ALL = 200_000
@@ -124,6 +125,8 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
         prompt,
         config.lead,
         config.smoothing,
+        config.baseline,
+        config.seed,
     )
     even = replace(config, balance=False)
     checked = pairs(valid, planned.classes, even, 1, config.seed + 1) if valid else []
@@ -203,12 +206,22 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
 def _measured(prepared: Prepared, seed: int) -> "list[Features]":
     """Random training clips, each with frames [T, D] taken evenly from its length.
 
-    So every corpus and speaker of a large folder counts, and memory does not grow with it.
+    So every corpus and speaker of a large folder counts, and memory does not grow with it. Each
+    comes with a speaker baseline, where its speaker has other training clips.
     """
+    from train.speakers import SpeakerClips
+
     clips = prepared.split("train")
+    speakers = SpeakerClips(prepared.store, clips)
     chosen = random.Random(seed).sample(clips, min(MEASURED_CLIPS, len(clips)))  # noqa: S311
     most = min(MEASURED_FRAMES, MEASURED_IN_ALL // max(1, len(chosen)))
-    return [_thinned(prepared.store.get(clip.id), most) for clip in chosen]
+    return [
+        replace(
+            _thinned(prepared.store.get(clip.id), most),
+            baseline=speakers.fixed(clip, MEASURED_BASELINE),
+        )
+        for clip in chosen
+    ]
 
 
 def _thinned(features: "Features", most: int) -> "Features":

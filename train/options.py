@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     words = "weight of a linear head's loss beside the LLM's (default: stage 1 1, stage 2 0)"
     add("--auxiliary", type=float, default=None, metavar="N", help=words)
     rates = "peak of the schedule (default: stage 1 1e-3, stage 2 2e-4)"
+    words = "share of examples that come with a speaker baseline (default: 0; stage 2: stage 1's)"
+    add("--baseline", type=float, default=None, metavar="N", help=words)
     add("--learning-rate", type=float, default=None, metavar="N", help=rates)
     add("--no-balance", action="store_true", help="do not show rarer classes more often")
     words = f"of questions and answers (default: {' '.join(LANGUAGES)})"
@@ -102,6 +105,7 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
     stage = args.stage
     name = Path(args.data).resolve().name
     options: dict[str, Any] = {}
+    baseline = args.baseline or 0.0
     if stage == 2:
         if not args.start:
             raise ConfigError("Stage 2 starts from a stage 1 run: give it with --from RUN.")
@@ -118,12 +122,18 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
                 f"The run {args.start} was made with {first.config.llm}, not {args.llm}."
             )
         _check_fits(first, prepared)
+        baseline = first.config.baseline if args.baseline is None else baseline
+        if baseline and not projector.baseline:
+            raise ConfigError(
+                f"The projector of {args.start} takes no speaker baseline: leave --baseline out, "
+                "or give it to stage 1."
+            )
     else:
         if args.start:
             raise ConfigError("Only stage 2 starts from another run: leave --from out.")
         given = {key: getattr(args, key) for key in PROJECTOR}
         options = {k: PROJECTOR[k][0] if v is None else v for k, v in given.items()}
-        projector = _projector(args, prepared, options)
+        projector = replace(_projector(args, prepared, options), baseline=baseline > 0)
         llm = _absolute(args.llm or "tiny", settings)
     # a new head in stage 2 would disturb the projector that stage 1 has taught
     epochs, rate, beside = (12.0, 1e-3, 1.0) if stage == 1 else (4.0, 2e-4, 0.0)
@@ -143,6 +153,7 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
         languages=tuple(args.languages),
         lead=args.lead,
         smoothing=args.smoothing,
+        baseline=baseline,
         warm_up=args.warm_up if stage == 1 else 0,
         auxiliary=beside if args.auxiliary is None else args.auxiliary,
         evaluations=args.evaluations,

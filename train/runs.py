@@ -50,6 +50,7 @@ class FitConfig:
     lead: float = 10.0  # weight of the class word among the tokens of an answer
     smoothing: float = 0.1  # share of the class word's target that all class words get alike
     auxiliary: float = 0.0  # weight of the loss of a linear head on the audio tokens
+    baseline: float = 0.0  # share of examples that come with a speaker baseline
     warm_up: int = 60  # stage 1: epochs of projector and auxiliary head alone, before the LLM
     evaluations: int = 10  # how often validation is measured and a checkpoint is kept
     lora_rank: int = 16
@@ -73,7 +74,7 @@ class FitConfig:
         for name in ("auxiliary", "lead", "warm_up"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must be 0 or more, not {getattr(self, name)}.")
-        for name in ("warmup", "lora_dropout", "smoothing"):
+        for name in ("warmup", "lora_dropout", "smoothing", "baseline"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be in [0, 1), not {getattr(self, name)}.")
         if not self.languages:

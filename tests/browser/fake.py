@@ -118,14 +118,14 @@ class FakePredictor:
     def timeline(
         self,
         sound: Sound,
-        followed: prosody.Track,
+        followed: prosody.Track,  # noqa: ARG002
         language: Language,  # noqa: ARG002
     ) -> Iterator[Timeline]:
         """Each window a little less of the first class; silence stays empty."""
         spans = windows.course(sound.seconds)
         table = np.full((len(spans), len(self.probabilities)), np.nan)
         for i, span in enumerate(spans):
-            if windows.is_heard(*span, followed):
+            if windows.has_speech(sound, *span):
                 row = np.array(list(self.probabilities.values())) + np.eye(len(table[0]))[1] * i / 4
                 table[i] = row / row.sum()
             if len(spans) > 1:

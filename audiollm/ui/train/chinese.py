@@ -7,7 +7,7 @@ reader's language. What nobody has translated stays English and says that it is.
 import re
 
 KINDS = {  # of a rejected file: what stands before the first colon of its reason
-    "no speech": "没有听到语音",
+    "no speech": "没有检测到语音",
     "unreadable": "无法读取",
     "too long": "过长",
     "identical audio": "声音重复",

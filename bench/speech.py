@@ -1,0 +1,142 @@
+"""`python -m bench.speech`: what the check for speech misses, and what it takes for speech.
+
+Every sound goes through `audio.require_speech`, as on the page. Misses are counted on real clips:
+all of them as they are, and `--clips` of each folder under noise and as other kinds of voice
+(`bench.voices`). False alarms are counted on synthesised sounds (`bench.nonspeech`). A table is
+printed and the figures go to docs/results/speech.json.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from audiollm import audio, speech
+from audiollm.errors import NoSpeechError
+from audiollm.settings import ASSETS
+from bench import nonspeech, quality
+from bench.nonspeech import Rng, Samples
+from bench.voices import VOICES
+from train import runs
+from train.conditions import CONDITIONS
+
+NOISES = ("white", "pink", "babble")
+SNRS = (20, 10, 5, 0)  # dB, of the mean power of the whole clip
+TALKERS = 6  # of the babble
+
+
+def passes(samples: Samples) -> bool:
+    try:
+        audio.require_speech(audio.from_array(samples, audio.SAMPLE_RATE))
+    except NoSpeechError:
+        return False
+    return True
+
+
+def spoken(samples: Samples, others: Sequence[Samples], rng: Rng) -> Iterator[tuple[str, Samples]]:
+    """(condition, samples) of a clip; `others` talk in the babble."""
+    babble = np.sum([np.resize(o, len(samples)) / _level(o) for o in others], 0)
+    white, pink = (nonspeech.noise(rng, len(samples), slope) for slope in (0.0, 0.5))
+    for name, noise in zip(NOISES, (white, pink, babble), strict=True):
+        scaled = noise * (_level(samples) / _level(noise))
+        for snr in SNRS:
+            yield f"{name} noise, {snr} dB", (samples + scaled * 10 ** (-snr / 20)).astype("f")
+    yield "30 dB fainter", samples * np.float32(10 ** (-30 / 20))
+    for name in ("telephone", "small room"):
+        yield name, CONDITIONS[name](samples, rng)
+    for name, change in VOICES.items():
+        yield name, change(samples, rng)
+
+
+def _level(samples: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(samples**2, dtype=np.float64))) + 1e-9
+
+
+def misses(root: Path, most: int, seed: int) -> dict[str, dict[str, int]]:
+    """Condition -> how many clips of a folder were missed, of how many."""
+    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in audio.SUFFIXES)
+    if not paths:
+        raise SystemExit(f"{root} holds no sound files: name a folder of clips with --root.")
+    rng = np.random.default_rng(seed)
+    chosen = {int(i) for i in rng.choice(len(paths), min(most, len(paths)), replace=False)}
+    counts: dict[str, dict[str, int]] = {}
+
+    def count(condition: str, samples: Samples) -> None:
+        row = counts.setdefault(condition, {"missed": 0, "clips": 0})
+        row["clips"] += 1
+        row["missed"] += not passes(samples)
+
+    for i, path in enumerate(tqdm(paths, desc=root.name, unit="clip")):
+        samples = audio.load(path).samples
+        count("as it is", samples)
+        if i in chosen:
+            rng = np.random.default_rng([seed, i])
+            others = [audio.load(paths[k]).samples for k in rng.choice(len(paths), TALKERS)]
+            for condition, changed in spoken(samples, others, rng):
+                count(condition, changed)
+    return counts
+
+
+def alarms(each: int, seed: int) -> dict[str, dict[str, int]]:
+    """Kind -> how many sounds were taken for speech, of how many."""
+    counts: dict[str, dict[str, int]] = {}
+    for kind, samples in tqdm(
+        nonspeech.sounds(each, seed), total=each * len(nonspeech.KINDS), unit="sound"
+    ):
+        row = counts.setdefault(kind, {"alarms": 0, "sounds": 0})
+        row["sounds"] += 1
+        row["alarms"] += passes(samples)
+    return counts
+
+
+def speed(seconds: float = 4.0, times: int = 20) -> float:
+    """Milliseconds that a sound of 4 s is searched in: the median."""
+    samples = nonspeech.noise(np.random.default_rng(0), int(seconds * audio.SAMPLE_RATE), 0.5)
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        speech.detect(samples.astype(np.float32))
+        took.append(1000 * (time.perf_counter() - began))
+    return float(np.median(took))
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m bench.speech", description=__doc__)
+    add = made.add_argument
+    add("--root", type=Path, action="append", help="folder of clips, may be given again")
+    add("--clips", type=int, default=10**6, help="of each folder under noise; all by default")
+    add("--each", type=int, default=20, help="synthesised sounds of each kind")
+    add("--seed", type=int, default=2026, help="0 and 1 chose the thresholds")
+    add("--result", type=Path, default=quality.RESULTS / "speech.json")
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    args = parser().parse_args(argv)
+    result: dict[str, Any] = {
+        "command": shlex.join(["python", "-m", "bench.speech", *argv]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": runs.provenance([], {})["versions"],
+        "milliseconds_for_4_s": round(speed(), 1),
+        "alarms": alarms(args.each, args.seed),
+        "misses": {
+            root.name: misses(root, args.clips, args.seed)
+            for root in args.root or [ASSETS / "emodb"]
+        },
+    }
+    args.result.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(quality.markdown(quality.speech(result)))
+    print(f"{result['milliseconds_for_4_s']} ms for 4 s of sound")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
