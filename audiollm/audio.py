@@ -121,14 +121,28 @@ def from_array(samples: np.ndarray, rate: int, settings: Settings | None = None)
 
 
 def require_speech(sound: Sound) -> None:
-    """Refuse a sound in which nobody speaks.
-
-    Whether somebody does is for `speech.detect` to say. The checks of level before it only tell a
-    more helpful reason: too short, silent, too faint.
+    """Refuse a sound in which nobody speaks: one without level, or in which none is detected.
 
     Raises:
         NoSpeechError: less than 0.25 s, of sound, of what is loud enough, or of speech.
         ModelError: the package of the detector's weights is missing.
+    """
+    require_level(sound)
+    if not sound.speech:
+        raise NoSpeechError(
+            "No speech detected: the sound is music, noise or something else than a voice; record "
+            "somebody who speaks.",
+            "没有检测到语音：录音中是音乐、噪声或其他非人声，请录制有人说话的声音。",
+        )
+
+
+def require_level(sound: Sound) -> None:
+    """Refuse a sound that is too short, silent or too faint to hold speech.
+
+    For labelled clips: a person has heard speech in them, and the detector misses a few voices.
+
+    Raises:
+        NoSpeechError: less than 0.25 s, of sound or of what is loud enough.
     """
     if len(sound.samples) < FRAME + (MIN_SPEECH - 1) * HOP:
         raise NoSpeechError(
@@ -159,12 +173,6 @@ def require_speech(sound: Sound) -> None:
             "come closer to the microphone or turn it up.",
             f"没有检测到语音：只有轻微而平稳的背景声（{reached:.0f} dBFS），"
             "请靠近麦克风，或调高录音音量。",
-        )
-    if not sound.speech:
-        raise NoSpeechError(
-            "No speech detected: the sound is music, noise or something else than a voice; record "
-            "somebody who speaks.",
-            "没有检测到语音：录音中是音乐、噪声或其他非人声，请录制有人说话的声音。",
         )
 
 

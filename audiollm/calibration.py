@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from audiollm.config import Calibration
+from audiollm.config import Calibration, Manifest
 from audiollm.errors import DataError
 
 Kind = Literal["temperature", "affine"]
@@ -43,6 +43,25 @@ def apply(
     if distances is not None:
         temperature = temperature * np.exp(calibration.slope * _far(distances))[..., None]
     return np.exp(_log_softmax(z / temperature + shift))
+
+
+def calibrated(
+    log_likelihoods: np.ndarray,
+    manifest: Manifest,
+    on_baseline: Sequence[bool],
+    distances: np.ndarray | None = None,
+) -> np.ndarray:
+    """Probabilities [N, C] by the calibrations of a model: one for the answers that rest on a
+    speaker baseline, one for the others. NaN in `distances` [N] stands for not measured."""
+    known = None
+    if distances is not None and np.isfinite(distances).all():
+        known = distances
+    table = apply(log_likelihoods, manifest.labels, manifest.calibration, known)
+    rows = np.flatnonzero(on_baseline)
+    if len(rows) and (other := manifest.baseline_calibration) is not None:
+        apart = None if known is None else known[rows]
+        table[rows] = apply(log_likelihoods[rows], manifest.labels, other, apart)
+    return table
 
 
 def fit(

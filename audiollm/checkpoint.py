@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from audiollm import hub, probe
+from audiollm import distance, hub, probe
 from audiollm.config import (
     MANIFEST_NAME,
     PROBE_NAME,
@@ -31,6 +31,7 @@ from audiollm.config import (
     read_json,
     to_json,
 )
+from audiollm.distance import FeatureDistance
 from audiollm.errors import ConfigError, ModelError
 from audiollm.model import AudioLLM
 from audiollm.probe import LinearProbe
@@ -51,6 +52,7 @@ class Checkpoint:
     model: AudioLLM
     tokenizer: Any
     probe: LinearProbe | None = None  # on the encoder's features
+    distance: FeatureDistance | None = None  # of features from the training data
 
 
 def pick_device(wanted: str) -> str:
@@ -143,7 +145,9 @@ def load(id: str, settings: Settings, device: str = "cpu") -> Checkpoint:
     projector = Projector(manifest.projector)
     load_projector(projector, folder)
     model = AudioLLM(llm, projector).to(device).eval()
-    return Checkpoint(folder, manifest, model, tokenizer, _read_probe(folder, manifest))
+    measure = distance.read(folder, manifest.encoder.utterance_width)
+    linear = _read_probe(folder, manifest)
+    return Checkpoint(folder, manifest, model, tokenizer, linear, measure)
 
 
 def read_manifest(folder: Path, id: str = "") -> Manifest:
@@ -197,11 +201,13 @@ def save(
     manifest: Manifest,
     dtype: str,
     linear: LinearProbe | None = None,
+    measure: FeatureDistance | None = None,
 ) -> None:
     """Writes a model folder beside its place and moves it there whole.
 
     `dtype`: float32, bfloat16 or float16, how the weights of LLM and projector are stored.
-    `linear`: the probe on the features of its encoder, where there is one.
+    `linear`: the probe on the features of its encoder, `measure`: of their distance from the
+    training data, where there are such.
 
     Raises:
         ModelError: the place is taken by something that is not a model.
@@ -222,6 +228,8 @@ def save(
         save_projector(model.projector, new / PROJECTOR_NAME, dtype)
         if linear is not None:
             probe.write(linear, new / PROBE_NAME)
+        if measure is not None:
+            measure.save(new)
         (new / MANIFEST_NAME).write_text(to_json(manifest), encoding="utf-8")
         if folder.exists():
             folder.replace(old)

@@ -159,6 +159,14 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class Calibrations:
+    """Of the answers of one model."""
+
+    calibration: Calibration = field(default_factory=Calibration)
+    baseline_calibration: Calibration | None = None  # of answers that rest on a speaker baseline
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Content of `audiollm.json`."""
 

@@ -14,6 +14,7 @@ from audiollm.analysis import Analysis, Voice
 from audiollm.audio import Sound
 from audiollm.baseline import Basis, by_speaker
 from audiollm.config import Manifest
+from audiollm.distance import FeatureDistance
 from audiollm.errors import AudioError, AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
 from audiollm.loading import Step
@@ -21,9 +22,10 @@ from audiollm.probe import LinearProbe
 from audiollm.projector import Features
 from audiollm.prosody import Cues, Track
 from audiollm.settings import Settings
+from audiollm.speaker import SpeakerBaseline, together
 from audiollm.steps import drained
 from audiollm.timeline import Timeline
-from audiollm.windows import Progress
+from audiollm.windows import Progress, Window
 
 NUMPYS = ("numpy.libs", "scipy.libs")  # where their wheels keep their linear algebra
 BATCH_WINDOWS = 16  # windows that go through the model together, and
@@ -42,9 +44,14 @@ class Prediction:
     seconds: float  # of the sound
     cues: Cues | None
     analysis: Analysis | None = None  # the parts of the text; its prose grows with the text
+    baseline_seconds: float = 0.0  # of the speaker's other speech that the answer rests on
+    distance: float | None = None  # from the training data, about 1 inside; None: not measured
+    speech: SpeakerBaseline | None = None  # the features of this sound, for a baseline
 
     def to_dict(self) -> dict[str, Any]:
-        plain = asdict(self)
+        """Plain values. The features are left out: they tell who speaks."""
+        plain = asdict(replace(self, speech=None))
+        del plain["speech"]
         plain["cues"] = self.cues.to_dict() if self.cues else None
         return plain
 
@@ -60,6 +67,7 @@ class Card:
     labels: tuple[str, ...]
     languages: tuple[Language, ...]
     metrics: dict[str, Any]  # of `evaluate`, on unseen speakers; {} where not measured
+    baseline: bool = False  # it can be given a speaker baseline
     probe: tuple[str, ...] = ()  # classes of the linear probe on the encoder, () without one
     questions: bool = False  # it may be asked in free words
 
@@ -77,6 +85,7 @@ class Predictor:
         self.settings = settings
         self._encoder = encoder
         self._probe: LinearProbe | None = loaded.probe
+        self._distance: FeatureDistance | None = loaded.distance
         prompt = Prompt(
             loaded.tokenizer,
             self.manifest.labels,
@@ -95,6 +104,7 @@ class Predictor:
             labels=self.manifest.labels,
             languages=self.manifest.languages,
             metrics=self.manifest.metrics,
+            baseline=self.manifest.projector.baseline,
             probe=loaded.probe.classes if loaded.probe else (),
             questions=self.manifest.questions,
         )
@@ -151,13 +161,19 @@ class Predictor:
         sounds: Sequence[Sound],
         language: Language = "en",
         baseline: Basis | None = None,
+        speakers: Sequence[SpeakerBaseline | None] = (),
     ) -> list[Prediction]:
         """Answers to a batch of sounds that `audio.require_speech` let pass.
 
-        `baseline`: what is usual for the one person who speaks in all of them, of
-        `baseline.by_speaker`; without it the evidence is relative to voices of the register.
+        Args:
+            baseline: what is usual for the one person who speaks in all of them, of
+                `baseline.by_speaker`; without it the evidence is relative to voices of the
+                register.
+            speakers: for each sound its speaker's other speech, or None: sums of the `speech` of
+                predictions. It counts from `speaker.FEWEST` windows on, where the model takes a
+                baseline; a long sound without one is compared with itself.
         """
-        heard = drained(self._hear(sounds, language, baseline))
+        heard = drained(self._hear(sounds, language, baseline, speakers=speakers))
         texts: list[str] = []
         for scored, group in _by_batch(heard):
             winners, rows = [heard[i].winner for i in group], [heard[i].row for i in group]
@@ -171,6 +187,7 @@ class Predictor:
         language: Language = "en",
         baseline: Basis | None = None,
         followed: Track | None = None,
+        speaker: SpeakerBaseline | None = None,
     ) -> Generator[Prediction | Progress]:
         """The probabilities with an empty text, then the text as it grows.
 
@@ -178,7 +195,8 @@ class Predictor:
         Every text begins with the one before: no sentence is shown that is later taken back.
         `followed` is `prosody.track(sound.samples)` where the caller has it already.
         """
-        found = yield from self._hear([sound], language, baseline, [followed] if followed else ())
+        tracks = [followed] if followed else ()
+        found = yield from self._hear([sound], language, baseline, tracks, [speaker])
         heard = found[0]
         yield heard.prediction
         raw, shown = "", ""
@@ -199,8 +217,11 @@ class Predictor:
         sound: Sound,
         followed: Track,  # noqa: ARG002 - as the other ways to ask about a sound take it
         language: Language = "en",
+        speaker: SpeakerBaseline | None = None,
     ) -> Generator[Timeline]:
         """The course of a sound, again after every batch of windows as it is filled in.
+
+        `speaker`: the speaker's speech, such as the `speech` of the answer to a long sound.
 
         Windows in which nobody speaks, by `sound.speech`, stay NaN.
         A sound of one window has no course: nothing comes.
@@ -217,7 +238,8 @@ class Predictor:
             pieces = [sound.samples[a:b] for a, b in edges]
             tracks = [prosody.track(piece) for piece in pieces]
             cues = [prosody.summarise(p, t) for p, t in zip(pieces, tracks, strict=True)]
-            table[part] = self._score(pieces, cues, language, tracks)[1]
+            clips = self._features(pieces, tracks, [speaker] * len(pieces))
+            table[part] = self._score(clips, cues, language)[1]
             heard = part[-1] + 1 if part[-1] != spoken[-1] else len(spans)
             yield Timeline(labels, tuple(spans), table.copy(), heard)
 
@@ -267,8 +289,7 @@ class Predictor:
             )
         cues = prosody.summarise(sound.samples, followed)
         said = ""
-        with self._lock:
-            (clip,) = self._features([sound.samples], [followed])
+        (clip,) = self._features([sound.samples], [followed])
         with self._pen, closing(self._scorer.ask(clip, cues, question, language)) as pieces:
             for piece in pieces:
                 said += piece
@@ -320,6 +341,7 @@ class Predictor:
         language: Language,
         baseline: Basis | None = None,
         followed: Sequence[Track] = (),
+        speakers: Sequence[SpeakerBaseline | None] = (),
     ) -> Generator[Progress, None, list["_Heard"]]:
         """Scores every sound: the mean of its windows' probabilities, by their seconds of speech.
 
@@ -335,20 +357,28 @@ class Predictor:
         followed = followed or [prosody.track(s.samples) for s in sounds]
         cues = [prosody.summarise(s.samples, t) for s, t in zip(sounds, followed, strict=True)]
         voting = [(i, w) for i, s in enumerate(sounds) for w in windows.voting(s, followed[i])]
+        clips = yield from self._compared(voting, speakers or [None] * len(sounds))
         sums = np.zeros((len(sounds), len(labels)))
+        distances = np.full(len(voting), np.nan)
+        speech: list[SpeakerBaseline | None] = [None] * len(sounds)
+        rested = [0.0] * len(sounds)  # on so many seconds of a baseline
         votes = np.zeros_like(sums)  # seconds heard as each class
         best: list[dict[int, _Place]] = [{} for _ in sounds]
         for batch in _batches([w.seconds for _, w in voting]):
             if batch.start:
-                yield Progress(batch.start, len(voting))
+                done = batch.start if not clips else (len(voting) + batch.start) // 2
+                yield Progress(done, len(voting))
             part = voting[batch]
+            given = clips[batch] or self._features(*_sounds(part))
             # the cues of the whole clip: the text quotes what the person is shown
-            scored, table = self._score(
-                [w.samples for _, w in part],
-                [cues[i] for i, _ in part],
-                language,
-                [w.followed for _, w in part],
-            )
+            scored, table = self._score(given, [cues[i] for i, _ in part], language)
+            distances[batch] = self._distances(given)
+            for (i, window), clip in zip(part, given, strict=True):
+                own = SpeakerBaseline.of(clip.utterance[None], window.seconds)
+                speech[i] = together(filter(None, (speech[i], own)))
+                if clip.baseline is not None:
+                    other = speakers[i] if speakers else None
+                    rested[i] = other.seconds if other else sounds[i].seconds
             for row, (i, window) in enumerate(part):
                 sums[i] += window.weight * table[row]
                 votes[i, table[row].argmax()] += window.weight
@@ -376,6 +406,9 @@ class Predictor:
                 seconds=round(sound.seconds, 3),
                 cues=cues[i],
                 analysis=known,
+                baseline_seconds=round(rested[i], 1),
+                distance=_mean_of(distances, [row for row, (s, _) in enumerate(voting) if s == i]),
+                speech=speech[i],
             )
             # the text goes on from the window that sounds most like the winning class
             place = best[i][winner]
@@ -388,35 +421,91 @@ class Predictor:
         parts, text = analysis.compose(heard.known, raw, self.manifest.labels, language, done)
         return replace(heard.prediction, text=text, analysis=parts)
 
+    def _compared(
+        self,
+        voting: Sequence[tuple[int, Window]],
+        speakers: Sequence[SpeakerBaseline | None],
+    ) -> Generator[Progress, None, list[Features]]:
+        """Features of all windows, with their baselines; [] where the model takes none.
+
+        A window of a long sound without a baseline of its own is compared with the others.
+        """
+        if not self.card.baseline:
+            return []
+        clips: list[Features] = []
+        for batch in _batches([w.seconds for _, w in voting]):
+            if batch.start:
+                yield Progress(batch.start // 2, len(voting))
+            clips += self._features(*_sounds(voting[batch]))
+        own = [
+            SpeakerBaseline.of(clip.utterance[None], window.seconds)
+            for clip, (_, window) in zip(clips, voting, strict=True)
+        ]
+        for i, given in enumerate(speakers):
+            rows = [row for row, (sound, _) in enumerate(voting) if sound == i]
+            whole = together(own[row] for row in rows)
+            for row in rows:
+                others = given or (whole - own[row] if whole else None)
+                clips[row] = replace(clips[row], baseline=_mean(others))
+        return clips
+
     def _score(
+        self, clips: Sequence[Features], cues: Sequence[Cues], language: Language
+    ) -> tuple[Any, np.ndarray]:
+        """(`scoring.Scored`, calibrated probabilities [B, C]) of B windows."""
+        with self._lock:
+            scored = self._scorer.score(clips, cues, language)
+            logs = scored.log_likelihoods.float().cpu().numpy()
+        return scored, calibration.calibrated(
+            logs, self.manifest, [c.baseline is not None for c in clips], self._distances(clips)
+        )
+
+    def _distances(self, clips: Sequence[Features]) -> np.ndarray:
+        """From the training data, [B]; NaN where the model came without a measure."""
+        if self._distance is None:
+            return np.full(len(clips), np.nan)
+        return self._distance(np.stack([clip.utterance for clip in clips]))
+
+    def _features(
         self,
         pieces: Sequence[np.ndarray],
-        cues: Sequence[Cues],
-        language: Language,
         tracks: Sequence[Track | None],
-    ) -> tuple[Any, np.ndarray]:
-        """(`scoring.Scored`, calibrated probabilities [B, C]) of B pieces of sound.
+        speakers: Sequence[SpeakerBaseline | None] = (),
+    ) -> list[Features]:
+        """What the projector takes of B pieces of sound.
 
         `tracks` are `prosody.track` of the pieces, None where it is not known yet.
         """
-        with self._lock:
-            scored = self._scorer.score(self._features(pieces, tracks), cues, language)
-            logs = scored.log_likelihoods.float().cpu().numpy()
-        return scored, calibration.apply(logs, self.manifest.labels, self.manifest.calibration)
-
-    def _features(
-        self, pieces: Sequence[np.ndarray], tracks: Sequence[Track | None]
-    ) -> list[Features]:
-        """What the projector takes of B pieces of sound."""
         needs = self.manifest.projector
+        with self._lock:
+            encoded = self._encoder.encode(pieces)
+        means = [_mean(s) for s in speakers] if needs.baseline and speakers else []
         return [
             Features(
                 utterance=e.utterance,
                 frames=e.frames if needs.pooling == "frames" else None,
                 functionals=functionals.measure(p, t) if needs.functionals else None,
+                baseline=mean,
             )
-            for e, p, t in zip(self._encoder.encode(pieces), pieces, tracks, strict=True)
+            for e, p, t, mean in zip(
+                encoded, pieces, tracks, means or [None] * len(pieces), strict=True
+            )
         ]
+
+
+def _sounds(part: Sequence[tuple[int, Window]]) -> tuple[list[np.ndarray], list[Track | None]]:
+    return [w.samples for _, w in part], [w.followed for _, w in part]
+
+
+def _mean_of(values: np.ndarray, rows: Sequence[int]) -> float | None:
+    """Of these rows; None where nothing was measured."""
+    mean = float(np.mean(values[rows]))
+    return round(mean, 3) if np.isfinite(mean) else None
+
+
+def _mean(speaker: SpeakerBaseline | None) -> np.ndarray | None:
+    """Features of a baseline [U]; None of too little speech."""
+    return speaker.mean if speaker and speaker.usable else None
 
 
 def _keep_numpy_to_one_thread() -> None:

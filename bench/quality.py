@@ -123,6 +123,8 @@ def speech(result: dict[str, Any]) -> Rows:
     for kind, row in alarms.items():
         if row["alarms"]:
             rows.append([kind, f"{row['alarms']} of {row['sounds']}", *empty])
+    for kind, spent in result["milliseconds_for_4_s"].items():
+        rows.append([f"one core, 4 s of {kind}", f"{spent:g} ms", *empty])
     return rows
 
 

@@ -60,11 +60,21 @@ def _level(samples: np.ndarray) -> float:
     return float(np.sqrt(np.mean(samples**2, dtype=np.float64))) + 1e-9
 
 
-def misses(root: Path, most: int, seed: int) -> dict[str, dict[str, int]]:
-    """Condition -> how many clips of a folder were missed, of how many."""
+def sound_files(root: Path) -> list[Path]:
+    """In order of their names.
+
+    Raises:
+        SystemExit: there are none.
+    """
     paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in audio.SUFFIXES)
     if not paths:
         raise SystemExit(f"{root} holds no sound files: name a folder of clips with --root.")
+    return paths
+
+
+def misses(root: Path, most: int, seed: int) -> dict[str, dict[str, int]]:
+    """Condition -> how many clips of a folder were missed, of how many."""
+    paths = sound_files(root)
     rng = np.random.default_rng(seed)
     chosen = {int(i) for i in rng.choice(len(paths), min(most, len(paths)), replace=False)}
     counts: dict[str, dict[str, int]] = {}
@@ -97,15 +107,15 @@ def alarms(each: int, seed: int) -> dict[str, dict[str, int]]:
     return counts
 
 
-def speed(seconds: float = 4.0, times: int = 20) -> float:
-    """Milliseconds that a sound of 4 s is searched in: the median."""
-    samples = nonspeech.noise(np.random.default_rng(0), int(seconds * audio.SAMPLE_RATE), 0.5)
+def speed(samples: Samples, times: int = 20) -> float:
+    """Milliseconds of one core in which 4 s of a sound are searched: the median."""
+    samples = np.resize(samples, 4 * audio.SAMPLE_RATE)
     took = []
     for _ in range(times):
-        began = time.perf_counter()
-        speech.detect(samples.astype(np.float32))
-        took.append(1000 * (time.perf_counter() - began))
-    return float(np.median(took))
+        began = time.process_time()  # what others do on this machine does not count
+        speech.detect(samples)
+        took.append(1000 * (time.process_time() - began))
+    return round(float(np.median(took)), 1)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -114,27 +124,30 @@ def parser() -> argparse.ArgumentParser:
     add("--root", type=Path, action="append", help="folder of clips, may be given again")
     add("--clips", type=int, default=10**6, help="of each folder under noise; all by default")
     add("--each", type=int, default=20, help="synthesised sounds of each kind")
-    add("--seed", type=int, default=2026, help="0 and 1 chose the thresholds")
+    add("--seed", type=int, default=7, help="0 to 3 chose the thresholds")
     add("--result", type=Path, default=quality.RESULTS / "speech.json")
     return made
 
 
 def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
+    roots = args.root or [ASSETS / "emodb"]
+    voice = audio.load(sound_files(roots[0])[0]).samples
+    noise = nonspeech.noise(np.random.default_rng(args.seed), len(voice), 0.5)
     result: dict[str, Any] = {
         "command": shlex.join(["python", "-m", "bench.speech", *argv]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": runs.provenance([], {})["versions"],
-        "milliseconds_for_4_s": round(speed(), 1),
-        "alarms": alarms(args.each, args.seed),
-        "misses": {
-            root.name: misses(root, args.clips, args.seed)
-            for root in args.root or [ASSETS / "emodb"]
+        "milliseconds_for_4_s": {
+            "speech": speed(voice),
+            "pink noise": speed((0.1 * noise / _level(noise)).astype(np.float32)),
         },
+        "alarms": alarms(args.each, args.seed),
+        "misses": {root.name: misses(root, args.clips, args.seed) for root in roots},
     }
     args.result.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(quality.markdown(quality.speech(result)))
-    print(f"{result['milliseconds_for_4_s']} ms for 4 s of sound")
+    print(f"Milliseconds for 4 s: {result['milliseconds_for_4_s']}")
     return 0
 
 

@@ -47,11 +47,9 @@ def serving(predictor: object) -> Services:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> str:
-    """5 s of a sawtooth voice with syllables, loud enough to be taken for speech."""
-    time = np.arange(80000) / 16000
-    voice = (time * 180 % 1 - 0.5) * (0.2 + 0.15 * np.sin(2 * np.pi * 4 * time))
+    """5 s of speech."""
     path = tmp_path / "clip.wav"
-    soundfile.write(path, voice, 16000)
+    soundfile.write(path, voiced(5.0, 180), 16000)
     return str(path)
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from audiollm import audio, functionals, prosody, speech, vad
+from audiollm import audio, functionals, prosody
 from audiollm.errors import AudioError, DataError, NoSpeechError
 from audiollm.settings import Settings
 from train import augment
@@ -160,7 +160,7 @@ def _measure(
     """Decodes and measures one clip, or a spoiled copy of it. Runs in a worker."""
     try:
         sound = audio.load(source, settings)
-        audio.require_speech(sound)
+        audio.require_level(sound)
     except NoSpeechError as error:
         return Rejected(path, f"no speech: {error}")
     except AudioError as error:
@@ -258,7 +258,7 @@ def _key(clip: Clip, copy: int) -> str:
 def _version() -> str:
     """Changes with the code that measures, so that old measurements are not believed."""
     digest = hashlib.sha256()
-    for module in (audio, vad, speech, prosody, functionals, augment):
+    for module in (audio, prosody, functionals, augment):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:12]
 

@@ -11,16 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from audiollm import hub
-from audiollm.config import MANIFEST_NAME, Calibration, Manifest, read_json
+from audiollm import distance, hub
+from audiollm.config import MANIFEST_NAME, Calibration, Calibrations, Manifest, read_json
 from audiollm.errors import DataError, ModelError
 from audiollm.probe import LinearProbe
 from audiollm.settings import Settings
 from train import probe, runs
 from train.dataset import Prepared, load_prepared
 from train.heard import voices_recorded
+from train.speakers import with_baselines
 
 MAX_DRIFT = 0.05  # nats: a class's log-likelihood may move so much by merging and storing
+CALIBRATED_ON = 8  # clips of a speaker baseline
+MEASURED = 20_000  # training clips that the distance is fitted on, at most
 CHECKED = 200  # training clips or so that the merge is checked on where nobody validates
 MAX_MARGIN = 0.1  # nats: an answer that was ahead by more must not change
 
@@ -39,6 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     words = (
         "of the probabilities, as other speakers asked for (default: fitted on those to validate)"
     )
+    words = "calibrations as JSON, as `python -m train.tiny.protocols` writes them"
+    add("--calibration", type=Path, metavar="FILE", help=words)
     add("--temperature", type=float, metavar="T", help=words)
     words = "the LLM follows instructions: people may ask it freely about a clip"
     add("--questions", action="store_true", help=words)
@@ -51,8 +56,10 @@ def run(args: argparse.Namespace) -> int:
     prepared = load_prepared(Path(finished.config.data))
     runs.check_data(finished, prepared)
     given = None
-    if args.temperature is not None:
-        given = Calibration(temperature=args.temperature, fitted_on=args.fitted_on)
+    if args.calibration is not None:
+        given = read_json(Calibrations, args.calibration)
+    elif args.temperature is not None:
+        given = Calibrations(Calibration(temperature=args.temperature, fitted_on=args.fitted_on))
     out = Path(args.out)
     checked = merge(finished, prepared, out, args.name, args.store, given, questions=args.questions)
     print(
@@ -68,22 +75,23 @@ def merge(
     out: Path,
     name: str,
     store: str,
-    given: Calibration | None = None,
+    given: Calibrations | None = None,
     *,
     questions: bool = False,
 ) -> dict[str, Any]:
     """Writes the model folder and compares it, as loaded again, with the unmerged model.
 
-    The calibration is `given`, or a temperature fitted on the validation speakers, whom the
-    weights were not trained on. A linear probe on the encoder's features, of the same training
-    clips, goes into the folder, too. Where nobody validates, probabilities stay as the model says
-    them, and the comparison is made on training clips. `questions` goes into the manifest.
+    The calibrations are `given`, or temperatures fitted on the validation speakers, whom the
+    weights were not trained on. Where nobody validates, probabilities stay as the model says
+    them, and the comparison is made on training clips. A linear probe on the encoder's features
+    and the distance from them, both of the training clips, go into the folder, too. `questions`
+    goes into the manifest.
 
     Raises:
         ModelError: the stored model answers differently from the trained one.
         DataError: there are no clips to compare on.
     """
-    from audiollm import calibration, checkpoint
+    from audiollm import checkpoint
     from audiollm.prompt import Prompt
 
     checkpoint.check_target(out)  # before anything is computed
@@ -101,11 +109,9 @@ def merge(
     if finished.config.stage == 2:
         model.llm = model.llm.merge_and_unload(safe_merge=True)
     model.causal_lm.config.use_cache = True
-    fitted = given or Calibration()
+    fitted = given or Calibrations()
     if given is None and side == "valid":
-        truth = [clip.label for clip in clips]
-        where = f"{prepared.info['corpus']} validation speakers"
-        fitted = calibration.fit(before, truth, finished.classes, fitted_on=where)
+        fitted = _fitted(model, prompt, prepared, finished, before)
     manifest = Manifest(
         name=name or out.name,
         encoder=finished.encoder,
@@ -113,12 +119,14 @@ def merge(
         labels=finished.classes,
         languages=finished.config.languages,
         questions=questions,
-        calibration=fitted,
+        calibration=fitted.calibration,
+        baseline_calibration=fitted.baseline_calibration,
         training=_training(finished, prepared, settings),
     )
     part = out.with_name(out.name + ".unchecked")
     linear = _probe(prepared, finished.classes)
-    checkpoint.save(part, model, tokenizer, manifest, store, linear)
+    measure = _distance(prepared)
+    checkpoint.save(part, model, tokenizer, manifest, store, linear, measure)
     del model  # one LLM in memory at a time
     gc.collect()
     after_settings = replace(settings, device="cpu")
@@ -131,9 +139,35 @@ def merge(
     checked = {"side": side, "clips": len(clips), "drift": drift, "flips": flips, "store": store}
     training = {**manifest.training, "merge": checked}
     manifest = replace(manifest, training=training)
-    checkpoint.save(out, loaded.model, tokenizer, manifest, store, loaded.probe)
+    checkpoint.save(out, loaded.model, tokenizer, manifest, store, loaded.probe, loaded.distance)
     checkpoint.remove(part)
     return checked
+
+
+def _fitted(
+    model: Any, prompt: Any, prepared: Prepared, finished: runs.Run, plain: np.ndarray
+) -> Calibrations:
+    """Temperatures from the validation speakers; `plain`: their log-likelihoods [N, C]."""
+    from audiollm import calibration
+
+    clips = prepared.split("valid")
+    truth = [clip.label for clip in clips]
+    where = f"{prepared.info['corpus']} validation speakers"
+    first = calibration.fit(plain, truth, finished.classes, fitted_on=where)
+    if not finished.projector.baseline:
+        return Calibrations(first)
+    compared = with_baselines(prepared.store, clips, CALIBRATED_ON)
+    scores = _scores(model, prompt, compared, "with speaker baselines")
+    second = calibration.fit(scores, truth, finished.classes, fitted_on=where)
+    return Calibrations(first, second)
+
+
+def _distance(prepared: Prepared) -> distance.FeatureDistance:
+    """From the training clips, at most `MEASURED` of them."""
+    clips = prepared.split("train")
+    clips = clips[:: 1 + len(clips) // MEASURED]
+    rows = np.stack([prepared.store.get(clip.id).utterance for clip in clips])
+    return distance.fit(rows, [clip.corpus for clip in clips])
 
 
 def _probe(prepared: Prepared, classes: Sequence[str]) -> LinearProbe | None:
