@@ -52,13 +52,13 @@ def _qwen(name: str) -> Source:
     return Source(huggingface=f"Qwen/{name}", modelscope=f"Qwen/{name}")
 
 
+BUNDLED_ENCODER = "whisper-base-front"
 ENCODERS: dict[str, Source] = {
-    "tiny": Source(folder=ASSETS / "encoder"),
+    BUNDLED_ENCODER: Source(folder=ASSETS / BUNDLED_ENCODER, kind="whisper"),
     "emotion2vec_plus_seed": _emotion2vec("emotion2vec_plus_seed"),
     "emotion2vec_plus_base": _emotion2vec("emotion2vec_plus_base"),
     "emotion2vec_plus_large": _emotion2vec("emotion2vec_plus_large"),
     "emotion2vec_base": _emotion2vec("emotion2vec_base"),
-    "whisper-base-front": Source(folder=ASSETS / "whisper-base-front", kind="whisper"),
     # base: the best of its layers on speakers and corpora that were not trained on
     "whisper-base": _whisper("whisper-base", 1, 2, 3),
     # not measured: spread over the first half of small's 12 layers, and of turbo's 32 the first 12

@@ -57,6 +57,14 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=home, device="cpu")
 
 
+@pytest.fixture(scope="session")
+def frozen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a frozen emotion2vec encoder of a few thousand random weights."""
+    from tests import tiny
+
+    return tiny.encoder_folder(tmp_path_factory.mktemp("encoder"))
+
+
 @pytest.fixture
 def speech() -> np.ndarray:
     """A spoken clip of EmoDB, float32 [N] at 16 kHz."""

@@ -1,4 +1,4 @@
-"""Free questions, and what the encoder's own head says."""
+"""Free questions, and what the linear probe says."""
 
 from dataclasses import replace
 from itertools import pairwise

@@ -495,7 +495,9 @@ def test_the_original_projects_data_comes_to_a_model(
         "evaluate --model model --data data --out ev --record",
     ):
         assert main(words.split()) == 0, capsys.readouterr().err
-    manifest = checkpoint.read_manifest(tmp_path / "model")
+    found = checkpoint.load(str(tmp_path / "model"), Settings(home=tmp_path))
+    assert found.probe is not None and set(found.probe.classes) == set(tiny.CLASSES)
+    manifest = found.manifest
     assert manifest.projector.pooling == "utterance"
     assert manifest.projector.functionals == 0
     assert manifest.training["speakers_known"] is False

@@ -69,21 +69,23 @@ def test_what_ships_with_the_program_comes_before_the_home_folder(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped = fill(tmp_path / "assets" / "encoder")
-    monkeypatch.setitem(hub.ENCODERS, "tiny", hub.Source(folder=shipped))
-    fill(settings.home / "models" / "tiny")
-    assert encoder("tiny", settings) == shipped
+    monkeypatch.setitem(hub.ENCODERS, "ours", hub.Source(folder=shipped))
+    fill(settings.home / "models" / "ours")
+    assert encoder("ours", settings) == shipped
 
 
-def test_tiny_is_another_folder_for_an_encoder_than_for_a_model() -> None:
-    assert hub.ENCODERS["tiny"].folder != hub.LLMS["tiny"].folder
+def test_what_ships_is_here(settings: Settings) -> None:
+    assert encoder(hub.BUNDLED_ENCODER, settings) == hub.ENCODERS[hub.BUNDLED_ENCODER].folder
+    with pytest.raises(ModelError, match="There is no encoder 'tiny'"):
+        encoder("tiny", settings)  # of earlier versions
 
 
 def test_a_broken_clone_is_said_to_be_one(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(hub.ENCODERS, "tiny", hub.Source(folder=tmp_path / "gone"))
+    monkeypatch.setitem(hub.ENCODERS, "ours", hub.Source(folder=tmp_path / "gone"))
     with pytest.raises(ModelError, match=r"ships with the program, but .*gone has no config\.yaml"):
-        encoder("tiny", settings)
+        encoder("ours", settings)
 
 
 @pytest.mark.parametrize("id", [ID, f"emotion2vec/{ID}", f"iic/{ID}"])
@@ -229,11 +231,11 @@ def test_whisper_needs_safetensors(settings: Settings, tmp_path: Path) -> None:
 def test_a_language_model_does_not_stand_in_the_way_of_an_encoder(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(tmp_path / "cwd" / "tiny", "config.json", "model.safetensors", "tokenizer.json")
+    fill(tmp_path / "cwd" / "ours", "config.json", "model.safetensors", "tokenizer.json")
     shipped = fill(tmp_path / "assets" / "encoder")
-    monkeypatch.setitem(hub.ENCODERS, "tiny", hub.Source(folder=shipped))
-    assert encoder("tiny", settings) == shipped
-    assert hub.here("tiny", settings, kind="encoder") == shipped
+    monkeypatch.setitem(hub.ENCODERS, "ours", hub.Source(folder=shipped))
+    assert encoder("ours", settings) == shipped
+    assert hub.here("ours", settings, kind="encoder") == shipped
 
 
 @pytest.mark.parametrize(

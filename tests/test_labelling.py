@@ -200,6 +200,15 @@ def test_every_reason_reads_well(services: Services, language: Any) -> None:
     assert LABELLING["label_empty"][language] in label_card.card(empty, ANN, language)
 
 
+@pytest.mark.parametrize("other", ["tiny: probe", "tiny: encoder", "", "my-probe"])
+def test_who_disagrees_is_named(services: Services, other: str) -> None:
+    disagreeing = replace(task(0, "disagreement"), other_model=other, other_answer={"sad": 1.0})
+    Labels(services.settings.home).add([disagreeing])
+    card = label_card.card(actions.act(services, ANN, asked("begin")), ANN, "en")
+    named = "my-probe" if other == "my-probe" else "a linear probe on its encoder&#x27;s features"
+    assert f"{named} said sad" in card
+
+
 def test_a_card_escapes_what_people_write(services: Services, book: Labels) -> None:
     book.add([replace(task(0), model="<b>x</b>")])
     book.say(Label(task(0).id, "<i>", "sad", note='"><script>'))

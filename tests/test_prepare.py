@@ -36,17 +36,6 @@ def voice(path: Path, pitch: float, seconds: float = 0.7, seed: int = 0) -> None
 
 
 @pytest.fixture(scope="module")
-def ear(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a very small random encoder."""
-    folder = tmp_path_factory.mktemp("ear")
-    torch.manual_seed(0)
-    layers = [(16, 400, 160), (16, 3, 2)]
-    conf = emotion2vec.small_conf(width=16, depth=1, heads=2, conv_layers=layers)
-    emotion2vec.save(emotion2vec.build_network(conf), conf, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four speakers, three classes; a silent file, a text and a copy besides."""
     root = tmp_path_factory.mktemp("voices")
@@ -86,20 +75,20 @@ def assert_same(one: Path, other: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def done(voices: Path, ear: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def done(voices: Path, frozen: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The uninterrupted run."""
     out = tmp_path_factory.mktemp("done") / "out"
-    assert run("--corpus", "manifest", "--root", voices, "--encoder", ear, "--out", out) == 0
+    assert run("--corpus", "manifest", "--root", voices, "--encoder", frozen, "--out", out) == 0
     return out
 
 
-def test_what_is_written(done: Path, voices: Path, ear: Path) -> None:
+def test_what_is_written(done: Path, voices: Path, frozen: Path) -> None:
     found = load_prepared(done)
     assert found.classes == ("angry", "happy", "sad")
     assert found.info["frames"] is True
     assert found.info["functionals"] == functionals.SIZE
     assert found.info["root"] == str(voices)
-    assert found.encoder.id == str(ear)
+    assert found.encoder.id == str(frozen)
     assert found.encoder.fingerprint
     assert [Path(c.path).name for c in found.clips[:3]] == ["angry0.wav", "happy0.wav", "sad0.wav"]
     assert len(found.clips) == 12
@@ -139,9 +128,9 @@ def test_a_clip_without_speech_is_rejected(tmp_path: Path) -> None:
 
 
 def test_training_clips_alone_get_spoiled_copies(
-    done: Path, voices: Path, ear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    done: Path, voices: Path, frozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ("--corpus", "manifest", "--root", voices, "--encoder", ear, "--out", tmp_path)
+    words = ("--corpus", "manifest", "--root", voices, "--encoder", frozen, "--out", tmp_path)
     assert run(*words, "--copies", "2") == 0
     found = load_prepared(tmp_path)
     assert found.copies == 2
@@ -171,24 +160,33 @@ def test_training_clips_alone_get_spoiled_copies(
 
 
 def test_a_device_that_is_not_here_is_a_sentence(
-    voices: Path, ear: Path, tmp_path: Path, capsys: Any
+    voices: Path, frozen: Path, tmp_path: Path, capsys: Any
 ) -> None:
-    common = ("--corpus", "manifest", "--root", voices, "--encoder", ear, "--out", tmp_path / "x")
+    common = (
+        "--corpus",
+        "manifest",
+        "--root",
+        voices,
+        "--encoder",
+        frozen,
+        "--out",
+        tmp_path / "x",
+    )
     assert run(*common, "--device", "nowhere") == 2
     assert "'nowhere' is not usable on this machine" in capsys.readouterr().err
 
 
 def test_an_encoder_folder_is_found_from_anywhere(
-    voices: Path, ear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    voices: Path, frozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(ear.parent)
+    monkeypatch.chdir(frozen.parent)
     common = ("--corpus", "manifest", "--root", voices, "--max-clips", 9, "--out", tmp_path / "x")
-    assert run(*common, "--encoder", ear.name) == 0
-    assert load_prepared(tmp_path / "x").encoder.id == str(ear)
+    assert run(*common, "--encoder", frozen.name) == 0
+    assert load_prepared(tmp_path / "x").encoder.id == str(frozen)
 
 
 def test_second_run_hears_nothing(
-    done: Path, voices: Path, ear: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    done: Path, voices: Path, frozen: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     """Only the two files that cannot be used are tried again; another split is a matter of text."""
     before = [(p.name, p.stat().st_mtime_ns) for p in (done / "features").glob("*.safetensors")]
@@ -200,7 +198,7 @@ def test_second_run_hears_nothing(
         return measure(source, *rest)
 
     monkeypatch.setattr(extract, "_measure", watched)
-    common = ("--corpus", "manifest", "--root", voices, "--encoder", ear, "--out", done)
+    common = ("--corpus", "manifest", "--root", voices, "--encoder", frozen, "--out", done)
     assert run(*common, "--folds", 4, "--fold", 2) == 0
     assert opened == ["silent.wav", "text.wav"]
     assert before == [
@@ -215,7 +213,7 @@ def test_second_run_hears_nothing(
     assert run(*common) == 0
 
 
-def test_changed_file_is_heard_again(voices: Path, ear: Path, tmp_path: Path) -> None:
+def test_changed_file_is_heard_again(voices: Path, frozen: Path, tmp_path: Path) -> None:
     root = tmp_path / "folder"
     for speaker in "abc":
         for label in LABELS:
@@ -225,7 +223,7 @@ def test_changed_file_is_heard_again(voices: Path, ear: Path, tmp_path: Path) ->
                 seed=ord(speaker) + len(label),
             )
     source = ("--corpus", "folder", "--root", root, "--speaker-pattern", r"(\w)\.wav")
-    common = (*source, "--encoder", ear, "--out", tmp_path / "out", "--no-frames")
+    common = (*source, "--encoder", frozen, "--out", tmp_path / "out", "--no-frames")
     assert run(*common) == 0
     first = {c.path: c.id for c in load_prepared(tmp_path / "out").clips}
     changed = root / "sad" / "b.wav"
@@ -244,10 +242,10 @@ def child(*arguments: object) -> subprocess.Popen[bytes]:
     )
 
 
-def test_killed_and_resumed(done: Path, voices: Path, ear: Path, tmp_path: Path) -> None:
+def test_killed_and_resumed(done: Path, voices: Path, frozen: Path, tmp_path: Path) -> None:
     """kill -9 in the middle, then the same command: the same clips and features as without."""
     out = tmp_path / "out"
-    common = ("--corpus", "manifest", "--root", voices, "--encoder", ear, "--out", out)
+    common = ("--corpus", "manifest", "--root", voices, "--encoder", frozen, "--out", out)
     # chunks of one clip, so that there is a middle
     process = child(*common, "--workers", "1", "--batch-seconds", "0.1")
     journal = out / "journal.jsonl"
@@ -268,13 +266,13 @@ def test_killed_and_resumed(done: Path, voices: Path, ear: Path, tmp_path: Path)
 def test_interrupted_and_resumed(
     done: Path,
     voices: Path,
-    ear: Path,
+    frozen: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: Any,
 ) -> None:
     out = tmp_path / "out"
-    common = ("--corpus", "manifest", "--root", voices, "--encoder", ear, "--out", out)
+    common = ("--corpus", "manifest", "--root", voices, "--encoder", frozen, "--out", out)
     measure = extract._measure
     calls: list[Any] = []
     last = 6
@@ -298,23 +296,23 @@ def test_interrupted_and_resumed(
 
 
 def test_workers_give_the_same(
-    done: Path, voices: Path, ear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    done: Path, voices: Path, frozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(extract, "_FEW", 1)
     out = tmp_path / "out"
-    common = ("--corpus", "manifest", "--root", voices, "--encoder", ear, "--out", out)
+    common = ("--corpus", "manifest", "--root", voices, "--encoder", frozen, "--out", out)
     assert command.main(["prepare", "--workers", "2", *map(str, common)]) == 0
     assert_same(done, out)
 
 
-def test_joined_corpora(voices: Path, ear: Path, tmp_path: Path) -> None:
+def test_joined_corpora(voices: Path, frozen: Path, tmp_path: Path) -> None:
     other = tmp_path / "wav"
     for i, speaker in enumerate(("03", "08", "09")):
         for j, letter in enumerate("WFT"):
             voice(other / f"{speaker}a01{letter}a.wav", 150 + 20 * i + 5 * j, seed=i * 3 + j + 99)
     out = tmp_path / "out"
     sources = ("--corpus", "manifest", "--root", voices, "--corpus", "emodb", "--root", other)
-    assert run(*sources, "--encoder", ear, "--out", out, "--no-frames", "--no-functionals") == 0
+    assert run(*sources, "--encoder", frozen, "--out", out, "--no-frames", "--no-functionals") == 0
     found = load_prepared(out)
     assert found.info["sources"][1] == {"corpus": "emodb", "root": str(other)}
     assert (found.info["frames"], found.info["functionals"]) == (False, 0)
@@ -327,13 +325,13 @@ def test_joined_corpora(voices: Path, ear: Path, tmp_path: Path) -> None:
     bare = found.store.get(found.clips[0].id)
     assert (bare.frames, bare.functionals) == (None, None)
     # frames wanted after all: the clips are heard again, into a later shard
-    assert run(*sources, "--encoder", ear, "--out", out) == 0
+    assert run(*sources, "--encoder", frozen, "--out", out) == 0
     assert load_prepared(out).store.get(found.clips[0].id).frames is not None
 
 
-def test_classes_and_trial(voices: Path, ear: Path, tmp_path: Path) -> None:
+def test_classes_and_trial(voices: Path, frozen: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    common = ("--corpus", "manifest", "--root", voices, "--encoder", ear, "--out", out)
+    common = ("--corpus", "manifest", "--root", voices, "--encoder", frozen, "--out", out)
     assert run(*common, "--classes", "Anger, sad", "--max-clips", 7) == 0
     found = load_prepared(out)
     assert found.classes == ("angry", "sad")
@@ -374,7 +372,7 @@ def test_original_features(tmp_path: Path, capsys: Any) -> None:
     assert len(list((out / "features").glob("*.safetensors"))) == 1
 
 
-def test_refusals(done: Path, voices: Path, ear: Path, tmp_path: Path, capsys: Any) -> None:
+def test_refusals(done: Path, voices: Path, frozen: Path, tmp_path: Path, capsys: Any) -> None:
     def refused(*arguments: object) -> str:
         assert run(*arguments, "--out", tmp_path / "x") == 2
         error = capsys.readouterr().err.strip()
@@ -401,7 +399,7 @@ def test_refusals(done: Path, voices: Path, ear: Path, tmp_path: Path, capsys: A
 
 
 def test_another_encoder_is_refused(
-    done: Path, voices: Path, ear: Path, tmp_path: Path, capsys: Any
+    done: Path, voices: Path, frozen: Path, tmp_path: Path, capsys: Any
 ) -> None:
     torch.manual_seed(1)
     conf = emotion2vec.small_conf(

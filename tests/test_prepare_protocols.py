@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests import emobox as made
-from tests.test_prepare import ear, run, voice  # noqa: F401
+from tests.test_prepare import run, voice
 from train.dataset import Prepared, load_prepared
 
 NAMES = {  # three speakers and two classes of each; one class of its own
@@ -36,15 +36,16 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("out") / "five"
 
 
-def prepare(words: list[str], ear: Path, out: Path, *more: object) -> Prepared:  # noqa: F811
+def prepare(words: list[str], frozen: Path, out: Path, *more: object) -> Prepared:
     assert (
-        run(*words, "--encoder", ear, "--out", out, "--no-frames", "--no-functionals", *more) == 0
+        run(*words, "--encoder", frozen, "--out", out, "--no-frames", "--no-functionals", *more)
+        == 0
     )
     return load_prepared(out)
 
 
-def test_leave_one_of_five_corpora_out(five: list[str], ear: Path, out: Path) -> None:  # noqa: F811
-    found = prepare(five, ear, out, "--test-corpus", "nemo")
+def test_leave_one_of_five_corpora_out(five: list[str], frozen: Path, out: Path) -> None:
+    found = prepare(five, frozen, out, "--test-corpus", "nemo")
     assert {c.corpus for c in found.split("test")} == {"nemo"}
     assert {c.corpus for c in found.split("train")} == set(NAMES) - {"nemo"}
     assert found.classes == ("angry", "disgusted", "fearful", "happy", "surprised", "bored")
@@ -52,12 +53,12 @@ def test_leave_one_of_five_corpora_out(five: list[str], ear: Path, out: Path) ->
     assert [s["corpus"] for s in found.info["sources"]] == list(NAMES)
 
 
-def test_folds_of_each_corpus(five: list[str], ear: Path, out: Path) -> None:  # noqa: F811
-    before = prepare(five, ear, out, "--valid", 0)
+def test_folds_of_each_corpus(five: list[str], frozen: Path, out: Path) -> None:
+    before = prepare(five, frozen, out, "--valid", 0)
     shards = sorted(p.name for p in (out / "features").glob("*.safetensors"))
     folds = {"emodb": 3, "casia": 2, "emovo": 3, "nemo": 2, "ased": 3}
     text = ",".join(f"{name}={count}" for name, count in folds.items())
-    found = prepare(five, ear, out, "--valid", 0, "--folds", text, "--fold", 2)
+    found = prepare(five, frozen, out, "--valid", 0, "--folds", text, "--fold", 2)
     assert {c.corpus for c in found.split("test")} == {"emodb", "emovo", "ased"}
     assert not found.split("valid")
     assert (found.info["split"]["folds"], found.info["split"]["fold"]) == (folds, 2)
@@ -65,8 +66,8 @@ def test_folds_of_each_corpus(five: list[str], ear: Path, out: Path) -> None:  #
     assert shards == sorted(p.name for p in (out / "features").glob("*.safetensors"))
 
 
-def test_speakers_by_name(five: list[str], ear: Path, out: Path) -> None:  # noqa: F811
-    found = prepare(five, ear, out, "--valid", 0, "--test-speakers", "emodb-03,nemo-sm0")
+def test_speakers_by_name(five: list[str], frozen: Path, out: Path) -> None:
+    found = prepare(five, frozen, out, "--valid", 0, "--test-speakers", "emodb-03,nemo-sm0")
     assert {c.speaker for c in found.split("test")} == {"emodb-03", "nemo-sm0"}
     assert found.info["split"]["test_speakers"] == ["emodb-03", "nemo-sm0"]
 
@@ -79,14 +80,14 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_a_fold_of_emobox(recordings: Path, ear: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_fold_of_emobox(recordings: Path, frozen: Path, tmp_path: Path) -> None:
     metadata, copy = made.write(tmp_path / "emovo"), tmp_path / "copy"
     copy.mkdir()
     for file in (recordings / "audio").iterdir():
         (copy / file.name).write_bytes(file.read_bytes())
     (copy / "gio-f1-b2.flac").unlink()
     words = ["--corpus", "emobox", "--root", str(metadata), "--audio", str(copy)]
-    found = prepare(words, ear, tmp_path / "out", "--emobox-fold", 1)
+    found = prepare(words, frozen, tmp_path / "out", "--emobox-fold", 1)
     assert {c.speaker for c in found.split("test")} == {"emovo-f1"}
     assert (len(found.split("train")), len(found.split("valid")), len(found.split("test"))) == (
         20,
@@ -100,7 +101,7 @@ def test_a_fold_of_emobox(recordings: Path, ear: Path, tmp_path: Path) -> None: 
     assert "1 of 4 test clips of EmoBox are not here" in " ".join(found.info["split"]["notes"])
     (lost,) = map(json.loads, (tmp_path / "out/rejected.jsonl").read_text().splitlines())
     assert lost["path"] == "downloads/emovo/f1/gio-f1-b2.wav"
-    some = prepare(words, ear, tmp_path / "out", "--emobox-fold", 1, "--valid", 0.2)
+    some = prepare(words, frozen, tmp_path / "out", "--emobox-fold", 1, "--valid", 0.2)
     assert len(some.split("valid")) == 4  # one of five speakers who would train
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from audiollm.errors import DataError
-from tests.test_prepare import assert_same, done, ear, run, voices  # noqa: F401
+from tests.test_prepare import assert_same, done, run, voices  # noqa: F401
 from train import corpora, extract
 from train.shards import Shard
 
@@ -33,13 +33,13 @@ def test_a_part_that_is_none_is_refused(text: str) -> None:
 def test_parts_join_to_the_whole_and_nothing_is_heard_twice(
     done: Path,  # noqa: F811
     voices: Path,  # noqa: F811
-    ear: Path,  # noqa: F811
+    frozen: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: Any,
 ) -> None:
     out = tmp_path / "out"
-    words = ["--corpus", "manifest", "--root", voices, "--encoder", ear, "--out", out]
+    words = ["--corpus", "manifest", "--root", voices, "--encoder", frozen, "--out", out]
     for i in range(3):
         assert run(*words, "--shard", f"{i}/3") == 0
     assert f"Part 2 of 3: 5 clips in {out / 'parts' / '2-of-3'}" in capsys.readouterr().out

@@ -12,7 +12,7 @@ import pytest
 
 from audiollm import plan, progress
 from audiollm.errors import ConfigError
-from audiollm.hub import ENCODERS, LLMS
+from audiollm.hub import BUNDLED_ENCODER, ENCODERS, LLMS
 from audiollm.jobs import GONE, JobError, Jobs
 from audiollm.labels import LANGUAGES, Language
 from audiollm.plan import Job, State
@@ -158,8 +158,8 @@ def test_every_plan_is_understood_by_the_commands(tmp_path: Path) -> None:
 
 
 def test_the_pages_settings_are_those_of_a_plan() -> None:
-    values = ("x", EMODB, "", "", "", False, "tiny", "tiny", 12.0, 4.0, 0, 0, 16, 0, "cpu", 0)
-    assert form.plan(*values) == replace(DEFAULT, name="x")
+    first = ("x", EMODB, "", "", "", False, "tiny", BUNDLED_ENCODER)
+    assert form.plan(*first, 12.0, 4.0, 0, 0, 16, 0, "cpu", 0) == replace(DEFAULT, name="x")
 
 
 @pytest.mark.parametrize(

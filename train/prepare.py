@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from audiollm import functionals, labels
+from audiollm import functionals, hub, labels
 from audiollm.config import EncoderRef, Statistics
 from audiollm.errors import DataError
 from audiollm.settings import Settings
@@ -90,8 +90,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     plan.add_options(parser)
 
     add = parser.add_argument_group("how it is heard").add_argument
-    words = "a preset (tiny, emotion2vec_plus_base, whisper-base), a hub id or a folder"
-    add("--encoder", default="tiny", metavar="ID", help=words)
+    words = "a preset (whisper-base, emotion2vec_plus_base), a hub id or a folder"
+    add("--encoder", default=hub.BUNDLED_ENCODER, metavar="ID", help=words)
     words = (
         "whisper: the layers whose outputs make a frame, from 1 (default: those of the preset, "
         "else those that the folder's config.json names, else the one at half the depth)"

@@ -102,8 +102,8 @@ def _reason(task: Task, language: Language) -> str:
     share = task.answer.get(task.predicted, 0.0)
     if task.reason == "suspect":
         share = task.other_answer.get(task.original, 0.0)
-    # of earlier versions: "encoder", for its class head, a linear classifier on its features, too
-    probe = not task.other_model or task.other_model.endswith(("probe", "encoder"))
+    # earlier versions wrote ": encoder", whose class head was a linear classifier on features, too
+    probe = not task.other_model or task.other_model.endswith((": probe", ": encoder"))
     return text(
         f"why_{task.reason}",
         language,

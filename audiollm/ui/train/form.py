@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from audiollm.hub import BUNDLED_ENCODER
 from audiollm.ui.said import SaidError
 from audiollm.ui.train.plan import Plan
 from audiollm.ui.train.sources import EMODB, HUB
@@ -31,7 +32,7 @@ class Form:
     pattern: str = ""
     alone: bool = False
     llm: str = "tiny"
-    encoder: str = "tiny"
+    encoder: str = BUNDLED_ENCODER
     epochs_1: float = 12.0
     epochs_2: float = 4.0
     steps_1: int = 0

@@ -33,7 +33,7 @@ class Plan:
     split: str = "auto"  # of FOLDER and HUB: auto, or random where nobody knows who speaks
     all_learn: bool = False  # but for the test speakers, of what is not prepared yet
     llm: str = "tiny"
-    encoder: str = "tiny"  # hears what is not prepared yet
+    encoder: str = hub.BUNDLED_ENCODER  # hears what is not prepared yet
     epochs: tuple[float, float] = (12.0, 4.0)  # of stage 1 and 2
     steps: tuple[int, int] = (0, 0)  # instead of epochs; 0: by epochs
     batch_size: int = 16
@@ -107,10 +107,9 @@ class Plan:
         """The prepared folder, and the step that makes it where it is not there."""
         if not self.unprepared:
             return Path(self.source).resolve(), []
-        words = self.ask().words
+        words = (*self.ask().words, "--encoder", _absolute(self.encoder))
         parts = [self.name] if self.theirs else [EMODB]
-        if self.encoder != "tiny":
-            words = (*words, "--encoder", _absolute(self.encoder))
+        if self.encoder != hub.BUNDLED_ENCODER or not self.theirs:  # earlier ones had another
             parts.append(re.sub(r"[^\w.-]+", "_", self.encoder))
         if self.all_learn and not self.theirs:
             parts.append("all")

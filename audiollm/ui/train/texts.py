@@ -51,8 +51,8 @@ TRAINING: dict[str, dict[Language, str]] = {
     },
     "train_encoder": {"en": "Encoder", "zh": "编码器"},
     "train_encoder_info": {
-        "en": "Who listens to new recordings. tiny ships with the program.",
-        "zh": "由它来听新的录音。tiny 为自带编码器。",
+        "en": "Who listens to new recordings. whisper-base-front ships with the program.",
+        "zh": "由它来听新的录音。whisper-base-front 为自带编码器。",
     },
     "train_seed": {"en": "Seed", "zh": "随机种子"},
     "train_seed_info": {
