@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="also check the written analyses of at most N clips (0: none)",
     )
     add("--batch-size", type=int, default=32)
+    add("--probe-strength", type=float, metavar="C", help=probe.STRENGTH_HELP)
     add("--out", metavar="DIR", help="where results go (runs/evaluate-<model>-<data>-<split>)")
 
 
@@ -54,7 +55,15 @@ def run(args: argparse.Namespace) -> int:
     device = checkpoint.pick_device(settings.device)
     loaded = checkpoint.load(args.model, settings, device)
     prepared = load_prepared(Path(args.data))
-    result = evaluate(loaded, prepared, args.split, args.shared_classes, args.batch_size, settings)
+    result = evaluate(
+        loaded,
+        prepared,
+        args.split,
+        args.shared_classes,
+        args.batch_size,
+        settings,
+        args.probe_strength,
+    )
     if args.texts:
         result["texts"] = _texts(loaded, prepared, args.split, args.texts)
     name = f"evaluate-{loaded.manifest.name}-{prepared.folder.resolve().name}-{args.split}"
@@ -77,6 +86,7 @@ def evaluate(
     shared: bool,
     batch_size: int,
     settings: Settings,
+    strength: float | None = None,
 ) -> report.EvaluationResult:
     """Scores a split with a loaded model and measures it beside the linear probe.
 
@@ -127,7 +137,7 @@ def evaluate(
         },
         "metrics": measured.to_dict(),
         "baselines": {count: measure(given).to_dict() for count, given in tables.items()},
-        "probes": _probes(prepared, split, clips, classes, notes),
+        "probes": _probes(prepared, split, clips, classes, notes, strength),
         "clips": [
             {
                 "id": clip.id,
@@ -251,11 +261,18 @@ def _unused(prepared: Prepared) -> list[str]:
 
 
 def _probes(
-    prepared: Prepared, split: str, clips: list[Clip], classes: tuple[str, ...], notes: list[str]
+    prepared: Prepared,
+    split: str,
+    clips: list[Clip],
+    classes: tuple[str, ...],
+    notes: list[str],
+    strength: float | None,
 ) -> dict[str, dict[str, Any]]:
     """Linear probes judged by the very clips and classes that the model is judged by."""
     try:
-        found = probe.probe_prepared(prepared, split, clips=clips, classes=classes)
+        found = probe.probe_prepared(
+            prepared, split, clips=clips, classes=classes, strength=strength
+        )
     except DataError as error:
         notes.append(f"No linear probe: {error}")
         return {}

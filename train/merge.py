@@ -46,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--calibration", type=Path, metavar="FILE", help=words)
     add("--temperature", type=float, metavar="T", help=words)
     words = "the LLM follows instructions: people may ask it freely about a clip"
+    add("--probe-strength", type=float, metavar="C", help=probe.STRENGTH_HELP)
     add("--questions", action="store_true", help=words)
     words = "with --temperature: who asked for it, for the record"
     add("--fitted-on", default="", metavar="TEXT", help=words)
@@ -61,7 +62,16 @@ def run(args: argparse.Namespace) -> int:
     elif args.temperature is not None:
         given = Calibrations(Calibration(temperature=args.temperature, fitted_on=args.fitted_on))
     out = Path(args.out)
-    checked = merge(finished, prepared, out, args.name, args.store, given, questions=args.questions)
+    checked = merge(
+        finished,
+        prepared,
+        out,
+        args.name,
+        args.store,
+        given,
+        questions=args.questions,
+        strength=args.probe_strength,
+    )
     print(
         f"{args.out}: merged; on {checked['clips']} {checked['side']} clips the largest drift of a "
         f"class log-likelihood is {checked['drift']:.2g} nats, {checked['flips']} labels changed."
@@ -78,6 +88,7 @@ def merge(
     given: Calibrations | None = None,
     *,
     questions: bool = False,
+    strength: float | None = None,
 ) -> dict[str, Any]:
     """Writes the model folder and compares it, as loaded again, with the unmerged model.
 
@@ -85,7 +96,7 @@ def merge(
     weights were not trained on. Where nobody validates, probabilities stay as the model says
     them, and the comparison is made on training clips. A linear probe on the encoder's features
     and the distance from them, both of the training clips, go into the folder, too. `questions`
-    goes into the manifest.
+    goes into the manifest; `strength` is the inverse penalty of the probe.
 
     Raises:
         ModelError: the stored model answers differently from the trained one.
@@ -124,7 +135,7 @@ def merge(
         training=_training(finished, prepared, settings),
     )
     part = out.with_name(out.name + ".unchecked")
-    linear = _probe(prepared, finished.classes)
+    linear = _probe(prepared, finished.classes, strength)
     measure = _distance(prepared)
     checkpoint.save(part, model, tokenizer, manifest, store, linear, measure)
     del model  # one LLM in memory at a time
@@ -170,10 +181,12 @@ def _distance(prepared: Prepared) -> distance.FeatureDistance:
     return distance.fit(rows, [c.corpus for c in clips], [c.speaker for c in clips])
 
 
-def _probe(prepared: Prepared, classes: Sequence[str]) -> LinearProbe | None:
+def _probe(
+    prepared: Prepared, classes: Sequence[str], strength: float | None
+) -> LinearProbe | None:
     """What goes beside the model; None, and a line that says why, where it cannot be fitted."""
     try:
-        return probe.fit_utterance(prepared, classes).folded()
+        return probe.fit_utterance(prepared, classes, strength).folded()
     except DataError as error:
         print(f"The model gets no linear probe: {error}")
         return None

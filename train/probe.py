@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 STRENGTHS = tuple(float(c) for c in np.logspace(-5, 1, 7))  # inverse of the L2 penalty
 FOLDS = 5
+STRENGTH_HELP = "inverse L2 penalty of the linear probe (default: chosen on held-out clips)"
 DEFAULT_STRENGTH = 0.01  # where nothing can be held out to choose by
 
 
@@ -99,13 +100,16 @@ def probe_prepared(
     *,
     clips: Sequence["Clip"] | None = None,
     classes: Sequence[str] | None = None,
+    strength: float | None = None,
 ) -> dict[str, metrics.Metrics]:
     """Probes of a prepared folder, measured on one of its splits: `probe_tables`, as figures."""
     judged = list(prepared.split(split) if clips is None else clips)
     classes = tuple(classes or prepared.classes)
     truth, speakers = [clip.label for clip in judged], [clip.speaker for clip in judged]
     reports = {}
-    for kind, table in probe_tables(prepared, split, clips=judged, classes=classes).items():
+    for kind, table in probe_tables(
+        prepared, split, clips=judged, classes=classes, strength=strength
+    ).items():
         answer = [classes[i] for i in table.argmax(axis=1)]
         reports[kind] = metrics.report(truth, answer, table, classes, speakers)
     return reports
@@ -117,6 +121,7 @@ def probe_tables(
     *,
     clips: Sequence["Clip"] | None = None,
     classes: Sequence[str] | None = None,
+    strength: float | None = None,
 ) -> dict[str, np.ndarray]:
     """Class probabilities [N, C] that probes of a prepared folder give one of its splits.
 
@@ -124,6 +129,7 @@ def probe_tables(
         clips: those of the split to judge by; all of them unless given.
         classes: the answers that are possible; clips of another class are not learned from.
             Those of the folder unless given.
+        strength: inverse of the L2 penalty; chosen on held-out clips unless given.
 
     Keys: `utterance` (the encoder's mean over frames); where every clip has them also
     `functionals` (measured acoustic statistics) and `both` (the two side by side).
@@ -155,13 +161,18 @@ def probe_tables(
             labels["valid"],
             classes,
             groups=speakers,
+            strength=strength,
         )
         tables[kind] = probe.predict_proba(features["judged"][kind])
     return tables
 
 
-def fit_utterance(prepared: "Prepared", classes: Sequence[str]) -> Probe:
+def fit_utterance(
+    prepared: "Prepared", classes: Sequence[str], strength: float | None = None
+) -> Probe:
     """A probe on the utterance features of a prepared folder's training clips of `classes`.
+
+    strength: inverse of the L2 penalty; chosen on held-out clips unless given.
 
     Raises:
         DataError: fewer than two of the classes have training clips.
@@ -173,7 +184,7 @@ def fit_utterance(prepared: "Prepared", classes: Sequence[str]) -> Probe:
         return x, [c.label for c in clips], [c.speaker for c in clips]
 
     (x, y, speakers), (valid_x, valid_y, _) = part("train"), part("valid")
-    return fit_probe(x, y, valid_x, valid_y, classes, groups=speakers)
+    return fit_probe(x, y, valid_x, valid_y, classes, groups=speakers, strength=strength)
 
 
 def features_of(prepared: "Prepared", clips: Sequence[Any]) -> dict[str, np.ndarray]:

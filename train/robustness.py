@@ -58,7 +58,7 @@ def hear(predictor: "Predictor", samples: Samples) -> Answer:
 
     try:
         sound = audio.from_array(samples, audio.SAMPLE_RATE, predictor.settings)
-        audio.require_level(sound)
+        audio.require_speech(sound)
     except NoSpeechError as error:
         return {"predicted": None, "probabilities": None, "error": str(error)}
     # the probabilities come before the text, which nobody reads here: it is never written
