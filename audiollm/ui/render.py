@@ -20,7 +20,7 @@ from audiollm.wording import percent
 
 if TYPE_CHECKING:
     from audiollm.analysis import Analysis
-    from audiollm.predictor import Card
+    from audiollm.prediction import Card, Prediction
 
 Tone = Literal["wait", "error"]
 
@@ -133,6 +133,20 @@ def acted(meant: str, heard: str, language: Language) -> str:
         return ""
     key = "acted_right" if meant == heard else "acted_wrong"
     return f'<p class="acted">{text(key, language, name=escape(word(meant, language)))}</p>'
+
+
+def compared(answer: "Prediction", own: bool, language: Language) -> str:
+    """What the answer rests on besides the sound; `own`: the visitor's voice, and not the rest of
+    the recording. Nothing where it rests on nothing else."""
+    if answer.baseline_seconds:
+        key = "voice_compared" if own else "voice_itself"
+        said = text(key, language, n=round(answer.baseline_seconds))
+    elif own and answer.baseline_emotion:
+        name = escape(word(answer.baseline_emotion, language))
+        said = text("voice_not_compared", language, name=name)
+    else:
+        return ""
+    return f'<p class="acted">{said}</p>'
 
 
 def _aloud(ranked: Sequence[tuple[str, float]], language: Language) -> str:

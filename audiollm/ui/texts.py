@@ -1,6 +1,7 @@
 """Every sentence of the page in Chinese and English: the only copy."""
 
 from audiollm.labels import Language
+from audiollm.ui.analyse.voice_texts import VOICE
 from audiollm.ui.label.improve_texts import IMPROVING
 from audiollm.ui.label.texts import LABELLING
 from audiollm.ui.label.worth_texts import WORTH
@@ -279,6 +280,7 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "On speakers it never heard it is wrong in fewer than 1 of 10 clips.",
         "zh": "对从未听过的说话人，10 段录音中判断错误的不到 1 段。",
     },
+    **VOICE,
     **DOOR,
     **TRAINING,
     **FINE,
