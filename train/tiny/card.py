@@ -67,14 +67,14 @@ def write_card(
     lines = [
         "# tiny: the small Audio-LLM that ships with this project",
         "",
-        "The first three layers of Whisper-base's encoder, frozen -> MLP projector -> a Qwen2-class",
-        "LLM of 1.8 million parameters, trained by `python -m train tiny`. docs/quality.md compares",
-        "it and says what was tried.",
+        "The first three layers of Whisper-base's encoder, frozen -> MLP projector -> an LLM of",
+        "the Qwen2 class with 1.8 million parameters, trained by `python -m train tiny`.",
+        "docs/quality.md compares it and says what was tried.",
         "",
         f"- languages of the training data: {', '.join(languages(corpora))}; all acted speech",
         f"- classes: {', '.join(manifest.labels)}",
         f"- clips: {training.get('clips')}",
-        f"- speakers never trained on: {', '.join(training['speakers'].get('test', [])) or 'none'}",
+        f"- speakers left out: {', '.join(training['speakers'].get('test', [])) or 'none'}",
         f"- encoder: {manifest.encoder.id}, layers {', '.join(map(str, manifest.encoder.layers))}, "
         f"fingerprint `{manifest.encoder.fingerprint}`",
         "",
@@ -120,8 +120,7 @@ def _figures(results: dict[str, Any]) -> list[str]:
         lines += [
             f"## Accuracy on {protocol}",
             "",
-            "UA (unweighted average recall) with 95 % intervals, by the same recipe trained without "
-            "them.",
+            "UA (unweighted average recall), 95 % intervals; the same recipe without these clips.",
             "",
             "| | " + " | ".join(f"{n} ({CORPORA[n][0]})" for n in names) + " | mean |",
             "|---" * (len(names) + 2) + "|",
