@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,7 @@ class Card:
     labels: tuple[str, ...]
     languages: tuple[Language, ...]
     metrics: dict[str, Any]  # of `evaluate`, on unseen speakers; {} where not measured
+    training: dict[str, Any] = field(default_factory=dict)  # data, its languages, terms
     baseline: bool = False  # it can be given a speaker baseline
     probe: tuple[str, ...] = ()  # classes of the linear probe on the encoder, () without one
     questions: bool = False  # it may be asked in free words
@@ -104,6 +105,7 @@ class Predictor:
             labels=self.manifest.labels,
             languages=self.manifest.languages,
             metrics=self.manifest.metrics,
+            training=self.manifest.training,
             baseline=self.manifest.projector.baseline,
             probe=loaded.probe.classes if loaded.probe else (),
             questions=self.manifest.questions,
