@@ -18,7 +18,7 @@ from audiollm.predictor import Predictor
 from audiollm.settings import Settings
 from audiollm.ui import render
 from audiollm.ui.analyse import actions, adapting, voice
-from audiollm.ui.analyse.adapting import MOST, Voice
+from audiollm.ui.analyse.adapting import MOST, Gain, Voice
 from audiollm.ui.services import Example, Services
 from audiollm.ui.texts import text
 from tests.browser.fake import METRICS, UNSURE, Card, FakePredictor
@@ -216,12 +216,15 @@ def test_only_so_many_recordings_are_kept(services: Services) -> None:
 
 
 def test_figures_that_are_none_are_not_told(services: Services) -> None:
-    assert adapting.accuracy(services, 3) == (0.75, 0.71, 3)
-    assert adapting.accuracy(services, 20) == (0.8, 0.71, 8)
-    assert adapting.accuracy(services, 2) is None
+    assert adapting.gain(services, 3) == Gain("speakers", 3, 0.75, 0.71)
+    assert adapting.gain(services, 20) == Gain("speakers", 8, 0.8, 0.71)
+    assert adapting.gain(services, 2) is None
+    protocols = {"new speakers": {"wa": 0.8}, "new corpora": {"wa": 0.47, "wa_8": 0.56}}
+    told = serving(card=Card(baseline=True, metrics={"protocols": protocols}))
+    assert adapting.gain(told, 3) == Gain("corpora", 8, 0.56, 0.47)
     for broken in ({}, {"baselines": 3}, {"baselines": {"3": {"wa": {"value": "<b>"}}}}):
         card = Card(baseline=True, metrics={**METRICS, **broken})
-        assert adapting.accuracy(serving(card=card), 5) is None
+        assert adapting.gain(serving(card=card), 5) is None
     assert voice.available(services)["visible"]
     assert not voice.available(serving(card=Card()))["visible"]
 

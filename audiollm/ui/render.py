@@ -14,6 +14,7 @@ from audiollm.labels import Language, emotion, word
 from audiollm.loading import Came
 from audiollm.prosody import REFERENCES, Cues, Level, Reference
 from audiollm.timeline import Timeline
+from audiollm.ui import accuracy
 from audiollm.ui.analyse.plots import is_sure
 from audiollm.ui.texts import text
 from audiollm.wording import percent
@@ -296,7 +297,10 @@ def about_model(card: "Card", language: Language, trouble: str = "", moved: str 
         device=escape(device(card.device)),
     )
     missed = text("not_switched", language, sentence=escape(trouble)) if trouble else ""
-    said = f"<b>{line}</b><br>{_quality(card.metrics, language)}"
+    quality = accuracy.sentence(card.metrics, card.training, language)
+    said = f"<b>{line}</b><br>{quality or _quality(card.metrics, language)}"
+    if limits := accuracy.terms(card.training, language):
+        said += f" {limits}"
     rest = "".join(f"<br>{line}" for line in (missed, moved) if line)
     return _about(said + rest, card.metrics, language)
 
@@ -368,7 +372,9 @@ CORPORA = {
 
 
 def mistakes(metrics: Mapping[str, Any], language: Language) -> str:
-    """How many of ten clips it gets wrong; "" where that was not measured."""
+    """How many of ten clips it gets wrong; "" where that was not measured, or is told already."""
+    if accuracy.protocols(metrics):
+        return ""
     figures = _figures(metrics)
     if not figures or not metrics.get("independent", True):
         return ""

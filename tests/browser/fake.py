@@ -50,6 +50,7 @@ class Card:
     labels: tuple[str, ...] = tuple(SURE)
     languages: tuple[Language, ...] = ("en", "zh")
     metrics: dict[str, Any] = field(default_factory=lambda: METRICS)
+    training: dict[str, Any] = field(default_factory=dict)
     parameters: int = 5_230_000
     baseline: bool = False
     probe: tuple[str, ...] = tuple(SURE)

@@ -16,6 +16,7 @@ from audiollm.errors import AudioLLMError, NoSpeechError
 from audiollm.labels import Language
 from audiollm.speaker import SpeakerBaseline, one_emotion, together
 from audiollm.steps import drained
+from audiollm.ui.accuracy import protocols
 from audiollm.ui.analyse.hearing import Heard, hear
 from audiollm.ui.services import Services
 from audiollm.windows import Progress
@@ -187,17 +188,29 @@ def emotion(services: Services, baseline: SpeakerBaseline) -> str:
     return one_emotion(baseline, card.labels) if card and baseline.usable else ""
 
 
-def accuracy(services: Services, windows: int) -> tuple[float, float, int] | None:
-    """Share of clips that are right with a baseline and without, and of how many clips that
-    baseline was; None where it was not measured, or a stranger's figures are none."""
+@dataclass(frozen=True)
+class Gain:
+    """What a baseline is worth: shares of clips that are right."""
+
+    where: Literal["speakers", "corpora"]  # new speakers; new languages and microphones as well
+    clips: int  # of the baseline
+    right: float
+    plain: float  # without it
+
+
+def gain(services: Services, windows: int) -> Gain | None:
+    """Of a baseline of so many windows; None where it was not measured, or a stranger's figures are
+    none."""
     metrics = services.card.metrics if services.card else {}
-    counts = [n for n in (8, 3) if n <= windows]
-    for count in counts:
+    found = protocols(metrics)
+    if found and found.baseline is not None:
+        return Gain("corpora", 8, found.baseline, found.corpora)
+    for count in (n for n in (8, 3) if n <= windows):
         with suppress(KeyError, TypeError, ValueError):
-            found = metrics["baselines"][str(count)]
-            right, plain = float(found["wa"]["value"]), float(metrics["wa"]["value"])
+            right = float(metrics["baselines"][str(count)]["wa"]["value"])
+            plain = float(metrics["wa"]["value"])
             if 0 <= right <= 1 and 0 <= plain <= 1:
-                return right, plain, count
+                return Gain("speakers", count, right, plain)
     return None
 
 

@@ -124,10 +124,9 @@ def told(services: Services, voice: "Voice | None", language: Language) -> str:
         said = [text("voice_one_emotion", language, name=escape(word(name, language)))]
     else:
         said = [f"<b>{text('voice_rests', language, n=round(baseline.seconds))}</b>"]
-        if found := adapting.accuracy(services, baseline.windows):
-            right, plain, clips = found
-            shares = {"right": percent(right), "plain": percent(plain)}
-            said.append(text("voice_accuracy", language, clips=clips, **shares))
+        if found := adapting.gain(services, baseline.windows):
+            shares = {"right": percent(found.right), "plain": percent(found.plain)}
+            said.append(text(f"voice_{found.where}", language, clips=found.clips, **shares))
     return f'<p role="status">{("" if language == "zh" else " ").join(said)}</p>'
 
 

@@ -30,7 +30,14 @@ VOICE: dict[str, dict[Language, str]] = {
         "en": "Rests on {n} s of your voice.",
         "zh": "依据你的 {n} 秒语音。",
     },
-    "voice_accuracy": {
+    "voice_corpora": {
+        "en": "On languages and microphones it was not trained on, the model was right in {right} "
+        "of the clips with {clips} recordings of the speaker to compare with, and in {plain} "
+        "without.",
+        "zh": "在训练时没有的语言和麦克风上测试：有本人的 {clips} 段录音可比较时答对 {right}，"
+        "没有时答对 {plain}。",
+    },
+    "voice_speakers": {
         "en": "On speakers it had never heard, the model was right in {right} of the clips with "
         "{clips} recordings of the speaker to compare with, and in {plain} without.",
         "zh": "在从未听过的说话人身上测试：有本人的 {clips} 段录音可比较时"
