@@ -63,13 +63,15 @@ class FakePredictor:
     bug: Exception | None = None
     card: Card = field(default_factory=Card)
     heard: list[Path] = field(default_factory=list)
+    same_speaker: bool = False
 
     def predict_files(
-        self, paths: Sequence[Path], language: Language
+        self, paths: Sequence[Path], language: Language, same_speaker: bool = False
     ) -> Iterator[tuple[Path, Prediction | AudioLLMError]]:
         if self.bug:
             raise self.bug
         self.heard += paths
+        self.same_speaker = same_speaker
         for path in paths:
             if path.name in self.refuses:
                 yield path, AudioError(f"{path.name} is no good.")
@@ -147,9 +149,9 @@ def test_nothing_else_is_opened(uploads: Path, file: Any) -> None:
 
 def test_a_data_uri_is_heard_and_deleted() -> None:
     class Reader(FakePredictor):
-        def predict_files(self, paths: Sequence[Path], language: Language) -> Any:
+        def predict_files(self, paths: Sequence[Path], *asked: Any, **more: Any) -> Any:
             assert [p.read_bytes() for p in paths] == [b"one", b"two"]
-            return super().predict_files(paths, language)
+            return super().predict_files(paths, *asked, **more)
 
     predictor = Reader()
     sent = [f"data:;base64,{base64.b64encode(b).decode()}" for b in (b"one", b"two")]
@@ -172,6 +174,17 @@ def test_a_batch_keeps_its_order_and_drops_nothing(uploads: Path) -> None:
     assert list(answers[1]) == ["error"]
     assert answers[2]["language"] == "zh"
     assert api.analyse_batch(services, [], "en") == []
+
+
+def test_a_batch_of_one_speaker_is_compared_with_itself(uploads: Path) -> None:
+    sent, predictor = [{"path": str(uploads / "a.wav")}], FakePredictor()
+    batch = endpoint(served_by(predictor), "analyse_batch")
+    (answer,) = batch(sent, "en")
+    assert not predictor.same_speaker  # as callers before it was there
+    assert {"baseline_seconds", "baseline_emotion", "distance"} <= set(answer)
+    assert "speech" not in answer  # features tell who speaks
+    batch(sent, "en", True)
+    assert predictor.same_speaker
 
 
 def test_a_batch_is_bounded() -> None:
