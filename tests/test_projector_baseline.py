@@ -18,7 +18,12 @@ WIDTH, OUT = 6, 8
 
 def projector(**options: Any) -> Projector:
     torch.manual_seed(0)
-    given = {"pooling": "utterance", "utterance_tokens": 2, "hidden_size": 12, "baseline": True}
+    given: dict[str, Any] = {
+        "pooling": "utterance",
+        "utterance_tokens": 2,
+        "hidden_size": 12,
+        "baseline": True,
+    }
     made = Projector(ProjectorConfig(WIDTH, OUT, **(given | options)))
     given_clips = clips(20, seed=3)
     made.fit(given_clips if made.config.baseline else plain(given_clips))
@@ -29,6 +34,11 @@ def clips(count: int, seed: int = 0) -> list[Features]:
     rng = np.random.default_rng(seed)
     rows = rng.standard_normal((count, 2, WIDTH)).astype(np.float32)
     return [Features(utterance=u, baseline=b) for u, b in rows]
+
+
+def baseline(clip: Features) -> np.ndarray:
+    assert clip.baseline is not None
+    return clip.baseline
 
 
 def plain(given: list[Features]) -> list[Features]:
@@ -47,7 +57,7 @@ def test_mixed_batches_equal_single_clips(lone: int) -> None:
 
 def test_only_the_difference_counts_where_there_is_a_baseline() -> None:
     made, given = projector(), clips(4)
-    moved = [Features(c.utterance + 3, baseline=c.baseline + 3) for c in given]  # type: ignore[operator]
+    moved = [Features(c.utterance + 3, baseline=baseline(c) + 3) for c in given]
     torch.testing.assert_close(made(moved)[0], made(given)[0], rtol=1e-4, atol=1e-5)
     assert not torch.allclose(made(plain(moved))[0], made(plain(given))[0])
     assert not torch.allclose(made(plain(given))[0], made(given)[0])
@@ -70,7 +80,7 @@ def test_constants_are_measured_on_features_and_on_differences() -> None:
     made, given = projector(), clips(50)
     made.fit([*given, *plain(clips(50, seed=9))])
     state = made.state_dict()
-    differences = np.stack([c.utterance - c.baseline for c in given])  # type: ignore[operator]
+    differences = np.stack([c.utterance - baseline(c) for c in given])
     everybody = np.stack([c.utterance for c in [*given, *clips(50, seed=9)]])
     np.testing.assert_allclose(state["standardise.mean"], everybody.mean(0), atol=1e-6)
     np.testing.assert_allclose(
