@@ -107,7 +107,7 @@ def _page(result: EvaluationResult) -> str:
         confusion_width=150 + 62 * len(metrics["classes"]),
         reliability=_reliability(metrics) if confidences else "",
         per_class=_per_class(metrics),
-        baselines=_baselines(metrics, result["baselines"]),
+        baselines=_baselines(metrics, result["baselines"]) if result["baselines"] else "",
         texts=_texts(result.get("texts")),
         wrong_count=_both(
             f"{len(wrong)} of {metrics['n']} clips; the most confident mistake first. Click a "
@@ -268,9 +268,6 @@ def _per_class(metrics: Mapping[str, Any]) -> str:
 
 
 def _baselines(metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]) -> str:
-    """What it gives to compare a clip with other clips of the same speaker."""
-    if not baselines:
-        return ""
     rows = ""
     for count, of in {"0": metrics, **baselines}.items():
         cells = "".join(_interval(of[key]) for key in ("ua", "wa", "ece"))
