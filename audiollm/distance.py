@@ -12,11 +12,12 @@ Shapes: N clips, U utterance features, K components, G corpora.
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from audiollm.errors import ModelError
 
@@ -103,28 +104,38 @@ def read(folder: Path, width: int) -> FeatureDistance | None:
     if not path.is_file():
         return None
     try:
-        tensors = load_file(path)
-        parts = {f.name: tensors[f.name].astype(np.float32) for f in fields(FeatureDistance)}
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise ModelError(f"{path} is damaged: copy the model again.") from error
-    found = FeatureDistance(**parts)
-    count = len(found.precision)
-    shapes = {
-        "mean": (width,),
-        "std": (width,),
-        "components": (width, count),
-        "centres": (len(found.centres), count),
-        "precision": (count, count),
-        "speaker_precision": (count, count),
-    }
-    for name, shape in shapes.items():
-        tensor = parts[name]
-        if tensor.shape != shape or not tensor.size or not np.isfinite(tensor).all():
-            raise ModelError(
-                f"{path} does not fit this model: {name} must hold finite numbers of shape "
-                f"{list(shape)}, not {list(tensor.shape)}."
-            )
-    return found
+        with safe_open(path, framework="numpy") as file:
+            sizes = {f.name: _size(file, f.name) for f in fields(FeatureDistance)}
+            groups, count = (sizes["centres"] + [0, 0])[:2]
+            shapes = {
+                "mean": [width],
+                "std": [width],
+                "components": [width, count],
+                "centres": [groups, count],
+                "precision": [count, count],
+                "speaker_precision": [count, count],
+            }
+            for name, shape in shapes.items():  # before any memory is taken
+                if sizes[name] != shape or not all(shape):
+                    raise ValueError(f"its {name} has the shape {sizes[name]}, not {shape}")
+            parts = {name: file.get_tensor(name).astype(np.float32) for name in shapes}
+        if not all(np.isfinite(part).all() for part in parts.values()):
+            raise ValueError("it holds numbers that are not finite")
+        if not (parts["std"] > 0).all():
+            raise ValueError("its std must be above 0")
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ModelError(
+            f"{path} does not hold this model's distance ({error}): copy the model folder again, "
+            "or remove the file and do without."
+        ) from error
+    return FeatureDistance(**parts)
+
+
+def _size(file: Any, name: str) -> list[int]:
+    stored = file.get_slice(name)
+    if stored.get_dtype() not in ("F32", "F16"):
+        raise ValueError(f"its {name} is {stored.get_dtype()}, not F32 or F16")
+    return list(stored.get_shape())
 
 
 def _standardised(

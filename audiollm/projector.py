@@ -199,6 +199,11 @@ class Projector(nn.Module):
                     f"The speaker baseline is {clip.baseline.shape[-1]} wide, the features are "
                     f"{clip.utterance.shape[-1]} wide: make both with the same encoder."
                 )
+            if clip.baseline is not None and not config.baseline:
+                raise ModelError(
+                    "This model takes no speaker baseline: leave it out, or train a model with "
+                    "--baseline."
+                )
             measured = 0 if clip.functionals is None else clip.functionals.shape[-1]
             if config.functionals and measured != config.functionals:
                 raise ModelError(

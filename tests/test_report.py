@@ -64,10 +64,20 @@ def _result(clips: int = 60, nasty: str = NASTY) -> EvaluationResult:
             "seconds": 12.3,
         },
         "metrics": measured,
+        "baselines": {"3": _baseline(truth, table, 0.5), "all": _baseline(truth, table, 2.0)},
         "probes": {"utterance": measured, f"both{nasty}": measured},
         "clips": rows,
         "notes": [f"The encoder has heard speaker 1 before. {nasty}"],
     }
+
+
+def _baseline(truth: list[str], table: np.ndarray, gain: float) -> dict[str, object]:
+    """Figures of a model that is surer of the truth by this factor."""
+    better = np.nan_to_num(table, nan=0.25)
+    better[np.arange(len(truth)), [CLASSES.index(t) for t in truth]] *= 1 + gain
+    better /= better.sum(1, keepdims=True)
+    answer = [CLASSES[i] for i in better.argmax(1)]
+    return metrics.report(truth, answer, better, CLASSES).to_dict()
 
 
 class _Elements(HTMLParser):
@@ -135,6 +145,21 @@ def test_page_is_whole_and_asks_no_other_host(page: Path) -> None:
         "counted as wrong: 1",
     ):
         assert expected in text
+
+
+def test_a_speaker_baseline_has_a_row_for_each_number_of_clips(page: Path, tmp_path: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    table = text.partition('id="baselines"')[2].partition("</table>")[0]
+    result = _result()
+    rows = table.partition("<tbody>")[2].split("</tr>")[:-1]
+    assert len(rows) == 3
+    for row, of in zip(rows, [result["metrics"], *result["baselines"].values()], strict=True):
+        for key in ("ua", "wa"):
+            assert f"{of[key]['value']:.3f}<small>{of[key]['low']:.3f}" in row
+    assert "全部" in rows[2] and "all" in rows[2]
+    result["baselines"] = {}
+    write_html(result, tmp_path / "plain.html")
+    assert 'id="baselines"' not in (tmp_path / "plain.html").read_text(encoding="utf-8")
 
 
 def test_confusion_figure() -> None:

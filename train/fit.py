@@ -195,7 +195,7 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
         model.teach(len(groups(prepared.split("train"))), config.auxiliary)
     if config.stage == 1:
         if prepared is not None:
-            model.projector.fit(_measured(prepared, config.seed))
+            model.projector.fit(_measured(prepared, config.seed, planned.projector.baseline))
     else:
         first = runs.read(Path(config.start), finished=True)
         checkpoint.load_projector(model.projector, first.best)
@@ -203,11 +203,11 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     return model.to(device), tokenizer, planned
 
 
-def _measured(prepared: Prepared, seed: int) -> "list[Features]":
+def _measured(prepared: Prepared, seed: int, compared: bool = False) -> "list[Features]":
     """Random training clips, each with frames [T, D] taken evenly from its length.
 
-    So every corpus and speaker of a large folder counts, and memory does not grow with it. Each
-    comes with a speaker baseline, where its speaker has other training clips.
+    So every corpus and speaker of a large folder counts, and memory does not grow with it. Where
+    they are `compared`, each comes with a speaker baseline if its speaker has other training clips.
     """
     from train.speakers import SpeakerClips
 
@@ -218,7 +218,7 @@ def _measured(prepared: Prepared, seed: int) -> "list[Features]":
     return [
         replace(
             _thinned(prepared.store.get(clip.id), most),
-            baseline=speakers.fixed(clip, MEASURED_BASELINE),
+            baseline=speakers.fixed(clip, MEASURED_BASELINE if compared else 0),
         )
         for clip in chosen
     ]

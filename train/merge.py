@@ -39,17 +39,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="how the LLM's weights are stored; merging itself is done in float32",
     )
+    either = parser.add_mutually_exclusive_group().add_argument
+    words = "calibrations as JSON, as `python -m train.tiny.protocols` writes them"
+    either("--calibration", type=Path, metavar="FILE", help=words)
     words = (
         "of the probabilities, as other speakers asked for (default: fitted on those to validate)"
     )
-    words = "calibrations as JSON, as `python -m train.tiny.protocols` writes them"
-    add("--calibration", type=Path, metavar="FILE", help=words)
-    add("--temperature", type=float, metavar="T", help=words)
-    words = "the LLM follows instructions: people may ask it freely about a clip"
-    add("--probe-strength", type=float, metavar="C", help=probe.STRENGTH_HELP)
-    add("--questions", action="store_true", help=words)
+    either("--temperature", type=float, metavar="T", help=words)
     words = "with --temperature: who asked for it, for the record"
     add("--fitted-on", default="", metavar="TEXT", help=words)
+    add("--probe-strength", type=float, metavar="C", help=probe.STRENGTH_HELP)
+    words = "the LLM follows instructions: people may ask it freely about a clip"
+    add("--questions", action="store_true", help=words)
 
 
 def run(args: argparse.Namespace) -> int:

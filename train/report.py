@@ -107,6 +107,7 @@ def _page(result: EvaluationResult) -> str:
         confusion_width=150 + 62 * len(metrics["classes"]),
         reliability=_reliability(metrics) if confidences else "",
         per_class=_per_class(metrics),
+        baselines=_baselines(metrics, result["baselines"]) if result["baselines"] else "",
         texts=_texts(result.get("texts")),
         wrong_count=_both(
             f"{len(wrong)} of {metrics['n']} clips; the most confident mistake first. Click a "
@@ -201,19 +202,20 @@ def _verdict(metrics: Mapping[str, Any], probes: Mapping[str, Mapping[str, Any]]
     return _both(" ".join(en), "".join(zh))
 
 
-def _headline(metrics: Mapping[str, Any], systems: Mapping[str, Mapping[str, Any]]) -> str:
-    def interval(value: Mapping[str, Any] | None) -> str:
-        if value is None:
-            return "<td>–</td>"
-        low, high = value["low"], value["high"]
-        return f"<td>{value['value']:.3f}<small>{low:.3f} – {high:.3f}</small></td>"
+def _interval(value: Mapping[str, Any] | None) -> str:
+    if value is None:
+        return "<td>–</td>"
+    low, high = value["low"], value["high"]
+    return f"<td>{value['value']:.3f}<small>{low:.3f} – {high:.3f}</small></td>"
 
+
+def _headline(metrics: Mapping[str, Any], systems: Mapping[str, Mapping[str, Any]]) -> str:
     def number(value: float | None) -> str:
         return "<td>–</td>" if value is None else f"<td>{value:.3f}</td>"
 
     rows = []
     for name, of in systems.items():
-        cells = "".join(interval(of[key]) for key in ("ua", "wa", "macro_f1", "ece"))
+        cells = "".join(_interval(of[key]) for key in ("ua", "wa", "macro_f1", "ece"))
         cells += number(of["nll"]) + number(of["brier"]) + number(of["aurc"])
         title = _both(*(_e(figures.system(name, language)) for language in ("en", "zh")))
         rows.append(f'<tr{"" if name else _MODEL}><th scope="row">{title}</th>{cells}</tr>')
@@ -262,6 +264,20 @@ def _per_class(metrics: Mapping[str, Any]) -> str:
         f"<td>{number(c['precision'])}</td><td>{number(c['f1'])}</td>"
         f"<td>{c['support']}</td><td>{c['failures']}</td></tr>"
         for c in metrics["per_class"]
+    )
+
+
+def _baselines(metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = ""
+    for count, of in {"0": metrics, **baselines}.items():
+        cells = "".join(_interval(of[key]) for key in ("ua", "wa", "ece"))
+        name = _both("all", "全部") if count == "all" else count
+        rows += f'<tr{_MODEL * (count == "0")}><th scope="row">{name}</th>{cells}</tr>'
+    title = _both("What does it gain by knowing the speaker?", "了解说话人能带来多少提升？")
+    heads = f"<th>{_both('other clips of the speaker', '同一说话人的其他录音数')}</th>"
+    return (
+        f'<h2>{title}</h2><div class="scroll"><table class="figures" id="baselines"><thead><tr>'
+        f"{heads}<th>UA</th><th>WA</th><th>ECE</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
