@@ -71,6 +71,7 @@ def fit(
     kind: Kind = "temperature",
     fitted_on: str = "",
     distances: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> Calibration:
     """The calibration with the least NLL on these clips, held near identity by a weak prior.
 
@@ -85,6 +86,7 @@ def fit(
             change decisions and takes over the class frequencies of these clips.
         fitted_on: which data and split, for the record.
         distances: [N] from the training data; with them the slope is fitted too.
+        weights: [N] how much each clip counts; all alike unless given.
 
     Raises:
         DataError: a label that is not among `classes`.
@@ -106,12 +108,13 @@ def fit(
     # No temperature can repair a true class that was given probability 0.
     usable = np.isfinite(z[np.arange(len(truth)), truth])
     z, truth = _log_softmax(z[usable]), truth[usable]
+    counts = np.ones(len(z)) if weights is None else np.asarray(weights, np.float64)[usable]
     far = None if distances is None else _far(np.asarray(distances, np.float64)[usable])
     identity = Calibration(fitted_on=fitted_on)
     if not len(truth):
         return identity
     shifted = np.unique(truth) if kind == "affine" else np.zeros(0, dtype=int)
-    t, slope, shift = _minimise(z, truth, shifted, far)
+    t, slope, shift = _minimise(z, truth, shifted, far, counts)
     found = Calibration(
         temperature=float(np.exp(t)),
         slope=slope,
@@ -119,7 +122,9 @@ def fit(
         fitted_on=fitted_on,
     )
     apart = None if distances is None else np.asarray(distances)[usable]
-    better = nll(z, truth, names, found, apart) <= nll(z, truth, names, identity, apart)
+    better = nll(z, truth, names, found, apart, counts) <= nll(
+        z, truth, names, identity, apart, counts
+    )
     return found if better else identity
 
 
@@ -129,15 +134,21 @@ def nll(
     classes: Sequence[str],
     calibration: Calibration,
     distances: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> float:
     """Mean negative log-likelihood in nats of the class numbers `truth` [N]."""
     given = apply(log_likelihoods, classes, calibration, distances)
     probability = given[np.arange(len(truth)), truth]
-    return float(-np.log(np.maximum(probability, np.finfo(np.float64).tiny)).mean())
+    losses = -np.log(np.maximum(probability, np.finfo(np.float64).tiny))
+    return float(np.average(losses, weights=weights))
 
 
 def _minimise(
-    z: np.ndarray, truth: np.ndarray, shifted: np.ndarray, far: np.ndarray | None
+    z: np.ndarray,
+    truth: np.ndarray,
+    shifted: np.ndarray,
+    far: np.ndarray | None,
+    counts: np.ndarray,
 ) -> tuple[float, float, np.ndarray]:
     """log temperature, slope and shift [C] of the most probable calibration."""
     from scipy.optimize import minimize
@@ -153,7 +164,7 @@ def _minimise(
         shift[shifted] = x[2:]
         inverse = np.exp(-t - slope * u)  # [N] of the temperature
         log_p = _log_softmax(z * inverse[:, None] + shift)
-        excess = np.exp(log_p) - target  # [N, C], gradient of each logit
+        excess = (np.exp(log_p) - target) * counts[:, None]  # [N, C], gradient of each logit
         prior = (
             t**2 / _LOG_TEMPERATURE_SPREAD**2
             + slope**2 / _SLOPE_SPREAD**2
@@ -163,7 +174,7 @@ def _minimise(
         gradient_t = cooled.sum() + t / _LOG_TEMPERATURE_SPREAD**2
         gradient_slope = (cooled * u).sum() + slope / _SLOPE_SPREAD**2
         gradient_shift = excess.sum(0)[shifted] + x[2:] / _SHIFT_SPREAD**2
-        value = -log_p[rows, truth].sum() + prior / 2
+        value = -(counts * log_p[rows, truth]).sum() + prior / 2
         gradient = np.concatenate([[gradient_t, gradient_slope], gradient_shift])
         return value / len(truth), gradient / len(truth)
 

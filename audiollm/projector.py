@@ -63,8 +63,8 @@ class Projector(nn.Module):
     `frames` pooling averages windows of 50 Hz frames to `tokens_per_second`; `utterance` turns
     the utterance's statistics into `utterance_tokens`. With `functionals`, one more token follows.
 
-    With `baseline` the utterance's features enter by one of two exclusive inputs: as they are, or,
-    for a clip that comes with a speaker baseline, as the difference from it. The unused input is 0.
+    With `baseline` there are two networks: one for the utterance's features as they are, one for
+    their difference from a speaker baseline, which serves the clips that come with one.
     """
 
     def __init__(self, config: ProjectorConfig, embedding_scale: float = 1.0) -> None:
@@ -75,14 +75,18 @@ class Projector(nn.Module):
         self.standardise = Standardiser(
             config.input_size, config.limit, config.noise, config.input_dropout
         )
-        self.relative: Standardiser | None = None
-        width = config.input_size
+        width = config.output_size * expand
+        self.mlp = _mlp(config.input_size, config.hidden_size, width, config)
+        self.relative: nn.ModuleDict | None = None
         if config.baseline:
-            self.relative = Standardiser(
-                config.input_size, config.limit, config.noise, config.input_dropout
+            self.relative = nn.ModuleDict(
+                {
+                    "standardise": Standardiser(
+                        config.input_size, config.limit, config.noise, config.input_dropout
+                    ),
+                    "mlp": _mlp(config.input_size, config.hidden_size, width, config),
+                }
             )
-            width = 2 * config.input_size + 1  # both inputs, and which of them is used
-        self.mlp = _mlp(width, config.hidden_size, config.output_size * expand, config)
         self.functionals: nn.ModuleDict | None = None
         if config.functionals:
             self.functionals = nn.ModuleDict(
@@ -111,7 +115,7 @@ class Projector(nn.Module):
         self.standardise.fit(np.concatenate(rows))
         differences = [c.utterance - c.baseline for c in clips if c.baseline is not None]
         if self.relative is not None and differences:
-            self.relative.fit(np.stack(differences))
+            self.relative["standardise"].fit(np.stack(differences))  # type: ignore[operator]
         if self.functionals is not None:
             measured = [c.functionals for c in clips if c.functionals is not None]
             self.functionals["standardise"].fit(np.stack(measured))  # type: ignore[operator]
@@ -142,21 +146,15 @@ class Projector(nn.Module):
 
     def _from_utterances(self, clips: Sequence[Features]) -> tuple[Tensor, Tensor]:
         utterance = self._tensor(np.stack([c.utterance for c in clips]))  # [B, U]
-        x = self.mlp(self._inputs(utterance, [c.baseline for c in clips]))
+        x = self.mlp(self.standardise(utterance))
+        if self.relative is not None and any(c.baseline is not None for c in clips):
+            mean = [np.zeros_like(c.utterance) if c.baseline is None else c.baseline for c in clips]
+            given = torch.tensor([c.baseline is not None for c in clips], device=x.device)
+            difference = self.relative["standardise"](utterance - self._tensor(np.stack(mean)))
+            x = torch.where(given[:, None], self.relative["mlp"](difference), x)
         count = self.config.utterance_tokens
         x = x.view(len(clips), count, self.config.output_size)  # [B, N * H] -> [B, N, H]
         return x, torch.full((len(clips),), count, device=x.device)
-
-    def _inputs(self, utterance: Tensor, baselines: Sequence[NDArray[np.float32] | None]) -> Tensor:
-        """Utterance features [B, U] -> what the MLP takes, [B, U] or [B, 2 U + 1]."""
-        plain = self.standardise(utterance)
-        if self.relative is None:
-            return plain
-        nothing = np.zeros(utterance.shape[1], np.float32)
-        mean = self._tensor(np.stack([nothing if b is None else b for b in baselines]))
-        given = self._tensor(np.array([[b is not None] for b in baselines]))  # [B, 1]
-        difference = self.relative(utterance - mean)
-        return torch.cat([plain * (1 - given), difference * given, given], 1)
 
     def _from_frames(self, clips: Sequence[Features]) -> tuple[Tensor, Tensor]:
         pooled = [self._pool(c.frames) for c in clips if c.frames is not None]

@@ -1,5 +1,8 @@
 """`python -m train tiny`: the whole recipe of the small model that ships in assets/.
 
+    python -m train tiny --corpora emodb=DIR ased=DIR casia=DIR emovo=DIR nemo=DIR
+    python -m train tiny --corpora emodb --out my-assets      # from CC0 speech alone
+
 Every step is one of this project's own commands, run as a person would; a step whose result is
 there is passed over, so a stopped recipe goes on where it was. Nothing follows the clock and
 every step computes with one thread: the same kind of machine makes the same weights again.
@@ -21,35 +24,39 @@ from audiollm.errors import DataError
 from audiollm.settings import ASSETS, Settings
 from train.tiny.card import write_card
 
-# Chosen on the validation speakers of seed 0; `python -m bench.ablations` changes one at a time.
-ENCODER = "--steps 240"
+ENCODER = "whisper-base-front"
 LANGUAGE = "--steps 4500"
+COPIES = 2  # augmented copies of every training clip
+# Chosen by folds; docs/quality.md says what was tried
 STAGE_1 = (
-    "--max-steps 544 --per-clip 2 --batch-size 32 --learning-rate 2e-3 --weight-decay 0.05 "
-    "--pooling utterance --utterance-tokens 1 --hidden-size 192 --dropout 0.5 --noise 0.3 "
-    "--input-dropout 0.5 --functionals-dropout 0.2 --lead 10 --smoothing 0.1 --auxiliary 1 "
-    "--warm-up 60 --evaluations 8"
+    "--max-steps 700 --per-clip 2 --batch-size 32 --learning-rate 2e-3 --weight-decay 0.05 "
+    "--pooling utterance --utterance-tokens 1 --hidden-size 256 --dropout 0.5 --noise 0.3 "
+    "--input-dropout 0.3 --lead 10 --smoothing 0.1 --auxiliary 1 --warm-up 20 --evaluations 2 "
+    "--baseline 0.5"
 )
 STAGE_2 = (
-    "--max-steps 204 --per-clip 2 --batch-size 32 --learning-rate 1e-4 --weight-decay 0.05 "
-    "--lora-rank 16 --lora-dropout 0.1 --lead 10 --smoothing 0.1 --evaluations 4"
+    "--max-steps 200 --per-clip 2 --batch-size 32 --learning-rate 1e-4 --weight-decay 0.05 "
+    "--lora-rank 16 --lora-dropout 0.1 --lead 10 --smoothing 0.1 --evaluations 2"
 )
-# Test speakers of seed 0, who judge the shipped model: they take no part in its temperature.
-TESTED = {"emodb-10", "emodb-13"} | {f"ased-{n}" for n in (26, 30, 32, 33, 36, 48, 52, 54, 60, 65)}
-# What the answers to all others ask for in the folds of both corpora, clip by clip (1.02 for ASED,
-# 1.13 for EmoDB in docs/results/folds-*.json): of many more people than the few who validate.
-TEMPERATURE = 1.05
-ASKED_BY = "the folds of EmoDB and ASED without the test speakers (docs/quality.md)"
+PROBE = "--probe-strength 0.001"
+# Speakers of the page's examples: nobody of them is trained on
+TESTED = ("emodb-10", "emodb-13")
+
+RESULTS = Path("docs/results/protocols.json")
 
 Source = tuple[str, str]  # corpus, folder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--emodb", default=near(ASSETS / "emodb"), metavar="DIR", help="EmoDB (default: bundled)")
-    add("--ased", default="", metavar="DIR", help="ASED; without it the model is trained on EmoDB")
+    words = "what to train on; a name alone is bundled (default: emodb)"
+    add("--corpora", nargs="+", default=["emodb"], metavar="NAME[=DIR]", help=words)
+    words = "of `python -m train.tiny.protocols` (default: none, answers stay uncalibrated)"
+    add("--calibration", type=Path, metavar="FILE", help=words)
+    words = "results of the protocols, for the model card"
+    add("--protocols", type=Path, default=RESULTS, metavar="FILE", help=words)
     add("--work", default="runs/tiny", metavar="DIR", help="where the steps leave their results")
-    add("--out", default=str(ASSETS), metavar="DIR", help="gets encoder/ and tiny/")
+    add("--out", default=str(ASSETS), metavar="DIR", help="gets tiny/")
     add("--seed", type=int, default=0)
 
 
@@ -63,19 +70,31 @@ class Step:
 
 def run(args: argparse.Namespace) -> int:
     work, out = Path(args.work), Path(args.out)
-    sources = [("emodb", args.emodb)] + ([("ased", args.ased)] if args.ased else [])
+    sources = parse(args.corpora)
     language = work / "language"
-    encoder = work / "encoder"
-    walk([teach_ear(encoder, sources, args.seed), teach_language(language, args.seed)])
-    asked = ("--temperature", f"{TEMPERATURE}", "--fitted-on", ASKED_BY)
-    walk(chain(work, sources, language, encoder, args.seed, calibrated=asked))
-    for name, root in sources:  # the same speakers are tested, one corpus at a time
-        data, result = work / f"data-{name}", work / f"evaluate-{name}"
-        share_features(work / "data", data)
-        walk([hear(data, [(name, root)], encoder, args.seed)])
-        walk([judge(work / "model", data, result)])
-    publish(work, out)
+    walk([teach_language(language, args.seed)])
+    known = [name for name in TESTED if name.partition("-")[0] in dict(sources)]
+    tested = ("--test-speakers", ",".join(known)) if known else ("--test", "0")
+    merged = ("--calibration", str(args.calibration)) if args.calibration else ()
+    evaluated = ("--record",) if known else ()
+    walk(chain(work, sources, language, args.seed, tested, merged, evaluated))
+    publish(work, out, args.protocols if args.calibration else None)
     return 0
+
+
+def parse(corpora: Sequence[str]) -> list[Source]:
+    """`NAME=DIR` or `NAME` -> (name, folder); a name alone stands for the bundled corpus.
+
+    Raises:
+        DataError: a corpus that is not bundled has no folder.
+    """
+    found = []
+    for text in corpora:
+        name, _, root = text.partition("=")
+        if not root and name != "emodb":
+            raise DataError(f"{name} is not bundled: say where it is, as {name}=DIR.")
+        found.append((name, root or near(ASSETS / "emodb")))
+    return found
 
 
 def walk(steps: Iterable[Step]) -> None:
@@ -99,15 +118,8 @@ def walk(steps: Iterable[Step]) -> None:
             )
 
 
-def teach_ear(place: Path, sources: Sequence[Source], seed: int) -> Step:
-    """The encoder learns to hear the train speakers of the corpora."""
-    words = f"train.tiny.encoder --out {place} --run {place}-run --seed {seed} {ENCODER}"
-    roots = [word for name, root in sources for word in (f"--{name}", root)]
-    return Step(place / "encoder.json", (*words.split(), *roots))
-
-
 def teach_language(place: Path, seed: int) -> Step:
-    """The LLM learns its language; it hears nobody, so every fold may start from it."""
+    """The LLM learns its language; it gets no speech, so every fold may start from it."""
     words = f"train.tiny.language --out {place} --seed {seed} {LANGUAGE}"
     return Step(place / "language.json", tuple(words.split()))
 
@@ -116,20 +128,19 @@ def chain(
     work: Path,
     sources: Sequence[Source],
     language: Path,
-    encoder: Path,
     seed: int,
     fold: Sequence[str] = (),
-    calibrated: Sequence[str] = (),
-    judged: Sequence[str] = ("--record",),
+    merged: Sequence[str] = (),
+    evaluated: Sequence[str] = (),
 ) -> Iterator[Step]:
-    """From sound to a judged model, all in the folder `work`.
+    """From speech to an evaluated model, all in the folder `work`.
 
-    `fold` are options of the split, `calibrated` those of the temperature, `judged` those of the
-    evaluation. Nobody validates.
+    `fold` are options of the split, `merged` those of the calibration, `evaluated` those of the
+    evaluation. Nobody validates: the recipe is fixed.
     """
     data, model = work / "data", work / "model"
     first, second = work / "stage1", work / "stage2"
-    yield hear(data, sources, encoder, seed, fold)
+    yield prepare(data, sources, seed, fold)
     yield _train(
         first / "metrics.json",
         f"fit --stage 1 --data {data} --llm {language} --out {first} --seed {seed} {STAGE_1}",
@@ -138,67 +149,64 @@ def chain(
         second / "metrics.json",
         f"fit --stage 2 --data {data} --from {first} --out {second} --seed {seed} {STAGE_2}",
     )
-    words = f"merge --run {second} --out {model} --name tiny --store float16"
-    yield _train(model / "audiollm.json", words, *calibrated)
-    yield judge(model, data, work / "evaluate", *judged)
+    words = f"merge --run {second} --out {model} --name tiny --store float16 {PROBE}"
+    yield _train(model / "audiollm.json", words, *merged)
+    if evaluated or fold[:1] != ("--test",):
+        words = f"evaluate --model {model} --data {data} --out {work / 'evaluate'} {PROBE}"
+        yield _train(work / "evaluate" / "result.json", words, *evaluated)
 
 
-def hear(
-    data: Path, sources: Sequence[Source], encoder: Path, seed: int, fold: Sequence[str] = ()
-) -> Step:
+def prepare(data: Path, sources: Sequence[Source], seed: int, fold: Sequence[str] = ()) -> Step:
+    """Features of all corpora, and of augmented copies of the clips that train."""
     named = [word for name, root in sources for word in ("--corpus", name, "--root", root)]
-    words = f"prepare --encoder {encoder} --out {data} --no-frames --copies 2 --seed {seed}"
-    words += " --train-on-valid"
+    words = f"prepare --encoder {ENCODER} --out {data} --no-frames --no-functionals --valid 0"
+    words += f" --copies {COPIES} --seed {seed}"
     return _train(data / "prepare.json", words, *named, *fold)
 
 
 def share_features(first: Path, data: Path) -> None:
-    """What the folder `first` has heard need not be heard again for another split or choice."""
+    """The features of the folder `first` serve another split too: linked, not computed again."""
     if first != data and not data.exists() and (first / "prepare.json").is_file():
         part = data.with_name("data.part")
         shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(first, part, ignore=shutil.ignore_patterns("prepare.json"))
+        left = shutil.ignore_patterns("prepare.json", ".lock")
+        shutil.copytree(first, part, ignore=left, copy_function=_link)
         part.rename(data)
 
 
-def judge(model: Path, data: Path, result: Path, *more: str) -> Step:
-    words = f"evaluate --model {model} --data {data} --out {result}"
-    return _train(result / "result.json", words, *more)
+def _link(source: str, target: str) -> None:
+    """Shards are never written again; the journal is."""
+    if source.endswith(".safetensors"):
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
 
 
 def _train(result: Path, words: str, *more: str) -> Step:
     return Step(result, ("train", *words.split(), *more))
 
 
-def publish(work: Path, out: Path) -> None:
-    """Copies model and encoder with a card that names data, figures and limits.
-
-    The encoder is then called `tiny`, as it is found in assets/ on any machine.
-    """
+def publish(work: Path, out: Path, protocols: Path | None = None) -> None:
+    """Copies the model with a card that names data, figures, terms and limits."""
     from dataclasses import replace
 
     from audiollm.config import MANIFEST_NAME, to_json
 
-    for name, made in (("encoder", work / "encoder"), ("tiny", work / "model")):
-        shutil.rmtree(out / name, ignore_errors=True)
-        shutil.copytree(made, out / name)
     target = out / "tiny"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(work / "model", target)
     manifest = checkpoint.read_manifest(target)
     training = manifest.training | {"llm": near(Path(manifest.training["llm"]))}
-    manifest = replace(manifest, encoder=replace(manifest.encoder, id="tiny"), training=training)
+    manifest = replace(manifest, training=training)
     (target / MANIFEST_NAME).write_text(to_json(manifest), encoding="utf-8")
-    results = {
-        path.parent.name: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(work.glob("evaluate*/result.json"))
-    }
-    records = [work / "encoder" / "encoder.json", work / "language" / "language.json"]
-    commands = [json.loads(path.read_text(encoding="utf-8"))["command"] for path in records]
-    commands += manifest.training["commands"]
-    write_card(target, manifest, results, checkpoint.fingerprint(target), commands)
+    record = json.loads((work / "language" / "language.json").read_text(encoding="utf-8"))
+    commands = [record["command"], *manifest.training["commands"]]
+    results = json.loads(protocols.read_text(encoding="utf-8")) if protocols else {}
+    write_card(target, manifest, results, commands)
     loaded = checkpoint.load(str(target), Settings.from_env())
-    size = sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
+    size = sum(p.stat().st_size for p in target.rglob("*") if p.is_file())
     parameters = sum(p.numel() for p in loaded.model.parameters())
-    print(f"{target}: {parameters:,} parameters; {out} holds {size / 1e6:.1f} MB.")
+    print(f"{target}: {parameters:,} parameters, {size / 1e6:.1f} MB.")
 
 
 def near(path: Path) -> str:
