@@ -137,8 +137,8 @@ class FakePredictor:
         return together(map(self._speech, windows.pieces(sound)))
 
     def apart(self, speech: SpeakerBaseline, baseline: SpeakerBaseline) -> float | None:
-        """In steps of three semitones."""
-        return float(4 * abs(np.log2(speech.mean / baseline.mean))[0])
+        """In half octaves."""
+        return float(2 * abs(np.log2(speech.mean / baseline.mean))[0])
 
     def probe(self, sound: Sound, followed: prosody.Track) -> dict[str, float]:  # noqa: ARG002
         """Something else than the LLM."""
