@@ -5,12 +5,13 @@ from audiollm.labels import Language
 VOICE: dict[str, dict[Language, str]] = {
     "voice": {"en": "Adapt to my voice", "zh": "适应我的声音"},
     "voice_consent": {
-        "en": "The more this page knows your voice, the better it can tell mood from voice. While "
-        "this is on, features of your recordings are kept for that, not the sound, in the memory "
-        "of the computer that runs this page and for this page only. They are forgotten when you "
-        "close the page, turn this off or press Forget.",
-        "zh": "越熟悉你的声音，就越能分清情绪和嗓音。开启后，会为此保留你的录音特征"
-        "（不是声音本身），只存放在运行本页面的电脑的内存里，只用于本页面。关闭页面、关闭此开关或点击“忘记”后立即清除。",
+        "en": "Your recordings are compared with each other, so that your usual voice is not taken "
+        "for a mood. For that, features of them are kept while this is on, not the sound: in the "
+        "memory of the computer that runs this page, for this page only. They are forgotten when "
+        "you close the page, turn this off or press Forget.",
+        "zh": "把你的录音互相比较，以免把你平常的嗓音当成某种情绪。为此，开启期间会保留录音的特征"
+        "（不是声音本身），只存放在运行本页面的电脑的内存里，只用于本页面。"
+        "关闭页面、关闭此开关或点击“忘记”，即全部清除。",
     },
     "voice_nothing": {
         "en": "Nothing is known of your voice yet. Record or upload three clips, or read a short "
@@ -27,8 +28,8 @@ VOICE: dict[str, dict[Language, str]] = {
         "zh": "已了解你的 {n} 秒语音，满三段录音后开始使用。",
     },
     "voice_rests": {
-        "en": "Rests on {n} s of your voice.",
-        "zh": "依据你的 {n} 秒语音。",
+        "en": "Answers rest on {n} s of your voice.",
+        "zh": "分析时会参考你的 {n} 秒语音。",
     },
     "voice_corpora": {
         "en": "On languages and microphones it was not trained on, the model was right in {right} "
@@ -63,8 +64,8 @@ VOICE: dict[str, dict[Language, str]] = {
         "zh": "没有与你的声音比较：你目前的录音听起来几乎都是“{name}”。",
     },
     "voice_other": {
-        "en": "This sounds like another voice. It was not compared with yours.",
-        "zh": "这听起来是另一个人的声音，没有与你的声音比较。",
+        "en": "This sounds like another voice, so it does not count yet.",
+        "zh": "这听起来像是另一个人的声音，暂不计入。",
     },
     "voice_anew": {"en": "Start anew with it", "zh": "改用这个声音"},
     "voice_mine": {"en": "It is me", "zh": "这是我"},
