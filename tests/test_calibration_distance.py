@@ -1,5 +1,7 @@
 """Calibration that knows how far a clip is from the training data, and how much it counts."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -141,7 +143,7 @@ def test_a_clip_of_weight_0_says_nothing() -> None:
     assert both.slope == pytest.approx(alone.slope, abs=1e-2)
 
 
-def manifest(**given_: Calibration) -> Manifest:
+def manifest(**given_: Any) -> Manifest:
     return Manifest(
         "m", EncoderRef("tiny", 4), ProjectorConfig(4, 8, pooling="utterance"), CLASSES, **given_
     )
