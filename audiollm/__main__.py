@@ -26,10 +26,22 @@ Exit code: 0 all files were answered, 1 some could not be (the others were), 2 n
 tried (no such model, wrong arguments).
 Nothing is kept and nothing leaves this machine."""
 
-FEW_CLIPS = (
-    "--same-speaker needs three files in which the voice can be measured: the cues are told "
-    "against other people's voices."
-)
+FEW_CLIPS = {
+    "en": "--same-speaker needs three files in which the voice can be measured: the cues are told "
+    "against other people's voices.",
+    "zh": "--same-speaker 需要至少三个能测出嗓音的文件：线索仍与其他人的嗓音比较。",
+}
+FEW_OTHERS = {
+    "en": "--same-speaker needs three other files with speech to compare a file with: the "
+    "probabilities are those without.",
+    "zh": "--same-speaker 需要另外三个有人说话的文件才能比较：概率按不比较的情况给出。",
+}
+ONE_EMOTION = {
+    "en": "The other files nearly all sound {emotion}: compared with them, that would pass for "
+    "this voice's usual tone, so the probabilities are those without. Add speech of other moods.",
+    "zh": "其他文件听起来几乎都是“{emotion}”：与之比较会把它当成此人平时的语气，"
+    "因此概率按不比较的情况给出。请加入其他情绪的录音。",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,8 +59,10 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--same-speaker",
         action="store_true",
-        help="one person speaks in all files (three or more): pitch, tempo and the other cues are "
-        "told against this person's own",
+        help="one person speaks in all files: each is compared with this person's other files, in "
+        "its cues (from three files on) and in its features (from four on, where the model takes a "
+        "speaker baseline). The more files, of any emotions, the more often the answer is right; "
+        "docs/quality.md says by how much. Files of one emotion only are not compared",
     )
     add("--json", action="store_true", help="one JSON object a line")
     add("--device", metavar="D", help="auto (default), cpu, cuda, mps")
@@ -98,7 +112,7 @@ def _answer(predictor: Any, paths: Sequence[Path], args: argparse.Namespace) -> 
     failed = 0
     size = max(1, args.batch)
     answers = predictor.predict_files(paths, args.language, size, args.same_speaker)
-    told = not args.same_speaker
+    told: set[str] = set()
     shown = len(paths) > args.batch and sys.stderr.isatty()
     for path, answer in tqdm(answers, total=len(paths), unit="file", disable=not shown):
         if isinstance(answer, AudioLLMError):
@@ -113,15 +127,25 @@ def _answer(predictor: Any, paths: Sequence[Path], args: argparse.Namespace) -> 
             else:
                 print(f"{path}: {answer.in_language(args.language)}", file=sys.stderr)
             continue
-        if not told and answer.analysis.basis_kind != "speaker":
-            print(FEW_CLIPS, file=sys.stderr)
-        told = True
+        if args.same_speaker and (said := missing(answer, predictor.card.baseline)) not in told:
+            told.add(said)
+            print(said, end="\n" if said else "", file=sys.stderr)
         if args.json:
             line = {"path": str(path), **answer.to_dict()}
             print(json.dumps(line, ensure_ascii=False), flush=True)
         else:
             print(readable(path, answer), flush=True)
     return 1 if failed else 0
+
+
+def missing(answer: Any, takes_baseline: bool) -> str:
+    """Why an answer is not compared, or not in full, with the same speaker's other files; or ""."""
+    language = answer.language
+    if answer.analysis.basis_kind != "speaker":
+        return FEW_CLIPS[language]
+    if emotion := answer.baseline_emotion:
+        return ONE_EMOTION[language].format(emotion=labels.word(emotion, language))
+    return FEW_OTHERS[language] if takes_baseline and not answer.baseline_seconds else ""
 
 
 def readable(path: Path, answer: Any) -> str:

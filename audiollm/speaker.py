@@ -3,10 +3,11 @@
 The features of a voice hold who speaks, in which language and into which microphone; their
 difference from the same speaker's other speech holds less of that, and more of the emotion. The
 baseline needs no labels. It should rest on speech that is mostly neutral or of several emotions:
-where all of it is angry, the mean takes the anger away.
+where all of it is angry, the mean takes the anger away. `one_emotion` finds such a baseline by what
+the model says of the same speech without one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,20 +15,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEWEST = 3  # windows: a baseline of fewer says too little of what is usual for a person
+NEUTRAL = "neutral"
+# Mean probability of one class over the speech: from here on it is taken to be all of that emotion.
+# Mixed speech stays below it, since a class has then at most about half of the clips.
+ONE_EMOTION = 0.7
 
 
 @dataclass(frozen=True, eq=False)
 class SpeakerBaseline:
-    """Sum of the utterance features of windows of one person's speech. U features."""
+    """Sum of the utterance features of windows of one person's speech. U features, C classes."""
 
     total: NDArray[np.float64]  # [U]
     windows: int
     seconds: float  # of sound
+    probabilities: NDArray[np.float64] | None = None  # [C] sum of those without a baseline
 
     @classmethod
-    def of(cls, rows: NDArray[np.float32], seconds: float) -> Self:
-        """From the features of windows, [N, U], that last so many seconds together."""
-        return cls(rows.sum(0, dtype=np.float64), len(rows), seconds)
+    def of(
+        cls,
+        rows: NDArray[np.float32],
+        seconds: float,
+        probabilities: NDArray[np.float64] | None = None,
+    ) -> Self:
+        """From the features of windows, [N, U], that last so many seconds together, and what the
+        model says of them without a baseline, [N, C]."""
+        said = None if probabilities is None else probabilities.sum(0, dtype=np.float64)
+        return cls(rows.sum(0, dtype=np.float64), len(rows), seconds, said)
 
     @property
     def mean(self) -> NDArray[np.float32]:
@@ -41,15 +54,21 @@ class SpeakerBaseline:
 
     def __add__(self, other: "SpeakerBaseline") -> "SpeakerBaseline":
         """Both together."""
+        said = None
+        if self.probabilities is not None and other.probabilities is not None:
+            said = self.probabilities + other.probabilities
+        seconds = self.seconds + other.seconds
         return SpeakerBaseline(
-            self.total + other.total, self.windows + other.windows, self.seconds + other.seconds
+            self.total + other.total, self.windows + other.windows, seconds, said
         )
 
     def __sub__(self, part: "SpeakerBaseline") -> "SpeakerBaseline":
         """Without a part of it, such as the clip that is compared with it."""
-        return SpeakerBaseline(
-            self.total - part.total, self.windows - part.windows, self.seconds - part.seconds
-        )
+        said = None
+        if self.probabilities is not None and part.probabilities is not None:
+            said = self.probabilities - part.probabilities
+        seconds = self.seconds - part.seconds
+        return SpeakerBaseline(self.total - part.total, self.windows - part.windows, seconds, said)
 
 
 def together(parts: Iterable[SpeakerBaseline]) -> SpeakerBaseline | None:
@@ -58,3 +77,14 @@ def together(parts: Iterable[SpeakerBaseline]) -> SpeakerBaseline | None:
     for part in parts:
         found = part if found is None else found + part
     return found
+
+
+def one_emotion(speech: SpeakerBaseline, labels: Sequence[str]) -> str:
+    """The class that nearly all of this speech expresses, as the model hears it without a baseline:
+    compared with it, the same emotion would pass for usual. "" where there is none such, it is
+    neutral, or nobody knows."""
+    if speech.probabilities is None:
+        return ""
+    mean = speech.probabilities / speech.windows
+    best = int(mean.argmax())
+    return labels[best] if mean[best] >= ONE_EMOTION and labels[best] != NEUTRAL else ""

@@ -1,6 +1,6 @@
 """A recording in pieces: those that vote on the answer, and those of its course over time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +11,7 @@ from audiollm.prosody import Track
 
 LONGEST = 20.0  # seconds: a longer sound is heard in pieces of at most this length
 SHORTEST = 2.0  # seconds of a window of the course: a phrase, as long as the clips of training
+READ = 4.0  # seconds, about, of a piece of a text that is read aloud: as long as a sentence
 MOST = 120  # windows of a course, until they would be longer than LONGEST
 
 
@@ -71,3 +72,14 @@ def course(seconds: float) -> list[tuple[float, float]]:
 def has_speech(sound: Sound, start: float, end: float) -> bool:
     """Whether somebody speaks long enough in a window, between two times in seconds."""
     return speech.seconds(sound.speech, start, end) >= speech.SHORTEST
+
+
+def pieces(sound: Sound) -> list[Sound]:
+    """A recording in pieces of equal length, about READ; those without speech are left out."""
+    count = max(1, round(len(sound.samples) / (READ * audio.SAMPLE_RATE)))
+    edges = np.linspace(0, len(sound.samples), count + 1).astype(int)
+    return [
+        replace(sound, samples=sound.samples[a:b], seconds=(b - a) / audio.SAMPLE_RATE)
+        for a, b in pairwise(edges.tolist())
+        if has_speech(sound, a / audio.SAMPLE_RATE, b / audio.SAMPLE_RATE)
+    ]

@@ -37,7 +37,7 @@ from tests.conftest import RATE
 
 ROOT = Path(app.__file__).parent
 GUIDE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-CLIP = ASSETS / "examples" / "10a02Wa.flac"
+CLIP = ASSETS / "examples" / "13a01Fd.flac"  # of the guide
 MARK = {"meta": {"_type": "gradio.FileData"}}  # what makes Gradio look at a path
 SLOW = 240.0  # s: another job may have the processor
 LONGEST, LARGEST = 20, 1_000_000  # s, bytes: the limits of the served app
@@ -63,13 +63,15 @@ class FakePredictor:
     bug: Exception | None = None
     card: Card = field(default_factory=Card)
     heard: list[Path] = field(default_factory=list)
+    same_speaker: bool = False
 
     def predict_files(
-        self, paths: Sequence[Path], language: Language
+        self, paths: Sequence[Path], language: Language, same_speaker: bool = False
     ) -> Iterator[tuple[Path, Prediction | AudioLLMError]]:
         if self.bug:
             raise self.bug
         self.heard += paths
+        self.same_speaker = same_speaker
         for path in paths:
             if path.name in self.refuses:
                 yield path, AudioError(f"{path.name} is no good.")
@@ -147,9 +149,9 @@ def test_nothing_else_is_opened(uploads: Path, file: Any) -> None:
 
 def test_a_data_uri_is_heard_and_deleted() -> None:
     class Reader(FakePredictor):
-        def predict_files(self, paths: Sequence[Path], language: Language) -> Any:
+        def predict_files(self, paths: Sequence[Path], *asked: Any, **more: Any) -> Any:
             assert [p.read_bytes() for p in paths] == [b"one", b"two"]
-            return super().predict_files(paths, language)
+            return super().predict_files(paths, *asked, **more)
 
     predictor = Reader()
     sent = [f"data:;base64,{base64.b64encode(b).decode()}" for b in (b"one", b"two")]
@@ -174,6 +176,17 @@ def test_a_batch_keeps_its_order_and_drops_nothing(uploads: Path) -> None:
     assert api.analyse_batch(services, [], "en") == []
 
 
+def test_a_batch_of_one_speaker_is_compared_with_itself(uploads: Path) -> None:
+    sent, predictor = [{"path": str(uploads / "a.wav")}], FakePredictor()
+    batch = endpoint(served_by(predictor), "analyse_batch")
+    (answer,) = batch(sent, "en")
+    assert not predictor.same_speaker  # as callers before it was there
+    assert {"baseline_seconds", "baseline_emotion", "distance"} <= set(answer)
+    assert "speech" not in answer  # features tell who speaks
+    batch(sent, "en", True)
+    assert predictor.same_speaker
+
+
 def test_a_batch_is_bounded() -> None:
     services = served_by(FakePredictor())
     with pytest.raises(AudioError, match="65 files and the limit of a batch is 64"):
@@ -186,7 +199,7 @@ def test_a_batch_is_bounded() -> None:
 def test_the_card_names_no_folder_of_this_machine() -> None:
     card = api.model(served_by(FakePredictor()))
     plain = {"name", "device", "parameters", "labels", "languages", "metrics"}
-    assert set(card) == plain | {"probe", "questions"}
+    assert set(card) == plain | {"probe", "questions", "baseline", "training"}
     assert card["parameters"] == 5_230_000
 
 

@@ -18,7 +18,7 @@ SOURCES = [
 
 # A module may import those of its own level or of a lower one.
 LEVELS = [
-    {"errors", "labels", "config", "settings", "hub", "catalogue", "memory", "steps"},
+    {"errors", "labels", "config", "settings", "hub", "catalogue", "memory", "steps", "threads"},
     {
         "vad",
         "speech",
@@ -34,6 +34,8 @@ LEVELS = [
         "claims",
         "baseline",
         "windows",
+        "speaker",
+        "distance",
         "timeline",
         "store",
         "labelling",
@@ -46,8 +48,8 @@ LEVELS = [
     {"estimate"},
     {"prompt", "projector", "encoder", "probe"},
     {"model", "scoring", "asking", "streaming", "checkpoint"},
-    {"analysis", "wording"},
-    {"predictor", "jobs", "room", "runner", "__main__"},
+    {"analysis", "wording", "prediction", "votes", "classifier"},
+    {"predictor", "files", "jobs", "room", "runner", "__main__"},
     {"ui"},
 ]
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from audiollm import asking, audio, predictor, prosody, windows
+from audiollm import asking, audio, prosody, votes, windows
 from audiollm.errors import AudioError, ModelError
 from audiollm.predictor import Predictor
 from audiollm.prompt import Prompt
@@ -59,7 +59,7 @@ def test_the_answer_grows_to_what_generation_from_the_whole_prompt_says(asked: P
     assert all(b.startswith(a) for a, b in pairwise(steps))
     scorer = asked._scorer
     layout = scorer.prompt.free("why angry", "en", prosody.summarise(sound.samples, followed))
-    (clip,) = asked._features([sound.samples], [followed])
+    (clip,) = asked._classifier.features([sound.samples], [followed])
     with torch.inference_mode():
         ids: list[int] = []
         for _ in range(asking.MAX_ANSWER):
@@ -76,7 +76,7 @@ def test_a_reader_who_leaves_frees_the_model(asked: Predictor) -> None:
     growing = asked.ask(sound, followed, "why angry", "en")
     next(growing)
     growing.close()
-    assert not asked._lock.locked()
+    assert not asked._classifier.lock.locked()
 
 
 def test_a_model_without_instructions_says_so(engine: Predictor) -> None:
@@ -88,7 +88,7 @@ def test_a_model_without_instructions_says_so(engine: Predictor) -> None:
 def test_a_question_has_a_length(asked: Predictor, question: str, said: str) -> None:
     with pytest.raises(AudioError, match=said):
         next(asked.ask(*heard(1.0), question, "en"))
-    assert not asked._lock.locked()
+    assert not asked._classifier.lock.locked()
 
 
 def test_questions_are_about_short_sounds(
@@ -110,7 +110,7 @@ def test_the_probe_answers_without_the_llm(
     expected = tiny.probe().probabilities(features[None])[0]
     assert list(whole.values()) == pytest.approx(expected)
     monkeypatch.setattr(windows, "LONGEST", 1.0)
-    monkeypatch.setattr(predictor, "BATCH_WINDOWS", 2)
+    monkeypatch.setattr(votes, "BATCH_WINDOWS", 2)
     long = engine.probe(*heard(4.5))
     assert sum(long.values()) == pytest.approx(1)
 
@@ -132,4 +132,4 @@ def test_a_failure_while_generating_reaches_the_reader(
     monkeypatch.setattr(asked._scorer.model.causal_lm, "generate", broken)
     with pytest.raises(RuntimeError, match="out of memory"):
         list(asked.ask(*heard(1.0), "why?", "en"))
-    assert not asked._lock.locked()
+    assert not asked._classifier.lock.locked()

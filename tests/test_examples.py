@@ -6,8 +6,11 @@ from typing import Any, cast
 
 import pytest
 
+from audiollm import audio, prosody
+from audiollm.config import MANIFEST_NAME
 from audiollm.labels import LANGUAGES, Language
-from audiollm.settings import Settings
+from audiollm.predictor import Predictor
+from audiollm.settings import ASSETS, Settings
 from audiollm.ui import render
 from audiollm.ui.analyse import actions
 from audiollm.ui.services import EXAMPLES, MIXED, Services, read_examples
@@ -44,6 +47,18 @@ def test_the_page_says_where_the_model_is_wrong_about_an_example(
     wrong = {"en": "wrong", "zh": "错"}[language]
     assert wrong in render.acted("sad", "angry", language)
     assert wrong not in render.acted("sad", "sad", language)
+
+
+@pytest.mark.skipif(not (ASSETS / "tiny" / MANIFEST_NAME).is_file(), reason="no model is bundled")
+def test_the_shipped_model_is_right_about_most_examples() -> None:
+    engine = Predictor.load("tiny", Settings(device="cpu"))
+    single = [e for e in read_examples(EXAMPLES) if e.label != MIXED]
+    sounds = [audio.load(e.path) for e in single]
+    answers = [p.label for p in engine.predict(sounds)]
+    right = [answer == e.label for answer, e in zip(answers, single, strict=True)]
+    assert len(single) == 5 and sum(right) >= 4, answers
+    probe = engine.probe(sounds[0], prosody.track(sounds[0].samples))
+    assert set(probe) <= set(engine.card.labels) and sum(probe.values()) == pytest.approx(1)
 
 
 def test_an_estimate_is_given_when_there_is_something_to_go_by() -> None:

@@ -53,6 +53,12 @@ ANYBODY = {  # they analyse, speak another language, ask who asks; what is the o
     "analyse.more.connect.<locals>.send",
     "analyse.more.connect.<locals>.take_back",  # the same
     "analyse.more.connect.<locals>.wants",
+    "analyse.voice.connect.<locals>.begin",
+    "analyse.voice.connect.<locals>.decides.<locals>.decide",
+    "analyse.voice.connect.<locals>.forget",
+    "analyse.voice.connect.<locals>.read",
+    "analyse.voice.connect.<locals>.turned",
+    "analyse.voice.follow.<locals>.tell",
     "str",  # chooses an example
 }
 

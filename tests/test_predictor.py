@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import ThreadpoolController
 
-from audiollm import analysis, audio, predictor, prosody, windows
+from audiollm import analysis, audio, calibration, prosody, threads, votes, windows
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
 from audiollm.predictor import Prediction, Predictor
@@ -68,7 +68,7 @@ def test_a_long_sound_is_heard_in_windows(
     engine: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(windows, "LONGEST", 1.0)
-    monkeypatch.setattr(predictor, "BATCH_WINDOWS", 2)
+    monkeypatch.setattr(votes, "BATCH_WINDOWS", 2)
     long, short = sound(4.5), sound(0.8)
     answers = engine.predict([long, short, long], "en")
     assert [a.seconds for a in answers] == [4.5, 0.8, 4.5]
@@ -84,19 +84,19 @@ def test_silent_windows_have_no_vote(engine: Predictor, monkeypatch: pytest.Monk
     spoken, silence = voiced(1.0), np.zeros(3 * RATE, np.float32)
     padded = audio.from_array(np.concatenate([spoken, silence]), RATE)
     alone = engine.predict([audio.from_array(spoken, RATE)])[0].probabilities
-    followed = predictor.prosody.track(padded.samples)
+    followed = prosody.track(padded.samples)
     assert len(windows.voting(padded, followed)) == 1
     # the prompt holds the cues of the whole clip, so near, not equal
     assert engine.predict([padded])[0].probabilities == pytest.approx(alone, abs=0.2)
     silent = audio.from_array(silence, RATE)
-    assert len(windows.voting(silent, predictor.prosody.track(silent.samples))) == 3
+    assert len(windows.voting(silent, prosody.track(silent.samples))) == 3
 
 
 def test_windows_weigh_by_their_active_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "LONGEST", 2.0)
     half = np.concatenate([voiced(1.0), np.zeros(RATE, np.float32)])
     clip = audio.from_array(np.concatenate([voiced(2.0), half]), RATE)
-    full, part = windows.voting(clip, predictor.prosody.track(clip.samples))
+    full, part = windows.voting(clip, prosody.track(clip.samples))
     assert 0.3 < full.weight <= 2.0
     assert part.weight == pytest.approx(full.weight / 2, rel=0.3)
 
@@ -122,8 +122,8 @@ def test_only_the_windows_to_go_on_from_are_kept(
     engine: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(windows, "LONGEST", 0.5)
-    monkeypatch.setattr(predictor, "BATCH_WINDOWS", 16)
-    heard = drained(engine._hear([sound(8.0)], "en"))[0]
+    monkeypatch.setattr(votes, "BATCH_WINDOWS", 16)
+    heard = drained(engine._classifier.hear([sound(8.0)], "en"))[0]
     assert len(heard.scored.segments) <= len(tiny.CLASSES)
     assert len(heard.scored.cache.layers[0].keys) == len(heard.scored.segments)
 
@@ -166,7 +166,7 @@ def test_parts_that_sound_different_come_with_a_caution(
             table[row, row % 2] = 0.96
         return table
 
-    monkeypatch.setattr(predictor.calibration, "apply", turns)
+    monkeypatch.setattr(calibration, "apply", turns)
     answer = engine.predict([sound(4.0)])[0]
     assert answer.analysis is not None and answer.analysis.voice is not None
     assert answer.analysis.voice.agreeing == pytest.approx(0.5, abs=0.15)
@@ -206,7 +206,7 @@ def test_a_long_sound_tells_how_far_it_has_come(
     engine: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(windows, "LONGEST", 0.5)
-    monkeypatch.setattr(predictor, "BATCH_WINDOWS", 2)
+    monkeypatch.setattr(votes, "BATCH_WINDOWS", 2)
     silence = np.zeros(round(1.2 * RATE), np.float32)
     clip = audio.from_array(np.concatenate([voiced(1.8), silence]), RATE)
     followed = prosody.track(clip.samples)
@@ -224,17 +224,17 @@ def test_a_long_sound_tells_how_far_it_has_come(
 
 @given(st.lists(st.floats(0.1, windows.LONGEST), max_size=60))
 def test_batches_hold_every_window_once_and_none_is_too_large(lengths: list[float]) -> None:
-    batches = [lengths[batch] for batch in predictor._batches(lengths)]
+    batches = [lengths[batch] for batch in votes.batches(lengths)]
     assert [length for batch in batches for length in batch] == lengths
     for batch in batches:
-        assert 0 < len(batch) <= predictor.BATCH_WINDOWS
-        assert sum(batch) <= predictor.BATCH_SECONDS
+        assert 0 < len(batch) <= votes.BATCH_WINDOWS
+        assert sum(batch) <= votes.BATCH_SECONDS
 
 
 def test_the_course_of_a_sound_is_that_of_its_windows(
     engine: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictor, "BATCH_WINDOWS", 2)
+    monkeypatch.setattr(votes, "BATCH_WINDOWS", 2)
     quiet = np.zeros(4 * RATE, np.float32)
     clip = audio.from_array(np.concatenate([voiced(4.0), quiet, voiced(3.0)]), RATE)
     followed = prosody.track(clip.samples)
@@ -273,7 +273,7 @@ def test_a_short_sound_is_answered_in_the_middle_of_a_long_one(
     engine: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(windows, "LONGEST", 0.5)
-    monkeypatch.setattr(predictor, "BATCH_WINDOWS", 2)
+    monkeypatch.setattr(votes, "BATCH_WINDOWS", 2)
     long = engine.stream(sound(3.0), "en")
     with ThreadPoolExecutor(1) as other, closing(long):
         assert isinstance(next(long), Progress)
@@ -325,7 +325,7 @@ def test_numpy_takes_no_cores_from_torch() -> None:
     libraries = [
         library
         for library in ThreadpoolController().lib_controllers
-        if Path(library.filepath).parent.name in predictor.NUMPYS
+        if Path(library.filepath).parent.name in threads.NUMPYS
     ]
     if not libraries:
         pytest.skip("numpy brings no linear algebra of its own here")
@@ -333,7 +333,7 @@ def test_numpy_takes_no_cores_from_torch() -> None:
     try:
         for library in libraries:
             library.set_num_threads(2)
-        predictor._keep_numpy_to_one_thread()
+        threads.keep_numpy_to_one_thread()
         assert [library.num_threads for library in libraries] == [1] * len(libraries)
     finally:
         for library, count in zip(libraries, before, strict=True):

@@ -130,13 +130,13 @@ def probe(width: int = WIDTH, classes: tuple[str, ...] = CLASSES) -> LinearProbe
     return LinearProbe(classes, weight.astype(np.float32), bias.astype(np.float32))
 
 
-def model_folder(folder: Path, settings: Settings) -> Path:
+def model_folder(folder: Path, settings: Settings, **projector: Any) -> Path:
     """A complete model folder beside its encoder: everything `Predictor.load` needs."""
     from audiollm import checkpoint, encoder, functionals
     from audiollm.config import Manifest
 
     heard = encoder.load(str(encoder_folder(folder / "encoder")), settings)
-    model = audio_llm(seed=3, functionals=functionals.SIZE)
+    model = audio_llm(seed=3, **{"functionals": functionals.SIZE, **projector})
     manifest = Manifest("test", heard.ref(), model.projector.config, CLASSES)
     linear = probe(heard.ref().utterance_width)
     checkpoint.save(folder / "model", model, tokenizer(), manifest, "float32", linear)

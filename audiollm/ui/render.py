@@ -14,13 +14,14 @@ from audiollm.labels import Language, emotion, word
 from audiollm.loading import Came
 from audiollm.prosody import REFERENCES, Cues, Level, Reference
 from audiollm.timeline import Timeline
+from audiollm.ui import accuracy
 from audiollm.ui.analyse.plots import is_sure
 from audiollm.ui.texts import text
 from audiollm.wording import percent
 
 if TYPE_CHECKING:
     from audiollm.analysis import Analysis
-    from audiollm.predictor import Card
+    from audiollm.prediction import Card, Prediction
 
 Tone = Literal["wait", "error"]
 
@@ -133,6 +134,20 @@ def acted(meant: str, heard: str, language: Language) -> str:
         return ""
     key = "acted_right" if meant == heard else "acted_wrong"
     return f'<p class="acted">{text(key, language, name=escape(word(meant, language)))}</p>'
+
+
+def compared(answer: "Prediction", own: bool, language: Language) -> str:
+    """What the answer rests on besides the sound; `own`: the visitor's voice, and not the rest of
+    the recording. Nothing where it rests on nothing else."""
+    if answer.baseline_seconds:
+        key = "voice_compared" if own else "voice_itself"
+        said = text(key, language, n=round(answer.baseline_seconds))
+    elif own and answer.baseline_emotion:
+        name = escape(word(answer.baseline_emotion, language))
+        said = text("voice_not_compared", language, name=name)
+    else:
+        return ""
+    return f'<p class="acted">{said}</p>'
 
 
 def _aloud(ranked: Sequence[tuple[str, float]], language: Language) -> str:
@@ -282,7 +297,10 @@ def about_model(card: "Card", language: Language, trouble: str = "", moved: str 
         device=escape(device(card.device)),
     )
     missed = text("not_switched", language, sentence=escape(trouble)) if trouble else ""
-    said = f"<b>{line}</b><br>{_quality(card.metrics, language)}"
+    quality = accuracy.sentence(card.metrics, card.training, language)
+    said = f"<b>{line}</b><br>{quality or _quality(card.metrics, language)}"
+    if limits := accuracy.terms(card.training, language):
+        said += f" {limits}"
     rest = "".join(f"<br>{line}" for line in (missed, moved) if line)
     return _about(said + rest, card.metrics, language)
 
@@ -354,7 +372,9 @@ CORPORA = {
 
 
 def mistakes(metrics: Mapping[str, Any], language: Language) -> str:
-    """How many of ten clips it gets wrong; "" where that was not measured."""
+    """How many of ten clips it gets wrong; "" where that was not measured, or is told already."""
+    if accuracy.protocols(metrics):
+        return ""
     figures = _figures(metrics)
     if not figures or not metrics.get("independent", True):
         return ""

@@ -30,6 +30,7 @@ from audiollm.ui.texts import text
 
 if TYPE_CHECKING:  # importing it takes seconds: only the loading thread does
     from audiollm.predictor import Card, Predictor
+    from audiollm.ui.analyse.adapting import Voice
 
 LOG = logging.getLogger(__name__)
 EXAMPLES = ASSETS / "examples"
@@ -74,7 +75,7 @@ class Second:
 
 @dataclass(eq=False)
 class Services:
-    """Shared by all visitors; holds nothing of any of them."""
+    """Shared by all visitors. What it holds of one of them goes when they close the page."""
 
     settings: Settings
     model: "Future[Predictor]"
@@ -83,6 +84,7 @@ class Services:
     before: str = ""  # id of the model that answered before one was promoted
     trouble: str = ""  # why the model that was asked for last does not answer
     wanted: dict[str, Turn] = field(default_factory=dict)  # by visitor
+    voices: "dict[str, Voice]" = field(default_factory=dict)  # by visitor, of who has asked for it
     large: Lock = field(default_factory=Lock)  # held by whoever opens a large file
     away: str = ""  # the training for which the model has left its GPU
     loading: Loading = field(default_factory=lambda: Loading(None, None))  # of the model
@@ -132,11 +134,16 @@ class Services:
     def acted(self, path: str) -> str:
         """What the speaker of this clip was asked to express, where it is one of the examples and
         that is one emotion; else ""."""
+        example = self.example(path)
+        return example.label if example and example.label != MIXED else ""
+
+    def example(self, path: str) -> Example | None:
+        """The bundled clip that this file is; None: a recording of the visitor's own."""
         for example in self.examples:
-            if example.path.name == Path(path).name and example.label != MIXED:
+            if example.path.name == Path(path).name:
                 with suppress(OSError):
-                    return example.label if cmp(path, example.path, shallow=False) else ""
-        return ""
+                    return example if cmp(path, example.path, shallow=False) else None
+        return None
 
     @property
     def owned(self) -> bool:

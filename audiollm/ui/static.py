@@ -4,7 +4,7 @@ The browser translates them for the first paint (`gr.I18n`), so nobody sees them
 they follow the page's own language choice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -61,12 +61,14 @@ class Static:
         """A part of the page that is shut until somebody opens it."""
         return self.place(gr.Accordion(of_browser(key), open=False, **options), key, "label")
 
-    def sound(self, key: str, **options: Any) -> gr.Audio:
+    def sound(
+        self, key: str, sources: Sequence[str] = ("upload", "microphone"), **options: Any
+    ) -> gr.Audio:
         """The way in for a recording, with the browser's own player: page.js moves its place."""
         return self.labelled(
             gr.Audio,
             key,
-            sources=["upload", "microphone"],
+            sources=list(sources),
             type="filepath",
             buttons=[],
             editable=False,

@@ -1,6 +1,7 @@
 """Every sentence of the page in Chinese and English: the only copy."""
 
 from audiollm.labels import Language
+from audiollm.ui.analyse.voice_texts import VOICE
 from audiollm.ui.label.improve_texts import IMPROVING
 from audiollm.ui.label.texts import LABELLING
 from audiollm.ui.label.worth_texts import WORTH
@@ -271,6 +272,21 @@ TEXTS: dict[str, dict[Language, str]] = {
         "runs this page, and is deleted there within an hour.",
         "zh": "除非你要求，否则不保存任何内容：录音只会发送到运行本页面的电脑，并在一小时内删除。",
     },
+    "accuracy": {
+        "en": "It was trained on acted speech in {languages}. Of 10 clips by new speakers in such "
+        "recordings it is right about {known}; of 10 clips in a new language and from a new "
+        "microphone, about {new}.",
+        "zh": "它用{languages}的表演语音训练。对同类录音中的新说话人，10 段中约有 {known} 段"
+        "判断正确；对新的语言和麦克风，10 段中约有 {new} 段判断正确。",
+    },
+    "accuracy_sure": {
+        "en": " There, when it gives 80% or more, it is right about {sure} times of 10.",
+        "zh": "在后一种情况下，当它给出 80% 以上的概率时，10 次中约有 {sure} 次正确。",
+    },
+    "terms": {
+        "en": "The weights are for research and demonstration ({terms}).",
+        "zh": "模型权重仅供研究与演示（{terms}）。",
+    },
     "wrong": {
         "en": "On speakers it never heard it is wrong in about {n} of 10 clips.",
         "zh": "对从未听过的说话人，10 段录音中大约有 {n} 段会判断错误。",
@@ -279,6 +295,7 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "On speakers it never heard it is wrong in fewer than 1 of 10 clips.",
         "zh": "对从未听过的说话人，10 段录音中判断错误的不到 1 段。",
     },
+    **VOICE,
     **DOOR,
     **TRAINING,
     **FINE,

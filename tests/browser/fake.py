@@ -18,6 +18,7 @@ from audiollm.audio import Sound
 from audiollm.labels import Language, word
 from audiollm.loading import STEPS, Loading
 from audiollm.settings import Settings
+from audiollm.speaker import SpeakerBaseline, one_emotion, together
 from audiollm.timeline import Timeline
 from audiollm.windows import Progress
 
@@ -49,7 +50,9 @@ class Card:
     labels: tuple[str, ...] = tuple(SURE)
     languages: tuple[Language, ...] = ("en", "zh")
     metrics: dict[str, Any] = field(default_factory=lambda: METRICS)
+    training: dict[str, Any] = field(default_factory=dict)
     parameters: int = 5_230_000
+    baseline: bool = False
     probe: tuple[str, ...] = tuple(SURE)
     questions: bool = False
 
@@ -64,15 +67,19 @@ class Prediction:
     seconds: float
     cues: prosody.Cues | None
     analysis: None = None  # the text has no parts
+    baseline_seconds: float = 0.0
+    baseline_emotion: str = ""
+    speech: SpeakerBaseline | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self), "cues": self.cues.to_dict() if self.cues else None}
+        plain = dataclasses.asdict(dataclasses.replace(self, speech=None))
+        return {**plain, "cues": self.cues.to_dict() if self.cues else None}
 
 
 @dataclass(frozen=True)
 class FakePredictor:
     """`Predictor` as the page sees it. `pause` in seconds between pieces of text or of a course;
-    `batches` of a long sound come before the answer."""
+    `batches` of a long sound come before the answer. The only feature of speech is its pitch."""
 
     card: Card = Card()
     probabilities: dict[str, float] = field(default_factory=lambda: SURE)
@@ -80,11 +87,17 @@ class FakePredictor:
     batches: int = 0
 
     def stream(
-        self, sound: Sound, language: Language, followed: prosody.Track | None = None
+        self,
+        sound: Sound,
+        language: Language,
+        followed: prosody.Track | None = None,
+        speaker: SpeakerBaseline | None = None,
     ) -> Iterator[Prediction | Progress]:
         for done in range(1, self.batches):
             time.sleep(self.pause)
             yield Progress(done, self.batches)
+        emotion = one_emotion(speaker, self.card.labels) if speaker else ""
+        compares = speaker is not None and speaker.usable and not emotion
         label = max(self.probabilities, key=lambda k: self.probabilities[k])
         first = Prediction(
             label=label,
@@ -94,6 +107,9 @@ class FakePredictor:
             model=self.card.name,
             seconds=sound.seconds,
             cues=prosody.summarise(sound.samples, followed or prosody.track(sound.samples)),
+            baseline_seconds=round(speaker.seconds, 1) if speaker and compares else 0.0,
+            baseline_emotion=emotion,
+            speech=self._speech(sound),
         )
         yield first
         said = word(label, language)
@@ -111,6 +127,19 @@ class FakePredictor:
             time.sleep(self.pause)
             yield dataclasses.replace(first, text="".join(pieces[:count]))
 
+    def _speech(self, sound: Sound) -> SpeakerBaseline:
+        pitch = np.array([[prosody.measure(sound.samples).pitch_hz or 0.0]], np.float32)
+        said = np.array([list(self.probabilities.values())])
+        return SpeakerBaseline.of(pitch, sound.seconds, said)
+
+    def speech(self, sound: Sound, language: Language) -> SpeakerBaseline | None:  # noqa: ARG002
+        """Of its pieces."""
+        return together(map(self._speech, windows.pieces(sound)))
+
+    def apart(self, speech: SpeakerBaseline, baseline: SpeakerBaseline) -> float | None:
+        """In steps of three semitones."""
+        return float(4 * abs(np.log2(speech.mean / baseline.mean))[0])
+
     def probe(self, sound: Sound, followed: prosody.Track) -> dict[str, float]:  # noqa: ARG002
         """Something else than the LLM."""
         return dict(zip(self.probabilities, reversed(self.probabilities.values()), strict=True))
@@ -120,6 +149,7 @@ class FakePredictor:
         sound: Sound,
         followed: prosody.Track,  # noqa: ARG002
         language: Language,  # noqa: ARG002
+        speaker: SpeakerBaseline | None = None,  # noqa: ARG002
     ) -> Iterator[Timeline]:
         """Each window a little less of the first class; silence stays empty."""
         spans = windows.course(sound.seconds)
@@ -153,6 +183,7 @@ if __name__ == "__main__":
 
     answers = UNSURE if os.environ.get("FAKE_UNSURE") else SURE
     batches = int(os.environ.get("FAKE_BATCHES", "0"))
+    baseline = bool(os.environ.get("FAKE_BASELINE"))
     pause = float(os.environ.get("FAKE_PAUSE", "0.05"))  # s between two steps
     loads = float(os.environ.get("FAKE_LOADS", "0"))  # s that it takes to load one
 
@@ -163,7 +194,8 @@ if __name__ == "__main__":
             for step in STEPS:
                 loading.begin(step)
                 time.sleep(loads / len(STEPS))
-            card = Card(name=Path(id).name, questions=Path(id).name == "talker")
+            name = Path(id).name
+            card = Card(name=name, questions=name == "talker", baseline=baseline)
             return FakePredictor(card, answers, pause=pause, batches=batches)
 
         return load

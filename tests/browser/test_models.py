@@ -78,4 +78,4 @@ def test_a_model_is_loaded_compared_and_replaced(two: str, visit: Visit, clip: P
 
     page.get_by_role("tab", name=text("tab_label", "en"), exact=True).click()
     page.fill("#label-person input, #label-person textarea", "Ann")
-    expect(page.locator("#label-card .why")).to_contain_text(text("why_ear_name", "en"))
+    expect(page.locator("#label-card .why")).to_contain_text(text("why_probe", "en"))

@@ -7,6 +7,7 @@ from typing import Any
 
 from audiollm.config import Manifest
 
+CODES = {"German": "de", "Amharic": "am", "Mandarin": "zh", "Italian": "it", "Polish": "pl"}
 CORPORA = {  # language, source, terms
     "emodb": ("German", "Berlin EmoDB (Burkhardt et al., Interspeech 2005)", "CC0-1.0"),
     "ased": (
@@ -45,8 +46,13 @@ SYSTEMS = {
 
 
 def languages(corpora: Sequence[str]) -> list[str]:
-    """English names of the languages of the training data."""
-    return [CORPORA[name][0] for name in corpora if name in CORPORA]
+    """Languages of the training data, by ISO 639-1."""
+    return [CODES[CORPORA[name][0]] for name in corpora if name in CORPORA]
+
+
+def terms(corpora: Sequence[str]) -> str:
+    """Of the weights."""
+    return "CC0-1.0" if set(corpora) <= FREE else "CC BY-NC-SA 4.0"
 
 
 def write_card(
@@ -71,7 +77,8 @@ def write_card(
         "the Qwen2 class with 1.8 million parameters, trained by `python -m train tiny`.",
         "docs/quality.md compares it and says what was tried.",
         "",
-        f"- languages of the training data: {', '.join(languages(corpora))}; all acted speech",
+        f"- languages of the training data: "
+        f"{', '.join(CORPORA[n][0] for n in corpora if n in CORPORA)}; all acted speech",
         f"- classes: {', '.join(manifest.labels)}",
         f"- clips: {training.get('clips')}",
         f"- speakers left out: {', '.join(training['speakers'].get('test', [])) or 'none'}",

@@ -18,11 +18,14 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from audiollm import checkpoint
 from audiollm.errors import DataError
 from audiollm.settings import ASSETS, Settings
-from train.tiny.card import write_card
+from train.tiny.card import languages, terms, write_card
 
 ENCODER = "whisper-base-front"
 LANGUAGE = "--steps 4500"
@@ -197,16 +200,39 @@ def publish(work: Path, out: Path, protocols: Path | None = None) -> None:
     shutil.copytree(work / "model", target)
     manifest = checkpoint.read_manifest(target)
     training = manifest.training | {"llm": near(Path(manifest.training["llm"]))}
-    manifest = replace(manifest, training=training)
+    corpora = str(training["corpus"]).split("+")
+    training |= {"data_languages": languages(corpora), "terms": terms(corpora)}
+    results = json.loads(protocols.read_text(encoding="utf-8")) if protocols else {}
+    figures = manifest.metrics | ({"protocols": summary(results)} if results else {})
+    manifest = replace(manifest, training=training, metrics=figures)
     (target / MANIFEST_NAME).write_text(to_json(manifest), encoding="utf-8")
     record = json.loads((work / "language" / "language.json").read_text(encoding="utf-8"))
     commands = [record["command"], *manifest.training["commands"]]
-    results = json.loads(protocols.read_text(encoding="utf-8")) if protocols else {}
     write_card(target, manifest, results, commands)
     loaded = checkpoint.load(str(target), Settings.from_env())
     size = sum(p.stat().st_size for p in target.rglob("*") if p.is_file())
     parameters = sum(p.numel() for p in loaded.model.parameters())
     print(f"{target}: {parameters:,} parameters, {size / 1e6:.1f} MB.")
+
+
+def summary(results: dict[str, Any]) -> dict[str, Any]:
+    """What page and API tell of the protocols: means over corpora of UA and WA without baseline and
+    with one of 8 clips, and how often answers are right that say 80 % or more."""
+    found = {}
+    for protocol, measured in results["protocols"].items():
+        systems = [corpus["systems"] for corpus in measured["corpora"].values()]
+        found[protocol] = {
+            key: round(float(np.mean([s[mode][share]["value"] for s in systems])), 4)
+            for key, mode, share in (
+                ("ua", "0", "ua"),
+                ("wa", "0", "wa"),
+                ("ua_8", "8", "ua"),
+                ("wa_8", "8", "wa"),
+            )
+        }
+        plain = measured["calibration"]["0"]
+        found[protocol] |= {key: plain[key] for key in ("ece", "sure", "share")}
+    return found
 
 
 def near(path: Path) -> str:

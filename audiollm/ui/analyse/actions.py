@@ -13,10 +13,12 @@ import plotly.graph_objects as go
 from audiollm import catalogue
 from audiollm.errors import AudioError, AudioLLMError, ModelError
 from audiollm.labels import Language
+from audiollm.speaker import SpeakerBaseline
 from audiollm.steps import told
 from audiollm.timeline import Timeline, overview
 from audiollm.ui import render
-from audiollm.ui.analyse import exports, turns
+from audiollm.ui.analyse import adapting, exports, turns
+from audiollm.ui.analyse.adapting import Voice
 from audiollm.ui.analyse.course import course
 from audiollm.ui.analyse.hearing import Heard, hear
 from audiollm.ui.analyse.plots import bars
@@ -103,7 +105,7 @@ def analyse(
     """
     turn = turns.take(services, visitor, path, language)
     last = View()
-    with closing(_analyse(services, path, language, fixed)) as views:
+    with closing(_analyse(services, path, language, visitor, fixed)) as views:
         for view in views:
             now = services.wanted.get(visitor)
             if now is not turn:
@@ -118,7 +120,7 @@ def analyse(
 
 
 def _analyse(
-    services: Services, path: str | None, language: Language, fixed: bool
+    services: Services, path: str | None, language: Language, visitor: str, fixed: bool
 ) -> Generator[View]:
     if not path:
         yield View(notice=render.notice(text("no_clip", language), "wait"))
@@ -130,7 +132,8 @@ def _analyse(
             yield View(notice=render.loading(came, language))
         if services.away:
             yield View(notice=render.notice(text("away_first", language), "wait"))
-        clip = _Clip(Path(path).stem, services.acted(path))
+        voice = adapting.of_clip(services, visitor, path)
+        clip = _Clip(path, services.acted(path), voice)
         yield from _answer(services.predictor(), heard, clip, language, fixed, way)
     except AudioLLMError as error:
         yield failure(error, language)
@@ -143,8 +146,14 @@ def _analyse(
 class _Clip:
     """What is known of a file before it is heard."""
 
-    name: str  # without its folder and ending
+    path: str
     acted: str  # the class that the speaker of an example was asked for, or ""
+    voice: Voice | None  # of the visitor, where they want their recordings compared
+
+    @property
+    def name(self) -> str:
+        """Without its folder and ending."""
+        return Path(self.path).stem
 
 
 class _Way:
@@ -175,8 +184,9 @@ def _answer(
 ) -> Iterator[View]:
     """The figure with the first item, the text as it grows, then the course of the recording."""
     view, last = View(), None
+    others = clip.voice.others(clip.path) if clip.voice else None
     # closed here and not when collected: a visitor who leaves must not keep the model locked
-    with closing(predictor.stream(heard.sound, language, followed=heard.followed)) as parts:
+    with closing(adapting.compared(predictor, heard, language, clip.voice, clip.path)) as parts:
         for part in parts:
             if isinstance(part, Progress):
                 yield way.heard(part.heard / part.windows)
@@ -184,7 +194,8 @@ def _answer(
             if last is None:  # afterwards only the text grows
                 view = View(
                     headline=render.headline(part.probabilities, language)
-                    + render.acted(clip.acted, part.label, language),
+                    + render.acted(clip.acted, part.label, language)
+                    + render.compared(part, adapting.rests_on(part, others), language),
                     figure=bars(part.probabilities, language, fixed),
                     said=part.probabilities,
                     cues=render.cue_table(part.cues, language)
@@ -197,20 +208,30 @@ def _answer(
             yield view
     if last is None:
         return
+    speaker = None  # what the answer rests on, for the course as well
+    if last.baseline_seconds:
+        speaker = others if adapting.rests_on(last, others) else last.speech
+    if clip.voice:
+        clip.voice.offer(predictor, clip.path, last.speech)
     text_ = _text(last, language, done=True)
     view = replace(
         view, figure=None, text=text_, actions=exports.actions(last, None, language, clip.name)
     )
     yield view
     try:
-        yield from _course(predictor, heard, last, view, clip.name)
+        yield from _course(predictor, heard, last, view, clip.name, speaker)
     except Exception:  # the answer stands without its picture
         LOG.exception("drawing the course failed")
         yield replace(view, hint="", course=None)
 
 
 def _course(
-    predictor: "Predictor", heard: Heard, answer: "Prediction", view: View, name: str
+    predictor: "Predictor",
+    heard: Heard,
+    answer: "Prediction",
+    view: View,
+    name: str,
+    speaker: SpeakerBaseline | None,
 ) -> Iterator[View]:
     """The picture of the recording, its emotions filled in as the windows are heard."""
     language = answer.language
@@ -219,7 +240,8 @@ def _course(
     yield replace(view, course=course(seen, None, language))
     drawn = time.monotonic()
     line: Timeline | None = None
-    with closing(predictor.timeline(heard.sound, heard.followed, language)) as steps:
+    line_of = predictor.timeline(heard.sound, heard.followed, language, speaker=speaker)
+    with closing(line_of) as steps:
         for line in steps:
             unfinished = line.heard < len(line.spans)
             if unfinished and time.monotonic() - drawn > REDRAWN:

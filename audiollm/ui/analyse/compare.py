@@ -13,7 +13,8 @@ from audiollm.errors import AudioLLMError
 from audiollm.labels import Language
 from audiollm.steps import drained, told
 from audiollm.ui import render
-from audiollm.ui.analyse import actions
+from audiollm.ui.analyse import actions, adapting
+from audiollm.ui.analyse.adapting import Voice
 from audiollm.ui.analyse.hearing import Heard, hear
 from audiollm.ui.analyse.keeping import Evidence, Outcome, careful, keep
 from audiollm.ui.analyse.plots import pair
@@ -62,11 +63,17 @@ def rivals(services: Services, language: Language) -> list[tuple[str, str]]:
 
 
 def compare(
-    services: Services, path: str | None, rival: str, other: str | None, language: Language
+    services: Services,
+    path: str | None,
+    rival: str,
+    other: str | None,
+    language: Language,
+    visitor: str = "",
 ) -> Generator[Comparison]:
     """The clip's answer beside another one; every failure is shown as a sentence.
 
-    `rival` is one of `rivals`; `other` is the second recording where it is CLIP.
+    `rival` is one of `rivals`; `other` is the second recording where it is CLIP. Where the visitor
+    wants it, the model in use compares both with their voice, as in its answer.
     """
     try:
         if not path or (rival == CLIP and not other):
@@ -76,7 +83,7 @@ def compare(
         if not any(rival == known for _, known in rivals(services, language)):
             yield Comparison(notice=render.notice(text("no_rival", language), "wait"))
             return
-        yield from _compare(services, path, rival, other, language)
+        yield from _compare(services, path, rival, other, language, visitor)
     except AudioLLMError as error:
         yield Comparison(notice=actions.failure(error, language).notice)
     except Exception:
@@ -85,17 +92,19 @@ def compare(
 
 
 def _compare(
-    services: Services, path: str, rival: str, other: str | None, language: Language
+    services: Services, path: str, rival: str, other: str | None, language: Language, visitor: str
 ) -> Generator[Comparison]:
     for came in until_loaded(services):
         yield Comparison(notice=render.loading(came, language))
     yield Comparison(notice=render.notice(text("listening", language), "wait"))
     id, predictor = services.using, services.predictor()
     heard = yield from _hear(services, path, language)
-    answer = yield from _answer(predictor, heard, language)
+    voice = adapting.of_clip(services, visitor, path)
+    answer = yield from _answer(predictor, heard, language, voice, path)
     if rival == CLIP:
         other_heard = yield from _hear(services, other or "", language)
-        other_answer = yield from _answer(predictor, other_heard, language)
+        voice = adapting.of_clip(services, visitor, other or "")
+        other_answer = yield from _answer(predictor, other_heard, language, voice, other or "")
         sides = (
             Side(text("first_clip", language), answer, heard.cues()),
             Side(text("second_clip", language), other_answer, other_heard.cues()),
@@ -129,11 +138,15 @@ def _listening(language: Language, share: float | None) -> Comparison:
 
 
 def _answer(
-    predictor: "Predictor", heard: Heard, language: Language
+    predictor: "Predictor",
+    heard: Heard,
+    language: Language,
+    voice: Voice | None = None,
+    path: str = "",
 ) -> Generator[Comparison, None, dict[str, float]]:
     """Class probabilities; before that, how far a long sound has been heard."""
-    spoken = language if language in predictor.card.languages else predictor.card.languages[0]
-    with closing(predictor.stream(heard.sound, spoken, followed=heard.followed)) as parts:
+    spoken = adapting.spoken(predictor, language)
+    with closing(adapting.compared(predictor, heard, spoken, voice, path)) as parts:
         for part in parts:
             if not isinstance(part, Progress):
                 return part.probabilities
@@ -150,7 +163,11 @@ def _verdict(sides: tuple[Side, Side], kind: str, language: Language) -> Compari
 
 
 def keep_clip(
-    services: Services, path: str | None, language: Language, still: Callable[[], bool]
+    services: Services,
+    path: str | None,
+    language: Language,
+    still: Callable[[], bool],
+    visitor: str = "",
 ) -> Outcome | None:
     """Keeps the clip with the answer of the model in use, which is asked again.
 
@@ -163,7 +180,8 @@ def keep_clip(
             return keep(services, None, language)
         predictor = services.predictor()
         heard = drained(hear(services, path))
-        answer = drained(_answer(predictor, heard, language))
+        voice = adapting.of_clip(services, visitor, path)
+        answer = drained(_answer(predictor, heard, language, voice, path))
         if not still():
             return None
         return keep(services, Evidence(path, "kept", id, answer), language)

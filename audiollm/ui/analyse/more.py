@@ -182,7 +182,8 @@ def connect(
     def against(
         path: str | None, rival: str, other: str | None, chosen: Language, request: gr.Request
     ) -> Iterator[list[Any]]:
-        with closing(compare.compare(services, path, rival, other, chosen)) as steps:
+        who = visitor(request)
+        with closing(compare.compare(services, path, rival, other, chosen, who)) as steps:
             wanted = partial(still, request, path, chosen)
             yield from _while(wanted, map(show, steps), len(parts.compared))
 
@@ -194,7 +195,8 @@ def connect(
             yield from _while(wanted, ([said] for said in steps), 1)
 
     def keep(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
-        came = compare.keep_clip(services, path, chosen, lambda: still(request, path, chosen))
+        wanted = partial(still, request, path, chosen)
+        came = compare.keep_clip(services, path, chosen, wanted, visitor(request))
         return kept(came) if came else [gr.skip()] * len(parts.kept.everything)
 
     def send(seen: Evidence | None, chosen: Language) -> list[Any]:

@@ -12,10 +12,11 @@ from typing import Any
 import gradio as gr
 
 from audiollm.labels import Language
-from audiollm.ui.analyse import actions, compare, more, turns
+from audiollm.ui.analyse import actions, adapting, compare, more, turns, voice
 from audiollm.ui.analyse.actions import View
 from audiollm.ui.analyse.more import More, visitor
 from audiollm.ui.analyse.plots import bars
+from audiollm.ui.analyse.voice import VoiceParts
 from audiollm.ui.quiet import AT_ONCE, QUIET, unrepeated
 from audiollm.ui.services import Services
 from audiollm.ui.static import Static, of_browser
@@ -45,6 +46,7 @@ class Parts:
     sound: gr.Audio
     button: gr.Button
     examples: list[gr.Button]
+    voice: VoiceParts
     notice: gr.HTML
     loading: gr.HTML
     result: gr.Column
@@ -90,6 +92,7 @@ def lay_out(services: Services, static: Static, language: gr.Radio) -> Parts:
             static.button("again", size="sm", elem_id="again")  # page.js says what it does
             button = static.button("analyse", variant="primary", elem_id="analyse")
             examples = _examples(services, static)
+            own_voice = voice.lay_out(static)
         with gr.Column(scale=7, min_width=320, elem_id="answer"):
             notice = gr.HTML(elem_id="notice")
             loading = gr.HTML(visible=False, elem_id="loading")
@@ -123,6 +126,7 @@ def lay_out(services: Services, static: Static, language: gr.Radio) -> Parts:
         sound=sound,
         button=button,
         examples=examples,
+        voice=own_voice,
         notice=notice,
         loading=loading,
         result=result,
@@ -202,6 +206,7 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
 
     def leave(request: gr.Request) -> None:
         turns.leave(services, visitor(request))
+        adapting.leave(services, visitor(request))
 
     def stop(request: gr.Request) -> None:
         turns.stop(services, visitor(request))
@@ -219,6 +224,9 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
     for choice, example in zip(parts.examples, services.examples, strict=True):
         chosen = choice.click(partial(str, example.path), None, parts.sound, **AT_ONCE)
         answered.append(chosen.then(analyse, clip, view, **last))
+    mine = voice.connect(parts.voice, parts.language, services, QUIET, MODEL)
+    answered.append(mine.then(analyse, clip, view, **last))
+    voice.follow(parts.voice, parts.language, services, answered)
     for answer in answered:  # somebody may have chosen another model meanwhile
         answer.then(tell, parts.language, parts.about, **AT_ONCE)
     demo.unload(leave)
@@ -231,7 +239,7 @@ def connect(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -
 def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static) -> Any:
     """The visitor's language, and what is said of the model while it is being loaded."""
     known: list[Any] = [parts.loading, parts.about, parts.picker, parts.card]
-    known += [parts.more.rival, parts.more.question, parts.more.ask]
+    known += [parts.more.rival, parts.more.question, parts.more.ask, parts.voice.everything]
     # not with every look: what is shown anew inside a hidden part comes out of it
     told = [*known, parts.more.fold, *static.components]
     clock = parts.clock
@@ -254,6 +262,7 @@ def _arrivals(demo: gr.Blocks, parts: Parts, services: Services, static: Static)
             compare.model_card(services),
             more.choices(services, chosen),
             *more.said_of_questions(services, chosen),
+            voice.available(services),
         ]
 
     def speak(chosen: Language) -> list[Any]:
