@@ -3,7 +3,7 @@
 `lay_out` places the parts, `connect` says what moves them; what happens stands in adapting.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ class VoiceParts:
     forget: gr.Button
     reading: gr.Column  # the text, and its recording
     recorder: gr.Audio
-    failed: gr.HTML  # why what was read cannot be used
+    failed: gr.HTML  # that it is being heard, or why it cannot be used
 
     @property
     def view(self) -> list[Any]:
@@ -151,8 +151,11 @@ def connect(
     def begin(chosen: Language, request: gr.Request) -> list[Any]:
         return show(services, visitor(request), chosen, reads=True)
 
-    def read(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
+    def read(path: str | None, chosen: Language, request: gr.Request) -> Iterator[list[Any]]:
+        """The player goes before the sound does, or it would ask for what is deleted."""
         who, failed = visitor(request), ""
+        waits = render.notice(text("listening", chosen), "wait")
+        yield [None, *show(services, who, chosen, reads=True, failed=waits)]
         try:
             if path:
                 adapting.read(services, who, path, chosen)
@@ -160,7 +163,7 @@ def connect(
             known = adapting.said(error)
             said = explained(known, chosen) if known else text("voice_bug", chosen)
             failed = render.notice(said, "error")
-        return [None, *show(services, who, chosen, reads=bool(failed), failed=failed)]
+        yield [None, *show(services, who, chosen, reads=bool(failed), failed=failed)]
 
     outputs = parts.view
     parts.switch.input(turned, [parts.switch, language], outputs, **AT_ONCE)
