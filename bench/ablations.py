@@ -1,10 +1,13 @@
 """What each part of the recipe gives: one setting of a stage changed at a time.
 
-    python -m bench.ablations --data runs/tiny/data --llm runs/tiny/language --out runs/ablations
+    python -m train prepare --encoder whisper-base-front --corpus emodb --root assets/emodb \\
+        --copies 2 --out runs/ablations/data
+    python -m bench.ablations --data runs/ablations/data --llm runs/tiny/language \\
+        --out runs/ablations
 
 Every row trains on the train speakers and is judged on the validation speakers, in the order of
-`VARIANTS`; a row that is done is passed over. `--data` needs frames (prepare without --no-frames)
-for the rows on audio tokens. About three minutes a row on one core. Writes OUT/result.json.
+`VARIANTS`; a row that is done is passed over. `--data` needs validation speakers, frames and
+functionals, which `prepare` makes unless told otherwise. Writes OUT/result.json.
 """
 
 import argparse
@@ -38,13 +41,17 @@ class Variant:
 
     def words(self) -> list[str]:
         own = (STAGE_1 if self.stage == 1 else STAGE_2).split()
-        chosen = dict(zip(own[::2], own[1::2], strict=True)) | self.options
+        chosen = dict(zip(own[::2], own[1::2], strict=True))
+        if self.stage == 1:
+            chosen["--no-functionals"] = " "  # as the recipe prepares its data
+        chosen |= self.options
         return [
             w for key, value in chosen.items() if value != "" for w in (key, *shlex.split(value))
         ]
 
 
-FRAMES = {"--pooling": "frames", "--utterance-tokens": ""}
+COMPARED = 8  # clips of a speaker baseline
+FRAMES = {"--pooling": "frames", "--utterance-tokens": "", "--baseline": ""}
 VARIANTS = (
     Variant("the recipe", {}),
     Variant("no warm-up", {"--warm-up": "0"}),
@@ -57,7 +64,9 @@ VARIANTS = (
     Variant("projector 512 wide", {"--hidden-size": "512"}),
     Variant("4 utterance tokens", {"--utterance-tokens": "4"}),
     Variant("frames, 2 tokens a second", FRAMES | {"--tokens-per-second": "2"}),
-    Variant("no functionals", {"--no-functionals": " "}),
+    Variant("a token of functionals", {"--no-functionals": ""}),
+    Variant("never a speaker baseline", {"--baseline": ""}),
+    Variant("a speaker baseline in 3 of 4 examples", {"--baseline": "0.75"}),
     Variant("asked in English alone", {"--languages": "en"}),
     Variant("asked in Chinese alone", {"--languages": "zh"}),
     Variant("stage 2 of the recipe", {}, 2),
@@ -104,6 +113,10 @@ def main(argv: list[str] | None = None) -> int:
         scores = merge.score_run(place, prepared, "valid")
         chances = calibration.apply(scores, prepared.classes, Calibration())
         rows[-1] |= measure(chances, prepared)
+        if runs.read(place).projector.baseline:
+            scores = merge.score_run(place, prepared, "valid", COMPARED)
+            chances = calibration.apply(scores, prepared.classes, Calibration())
+            rows[-1]["compared"] = measure(chances, prepared)["ua"]
         print(line(rows[-1]), flush=True)
     for kind, table in probe.probe_tables(prepared, "valid").items():
         rows.append({"name": f"linear probe, {kind}", "options": {}} | measure(table, prepared))
@@ -123,7 +136,8 @@ def line(row: dict[str, Any]) -> str:
     ua, wa = (
         f"{row[k]['value']:.3f} [{row[k]['low']:.3f}, {row[k]['high']:.3f}]" for k in ("ua", "wa")
     )
-    return f"{row['name']:<36}{ua:<24}{wa:<24}{row['nll']:.3f}"
+    compared = f"  {row['compared']['value']:.3f}" if "compared" in row else ""
+    return f"{row['name']:<40}{ua:<24}{wa:<24}{row['nll']:.3f}{compared}"
 
 
 if __name__ == "__main__":

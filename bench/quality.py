@@ -3,9 +3,9 @@
     python -m bench.quality                             the tables anew
     python -m bench.quality texts runs/x/result.json    takes a result over first, without its clips
 
-Every table stands between two comments, `<!-- NAME -->` and `<!-- end -->`, and comes from the file
-docs/results/NAME.json that a command of this project wrote; a test compares both. Nothing is
-computed here.
+Every table stands between two comments, `<!-- NAME -->` or `<!-- NAME-PART -->` and
+`<!-- end -->`, and comes from the file docs/results/NAME.json that a command of this project wrote;
+a test compares both. Nothing is computed here.
 """
 
 import json
@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from train.tiny.card import SYSTEMS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results"
@@ -29,24 +31,28 @@ def interval(value: dict[str, Any] | None, sign: str = "") -> str:
     return f"{value['value']:{sign}.3f} [{value['low']:{sign}.3f}, {value['high']:{sign}.3f}]"
 
 
-def folds(result: dict[str, Any]) -> Rows:
-    """Model and probes over all folds: `train.tiny.folds`."""
-    rows = [["", "UA", "WA", "ECE", "NLL"]]
-    for name, m in result.items():
-        if isinstance(m, dict) and "ua" in m:
-            figures = [interval(m[key]) for key in ("ua", "wa", "ece")]
-            rows.append([name, *figures, f"{m['nll']:.3f}"])
-    return rows
+def _protocol(name: str) -> Callable[[dict[str, Any]], Rows]:
+    """UA of every system on every corpus by one protocol: `train.tiny.protocols`."""
+
+    def table(result: dict[str, Any]) -> Rows:
+        found = result["protocols"].get(name, {"corpora": {}, "mean": {}})
+        rows = [["UA", *found["corpora"], "mean"]]
+        for system, mean in found["mean"].items():
+            cells = [interval(c["systems"][system]["ua"]) for c in found["corpora"].values()]
+            rows.append([SYSTEMS[system], *cells, f"{mean:.3f}"])
+        return rows
+
+    return table
 
 
-def across(result: dict[str, Any]) -> Rows:
-    """Trained on one corpus, judged on the other: `train.tiny.across`."""
-    rows = [["", "UA", "WA", "ECE", "NLL"]]
-    for direction, measured in result["directions"].items():
-        for name, m in measured.items():
-            if name != "classes":
-                figures = [interval(m[key]) for key in ("ua", "wa", "ece")]
-                rows.append([f"{direction}, {name}", *figures, f"{m['nll']:.3f}"])
+def calibrated(result: dict[str, Any]) -> Rows:
+    """What the probabilities are worth by each protocol: `train.tiny.protocols`."""
+    rows = [["", "ECE", "NLL", "answers with 0.8 or more", "right of these"]]
+    for protocol, found in result["protocols"].items():
+        for mode, c in found["calibration"].items():
+            sure = "-" if c["sure"] is None else f"{c['sure']:.3f}"
+            name = f"{protocol}, {SYSTEMS[mode]}"
+            rows.append([name, f"{c['ece']:.3f}", f"{c['nll']:.3f}", f"{c['share']:.0%}", sure])
     return rows
 
 
@@ -63,9 +69,10 @@ def repeated(result: dict[str, Any]) -> Rows:
 
 def ablations(result: dict[str, Any]) -> Rows:
     """Stage 1 with one setting changed at a time: `bench.ablations`."""
-    rows = [["", "UA", "WA", "NLL"]]
+    rows = [["", "UA", "WA", "NLL", "UA, baseline of 8 clips"]]
     for row in result["rows"]:
-        rows.append([row["name"], interval(row["ua"]), interval(row["wa"]), f"{row['nll']:.3f}"])
+        figures = [interval(row["ua"]), interval(row["wa"]), f"{row['nll']:.3f}"]
+        rows.append([row["name"], *figures, interval(row.get("compared"))])
     return rows
 
 
@@ -129,9 +136,9 @@ def speech(result: dict[str, Any]) -> Rows:
 
 
 TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
-    "folds-emodb": folds,
-    "folds-ased": folds,
-    "across": across,
+    "protocols-speakers": _protocol("new speakers"),
+    "protocols-corpora": _protocol("new corpora"),
+    "protocols-calibration": calibrated,
     "chiser5": repeated,
     "ablations": ablations,
     "robustness": robustness,
@@ -139,6 +146,16 @@ TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "loop": loop,
     "speech": speech,
 }
+
+
+def source(table: str) -> Path:
+    """The file that a table comes from."""
+    return RESULTS / f"{table.partition('-')[0]}.json"
+
+
+def tables(result: str) -> list[str]:
+    """The tables that come from a file, by its name without ending."""
+    return [name for name in TABLES if source(name).stem == result]
 
 
 def markdown(rows: Rows) -> str:
@@ -151,7 +168,7 @@ def filled(page: str) -> str:
     """The page with every table as its results tell it; without results it says so."""
 
     def put(found: re.Match[str]) -> str:
-        path = RESULTS / f"{found['name']}.json"
+        path = source(found["name"])
         if not path.is_file():
             return f"{found[1]}Not measured yet.\n{found[3]}"
         result = json.loads(path.read_text(encoding="utf-8"))
@@ -164,10 +181,14 @@ def filled(page: str) -> str:
 
 def main(argv: list[str]) -> int:
     if argv:
-        name, source = argv
-        result = json.loads(Path(source).read_text(encoding="utf-8"))
+        name, file = argv
+        result = json.loads(Path(file).read_text(encoding="utf-8"))
         result.pop("clips", None)  # paths of a machine, and every single answer
-        markdown(TABLES[name](result))  # a result of another command ends here
+        if not tables(name):
+            known = sorted({source(table).stem for table in TABLES})
+            raise SystemExit(f"{name} is no result that a page shows: {', '.join(known)}.")
+        for table in tables(name):
+            markdown(TABLES[table](result))  # a result of another command ends here
         text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
         (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
     for path in PAGES:

@@ -26,7 +26,9 @@ def test_every_result_names_its_command_and_versions(path: Path) -> None:
     run = result if "command" in result else result["run"]
     assert re.match(r"python -m (train|bench)\b", run["command"])
     assert run["versions"]["torch"]
-    assert quality.markdown(quality.TABLES[path.stem](result)).count("\n") > 3
+    assert quality.tables(path.stem)
+    for name in quality.tables(path.stem):
+        assert quality.markdown(quality.TABLES[name](result)).count("\n") > 3
 
 
 def test_a_result_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

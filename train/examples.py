@@ -1,7 +1,7 @@
 """Instructions of clips as the examples and batches that a model is trained on."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -65,6 +65,9 @@ class ExampleDataset(Dataset[Example]):
             # a second of sound weighs as much as a few tokens of text
             self.lengths.append(sum(map(len, text)) + int(4 * (clip.seconds or 0)))
 
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -117,13 +120,19 @@ class GroupedBatches(Sampler[list[int]]):
         accumulate: int = 1,
         rank: int = 0,
         count: int = 1,
+        tell: Callable[[int], object] = lambda _: None,
     ) -> None:
-        """batch: examples of all `count` processes; this one is number `rank`."""
+        """batch: examples of all `count` processes; this one is number `rank`.
+
+        `tell` is told every epoch: a resumed trainer wraps the loader, but always asks the sampler.
+        """
+        self.tell = tell
         self.lengths, self.batch, self.seed, self.epoch = list(lengths), batch, seed, 0
         self.accumulate, self.rank, self.count = accumulate, rank, count
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
+        self.tell(epoch)
 
     def __len__(self) -> int:
         return math.ceil(len(self.lengths) / self.batch)
@@ -143,4 +152,3 @@ class Loader(DataLoader[Example]):
 
     def set_epoch(self, epoch: int) -> None:
         self.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
-        self.dataset.epoch = epoch  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ from audiollm.settings import Settings
 from train import probe, runs
 from train.dataset import Prepared, load_prepared
 from train.heard import voices_recorded
-from train.speakers import with_baselines
+from train.speakers import Count, with_baselines
 
 MAX_DRIFT = 0.05  # nats: a class's log-likelihood may move so much by merging and storing
 CALIBRATED_ON = 8  # clips of a speaker baseline
@@ -232,14 +232,17 @@ def load_run(finished: runs.Run, settings: Settings) -> tuple[Any, Any]:
     return model.eval(), tokenizer
 
 
-def score_run(run: Path, prepared: Prepared, side: str) -> np.ndarray:
-    """Log-likelihoods [N, C] that the best weights of a finished run give one side of the data."""
+def score_run(run: Path, prepared: Prepared, side: str, count: Count = 0) -> np.ndarray:
+    """Log-likelihoods [N, C] that the best weights of a finished run give one side of the data.
+
+    `count`: clips of a speaker baseline.
+    """
     from audiollm.prompt import Prompt
 
     finished = runs.read(run, finished=True)
     model, tokenizer = load_run(finished, Settings.from_env())
     prompt = Prompt(tokenizer, finished.classes, languages=finished.config.languages)
-    clips = [(clip, prepared.store.get(clip.id)) for clip in prepared.split(side)]
+    clips = with_baselines(prepared.store, prepared.split(side), count)
     return _scores(model, prompt, clips, side)
 
 

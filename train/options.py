@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -16,6 +17,7 @@ from audiollm.settings import Settings
 from train import runs
 from train.dataset import Prepared
 from train.runs import FitConfig, Run
+from train.speakers import FEWEST
 
 PROJECTOR: dict[str, tuple[Any, str]] = {  # option of ProjectorConfig -> (default, help)
     "tokens_per_second": (4.0, "frames: audio tokens a second"),
@@ -135,6 +137,8 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
         options = {k: PROJECTOR[k][0] if v is None else v for k, v in given.items()}
         projector = replace(_projector(args, prepared, options), baseline=baseline > 0)
         llm = _absolute(args.llm or "tiny", settings)
+    if baseline > 0:
+        _check_speakers(prepared)
     # a new head in stage 2 would disturb the projector that stage 1 has taught
     epochs, rate, beside = (12.0, 1e-3, 1.0) if stage == 1 else (4.0, 2e-4, 0.0)
     config = FitConfig(
@@ -215,6 +219,15 @@ def _check_fits(first: Run, prepared: Prepared) -> None:
             f"The run {first.folder} was made with features of {first.encoder.options}, the data "
             f"has those of another encoder ({prepared.encoder.options}): prepare it again with "
             f"{first.encoder.options}."
+        )
+
+
+def _check_speakers(prepared: Prepared) -> None:
+    clips = Counter(clip.speaker for clip in prepared.split("train") if clip.speaker)
+    if max(clips.values(), default=0) <= FEWEST:
+        raise DataError(
+            f"{prepared.folder} has no speaker with more than {FEWEST} training clips: leave "
+            "--baseline out, or prepare data that names its speakers."
         )
 
 

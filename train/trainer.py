@@ -45,6 +45,7 @@ class AudioTrainer(Trainer):
             self.args.gradient_accumulation_steps,
             parallel.rank(),
             parallel.count(),
+            data.set_epoch,
         )
         return Loader(data, batch_sampler=batches, collate_fn=collate)
 

@@ -16,9 +16,9 @@ from audiollm import calibration, checkpoint, metrics, probe
 from audiollm.checkpoint import PROBE_NAME
 from audiollm.config import Calibration, Calibrations
 from audiollm.errors import DataError
-from train.dataset import Prepared, load_prepared
+from train.dataset import Clip, Prepared, load_prepared
 from train.probe import fit_probe
-from train.speakers import COUNTS, SpeakerClips
+from train.speakers import COUNTS, Count, with_baselines
 
 SURE = 0.8  # an answer with so much probability says that it is sure
 STRENGTH = 0.001  # inverse L2 penalty of the probe on differences from a baseline
@@ -70,7 +70,8 @@ class Fold:
         trained = {clip.label for clip in prepared.split("train")}
         if name.startswith("corpus-"):
             ids = [row["id"] for row in rows]
-            tables["probe, 8"], tables["probe, all"] = _probed_differences(prepared, ids)
+            for most in COUNTS[2:]:
+                tables[f"probe, {most}"] = _compared(prepared, ids, most, tables["probe"])
         return cls(
             name=name,
             classes=classes,
@@ -99,26 +100,26 @@ def _probed(place: Path, prepared: Prepared, ids: Sequence[str]) -> Table:
     return table
 
 
-def _probed_differences(prepared: Prepared, ids: Sequence[str]) -> tuple[Table, Table]:
-    """The same of a probe on differences from a speaker baseline: of 8 clips, and of all."""
+def _compared(prepared: Prepared, ids: Sequence[str], count: Count, plain: Table) -> Table:
+    """The same of a probe on differences from a speaker baseline, `plain` for clips without one."""
 
-    def rows(split: str, count: Any) -> NDArray[np.float32]:
-        clips = prepared.split(split)
-        speakers = SpeakerClips(prepared.store, clips)
-        return np.stack(
-            [prepared.store.get(c.id).utterance - speakers.fixed(c, count) for c in clips]  # type: ignore[operator]
-        )
+    def found(split: str) -> tuple[list[Clip], NDArray[np.float32]]:
+        clips, rows = [], []
+        for clip, features in with_baselines(prepared.store, prepared.split(split), count):
+            if features.baseline is not None:
+                clips.append(clip)
+                rows.append(features.utterance - features.baseline)
+        return clips, np.array(rows)
 
-    labels = [clip.label for clip in prepared.split("train")]
-    order = [clip.id for clip in prepared.split("test")]
-    places = [order.index(id) for id in ids]
-    tables = []
-    for count in (8, "all"):
-        fitted = fit_probe(
-            rows("train", count), labels, None, None, prepared.classes, strength=STRENGTH
-        )
-        tables.append(fitted.predict_proba(rows("test", count))[places])
-    return tables[0], tables[1]
+    taught, rows = found("train")
+    tested, differences = found("test")
+    table = plain.copy()
+    if taught and tested:
+        labels = [clip.label for clip in taught]
+        fitted = fit_probe(rows, labels, None, None, prepared.classes, strength=STRENGTH)
+        place = {id: i for i, id in enumerate(ids)}
+        table[[place[clip.id] for clip in tested]] = fitted.predict_proba(differences)
+    return table
 
 
 def measure(folds: Sequence[Fold]) -> tuple[dict[str, Any], Calibrations]:
@@ -126,7 +127,7 @@ def measure(folds: Sequence[Fold]) -> tuple[dict[str, Any], Calibrations]:
 
     UA and WA are over the classes that the corpus and the training clips share, and answers are
     one of them. Calibration is judged on all classes that were trained, and for each corpus fitted
-    on the answers about the other corpora alone.
+    on the answers about the other corpora alone; with one corpus, for each fold on the others.
     """
     protocols: dict[str, Any] = {}
     for protocol in dict.fromkeys(fold.protocol for fold in folds):
@@ -201,9 +202,11 @@ def _calibration(folds: Sequence[Fold], own: Sequence[Fold], mode: str) -> dict[
     fitted_mode = "0" if mode == "0" else "8"
     truth: list[str] = []
     tables = []
+    alone = len(_names(folds)) == 1
     for name in _names(own):
-        fitted = _fitted(folds, fitted_mode, without=name)
+        others = None if alone else _fitted(folds, fitted_mode, without=name)
         for fold in own:
+            fitted = others or _fitted([f for f in folds if f is not fold], fitted_mode, without="")
             part = _known(fold.take(fold.corpus == name))
             truth += [str(label) for label in part.truth]
             tables.append(

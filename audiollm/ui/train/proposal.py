@@ -26,8 +26,8 @@ BATCH: dict[tuple[bool, bool], tuple[int, int, int]] = {  # (tiny, on a GPU) -> 
 SIZES: tuple[Size, ...] = ("few", "some", "many")
 KEPT_BACK: dict[Size, dict[str, Any]] = {
     "few": {
-        **{"pooling": "utterance", "tokens": 1, "hidden": 192, "weight_decay": 0.05},
-        **{"dropout": 0.5, "input_dropout": 0.5, "functionals_dropout": 0.2, "noise": 0.3},
+        **{"pooling": "utterance", "tokens": 1, "hidden": 256, "weight_decay": 0.05},
+        **{"dropout": 0.5, "input_dropout": 0.3, "functionals_dropout": 0.2, "noise": 0.3},
         **{"smoothing": 0.1, "lora_rank": 16, "lora_dropout": 0.1},
     },
     "some": {
