@@ -3,6 +3,7 @@
 `lay_out` places the parts, `connect` says what moves them; what happens stands in adapting.py.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -25,6 +26,7 @@ from audiollm.wording import percent
 if TYPE_CHECKING:
     from audiollm.ui.analyse.adapting import Voice
 
+LET_GO = 1.0  # s that a browser needs until it asks for a recording no more
 DECISIONS: tuple[Decision, ...] = ("anew", "mine", "out")
 
 
@@ -156,6 +158,7 @@ def connect(
         who, failed = visitor(request), ""
         waits = render.notice(text("listening", chosen), "wait")
         yield [None, *show(services, who, chosen, reads=True, failed=waits)]
+        time.sleep(LET_GO)
         try:
             if path:
                 adapting.read(services, who, path, chosen)
