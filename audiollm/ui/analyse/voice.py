@@ -3,7 +3,8 @@
 `lay_out` places the parts, `connect` says what moves them; what happens stands in adapting.py.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from audiollm.wording import percent
 if TYPE_CHECKING:
     from audiollm.ui.analyse.adapting import Voice
 
+LET_GO = 1.0  # s that a browser needs until it asks for a recording no more
 DECISIONS: tuple[Decision, ...] = ("anew", "mine", "out")
 
 
@@ -42,7 +44,7 @@ class VoiceParts:
     forget: gr.Button
     reading: gr.Column  # the text, and its recording
     recorder: gr.Audio
-    failed: gr.HTML  # why what was read cannot be used
+    failed: gr.HTML  # that it is being heard, or why it cannot be used
 
     @property
     def view(self) -> list[Any]:
@@ -151,8 +153,12 @@ def connect(
     def begin(chosen: Language, request: gr.Request) -> list[Any]:
         return show(services, visitor(request), chosen, reads=True)
 
-    def read(path: str | None, chosen: Language, request: gr.Request) -> list[Any]:
+    def read(path: str | None, chosen: Language, request: gr.Request) -> Iterator[list[Any]]:
+        """The player goes before the sound does, or it would ask for what is deleted."""
         who, failed = visitor(request), ""
+        waits = render.notice(text("listening", chosen), "wait")
+        yield [None, *show(services, who, chosen, reads=True, failed=waits)]
+        time.sleep(LET_GO)
         try:
             if path:
                 adapting.read(services, who, path, chosen)
@@ -160,7 +166,7 @@ def connect(
             known = adapting.said(error)
             said = explained(known, chosen) if known else text("voice_bug", chosen)
             failed = render.notice(said, "error")
-        return [None, *show(services, who, chosen, reads=bool(failed), failed=failed)]
+        yield [None, *show(services, who, chosen, reads=bool(failed), failed=failed)]
 
     outputs = parts.view
     parts.switch.input(turned, [parts.switch, language], outputs, **AT_ONCE)
