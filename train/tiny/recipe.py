@@ -38,7 +38,7 @@ STAGE_1 = (
     "--baseline 0.5"
 )
 STAGE_2 = (
-    "--max-steps 200 --per-clip 2 --batch-size 32 --learning-rate 1e-4 --weight-decay 0.05 "
+    "--max-steps 300 --per-clip 2 --batch-size 32 --learning-rate 4e-4 --weight-decay 0.05 "
     "--lora-rank 16 --lora-dropout 0.1 --lead 10 --smoothing 0.1 --evaluations 2"
 )
 PROBE = "--probe-strength 0.001"
