@@ -46,7 +46,8 @@ class Card:
     labels: tuple[str, ...]
     languages: tuple[Language, ...]
     metrics: dict[str, Any]  # of `evaluate`, on unseen speakers; {} where not measured
-    training: dict[str, Any] = field(default_factory=dict)  # data, its languages, terms
+    data_languages: tuple[str, ...] = ()  # of the training data, by ISO 639-1; () where not told
+    terms: str = ""  # of the weights, such as CC BY-NC-SA 4.0; "" where not told
     baseline: bool = False  # it can be given a speaker baseline
     probe: tuple[str, ...] = ()  # classes of the linear probe on the encoder, () without one
     questions: bool = False  # it may be asked in free words

@@ -32,6 +32,15 @@ from audiollm.windows import Progress
 __all__ = ["Card", "Prediction", "Predictor"]
 
 
+MAX_TEXTS, MAX_TEXT = 20, 80  # of what a manifest of anybody tells people
+
+
+def _texts(given: Any) -> tuple[str, ...]:
+    """Short texts of a manifest's list; () where there is none."""
+    listed = given if isinstance(given, list) else []
+    return tuple(str(text)[:MAX_TEXT] for text in listed[:MAX_TEXTS])
+
+
 class Predictor:
     """A loaded model. Safe to share between threads: one batch of windows is heard at a time, and
     beside it one text is written. So nobody's probabilities wait for the end of a long sound, or of
@@ -64,7 +73,8 @@ class Predictor:
             labels=self.manifest.labels,
             languages=self.manifest.languages,
             metrics=self.manifest.metrics,
-            training=self.manifest.training,
+            data_languages=_texts(self.manifest.training.get("data_languages")),
+            terms=str(self.manifest.training.get("terms", ""))[:MAX_TEXT],
             baseline=self.manifest.projector.baseline,
             probe=loaded.probe.classes if loaded.probe else (),
             questions=self.manifest.questions,

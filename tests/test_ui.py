@@ -445,13 +445,13 @@ def test_cue_without_enough_voice_is_said_not_guessed() -> None:
 
 
 def test_cue_table_marks_what_leaves_the_usual_range() -> None:
-    cues = Cues(2.0, 258.0, 9.8, -20.0, 12.0, 0.7, 6.3, 0.03)
+    cues = Cues(2.0, 288.0, 9.8, -20.0, 12.0, 0.7, 6.3, 0.03)
     shown = render.cue_table(cues, "en")
     assert shown.count('class="outside"') == 3
-    assert "171 to 239" in shown
+    assert "177 to 263" in shown
     low = dataclasses.replace(cues, pitch_hz=110.0)
-    assert "97.0 to 152" not in render.cue_table(low, "en")
-    assert "97 to 152" in render.cue_table(low, "en")
+    assert "100.0 to 148" not in render.cue_table(low, "en")
+    assert "100 to 148" in render.cue_table(low, "en")
 
 
 # --- examples

@@ -1,7 +1,7 @@
 """How often a model is right, in words: on new speakers, and on languages and microphones that are
 new to it. Figures come from model folders of anybody, so nothing in them is trusted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -48,7 +48,7 @@ def protocols(metrics: Mapping[str, Any]) -> Accuracy | None:
     return found if all(s is None or 0 <= s <= 1 for s in shares) else None
 
 
-def sentence(metrics: Mapping[str, Any], training: Mapping[str, Any], language: Language) -> str:
+def sentence(metrics: Mapping[str, Any], codes: Sequence[str], language: Language) -> str:
     """Both figures and the languages of the training data, in words; "" where not measured."""
     found = protocols(metrics)
     if found is None:
@@ -56,7 +56,7 @@ def sentence(metrics: Mapping[str, Any], training: Mapping[str, Any], language: 
     said = text(
         "accuracy",
         language,
-        languages=escape(languages(training, language)),
+        languages=escape(languages(codes, language)),
         known=tenths(found.speakers),
         new=tenths(found.corpora),
     )
@@ -65,10 +65,8 @@ def sentence(metrics: Mapping[str, Any], training: Mapping[str, Any], language: 
     return said
 
 
-def languages(training: Mapping[str, Any], language: Language) -> str:
+def languages(codes: Sequence[str], language: Language) -> str:
     """Of the training data, as people say them; "?" where the manifest does not tell."""
-    codes = training.get("data_languages")
-    codes = [str(code)[:8] for code in codes[:20]] if isinstance(codes, list) else []
     names = [LANGUAGES.get(code, (code, code))[language == "zh"] for code in codes]
     if not names:
         return "?"
@@ -77,12 +75,9 @@ def languages(training: Mapping[str, Any], language: Language) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def terms(training: Mapping[str, Any], language: Language) -> str:
-    """Under which terms the weights may be used; "" where the manifest does not tell."""
-    name = training.get("terms")
-    if not isinstance(name, str) or not name:
-        return ""
-    return text("terms", language, terms=escape(name[:80]))
+def terms(name: str, language: Language) -> str:
+    """Under which terms the weights may be used; "" where they are free or nobody tells."""
+    return text("terms", language, terms=escape(name)) if "NC" in name else ""
 
 
 def tenths(share: float) -> str:

@@ -297,9 +297,9 @@ def about_model(card: "Card", language: Language, trouble: str = "", moved: str 
         device=escape(device(card.device)),
     )
     missed = text("not_switched", language, sentence=escape(trouble)) if trouble else ""
-    quality = accuracy.sentence(card.metrics, card.training, language)
+    quality = accuracy.sentence(card.metrics, card.data_languages, language)
     said = f"<b>{line}</b><br>{quality or _quality(card.metrics, language)}"
-    if limits := accuracy.terms(card.training, language):
+    if limits := accuracy.terms(card.terms, language):
         said += f" {limits}"
     rest = "".join(f"<br>{line}" for line in (missed, moved) if line)
     return _about(said + rest, card.metrics, language)
