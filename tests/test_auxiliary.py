@@ -136,6 +136,7 @@ def test_groups_are_numbered_by_corpus_and_class() -> None:
         for corpus, label in (("b", "sad"), ("a", "sad"), ("a", "angry"), ("b", "sad"))
     ]
     assert groups(clips) == {("a", "angry"): 0, ("a", "sad"): 1, ("b", "sad"): 2}
+    assert groups(clips, "class") == {("a", "angry"): 0, ("a", "sad"): 1, ("b", "sad"): 1}
 
 
 def test_noise_is_added_while_training_only() -> None:

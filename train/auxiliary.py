@@ -18,6 +18,7 @@ from torch.utils.data import Subset
 from audiollm.model import AudioLLM, Example
 from train import parallel
 from train.dataset import Clip
+from train.runs import Target
 
 SMOOTHING = 0.1  # of the groups: a few clips do not deserve certainty
 WARM_BATCH, WARM_RATE, WARM_DECAY = 64, 2e-3, 0.05
@@ -30,9 +31,17 @@ class GroupedExample(Example):
     group: int = 0
 
 
-def groups(clips: Sequence[Clip]) -> dict[tuple[str, str], int]:
-    """(corpus, class) of training clips -> number, in alphabetical order."""
-    return {pair: i for i, pair in enumerate(sorted({(c.corpus, c.label) for c in clips}))}
+def groups(clips: Sequence[Clip], by: Target = "corpus") -> dict[tuple[str, str], int]:
+    """(corpus, class) of training clips -> number, in alphabetical order.
+
+    by: `corpus` tells the classes of every corpus apart, `class` gives a class of all corpora one
+    number.
+    """
+    pairs = sorted({(clip.corpus, clip.label) for clip in clips})
+    if by == "corpus":
+        return {pair: i for i, pair in enumerate(pairs)}
+    names = sorted({label for _, label in pairs})
+    return {pair: names.index(pair[1]) for pair in pairs}
 
 
 class TaughtLLM(AudioLLM):

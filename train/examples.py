@@ -16,6 +16,7 @@ from train.auxiliary import GroupedExample, groups
 from train.dataset import Clip, Prepared
 from train.features import copy_id
 from train.instructions import Instruction, answer_ids
+from train.runs import Target
 from train.speakers import SpeakerClips
 
 SPOILED = 3  # one example in so many is of a spoiled copy
@@ -36,6 +37,7 @@ class ExampleDataset(Dataset[Example]):
         smoothing: float = 0.0,
         baseline: float = 0.0,
         seed: int = 0,
+        auxiliary_by: Target = "corpus",
     ) -> None:
         """baseline: share of examples that come with a speaker baseline, drawn by seed, epoch and
         example, so that a resumed run draws the same."""
@@ -45,7 +47,7 @@ class ExampleDataset(Dataset[Example]):
         self.spoken = [clip for clip, _ in pairs]
         self.ids = [_heard(prepared, clip, i) for i, (clip, _) in enumerate(pairs)]
         self.clips = [clip.id for clip, _ in pairs]
-        known = groups([clip for clip, _ in pairs])
+        known = groups([clip for clip, _ in pairs], auxiliary_by)
         first = {
             lang: tuple(prompt.label(name, lang)[0] for name in prompt.classes)
             for lang in {instruction.language for _, instruction in pairs}

@@ -127,6 +127,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
         config.smoothing,
         config.baseline,
         config.seed,
+        config.auxiliary_by,
     )
     even = replace(config, balance=False)
     checked = pairs(valid, planned.classes, even, 1, config.seed + 1) if valid else []
@@ -192,7 +193,8 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
         runs.write(planned)
     model = cast(TaughtLLM, TaughtLLM.build(llm, planned.projector))
     if prepared is not None:
-        model.teach(len(groups(prepared.split("train"))), config.auxiliary)
+        known = groups(prepared.split("train"), config.auxiliary_by)
+        model.teach(len(set(known.values())), config.auxiliary)
     if config.stage == 1:
         if prepared is not None:
             model.projector.fit(_measured(prepared, config.seed, planned.projector.baseline))

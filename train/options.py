@@ -76,6 +76,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         add(name, type=kind, default=value, metavar="N", help=f"{text} (default: {value})")
     words = "weight of a linear head's loss beside the LLM's (default: stage 1 1, stage 2 0)"
     add("--auxiliary", type=float, default=None, metavar="N", help=words)
+    words = "that head tells the classes of every corpus apart, or of all together"
+    add("--auxiliary-by", choices=("corpus", "class"), default="corpus", help=words)
     rates = "peak of the schedule (default: stage 1 1e-3, stage 2 2e-4)"
     words = "share of examples that come with a speaker baseline (default: 0; stage 2: stage 1's)"
     add("--baseline", type=float, default=None, metavar="N", help=words)
@@ -157,6 +159,7 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
         languages=tuple(args.languages),
         lead=args.lead,
         smoothing=args.smoothing,
+        auxiliary_by=args.auxiliary_by,
         baseline=baseline,
         warm_up=args.warm_up if stage == 1 else 0,
         auxiliary=beside if args.auxiliary is None else args.auxiliary,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from train.dataset import Prepared
 
 RUN_NAME = "run.json"
+Target = Literal["corpus", "class"]  # of the auxiliary head: classes of each corpus, or of all
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class FitConfig:
     smoothing: float = 0.1  # share of the class word's target that all class words get alike
     auxiliary: float = 0.0  # weight of the loss of a linear head on the audio tokens
     baseline: float = 0.0  # share of examples that come with a speaker baseline
+    auxiliary_by: Target = "corpus"  # what that head tells apart
     warm_up: int = 60  # stage 1: epochs of projector and auxiliary head alone, before the LLM
     evaluations: int = 10  # how often validation is measured and a checkpoint is kept
     lora_rank: int = 16
