@@ -32,10 +32,10 @@ LANGUAGE = "--steps 4500"
 COPIES = 2  # augmented copies of every training clip
 # Chosen by folds; docs/quality.md says what was tried
 STAGE_1 = (
-    "--max-steps 500 --per-clip 2 --batch-size 32 --learning-rate 1.5e-3 --weight-decay 0.05 "
-    "--pooling utterance --utterance-tokens 1 --hidden-size 256 --dropout 0.7 --noise 0.3 "
-    "--input-dropout 0.4 --lead 10 --smoothing 0.1 --auxiliary 1 --auxiliary-by class "
-    "--warm-up 8 --evaluations 2 --baseline 0.6"
+    "--max-steps 700 --per-clip 2 --batch-size 32 --learning-rate 2e-3 --weight-decay 0.05 "
+    "--pooling utterance --utterance-tokens 1 --hidden-size 256 --dropout 0.5 --noise 0.3 "
+    "--input-dropout 0.3 --lead 10 --smoothing 0.1 --auxiliary 1 --auxiliary-by class "
+    "--warm-up 20 --evaluations 2 --baseline 0.5"
 )
 STAGE_2 = (
     "--max-steps 300 --per-clip 2 --batch-size 32 --learning-rate 4e-4 --weight-decay 0.05 "
