@@ -19,7 +19,7 @@ from train.tiny.card import SYSTEMS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results"
-PAGES = (ROOT / "docs" / "quality.md", ROOT / "docs" / "labelling.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "quality.md", ROOT / "docs" / "labelling.md")
 PLACE = re.compile(r"(<!-- (?P<name>[a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 Rows = list[list[str]]
@@ -43,6 +43,23 @@ def _protocol(name: str) -> Callable[[dict[str, Any]], Rows]:
         return rows
 
     return table
+
+
+def summary(result: dict[str, Any]) -> Rows:
+    """Mean over corpora of both protocols, for the README: `train.tiny.protocols`."""
+    protocols = result["protocols"]
+    rows = [["", *protocols]]
+    for system in ("0", "8", "all", "probe"):
+        cells = [f"{found['mean'][system]:.2f}" for found in protocols.values()]
+        rows.append([f"UA, {SYSTEMS[system]}", *cells])
+    plain = [found["calibration"]["0"] for found in protocols.values()]
+    rows.append(["expected calibration error", *(f"{c['ece']:.2f}" for c in plain)])
+    sure = [
+        "-" if c["sure"] is None else f"{c['sure']:.2f} of {c['share']:.0%} of the answers"
+        for c in plain
+    ]
+    rows.append(["right when it says 80 % or more", *sure])
+    return rows
 
 
 def calibrated(result: dict[str, Any]) -> Rows:
@@ -139,6 +156,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "protocols-speakers": _protocol("new speakers"),
     "protocols-corpora": _protocol("new corpora"),
     "protocols-calibration": calibrated,
+    "protocols-summary": summary,
     "chiser5": repeated,
     "ablations": ablations,
     "robustness": robustness,
