@@ -178,12 +178,12 @@ def test_a_batch_keeps_its_order_and_drops_nothing(uploads: Path) -> None:
 
 def test_a_batch_of_one_speaker_is_compared_with_itself(uploads: Path) -> None:
     sent, predictor = [{"path": str(uploads / "a.wav")}], FakePredictor()
-    batch = endpoint(served_by(predictor), "analyse_batch")
-    (answer,) = batch(sent, "en")
-    assert not predictor.same_speaker  # as callers before it was there
+    services = served_by(predictor)
+    (answer,) = endpoint(services, "analyse_batch")(sent, "en")
+    assert not predictor.same_speaker
     assert {"baseline_seconds", "baseline_emotion", "distance"} <= set(answer)
     assert "speech" not in answer  # features tell who speaks
-    batch(sent, "en", True)
+    endpoint(services, "analyse_one_speaker")(sent, "en")
     assert predictor.same_speaker
 
 
@@ -449,7 +449,9 @@ def call(server: Server, tool: str, arguments: dict[str, Any], query: str = "") 
 @needs_mcp
 def test_the_tools_are_the_endpoints_and_explain_themselves(server: Server) -> None:
     tools = {t.name: t for t in with_tools(server, lambda s: s.list_tools()).tools}
-    assert set(tools) == {"hear_emotion", "hear_emotions", "describe_model"}
+    assert set(tools) == {
+        *("hear_emotion", "hear_emotions", "hear_one_speaker", "describe_model"),
+    }
     assert "often wrong" in tools["hear_emotion"].description
     for name, file in (("hear_emotion", "file"), ("hear_emotions", "files")):
         asked = tools[name].inputSchema

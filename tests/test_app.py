@@ -183,7 +183,7 @@ def test_programs_are_offered_their_endpoints_and_wait_in_the_queue_of_the_page(
 ) -> None:
     listeners = list(demo.fns.values())
     offered = {f.api_name for f in listeners if f.api_visibility != "private"}
-    assert offered == {"analyse", "analyse_batch", "model"}
+    assert offered == {"analyse", "analyse_batch", "analyse_one_speaker", "model"}
     answering = [f for f in listeners if f.concurrency_id == "model"]
     assert answering
     assert {f.concurrency_limit for f in answering} == {MODEL["concurrency_limit"]}

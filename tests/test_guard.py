@@ -187,6 +187,7 @@ def test_no_program_is_offered_what_is_the_owners(page: Served) -> None:
     assert {event.api_name for event in offered if event.fn is not None} == {
         "analyse",
         "analyse_batch",
+        "analyse_one_speaker",
         "model",
     }
 

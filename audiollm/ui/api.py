@@ -35,10 +35,12 @@ Recording: TypeAlias = gr.FileData | str  # an uploaded file; or its address her
 
 
 def register(services: Services) -> None:
-    """Publish `/analyse`, `/analyse_batch` and `/model`. Call it inside the page's Blocks.
+    """Publish `/analyse`, `/analyse_batch`, `/analyse_one_speaker` and `/model`.
+
+    Call it inside the page's Blocks.
 
     The functions' names and docstrings are what an MCP client is told. Gradio reads the types and
-    passes JSON: a `gr.FileData` arrives as a dict of its fields. All three have to be listed as
+    passes JSON: a `gr.FileData` arrives as a dict of its fields. All have to be listed as
     tools: Gradio checks no arguments of one that is not, and would upload the server's own files.
     """
 
@@ -59,21 +61,33 @@ def register(services: Services) -> None:
         return analyse(services, file, language)
 
     @_in_a_sentence
-    def hear_emotions(
-        files: list[Recording], language: Language = "en", same_speaker: bool = False
-    ) -> list[dict[str, Any]]:
+    def hear_emotions(files: list[Recording], language: Language = "en") -> list[dict[str, Any]]:
         """Hear which emotion the voice in each of several sound files expresses.
 
         Args:
             files: at most 64 recordings: uploaded files, their addresses here, or data: URIs
             language: of the written analyses: en for English, zh for Chinese
-            same_speaker: one person speaks in all of them: each is compared with the others, which
-                makes the answers more often right from four recordings on
 
         Returns:
             for every file in order what hear_emotion returns, or its error as one sentence
         """
-        return analyse_batch(services, files, language, same_speaker is True)
+        return analyse_batch(services, files, language)
+
+    @_in_a_sentence
+    def hear_one_speaker(files: list[Recording], language: Language = "en") -> list[dict[str, Any]]:
+        """Hear which emotion one person expresses in each of several sound files.
+
+        Each recording is compared with the others, which makes the answers more often right from
+        four recordings on.
+
+        Args:
+            files: at most 64 recordings of one person, as for hear_emotions
+            language: of the written analyses: en for English, zh for Chinese
+
+        Returns:
+            for every file in order what hear_emotion returns, or its error as one sentence
+        """
+        return analyse_batch(services, files, language, same_speaker=True)
 
     @_in_a_sentence
     def describe_model() -> dict[str, Any]:
@@ -86,6 +100,7 @@ def register(services: Services) -> None:
 
     gr.api(hear_emotion, api_name="analyse", **MODEL)
     gr.api(hear_emotions, api_name="analyse_batch", **MODEL)
+    gr.api(hear_one_speaker, api_name="analyse_one_speaker", **MODEL)
     gr.api(describe_model, api_name="model")
 
 
