@@ -31,6 +31,7 @@ ANYBODY = {  # they analyse, speak another language, ask who asks; what is the o
     "api.register.<locals>.describe_model",
     "api.register.<locals>.hear_emotion",
     "api.register.<locals>.hear_emotions",
+    "api.register.<locals>.hear_one_speaker",
     "analyse.page._arrivals.<locals>.arrive",
     "analyse.page._arrivals.<locals>.look",
     "analyse.page._arrivals.<locals>.speak",
