@@ -143,7 +143,7 @@ class Calibration:
     """Class log-likelihoods z -> softmax(z / T + shift), fitted on other speakers.
 
     T = temperature * exp(slope * u), where u in [0, 1] says how far the clip's features are from
-    the training data (`distance`): 0 up to a distance of 1, 1 from 2 on.
+    the training data (`distance`): 0 up to a distance of 0.9, 1 from 1.2 on.
     """
 
     temperature: float = 1.0
