@@ -31,7 +31,13 @@ def synthetic(
 def test_by_hand() -> None:
     z = np.log([[0.8, 0.2]])
     found = Calibration(temperature=1.0, slope=LN2)
-    for distance, temperature in ((0.0, 1), (NEAR, 1), ((NEAR + FAR) / 2, 2**0.5), (FAR, 2), (100.0, 2)):
+    for distance, temperature in (
+        (0.0, 1),
+        (NEAR, 1),
+        ((NEAR + FAR) / 2, 2**0.5),
+        (FAR, 2),
+        (100.0, 2),
+    ):
         a, b = 0.8 ** (1 / temperature), 0.2 ** (1 / temperature)
         got = apply(z, ["a", "b"], found, np.array([distance]))
         assert got == pytest.approx(np.array([[a / (a + b), b / (a + b)]]))

@@ -80,7 +80,7 @@ def write_card(
         f"- languages of the training data: "
         f"{', '.join(CORPORA[n][0] for n in corpora if n in CORPORA)}; all acted speech",
         f"- classes: {', '.join(manifest.labels)}",
-        f"- clips: {training.get('clips')}",
+        f"- training clips: {training.get('clips', {}).get('train', 0):,}",
         f"- speakers left out: {', '.join(training['speakers'].get('test', [])) or 'none'}",
         f"- encoder: {manifest.encoder.id}, layers {', '.join(map(str, manifest.encoder.layers))}, "
         f"fingerprint `{manifest.encoder.fingerprint}`",
