@@ -133,7 +133,7 @@ def test_chinese_browser_gets_a_chinese_page_that_fits_a_phone(visit: Visit, cli
     page.set_input_files(FILE, clip)
     answer(page)
     expect(page.locator(".headline b").first).to_be_in_viewport()
-    # a word of English can only be a name: of a model, a device, a corpus
+    # a word of English can only be a name: of a model, a device, a corpus, a licence
     shown = page.inner_text("body")
     names = {
         "English",
@@ -143,6 +143,7 @@ def test_chinese_browser_gets_a_chinese_page_that_fits_a_phone(visit: Visit, cli
         "ASED",
         "JSON",
         "CSV",
+        *("CC", "BY-NC-SA"),
         page.inner_text(".about b").split("，")[0],
     }
     words = set(re.findall(r"[A-Za-z][A-Za-z.\-]+", shown)) - names
