@@ -228,12 +228,12 @@ def test_a_model_that_did_not_load_is_one_sentence() -> None:
     assert told.value.message == "No such model."
 
 
-def test_three_endpoints_are_public_and_wait_in_the_queue_of_the_page() -> None:
+def test_four_endpoints_are_public_and_wait_in_the_queue_of_the_page() -> None:
     listeners = list(build_ui(served_by(FakePredictor())).fns.values())
     public = {f.api_name: f for f in listeners if f.api_visibility != "private"}
-    assert set(public) == {"analyse", "analyse_batch", "model"}
+    assert set(public) == {"analyse", "analyse_batch", "analyse_one_speaker", "model"}
     assert all(f.queue for f in public.values())
-    for name in ("analyse", "analyse_batch"):
+    for name in ("analyse", "analyse_batch", "analyse_one_speaker"):
         assert public[name].concurrency_id == MODEL["concurrency_id"]
 
 
@@ -410,12 +410,12 @@ def test_refusals_reach_gradio_client_as_sentences(server: Server, tmp_path: Pat
 def test_nothing_passes_the_queue_by_and_no_listener_of_the_page_has_a_name(
     server: Server,
 ) -> None:
-    for name in ("analyse", "analyse_batch", "model"):
+    for name in ("analyse", "analyse_batch", "analyse_one_speaker", "model"):
         for way in ("api", "run"):
             url = f"{server.address}/gradio_api/{way}/{name}"
             assert HTTP.post(url, json={"data": []}).status_code == httpx.codes.NOT_FOUND
     named = HTTP.get(f"{server.address}/gradio_api/info").json()["named_endpoints"]
-    assert set(named) == {"/analyse", "/analyse_batch", "/model"}
+    assert set(named) == {"/analyse", "/analyse_batch", "/analyse_one_speaker", "/model"}
 
 
 # --- as an MCP server
