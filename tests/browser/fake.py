@@ -50,7 +50,8 @@ class Card:
     labels: tuple[str, ...] = tuple(SURE)
     languages: tuple[Language, ...] = ("en", "zh")
     metrics: dict[str, Any] = field(default_factory=lambda: METRICS)
-    training: dict[str, Any] = field(default_factory=dict)
+    data_languages: tuple[str, ...] = ()
+    terms: str = ""
     parameters: int = 5_230_000
     baseline: bool = False
     probe: tuple[str, ...] = tuple(SURE)
