@@ -63,7 +63,7 @@ def proposed(clips: float | None, llm: str, device: str, factor: float = 1.0) ->
         _round(factor * min(max(all_ / (per_clip * clips), low), high))
         for all_, low, high in zip(seen, LEAST, MOST, strict=True)
     ]
-    rates = (2e-3, 1e-4) if tiny and which == "few" else (1e-3, 2e-4)
+    rates = (2e-3, 4e-4) if tiny and which == "few" else (1e-3, 2e-4)
     return {
         "epochs_1": passes[0],
         "epochs_2": passes[1],
