@@ -199,7 +199,7 @@ def test_a_batch_is_bounded() -> None:
 def test_the_card_names_no_folder_of_this_machine() -> None:
     card = api.model(served_by(FakePredictor()))
     plain = {"name", "device", "parameters", "labels", "languages", "metrics"}
-    assert set(card) == plain | {"probe", "questions", "baseline", "training"}
+    assert set(card) == plain | {"probe", "questions", "baseline", "data_languages", "terms"}
     assert card["parameters"] == 5_230_000
 
 
