@@ -59,6 +59,7 @@ def knows(page: Page, least: int) -> None:
     )
 
 
+@pytest.mark.long  # failed once on a busy machine: to be made independent of its speed
 @pytest.mark.parametrize(("locale", "language"), [("en-US", "en"), ("zh-CN", "zh")])
 def test_three_recordings_make_a_baseline_and_forget_ends_it(
     visit: Visit, adapts: tuple[str, Path], locale: str, language: Language
