@@ -1,10 +1,12 @@
 """How far a clip's features are from those of the training data: an out-of-distribution score.
 
-Mahalanobis distance to the nearest corpus of the training data with one covariance for all (Lee et
-al. 2018, arXiv 1807.03888), in the first principal components of the standardised utterance
-features. Another language, room or microphone is farther away, and calibration then lowers the
-confidence of the answer. With the covariance within speakers, the distance between two means of
-features tells whether one person speaks in both.
+Mahalanobis distance to the nearest corpus of the training data (Lee et al. 2018, arXiv 1807.03888),
+in the first principal components of the standardised utterance features. The covariance of a corpus
+is its own, shrunk towards the pooled one (regularised discriminant analysis, Friedman 1989):
+corpora differ in the shape of their clouds as much as in their centres. Another language, room or
+microphone is farther away, and calibration then lowers the confidence of the answer. With the
+covariance within speakers, the distance between two means of features tells whether one person
+speaks in both.
 
 Shapes: N clips, U utterance features, K components, G corpora.
 """
@@ -22,10 +24,11 @@ from safetensors.numpy import save_file
 from audiollm.errors import ModelError
 
 DISTANCE_NAME = "distance.safetensors"
-COMPONENTS = 64
+COMPONENTS = 96
 OTHER_VOICE = 1.5  # a clip of the same person is farther from 8 others in less than 2 of 100 cases
 LIMIT = 6.0  # standardised features are clipped to +- this
-RIDGE = 1e-3  # of the mean variance, added to the covariance
+POOLED = 0.2  # share of the pooled covariance in that of a corpus
+RIDGE = 0.02  # of the mean variance, added to the covariance
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,16 +39,16 @@ class FeatureDistance:
     std: NDArray[np.float32]  # [U]
     components: NDArray[np.float32]  # [U, K]
     centres: NDArray[np.float32]  # [G, K]
-    precision: NDArray[np.float32]  # [K, K] inverse of the covariance within corpora
+    precision: NDArray[np.float32]  # [G, K, K] inverse of the covariance within each corpus
     speaker_precision: NDArray[np.float32]  # [K, K] inverse of the covariance within speakers
 
     def __call__(self, utterances: NDArray[np.float32]) -> NDArray[np.float64]:
         """Utterance features [N, U] -> distances [N]."""
         projected = _standardised(utterances, self.mean, self.std) @ self.components  # [N, K]
         apart = projected[:, None] - self.centres  # [N, G, K]
-        squared = np.einsum("ngi,ij,ngj->ng", apart, self.precision, apart, dtype=np.float64)
+        squared = np.einsum("ngi,gij,ngj->ng", apart, self.precision, apart, dtype=np.float64)
         nearest: NDArray[np.float64] = np.maximum(squared.min(1), 0)
-        return np.sqrt(nearest / len(self.precision))
+        return np.sqrt(nearest / self.centres.shape[1])
 
     def between(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
         """Two means of features [U] apart: about 1 where one person speaks, more for two."""
@@ -76,22 +79,32 @@ def fit(
     found = PCA(count, svd_solver="randomized", random_state=0).fit(z)
     components = found.components_.T.astype(np.float16).astype(np.float32)  # as it is stored
     projected = z @ components
-    centres, precision = _within(projected, corpora)
+    known, group = np.unique(np.array(corpora), return_inverse=True)
+    centres = np.stack([projected[group == i].mean(0) for i in range(len(known))])
+    pooled = _covariance(projected, corpora)
+    precision = [
+        _inverse(POOLED * pooled + (1 - POOLED) * np.atleast_2d(np.cov(projected[group == i].T)))
+        if (group == i).sum() > 1
+        else _inverse(pooled)
+        for i in range(len(known))
+    ]
     voices = [speaker or corpus for speaker, corpus in zip(speakers, corpora, strict=True)]
-    parts = (mean, std, components, centres, precision, _within(projected, voices)[1])
+    speaker_precision = _inverse(_covariance(projected, voices))
+    parts = (mean, std, components, centres, np.stack(precision), speaker_precision)
     return FeatureDistance(*(part.astype(np.float32) for part in parts))
 
 
-def _within(
-    projected: NDArray[np.float32], names: Sequence[str]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean of every group [G, K], and the inverse of the covariance around these means [K, K]."""
+def _covariance(projected: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.float64]:
+    """Of rows [N, K] around the means of their groups: [K, K]."""
     known, group = np.unique(np.array(names), return_inverse=True)
     centres = np.stack([projected[group == i].mean(0) for i in range(len(known))])
-    covariance = np.atleast_2d(np.cov((projected - centres[group]).T))
+    return np.atleast_2d(np.cov((projected - centres[group]).T))
+
+
+def _inverse(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     size = len(covariance)
     ridge = RIDGE * np.trace(covariance) / size + 1e-9
-    return centres, np.linalg.inv(covariance + ridge * np.eye(size))
+    return np.linalg.inv(covariance + ridge * np.eye(size))
 
 
 def read(folder: Path, width: int) -> FeatureDistance | None:
@@ -112,7 +125,7 @@ def read(folder: Path, width: int) -> FeatureDistance | None:
                 "std": [width],
                 "components": [width, count],
                 "centres": [groups, count],
-                "precision": [count, count],
+                "precision": [groups, count, count],
                 "speaker_precision": [count, count],
             }
             for name, shape in shapes.items():  # before any memory is taken

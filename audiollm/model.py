@@ -110,9 +110,18 @@ class AudioLLM(nn.Module):
         tails: Sequence[Sequence[int]],
     ) -> Merged:
         """head ids + projected audio + tail ids of each row -> one right-padded batch."""
-        audio, lengths = self.projector(clips)  # [B, N, H], [B]
+        return self._merge(heads, self.projector(clips), tails)
+
+    def _merge(
+        self,
+        heads: Sequence[Sequence[int]],
+        audio: tuple[Tensor, Tensor],
+        tails: Sequence[Sequence[int]],
+    ) -> Merged:
+        """audio: tokens [B, N, H] and their numbers [B]."""
         rows, starts = [], []
-        for head, padded, n, tail in zip(heads, audio, lengths.tolist(), tails, strict=True):
+        lengths = audio[1].tolist()
+        for head, padded, n, tail in zip(heads, audio[0], lengths, tails, strict=True):
             text = self.embed([*head, *tail])
             tokens = padded[:n].to(text.dtype)
             rows.append(torch.cat([text[: len(head)], tokens, text[len(head) :]]))
@@ -174,20 +183,30 @@ class AudioLLM(nn.Module):
         return self.causal_lm.lm_head(hidden)  # type: ignore[operator]
 
     def forward(self, examples: Sequence[Example]) -> dict[str, Tensor]:
-        """Mean cross-entropy over the answer tokens alone, each by its weight.
+        """Mean cross-entropy over the answer tokens alone, each by its weight."""
+        return {"loss": self.loss(examples, self.projector([e.features for e in examples]))}
 
-        The class word's target is smoothed over all class words (arXiv 1512.00567).
+    def loss(
+        self,
+        examples: Sequence[Example],
+        audio: tuple[Tensor, Tensor],
+        soft: Tensor | None = None,
+        share: float = 0.0,
+    ) -> Tensor:
+        """The loss of answers to audio tokens [B, N, H], of which [B] are valid in each row.
+
+        The class word's target is smoothed over all class words (arXiv 1512.00567); `soft` [B, C]
+        are probabilities that make up a `share` of it (distillation, arXiv 1503.02531).
         The loss divides by the weights of the batch's answer tokens; logits are made at those
         positions only, which for a vocabulary of 152k is most of the memory. The head, most of the
         tokens of a row, goes through the LLM once for all rows that share it.
         """
         tails = [e.tail + e.answer[:-1] for e in examples]  # nothing comes after the last id
-        clips = [e.features for e in examples]
         if all(e.head for e in examples):
             heads: Heads | None = self.heads([e.head for e in examples])
-            merged = self.merge([()] * len(examples), clips, tails)
+            merged = self._merge([()] * len(examples), audio, tails)
         else:
-            heads, merged = None, self.merge([e.head for e in examples], clips, tails)
+            heads, merged = None, self._merge([e.head for e in examples], audio, tails)
         hidden = self.hidden(merged, heads)
         row: list[int] = []
         column: list[int] = []
@@ -205,21 +224,29 @@ class AudioLLM(nn.Module):
             weight += [example.lead] + [1.0] * (len(example.answer) - 1)
         logits = self.logits(hidden[row, column]).float()  # [answer tokens, V]
         losses = F.cross_entropy(logits, torch.tensor(target, device=self.device), reduction="none")
-        losses = _smoothed(losses, logits, firsts, examples)
+        losses = _smoothed(losses, logits, firsts, examples, soft, share)
         weights = torch.tensor(weight, device=self.device)
-        return {"loss": (weights * losses).sum() / weights.sum()}
+        return (weights * losses).sum() / weights.sum()
 
 
 def _smoothed(
-    losses: Tensor, logits: Tensor, firsts: Sequence[int], examples: Sequence[Example]
+    losses: Tensor,
+    logits: Tensor,
+    firsts: Sequence[int],
+    examples: Sequence[Example],
+    soft: Tensor | None,
+    share: float,
 ) -> Tensor:
-    """losses [N] of answer tokens with logits [N, V], those of smoothed class words mixed with the
-    mean loss over all class words."""
-    mixed = [(n, e) for n, e in zip(firsts, examples, strict=True) if e.choices and e.smoothing]
+    """losses [N] of answer tokens with logits [N, V], those of class words mixed with the mean loss
+    over all class words and with the cross-entropy to `soft` [B, C]."""
+    mixed = [i for i, e in enumerate(examples) if e.choices and (e.smoothing or share)]
     if not mixed:
         return losses
-    rows = torch.tensor([n for n, _ in mixed], device=losses.device)
-    share = torch.tensor([e.smoothing for _, e in mixed], device=losses.device)
-    choices = torch.tensor([e.choices for _, e in mixed], device=losses.device)  # [R, C]
-    spread = -F.log_softmax(logits[rows], -1).gather(1, choices).mean(1)  # [R]
-    return losses.index_put((rows,), (1 - share) * losses[rows] + share * spread)
+    rows = torch.tensor([firsts[i] for i in mixed], device=losses.device)
+    smoothing = torch.tensor([examples[i].smoothing for i in mixed], device=losses.device)
+    choices = torch.tensor([examples[i].choices for i in mixed], device=losses.device)  # [R, C]
+    each = -F.log_softmax(logits[rows], -1).gather(1, choices)  # [R, C]
+    found = (1 - smoothing) * losses[rows] + smoothing * each.mean(1)
+    if soft is not None:
+        found = (1 - share) * found + share * (soft[mixed] * each).sum(1)
+    return losses.index_put((rows,), found)

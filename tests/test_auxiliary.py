@@ -38,7 +38,7 @@ def examples(lead: float = 1.0) -> list[Example]:
 def taught(weight: float) -> TaughtLLM:
     model = TaughtLLM.build(tiny.llm(), tiny.audio_llm().projector.config)
     assert isinstance(model, TaughtLLM)
-    model.teach(3, weight)
+    model.teach([0, 1, 2], 3, weight)
     return model
 
 

@@ -19,8 +19,6 @@ from train.instructions import Instruction, answer_ids
 from train.runs import Target
 from train.speakers import SpeakerClips
 
-SPOILED = 3  # one example in so many is of a spoiled copy
-
 
 class ExampleDataset(Dataset[Example]):
     """Instructions of clips as token ids around their features.
@@ -39,13 +37,16 @@ class ExampleDataset(Dataset[Example]):
         seed: int = 0,
         auxiliary_by: Target = "corpus",
     ) -> None:
-        """baseline: share of examples that come with a speaker baseline, drawn by seed, epoch and
-        example, so that a resumed run draws the same."""
+        """baseline: share of examples that come with a speaker baseline.
+
+        Whether one does, and whether the clip or one of its augmented copies is taken, is drawn
+        by seed, epoch and example, so that a resumed run draws the same.
+        """
         self.store = prepared.store
         self.baseline, self.seed, self.epoch = baseline, seed, 0
         self.speakers = SpeakerClips(prepared.store, {c.id: c for c, _ in pairs}.values())
         self.spoken = [clip for clip, _ in pairs]
-        self.ids = [_heard(prepared, clip, i) for i, (clip, _) in enumerate(pairs)]
+        self.copies = prepared.copies
         self.clips = [clip.id for clip, _ in pairs]
         known = groups([clip for clip, _ in pairs], auxiliary_by)
         first = {
@@ -71,13 +72,14 @@ class ExampleDataset(Dataset[Example]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.clips)
 
     def __getitem__(self, index: int) -> Example:
-        features = self.store.get(self.ids[index])
-        rng = np.random.default_rng([self.seed, self.epoch, index])
+        clip, rng = self.spoken[index], np.random.default_rng([self.seed, self.epoch, index])
+        copy = int(rng.integers(self.copies + 1)) if clip.split == "train" else 0
+        features = self.store.get(copy_id(clip.id, copy))
         if rng.random() < self.baseline:
-            drawn = self.speakers.draw(self.spoken[index], rng)
+            drawn = self.speakers.draw(clip, rng)
             features = replace(features, baseline=drawn)
         return GroupedExample(
             features, *self.texts[index], *self.classes[index], self.groups[index]
@@ -90,13 +92,6 @@ def one_a_clip(data: ExampleDataset) -> Subset[Example]:
     for i, clip in enumerate(data.clips):
         first.setdefault(clip, i)
     return Subset(data, list(first.values()))
-
-
-def _heard(prepared: Prepared, clip: Clip, turn: int) -> str:
-    """Whose features an example takes: every third those of a spoiled copy, if there are any."""
-    if not prepared.copies or clip.split != "train" or turn % SPOILED:
-        return clip.id
-    return copy_id(clip.id, 1 + turn // SPOILED % prepared.copies)
 
 
 def collate(batch: list[Example]) -> dict[str, list[Example]]:

@@ -160,7 +160,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     if start is not None:
         log.info("resuming from %s", start)
     else:
-        warm_up(model, one_a_clip(data), config.warm_up, config.seed)
+        warm_up(model, one_a_clip(data), config.warm_up, config.seed, config.stage == 1)
     if parallel.rank():  # each drops other units; the first goes on as one alone does
         set_seed(config.seed + parallel.rank())
     trainer.train(resume_from_checkpoint=str(start) if start else None)
@@ -194,7 +194,13 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     model = cast(TaughtLLM, TaughtLLM.build(llm, planned.projector))
     if prepared is not None:
         known = groups(prepared.split("train"), config.auxiliary_by)
-        model.teach(len(set(known.values())), config.auxiliary)
+        named = {group: planned.classes.index(label) for (_, label), group in known.items()}
+        model.teach(
+            [named[i] for i in range(len(named))],
+            len(planned.classes),
+            config.auxiliary,
+            config.distillation,
+        )
     if config.stage == 1:
         if prepared is not None:
             model.projector.fit(_measured(prepared, config.seed, planned.projector.baseline))

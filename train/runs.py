@@ -53,7 +53,8 @@ class FitConfig:
     auxiliary: float = 0.0  # weight of the loss of a linear head on the audio tokens
     baseline: float = 0.0  # share of examples that come with a speaker baseline
     auxiliary_by: Target = "corpus"  # what that head tells apart
-    warm_up: int = 60  # stage 1: epochs of projector and auxiliary head alone, before the LLM
+    distillation: float = 0.0  # share of the class word's target that this head gives
+    warm_up: int = 60  # epochs of the auxiliary head, in stage 1 with the projector, before the LLM
     evaluations: int = 10  # how often validation is measured and a checkpoint is kept
     lora_rank: int = 16
     lora_alpha: int = 32
@@ -76,7 +77,12 @@ class FitConfig:
         for name in ("auxiliary", "lead", "warm_up"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must be 0 or more, not {getattr(self, name)}.")
-        for name in ("warmup", "lora_dropout", "smoothing", "baseline"):
+        if self.distillation and not self.auxiliary:
+            raise ConfigError(
+                f"distillation {self.distillation} needs the auxiliary head: give auxiliary a "
+                f"weight, not {self.auxiliary}."
+            )
+        for name in ("warmup", "lora_dropout", "smoothing", "baseline", "distillation"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be in [0, 1), not {getattr(self, name)}.")
         if not self.languages:

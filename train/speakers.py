@@ -37,6 +37,7 @@ class SpeakerClips:
         for clip in clips:
             if clip.speaker:
                 self._ids[clip.speaker].append(clip.id)
+        self._sums: dict[str, NDArray[np.float64]] = {}
 
     def draw(self, clip: Clip, rng: np.random.Generator) -> NDArray[np.float32] | None:
         """Mean of 2 to 32 other clips [U], their number even on a logarithmic scale.
@@ -66,8 +67,17 @@ class SpeakerClips:
 
     def _mean(self, clip: Clip, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
         others = self._others(clip)
+        if count == len(others):  # read once for a speaker, not once for each of the clips
+            rest = self._sum(clip.speaker) - self.store.get(clip.id).utterance
+            return (rest / count).astype(np.float32)
         chosen = [others[i] for i in sorted(rng.choice(len(others), count, replace=False))]
         return np.mean([self.store.get(id).utterance for id in chosen], 0, dtype=np.float32)
+
+    def _sum(self, speaker: str) -> NDArray[np.float64]:
+        if speaker not in self._sums:
+            rows = [self.store.get(id).utterance for id in self._ids[speaker]]
+            self._sums[speaker] = np.sum(rows, 0, dtype=np.float64)
+        return self._sums[speaker]
 
 
 def with_baselines(
