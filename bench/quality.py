@@ -73,6 +73,25 @@ def calibrated(result: dict[str, Any]) -> Rows:
     return rows
 
 
+# UA that EmoBox publishes for features of large encoders (arXiv 2406.07162)
+EMOBOX: dict[str, dict[str, float]] = {
+    "WavLM large, published": {"emodb": 0.926, "ased": 0.964, "casia": 0.521, "emovo": 0.488},
+    "Whisper large v3, published": {"emodb": 0.913, "ased": 0.968, "casia": 0.596, "emovo": 0.578},
+}
+
+
+def emobox(result: dict[str, Any]) -> Rows:
+    """Published figures above ours for new speakers: `train.tiny.protocols`."""
+    corpora = result["protocols"].get("new speakers", {"corpora": {}})["corpora"]
+    names = [name for name in next(iter(EMOBOX.values())) if name in corpora]
+    rows = [["UA", *names]]
+    rows += [[name, *(f"{m[c]:.3f}" for c in names)] for name, m in EMOBOX.items()]
+    for system in ("0", "all", "probe"):
+        cells = [interval(corpora[c]["systems"][system]["ua"]) for c in names]
+        rows.append([SYSTEMS[system], *cells])
+    return rows
+
+
 def repeated(result: dict[str, Any]) -> Rows:
     """LLM and probe over repeated folds: `bench.repeated_folds`."""
     rows = [["", "WA", "UA", "ECE", "NLL"]]
@@ -157,6 +176,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "protocols-corpora": _protocol("new corpora"),
     "protocols-calibration": calibrated,
     "protocols-summary": summary,
+    "protocols-emobox": emobox,
     "chiser5": repeated,
     "ablations": ablations,
     "robustness": robustness,

@@ -1,5 +1,6 @@
 """Spoiled copies: what is done to a sound, and how they come into the data and the training."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audiollm.projector import Features
+from audiollm.prompt import Prompt
 from audiollm.prosody import SAMPLE_RATE
 from tests import prepared, tiny
 from train.augment import SPEED, faster, spoiled
 from train.dataset import load_prepared
 from train.examples import ExampleDataset
-from train.features import copy_id
+from train.features import FeatureStore, copy_id
 from train.instructions import Instruction
 
 
@@ -48,18 +51,35 @@ def test_faster_is_higher_and_shorter() -> None:
     assert np.argmax(spectrum) * SAMPLE_RATE / len(heard) == pytest.approx(210.0, abs=2)
 
 
-def test_every_third_example_is_of_a_copy(tmp_path: Path) -> None:
-    folder = prepared.write(tmp_path, frames=False)
-    known = load_prepared(folder)
-    clip = known.split("train")[0]
-    valid = known.split("valid")[0]
-    known.info["copies"] = 2
-    pairs = [(clip, Instruction("classify", "en", clip.label, "")) for _ in range(7)]
-    pairs += [(valid, Instruction("classify", "en", valid.label, "")) for _ in range(3)]
-    from audiollm.prompt import Prompt
-
+def test_a_clip_and_its_copies_train_alike_often(tmp_path: Path) -> None:
+    known = load_prepared(prepared.write(tmp_path, frames=False))
+    clip, valid = known.split("train")[0], known.split("valid")[0]
+    rows = {
+        id: np.full(known.encoder.utterance_width, i, np.float32)
+        for i, id in enumerate((clip.id, copy_id(clip.id, 1), copy_id(clip.id, 2), valid.id))
+    }
+    known = replace(known, info={**known.info, "copies": 2}, store=Rows(rows))
+    pairs = [(clip, Instruction("classify", "en", clip.label, ""))] * 300
+    pairs += [(valid, Instruction("classify", "en", valid.label, ""))] * 30
     data = ExampleDataset(known, pairs, Prompt(tiny.tokenizer(), tiny.CLASSES))
-    first, second = copy_id(clip.id, 1), copy_id(clip.id, 2)
-    assert data.ids[:7] == [first, clip.id, clip.id, second, clip.id, clip.id, first]
-    assert data.ids[7:] == [valid.id] * 3  # nobody is judged by a spoiled sound
-    assert data.clips[:7] == [clip.id] * 7
+
+    def taken() -> list[int]:
+        return [int(data[i].features.utterance[0]) for i in range(len(data))]
+
+    first = taken()
+    for i in range(3):
+        assert first[:300].count(i) == pytest.approx(100, abs=35)
+    assert first[300:] == [3] * 30  # nobody is judged by an augmented sound
+    assert taken() == first
+    data.set_epoch(1)
+    assert taken() != first
+
+
+class Rows(FeatureStore):
+    """Utterance features in memory."""
+
+    def __init__(self, rows: dict[str, np.ndarray]) -> None:
+        self.rows = rows
+
+    def get(self, id: str) -> Features:
+        return Features(self.rows[id])

@@ -124,6 +124,87 @@ def test_the_auxiliary_head_learns_the_groups_through_the_projector() -> None:
     assert least < sum(losses[-5:]) / 5 < 0.6
 
 
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.9])
+def test_the_head_gives_a_share_of_the_class_words_target(share: float) -> None:
+    model = tiny.audio_llm()
+    found = [replace(e, choices=(5, 9, 14), answer=(9, *e.answer[1:])) for e in examples(3.0)]
+    soft = torch.tensor([[0.7, 0.2, 0.1], [0.0, 0.0, 1.0], [0.3, 0.3, 0.4]])
+    total, weight = torch.zeros(()), 0.0
+    for example, row in zip(found, soft, strict=True):
+        merged = model.merge([example.head], [example.features], [example.tail + example.answer])
+        first = int(merged.tail_start[0]) + len(example.tail) - 1
+        logits = model.logits(model.hidden(merged)[0, first : first + len(example.answer)])
+        target = F.one_hot(torch.tensor(example.answer), logits.shape[1]).float()
+        target[0] *= 1 - share
+        target[0, list(example.choices)] += share * row
+        losses = F.cross_entropy(logits, target, reduction="none")
+        total += 3.0 * losses[0] + losses[1:].sum()
+        weight += 3.0 + len(losses) - 1
+    audio = model.projector([e.features for e in found])
+    loss = float(model.loss(found, audio, soft, share))
+    assert loss == pytest.approx(float(total / weight), rel=1e-4)
+
+
+def test_groups_of_a_class_add_up_in_what_the_head_says() -> None:
+    model = taught(0.0)
+    model.teach([0, 2, 2, 0], 3, 1.0)
+    assert model.auxiliary is not None
+    torch.nn.init.zeros_(model.auxiliary.weight)
+    odds = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    with torch.no_grad():
+        model.auxiliary.bias.copy_(odds.log())
+    found = model.judged(*model.projector([e.features for e in examples()]))
+    torch.testing.assert_close(found, torch.tensor([[0.5, 0.0, 0.5]] * 3))
+
+
+def test_mixed_tokens_keep_their_lengths() -> None:
+    """The head averages over a row, so what lies beyond its length must stay 0."""
+    torch.manual_seed(0)
+    model, seen = taught(0.0), []
+    model.teach([0, 1, 2], 3, 1.0, 0.5)
+    judged = model.judged
+
+    def watched(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        seen.append((tokens, lengths))
+        return judged(tokens, lengths)
+
+    model.judged = watched  # type: ignore[method-assign]
+    model.train()(examples())
+    tokens, lengths = seen[0]
+    assert len(set(lengths.tolist())) > 1
+    for row, length in zip(tokens, lengths.tolist(), strict=True):
+        assert not row[length:].any() and row[:length].all()
+
+
+def test_the_llm_learns_what_the_head_says() -> None:
+    """The head knows nothing, so an LLM that is taught by it alone comes to say nothing either."""
+    torch.manual_seed(0)
+    model = TaughtLLM.build(tiny.llm(), tiny.audio_llm().projector.config).train()
+    assert isinstance(model, TaughtLLM)
+    model.teach([0, 1, 2], 3, 1e-9, 1.0)
+    assert model.auxiliary is not None
+    torch.nn.init.zeros_(model.auxiliary.weight)
+    torch.nn.init.zeros_(model.auxiliary.bias)
+    choices = (5, 9, 14)
+    found = [
+        replace(e, choices=choices, answer=(c,)) for e, c in zip(examples(), choices, strict=True)
+    ]
+    optimizer = torch.optim.Adam(model.llm.parameters(), lr=0.01)
+    for _ in range(60):
+        optimizer.zero_grad()
+        model(found)["loss"].backward()
+        optimizer.step()
+    model.eval()
+    merged = model.merge(
+        [e.head for e in found], [e.features for e in found], [e.tail for e in found]
+    )
+    rows = [int(s) + len(e.tail) - 1 for s, e in zip(merged.tail_start, found, strict=True)]
+    logits = model.logits(model.hidden(merged)[range(3), rows])
+    torch.testing.assert_close(
+        logits.softmax(-1)[:, list(choices)].detach(), torch.full((3, 3), 1 / 3), atol=0.05, rtol=0
+    )
+
+
 def test_without_weight_there_is_no_head() -> None:
     model = taught(0.0)
     assert model.auxiliary is None

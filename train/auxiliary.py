@@ -81,7 +81,7 @@ class TaughtLLM(AudioLLM):
         if self.auxiliary is not None:
             beside = self.weight * self.group_loss(examples, tokens, lengths)
             if self.distillation:
-                tokens = _mixed(tokens)
+                tokens = _mixed(tokens, lengths)
                 soft = self.judged(tokens, lengths)
         loss = self.loss(examples, (tokens, lengths), soft, self.distillation)
         loss = loss * parallel.share(sum(e.weight for e in examples), self.device)
@@ -111,15 +111,17 @@ class TaughtLLM(AudioLLM):
             return groups @ self.classes.to(groups.device)
 
 
-def _mixed(tokens: Tensor) -> Tensor:
-    """Each row [N, H] moved up to `SPREAD` of the way to or from another row of the batch.
+def _mixed(tokens: Tensor, lengths: Tensor) -> Tensor:
+    """tokens [B, N, H], each row moved up to `SPREAD` of the way to or from another row; what lies
+    beyond its length [B] stays 0.
 
     The LLM so learns the head's answers around the training clips too, where other corpora lie
     (mixup of hidden states, Verma et al. 2019, arXiv 1806.05236).
     """
     other = tokens[torch.randperm(len(tokens), device=tokens.device)]
     share = SPREAD * (2 * torch.rand(len(tokens), 1, 1, device=tokens.device) - 1)
-    return tokens + share * (other - tokens)
+    keep = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+    return (tokens + share * (other - tokens)) * keep[..., None]
 
 
 def warm_up(
