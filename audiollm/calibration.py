@@ -20,7 +20,7 @@ TEMPERATURES = (0.05, 50.0)  # a perfect or useless handful of clips asks for 0 
 _LOG_TEMPERATURE_SPREAD = 1.0  # prior: within a factor of e of 1, most of the time
 _SHIFT_SPREAD = 1.0  # prior of a class's shift, nats
 _SLOPE_SPREAD = 1.0  # prior of the growth of the log temperature with distance
-NEAR, FAR = 0.95, 1.25  # distances from which and up to which the temperature grows
+NEAR, FAR = 0.85, 1.15  # distances from which and up to which the temperature grows
 
 
 def apply(

@@ -90,9 +90,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--model", default="tiny", metavar="ID")
+    words = "recordings to answer (default: the bundled examples)"
+    parser.add_argument("--clips", nargs="+", type=Path, metavar="FILE", help=words)
     parser.add_argument("--browser", action="store_true", help="from the choice of a file on")
     args = parser.parse_args()
-    clips = [e.path for e in read_examples(EXAMPLES) if e.label != MIXED]
+    clips = args.clips or [e.path for e in read_examples(EXAMPLES) if e.label != MIXED]
     measure = in_a_browser if args.browser else on_the_server
     uploads, first, whole = zip(*measure(clips, args.rounds, args.model), strict=True)
     soon, late = statistics.median(first), statistics.median(whole)
