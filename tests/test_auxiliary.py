@@ -169,7 +169,9 @@ def test_mixed_tokens_keep_their_lengths() -> None:
         return judged(tokens, lengths)
 
     model.judged = watched  # type: ignore[method-assign]
-    model.train()(examples())
+    model.train()(
+        [replace(e, features=tiny.features(40 + 100 * i, i)) for i, e in enumerate(examples())]
+    )
     tokens, lengths = seen[0]
     assert len(set(lengths.tolist())) > 1
     for row, length in zip(tokens, lengths.tolist(), strict=True):
