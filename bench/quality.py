@@ -55,7 +55,7 @@ def summary(result: dict[str, Any]) -> Rows:
     plain = [found["calibration"]["0"] for found in protocols.values()]
     rows.append(["expected calibration error", *(f"{c['ece']:.2f}" for c in plain)])
     sure = [
-        "-" if c["sure"] is None else f"{c['sure']:.2f} of {c['share']:.0%} of the answers"
+        "-" if c["sure"] is None else f"{c['sure']:.2f} of {c['share']:.1%} of the answers"
         for c in plain
     ]
     rows.append(["right when it says 80 % or more", *sure])
@@ -69,7 +69,7 @@ def calibrated(result: dict[str, Any]) -> Rows:
         for mode, c in found["calibration"].items():
             sure = "-" if c["sure"] is None else f"{c['sure']:.3f}"
             name = f"{protocol}, {SYSTEMS[mode]}"
-            rows.append([name, f"{c['ece']:.3f}", f"{c['nll']:.3f}", f"{c['share']:.0%}", sure])
+            rows.append([name, f"{c['ece']:.3f}", f"{c['nll']:.3f}", f"{c['share']:.1%}", sure])
     return rows
 
 

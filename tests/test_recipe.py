@@ -174,7 +174,7 @@ def test_a_card_has_figures_hashes_and_commands(tmp_path: Path) -> None:
     text = card(tmp_path, FIVE, {"protocols": {"new speakers": found}}, metrics=m)
     assert "| tiny | 0.60 [0.50, 0.70] | 0.70 [0.60, 0.80] | 0.65 |" in text
     assert "| linear probe | 0.40 [0.30, 0.50] | 0.40 [0.30, 0.50] | 0.40 |" in text
-    assert "0.046" in text and "0.37 of all, 0.81 of them right" in text
+    assert "0.046" in text and "37.0% of all, 0.81 of them right" in text
     assert "80 clips of the 2 speakers" in text and "0.75 [0.65, 0.85]" in text
     for path in tmp_path.glob("*.safetensors"):
         assert f"| {path.name} | `{hashlib.sha256(path.read_bytes()).hexdigest()}` |" in text

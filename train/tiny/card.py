@@ -140,7 +140,7 @@ def _figures(results: dict[str, Any]) -> list[str]:
         lines += [
             "",
             f"Expected calibration error {plain['ece']:.3f}; answers with a probability of 0.8 or "
-            f"more: {plain['share']:.2f} of all, {sure}.",
+            f"more: {plain['share']:.1%} of all, {sure}.",
             "",
         ]
     return lines
