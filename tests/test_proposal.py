@@ -29,7 +29,7 @@ def test_few_recordings_get_what_makes_the_shipped_model() -> None:
             assert float(recipes[key]) == float(told[key]) if key != "--pooling" else True
         assert recipes.keys() - told.keys() <= {  # the rest is what `fit` does unasked
             *("--max-steps", "--lead", "--auxiliary", "--warm-up", "--evaluations", "--baseline"),
-            "--auxiliary-by",
+            *("--auxiliary-by", "--distillation"),
         }
     assert plan.teaching.pooling == "utterance"
 

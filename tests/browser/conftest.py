@@ -6,6 +6,7 @@ With the bundled model where it is there, else with the model of `fake.py`.
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -176,6 +177,10 @@ def people(browser: Browser) -> Iterator[dict[str, BrowserContext]]:
         profile.close()
 
 
+# Gradio's player says so when another recording takes its place while it loads
+ABORTED = re.compile("WaveSurfer initial load error: AbortError|^signal is aborted without reason")
+
+
 @pytest.fixture
 def visit(people: dict[str, BrowserContext], request: pytest.FixtureRequest) -> Iterator[Visit]:
     """Open the page: `visit(locale="zh-CN", width=390, at="?lang=en")`, and wait until the model
@@ -198,8 +203,13 @@ def visit(people: dict[str, BrowserContext], request: pytest.FixtureRequest) -> 
         page.set_viewport_size({"width": width, "height": 900})
         page.set_default_timeout(ANSWER)
         faults: list[str] = []
-        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda e: faults.append(str(e)))
+
+        def note(message: str) -> None:
+            if not ABORTED.search(message):
+                faults.append(message)
+
+        page.on("console", lambda m: note(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: note(str(e)))
         page.on("request", lambda r: faults.append(r.url) if _is_outside(r.url, url) else None)
         page.faults = faults  # type: ignore[attr-defined]
         opened.append(page)

@@ -27,8 +27,8 @@ SIZES: tuple[Size, ...] = ("few", "some", "many")
 KEPT_BACK: dict[Size, dict[str, Any]] = {
     "few": {
         **{"pooling": "utterance", "tokens": 1, "hidden": 256, "weight_decay": 0.05},
-        **{"dropout": 0.5, "input_dropout": 0.3, "functionals_dropout": 0.2, "noise": 0.3},
-        **{"smoothing": 0.1, "lora_rank": 16, "lora_dropout": 0.1},
+        **{"dropout": 0.5, "input_dropout": 0.4, "functionals_dropout": 0.2, "noise": 0.3},
+        **{"smoothing": 0.1, "lora_rank": 16, "lora_dropout": 0.05},
     },
     "some": {
         **{"pooling": "auto", "tokens": 4, "hidden": 512, "weight_decay": 0.01},
