@@ -3,7 +3,7 @@
 Mahalanobis distance to the nearest corpus of the training data (Lee et al. 2018, arXiv 1807.03888),
 in the first principal components of the standardised utterance features. The covariance of a corpus
 is its own, shrunk towards the pooled one (regularised discriminant analysis, Friedman 1989):
-corpora differ in the shape of their clouds as much as in their centres. Another language, room or
+corpora differ in their covariance as much as in their means. Another language, room or
 microphone is farther away, and calibration then lowers the confidence of the answer. With the
 covariance within speakers, the distance between two means of features tells whether one person
 speaks in both.
@@ -79,26 +79,31 @@ def fit(
     found = PCA(count, svd_solver="randomized", random_state=0).fit(z)
     components = found.components_.T.astype(np.float16).astype(np.float32)  # as it is stored
     projected = z @ components
-    known, group = np.unique(np.array(corpora), return_inverse=True)
-    centres = np.stack([projected[group == i].mean(0) for i in range(len(known))])
-    pooled = _covariance(projected, corpora)
-    precision = [
-        _inverse(POOLED * pooled + (1 - POOLED) * np.atleast_2d(np.cov(projected[group == i].T)))
-        if (group == i).sum() > 1
-        else _inverse(pooled)
-        for i in range(len(known))
-    ]
+    centres, group = _groups(projected, corpora)
+    pooled = _covariance(projected - centres[group])
+    precision = []
+    for i in range(len(centres)):
+        members = projected[group == i]
+        own = _covariance(members) if len(members) > 1 else pooled
+        precision.append(_inverse(POOLED * pooled + (1 - POOLED) * own))
     voices = [speaker or corpus for speaker, corpus in zip(speakers, corpora, strict=True)]
-    speaker_precision = _inverse(_covariance(projected, voices))
+    means, voice = _groups(projected, voices)
+    speaker_precision = _inverse(_covariance(projected - means[voice]))
     parts = (mean, std, components, centres, np.stack(precision), speaker_precision)
     return FeatureDistance(*(part.astype(np.float32) for part in parts))
 
 
-def _covariance(projected: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.float64]:
-    """Of rows [N, K] around the means of their groups: [K, K]."""
+def _groups(
+    projected: NDArray[np.float32], names: Sequence[str]
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Means of the groups [G, K] that rows [N, K] belong to by name, and the group of each row."""
     known, group = np.unique(np.array(names), return_inverse=True)
-    centres = np.stack([projected[group == i].mean(0) for i in range(len(known))])
-    return np.atleast_2d(np.cov((projected - centres[group]).T))
+    return np.stack([projected[group == i].mean(0) for i in range(len(known))]), group
+
+
+def _covariance(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """[N, K] -> [K, K]"""
+    return np.atleast_2d(np.cov(rows.T))
 
 
 def _inverse(covariance: NDArray[np.float64]) -> NDArray[np.float64]:

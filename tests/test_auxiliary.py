@@ -153,7 +153,7 @@ def test_groups_of_a_class_add_up_in_what_the_head_says() -> None:
     odds = torch.tensor([0.1, 0.2, 0.3, 0.4])
     with torch.no_grad():
         model.auxiliary.bias.copy_(odds.log())
-    found = model.judged(*model.projector([e.features for e in examples()]))
+    found = model.class_probabilities(*model.projector([e.features for e in examples()]))
     torch.testing.assert_close(found, torch.tensor([[0.5, 0.0, 0.5]] * 3))
 
 
@@ -162,13 +162,13 @@ def test_mixed_tokens_keep_their_lengths() -> None:
     torch.manual_seed(0)
     model, seen = taught(0.0), []
     model.teach([0, 1, 2], 3, 1.0, 0.5)
-    judged = model.judged
+    inner = model.class_probabilities
 
     def watched(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         seen.append((tokens, lengths))
-        return judged(tokens, lengths)
+        return inner(tokens, lengths)
 
-    model.judged = watched  # type: ignore[method-assign]
+    model.class_probabilities = watched  # type: ignore[method-assign]
     model.train()(
         [replace(e, features=tiny.features(40 + 100 * i, i)) for i, e in enumerate(examples())]
     )

@@ -74,15 +74,15 @@ class TaughtLLM(AudioLLM):
 
         While training, the average over all processes is the loss of their batches as one.
         """
-        tokens, lengths = self.projector([e.features for e in examples])  # [B, N, H], [B]
         if not self.training:
-            return {"loss": self.loss(examples, (tokens, lengths))}
+            return super().forward(examples)
+        tokens, lengths = self.projector([e.features for e in examples])  # [B, N, H], [B]
         beside, soft = tokens.new_zeros(()), None
         if self.auxiliary is not None:
             beside = self.weight * self.group_loss(examples, tokens, lengths)
             if self.distillation:
                 tokens = _mixed(tokens, lengths)
-                soft = self.judged(tokens, lengths)
+                soft = self.class_probabilities(tokens, lengths)
         loss = self.loss(examples, (tokens, lengths), soft, self.distillation)
         loss = loss * parallel.share(sum(e.weight for e in examples), self.device)
         return {"loss": loss + beside * parallel.share(len(examples), self.device)}
@@ -103,7 +103,7 @@ class TaughtLLM(AudioLLM):
         last = tokens[torch.arange(len(tokens), device=tokens.device), lengths - 1]
         return self.auxiliary(torch.cat([mean, last], 1)).float()  # [B, 2 H] -> [B, G]
 
-    def judged(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+    def class_probabilities(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """The head's probabilities of the classes: tokens [B, N, H] -> [B, C], without gradient."""
         assert self.classes is not None  # noqa: S101
         with torch.no_grad():

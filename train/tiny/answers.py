@@ -22,8 +22,8 @@ from train.speakers import COUNTS, Count, with_baselines
 
 SURE = 0.8  # an answer with so much probability says that it is sure
 STRENGTH = 0.001  # inverse L2 penalty of the probe on differences from a baseline
-# Added to the fitted slope: a corpus that nobody measured may differ more than these few do, and an
-# answer that is too cautious does less harm than one that is too sure
+# Added to the fitted slope: an unseen corpus may differ more than these do from each other, and
+# underconfidence does less harm than overconfidence
 MARGIN = 0.1
 LEAST = 1e-6  # probabilities are written with six digits
 FITTED_ON = "new speakers and left-out corpora (docs/quality.md)"
