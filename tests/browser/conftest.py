@@ -178,7 +178,14 @@ def people(browser: Browser) -> Iterator[dict[str, BrowserContext]]:
 
 
 # Gradio's player says so when another recording takes its place while it loads
-ABORTED = re.compile("WaveSurfer initial load error: AbortError|^signal is aborted without reason")
+ABORTED = re.compile("WaveSurfer initial load error: AbortError")
+# A document that is being left loses its connections, and Gradio reports each of them
+LEAVING = """
+addEventListener("beforeunload", () => {
+  console.error = () => {};
+  addEventListener("unhandledrejection", event => event.preventDefault());
+}, true);
+"""
 
 
 @pytest.fixture
@@ -200,6 +207,7 @@ def visit(people: dict[str, BrowserContext], request: pytest.FixtureRequest) -> 
         # the page that tests share starts when somebody wants it
         url = at if at.startswith("http") else request.getfixturevalue("address") + at
         page = (profile or people[locale]).new_page()
+        page.add_init_script(LEAVING)
         page.set_viewport_size({"width": width, "height": 900})
         page.set_default_timeout(ANSWER)
         faults: list[str] = []
