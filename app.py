@@ -7,7 +7,7 @@ import sys
 
 from audiollm.errors import AudioLLMError
 from audiollm.settings import Settings
-from audiollm.ui import Services, build_ui, launch_options, resident, temporary
+from audiollm.web import Services, build_ui, launch_options, resident, temporary
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audiollm import __version__, labels
-from audiollm.audio import SUFFIXES
+from audiollm.audio.loading import SUFFIXES
 from audiollm.errors import AudioLLMError
 from audiollm.settings import Settings
 

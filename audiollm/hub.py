@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from audiollm.config import EncoderKind, Statistics
+from audiollm.contracts.manifest import EncoderKind, Statistics
 from audiollm.errors import ModelError
 from audiollm.settings import ASSETS, Settings
 

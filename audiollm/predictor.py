@@ -9,25 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from audiollm import analysis, audio, files, prosody, windows
-from audiollm.audio import Sound
-from audiollm.baseline import Basis
-from audiollm.classifier import Classifier, Heard
-from audiollm.config import Manifest
-from audiollm.distance import FeatureDistance
+from audiollm import audio
+from audiollm.analysis import composition
+from audiollm.analysis.references import Basis
+from audiollm.audio import prosody, windows
+from audiollm.audio.loading import Sound
+from audiollm.audio.prosody import Track
+from audiollm.audio.steps import drained
+from audiollm.audio.timeline import Timeline
+from audiollm.audio.windows import Progress
+from audiollm.contracts.manifest import Manifest
 from audiollm.errors import AudioError, AudioLLMError, ModelError
+from audiollm.inference import files
+from audiollm.inference.classifier import Classifier, Heard
+from audiollm.inference.prediction import Card, Prediction
+from audiollm.inference.votes import batches
 from audiollm.labels import Language
-from audiollm.loading import Step
-from audiollm.prediction import Card, Prediction
-from audiollm.probe import LinearProbe
-from audiollm.prosody import Track
+from audiollm.model.distance import FeatureDistance
+from audiollm.model.loading import Step
+from audiollm.model.probe import LinearProbe
+from audiollm.model.speaker import SpeakerBaseline, together
+from audiollm.model.threads import keep_numpy_to_one_thread
 from audiollm.settings import Settings
-from audiollm.speaker import SpeakerBaseline, together
-from audiollm.steps import drained
-from audiollm.threads import keep_numpy_to_one_thread
-from audiollm.timeline import Timeline
-from audiollm.votes import batches
-from audiollm.windows import Progress
 
 __all__ = ["Card", "Prediction", "Predictor"]
 
@@ -47,8 +50,8 @@ class Predictor:
     somebody else's text."""
 
     def __init__(self, loaded: Any, encoder: Any, settings: Settings) -> None:
-        from audiollm.prompt import Prompt
-        from audiollm.scoring import Scorer
+        from audiollm.model.prompt import Prompt
+        from audiollm.model.scoring import Scorer
 
         self.manifest: Manifest = loaded.manifest
         self.settings = settings
@@ -93,7 +96,8 @@ class Predictor:
         """
         import transformers.models.auto.modeling_auto  # noqa: F401 - takes long: not the LLM's step
 
-        from audiollm import checkpoint, encoder
+        from audiollm import encoder
+        from audiollm.model import checkpoint
 
         device = checkpoint.pick_device(settings.device)
         begin("llm")
@@ -303,7 +307,7 @@ class Predictor:
     def _written(self, heard: "Heard", raw: str, done: bool = True) -> Prediction:
         """The answer with the text that is shown for what the LLM wrote after the class."""
         language = heard.prediction.language
-        parts, text = analysis.compose(heard.known, raw, self.manifest.labels, language, done)
+        parts, text = composition.compose(heard.known, raw, self.manifest.labels, language, done)
         return replace(heard.prediction, text=text, analysis=parts)
 
 

@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from audiollm import calibration, metrics
-from audiollm.config import Calibration
-from train import merge, probe, runs
-from train.dataset import load_prepared
+from audiollm import metrics
+from audiollm.contracts.manifest import Calibration
+from audiollm.model import calibration
+from train.data.dataset import load_prepared
+from train.fit import merge, probe, runs
 from train.tiny.recipe import STAGE_1, STAGE_2
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from audiollm.settings import Settings
-from audiollm.ui.analyse import actions
-from audiollm.ui.services import EXAMPLES, MIXED, Services, read_examples
+from audiollm.web.analyse import actions
+from audiollm.web.services import EXAMPLES, MIXED, Services, read_examples
 
 Times = Iterator[tuple[float, float, float]]  # s until (upload, bars, whole text) are there
 

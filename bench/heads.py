@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from audiollm.checkpoint import load_llm, pick_device
-from audiollm.config import ProjectorConfig
-from audiollm.model import AudioLLM, Example
-from audiollm.projector import Features
-from audiollm.prompt import Prompt
+from audiollm.contracts.manifest import ProjectorConfig
+from audiollm.model.audio_llm import AudioLLM, Example
+from audiollm.model.checkpoint import load_llm, pick_device
+from audiollm.model.projector import Features
+from audiollm.model.prompt import Prompt
 from audiollm.settings import Settings
 from bench import shapes
 from bench.scoring import seconds

@@ -2,12 +2,12 @@
 
     python -m bench.loop --language runs/tiny/language --out runs/loop
 
-15 % of the training labels are flipped to another class, drawn by a seed. `train.suspects` orders
-the training clips; the true label of the first N is given back, N being the number of flips, and
-so is that of N clips in random order, the control. Linear probe (several seeds) and LLM (stage 1
-of the recipe, first seed) learn from the clean, the flipped and the restored labels and answer
-the speakers who took no part: every speaker is left out once, in pairs. The flips are known to
-nothing but the script. What is done is passed over when the command is given again.
+15 % of the training labels are flipped to another class, drawn by a seed. `train.labels.suspects`
+orders the training clips; the true label of the first N is given back, N being the number of
+flips, and so is that of N clips in random order, the control. Linear probe (several seeds) and LLM
+(stage 1 of the recipe, first seed) learn from the clean, the flipped and the restored labels and
+answer the speakers who took no part: every speaker is left out once, in pairs. The flips are known
+to nothing but the script. What is done is passed over when the command is given again.
 
 Without --language only the probe is measured. An encoder that learned emotions from EmoDB would
 know the true labels: name none of those.
@@ -27,14 +27,14 @@ import numpy as np
 
 from audiollm import hub
 from audiollm.labels import ordered
-from train import runs
 from train.command import main as command
-from train.dataset import Clip, Prepared, load_prepared
-from train.merge import score_run
-from train.paired import draws
-from train.probe import DEFAULT_STRENGTH, features_of, fit_probe
-from train.rewrite import rewrite
-from train.suspects import suspects
+from train.data.dataset import Clip, Prepared, load_prepared
+from train.data.rewrite import rewrite
+from train.evaluate.paired import draws
+from train.fit import runs
+from train.fit.merge import score_run
+from train.fit.probe import DEFAULT_STRENGTH, features_of, fit_probe
+from train.labels.suspects import suspects
 from train.tiny import recipe
 
 RATE = 0.15  # of the training labels

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from audiollm.prosody import REFERENCES, Cues
-from train.dataset import load_prepared
+from audiollm.audio.prosody import REFERENCES, Cues
+from train.data.dataset import load_prepared
 
 
 def main() -> None:

@@ -25,12 +25,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from audiollm import calibration, metrics
-from audiollm.config import MANIFEST_NAME, read_json
+from audiollm import metrics
+from audiollm.contracts.manifest import MANIFEST_NAME, read_json
 from audiollm.errors import DataError
-from train import runs
-from train.dataset import Prepared, load_prepared
-from train.probe import fit_probe
+from audiollm.model import calibration
+from train.data.dataset import Prepared, load_prepared
+from train.fit import runs
+from train.fit.probe import fit_probe
 
 # What is taught, alike in every fold.
 BOTH = "--languages en --per-clip 1 --lead 5 --batch-size 8"
@@ -103,8 +104,8 @@ def one_fold(
 
 
 def _record(place: Path, repeat: int, fold: int) -> dict[str, Any]:
-    from audiollm.config import Manifest
-    from train.merge import score_run
+    from audiollm.contracts.manifest import Manifest
+    from train.fit.merge import score_run
 
     prepared = load_prepared(place / "data")
     result = json.loads((place / "test" / "result.json").read_text(encoding="utf-8"))

@@ -10,12 +10,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from audiollm.checkpoint import pick_device, pick_dtype
 from audiollm.labels import EMOTIONS
-from audiollm.model import AudioLLM
-from audiollm.projector import Features
-from audiollm.prompt import Prompt
-from audiollm.scoring import Scorer
+from audiollm.model.audio_llm import AudioLLM
+from audiollm.model.checkpoint import pick_device, pick_dtype
+from audiollm.model.projector import Features
+from audiollm.model.prompt import Prompt
+from audiollm.model.scoring import Scorer
 from bench import shapes
 from tests import tiny
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import torch
 
-from audiollm.config import ProjectorConfig
+from audiollm.contracts.manifest import ProjectorConfig
 from audiollm.encoder import Encoder
 from audiollm.encoder.emotion2vec import Emotion2vecEncoder, base_conf, build_network
-from audiollm.model import AudioLLM
+from audiollm.model.audio_llm import AudioLLM
 
 
 def qwen(dtype: torch.dtype = torch.float32, **changes: Any) -> Any:

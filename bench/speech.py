@@ -19,14 +19,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from audiollm import audio, speech
+from audiollm import audio
+from audiollm.audio import speech
 from audiollm.errors import NoSpeechError
 from audiollm.settings import ASSETS
 from bench import nonspeech, quality
 from bench.nonspeech import Rng, Samples
 from bench.voices import VOICES
-from train import runs
-from train.conditions import CONDITIONS
+from train.data.conditions import CONDITIONS
+from train.fit import runs
 
 NOISES = ("white", "pink", "babble")
 SNRS = (20, 10, 5, 0)  # dB, of the mean power of the whole clip

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, signal
 
-from audiollm import prosody
+from audiollm.audio import prosody
 
 RATE = prosody.SAMPLE_RATE
 Samples = NDArray[np.float32]

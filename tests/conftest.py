@@ -46,7 +46,7 @@ def _no_job_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 def _runs_in(process: psutil.Process, home: str) -> bool:
     words = process.info["cmdline"] or []
-    return "audiollm.runner" in words and any(word.startswith(home) for word in words)
+    return "audiollm.jobs.runner" in words and any(word.startswith(home) for word in words)
 
 
 @pytest.fixture
@@ -76,7 +76,8 @@ def speech() -> np.ndarray:
 @cache
 def _phrase() -> tuple[np.ndarray, float]:
     """What a man says in a bundled clip, without the pauses around it, and his pitch in Hz."""
-    from audiollm import audio, prosody
+    from audiollm import audio
+    from audiollm.audio import prosody
 
     clip = audio.load(ASSETS / "emodb" / "audio" / "03a01Nc.flac")
     start, end = clip.speech[0]

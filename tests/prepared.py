@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from audiollm.prosody import Cues
+from audiollm.audio.prosody import Cues
 from tests import tiny
-from train.dataset import Clip, write_prepared
-from train.features import FeatureWriter
+from train.data.dataset import Clip, write_prepared
+from train.data.features import FeatureWriter
 
 
 def write(folder: Path, *, frames: bool = True, per_class: int = 12, noise: float = 0.6) -> Path:

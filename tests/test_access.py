@@ -13,10 +13,10 @@ from starlette.requests import Request
 
 from audiollm.errors import ConfigError
 from audiollm.settings import Owner, Settings, Space
-from audiollm.ui.owner import elsewhere, visitors
-from audiollm.ui.owner.access import ShutError, opened
-from audiollm.ui.owner.sessions import COOKIE, WAITING, Sessions
-from audiollm.ui.services import Services
+from audiollm.web.auth import elsewhere, visitors
+from audiollm.web.auth.access import ShutError, opened
+from audiollm.web.auth.sessions import COOKIE, WAITING, Sessions
+from audiollm.web.services import Services
 
 HERE, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104
 

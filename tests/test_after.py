@@ -9,17 +9,17 @@ import pytest
 import soundfile
 
 from audiollm.errors import DataError
-from audiollm.jobs import Jobs
+from audiollm.jobs.job import Job
+from audiollm.jobs.queue import Jobs
 from audiollm.labelling.store import Labels
 from audiollm.labels import LANGUAGES, Language, word
 from audiollm.metrics import report
-from audiollm.plan import Job
-from audiollm.ui.owner.access import ShutError
-from audiollm.ui.said import SaidError
-from audiollm.ui.services import Services
-from audiollm.ui.texts import text
-from audiollm.ui.train import actions, after, judged, mistakes, tested
-from audiollm.ui.train.plan import Plan
+from audiollm.web.auth.access import ShutError
+from audiollm.web.said import SaidError
+from audiollm.web.services import Services
+from audiollm.web.texts import text
+from audiollm.web.train import actions, after, judged, mistakes, tested
+from audiollm.web.train.plan import Plan
 from tests.conftest import voiced
 from tests.test_training import STRANGER, reachable, serve
 

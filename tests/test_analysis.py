@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiollm import analysis, baseline, claims, prosody, wording
-from audiollm.analysis import Analysis, Voice
+from audiollm.analysis import claims, composition, references, wording
+from audiollm.analysis.types import Analysis, Voice
+from audiollm.audio import prosody
+from audiollm.audio.prosody import REFERENCES, Cues
 from audiollm.labels import LANGUAGES, Language, word
-from audiollm.prompt import SEPARATOR, cue_words
-from audiollm.prosody import REFERENCES, Cues
-from train import instructions
+from audiollm.model.prompt import SEPARATOR, cue_words
+from train.fit import instructions
 
 CLASSES = ("angry", "fearful", "happy", "neutral", "sad")
 LOUD = Cues(2.0, 341.0, 10.8, -15.0, 20.0, -0.6, 5.3, 0.15)
@@ -29,8 +30,8 @@ def shown(
     cues: Cues | None = LOUD,
     voice: Voice | None = None,
 ) -> tuple[Analysis, str]:
-    known = analysis.measured(probabilities or SURE, cues, language, voice)
-    return analysis.compose(known, raw, CLASSES, language)
+    known = composition.measured(probabilities or SURE, cues, language, voice)
+    return composition.compose(known, raw, CLASSES, language)
 
 
 # --- what the LLM was taught
@@ -177,7 +178,7 @@ def test_an_uncertain_answer_is_never_stated_outright() -> None:
 )
 def test_certainty_in_words(top: tuple[float, float], said: str) -> None:
     rest = 1 - sum(top)
-    known = analysis.measured(
+    known = composition.measured(
         {"angry": top[0], "sad": top[1], "a": rest / 2, "b": rest / 2}, LOUD, "en"
     )
     assert known.certainty == said
@@ -233,23 +234,23 @@ def test_a_figure_never_reads_as_if_on_the_edge_of_its_range() -> None:
 
 def test_a_persons_own_range_lies_around_their_median() -> None:
     clips = [replace(CALM, pitch_hz=hz) for hz in (100.0, 110.0, 200.0)]
-    own = baseline.by_speaker(clips)
+    own = references.by_speaker(clips)
     assert own is not None and own.clips == 3
     assert own.ranges["pitch_hz"] == (110 - 24, 110 + 24)
     assert own.ranges["pause_share"][0] == 0.0
-    known = analysis.measured(SURE, clips[2], "en", None, own)
+    known = composition.measured(SURE, clips[2], "en", None, own)
     assert known.levels["pitch_hz"] == "high"
-    text = analysis.compose(known, "", CLASSES, "en")[1]
+    text = composition.compose(known, "", CLASSES, "en")[1]
     assert "high pitch (200 Hz; usual 86 to 134)" in text
     assert "this speaker's own median over 3 clips" in text
-    assert baseline.by_speaker(clips[:2]) is None
-    assert baseline.by_speaker([*clips[:2], replace(CALM, pitch_hz=None)]) is None
+    assert references.by_speaker(clips[:2]) is None
+    assert references.by_speaker([*clips[:2], replace(CALM, pitch_hz=None)]) is None
 
 
 def test_the_llm_is_judged_by_what_its_prompt_said() -> None:
-    own = baseline.by_speaker([LOUD] * 3)
-    known = analysis.measured(SURE, LOUD, "en", None, own)
-    parts, text = analysis.compose(known, f"Evidence: {cue_words(LOUD, 'en')}.", CLASSES, "en")
+    own = references.by_speaker([LOUD] * 3)
+    known = composition.measured(SURE, LOUD, "en", None, own)
+    parts, text = composition.compose(known, f"Evidence: {cue_words(LOUD, 'en')}.", CLASSES, "en")
     assert parts.corrections == ()
     assert set(parts.levels.values()) == {"mid"}
     assert "Evidence" not in text and "Intensity: mild" in text
@@ -319,8 +320,8 @@ TEXT = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=12), max_size=9).m
 def test_any_text_becomes_a_true_one(
     table: dict[str, float], cues: Cues | None, raw: str, language: Language
 ) -> None:
-    known = analysis.measured(table, cues, language)
-    parts, text = analysis.compose(known, raw, CLASSES, language)
+    known = composition.measured(table, cues, language)
+    parts, text = composition.compose(known, raw, CLASSES, language)
     label = max(table, key=table.__getitem__)
     head = word(label, language) + SEPARATOR[language]
     assert text.startswith(head)
@@ -348,10 +349,10 @@ def test_any_text_becomes_a_true_one(
 def test_a_growing_text_takes_nothing_back(
     table: dict[str, float], cues: Cues, raw: str, language: Language
 ) -> None:
-    known = analysis.measured(table, cues, language)
+    known = composition.measured(table, cues, language)
     growing = [
-        analysis.compose(known, raw[:n], CLASSES, language, done=False)[1]
+        composition.compose(known, raw[:n], CLASSES, language, done=False)[1]
         for n in range(len(raw) + 1)
     ]
-    growing.append(analysis.compose(known, raw.strip(), CLASSES, language)[1])
+    growing.append(composition.compose(known, raw.strip(), CLASSES, language)[1])
     assert all(later.startswith(earlier) for earlier, later in pairwise(growing))

@@ -30,8 +30,8 @@ from audiollm.errors import AudioError, AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
 from audiollm.predictor import Prediction, Predictor
 from audiollm.settings import ASSETS, Settings
-from audiollm.ui import Services, api, build_ui, launch_options
-from audiollm.ui.analyse.page import MODEL
+from audiollm.web import Services, api, build_ui, launch_options
+from audiollm.web.analyse.page import MODEL
 from tests.browser.fake import Card
 from tests.conftest import RATE
 
@@ -210,7 +210,7 @@ def test_a_failure_is_one_sentence(
     file: Any = {"path": str(uploads / "a.wav")}
     sent = file if name == "analyse" else [file]
     known = endpoint(served_by(FakePredictor(bug=ConfigError("Not taught 'fr'."))), name)
-    with caplog.at_level(logging.ERROR, "audiollm.ui.api"):
+    with caplog.at_level(logging.ERROR, "audiollm.web.api"):
         with pytest.raises(gr.Error) as told:
             known(sent, "fr")
         assert told.value.message == "Not taught 'fr'."

@@ -18,13 +18,13 @@ import httpx
 import pytest
 
 import app
-from audiollm import ui
+from audiollm import web
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
-from audiollm.ui import Services, build_ui, launch_options
-from audiollm.ui.analyse.page import MODEL
-from audiollm.ui.services import EXAMPLES
-from audiollm.ui.texts import TEXTS
+from audiollm.web import Services, build_ui, launch_options
+from audiollm.web.analyse.page import MODEL
+from audiollm.web.services import EXAMPLES
+from audiollm.web.texts import TEXTS
 from tests.browser.fake import FakePredictor
 
 ROOT = Path(app.__file__).parent
@@ -49,15 +49,15 @@ def services() -> Services:
 
 
 @pytest.fixture
-def demo(services: Services) -> ui.Page:
+def demo(services: Services) -> web.Page:
     return build_ui(services)
 
 
 @pytest.fixture
 def address(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The page served in this process, recordings swept every second and kept for one."""
-    monkeypatch.setattr(ui, "SWEEP", 1)
-    monkeypatch.setattr(ui, "KEEP", 1)
+    monkeypatch.setattr(web, "SWEEP", 1)
+    monkeypatch.setattr(web, "KEEP", 1)
     demo = build_ui(services)
     yield demo.launch(**launch_options(demo, services.settings))[1]
     demo.close()
@@ -162,7 +162,7 @@ def test_recordings_are_deleted(address: str, tmp_path: Path) -> None:
 
 
 def test_recordings_are_promised_an_hour_at_most() -> None:
-    assert ui.SWEEP + ui.KEEP <= 3600
+    assert web.SWEEP + web.KEEP <= 3600
     assert "within an hour" in TEXTS["kept"]["en"]
 
 
@@ -179,7 +179,7 @@ def test_page_asks_no_other_host(address: str) -> None:
 
 
 def test_programs_are_offered_their_endpoints_and_wait_in_the_queue_of_the_page(
-    demo: ui.Page,
+    demo: web.Page,
 ) -> None:
     listeners = list(demo.fns.values())
     offered = {f.api_name for f in listeners if f.api_visibility != "private"}
@@ -190,7 +190,7 @@ def test_programs_are_offered_their_endpoints_and_wait_in_the_queue_of_the_page(
     assert all(f.queue for f in answering)
 
 
-def test_launch_options_keep_voices_private(demo: ui.Page) -> None:
+def test_launch_options_keep_voices_private(demo: web.Page) -> None:
     options = launch_options(demo, Settings(max_bytes=1234))
     assert options["allowed_paths"] == [str(EXAMPLES)]
     assert options["max_file_size"] == 1234
@@ -201,18 +201,18 @@ def test_launch_options_keep_voices_private(demo: ui.Page) -> None:
     assert demo.analytics_enabled is False
 
 
-def test_every_text_reaches_chinese_and_english_browsers(demo: ui.Page) -> None:
+def test_every_text_reaches_chinese_and_english_browsers(demo: web.Page) -> None:
     tables: dict[str, Any] = demo.texts.translations
     assert set(tables["en"]) == set(tables["zh-CN"]) == set(tables["zh-TW"])
     assert tables["zh-CN"]["audiollm_heading"] == TEXTS["heading"]["zh"]
 
 
 def test_fonts_are_the_readers_own() -> None:
-    fonts = [*ui.theme()._font, *ui.theme()._font_mono]
+    fonts = [*web.theme()._font, *web.theme()._font_mono]
     assert not any(isinstance(f, gr.themes.GoogleFont | gr.themes.LocalFont) for f in fonts)
 
 
-def test_no_event_reports_to_all_that_it_ever_changed(demo: ui.Page) -> None:
+def test_no_event_reports_to_all_that_it_ever_changed(demo: web.Page) -> None:
     """Gradio would copy what stands inside them, at every tick of a clock."""
     changing = [
         each for each in demo.fns.values() if each.outputs and each.api_visibility != "public"

@@ -1,100 +1,65 @@
 """The house rules that a machine can check: import direction, sizes, settings, words."""
 
-import ast
 import re
-from pathlib import Path
 
 import pytest
 
-from audiollm import labels, prosody
+from audiollm import labels
+from audiollm.audio import prosody
 from audiollm.settings import Settings
+from tests.structure import (
+    ROOT,
+    circles,
+    edges,
+    imports,
+    level,
+    lines,
+    packages,
+    top_level,
+    tracked,
+)
 
-ROOT = Path(__file__).parent.parent
-SOURCES = [
-    ROOT / "app.py",
-    *sorted((ROOT / "audiollm").rglob("*.py")),
-    *sorted((ROOT / "train").rglob("*.py")),
-]
-
-# A module may import those of its own level or of a lower one.
-LEVELS = [
-    {"errors", "labels", "config", "settings", "hub", "catalogue", "memory", "steps", "threads"},
-    {
-        "vad",
-        "speech",
-        "audio",
-        "av_decoder",
-        "decoding",
-        "prosody",
-        "functionals",
-        "calibration",
-        "metrics",
-    },
-    {
-        "claims",
-        "baseline",
-        "windows",
-        "speaker",
-        "distance",
-        "timeline",
-        "store",
-        "labelling",
-        "plan",
-        "processes",
-        "progress",
-        "failures",
-        "loading",
-    },
-    {"estimate"},
-    {"prompt", "projector", "encoder", "probe"},
-    {"model", "scoring", "asking", "streaming", "checkpoint"},
-    {"analysis", "wording", "prediction", "votes", "classifier"},
-    {"predictor", "files", "jobs", "room", "runner", "__main__"},
-    {"ui"},
-]
+LONGEST = 460  # lines of a file
+FILES = tracked()
+SOURCES = [ROOT / p for p in FILES if p.suffix == ".py" and p.parts[0] != "bench"]
+LIBRARIES = {  # imported only here
+    "gradio": ("app", "audiollm.web"),
+    "funasr": ("audiollm.encoder.emotion2vec",),
+}
 
 
-def imports(path: Path) -> set[str]:
-    """Dotted names of everything a file imports, also inside functions."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+def test_imports_go_down() -> None:
+    graph = edges(FILES)
+    wrong = []
+    for name, used in graph.items():
+        if name.startswith("audiollm."):
+            assert level(name) is not None, f"{name} has no level in tests/structure.py"
+            wrong += [(name, u) for u in used if u.split(".")[0] in ("train", "bench", "app")]
+            wrong += [(name, u) for u in used if (level(u) or 0) > (level(name) or 0)]
+        if name.startswith("train"):
+            upper = ("audiollm.web", "audiollm.database", "audiollm.jobs")
+            wrong += [(name, u) for u in used if u.startswith(upper)]
+    assert wrong == []
 
 
-def level(name: str) -> int | None:
-    return next((i for i, names in enumerate(LEVELS) if name in names), None)
+def test_no_file_and_no_package_imports_in_a_circle() -> None:
+    graph = edges(FILES)
+    assert circles(graph) + circles(packages(graph)) == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_go_down(path: Path) -> None:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    used = imports(path)
-    if parts[0] == "audiollm":
-        assert not [u for u in used if u.split(".")[0] in ("train", "tests")], (
-            "audiollm imports train"
-        )
-        own = level(parts[1]) if parts[-1] != "__init__" or len(parts) > 2 else 0
-        assert own is not None, f"{parts[1]} has no level in this test"
-        for name in used:
-            target = level(name.split(".")[1]) if name.startswith("audiollm.") else None
-            assert target is None or target <= own, f"{path.name} imports {name}, which is above it"
-    if parts[0] == "train":
-        assert not [
-            u for u in used if u.startswith(("audiollm.ui", "audiollm.store", "audiollm.jobs"))
-        ]
-    if parts[0] != "app" and "ui" not in parts:
-        assert not [u for u in used if u.split(".")[0] == "gradio"], "gradio belongs to the page"
-    if parts != ("audiollm", "encoder", "emotion2vec"):
-        assert not [u for u in used if u.split(".")[0] == "funasr"], "funasr belongs to emotion2vec"
+def test_libraries_are_imported_where_they_belong() -> None:
+    wrong = []
+    for path in (p for p in FILES if p.suffix == ".py" and p.parts[0] in ("audiollm", "train")):
+        own = ".".join(path.with_suffix("").parts)
+        for library in {name.split(".")[0] for name in imports(path)} & set(LIBRARIES):
+            if not own.startswith(LIBRARIES[library]):
+                wrong.append((own, library))
+    assert wrong == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_files_stay_small(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
+def test_files_and_folders_stay_few_and_small() -> None:
+    assert [(str(p), lines(p)) for p in FILES if lines(p) > LONGEST] == []
+    assert len(top_level(FILES)) <= 20
 
 
 def test_the_environment_is_read_in_one_file() -> None:

@@ -6,10 +6,13 @@ from itertools import pairwise
 import pytest
 import torch
 
-from audiollm import asking, audio, prosody, votes, windows
+from audiollm import audio
+from audiollm.audio import prosody, windows
 from audiollm.errors import AudioError, ModelError
+from audiollm.inference import votes
+from audiollm.model import asking
+from audiollm.model.prompt import Prompt
 from audiollm.predictor import Predictor
-from audiollm.prompt import Prompt
 from audiollm.settings import Settings
 from tests import tiny
 from tests.conftest import voiced

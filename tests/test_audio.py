@@ -16,8 +16,8 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from audiollm import audio, decoding
-from audiollm.audio import Sound
+from audiollm import audio
+from audiollm.audio import Sound, decoding, loading
 from audiollm.errors import AudioError
 from audiollm.settings import Settings
 from tests.conftest import RATE, encode, film, vowels
@@ -100,7 +100,7 @@ def complaint(source: str | Path | bytes, settings: Settings | None = None) -> s
     assert ". " not in text, "one sentence"
     assert "\n" not in text
     assert "/" not in text, "no path of this machine"
-    assert text.startswith(audio._name(source))
+    assert text.startswith(loading._name(source))
     chinese = caught.value.zh
     assert re.search("[\u4e00-\u9fff]{4}", chinese)
     assert chinese.endswith("。") and "\n" not in chinese and "/" not in chinese

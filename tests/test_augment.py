@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiollm.projector import Features
-from audiollm.prompt import Prompt
-from audiollm.prosody import SAMPLE_RATE
+from audiollm.audio.prosody import SAMPLE_RATE
+from audiollm.model.projector import Features
+from audiollm.model.prompt import Prompt
 from tests import prepared, tiny
-from train.augment import SPEED, faster, spoiled
-from train.dataset import load_prepared
-from train.examples import ExampleDataset
-from train.features import FeatureStore, copy_id
-from train.instructions import Instruction
+from train.data.augment import SPEED, faster, spoiled
+from train.data.dataset import load_prepared
+from train.data.features import FeatureStore, copy_id
+from train.fit.examples import ExampleDataset
+from train.fit.instructions import Instruction
 
 
 def tone(hertz: float = 200.0, seconds: float = 1.0) -> np.ndarray:

@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from audiollm.model import AudioLLM, Example
-from audiollm.projector import Standardiser
-from audiollm.prompt import Prompt
+from audiollm.model.audio_llm import AudioLLM, Example
+from audiollm.model.projector import Standardiser
+from audiollm.model.prompt import Prompt
 from tests import tiny
 from tests.prepared import write
-from train.auxiliary import SMOOTHING, GroupedExample, TaughtLLM, groups
 from train.corpora import Clip
-from train.dataset import load_prepared
-from train.examples import ExampleDataset
-from train.instructions import Instruction
+from train.data.dataset import load_prepared
+from train.fit.auxiliary import SMOOTHING, GroupedExample, TaughtLLM, groups
+from train.fit.examples import ExampleDataset
+from train.fit.instructions import Instruction
 
 
 def examples(lead: float = 1.0) -> list[Example]:

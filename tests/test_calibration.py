@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiollm.calibration import Kind, apply, fit, nll
-from audiollm.config import Calibration
+from audiollm.contracts.manifest import Calibration
 from audiollm.errors import DataError
+from audiollm.model.calibration import Kind, apply, fit, nll
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 

@@ -8,9 +8,15 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from audiollm.calibration import FAR, NEAR, apply, calibrated, fit, nll
-from audiollm.config import Calibration, Calibrations, EncoderRef, Manifest, ProjectorConfig
+from audiollm.contracts.manifest import (
+    Calibration,
+    Calibrations,
+    EncoderRef,
+    Manifest,
+    ProjectorConfig,
+)
 from audiollm.errors import ConfigError
+from audiollm.model.calibration import FAR, NEAR, apply, calibrated, fit, nll
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 LN2 = float(np.log(2))

@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from audiollm import checkpoint
-from audiollm.config import EncoderRef, Manifest, to_json
+from audiollm.contracts.manifest import EncoderRef, Manifest, to_json
 from audiollm.errors import ConfigError, ModelError
-from audiollm.projector import Features
-from audiollm.prompt import Prompt
-from audiollm.scoring import Scorer
+from audiollm.model import checkpoint
+from audiollm.model.projector import Features
+from audiollm.model.prompt import Prompt
+from audiollm.model.scoring import Scorer
 from audiollm.settings import Settings
 from tests import tiny
 

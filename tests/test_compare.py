@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiollm import catalogue
+from audiollm.database import Store
 from audiollm.errors import ModelError
 from audiollm.labelling.store import Labels
 from audiollm.labels import LANGUAGES
+from audiollm.model import registry
 from audiollm.settings import Settings
-from audiollm.store import Store
-from audiollm.ui import services
-from audiollm.ui.analyse import compare, keeping
-from audiollm.ui.analyse.compare import CLIP, PROBE, Comparison
-from audiollm.ui.services import Services
+from audiollm.web import services
+from audiollm.web.analyse import compare, keeping
+from audiollm.web.analyse.compare import CLIP, PROBE, Comparison
+from audiollm.web.services import Services
 from tests.browser.fake import METRICS, SURE, Card, FakePredictor
 from tests.conftest import voiced
 
@@ -64,11 +64,11 @@ def two_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
 
         return load
 
-    def entries(_: Settings) -> list[catalogue.Entry]:
-        return [catalogue.Entry(n, n, 1, METRICS) for n in ("tiny", *table, "broken")]
+    def entries(_: Settings) -> list[registry.Entry]:
+        return [registry.Entry(n, n, 1, METRICS) for n in ("tiny", *table, "broken")]
 
     monkeypatch.setattr(services, "_loader", loader)
-    monkeypatch.setattr(catalogue, "entries", entries)
+    monkeypatch.setattr(registry, "entries", entries)
     return serve(tmp_path)
 
 
@@ -212,13 +212,13 @@ def test_an_answer_in_free_words_grows_escaped_and_says_that_nobody_checked_it(
 def test_a_model_card_fetches_nothing_and_runs_nothing(tmp_path: Path) -> None:
     card = "---\nlicense: mit\n---\n# A model\n![x](http://example.org/x.png)\n<script>x()</script>"
     (tmp_path / "README.md").write_text(card)
-    shown = catalogue.read_card(str(tmp_path))
+    shown = registry.read_card(str(tmp_path))
     assert shown.startswith("# A model")
     assert "![" not in shown
     assert "<" not in shown
     (tmp_path / "README.md").write_text("a" * 200_000)
-    assert len(catalogue.read_card(str(tmp_path))) == catalogue.MAX_CARD
-    assert catalogue.read_card(str(tmp_path / "nowhere")) == ""
+    assert len(registry.read_card(str(tmp_path))) == registry.MAX_CARD
+    assert registry.read_card(str(tmp_path / "nowhere")) == ""
 
 
 def test_the_card_of_the_model_in_use(tmp_path: Path) -> None:

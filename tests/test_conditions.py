@@ -9,8 +9,8 @@ from hypothesis.extra import numpy as arrays
 from scipy import signal
 
 from tests.conftest import RATE, voiced
-from train import conditions
-from train.conditions import CONDITIONS, RT60, Samples, spoil
+from train.data import conditions
+from train.data.conditions import CONDITIONS, RT60, Samples, spoil
 
 sounds = arrays.arrays(
     np.float32,

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from audiollm.config import Calibration, EncoderRef, Manifest, ProjectorConfig, from_dict, read_json
+from audiollm.contracts.manifest import (
+    Calibration,
+    EncoderRef,
+    Manifest,
+    ProjectorConfig,
+    from_dict,
+    read_json,
+)
 from audiollm.errors import ConfigError
 
 PLAIN: dict[str, Any] = {

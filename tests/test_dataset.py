@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from audiollm.errors import DataError
 from train.corpora import SPLITS, Clip, Rejected
-from train.dataset import check_leaks, load_prepared, split, without_copies, write_prepared
-from train.features import FeatureWriter
+from train.data.dataset import check_leaks, load_prepared, split, without_copies, write_prepared
+from train.data.features import FeatureWriter
 
 CLASSES = ("angry", "happy", "sad")
 

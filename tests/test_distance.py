@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
 
-from audiollm import distance
-from audiollm.distance import DISTANCE_NAME, OTHER_VOICE, FeatureDistance
 from audiollm.errors import ModelError
+from audiollm.model import distance
+from audiollm.model.distance import DISTANCE_NAME, OTHER_VOICE, FeatureDistance
 
 WIDTH = 24
 Rows = NDArray[np.float32]

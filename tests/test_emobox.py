@@ -13,7 +13,7 @@ from tests import emobox as made
 from tests.test_corpora import touch
 from train import corpora
 from train.corpora import Corpus, Options, emobox, lookup
-from train.splits import split
+from train.data.splits import split
 
 STEMS = [Path(row["wav"]).stem for row in made.rows()]
 

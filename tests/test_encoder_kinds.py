@@ -10,17 +10,21 @@ import numpy as np
 import pytest
 import torch
 
-from audiollm import checkpoint, encoder, functionals
-from audiollm.config import EncoderRef, Manifest, ProjectorConfig, from_dict
+from audiollm import encoder
+from audiollm.audio import functionals
+from audiollm.contracts.manifest import EncoderRef, Manifest, ProjectorConfig, from_dict
 from audiollm.encoder.whisper import WhisperEncoder
 from audiollm.errors import ConfigError, DataError, ModelError
+from audiollm.model import checkpoint
+from audiollm.model.projector import Features, Projector
 from audiollm.predictor import Predictor
-from audiollm.projector import Features, Projector
 from audiollm.settings import Settings
 from tests import tiny
 from tests.test_prepare import LABELS, run, voice
-from train import evaluate, options, relabel
-from train.dataset import load_prepared
+from train.data.dataset import load_prepared
+from train.evaluate import evaluate
+from train.fit import options
+from train.labels import relabel
 
 WIDTH = tiny.WIDTH
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from audiollm import encoder
-from audiollm.config import Statistics
+from audiollm.contracts.manifest import Statistics
 from audiollm.encoder.base import CONTEXT, over_time
 from audiollm.encoder.whisper import WhisperEncoder, build_network
 from audiollm.encoder.whisper_config import WhisperConf

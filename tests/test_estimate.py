@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from audiollm import estimate, memory, progress
-from audiollm.estimate import Work
-from audiollm.jobs import Jobs
+from audiollm.jobs import estimates, memory, progress
+from audiollm.jobs.estimates import Work
+from audiollm.jobs.queue import Jobs
 from audiollm.labels import LANGUAGES
 from audiollm.settings import ASSETS, Settings
-from audiollm.ui.texts import text
-from audiollm.ui.train import actions
-from audiollm.ui.train import estimate as training_estimate
-from audiollm.ui.train.plan import PRESETS, Plan
-from audiollm.ui.train.sources import FOLDER
+from audiollm.web.texts import text
+from audiollm.web.train import actions
+from audiollm.web.train import estimate as training_estimate
+from audiollm.web.train.plan import PRESETS, Plan
+from audiollm.web.train.sources import FOLDER
 from tests.test_training import job, prepare, serve
 from tests.tiny import whisper_hub_folder
 
@@ -47,7 +47,7 @@ def run(folder: Path, *, stage: int = 1, batch: int = 8, seconds: float = 0.5, *
 
 
 def work(**changes: Any) -> Work:
-    tiny = estimate.shape("tiny", HERE)
+    tiny = estimates.shape("tiny", HERE)
     assert tiny is not None
     return Work(**{"stage": 1, "device": "cpu", "llm": tiny, "batch": 8, "steps": 100, **changes})
 
@@ -55,41 +55,41 @@ def work(**changes: Any) -> Work:
 def test_a_models_size_is_read_from_its_configuration_or_its_name(tmp_path: Path) -> None:
     from safetensors import safe_open
 
-    found = estimate.shape("tiny", HERE)
+    found = estimates.shape("tiny", HERE)
     assert found is not None
     with safe_open(ASSETS / "tiny" / "model.safetensors", "np") as file:
         stored = sum(file.get_tensor(name).size for name in file.keys())  # noqa: SIM118
     assert found.parameters == pytest.approx(stored, rel=0.01)
     settings = Settings(home=tmp_path)
     for name, size in (("qwen2.5-0.5b", 5e8), ("somebody/chat-3B-it", 3e9), ("x/y-135M", 1.35e8)):
-        told = estimate.shape(name, settings)
+        told = estimates.shape(name, settings)
         assert told is not None and told.parameters == pytest.approx(size, rel=0.35)
     for name in ("somebody/unknown", "", "a\0b", str(tmp_path)):
-        assert estimate.shape(name, settings) is None
+        assert estimates.shape(name, settings) is None
     (tmp_path / "config.json").write_text('{"hidden_size": "many"}')
-    assert estimate.shape(str(tmp_path), settings) is None
+    assert estimates.shape(str(tmp_path), settings) is None
 
 
 def test_the_same_work_takes_as_long_as_it_took(tmp_path: Path) -> None:
     run(tmp_path / "a", seconds=0.5)
     run(tmp_path / "b", stage=2, seconds=0.9)
-    known = estimate.paces([tmp_path, tmp_path / "nowhere"], HERE)
+    known = estimates.paces([tmp_path, tmp_path / "nowhere"], HERE)
     assert len(known) == 2
-    assert estimate.fit(work(), known) == (pytest.approx(50), "measured")  # without validation
-    assert estimate.fit(work(stage=2), known) == (pytest.approx(90), "measured")
-    assert estimate.fit(work(batch=16), known) == (pytest.approx(100), "measured")
+    assert estimates.fit(work(), known) == (pytest.approx(50), "measured")  # without validation
+    assert estimates.fit(work(stage=2), known) == (pytest.approx(90), "measured")
+    assert estimates.fit(work(batch=16), known) == (pytest.approx(100), "measured")
 
 
 def test_other_work_is_reckoned_from_it_and_the_rest_is_a_guess(tmp_path: Path) -> None:
     run(tmp_path / "a")
-    known = estimate.paces([tmp_path], HERE)
-    large = estimate.shape("qwen2.5-0.5b", HERE)
+    known = estimates.paces([tmp_path], HERE)
+    large = estimates.shape("qwen2.5-0.5b", HERE)
     assert large is not None
-    seconds, basis = estimate.fit(work(llm=large), known)
+    seconds, basis = estimates.fit(work(llm=large), known)
     assert basis == "scaled" and seconds > 50 * 50
-    seconds, basis = estimate.fit(work(llm=large, device="cuda:1"), known)
+    seconds, basis = estimates.fit(work(llm=large, device="cuda:1"), known)
     assert basis == "guessed" and 0 < seconds < 600
-    assert estimate.fit(work(), [])[1] == "guessed"
+    assert estimates.fit(work(), [])[1] == "guessed"
 
 
 def test_runs_that_cannot_be_read_say_nothing(tmp_path: Path) -> None:
@@ -98,39 +98,39 @@ def test_runs_that_cannot_be_read_say_nothing(tmp_path: Path) -> None:
     )
     run(tmp_path / "broken").joinpath("run.json").write_text("{")
     run(tmp_path / "short").joinpath("progress.jsonl").write_text('{"step": 0, "event": "start"}')
-    assert estimate.paces([tmp_path], HERE) == []
+    assert estimates.paces([tmp_path], HERE) == []
 
 
 def test_memory_grows_with_the_model_and_the_batch_and_measured_peaks_count(
     tmp_path: Path,
 ) -> None:
-    large = estimate.shape("qwen2.5-3b", HERE)
+    large = estimates.shape("qwen2.5-3b", HERE)
     assert large is not None
-    small, _ = estimate.memory(work())
+    small, _ = estimates.memory(work())
     assert 3e8 < small < 3e9
-    many, gpu = estimate.memory(work(llm=large))
+    many, gpu = estimates.memory(work(llm=large))
     assert many > 4 * large.parameters and gpu == 0
-    assert estimate.memory(work(llm=large, batch=32))[0] > many
-    assert estimate.memory(work(llm=large, stage=2, rank=64)) > estimate.memory(work(llm=large))
-    gpu = estimate.memory(work(llm=large, device="cuda"))[1]
+    assert estimates.memory(work(llm=large, batch=32))[0] > many
+    assert estimates.memory(work(llm=large, stage=2, rank=64)) > estimates.memory(work(llm=large))
+    gpu = estimates.memory(work(llm=large, device="cuda"))[1]
     assert gpu > 2 * large.parameters
     run(tmp_path / "a", memory=1_234_000_000)
-    known = estimate.paces([tmp_path], HERE)
-    assert estimate.memory(work(), known) == (1_234_000_000, 0)
-    assert estimate.memory(work(batch=99), known) != (1_234_000_000, 0)
+    known = estimates.paces([tmp_path], HERE)
+    assert estimates.memory(work(), known) == (1_234_000_000, 0)
+    assert estimates.memory(work(batch=99), known) != (1_234_000_000, 0)
 
 
 def test_what_is_left_follows_what_the_steps_really_took() -> None:
     planned = {"stage 1": 100.0, "stage 2": 50.0, "merge": 10.0}
-    assert estimate.remaining(planned, {}, "stage 1", None) == 160
-    assert estimate.remaining(planned, {"stage 1": 30.0}, "stage 1", None) == 130
+    assert estimates.remaining(planned, {}, "stage 1", None) == 160
+    assert estimates.remaining(planned, {"stage 1": 30.0}, "stage 1", None) == 130
     # a fit says that it takes twice as long as was thought: so will the others
-    assert estimate.remaining(planned, {"stage 1": 60.0}, "stage 1", 140.0) == 140 + 120
+    assert estimates.remaining(planned, {"stage 1": 60.0}, "stage 1", 140.0) == 140 + 120
     slow = {"stage 1": 200.0, "stage 2": 20.0}
-    assert estimate.remaining(planned, slow, "stage 2", None) == 80 + 20
+    assert estimates.remaining(planned, slow, "stage 2", None) == 80 + 20
     late = {"stage 1": 100.0, "stage 2": 49.9}
-    assert estimate.remaining(planned, late, "stage 2", None) == 5 + 10  # never nothing
-    assert estimate.remaining(planned, slow, "a step of another time", None) is None
+    assert estimates.remaining(planned, late, "stage 2", None) == 5 + 10  # never nothing
+    assert estimates.remaining(planned, slow, "a step of another time", None) is None
 
 
 def test_a_jobs_steps_are_timed_over_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

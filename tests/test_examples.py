@@ -6,15 +6,16 @@ from typing import Any, cast
 
 import pytest
 
-from audiollm import audio, prosody
-from audiollm.config import MANIFEST_NAME
+from audiollm import audio
+from audiollm.audio import prosody
+from audiollm.contracts.manifest import MANIFEST_NAME
 from audiollm.labels import LANGUAGES, Language
 from audiollm.predictor import Predictor
 from audiollm.settings import ASSETS, Settings
-from audiollm.ui import render
-from audiollm.ui.analyse import actions
-from audiollm.ui.services import EXAMPLES, MIXED, Services, read_examples
-from audiollm.ui.texts import text
+from audiollm.web import render
+from audiollm.web.analyse import actions
+from audiollm.web.services import EXAMPLES, MIXED, Services, read_examples
+from audiollm.web.texts import text
 from tests.browser.fake import FakePredictor
 
 

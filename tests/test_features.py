@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from audiollm.errors import DataError
-from train.features import FeatureStore, FeatureWriter, shard_paths
+from train.data.features import FeatureStore, FeatureWriter, shard_paths
 
 RNG = np.random.default_rng(0)
 
@@ -159,7 +159,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 KILLED = """
 import sys, numpy as np
 from pathlib import Path
-from train.features import FeatureWriter
+from train.data.features import FeatureWriter
 writer = FeatureWriter(Path(sys.argv[1]), "abc", shard_bytes=2_000_000)
 for i in range(10**9):
     writer.add(str(i), utterance=np.full(50_000, i, np.float32))

@@ -14,16 +14,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from audiollm import checkpoint
 from audiollm.errors import ModelError
+from audiollm.model import checkpoint
 from audiollm.settings import Settings
 from tests import prepared, tiny
 from tests.prepared import resplit
-from train import fit, merge, runs
 from train.__main__ import main
-from train.dataset import load_prepared
-from train.examples import GroupedBatches
-from train.trainer import trained_state
+from train.data.dataset import load_prepared
+from train.fit import fit, merge, runs
+from train.fit.examples import GroupedBatches
+from train.fit.trainer import trained_state
 
 ROOT = Path(__file__).parent.parent
 
@@ -418,7 +418,7 @@ def test_classes_are_chosen_before_probabilities_vanish(
     (here / "two" / "clips.jsonl").write_text("\n".join(rows))
     scores = torch.full((4, 5), -2000.0)
     scores[:, 0] = 0  # angry, which nobody is
-    monkeypatch.setattr("train.trainer.score_clips", lambda *_, **__: scores)
+    monkeypatch.setattr("train.fit.trainer.score_clips", lambda *_, **__: scores)
     words = "evaluate --model model --data two --shared-classes --out ev4"
     assert main(words.split()) == 0
     result = json.loads((here / "ev4" / "result.json").read_text())

@@ -11,18 +11,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from audiollm import calibration, checkpoint
-from audiollm.config import Calibration, Calibrations, to_json
-from audiollm.distance import DISTANCE_NAME
-from audiollm.prompt import Prompt
+from audiollm.contracts.manifest import Calibration, Calibrations, to_json
+from audiollm.model import calibration, checkpoint
+from audiollm.model.distance import DISTANCE_NAME
+from audiollm.model.prompt import Prompt
 from audiollm.settings import Settings
 from tests import prepared
-from train import fit, runs
 from train.__main__ import main
-from train.dataset import load_prepared
-from train.fit import STOP_NAME, STOPPED
-from train.speakers import SpeakerClips
-from train.trainer import AudioTrainer, score_clips
+from train.data.dataset import load_prepared
+from train.data.speakers import SpeakerClips
+from train.fit import fit, runs
+from train.fit.fit import STOP_NAME, STOPPED
+from train.fit.trainer import AudioTrainer, score_clips
 
 STAGE_1 = (
     "fit --stage 1 --data data --llm llm --max-steps 30 --evaluations 6 --warm-up 1 "

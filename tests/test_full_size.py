@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from audiollm.model import Example
-from audiollm.projector import Features
-from audiollm.prompt import Prompt
-from audiollm.scoring import Scorer
+from audiollm.model.audio_llm import Example
+from audiollm.model.projector import Features
+from audiollm.model.prompt import Prompt
+from audiollm.model.scoring import Scorer
 from bench import shapes
 from tests import tiny
 from tests.conftest import voiced

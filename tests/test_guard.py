@@ -19,10 +19,10 @@ import pytest
 from audiollm.labels import LANGUAGES
 from audiollm.predictor import Predictor
 from audiollm.settings import Owner, Settings
-from audiollm.ui import Services, build_ui, launch_options
-from audiollm.ui.owner import access
-from audiollm.ui.owner.sessions import COOKIE, Sessions
-from audiollm.ui.texts import text
+from audiollm.web import Services, build_ui, launch_options
+from audiollm.web.auth import access
+from audiollm.web.auth.sessions import COOKIE, Sessions
+from audiollm.web.texts import text
 from tests.browser.fake import FakePredictor
 
 OWNER = Owner("ann", "correct horse battery")
@@ -104,7 +104,7 @@ def name_of(event: Any) -> str:
     does = inspect.unwrap(event.fn)
     if isinstance(does, functools.partial):
         does = does.func
-    return f"{does.__module__}.{does.__qualname__}".removeprefix("audiollm.ui.").removeprefix(
+    return f"{does.__module__}.{does.__qualname__}".removeprefix("audiollm.web.").removeprefix(
         "builtins."
     )
 

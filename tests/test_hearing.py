@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiollm import prosody
+from audiollm.audio import prosody
+from audiollm.audio.steps import drained, told
 from audiollm.errors import AudioError
 from audiollm.settings import Settings
-from audiollm.steps import drained, told
-from audiollm.ui.analyse import hearing
-from audiollm.ui.analyse.hearing import hear
-from audiollm.ui.services import Services
+from audiollm.web.analyse import hearing
+from audiollm.web.analyse.hearing import hear
+from audiollm.web.services import Services
 from tests.conftest import RATE, voiced
 
 

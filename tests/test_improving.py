@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from audiollm.jobs.job import Job, Step
 from audiollm.labels import LANGUAGES, Language
-from audiollm.plan import Job, Step
-from audiollm.ui.label import improve
+from audiollm.web.label import improve
 
 
 def result() -> dict[str, Any]:

@@ -4,11 +4,11 @@ import random
 
 import pytest
 
+from audiollm.audio.prosody import Cues
 from audiollm.labels import LANGUAGES, Language, word
-from audiollm.prompt import Prompt, cue_words
-from audiollm.prosody import Cues
+from audiollm.model.prompt import Prompt, cue_words
 from tests import tiny
-from train.instructions import INTENSITY, analysis, answer_ids, draw, instruct, intensity
+from train.fit.instructions import INTENSITY, analysis, answer_ids, draw, instruct, intensity
 
 USUAL = Cues(2.0, 120.0, 7.0, -20.0, 15.0, -12.0, 5.0, 0.02)
 HIGH = Cues(2.0, 400.0, 15.0, -20.0, 15.0, -1.0, 7.5, 0.02)

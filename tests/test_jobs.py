@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from audiollm import processes, progress, store
-from audiollm.jobs import LINES, Job, JobError, Jobs, Step
-from audiollm.processes import Identity, identify
+from audiollm import database
+from audiollm.jobs import identity, progress
+from audiollm.jobs.identity import Identity, identify
+from audiollm.jobs.queue import LINES, Job, JobError, Jobs, Step
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = """
@@ -129,7 +130,7 @@ def test_a_job_outlives_who_started_it(jobs: Jobs, tmp_path: Path) -> None:
     """Another program adds it and ends; this one finds it and its child in a session apart."""
     one = step(tmp_path, "one", "wait")
     code = (
-        "import sys; from pathlib import Path; from audiollm.jobs import Jobs, Step; "
+        "import sys; from pathlib import Path; from audiollm.jobs.queue import Jobs, Step; "
         "home, result, *words = sys.argv[1:]; "
         "Jobs(Path(home)).add('far', 'cpu', [Step('one', tuple(words), Path(result))])"
     )
@@ -179,7 +180,7 @@ def test_processes_that_look_at_once_start_one_runner(jobs: Jobs, tmp_path: Path
     jobs.kill(next_id)
     two.result.with_suffix(".calls").unlink(missing_ok=True)
     write(jobs, next_id, state="waiting")
-    code = "import sys; from pathlib import Path; from audiollm.jobs import Jobs; "
+    code = "import sys; from pathlib import Path; from audiollm.jobs.queue import Jobs; "
     code += "jobs = Jobs(Path(sys.argv[1])); print(flush=True); sys.stdin.read(); jobs.tick()"
     words = [sys.executable, "-c", code, str(jobs.home)]
     pipe = subprocess.PIPE
@@ -204,7 +205,7 @@ def test_a_runner_that_nobody_started_ends(jobs: Jobs, tmp_path: Path) -> None:
     one = step(tmp_path, "one", "wait")
     id = jobs.add("job", "cpu", [one])
     running(jobs, one)
-    words = [sys.executable, "-m", "audiollm.runner", str(jobs.home), id]
+    words = [sys.executable, "-m", "audiollm.jobs.runner", str(jobs.home), id]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "not this process's" in done.stdout
@@ -224,7 +225,7 @@ def test_a_killed_runner_is_found_out_and_its_child_does_not_stay(
     until(lambda: jobs.look(id).state == "interrupted")
     assert "press Resume" in jobs.look(id).failure
     assert row(jobs, id)["state"] == "interrupted"  # written back
-    assert not processes.lives(child)
+    assert not identity.lives(child)
     two.result.with_suffix(".go").touch()
     jobs.resume(id)
     assert ended(jobs, id).state == "done"
@@ -238,7 +239,7 @@ def test_who_waits_is_started_when_the_runner_before_it_is_gone(jobs: Jobs, tmp_
     gone = Identity.parse(row(jobs, id)["runner"])
     assert gone
     os.killpg(gone.pid, signal.SIGKILL)
-    until(lambda: not processes.lives(gone))
+    until(lambda: not identity.lives(gone))
     jobs.tick()
     assert ended(jobs, next_id).state == "done"
     assert jobs.look(id).state == "interrupted"
@@ -250,24 +251,24 @@ def test_a_pid_that_somebody_else_has_now_is_not_the_job(jobs: Jobs, tmp_path: P
     stranger = subprocess.Popen(["sleep", "60"], start_new_session=True)
     try:
         who = identify(stranger.pid)
-        assert processes.lives(who)
+        assert identity.lives(who)
         old = str(replace(who, start=str(int(who.start) - 1)))
         for act in (jobs.stop, jobs.kill):
             write(jobs, id, state="running", runner=old, child=old)
             with pytest.raises(JobError, match="is interrupted and does not run"):
                 act(id)
         assert stranger.poll() is None
-        assert not processes.lives(replace(who, start="1"))
+        assert not identity.lives(replace(who, start="1"))
     finally:
         stranger.kill()
         stranger.wait()
-    assert not processes.lives(who)
+    assert not identity.lives(who)
 
 
 def test_a_zombie_does_not_live() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     who = identify(process.pid)
-    until(lambda: not processes.lives(who))
+    until(lambda: not identity.lives(who))
     assert process.wait() == 0  # it was there until now
 
 
@@ -294,24 +295,24 @@ def test_where_a_process_cannot_be_read_its_heartbeat_counts(jobs: Jobs, tmp_pat
 
 
 def test_without_proc_psutil_knows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(processes, "PROC", tmp_path)
-    processes.here.cache_clear()
+    monkeypatch.setattr(identity, "PROC", tmp_path)
+    identity.here.cache_clear()
     try:
         process = subprocess.Popen(["sleep", "60"])
         who = identify(process.pid)
-        assert processes.lives(who)
+        assert identity.lives(who)
         assert Identity.parse(str(who)) == who
-        assert not processes.lives(replace(who, start="1.00"))
+        assert not identity.lives(replace(who, start="1.00"))
         monkeypatch.setitem(sys.modules, "psutil", None)
         assert identify(process.pid).start == ""
-        assert processes.lives(who, heartbeat=time.time() - 1)
-        assert not processes.lives(who, heartbeat=time.time() - 60)
+        assert identity.lives(who, heartbeat=time.time() - 1)
+        assert not identity.lives(who, heartbeat=time.time() - 60)
         process.kill()
         process.wait()
-        assert not processes.lives(who, heartbeat=time.time() - 1)
+        assert not identity.lives(who, heartbeat=time.time() - 1)
     finally:
         monkeypatch.undo()
-        processes.here.cache_clear()
+        identity.here.cache_clear()
 
 
 def test_the_heartbeat_is_heard_while_a_step_runs(jobs: Jobs, tmp_path: Path) -> None:
@@ -321,7 +322,7 @@ def test_the_heartbeat_is_heard_while_a_step_runs(jobs: Jobs, tmp_path: Path) ->
     for _ in range(2):
         silent(jobs, id)
         until(lambda: time.time() - progress.heard(jobs.folder(id)) < 5, 20)
-    assert processes.BEAT <= 2 < processes.FRESH < 10
+    assert identity.BEAT <= 2 < identity.FRESH < 10
 
 
 def test_stop_then_resume_at_the_end_of_the_queue(jobs: Jobs, tmp_path: Path) -> None:
@@ -363,8 +364,8 @@ def test_kill_ends_everything_now_and_the_next_begins(jobs: Jobs, tmp_path: Path
     child = identify(running(jobs, one))
     who = Identity.parse(row(jobs, id)["runner"])
     jobs.kill(id)
-    assert not processes.lives(child)
-    assert not processes.lives(who)
+    assert not identity.lives(child)
+    assert not identity.lives(who)
     assert jobs.look(id).state == "stopped"
     assert ended(jobs, next_id).state == "done"
 
@@ -483,10 +484,10 @@ def test_a_database_of_the_first_version_gets_its_jobs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(store, "MIGRATIONS", store.MIGRATIONS[:1])
-        store.Store(tmp_path)
+        patch.setattr(database, "MIGRATIONS", database.MIGRATIONS[:1])
+        database.Store(tmp_path)
     with sqlite3.connect(tmp_path / "audiollm.db") as db:
         values = ("x", "x.flac", 1.0, "kept", "tiny", "{}", "", "{}", "2026-01-01")
         db.execute("INSERT INTO kept VALUES (?,?,?,?,?,?,?,?,?)", values)
     assert Jobs(tmp_path).all() == []
-    assert [kept.id for kept in store.Store(tmp_path).kept()] == ["x"]
+    assert [kept.id for kept in database.Store(tmp_path).kept()] == ["x"]

@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from audiollm import progress, runner
-from audiollm.jobs import Jobs
-from audiollm.plan import Step
+from audiollm.jobs import progress, runner
+from audiollm.jobs.job import Step
+from audiollm.jobs.queue import Jobs
 from tests import prepared
 from tests.test_jobs import ended, until
-from train import fit, runs
+from train.fit import fit, runs
 
 
 def test_curves_forgive_a_half_line_and_a_resume(tmp_path: Path) -> None:

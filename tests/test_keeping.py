@@ -8,15 +8,15 @@ import pytest
 import soundfile
 
 from audiollm import audio
+from audiollm.database import Store
 from audiollm.errors import LabelError
 from audiollm.labelling.store import Labels
 from audiollm.labelling.tasks import Label, Task
-from audiollm.store import Store
-from audiollm.ui.analyse import compare, keeping
-from audiollm.ui.analyse.compare import PROBE
-from audiollm.ui.analyse.keeping import Evidence, Outcome
-from audiollm.ui.services import Services
-from audiollm.ui.texts import text
+from audiollm.web.analyse import compare, keeping
+from audiollm.web.analyse.compare import PROBE
+from audiollm.web.analyse.keeping import Evidence, Outcome
+from audiollm.web.services import Services
+from audiollm.web.texts import text
 from tests.browser.fake import SURE
 from tests.conftest import RATE, voiced
 from tests.test_compare import last, serve

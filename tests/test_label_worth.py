@@ -10,11 +10,11 @@ from audiollm.errors import DataError
 from audiollm.labelling.statistics import FEWEST
 from audiollm.labelling.tasks import Label, Task
 from audiollm.labels import LANGUAGES, Language
-from audiollm.ui.label import worth
-from audiollm.ui.label.actions import book
-from audiollm.ui.owner.access import ShutError
-from audiollm.ui.said import SaidError
-from audiollm.ui.services import Services
+from audiollm.web.auth.access import ShutError
+from audiollm.web.label import worth
+from audiollm.web.label.actions import book
+from audiollm.web.said import SaidError
+from audiollm.web.services import Services
 from tests import prepared
 from tests.test_prepare import voice
 from tests.test_training import STRANGER, serve

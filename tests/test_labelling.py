@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from audiollm import audio
+from audiollm.database import Store
 from audiollm.errors import LabelError
 from audiollm.labelling import sources
 from audiollm.labelling.statistics import pace, share, statistics, wanted
@@ -20,14 +21,13 @@ from audiollm.labelling.store import Labels
 from audiollm.labelling.tasks import REASONS, Label
 from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
-from audiollm.store import Store
-from audiollm.ui.label import actions, report
-from audiollm.ui.label import card as label_card
-from audiollm.ui.label import sources as label_sources
-from audiollm.ui.label.actions import Desk
-from audiollm.ui.label.texts import LABELLING
-from audiollm.ui.owner.access import ShutError
-from audiollm.ui.services import Services
+from audiollm.web.auth.access import ShutError
+from audiollm.web.label import actions, report
+from audiollm.web.label import card as label_card
+from audiollm.web.label import sources as label_sources
+from audiollm.web.label.actions import Desk
+from audiollm.web.label.texts import LABELLING
+from audiollm.web.services import Services
 from tests.browser.fake import SURE, FakePredictor
 from tests.conftest import voiced
 from tests.test_labelling_store import task

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from audiollm import store
+from audiollm import database
 from audiollm.errors import LabelError
 from audiollm.labelling.store import LEASE, Labels
 from audiollm.labelling.tasks import Label, Reason, Task
@@ -251,7 +251,7 @@ def test_a_full_disk_is_a_sentence(book: Labels) -> None:
 
 def test_a_database_of_before_the_label_page_is_brought_up(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "audiollm.db") as db:
-        for script in store.MIGRATIONS[:2]:
+        for script in database.MIGRATIONS[:2]:
             db.executescript(script)
         db.execute("PRAGMA user_version=2")
     assert Labels(tmp_path).add([task(0)]) == 1
@@ -259,7 +259,7 @@ def test_a_database_of_before_the_label_page_is_brought_up(tmp_path: Path) -> No
 
 def test_a_former_name_of_a_reason_is_read(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "audiollm.db") as db:
-        for script in store.MIGRATIONS[:3]:
+        for script in database.MIGRATIONS[:3]:
             db.executescript(script)
         words = [f"{0:064x}", "/a.flac", 2.0, "kept", "ear", 0.5, "", "tiny", "{}"]
         words += ["tiny: encoder", "{}", "", 0, "2026-01-01"]

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from audiollm import loading
-from audiollm.loading import READING, STEPS, USUAL, Loading
+from audiollm.model import loading
+from audiollm.model.loading import READING, STEPS, USUAL, Loading
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
-from audiollm.ui import render
+from audiollm.web import render
 from tests import tiny
 
 

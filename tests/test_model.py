@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from audiollm.model import AudioLLM, Example
-from audiollm.prompt import Prompt
+from audiollm.model.audio_llm import AudioLLM, Example
+from audiollm.model.prompt import Prompt
 from tests import tiny
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.paired import REPLICATES, draws
+from train.evaluate.paired import REPLICATES, draws
 
 TRUTH = ["angry"] * 60 + ["sad"] * 20
 SPEAKERS = [f"s{i % 8}" for i in range(80)]

@@ -3,8 +3,8 @@
 from collections import Counter
 
 from train.corpora import Clip
-from train.pairs import pairs
-from train.runs import FitConfig
+from train.fit.pairs import pairs
+from train.fit.runs import FitConfig
 
 CLASSES = ("angry", "happy", "sad")
 CONFIG = FitConfig(stage=1, data="-", llm="tiny", balance=False)

@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 from audiollm.errors import ConfigError
 from audiollm.settings import Settings
 from tests import prepared
-from train import fit, parallel, runs
-from train.dataset import load_prepared
-from train.examples import GroupedBatches
-from train.options import plan
+from train.data.dataset import load_prepared
+from train.fit import fit, parallel, runs
+from train.fit.examples import GroupedBatches
+from train.fit.options import plan
 
 ROOT = Path(__file__).parent.parent
 STILL = "--dropout 0 --noise 0 --input-dropout 0 --functionals-dropout 0"  # drawn by each process

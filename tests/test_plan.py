@@ -13,8 +13,8 @@ from audiollm import labels
 from audiollm.errors import DataError
 from tests.test_dataset import clips_of
 from train.corpora import Clip
-from train.dataset import split
-from train.plan import parse_folds, parse_names
+from train.data.dataset import split
+from train.data.plan import parse_folds, parse_names
 
 FIVE = {"ased": 9, "casia": 3, "emodb": 8, "emovo": 6, "nemo": 7}  # corpus -> speakers
 OWN = {"ased": ("fearful",), "casia": ("surprised",), "emodb": ("bored", "disgusted")}

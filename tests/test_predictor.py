@@ -14,13 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import ThreadpoolController
 
-from audiollm import analysis, audio, calibration, prosody, threads, votes, windows
+from audiollm import audio
+from audiollm.analysis import composition
+from audiollm.audio import prosody, windows
+from audiollm.audio.steps import drained
+from audiollm.audio.windows import Progress
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
+from audiollm.inference import votes
 from audiollm.labels import Language
+from audiollm.model import calibration, threads
 from audiollm.predictor import Prediction, Predictor
 from audiollm.settings import Settings
-from audiollm.steps import drained
-from audiollm.windows import Progress
 from tests import tiny
 from tests.conftest import voiced
 
@@ -135,7 +139,7 @@ def test_the_shown_text_is_what_the_parts_say(engine: Predictor, language: Langu
     parts = answer.analysis
     assert parts is not None
     assert {e.cue: e.level for e in parts.evidence} == prosody.levels(answer.cues or NO_CUES)
-    again, text = analysis.compose(parts, "", tiny.CLASSES, language)
+    again, text = composition.compose(parts, "", tiny.CLASSES, language)
     assert answer.text == text
     assert again.evidence == parts.evidence
     assert 0 < (parts.voice.voiced if parts.voice else 0) <= 2.0

@@ -14,16 +14,16 @@ import pytest
 import soundfile
 import torch
 
-from audiollm import functionals
+from audiollm.audio import functionals
 from audiollm.encoder import emotion2vec
 from audiollm.settings import Settings
 from tests.conftest import voiced
 from tests.test_corpora import write_original
 from train import __main__ as command
-from train import extract, prepare
 from train.corpora import Clip
-from train.dataset import Prepared, load_prepared
-from train.features import copy_id
+from train.data import extract, prepare
+from train.data.dataset import Prepared, load_prepared
+from train.data.features import copy_id
 
 RATE = 16000
 LABELS = ("angry", "happy", "sad")
@@ -433,7 +433,7 @@ def test_help_and_workers_need_no_torch() -> None:
     """Help comes at once, and so does a decoding process, which imports `extract`."""
     code = """
 import sys
-import train.extract, train.prepare
+import train.data.extract, train.data.prepare
 from train.__main__ import main
 assert "torch" not in sys.modules, "imported by a worker"
 main(["--help"])

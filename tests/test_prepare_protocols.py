@@ -8,7 +8,7 @@ import pytest
 
 from tests import emobox as made
 from tests.test_prepare import run, voice
-from train.dataset import Prepared, load_prepared
+from train.data.dataset import Prepared, load_prepared
 
 NAMES = {  # three speakers and two classes of each; one class of its own
     "emodb": ["03a01Wa", "08a01Wa", "09a01Wa", "03a01La", "08a01La", "09a01La"],

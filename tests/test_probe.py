@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from audiollm import probe as probe_file
 from audiollm.errors import DataError, ModelError
-from audiollm.probe import LinearProbe
-from train.probe import fit_probe, fit_utterance, probe_prepared
+from audiollm.model import probe as probe_file
+from audiollm.model.probe import LinearProbe
+from train.fit.probe import fit_probe, fit_utterance, probe_prepared
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 SIZE = 12
@@ -83,7 +83,7 @@ def test_wrong_input_is_refused() -> None:
 
 
 def _prepared(sizes: dict[str, int], functionals: bool = True) -> Any:
-    """What train/dataset.py gives: clips by split, and a store of their features."""
+    """What train/data/dataset.py gives: clips by split, and a store of their features."""
     clips: dict[str, list[Any]] = {}
     store = {}
     for seed, (name, count) in enumerate(sizes.items()):

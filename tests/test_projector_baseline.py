@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from audiollm.config import Manifest, ProjectorConfig, from_dict, to_json
+from audiollm.contracts.manifest import Manifest, ProjectorConfig, from_dict, to_json
 from audiollm.errors import ConfigError, ModelError
-from audiollm.projector import Features, Projector
+from audiollm.model.projector import Features, Projector
 
 WIDTH, OUT = 6, 8
 

@@ -7,19 +7,16 @@ from typing import Any
 
 import pytest
 
-from audiollm import catalogue
 from audiollm.errors import AudioLLMError, ModelError
+from audiollm.jobs.job import Step
 from audiollm.labels import LANGUAGES
-from audiollm.plan import Step
-from audiollm.ui import services as of_page
-from audiollm.ui.services import Services
-from audiollm.ui.texts import TEXTS, text
-from audiollm.ui.train import (
-    actions,
-    view,
-)
-from audiollm.ui.train.actions import WorseError
-from audiollm.ui.train.plan import Plan
+from audiollm.model import registry
+from audiollm.web import services as of_page
+from audiollm.web.services import Services
+from audiollm.web.texts import TEXTS, text
+from audiollm.web.train import actions, view
+from audiollm.web.train.actions import WorseError
+from audiollm.web.train.plan import Plan
 from tests.browser.fake import METRICS, Card, FakePredictor
 from tests.test_training import job, serve
 
@@ -38,7 +35,7 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
 
     monkeypatch.setattr(of_page, "_loader", loader)
     monkeypatch.setattr(
-        catalogue, "entries", lambda _: [catalogue.Entry(n, n, 1, metrics(n)) for n in table]
+        registry, "entries", lambda _: [registry.Entry(n, n, 1, metrics(n)) for n in table]
     )
     return serve(tmp_path)
 

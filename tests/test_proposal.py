@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from audiollm.labels import LANGUAGES
-from audiollm.ui.texts import text
-from audiollm.ui.train import actions, proposal
-from audiollm.ui.train.form import KEYS, Form
-from audiollm.ui.train.sources import FOLDER, HUB
+from audiollm.web.texts import text
+from audiollm.web.train import actions, proposal
+from audiollm.web.train.form import KEYS, Form
+from audiollm.web.train.sources import FOLDER, HUB
 from tests.test_training import prepare, serve
 from train.tiny import recipe
 

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from audiollm import functionals, prosody
+from audiollm.audio import functionals, prosody
 
 RATE = 16000
 

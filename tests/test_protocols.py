@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiollm import probe
-from audiollm.config import (
+from audiollm.contracts.manifest import (
     MANIFEST_NAME,
     PROBE_NAME,
     Calibration,
@@ -22,11 +21,12 @@ from audiollm.config import (
     to_json,
 )
 from audiollm.errors import DataError
+from audiollm.model import probe
 from bench import quality
 from tests import prepared, tiny
 from train.__main__ import _parse
-from train.dataset import load_prepared
-from train.speakers import COUNTS
+from train.data.dataset import load_prepared
+from train.data.speakers import COUNTS
 from train.tiny import answers, protocols, recipe
 from train.tiny.answers import Fold
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from audiollm.ui.quiet import unrepeated
+from audiollm.web.quiet import unrepeated
 
 
 @pytest.mark.parametrize("wanted", [True, False])

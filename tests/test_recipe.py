@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from audiollm.config import EncoderRef, Manifest, ProjectorConfig
+from audiollm.contracts.manifest import EncoderRef, Manifest, ProjectorConfig
 from audiollm.errors import DataError
 from audiollm.settings import ASSETS
 from bench.ablations import VARIANTS
 from tests import prepared
 from train.__main__ import _parse
 from train.__main__ import main as train
-from train.dataset import load_prepared
+from train.data.dataset import load_prepared
 from train.tiny import recipe
 from train.tiny.card import write_card
 

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from audiollm import checkpoint
-from audiollm.config import MANIFEST_NAME, to_json
+from audiollm.contracts.manifest import MANIFEST_NAME, to_json
 from audiollm.errors import DataError
 from audiollm.labelling.tasks import Label, Outcome, Task
+from audiollm.model import checkpoint
 from audiollm.settings import Settings
 from tests import tiny
 from tests.test_prepare import LABELS, voice
-from train import compare, relabel
 from train.__main__ import main
-from train.dataset import Prepared, load_prepared
-from train.verdicts import verdicts
+from train.data.dataset import Prepared, load_prepared
+from train.evaluate import compare
+from train.labels import relabel
+from train.labels.verdicts import verdicts
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from audiollm import metrics
-from train import figures
-from train.report import ClipResult, EvaluationResult, write_html
+from train.evaluate import figures
+from train.evaluate.report import ClipResult, EvaluationResult, write_html
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 CJK = re.compile(r"[\u4e00-\u9fff]")

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from audiollm import metrics
-from audiollm.config import from_dict
+from audiollm.contracts.manifest import from_dict
 from audiollm.errors import DataError
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
@@ -19,11 +19,11 @@ from tests import tiny
 from tests.conftest import RATE, voiced
 from tests.test_corpora import write_original
 from train import __main__ as command
-from train import robustness
-from train.conditions import CONDITIONS
 from train.corpora import Clip, read
 from train.corpora.reopen import opener
-from train.dataset import load_prepared
+from train.data.conditions import CONDITIONS
+from train.data.dataset import load_prepared
+from train.evaluate import robustness
 
 LABELS = ("angry", "happy", "surprised")  # the last is unknown to the tiny model
 

@@ -14,21 +14,21 @@ from typing import Any
 import pytest
 import soundfile
 
-from audiollm import memory, room
 from audiollm.errors import ModelError
-from audiollm.jobs import NEED, Jobs
+from audiollm.jobs import gpu_memory, memory
+from audiollm.jobs.job import Step
+from audiollm.jobs.queue import NEED, Jobs
+from audiollm.jobs.runner import Runner
 from audiollm.labels import LANGUAGES
-from audiollm.loading import Loading
-from audiollm.plan import Step
-from audiollm.runner import Runner
+from audiollm.model.loading import Loading
 from audiollm.settings import Settings
-from audiollm.ui import resident
-from audiollm.ui import services as of_page
-from audiollm.ui.analyse import actions as analyse
-from audiollm.ui.services import AwayError, Services
-from audiollm.ui.texts import text
-from audiollm.ui.train import actions, estimate
-from audiollm.ui.train.plan import Plan
+from audiollm.web import gpu, resident
+from audiollm.web import services as of_page
+from audiollm.web.analyse import actions as analyse
+from audiollm.web.services import AwayError, Services
+from audiollm.web.texts import text
+from audiollm.web.train import actions, estimate
+from audiollm.web.train.plan import Plan
 from tests.browser.fake import Card, FakePredictor
 from tests.conftest import voiced
 
@@ -105,7 +105,7 @@ def asks(machine: Machine, id: str, **more: Any) -> tuple[bool, list[str]]:
     said: list[str] = []
     options: dict[str, Any] = {"free": machine.free, "pause": 0, "patience": 5, **more}
     folder = Jobs(machine.home).folder(id)
-    return room.make(folder, GPU, said.append, lambda: True, **options), said
+    return gpu_memory.make(folder, GPU, said.append, lambda: True, **options), said
 
 
 def test_the_model_makes_room_and_comes_back(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def test_the_model_makes_room_and_comes_back(home: Path, monkeypatch: pytest.Mon
     found, said = asks(machine, id)
     assert found and "4.0 GB are free" in said[0] and "10.0 GB" in said[1]
     assert (machine.services.away, machine.loaded) == ("grinding", [GPU, "cpu"])
-    note = json.loads((Jobs(home).folder(id) / room.NOTE).read_text())
+    note = json.loads((Jobs(home).folder(id) / gpu_memory.NOTE).read_text())
     assert (note["device"], note["need"]) == (GPU, NEEDED)
     machine.look()
     assert machine.loaded == [GPU, "cpu"]  # once is enough
@@ -222,7 +222,7 @@ def test_nobody_moves_where_there_is_room_or_another_gpu(
     assert machine.loaded == [GPU]
     (Jobs(home).folder(id) / NEED).write_text("0")
     assert asks(machine, id) == (True, [])
-    assert not (Jobs(home).folder(id) / room.NOTE).exists()  # that was of an earlier start
+    assert not (Jobs(home).folder(id) / gpu_memory.NOTE).exists()  # that was of an earlier start
     (Jobs(home).folder(id) / NEED).unlink()
     assert asks(machine, id) == (True, [])
 
@@ -232,8 +232,8 @@ def test_a_job_that_is_asked_to_stop_waits_no_longer(
 ) -> None:
     folder = Jobs(home).folder(job(home))
     began = time.monotonic()
-    assert not room.make(folder, GPU, lambda _: None, lambda: False, free=lambda _: 1)
-    assert time.monotonic() - began < room.PATIENCE / 2
+    assert not gpu_memory.make(folder, GPU, lambda _: None, lambda: False, free=lambda _: 1)
+    assert time.monotonic() - began < gpu_memory.PATIENCE / 2
 
 
 def test_a_page_on_the_processor_never_looks(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,11 +242,11 @@ def test_a_page_on_the_processor_never_looks(home: Path, monkeypatch: pytest.Mon
 
     found = Services.start(Settings(home=home), load=load, examples=home)  # type: ignore
     found.predictor()
-    monkeypatch.setattr(room, "wanted", lambda *_: pytest.fail("it looked"))
+    monkeypatch.setattr(gpu_memory, "wanted", lambda *_: pytest.fail("it looked"))
     resident.look(found)
     assert not home.exists() and resident.place(found) == ""
-    assert resident.gpu(Settings(device="mps")) == resident.gpu(Settings(device="cpu")) == ""
-    assert resident.gpu(Settings(device="cuda:1")) == "cuda:1"
+    assert gpu.gpu(Settings(device="mps")) == gpu.gpu(Settings(device="cpu")) == ""
+    assert gpu.gpu(Settings(device="cuda:1")) == "cuda:1"
 
 
 def test_visitors_are_told(home: Path, monkeypatch: pytest.MonkeyPatch, clip: str) -> None:
@@ -321,7 +321,7 @@ def test_the_runner_asks_before_its_first_step(home: Path, monkeypatch: pytest.M
         asked.append((folder, device))
         return True
 
-    monkeypatch.setattr(room, "make", make)
+    monkeypatch.setattr(gpu_memory, "make", make)
     runner = Runner(Jobs(home), id)
     monkeypatch.setattr(runner, "_walk", lambda _: ("done", ""))
     for name in ("AUDIOLLM_DEVICE", "AUDIOLLM_HOME", "PYTHONUNBUFFERED", "TQDM_MININTERVAL"):

@@ -6,11 +6,11 @@ import time
 import pytest
 import torch
 
+from audiollm.audio.prosody import Cues
 from audiollm.labels import Language
-from audiollm.model import AudioLLM
-from audiollm.prompt import Prompt
-from audiollm.prosody import Cues
-from audiollm.scoring import Scorer
+from audiollm.model.audio_llm import AudioLLM
+from audiollm.model.prompt import Prompt
+from audiollm.model.scoring import Scorer
 from tests import tiny
 
 CUES = Cues(2.0, 210.0, 6.0, -20.0, 15.0, -3.0, 6.5, 0.05)

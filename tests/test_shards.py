@@ -8,8 +8,9 @@ import pytest
 
 from audiollm.errors import DataError
 from tests.test_prepare import assert_same, done, run, voices  # noqa: F401
-from train import corpora, extract
-from train.shards import Shard
+from train import corpora
+from train.data import extract
+from train.data.shards import Shard
 
 
 def test_every_clip_is_in_one_part(voices: Path) -> None:  # noqa: F811

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiollm import audio, files, prosody, speaker, votes, windows
+from audiollm import audio
 from audiollm.__main__ import FEW_CLIPS, FEW_OTHERS, ONE_EMOTION, main, missing
+from audiollm.audio import prosody, windows
+from audiollm.inference import files, votes
+from audiollm.model import speaker
+from audiollm.model.speaker import SpeakerBaseline, one_emotion, together
 from audiollm.predictor import Prediction, Predictor
 from audiollm.settings import Settings
-from audiollm.speaker import SpeakerBaseline, one_emotion, together
 from tests import tiny
 from tests.conftest import RATE, voiced
 

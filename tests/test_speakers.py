@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from audiollm.prompt import Prompt
+from audiollm.model.prompt import Prompt
 from tests import prepared, tiny
 from train.corpora import Clip
-from train.dataset import Prepared, load_prepared
-from train.examples import ExampleDataset, GroupedBatches
-from train.instructions import Instruction
-from train.speakers import COUNTS, MOST, Count, SpeakerClips, with_baselines
+from train.data.dataset import Prepared, load_prepared
+from train.data.speakers import COUNTS, MOST, Count, SpeakerClips, with_baselines
+from train.fit.examples import ExampleDataset, GroupedBatches
+from train.fit.instructions import Instruction
 
 
 @pytest.fixture(scope="module")

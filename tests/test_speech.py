@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from audiollm import audio, prosody, speech, vad, windows
+from audiollm import audio
+from audiollm.audio import prosody, speech, vad, windows
 from audiollm.errors import ModelError, NoSpeechError
 from audiollm.settings import ASSETS
 from bench import nonspeech, voices
@@ -73,7 +74,8 @@ def test_threads_share_the_network() -> None:
 def test_torch_is_left_alone() -> None:
     """The package sets torch to one thread when it is imported; it takes no torch to detect."""
     program = (
-        "import sys, numpy\nfrom audiollm import speech\nspeech.detect(numpy.zeros(9000, 'f'))\n"
+        "import sys, numpy\nfrom audiollm.audio import speech\n"
+        "speech.detect(numpy.zeros(9000, 'f'))\n"
         "print({'torch', 'silero_vad'} & set(sys.modules))"
     )
     words = [sys.executable, "-c", program]

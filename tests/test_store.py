@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiollm import store
+from audiollm import database
+from audiollm.database import Store
 from audiollm.errors import DataError
-from audiollm.store import Store
 
 ANSWER = {"angry": 0.25, "sad": 0.75}
 
@@ -105,7 +105,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_behind(
 def test_there_is_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = Store(tmp_path)
     kept.keep(sound(), "kept", "tiny", ANSWER)
-    monkeypatch.setattr(store, "MAX_KEPT", 10)
+    monkeypatch.setattr(database, "MAX_KEPT", 10)
     with pytest.raises(DataError, match="before more is kept"):
         kept.keep(sound(1), "kept", "tiny", ANSWER)
 
@@ -115,7 +115,7 @@ def test_an_old_database_is_brought_up_and_a_newer_one_refused(tmp_path: Path) -
         pass  # version 0: an empty file
     assert Store(tmp_path).kept() == []
     with sqlite3.connect(tmp_path / "audiollm.db") as db:
-        assert db.execute("PRAGMA user_version").fetchone()[0] == len(store.MIGRATIONS)
+        assert db.execute("PRAGMA user_version").fetchone()[0] == len(database.MIGRATIONS)
         db.execute("PRAGMA user_version=99")
     with pytest.raises(DataError, match="99"):
         Store(tmp_path)

@@ -9,10 +9,10 @@ import pytest
 
 from audiollm.errors import DataError
 from tests import prepared
-from train import suspects
 from train.__main__ import main
 from train.corpora import Clip
-from train.dataset import load_prepared
+from train.data.dataset import load_prepared
+from train.labels import suspects
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 SIZE = 12

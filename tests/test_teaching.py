@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from audiollm import checkpoint
-from audiollm.config import MANIFEST_NAME, Manifest, read_json, to_json
+from audiollm.contracts.manifest import MANIFEST_NAME, Manifest, read_json, to_json
 from audiollm.errors import ConfigError
-from audiollm.jobs import Jobs
+from audiollm.jobs.queue import Jobs
 from audiollm.labelling.tasks import Label, Task
 from audiollm.labels import LANGUAGES
+from audiollm.model import checkpoint
 from audiollm.settings import ASSETS
-from audiollm.ui.label import teach
-from audiollm.ui.label.actions import book
-from audiollm.ui.label.teach import CURRENT, Teaching
-from audiollm.ui.owner.access import ShutError
-from audiollm.ui.said import SaidError
-from audiollm.ui.services import Services
-from audiollm.ui.train import view
+from audiollm.web.auth.access import ShutError
+from audiollm.web.label import teach
+from audiollm.web.label.actions import book
+from audiollm.web.label.teach import CURRENT, Teaching
+from audiollm.web.said import SaidError
+from audiollm.web.services import Services
+from audiollm.web.train import view
 from tests.test_training import STRANGER, prepare, serve
 from train.__main__ import _parse
 

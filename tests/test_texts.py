@@ -5,13 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from audiollm import analysis
-from audiollm.config import EncoderRef, Manifest
-from audiollm.prosody import Cues
+from audiollm.analysis import composition
+from audiollm.audio.prosody import Cues
+from audiollm.contracts.manifest import EncoderRef, Manifest
 from tests import prepared, tiny
-from train import instructions, texts
-from train.dataset import Clip, load_prepared
-from train.evaluate import _texts, _texts_summary
+from train.data.dataset import Clip, load_prepared
+from train.evaluate import texts
+from train.evaluate.evaluate import _texts, _texts_summary
+from train.fit import instructions
 
 CUES = Cues(2.0, 341.0, 10.8, -15.0, 20.0, -0.6, 5.3, 0.15)
 TABLE = {"angry": 0.9, "fearful": 0.02, "happy": 0.03, "neutral": 0.03, "sad": 0.02}
@@ -33,7 +34,7 @@ def clip(number: int, label: str) -> Clip:
 
 def judged(raw: str) -> texts.Checked:
     checked = texts.Checked()
-    known = analysis.measured(TABLE, CUES, "en")
+    known = composition.measured(TABLE, CUES, "en")
     checked.add(clip(0, "angry"), raw, known, tiny.CLASSES, "en")
     return checked
 

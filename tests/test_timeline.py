@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiollm import audio, prosody, timeline, windows
-from audiollm.ui.analyse import course
+from audiollm import audio
+from audiollm.audio import prosody, timeline, windows
+from audiollm.web.analyse import course
 from tests.conftest import voiced
 
 RATE = audio.SAMPLE_RATE

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from audiollm.labels import EMOTIONS, LANGUAGES, word
-from audiollm.prompt import Kind, Prompt, cue_words
+from audiollm.model.prompt import Kind, Prompt, cue_words
 from train.command import main as command
-from train.instructions import instruct
+from train.fit.instructions import instruct
 from train.tiny import drills, language, lexicon
 from train.tiny.drills import CLASSES, KINDS, Drawn
 
@@ -119,7 +119,7 @@ def test_evidence_outside_the_list_counts_for_nothing() -> None:
 
 
 def test_cues_fall_on_all_sides_of_the_reference_ranges() -> None:
-    from audiollm.prosody import REFERENCES, levels
+    from audiollm.audio.prosody import REFERENCES, levels
 
     rng = np.random.default_rng(0)
     cues = [drills.draw_cues(rng) for _ in range(300)]

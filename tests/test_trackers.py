@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from audiollm.errors import ConfigError
-from train import options, trackers
+from train.fit import options, trackers
 
 NOW: Any = SimpleNamespace(is_world_process_zero=True, is_hyper_param_search=False, global_step=3)
 ARGS: Any = SimpleNamespace(to_json_string=lambda: "{}", output_dir="nowhere")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from audiollm.ui.train import chinese, recordings_view
-from audiollm.ui.train.look import Group, Insight
+from audiollm.web.train import chinese, recordings_view
+from audiollm.web.train.look import Group, Insight
 from train.corpora import Clip
-from train.splits import split
+from train.data.splits import split
 
 TRAIN = Path(__file__).parent.parent / "train"
 CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -16,7 +16,7 @@ CHINESE = re.compile("[\u4e00-\u9fff]")
 
 def test_every_kind_of_rejection_has_chinese_words() -> None:
     sources = [*(TRAIN / "corpora").glob("*.py")]
-    sources += [TRAIN / name for name in ("extract.py", "prepare.py", "splits.py")]
+    sources += [TRAIN / "data" / name for name in ("extract.py", "prepare.py", "splits.py")]
     raised = re.compile(r'(?:raise ValueError|Rejected)\([^"]*?f?"([A-Za-z ]+): ')
     found = {kind for path in sources for kind in raised.findall(path.read_text("utf-8"))}
     assert {"no speech", "unreadable", "too long", "file missing", "no class"} <= found

@@ -9,11 +9,11 @@ import pytest
 
 from audiollm.errors import AudioLLMError, ConfigError
 from audiollm.labels import LANGUAGES
-from audiollm.ui.said import SaidError
-from audiollm.ui.train import actions, form, view
-from audiollm.ui.train.form import Form
-from audiollm.ui.train.planning import changed
-from audiollm.ui.train.sources import FOLDER, HUB
+from audiollm.web.said import SaidError
+from audiollm.web.train import actions, form, view
+from audiollm.web.train.form import Form
+from audiollm.web.train.planning import changed
+from audiollm.web.train.sources import FOLDER, HUB
 from tests.test_training import prepare, serve
 
 HERE = astuple(Form(name="here", seed=7))

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from audiollm import plan, progress
 from audiollm.errors import ConfigError
 from audiollm.hub import BUNDLED_ENCODER, ENCODERS, LLMS
-from audiollm.jobs import GONE, JobError, Jobs
+from audiollm.jobs import progress
+from audiollm.jobs.job import ACTIVE, IDLE, Job, State
+from audiollm.jobs.queue import GONE, JobError, Jobs
 from audiollm.labels import LANGUAGES, Language
-from audiollm.plan import Job, State
 from audiollm.settings import Settings
-from audiollm.ui.owner.access import ShutError
-from audiollm.ui.said import SaidError
-from audiollm.ui.services import Services
-from audiollm.ui.texts import TEXTS, text
-from audiollm.ui.train import (
+from audiollm.web.auth.access import ShutError
+from audiollm.web.said import SaidError
+from audiollm.web.services import Services
+from audiollm.web.texts import TEXTS, text
+from audiollm.web.train import (
     actions,
     curves,
     estimate,
@@ -34,11 +34,11 @@ from audiollm.ui.train import (
     uploads,
     view,
 )
-from audiollm.ui.train import clips as training_clips
-from audiollm.ui.train.look import Heard, Insight
-from audiollm.ui.train.plan import Plan
-from audiollm.ui.train.sources import EMODB, FOLDER, HUB, Ask
-from audiollm.ui.train.teaching import Teaching
+from audiollm.web.train import clips as training_clips
+from audiollm.web.train.look import Heard, Insight
+from audiollm.web.train.plan import Plan
+from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask
+from audiollm.web.train.teaching import Teaching
 from tests.browser.fake import FakePredictor
 from train.__main__ import _parse
 
@@ -355,7 +355,7 @@ def test_recordings_are_prepared_alone_and_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("state", [*plan.ACTIVE, *plan.IDLE, "waiting", "done"])
+@pytest.mark.parametrize("state", [*ACTIVE, *IDLE, "waiting", "done"])
 def test_a_job_is_told_in_words(tmp_path: Path, state: State, language: Language) -> None:
     found = job(state, seconds_left=200.0 if state == "running" else None)
     shown = view.view(serve(tmp_path), found, language)

@@ -11,21 +11,21 @@ import pytest
 
 from audiollm.errors import AudioError, ConfigError, DataError
 from audiollm.labels import LANGUAGES
-from audiollm.ui.said import SaidError
-from audiollm.ui.texts import TEXTS, text
-from audiollm.ui.train import clips as training_clips
-from audiollm.ui.train import look as training_look
-from audiollm.ui.train import recordings, recordings_view, upload
-from audiollm.ui.train.look import Group, Heard, Insight, of_bundled, of_prepared
-from audiollm.ui.train.recordings import Choice
-from audiollm.ui.train.sources import EMODB, FOLDER, HUB, Ask, asked, reader_of
+from audiollm.web.said import SaidError
+from audiollm.web.texts import TEXTS, text
+from audiollm.web.train import clips as training_clips
+from audiollm.web.train import look as training_look
+from audiollm.web.train import recordings, recordings_view, upload
+from audiollm.web.train.look import Group, Heard, Insight, of_bundled, of_prepared
+from audiollm.web.train.recordings import Choice
+from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask, asked, reader_of
 from tests.conftest import RATE
 from tests.test_unpacking import CLASSES, STRANGER, packed, serve, wav
 from train import corpora
 from train.corpora import Clip, Corpus, Rejected
-from train.dataset import write_prepared
-from train.features import FeatureWriter
-from train.look import look, sound_file
+from train.data.dataset import write_prepared
+from train.data.features import FeatureWriter
+from train.data.look import look, sound_file
 
 # --- which reader
 

@@ -19,20 +19,20 @@ import plotly.graph_objects as go
 import pytest
 import soundfile
 
-from audiollm import prosody
+from audiollm.analysis.wording import percent
+from audiollm.audio import prosody
+from audiollm.audio.prosody import REFERENCES, Cues
 from audiollm.errors import AudioError, ConfigError, ModelError
 from audiollm.labels import LANGUAGES, Language, word
 from audiollm.predictor import Predictor
-from audiollm.prosody import REFERENCES, Cues
 from audiollm.settings import Settings
-from audiollm.ui import render, services
-from audiollm.ui.analyse import actions, exports, hearing, turns
-from audiollm.ui.analyse.actions import View
-from audiollm.ui.analyse.plots import bars, is_sure
-from audiollm.ui.said import SaidError
-from audiollm.ui.services import Services
-from audiollm.ui.texts import TEXTS, text
-from audiollm.wording import percent
+from audiollm.web import render, services
+from audiollm.web.analyse import actions, exports, hearing, turns
+from audiollm.web.analyse.actions import View
+from audiollm.web.analyse.plots import bars, is_sure
+from audiollm.web.said import SaidError
+from audiollm.web.services import Services
+from audiollm.web.texts import TEXTS, text
 from tests.browser.fake import METRICS, SURE, UNSURE, Card, FakePredictor
 from tests.conftest import voiced
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from audiollm import catalogue
 from audiollm.errors import ModelError
+from audiollm.model import registry
 from audiollm.settings import Settings
-from audiollm.ui import render, services
-from audiollm.ui.analyse import actions
-from audiollm.ui.services import Services
+from audiollm.web import render, services
+from audiollm.web.analyse import actions
+from audiollm.web.services import Services
 from tests.browser.fake import METRICS, Card, FakePredictor
 from tests.test_ui import serving
 
@@ -73,12 +73,12 @@ def picking(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str = "127.0.
 
         return load
 
-    def entries(_: Settings) -> list[catalogue.Entry]:
+    def entries(_: Settings) -> list[registry.Entry]:
         names = ("tiny", "good", "bad")
-        return [catalogue.Entry(n, n, 8_300_000, METRICS) for n in names]
+        return [registry.Entry(n, n, 8_300_000, METRICS) for n in names]
 
     monkeypatch.setattr(services, "_loader", loader)
-    monkeypatch.setattr(catalogue, "entries", entries)
+    monkeypatch.setattr(registry, "entries", entries)
     return Services.start(Settings(host=host), examples=tmp_path)
 
 

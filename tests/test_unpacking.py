@@ -17,11 +17,11 @@ from hypothesis import strategies as some
 
 from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
-from audiollm.ui.said import SaidError
-from audiollm.ui.services import Services
-from audiollm.ui.texts import text
-from audiollm.ui.train import recordings_view, upload
-from audiollm.ui.train.upload import take
+from audiollm.web.said import SaidError
+from audiollm.web.services import Services
+from audiollm.web.texts import text
+from audiollm.web.train import recordings_view, upload
+from audiollm.web.train.upload import take
 from tests.browser.fake import FakePredictor
 from tests.conftest import RATE, voiced
 from train import corpora

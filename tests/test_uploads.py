@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from audiollm.labels import LANGUAGES
-from audiollm.ui.said import SaidError
-from audiollm.ui.services import Services
-from audiollm.ui.train import actions, kept, upload, uploads
-from audiollm.ui.train.form import Form
-from audiollm.ui.train.sources import FOLDER
+from audiollm.web.said import SaidError
+from audiollm.web.services import Services
+from audiollm.web.train import actions, kept, upload, uploads
+from audiollm.web.train.form import Form
+from audiollm.web.train.sources import FOLDER
 from tests.test_training import serve
 from tests.test_unpacking import CLASSES, left, packed
 

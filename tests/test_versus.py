@@ -7,24 +7,24 @@ from typing import Any
 
 import pytest
 
-from audiollm import catalogue
-from audiollm.config import MANIFEST_NAME, Manifest, read_json, to_json
+from audiollm.contracts.manifest import MANIFEST_NAME, Manifest, read_json, to_json
 from audiollm.errors import DataError
 from audiollm.labels import LANGUAGES
+from audiollm.model import registry
 from audiollm.settings import Settings
-from audiollm.ui.services import Services
-from audiollm.ui.texts import TEXTS, text
-from audiollm.ui.train import actions, versus, view
-from audiollm.ui.train.actions import WorseError
-from audiollm.ui.train.plan import VERSUS, Plan
-from audiollm.ui.train.versus import Change
+from audiollm.web.services import Services
+from audiollm.web.texts import TEXTS, text
+from audiollm.web.train import actions, versus, view
+from audiollm.web.train.actions import WorseError
+from audiollm.web.train.plan import VERSUS, Plan
+from audiollm.web.train.versus import Change
 from tests import tiny
 from tests.browser.fake import Card, FakePredictor
 from tests.test_prepare import LABELS, voice
 from tests.test_training import job
 from train.__main__ import main
-from train.against import against
-from train.dataset import load_prepared
+from train.data.dataset import load_prepared
+from train.evaluate.against import against
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_another_encoder_hears_the_sounds_itself(
     settings = Settings(home=place / "home", device="cpu")
     prepared = load_prepared(place / "data")
     same = against(str(place / "model"), told, prepared, settings)
-    monkeypatch.setattr("train.evaluate.check_encoder", _strange)
+    monkeypatch.setattr("train.evaluate.evaluate.check_encoder", _strange)
     heard = against(str(place / "model"), told, prepared, settings)
     assert heard["held_out"]["ua"] == same["held_out"]["ua"]
     assert heard["notes"] == same["notes"]
@@ -202,15 +202,15 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     """`new` could answer; by its own figures it is worse than the one that does."""
     place = tmp_path / "home" / "models" / "new"
     low = {"ua": {"value": 0.3, "low": 0.2, "high": 0.4}}
-    entry = catalogue.Entry(str(place), "new", 1, low)
-    monkeypatch.setattr(catalogue, "entries", lambda _: [entry])
+    entry = registry.Entry(str(place), "new", 1, low)
+    monkeypatch.setattr(registry, "entries", lambda _: [entry])
     card = Card(folder=str(tmp_path / "in use"))
     settings = Settings(home=tmp_path / "home")
     made = FakePredictor(card=card)
     found = Services.start(settings, load=lambda: made, examples=tmp_path)  # type: ignore
     found.predictor()
     monkeypatch.setattr(found, "switch", lambda id: setattr(found, "using", id))
-    monkeypatch.setattr(catalogue, "id_of", str)
+    monkeypatch.setattr(registry, "id_of", str)
     return found
 
 

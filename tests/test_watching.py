@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from audiollm import failures, progress
 from audiollm.errors import DataError
+from audiollm.jobs import failures, progress
+from audiollm.jobs.job import Step
+from audiollm.jobs.runner import verdict
 from audiollm.labels import LANGUAGES, word
 from audiollm.metrics import report
-from audiollm.plan import Step
-from audiollm.runner import verdict
-from audiollm.ui.texts import text
-from audiollm.ui.train import curves, result, view
+from audiollm.web.texts import text
+from audiollm.web.train import curves, result, view
 from tests.test_training import job
 
 CLASSES = ("angry", "happy", "sad")
@@ -55,7 +55,7 @@ def test_a_command_that_says_itself_what_is_wrong_is_believed(tmp_path: Path) ->
 
 
 def test_a_training_whose_gradient_breaks_ends_with_a_sentence(tmp_path: Path) -> None:
-    from train.callbacks import ProgressFile
+    from train.fit.callbacks import ProgressFile
 
     args: Any = SimpleNamespace(train_batch_size=4, gradient_accumulation_steps=2, world_size=1)
     state: Any = SimpleNamespace(global_step=0, max_steps=10, is_world_process_zero=True)

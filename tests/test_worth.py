@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiollm import functionals
+from audiollm.audio import functionals
 from audiollm.errors import DataError
 from audiollm.labelling.formats import write_jsonl
 from audiollm.labelling.tasks import Label, Outcome, Task
 from audiollm.settings import Settings
 from tests import prepared, tiny
 from tests.test_prepare import voice
-from train import worth
 from train.__main__ import main
-from train.dataset import load_prepared
-from train.probe import Probe
-from train.verdicts import Verdict
-from train.worth import Material
+from train.data.dataset import load_prepared
+from train.fit.probe import Probe
+from train.labels import worth
+from train.labels.verdicts import Verdict
+from train.labels.worth import Material
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 

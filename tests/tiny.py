@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from audiollm.config import ProjectorConfig
-from audiollm.model import AudioLLM
-from audiollm.probe import LinearProbe
-from audiollm.projector import Features
+from audiollm.contracts.manifest import ProjectorConfig
+from audiollm.model.audio_llm import AudioLLM
+from audiollm.model.probe import LinearProbe
+from audiollm.model.projector import Features
 from audiollm.settings import Settings
 
 CLASSES = ("angry", "fearful", "happy", "neutral", "sad")
@@ -132,8 +132,10 @@ def probe(width: int = WIDTH, classes: tuple[str, ...] = CLASSES) -> LinearProbe
 
 def model_folder(folder: Path, settings: Settings, **projector: Any) -> Path:
     """A complete model folder beside its encoder: everything `Predictor.load` needs."""
-    from audiollm import checkpoint, encoder, functionals
-    from audiollm.config import Manifest
+    from audiollm import encoder
+    from audiollm.audio import functionals
+    from audiollm.contracts.manifest import Manifest
+    from audiollm.model import checkpoint
 
     heard = encoder.load(str(encoder_folder(folder / "encoder")), settings)
     model = audio_llm(seed=3, **{"functionals": functionals.SIZE, **projector})

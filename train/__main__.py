@@ -24,36 +24,40 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "prepare": Command(
-        "train.prepare", "read a corpus, split it by speaker, hear it with the frozen encoder"
+        "train.data.prepare", "read a corpus, split it by speaker, hear it with the frozen encoder"
     ),
-    "look": Command("train.look", "count what a corpus holds, before any of it is heard"),
+    "look": Command("train.data.look", "count what a corpus holds, before any of it is heard"),
     "fit": Command(
-        "train.fit",
+        "train.fit.fit",
         "train: stage 1 the projector, stage 2 projector and LoRA",
         "continue from its last checkpoint with python -m train fit --resume RUN, the run's folder",
     ),
     "merge": Command(
-        "train.merge",
+        "train.fit.merge",
         "put the LoRA into the LLM: one folder that answers alone",
         "give the same command again, it starts anew",
     ),
     "evaluate": Command(
-        "train.evaluate",
+        "train.evaluate.evaluate",
         "measure a model on speakers that it has not heard",
         "give the same command again, it starts anew",
     ),
     "robustness": Command(
-        "train.robustness",
+        "train.evaluate.robustness",
         "measure what noise, a room or a telephone take from a model",
         "give the same command again, it starts anew",
     ),
-    "suspects": Command("train.suspects", "find labels that are probably wrong, worst first"),
-    "worth": Command(
-        "train.worth", "what labels have given so far, and what more of them may give"
+    "suspects": Command(
+        "train.labels.suspects", "find labels that are probably wrong, worst first"
     ),
-    "relabel": Command("train.relabel", "put people's labels into the data a model learned from"),
+    "worth": Command(
+        "train.labels.worth", "what labels have given so far, and what more of them may give"
+    ),
+    "relabel": Command(
+        "train.labels.relabel", "put people's labels into the data a model learned from"
+    ),
     "compare": Command(
-        "train.compare",
+        "train.evaluate.compare",
         "a model before and after it learned from labels, or a new one and the one in use",
         "give the same command again, it starts anew",
     ),

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from audiollm import hub
-from audiollm.config import FRAME_RATE, Statistics
+from audiollm.contracts.manifest import FRAME_RATE, Statistics
 from audiollm.encoder import emotion2vec, whisper
 from audiollm.encoder.base import Encoded, Encoder
 from audiollm.errors import ModelError

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from audiollm.config import FRAME_RATE, EncoderKind, EncoderRef, Statistics
+from audiollm.contracts.manifest import FRAME_RATE, EncoderKind, EncoderRef, Statistics
 from audiollm.errors import NoSpeechError
 
 CONTEXT = 50  # frames on each side of a window that are computed and thrown away

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiollm.config import Statistics
+from audiollm.contracts.manifest import Statistics
 from audiollm.encoder import emotion2vec_files as files
 from audiollm.encoder.base import Encoder
 from audiollm.encoder.emotion2vec_config import base_conf, clean, read_conf, small_conf

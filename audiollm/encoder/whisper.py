@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiollm.config import Statistics
+from audiollm.contracts.manifest import Statistics
 from audiollm.encoder.base import Encoder
 from audiollm.encoder.whisper_config import (
     MEL_RATE,

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from audiollm.config import Statistics
+from audiollm.contracts.manifest import Statistics
 from audiollm.errors import ModelError
 
 CONFIG_NAME = "config.json"

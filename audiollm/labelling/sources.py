@@ -8,11 +8,11 @@ from typing import Any
 
 from audiollm import audio
 from audiollm.audio import SUFFIXES, Sound
+from audiollm.database import Kept
 from audiollm.errors import AudioLLMError, LabelError
 from audiollm.labelling.queue import drawn, reason
 from audiollm.labelling.tasks import Task
 from audiollm.settings import Settings
-from audiollm.store import Kept
 
 RESULT = "result.json"  # what `python -m train evaluate` writes
 SHARE = 0.1  # of all clips of a source are drawn at random

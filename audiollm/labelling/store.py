@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
+from audiollm.database import Store
 from audiollm.errors import LabelError
 from audiollm.labelling.queue import arranged
 from audiollm.labelling.tasks import REASONS, Label, Outcome, Reason, Task, checked_person
 from audiollm.labels import ordered
-from audiollm.store import Store
 
 Work = Literal[
     "first",  # clips that nobody has labelled

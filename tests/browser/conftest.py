@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiollm.jobs import Jobs
-from audiollm.plan import ACTIVE
+from audiollm.jobs.job import ACTIVE
+from audiollm.jobs.queue import Jobs
 from audiollm.settings import ASSETS
 
 if not os.environ.get("CI"):  # where everything must be there, its absence is an error

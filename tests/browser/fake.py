@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from audiollm import prosody, windows
-from audiollm.audio import Sound
+from audiollm.audio import Sound, prosody, windows
+from audiollm.audio.timeline import Timeline
+from audiollm.audio.windows import Progress
 from audiollm.labels import Language, word
-from audiollm.loading import STEPS, Loading
+from audiollm.model.loading import STEPS, Loading
+from audiollm.model.speaker import SpeakerBaseline, one_emotion, together
 from audiollm.settings import Settings
-from audiollm.speaker import SpeakerBaseline, one_emotion, together
-from audiollm.timeline import Timeline
-from audiollm.windows import Progress
 
 METRICS = {
     "ua": {"value": 0.66, "low": 0.55, "high": 0.74},
@@ -180,7 +179,7 @@ if __name__ == "__main__":
     import os
 
     import app
-    from audiollm.ui import services
+    from audiollm.web import services
 
     answers = UNSURE if os.environ.get("FAKE_UNSURE") else SURE
     batches = int(os.environ.get("FAKE_BATCHES", "0"))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from audiollm.config import MANIFEST_NAME
+from audiollm.contracts.manifest import MANIFEST_NAME
 from audiollm.settings import ASSETS
-from audiollm.ui.texts import text
+from audiollm.web.texts import text
 from tests.browser.conftest import HAS_MODEL, Visit, serve
 from tests.browser.test_analyse_page import ANSWER, FILE, answer
 

@@ -13,14 +13,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from audiollm import audio, checkpoint
-from audiollm.config import MANIFEST_NAME, to_json
-from audiollm.jobs import Jobs
+from audiollm import audio
+from audiollm.contracts.manifest import MANIFEST_NAME, to_json
+from audiollm.jobs.job import ACTIVE
+from audiollm.jobs.queue import Jobs
 from audiollm.labelling.store import Labels
 from audiollm.labelling.tasks import Label, Task
-from audiollm.plan import ACTIVE
+from audiollm.model import checkpoint
 from audiollm.settings import Settings
-from audiollm.ui.texts import text
+from audiollm.web.texts import text
 from tests import tiny
 from tests.browser.conftest import ROOT, Served, Visit, serve
 from tests.test_prepare import LABELS, voice

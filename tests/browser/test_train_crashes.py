@@ -17,15 +17,15 @@ import torch
 from playwright.sync_api import Page, expect
 from safetensors.torch import load_file
 
-from audiollm import processes, progress
-from audiollm.jobs import GONE, ROOT, Jobs
-from audiollm.plan import Step
-from audiollm.processes import Identity
-from audiollm.ui.texts import text
+from audiollm.jobs import identity, progress
+from audiollm.jobs.identity import Identity
+from audiollm.jobs.job import Step
+from audiollm.jobs.queue import GONE, ROOT, Jobs
+from audiollm.web.texts import text
 from tests.browser.conftest import HAS_MODEL, Visit, end, serve
 from tests.browser.test_train_page import WHOLE, open_train
 from tests.test_jobs import row, until
-from train import runs
+from train.fit import runs
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 SOON = 10_000  # ms in which the page shows that a job was killed
@@ -120,7 +120,7 @@ def test_neither_a_dead_page_nor_a_killed_job_loses_anything(
         assert leader
         os.killpg(leader.pid, signal.SIGKILL)  # runner and child
         shows(page, "job_interrupted", SOON)
-        until(lambda: not processes.lives(who))
+        until(lambda: not identity.lives(who))
         expect(page.locator("#job-detail .error")).to_contain_text(GONE)
         page.click("#job-resume")
         shows(page, "job_done")

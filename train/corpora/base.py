@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from audiollm import labels
 from audiollm.audio import SUFFIXES
-from audiollm.config import EncoderRef
+from audiollm.contracts.manifest import EncoderRef
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")

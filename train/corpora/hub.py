@@ -10,15 +10,7 @@ from typing import Any
 
 from audiollm.audio import SUFFIXES
 from audiollm.errors import DataError
-from train.corpora.base import (
-    Clip,
-    Corpus,
-    class_name,
-    gather,
-    slug,
-    speaker_name,
-    split_name,
-)
+from train.corpora.base import Clip, Corpus, class_name, gather, slug, speaker_name, split_name
 from train.corpora.tables import find_manifest, read_folder, read_manifest
 
 DATASETS_EXAMPLE = "a hub id like user/name, a folder or file of parquet, or a save_to_disk folder"

@@ -13,7 +13,7 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 from numpy.typing import NDArray
 
-from audiollm.config import EncoderRef
+from audiollm.contracts.manifest import EncoderRef
 from audiollm.errors import DataError
 from train.corpora.base import Clip, Corpus, Rejected, class_name, gather
 

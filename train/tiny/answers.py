@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiollm import calibration, checkpoint, metrics, probe
-from audiollm.checkpoint import PROBE_NAME
-from audiollm.config import Calibration, Calibrations
+from audiollm import metrics
+from audiollm.contracts.manifest import Calibration, Calibrations
 from audiollm.errors import DataError
-from train.dataset import Clip, Prepared, load_prepared
-from train.probe import fit_probe
-from train.speakers import COUNTS, Count, with_baselines
+from audiollm.model import calibration, checkpoint, probe
+from audiollm.model.checkpoint import PROBE_NAME
+from train.data.dataset import Clip, Prepared, load_prepared
+from train.data.speakers import COUNTS, Count, with_baselines
+from train.fit.probe import fit_probe
 
 SURE = 0.8  # an answer with so much probability says that it is sure
 STRENGTH = 0.001  # inverse L2 penalty of the probe on differences from a baseline

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from audiollm.config import Manifest
+from audiollm.contracts.manifest import Manifest
 
 CODES = {"German": "de", "Amharic": "am", "Mandarin": "zh", "Italian": "it", "Polish": "pl"}
 CORPORA = {  # language, source, terms

@@ -1,6 +1,6 @@
 """Examples for the small LLM before it hears anything: the product's prompts, a slot, an answer.
 
-Prompts and answers come from `audiollm.prompt` and `train.instructions`, as they do for sounds.
+Prompts and answers come from `audiollm.model.prompt` and `train.fit.instructions`, as for sounds.
 """
 
 import random
@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import IterableDataset
 
+from audiollm.audio.prosody import REFERENCES, REGISTER_HZ, Cues, Reference
 from audiollm.labels import EMOTIONS, LANGUAGES, Language, ordered
-from audiollm.model import Example
-from audiollm.projector import Features
-from audiollm.prompt import Kind, Prompt
-from audiollm.prosody import REFERENCES, REGISTER_HZ, Cues, Reference
-from train.instructions import Instruction, answer_ids, instruct
+from audiollm.model.audio_llm import Example
+from audiollm.model.projector import Features
+from audiollm.model.prompt import Kind, Prompt
+from train.fit.instructions import Instruction, answer_ids, instruct
 from train.tiny.lexicon import Slot, SlotDrawer, draw_shares, likely
 
 CLASSES = tuple(e.name for e in EMOTIONS)

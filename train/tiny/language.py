@@ -27,12 +27,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import TrainerCallback
 
+from audiollm.audio.prosody import LEVELS, REFERENCES
 from audiollm.errors import ModelError
 from audiollm.labels import EMOTIONS
-from audiollm.model import AudioLLM, Example
-from audiollm.projector import Projector
-from audiollm.prompt import Prompt
-from audiollm.prosody import LEVELS, REFERENCES
+from audiollm.model.audio_llm import AudioLLM, Example
+from audiollm.model.projector import Projector
+from audiollm.model.prompt import Prompt
 from train.command import main as command
 from train.tiny.drills import (
     CLASSES,

@@ -12,8 +12,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from audiollm.audio.prosody import Cues, Level, levels
 from audiollm.labels import word
-from audiollm.prosody import Cues, Level, levels
 
 T = TypeVar("T")
 

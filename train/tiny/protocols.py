@@ -19,9 +19,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from audiollm.config import to_json
-from train import runs
+from audiollm.contracts.manifest import to_json
 from train.command import main as command
+from train.fit import runs
 from train.tiny import answers, recipe
 from train.tiny.answers import Fold
 

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from audiollm import checkpoint
 from audiollm.errors import DataError
+from audiollm.model import checkpoint
 from audiollm.settings import ASSETS, Settings
 from train.tiny.card import languages, terms, write_card
 
@@ -194,7 +194,7 @@ def publish(work: Path, out: Path, protocols: Path | None = None) -> None:
     """Copies the model with a card that names data, figures, terms and limits."""
     from dataclasses import replace
 
-    from audiollm.config import MANIFEST_NAME, to_json
+    from audiollm.contracts.manifest import MANIFEST_NAME, to_json
 
     target = out / "tiny"
     shutil.rmtree(target, ignore_errors=True)

@@ -1,0 +1,173 @@
+"""The sentences of an analysis in both languages: the only copy. What they say is decided in
+analysis.py, and claims.py can read them back."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from audiollm.analysis.claims import (
+    CAUTION,
+    CERTAINTY,
+    EVIDENCE,
+    INTENSITY,
+    STRENGTH,
+    USUAL,
+    WITHIN,
+)
+from audiollm.analysis.references import Basis
+from audiollm.analysis.types import Analysis, Evidence
+from audiollm.labels import Language, word
+
+SHARE = "of the time"  # the unit of a cue that is a share
+UNITS_ZH = {
+    "Hz": "赫兹",
+    "semitones": "半音",
+    "dB": "分贝",
+    "syllables/s": "音节/秒",
+    SHARE: "的时间",
+}
+
+CAUTIONS: dict[str, dict[Language, str]] = {
+    "short": {
+        "en": "only {seconds} s of sound was heard",
+        "zh": "只听到 {seconds} 秒声音",
+    },
+    "little_voice": {
+        "en": "only {share} of the sound has a pitch, so it may be music, noise, laughter or a "
+        "whisper",
+        "zh": "只有 {share} 的声音带有音高，可能是音乐、噪声、笑声或耳语",
+    },
+    "unmeasured": {
+        "en": "there was too little voice to measure any cue",
+        "zh": "人声太少，无法测量任何声学线索",
+    },
+    "flat": {
+        "en": "the probability is spread over many emotions",
+        "zh": "概率分散在多种情感上",
+    },
+    "mixed": {
+        "en": "in {share} of this long sound the answer was the likeliest emotion, in the rest "
+        "others were",
+        "zh": "这段长录音中只有 {share} 与该结论一致，其余部分听起来是别的情感",
+    },
+    "between": {
+        "en": "at {hz} Hz the pitch lies between low and high voices, so whether it is high or low "
+        "is unsure",
+        "zh": "音高 {hz} 赫兹介于低音和高音嗓音之间，难以判断偏高还是偏低",
+    },
+}
+GUESS = {"short", "little_voice", "flat"}  # after these the answer itself is a guess
+
+
+def paragraph(sentences: Iterable[str], language: Language) -> str:
+    """Sentences one after another; empty ones are left out."""
+    return ("" if language == "zh" else " ").join(filter(None, sentences))
+
+
+def percent(share: float) -> str:
+    """A share in [0, 1] as `83%`; what is not certain never reads 0% or 100%."""
+    if 0 < share < 0.01:
+        return "<1%"
+    if 0.99 < share < 1:
+        return ">99%"
+    return f"{share:.0%}"
+
+
+def number(value: float, share: bool, more: int = 0) -> str:
+    """Digits that the measurement carries: `183`, `4.8`, `−7.5`, `9%`; `more` adds some."""
+    if share:
+        return f"{value:.{more}%}"
+    return f"{value:.{more + (abs(value) < 50)}f}".replace("-", "−")
+
+
+def join(words: Sequence[str], language: Language, last: str = "and") -> str:
+    """`a, b and c`; `a、b、c`."""
+    if language == "zh":
+        return ("或" if last == "or" else "、").join(words)
+    return f" {last} ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def certainty(known: Analysis, language: Language) -> str:
+    """How sure the answer is, in words and per cent, and what else it could be."""
+    said = CERTAINTY[language][CERTAINTY["en"].index(known.certainty)]
+    if language == "zh":
+        others = [f"{word(n, 'zh')}（{percent(p)}）" for n, p in known.others.items()]
+        also = f"，也可能是{join(others, 'zh', 'or')}" if others else ""
+        return f"{said}（{percent(known.probability)}）{also}。"
+    others = [f"{word(n, 'en')} ({percent(p)})" for n, p in known.others.items()]
+    also = f"; it could also be {join(others, 'en', 'or')}" if others else ""
+    return f"{said.capitalize()} ({percent(known.probability)}){also}."
+
+
+def caution(kinds: Mapping[str, str], language: Language) -> str:
+    """All cautions as one sentence; "" without any."""
+    if not kinds:
+        return ""
+    guess = bool(GUESS & set(kinds))
+    if language == "zh":
+        return CAUTION["zh"] + "；".join(kinds.values()) + ("，结果仅供参考。" if guess else "。")
+    return (
+        CAUTION["en"] + "; ".join(kinds.values()) + (": treat this as a guess." if guess else ".")
+    )
+
+
+def evidence(cues: Iterable[Evidence], language: Language) -> str:
+    """The cues outside their range with both figures, then the names of those inside."""
+    outside = [_cue(e, language) for e in cues if e.level != "mid"]
+    inside = [e.name for e in cues if e.level == "mid"]
+    lines = []
+    if outside:
+        lines.append(EVIDENCE[language] + (", " if language == "en" else "、").join(outside))
+    if inside:
+        lines.append(WITHIN[language] + join(inside, language))
+    end = "。" if language == "zh" else "."
+    return paragraph((line + end for line in lines), language)
+
+
+def _cue(e: Evidence, language: Language) -> str:
+    share, end = e.unit == SHARE, e.low if e.level == "low" else e.high
+    # a value just outside its range must not read as if it were on the edge
+    more = next((m for m in range(4) if number(e.value, share, m) != number(end, share, m)), 4)
+    value = number(e.value, share, more)
+    low, high = (number(x, share, more if x == end else 0) for x in (e.low, e.high))
+    if language == "zh":
+        unit = "" if share else f" {UNITS_ZH[e.unit]}"
+        return f"{e.name}{e.said}（{value}{unit}，常见 {low} 至 {high}）"
+    return f"{e.said} {e.name} ({value} {e.unit}; usual {low} to {high})"
+
+
+def intensity(known: Analysis, language: Language) -> str:
+    """How strong, and by how many cues; "" where too few were measured."""
+    if known.intensity is None:
+        return ""
+    said = INTENSITY[language][INTENSITY["en"].index(known.intensity)]
+    counted = [e for e in known.evidence if e.unit != SHARE]
+    out = sum(e.level != "mid" for e in counted)
+    if language == "zh":
+        return f"{STRENGTH['zh']}{said}（计入的 {len(counted)} 项线索中 {out} 项超出常见范围）。"
+    of = f"{out} of {len(counted)} counted cues outside the usual range"
+    return f"{STRENGTH['en']}{said} ({of})."
+
+
+def usual(basis: Basis | None, language: Language) -> str:
+    """What the cues are relative to; "" where none was measured."""
+    if basis is None:
+        return ""
+    if basis.kind == "speaker":
+        if language == "zh":
+            return (
+                f"{USUAL['zh']}说话人本人 {basis.clips} 段录音的中位数，"
+                "上下各取参考范围宽度的一半。"
+            )
+        return (
+            f"{USUAL['en']}this speaker's own median over {basis.clips} clips, plus and minus half "
+            "the width of the general range."
+        )
+    if language == "zh":
+        voices = {"low": "较低", "high": "较高"}[basis.register]
+        return (
+            f"{USUAL['zh']}音高{voices}的嗓音以中性语气说话时中间 80% 的数值，"
+            "而非说话人本人平时的声音。"
+        )
+    return (
+        f"{USUAL['en']}the middle 80% of neutral speech in {basis.register} voices, not this "
+        "speaker's own voice."
+    )

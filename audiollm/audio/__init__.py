@@ -1,0 +1,33 @@
+"""Sound in any form -> one checked mono clip at 16 kHz, its cues and its windows. No torch here."""
+
+from audiollm.audio.loading import (
+    CLIPPED_FROM,
+    MAX_CHANNELS,
+    MIN_RATE,
+    QUIET,
+    SAMPLE_RATE,
+    SUFFIXES,
+    Sound,
+    content_hash,
+    from_array,
+    load,
+    read,
+    require_level,
+    require_speech,
+)
+
+__all__ = [
+    "CLIPPED_FROM",
+    "MAX_CHANNELS",
+    "MIN_RATE",
+    "QUIET",
+    "SAMPLE_RATE",
+    "SUFFIXES",
+    "Sound",
+    "content_hash",
+    "from_array",
+    "load",
+    "read",
+    "require_level",
+    "require_speech",
+]

@@ -1,0 +1,261 @@
+"""Sound file -> blocks of samples, by the decoder that is safe for what the file holds.
+
+Plain WAV and FLAC, the bulk of speech corpora, are read here by libsndfile; everything else by
+FFmpeg in a child process (`av_decoder.py`). libsndfile 1.2.2 overflows on crafted IMA-ADPCM
+(CVE-2026-37555), so it never sees a file whose first bytes, read here, do not say PCM, float,
+A-law or mu-law. File endings play no part.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+import numpy as np
+import soundfile
+
+from audiollm.audio.av_decoder import HEADER
+from audiollm.errors import AudioError
+
+# float32 [n, channels] and samples per second
+Blocks = Generator[tuple[np.ndarray, int], None, None]
+
+BLOCK = 65536  # samples read at once, all channels together
+PATIENCE = 60.0  # seconds for a decoder, and a tenth of the longest sound; sound ones need less
+CUT_SHARE, CUT_SECONDS = 0.95, 0.1  # a file that holds less than its header declares is cut off
+
+_WAV_BITS = {1: (8, 16, 24, 32), 3: (32, 64), 6: (8,), 7: (8,)}  # PCM, float, A-law, mu-law
+_SUBTYPES = {*("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAW", "ULAW")}
+_GUID = bytes.fromhex("000000001000800000aa00389b71")  # an extensible format's, after its tag
+_MAX_CHUNKS = 256
+_UNKNOWN_SIZE = 0x7FFFF000  # bytes; a recorder that writes to a pipe puts this or more, or 0
+_OGG_PAGE = 27 + 255 + 255 * 255  # bytes of the longest page
+_MAX_ANSWER = 64 * 1024**2  # bytes of a block from the child; real ones have some kB
+_AV_DECODER = Path(__file__).with_name("av_decoder.py")
+
+# Beginnings of files that are sound, whole or not: (offset, bytes).
+_SIGNATURES = (
+    *((0, s) for s in (b"RIFF", b"RIFX", b"RF64", b"FORM", b"OggS", b"fLaC", b"ID3", b"caff")),
+    *((0, s) for s in (b"#!AMR", b".snd", b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75", b"riff")),
+    *((4, s) for s in (b"ftyp", b"moov", b"mdat", b"wide")),
+)
+
+
+def blocks(file: BinaryIO, name: str, max_seconds: float) -> Blocks:
+    """Samples of an open, seekable sound file, in order; close it to end its decoder early.
+
+    Raises:
+        AudioError: not sound, no sound track, damaged, cut off, or declared to be longer than
+            `max_seconds`; `name` is what the message calls the file. A file that declares no
+            length is not bounded here: stop reading when enough has come.
+    """
+    declared = _plain_frames(file)
+    if declared is not None:
+        return _libsndfile_blocks(file, name, declared, max_seconds)
+    if _breaks_off(file):
+        raise _damaged(name)
+    return _ffmpeg_blocks(file, name, max_seconds)
+
+
+def too_long(name: str, seconds: float, max_seconds: float) -> AudioError:
+    """`seconds` is the length where it is known, else 0."""
+    lasts = f"lasts {clock(seconds)}," if seconds else "is"
+    long = f"长 {clock_zh(seconds)}，" if seconds else ""
+    return AudioError(
+        f"{name} {lasts} longer than the limit of {clock(max_seconds)}: cut it into shorter "
+        "pieces, or raise AUDIOLLM_MAX_SECONDS.",
+        f"{name} {long}超过上限 {clock_zh(max_seconds)}：请剪成更短的片段，"
+        "或调大 AUDIOLLM_MAX_SECONDS。",
+    )
+
+
+def clock(seconds: float) -> str:
+    """A length as people say it: 0.05 s, 12.3 s, 4 min 10 s, 2 h 0 min."""
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def clock_zh(seconds: float) -> str:
+    """The same in Chinese."""
+    return clock(seconds).replace("min", "分").replace("h", "小时").replace("s", "秒")
+
+
+# ------------------------------------------------------------------ plain WAV and FLAC
+
+
+def _plain_frames(file: BinaryIO) -> int | None:
+    """Samples of each channel that a plain WAV or FLAC header declares, 0 where it does not know.
+
+    None: not such a file, so not for libsndfile.
+    """
+    file.seek(0)
+    head = file.read(64)
+    if head[:4] == b"fLaC" and len(head) >= 26:
+        # STREAMINFO comes first; its total is the low 36 bits here. 0, a piped encoder, is
+        # left to FFmpeg: libsndfile would find nothing to read.
+        return int.from_bytes(head[18:26], "big") % 2**36 or None
+    # The format chunk must come first: libsndfile believes the first one that it meets.
+    if head[:4] + head[8:16] != b"RIFFWAVEfmt " or len(head) < 36:
+        return None
+    tag, align, bits = (int.from_bytes(head[i : i + 2], "little") for i in (20, 32, 34))
+    if tag == 0xFFFE and head[46:60] == _GUID and int.from_bytes(head[16:20], "little") >= 40:
+        tag = int.from_bytes(head[44:46], "little")
+    if bits not in _WAV_BITS.get(tag, ()) or not align:
+        return None
+    return _data_chunk(file, 12, "little", 4)[1] // align or None
+
+
+def _data_chunk(
+    file: BinaryIO, position: int, order: Literal["little", "big"], width: int
+) -> tuple[int, int]:
+    """Place and declared bytes of a file's samples; 0 bytes where the header leaves them open.
+
+    `position` is where the first chunk begins, `width` the bytes of a chunk's size.
+    """
+    for _ in range(_MAX_CHUNKS):
+        file.seek(position)
+        head = file.read(4 + width)
+        size = int.from_bytes(head[4:], order)
+        if len(head) < 4 + width or (head[:4] != b"data" and size >= _UNKNOWN_SIZE):
+            break
+        position += 4 + width
+        if head[:4] == b"data":
+            return position, size if size < _UNKNOWN_SIZE else 0
+        position += size + size % 2 * (width == 4)
+    return position, 0
+
+
+def _breaks_off(file: BinaryIO) -> bool:
+    """Whether an Ogg file ends inside a page, or a CAF file before its samples do.
+
+    FFmpeg takes both for shorter sounds.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    kind = file.read(4)
+    if kind == b"OggS":
+        file.seek(max(0, size - _OGG_PAGE))
+        tail = file.read(_OGG_PAGE)
+        page = tail[tail.rfind(kind) :]
+        return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
+    if kind == b"caff":
+        start, declared = _data_chunk(file, 8, "big", 8)
+        return start + CUT_SHARE * declared > size
+    return False
+
+
+def _libsndfile_blocks(file: BinaryIO, name: str, declared: int, max_seconds: float) -> Blocks:
+    try:
+        file.seek(0)
+        sound = soundfile.SoundFile(file)
+    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
+        raise _damaged(name) from error
+    with sound:
+        rate = sound.samplerate
+        if sound.subtype not in _SUBTYPES:
+            raise _damaged(name)
+        if declared > max_seconds * rate:
+            raise too_long(name, declared / rate, max_seconds)
+        got = 0
+        count = max(1, BLOCK // sound.channels)
+        while len(block := _read(sound, count, name)):
+            got += len(block)
+            yield block, rate
+        _check_complete(name, got / rate, declared / rate)
+
+
+def _read(sound: soundfile.SoundFile, count: int, name: str) -> np.ndarray:
+    try:
+        return sound.read(count, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise _damaged(name) from error
+
+
+# ------------------------------------------------------------------ everything else
+
+
+def _ffmpeg_blocks(file: BinaryIO, name: str, max_seconds: float) -> Blocks:
+    command = [sys.executable, "-P", str(_AV_DECODER), str(max_seconds)]
+    with subprocess.Popen(  # noqa: S603
+        command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as child:
+        # A decoder that hangs is ended.
+        watch = threading.Timer(PATIENCE + max_seconds / 10, child.kill)
+        watch.start()
+        try:
+            yield from _child_blocks(cast(BinaryIO, child.stdout), file, name, max_seconds)
+        except (ValueError, KeyError, TypeError) as error:  # no answer of a sane decoder
+            raise _damaged(name) from error
+        finally:
+            watch.cancel()
+            child.kill()
+
+
+def _child_blocks(answer: BinaryIO, file: BinaryIO, name: str, max_seconds: float) -> Blocks:
+    seconds = 0.0
+    while True:
+        head = answer.read(HEADER.size)
+        if len(head) < HEADER.size:  # the decoder crashed, or was ended
+            raise _damaged(name)
+        rate, channels, samples = HEADER.unpack(head)
+        if not rate:
+            end = json.loads(answer.read(min(samples, _MAX_ANSWER)))
+            break
+        size = min(samples * channels * 4, _MAX_ANSWER)  # a hijacked decoder may claim anything
+        data = answer.read(size)
+        if len(data) < samples * channels * 4:
+            raise _damaged(name)
+        seconds += samples / rate
+        yield np.frombuffer(data, "<f4").reshape(samples, channels), rate
+
+    problem = end["problem"]
+    if problem == "long":
+        raise too_long(name, end["declared"], max_seconds)
+    if problem == "video":
+        raise AudioError(
+            f"{name} has pictures but no sound: choose a file with a sound track.",
+            f"{name} 只有画面，没有声音：请选择带有音轨的文件。",
+        )
+    if problem == "codec":
+        raise AudioError(
+            f"{name} holds {end['detail']} sound, which is not read here: convert it to WAV.",
+            f"{name} 的编码是 {end['detail']}，这里无法读取：请转换为 WAV。",
+        )
+    if problem == "format" and not _begins_like_sound(file):
+        raise AudioError(
+            f"{name} is not a sound file: use WAV, FLAC, MP3, M4A, OGG, OPUS, AIFF or WebM.",
+            f"{name} 不是音频文件：请使用 WAV、FLAC、MP3、M4A、OGG、OPUS、AIFF 或 WebM。",
+        )
+    if problem or end["bad"] > max(2, end["packets"] // 10):
+        raise _damaged(name)
+    # A stream may pause (muted microphone), so the time that it reached counts too.
+    _check_complete(name, max(seconds, end["reached"]), end["declared"] or 0)
+
+
+def _begins_like_sound(file: BinaryIO) -> bool:
+    file.seek(0)
+    head = file.read(16)
+    return any(head[at : at + len(mark)] == mark for at, mark in _SIGNATURES)
+
+
+def _check_complete(name: str, seconds: float, declared: float) -> None:
+    if seconds < CUT_SHARE * declared and declared - seconds > CUT_SECONDS:
+        raise AudioError(
+            f"{name} is cut off: its header declares {clock(declared)} and it holds "
+            f"{clock(seconds)}; copy or export it again.",
+            f"{name} 不完整：文件头写明 {clock_zh(declared)}，实际只有 {clock_zh(seconds)}，"
+            "请重新复制或导出。",
+        )
+
+
+def _damaged(name: str) -> AudioError:
+    return AudioError(
+        f"{name} is damaged or cut off: copy, export or record it again.",
+        f"{name} 已损坏或不完整：请重新复制、导出或录制。",
+    )

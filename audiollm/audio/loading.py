@@ -1,0 +1,358 @@
+"""Sound in any form -> one checked mono clip at 16 kHz. Bounded memory, no torch.
+
+Every way in ends in `_Mixer`: channels are averaged and the rate is changed block by block, so a
+recording costs 128 kB of memory a second at most, whatever its channels and rate.
+"""
+
+import hashlib
+import stat
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+import soxr
+
+from audiollm.audio import speech
+from audiollm.audio.decoding import BLOCK, blocks, clock, clock_zh, too_long
+from audiollm.audio.steps import drained
+from audiollm.errors import AudioError, NoSpeechError
+from audiollm.settings import Settings
+
+SAMPLE_RATE = 16000  # Hz; what emotion2vec hears
+
+MIN_RATE, MAX_RATE = 4000, 192_000  # Hz; below, speech has lost its vowels
+MAX_CHANNELS = 64
+# Within 0.2 dB of full scale: also the highest codes of 8-bit, A-law and mu-law sound, and the
+# ripple that a lossy codec leaves on a clipped wave.
+CLIPPED_FROM, CLIPPED_TO = 0.98, 1.02
+
+FRAME, HOP = 400, 160  # samples: 25 ms every 10 ms
+MIN_SPEECH = 25  # frames: 0.25 s, a short word
+# Levels in dBFS of a frame, offset and drift taken out. All 2,468 clips of EmoDB and ASED, turned
+# down by 30 dB, reach -74 for a quarter of a second; the rounding of 16-bit sound is at -98.
+FAINTEST = -75.0
+# A quiet room and its microphone are steady and stay below -50. A fainter sound is taken for
+# speech where it stands 12 dB above the clip's own background; those clips stand 17 or more.
+QUIET, CONTRAST = -50.0, 12.0
+DIGITAL_SILENCE = -95.0  # below: a gate or a decoder wrote zeros, no microphone was heard
+
+SUFFIXES = frozenset(
+    f".{ending}"
+    for ending in (
+        *("wav", "wave", "w64", "flac", "ogg", "oga", "opus", "mp3", "mp2", "aac", "m4a", "m4b"),
+        *("mp4", "mov", "3gp", "3g2", "webm", "mka", "mkv", "aif", "aiff", "aifc", "caf", "amr"),
+        *("wma", "au", "snd", "avi"),
+    )
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """One clip as everything after this file hears it."""
+
+    samples: np.ndarray  # float32 [N], mono, 16 kHz, in [-1, 1]
+    seconds: float  # length of the original, before its rate was changed
+    source_rate: int  # Hz
+    channels: int  # of the original
+    clipped: float  # share of the original's samples at full scale, in any channel
+
+    @cached_property
+    def speech(self) -> speech.Spans:
+        """Where somebody speaks. Computed when it is first asked for, and once for this sound.
+
+        Raises:
+            ModelError: the package of the detector's weights is missing.
+        """
+        return speech.detect(self.samples)
+
+
+def load(source: str | Path | bytes, settings: Settings | None = None) -> Sound:
+    """A sound from a file or from a file's bytes; the content decides, not the file's ending.
+
+    Raises:
+        AudioError: missing, unreadable, empty, not sound, damaged, cut off, too long, too large.
+    """
+    return drained(read(source, settings))
+
+
+def read(
+    source: str | Path | bytes, settings: Settings | None = None
+) -> Generator[float, None, Sound]:
+    """The same, a block at a time: after each, how many seconds have been read."""
+    settings = settings or Settings()
+    name = _name(source)
+    mixer = _Mixer(name, settings.max_seconds)
+    with (
+        _open(source, name, settings) as file,
+        closing(blocks(file, name, settings.max_seconds)) as parts,
+    ):
+        for block, rate in parts:
+            mixer.add(block, rate)
+            yield float(mixer.length)
+    return mixer.sound()
+
+
+def from_array(samples: np.ndarray, rate: int, settings: Settings | None = None) -> Sound:
+    """A sound from samples [N] or [N, channels]: floats at full scale 1, or 8 to 32 bit integers.
+
+    Raises:
+        AudioError: wrong shape, type or rate, no samples, NaN or infinite, too long.
+    """
+    settings = settings or Settings()
+    samples = np.asarray(samples)
+    if samples.ndim not in (1, 2):
+        raise AudioError(f"Sound samples must be [N] or [N, channels], not {samples.ndim}-D.")
+    if samples.ndim == 1:
+        samples = samples[:, None]
+    if samples.dtype.kind not in "iuf" or (samples.dtype.kind in "iu" and samples.itemsize > 4):
+        raise AudioError(
+            f"Sound samples must be float32, int16 or int32, not {samples.dtype}: convert them."
+        )
+    mixer = _Mixer("The sound", settings.max_seconds)
+    for block in _parts(samples):
+        mixer.add(_floats(block), int(rate))
+    return mixer.sound()
+
+
+def require_speech(sound: Sound) -> None:
+    """Refuse a sound in which nobody speaks: one without level, or in which none is detected.
+
+    Raises:
+        NoSpeechError: less than 0.25 s, of sound, of what is loud enough, or of speech.
+        ModelError: the package of the detector's weights is missing.
+    """
+    require_level(sound)
+    if not sound.speech:
+        raise NoSpeechError(
+            "No speech detected: the sound is music, noise or something else than a voice; record "
+            "somebody who speaks.",
+            "没有检测到语音：录音中是音乐、噪声或其他非人声，请录制有人说话的声音。",
+        )
+
+
+def require_level(sound: Sound) -> None:
+    """Refuse a sound that is too short, silent or too faint to hold speech.
+
+    For labelled clips: a person has heard speech in them, and the detector misses a few voices.
+
+    Raises:
+        NoSpeechError: less than 0.25 s, of sound or of what is loud enough.
+    """
+    if len(sound.samples) < FRAME + (MIN_SPEECH - 1) * HOP:
+        raise NoSpeechError(
+            f"No speech detected: the sound lasts {clock(sound.seconds)}; record a whole word or "
+            "more.",
+            f"没有检测到语音：声音只有 {clock_zh(sound.seconds)}，请至少说完一个词。",
+        )
+    levels = _levels(sound.samples)
+    heard = levels[levels > DIGITAL_SILENCE]
+    if len(heard) < MIN_SPEECH:
+        raise NoSpeechError(
+            "No speech detected: the sound is silent; check that the microphone is on and try "
+            "again.",
+            "没有检测到语音：录音是静音的，请检查麦克风是否打开，再试一次。",
+        )
+    reached = float(np.partition(heard, -MIN_SPEECH)[-MIN_SPEECH])  # for 0.25 s
+    background = float(np.percentile(heard, 5))
+    if reached < FAINTEST:
+        raise NoSpeechError(
+            f"No speech detected: the sound is too faint ({reached:.0f} dBFS, {FAINTEST:.0f} "
+            "needed); come closer to the microphone or turn it up.",
+            f"没有检测到语音：声音太轻（{reached:.0f} dBFS，至少需要 {FAINTEST:.0f}），"
+            "请靠近麦克风，或调高录音音量。",
+        )
+    if reached < QUIET and reached - background < CONTRAST:
+        raise NoSpeechError(
+            f"No speech detected: there is only a faint, steady background ({reached:.0f} dBFS); "
+            "come closer to the microphone or turn it up.",
+            f"没有检测到语音：只有轻微而平稳的背景声（{reached:.0f} dBFS），"
+            "请靠近麦克风，或调高录音音量。",
+        )
+
+
+def content_hash(sound: Sound) -> str:
+    """Identity of a clip: SHA-256 of its 16 kHz samples as 16-bit integers, in hex."""
+    scaled = np.rint(sound.samples * 32768.0).clip(-32768, 32767)
+    return hashlib.sha256(scaled.astype("<i2").tobytes()).hexdigest()
+
+
+class _Mixer:
+    """Collects blocks of any rate and channels as one checked mono clip at 16 kHz."""
+
+    def __init__(self, name: str, max_seconds: float) -> None:
+        self.name, self.max_seconds = name, max_seconds
+        self.rate = self.channels = 0  # of the first block, the original's
+        self.length = Fraction(0)  # s, exact: floats would add up to a hair more than the limit
+        self.total = self.clipped = 0  # samples of the original
+        self.parts: list[np.ndarray] = []
+        self.stream: soxr.ResampleStream | None = None
+        self.stream_rate = 0
+
+    def add(self, block: np.ndarray, rate: int) -> None:
+        """Take float32 [n, channels]; the rate may change on the way (broadcast streams do)."""
+        count, channels = block.shape
+        if not count:
+            return
+        if not MIN_RATE <= rate <= MAX_RATE:
+            raise AudioError(
+                f"{self.name} has {rate} samples a second, and {MIN_RATE} to {MAX_RATE} are read: "
+                f"convert it to {SAMPLE_RATE}.",
+                f"{self.name} 的采样率为 {rate}，可用范围是 {MIN_RATE} 至 {MAX_RATE}："
+                f"请转换为 {SAMPLE_RATE}。",
+            )
+        if not 1 <= channels <= MAX_CHANNELS:
+            raise AudioError(
+                f"{self.name} has {channels} channels, and 1 to {MAX_CHANNELS} are read: "
+                "mix it to mono.",
+                f"{self.name} 有 {channels} 个声道，支持 1 至 {MAX_CHANNELS} 个：请混合为单声道。",
+            )
+        if not self.total:
+            self.rate, self.channels = rate, channels
+        self.total += count
+        self.length += Fraction(count, rate)
+        if self.length > self.max_seconds:
+            raise too_long(self.name, 0.0, self.max_seconds)
+        tracks = np.ascontiguousarray(block.T)  # [channels, n]
+        size = np.abs(tracks).max(axis=0)  # of the loudest channel
+        self._check_finite(size)
+        self.clipped += int(((size >= CLIPPED_FROM) & (size <= CLIPPED_TO)).sum())
+        mono = tracks.mean(axis=0, dtype=np.float64) if channels > 1 else tracks[0]
+        self._resample(mono.astype(np.float32), rate)
+
+    def _resample(self, mono: np.ndarray, rate: int) -> None:
+        if rate != self.stream_rate:
+            self._flush()
+            self.stream_rate = rate
+            if rate != SAMPLE_RATE:
+                self.stream = soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", "HQ")
+        self.parts.append(self.stream.resample_chunk(mono) if self.stream else mono)
+
+    def _flush(self) -> None:
+        if self.stream:
+            self.parts.append(self.stream.resample_chunk(np.zeros(0, np.float32), last=True))
+        self.stream = None
+
+    def _check_finite(self, values: np.ndarray) -> None:
+        if not np.isfinite(values).all():
+            raise AudioError(
+                f"{self.name} holds values that are not numbers (NaN or infinite): export it "
+                "again.",
+                f"{self.name} 含有无效的数值（NaN 或无穷大）：请重新导出。",
+            )
+
+    def sound(self) -> Sound:
+        """The clip, when every block has come."""
+        self._flush()
+        samples = np.concatenate(self.parts) if self.parts else np.zeros(0, np.float32)
+        if not len(samples):
+            raise AudioError(
+                f"{self.name} holds no sound (0 samples): record or export it again.",
+                f"{self.name} 中没有声音（0 个采样点）：请重新录制或导出。",
+            )
+        peak = max(float(samples.max()), -float(samples.min()))
+        self._check_finite(np.array([peak]))
+        if (
+            peak > 1
+        ):  # floats and lossy codecs overshoot: turned down whole, the wave keeps its form
+            samples /= np.float32(peak)
+            np.clip(samples, -1, 1, out=samples)
+        return Sound(
+            samples, float(self.length), self.rate, self.channels, self.clipped / self.total
+        )
+
+
+def _parts(samples: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(samples), BLOCK):
+        yield samples[start : start + BLOCK]
+
+
+def _floats(block: np.ndarray) -> np.ndarray:
+    """Samples as float32 at full scale 1; unsigned integers have their zero in the middle."""
+    if block.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # infinite now, refused by the mixer
+            return block.astype(np.float32)
+    half = 2.0 ** (8 * block.itemsize - 1)
+    zero = half if block.dtype.kind == "u" else 0.0
+    return ((block.astype(np.float64) - zero) / half).astype(np.float32)
+
+
+def _levels(samples: np.ndarray) -> np.ndarray:
+    """Level of every frame in dBFS, without its own mean and slope. [N] -> [frames]"""
+    ramp = np.arange(FRAME) - (FRAME - 1) / 2
+    ramp /= np.linalg.norm(ramp)
+    levels = []
+    for start in range(0, len(samples) - FRAME + 1, HOP * 6000):  # a minute at a time
+        part = samples[start : start + HOP * 5999 + FRAME].astype(np.float64)
+        frames = np.lib.stride_tricks.sliding_window_view(part, FRAME)[::HOP]
+        power = frames.var(axis=1) - (frames @ ramp) ** 2 / FRAME
+        levels.append(10 * np.log10(np.maximum(power, 1e-12)))
+    return np.concatenate(levels)
+
+
+def _name(source: str | Path | bytes) -> str:
+    """What messages call the sound: the file's name without its folder, printable, one line."""
+    name = "" if isinstance(source, bytes) else Path(source).name
+    name = "".join(c if c.isprintable() else "?" for c in name)
+    return f"{name[:59]}…" if len(name) > 60 else name or "The sound"
+
+
+def _open(source: str | Path | bytes, name: str, settings: Settings) -> BinaryIO:
+    """A seekable file of at least one byte and at most `settings.max_bytes`.
+
+    A real file, as a child process may read it, and unbuffered, as the two share the position.
+    """
+    if isinstance(source, bytes):
+        _check_size(name, len(source), settings)
+        memory = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+        memory.write(source)
+        return cast(BinaryIO, memory)
+    try:
+        status = Path(source).stat()  # before opening: a pipe would block
+        if stat.S_ISDIR(status.st_mode):
+            raise AudioError(
+                f"{name} is a folder: name a sound file in it.",
+                f"{name} 是文件夹：请选择其中的音频文件。",
+            )
+        if not stat.S_ISREG(status.st_mode):
+            raise AudioError(
+                f"{name} is not a file but a device or a pipe: save the sound first.",
+                f"{name} 不是文件，而是设备或管道：请先保存声音。",
+            )
+        _check_size(name, status.st_size, settings)
+        return cast(BinaryIO, Path(source).open("rb", buffering=0))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise AudioError(
+            f"{name} does not exist: check the path.", f"{name} 不存在：请检查路径。"
+        ) from error
+    except PermissionError as error:
+        raise AudioError(
+            f"{name} may not be read: change its permissions.",
+            f"没有读取 {name} 的权限：请修改权限。",
+        ) from error
+    except (OSError, ValueError) as error:  # name too long, zero byte in it, dead disk
+        reason = getattr(error, "strerror", None) or "impossible name"
+        raise AudioError(
+            f"{name} cannot be opened ({reason}): check the path.",
+            f"无法打开 {name}（{reason}）：请检查路径。",
+        ) from error
+
+
+def _check_size(name: str, size: int, settings: Settings) -> None:
+    if not size:
+        raise AudioError(
+            f"{name} is empty (0 bytes): record or export it again.",
+            f"{name} 是空文件（0 字节）：请重新录制或导出。",
+        )
+    if size > settings.max_bytes:
+        raise AudioError(
+            f"{name} has {size / 1e6:.0f} MB and the limit is {settings.max_bytes / 1e6:.0f} MB: "
+            "cut it into shorter pieces, or raise AUDIOLLM_MAX_BYTES.",
+            f"{name} 有 {size / 1e6:.0f} MB，上限为 {settings.max_bytes / 1e6:.0f} MB："
+            "请剪成更短的片段，或调大 AUDIOLLM_MAX_BYTES。",
+        )

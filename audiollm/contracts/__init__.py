@@ -1,0 +1,1 @@
+"""What one part of the project writes and another reads: typed once, without torch."""

@@ -1,0 +1,224 @@
+"""Sounds -> class probabilities: encoder, projector and LLM, window by window, batch by batch."""
+
+import threading
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from audiollm.analysis import composition
+from audiollm.analysis.references import Basis
+from audiollm.analysis.types import Analysis, Voice
+from audiollm.audio import functionals, prosody, windows
+from audiollm.audio.loading import Sound
+from audiollm.audio.prosody import Cues, Track
+from audiollm.audio.windows import Progress, Window
+from audiollm.contracts.manifest import Manifest
+from audiollm.errors import ConfigError
+from audiollm.inference.prediction import Prediction
+from audiollm.inference.votes import Votes, batches, keep_best
+from audiollm.labels import Language
+from audiollm.model import calibration
+from audiollm.model.distance import FeatureDistance
+from audiollm.model.projector import Features
+from audiollm.model.speaker import FEWEST, SpeakerBaseline, one_emotion, together
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    prediction: Prediction
+    known: Analysis  # before the LLM writes
+    scored: Any  # scoring.Scored of the batch that holds the window to go on from
+    row: int
+    winner: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """Windows with the baselines that they are compared with. W windows, S sounds, C classes."""
+
+    clips: list[Features]  # [W]; [] where the model takes no baseline
+    plain: np.ndarray  # [W, C] probabilities without a baseline; NaN: not compared
+    seconds: list[float]  # [S] of the speech that the answer rests on
+    emotions: list[str]  # [S] that all of that speech expresses, so that it is left out; or ""
+
+
+class Classifier:
+    """The networks of a model. One batch of windows is heard at a time, whoever asks."""
+
+    def __init__(
+        self, manifest: Manifest, encoder: Any, scorer: Any, distance: FeatureDistance | None
+    ) -> None:
+        self.manifest, self.encoder, self.scorer = manifest, encoder, scorer
+        self._distance = distance
+        self.lock = threading.Lock()  # held by whoever hears
+
+    def hear(
+        self,
+        sounds: Sequence[Sound],
+        language: Language,
+        baseline: Basis | None = None,
+        followed: Sequence[Track] = (),
+        speakers: Sequence[SpeakerBaseline | None] = (),
+    ) -> Generator[Progress, None, list["Heard"]]:
+        """Scores every sound: the mean of its windows' probabilities, by their seconds of speech.
+
+        Of what was scored only the rows that a text may go on from are kept, at most one for
+        each class of a sound, so that memory does not grow with the length of the sound.
+        """
+        if language not in self.manifest.languages:
+            raise ConfigError(
+                f"{self.manifest.name} was not taught {language!r}: use one of "
+                f"{', '.join(self.manifest.languages)}."
+            )
+        labels = self.manifest.labels
+        followed = followed or [prosody.track(s.samples) for s in sounds]
+        cues = [prosody.summarise(s.samples, t) for s, t in zip(sounds, followed, strict=True)]
+        voting = [(i, w) for i, s in enumerate(sounds) for w in windows.voting(s, followed[i])]
+        compared = yield from self._compared(
+            voting, cues, language, speakers or [None] * len(sounds)
+        )
+        votes = [Votes.of(len(labels)) for _ in sounds]
+        for batch in batches([w.seconds for _, w in voting]):
+            if batch.start:
+                done = (len(voting) + batch.start) // 2 if compared.clips else batch.start
+                yield Progress(done, len(voting))
+            part = voting[batch]
+            clips = compared.clips[batch] or self.features(*_sounds(part))
+            # the cues of the whole clip: the text quotes what the person is shown
+            scored, table = self.score(clips, [cues[i] for i, _ in part], language)
+            plain = np.where(np.isnan(compared.plain[batch]), table, compared.plain[batch])
+            distances = self._distances(clips)
+            for row, ((i, window), clip) in enumerate(zip(part, clips, strict=True)):
+                own = SpeakerBaseline.of(clip.utterance[None], window.seconds, plain[[row]])
+                votes[i].measured(own, float(distances[row]))
+                votes[i].add(window, table[row], scored, row)
+            keep_best(votes, scored, len(part))
+        answers = []
+        for i, (sound, said) in enumerate(zip(sounds, votes, strict=True)):
+            voice = Voice(
+                active=float(followed[i].active.sum() / prosody.TRACK_RATE),
+                voiced=float((~np.isnan(followed[i].f0)).sum() / prosody.TRACK_RATE),
+                agreeing=said.agreeing,
+            )
+            named = {n: float(p) for n, p in zip(labels, said.probabilities, strict=True)}
+            known = composition.measured(named, cues[i], language, voice, baseline)
+            prediction = Prediction(
+                label=labels[said.winner],
+                probabilities=named,
+                text="",
+                language=language,
+                model=self.manifest.name,
+                seconds=round(sound.seconds, 3),
+                cues=cues[i],
+                analysis=known,
+                baseline_seconds=round(compared.seconds[i], 1),
+                baseline_emotion=compared.emotions[i],
+                distance=said.distance,
+                speech=said.speech,
+            )
+            # the text goes on from the window that sounds most like the winning class
+            place = said.best[said.winner]
+            answers.append(Heard(prediction, known, place.scored, place.row, said.winner))
+        return answers
+
+    def _compared(
+        self,
+        voting: Sequence[tuple[int, Window]],
+        cues: Sequence[Cues],
+        language: Language,
+        speakers: Sequence[SpeakerBaseline | None],
+    ) -> Generator[Progress, None, "_Compared"]:
+        """What the windows are compared with, where the model takes a baseline.
+
+        A window of a long sound without a baseline of its own is compared with the others. What is
+        to be compared is scored without a baseline first, and is left so where all of the baseline
+        expresses one emotion.
+        """
+        labels, sounds = self.manifest.labels, range(len(speakers))
+        plain = np.full((len(voting), len(labels)), np.nan)
+        found = _Compared([], plain, [0.0] * len(speakers), [""] * len(speakers))
+        if not self.manifest.projector.baseline:
+            return found
+        clips = found.clips
+        given = [speaker if speaker and speaker.usable else None for speaker in speakers]
+        rows = [[row for row, (i, _) in enumerate(voting) if i == sound] for sound in sounds]
+        compares = [bool(given[i]) or len(rows[i]) > FEWEST for i in sounds]
+        for batch in batches([w.seconds for _, w in voting]):
+            if batch.start:
+                yield Progress(batch.start // 2, len(voting))
+            clips += self.features(*_sounds(voting[batch]))
+            part = [row for row in range(*batch.indices(len(voting))) if compares[voting[row][0]]]
+            if part:
+                told = [cues[voting[row][0]] for row in part]
+                plain[part] = self.score([clips[row] for row in part], told, language)[1]
+        for i in (i for i in sounds if compares[i]):
+            own = {
+                row: SpeakerBaseline.of(
+                    clips[row].utterance[None], voting[row][1].seconds, plain[[row]]
+                )
+                for row in rows[i]
+            }
+            whole = given[i] or together(own.values())
+            if whole is None:
+                continue
+            found.emotions[i] = one_emotion(whole, labels)
+            if not found.emotions[i]:
+                found.seconds[i] = whole.seconds
+                for row in rows[i]:
+                    others = whole if given[i] else whole - own[row]
+                    clips[row] = replace(clips[row], baseline=others.mean)
+        return found
+
+    def score(
+        self, clips: Sequence[Features], cues: Sequence[Cues], language: Language
+    ) -> tuple[Any, np.ndarray]:
+        """(`scoring.Scored`, calibrated probabilities [B, C]) of B windows."""
+        with self.lock:
+            scored = self.scorer.score(clips, cues, language)
+            logs = scored.log_likelihoods.float().cpu().numpy()
+        return scored, calibration.calibrated(
+            logs, self.manifest, [c.baseline is not None for c in clips], self._distances(clips)
+        )
+
+    def _distances(self, clips: Sequence[Features]) -> np.ndarray:
+        """From the training data, [B]; NaN where the model came without a measure."""
+        if self._distance is None:
+            return np.full(len(clips), np.nan)
+        return self._distance(np.stack([clip.utterance for clip in clips]))
+
+    def features(
+        self,
+        pieces: Sequence[np.ndarray],
+        tracks: Sequence[Track | None],
+        speakers: Sequence[SpeakerBaseline | None] = (),
+    ) -> list[Features]:
+        """What the projector takes of B pieces of sound.
+
+        `tracks` are `prosody.track` of the pieces, None where it is not known yet.
+        """
+        needs = self.manifest.projector
+        with self.lock:
+            encoded = self.encoder.encode(pieces)
+        means = [_mean(s) for s in speakers] if needs.baseline and speakers else []
+        return [
+            Features(
+                utterance=e.utterance,
+                frames=e.frames if needs.pooling == "frames" else None,
+                functionals=functionals.measure(p, t) if needs.functionals else None,
+                baseline=mean,
+            )
+            for e, p, t, mean in zip(
+                encoded, pieces, tracks, means or [None] * len(pieces), strict=True
+            )
+        ]
+
+
+def _sounds(part: Sequence[tuple[int, Window]]) -> tuple[list[np.ndarray], list[Track | None]]:
+    return [w.samples for _, w in part], [w.followed for _, w in part]
+
+
+def _mean(speaker: SpeakerBaseline | None) -> np.ndarray | None:
+    """Features of a baseline [U]; None of too little speech."""
+    return speaker.mean if speaker and speaker.usable else None

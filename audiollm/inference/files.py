@@ -1,0 +1,100 @@
+"""Files -> answers in their order, a batch at a time: an hour of files is never in memory."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from audiollm import audio
+from audiollm.analysis.references import Basis, by_speaker
+from audiollm.audio import prosody
+from audiollm.audio.loading import Sound
+from audiollm.errors import AudioLLMError
+from audiollm.inference.prediction import Card, Prediction
+from audiollm.labels import Language
+from audiollm.model.speaker import SpeakerBaseline, together
+from audiollm.settings import Settings
+
+
+class Engine(Protocol):
+    """What reads files needs of a `Predictor`."""
+
+    settings: Settings
+    card: Card
+
+    def predict(
+        self,
+        sounds: Sequence[Sound],
+        language: Language,
+        baseline: Basis | None,
+        speakers: Sequence[SpeakerBaseline | None],
+    ) -> list[Prediction]: ...
+
+    def classify(self, sounds: Sequence[Sound], language: Language) -> list[Prediction]: ...
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """What is usual for the one person who speaks in all files."""
+
+    basis: Basis | None = None  # of their cues; None where too few files could be measured
+    speech: dict[Path, SpeakerBaseline] = field(default_factory=dict)  # features of each file
+    whole: SpeakerBaseline | None = None  # of all of them
+
+    def others(self, path: Path) -> SpeakerBaseline | None:
+        """All files but this one."""
+        own = self.speech.get(path)
+        return self.whole - own if self.whole and own else self.whole
+
+
+def answers(
+    predictor: Engine,
+    paths: Sequence[Path],
+    language: Language,
+    batch: int,
+    same_speaker: bool,
+) -> Iterator[tuple[Path, Prediction | AudioLLMError]]:
+    """Answers in the order of the paths; a file that cannot be used yields its error."""
+    known = speaker(predictor, paths, language, batch) if same_speaker else Speaker()
+    for start in range(0, len(paths), batch):
+        part = paths[start : start + batch]
+        sounds, results = _opened(predictor, part)
+        if sounds:
+            others = [known.others(path) for path in sounds]
+            found = predictor.predict(list(sounds.values()), language, known.basis, others)
+            results.update(zip(sounds, found, strict=True))
+        for path in part:
+            yield path, results[path]
+
+
+def speaker(predictor: Engine, paths: Sequence[Path], language: Language, batch: int) -> Speaker:
+    """The first reading of one person's files: their cues and, where the model takes a baseline,
+    the sums of their features. A file that cannot be used is left out."""
+    cues: dict[Path, prosody.Cues] = {}
+    speech: dict[Path, SpeakerBaseline] = {}
+    for start in range(0, len(paths), batch):
+        sounds, _ = _opened(predictor, paths[start : start + batch])
+        if not predictor.card.baseline:
+            cues |= {path: prosody.measure(sound.samples) for path, sound in sounds.items()}
+        elif sounds:
+            heard = predictor.classify(list(sounds.values()), language)
+            for path, answer in zip(sounds, heard, strict=True):
+                if answer.cues and answer.speech:
+                    cues[path], speech[path] = answer.cues, answer.speech
+    return Speaker(by_speaker(list(cues.values())), speech, together(speech.values()))
+
+
+def _opened(
+    predictor: Engine, paths: Sequence[Path]
+) -> tuple[dict[Path, Sound], dict[Path, Prediction | AudioLLMError]]:
+    """The sounds with speech among these files, and the errors of the others."""
+    sounds: dict[Path, Sound] = {}
+    errors: dict[Path, Prediction | AudioLLMError] = {}
+    for path in paths:
+        try:
+            sound = audio.load(path, predictor.settings)
+            audio.require_speech(sound)
+            sounds[path] = sound
+        except AudioLLMError as error:
+            errors[path] = error
+    return sounds, errors

@@ -1,0 +1,95 @@
+"""The windows of a sound vote on its answer; they go through the model in batches."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiollm.audio import windows
+from audiollm.audio.windows import Window
+from audiollm.model.speaker import SpeakerBaseline, together
+
+BATCH_WINDOWS = 16  # windows that go through the model together, and
+BATCH_SECONDS = 4 * windows.LONGEST  # of sound: more is no faster, and whoever stops it waits
+
+
+@dataclass(eq=False)
+class Place:
+    """The window that sounds most like one class: where its scores and its cache are."""
+
+    probability: float
+    scored: Any  # scoring.Scored of its batch
+    row: int
+
+
+@dataclass(eq=False)
+class Votes:
+    """What the windows of one sound say. C classes."""
+
+    total: NDArray[np.float64]  # [C] probabilities, by seconds of speech
+    seconds: NDArray[np.float64]  # [C] heard as each class
+    best: dict[int, Place] = field(default_factory=dict)  # class -> window to go on from
+    distances: list[float] = field(default_factory=list)  # from the training data
+    speech: SpeakerBaseline | None = None
+
+    @classmethod
+    def of(cls, classes: int) -> "Votes":
+        """None yet."""
+        return cls(np.zeros(classes), np.zeros(classes))
+
+    def add(
+        self, window: Window, probabilities: NDArray[np.float64], scored: Any, row: int
+    ) -> None:
+        """The vote of a window, [C], scored in that row of its batch."""
+        self.total += window.weight * probabilities
+        self.seconds[probabilities.argmax()] += window.weight
+        for c, p in enumerate(probabilities):
+            if c not in self.best or p > self.best[c].probability:
+                self.best[c] = Place(float(p), scored, row)
+
+    def measured(self, speech: SpeakerBaseline, distance: float) -> None:
+        """The features of a window and how far they are from the training data."""
+        self.speech = together(part for part in (self.speech, speech) if part)
+        self.distances.append(distance)
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """[C], sum 1"""
+        return self.total / self.total.sum()
+
+    @property
+    def winner(self) -> int:
+        return int(self.total.argmax())
+
+    @property
+    def agreeing(self) -> float:
+        """Share of the time that was heard as the winner."""
+        return float(self.seconds[self.winner] / self.seconds.sum())
+
+    @property
+    def distance(self) -> float | None:
+        """Mean of the windows; None where nothing was measured."""
+        mean = float(np.mean(self.distances))
+        return round(mean, 3) if np.isfinite(mean) else None
+
+
+def keep_best(votes: Sequence[Votes], scored: Any, rows: int) -> None:
+    """Lets go of the rows of a batch that are nobody's best, and their keys and values."""
+    places = [p for each in votes for p in each.best.values() if p.scored is scored]
+    kept = sorted({p.row for p in places})
+    if len(kept) < rows:
+        taken = scored.take(kept) if kept else None
+        for place in places:
+            place.scored, place.row = taken, kept.index(place.row)
+
+
+def batches(seconds: Sequence[float]) -> Iterator[slice]:
+    """Neighbours among windows of these lengths that go through the model together."""
+    start = 0
+    for end in range(1, len(seconds) + 1):
+        full = end - start == BATCH_WINDOWS or sum(seconds[start : end + 1]) > BATCH_SECONDS
+        if full or end == len(seconds):
+            yield slice(start, end)
+            start = end

@@ -1,0 +1,1 @@
+"""Training jobs: queue, runner process, progress, estimates, GPU memory. No torch here."""

@@ -1,0 +1,266 @@
+"""How long a training will take and how much memory it wants, said before it starts. No torch.
+
+What earlier runs on this machine took decides where there are any (`paces`). Else the size of the
+language model does, with speeds that are a guess; `Basis` says which it is.
+"""
+
+import json
+import math
+import os
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from audiollm import hub
+from audiollm.jobs import progress
+from audiollm.settings import Settings
+
+Basis = Literal["measured", "scaled", "guessed"]  # the same work here, other work here, neither
+
+TOKENS = 100  # of an example, with the part of its instruction that it does not share
+ANSWER = 60  # of these, tokens whose logits are made
+PROGRAM = 0.7e9  # bytes of Python, torch and the data of a small corpus
+CONTEXT = 0.6e9  # bytes that CUDA takes for itself
+TRAINED = 16  # bytes of a trained weight: itself, its gradient, two moments of AdamW
+SPEEDS = {"cpu": 6e10, "mps": 1e12, "cuda": 3e13}  # floating-point operations/s; a core, a chip
+FIXED = 1.5e6  # parameters whose work an example costs whatever the model's size
+HEAR = {"cpu": 0.11, "mps": 0.03, "cuda": 0.01}  # s of a clip, for the encoder that ships
+BEGIN = 12.0  # s until a command has imported and loaded what it needs
+_PEAKS = ("memory", "gpu")  # columns of progress.jsonl
+_RUNS = 20  # of a folder, the newest, that are looked at
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)(b|m)(?![a-z0-9])", re.I)  # 0.5b in a model's name
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The size of a causal language model, as its config.json tells it."""
+
+    hidden: int
+    layers: int
+    inner: int  # width of the feed-forward layers
+    vocabulary: int
+    heads_width: int  # of all query heads together
+    keys_width: int  # of all key heads together
+    tied: bool  # the embeddings are the output layer, too
+
+    @property
+    def parameters(self) -> int:
+        attention = 2 * self.hidden * (self.heads_width + self.keys_width)
+        layer = attention + 3 * self.hidden * self.inner
+        tables = self.vocabulary * self.hidden * (1 if self.tied else 2)
+        return self.layers * layer + tables
+
+    def lora(self, rank: int) -> int:
+        """Parameters of LoRA on every linear layer."""
+        ends = 2 * (self.hidden + self.heads_width) + 2 * (self.hidden + self.keys_width)
+        return self.layers * rank * (ends + 3 * (self.hidden + self.inner))
+
+    def activations(self, width: int) -> float:
+        """Bytes of one example that wait for the gradient, with numbers of `width` bytes."""
+        layer = 14 * self.hidden + 4 * self.inner + 2 * self.heads_width
+        return TOKENS * self.layers * layer * width + 3 * ANSWER * self.vocabulary * 4
+
+
+@dataclass(frozen=True)
+class Work:
+    """One stage of a training."""
+
+    stage: int
+    device: str
+    llm: Shape
+    batch: int  # examples at once
+    steps: int
+    rank: int = 16  # of LoRA, in stage 2
+
+    @property
+    def kind(self) -> str:
+        """cpu, mps or cuda."""
+        return self.device.partition(":")[0]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What an earlier run took."""
+
+    stage: int
+    kind: str
+    parameters: int
+    batch: int
+    seconds: float  # an example
+    memory: int = 0  # bytes of the process at its peak, 0: not measured
+    gpu: int = 0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Of a whole plan."""
+
+    seconds: Mapping[str, float]  # step -> s
+    memory: float  # bytes on the machine at the peak
+    gpu: float  # on the GPU, 0 where none is used
+    basis: Basis
+
+    @property
+    def whole(self) -> float:
+        return sum(self.seconds.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.__dict__, "seconds": dict(self.seconds)}
+
+
+# --- the language model
+
+
+def shape(id: str, settings: Settings) -> Shape | None:
+    """The size of a language model that is on this machine, or that its name tells; else None."""
+    try:
+        place = hub.here(id, settings)
+        if place is not None:
+            return _read(json.loads((place / "config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    named = _SIZE.search(id.rpartition("/")[2])
+    return _typical(float(named[1]) * (1e9 if named[2] in "bB" else 1e6)) if named else None
+
+
+def _read(config: Mapping[str, Any]) -> Shape:
+    hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
+    each = int(config.get("head_dim") or hidden // heads)
+    return Shape(
+        hidden=hidden,
+        layers=int(config["num_hidden_layers"]),
+        inner=int(config["intermediate_size"]),
+        vocabulary=int(config["vocab_size"]),
+        heads_width=heads * each,
+        keys_width=int(config.get("num_key_value_heads") or heads) * each,
+        tied=bool(config.get("tie_word_embeddings")),
+    )
+
+
+def _typical(parameters: float) -> Shape:
+    """A Qwen-like model of about so many parameters: 0.5 to 7 billion have 24 to 36 layers."""
+    layers, vocabulary = 28, 151_936
+    per = 2.5 + 3 * 4  # weights of a layer by the square of its width
+    width = (math.sqrt(vocabulary**2 + 4 * layers * per * parameters) - vocabulary) / (
+        2 * layers * per
+    )
+    hidden = max(64, round(width / 64) * 64)
+    return Shape(hidden, layers, 4 * hidden, vocabulary, hidden, hidden // 4, tied=True)
+
+
+# --- what earlier runs took
+
+
+def paces(folders: Iterable[Path], settings: Settings) -> list[Pace]:
+    """What the newest runs in folders of runs took; what cannot be read says nothing."""
+    found: list[tuple[float, Path]] = []
+    for folder in folders:
+        for path in folder.glob("*/progress.jsonl") if folder.is_dir() else ():
+            try:
+                found.append((path.stat().st_mtime, path.parent))
+            except OSError:
+                continue
+    newest = [run for _, run in sorted(found)[::-1][:_RUNS]]
+    return [pace for run in newest if (pace := _pace(run, settings)) is not None]
+
+
+def _pace(run: Path, settings: Settings) -> Pace | None:
+    try:
+        told = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        config, device = told["config"], str(told["info"]["device"])
+        batch = int(config["batch_size"])
+        llm, stage = shape(str(config["llm"]), settings), int(config["stage"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    lines = progress.lines(run)
+    steps = progress.step_seconds(lines)
+    # auto: nobody knows on which device it was
+    if llm is None or not steps or device == "auto":
+        return None
+    peaks = {key: max((int(line.get(key) or 0) for line in lines), default=0) for key in _PEAKS}
+    return Pace(
+        stage=stage,
+        kind=device.partition(":")[0],
+        parameters=llm.parameters,
+        batch=batch,
+        seconds=statistics.median(steps) / (batch * int(config.get("accumulate") or 1)),
+        memory=peaks["memory"],
+        gpu=peaks["gpu"],
+    )
+
+
+# --- estimates
+
+
+def fit(work: Work, known: Sequence[Pace]) -> tuple[float, Basis]:
+    """(seconds, how they are known) of a stage's steps, without what surrounds them."""
+    examples, size = work.batch * work.steps, work.llm.parameters
+    same = [p for p in known if p.kind == work.kind]
+    alike = [p for p in same if p.stage == work.stage and p.parameters == size]
+    if alike:
+        # the closest batch: larger ones take less time an example
+        nearest = min(abs(math.log(p.batch / work.batch)) for p in alike)
+        chosen = [p for p in alike if abs(math.log(p.batch / work.batch)) <= nearest + 1e-9]
+        return examples * statistics.median(p.seconds for p in chosen), "measured"
+    if same:
+        scaled = [p.seconds * (size + FIXED) / (p.parameters + FIXED) for p in same]
+        return examples * statistics.median(scaled), "scaled"
+    cores = os.cpu_count() or 1
+    speed = SPEEDS[work.kind] * (cores if work.kind == "cpu" else 1)
+    return examples * 4 * (size + FIXED) * TOKENS / speed, "guessed"
+
+
+def memory(work: Work, known: Sequence[Pace] = ()) -> tuple[float, float]:
+    """(bytes on the machine, bytes on the GPU) at the peak of a stage."""
+    on_gpu = work.kind == "cuda"
+    width = 2 if on_gpu else 4
+    trained = 2e6 + (work.llm.lora(work.rank) if work.stage == 2 else 0)
+    used = work.llm.parameters * width + TRAINED * trained
+    used += work.batch * work.llm.activations(width)
+    alike = [
+        p
+        for p in known
+        if (p.stage, p.kind, p.parameters) == (work.stage, work.kind, work.llm.parameters)
+        and p.batch == work.batch
+        and p.memory
+    ]
+    if alike:
+        return max(p.memory for p in alike), max(p.gpu for p in alike)
+    if on_gpu:
+        return PROGRAM + CONTEXT + work.llm.parameters * width, CONTEXT + used
+    return PROGRAM + used, 0.0
+
+
+def remaining(
+    planned: Mapping[str, float], took: Mapping[str, float], now: str, fit_left: float | None
+) -> float | None:
+    """Seconds until a plan is done, from what was planned and what its steps really took.
+
+    Args:
+        planned: step -> s, in the order of the steps; those that are done and those to come.
+        took: step -> s so far; steps that are done, and `now`.
+        now: the step that runs.
+        fit_left: what the fit that runs says of itself.
+
+    Returns:
+        None where nothing was planned for the step that runs.
+    """
+    if now not in planned:
+        return None
+    order = list(planned)
+    place = order.index(now)
+    spent = took.get(now, 0.0)
+    done = [name for name in order[:place] if took.get(name)]
+    real = sum(took[name] for name in done)
+    thought = sum(planned[name] for name in done)
+    if fit_left is not None:
+        real, thought = real + spent + fit_left, thought + planned[now]
+    # the machine is as much slower than thought, or faster, in what is still to come
+    factor = min(20.0, max(0.05, real / thought)) if thought and real else 1.0
+    here = fit_left
+    if here is None:
+        here = max(planned[now] * factor - spent, 0.1 * planned[now])
+    return here + factor * sum(planned[name] for name in order[place + 1 :])

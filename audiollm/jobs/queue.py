@@ -1,0 +1,288 @@
+"""Trainings that go on when the page is closed: plans in SQLite, a detached process for each.
+
+A plan is a list of commands. `python -m audiollm.jobs.runner HOME ID` runs one after the other;
+what is done shows by its files, so a plan can be stopped, killed and continued. Whoever looks
+after a runner has gone finds that out and says so.
+"""
+
+import json
+import re
+import secrets
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from audiollm.database import Store
+from audiollm.jobs import identity, progress
+from audiollm.jobs.identity import Identity
+from audiollm.jobs.job import ACTIVE, IDLE, Job, JobError, State, Step
+
+LINES = 50  # of the log that are shown
+NEED = "need"  # in a job's folder: bytes of its device's memory that it takes
+ROOT = Path(__file__).resolve().parents[2]  # where `python -m train` is found
+GONE = (
+    "The job ended without a word: it was killed, or the machine was restarted; press Resume, it "
+    "goes on from its last checkpoint."
+)
+
+
+class Jobs:
+    """The jobs of a home folder; as many of these as one likes, in as many processes."""
+
+    def __init__(self, home: Path) -> None:
+        """Raises: DataError: the database cannot be opened."""
+        self.home = home.resolve()
+        self.store = Store(self.home)
+
+    def add(self, name: str, device: str, steps: Sequence[Step], need: float = 0) -> str:
+        """Puts a plan at the end of its device's queue; returns its id.
+
+        need: bytes of its device's memory that it takes at its peak; 0: not known.
+
+        Raises:
+            JobError: it has no steps, or no device of which one knows who else uses it.
+        """
+        if not steps:
+            raise JobError("A plan needs at least one step.")
+        if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
+            raise JobError(f"The device must be cpu, cuda, cuda:N or mps, not {device!r}.")
+        device = "cuda:0" if device == "cuda" else device
+        now = datetime.now(UTC)
+        id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        try:
+            self.folder(id).mkdir(parents=True, mode=0o700)
+            (self.folder(id) / NEED).write_text(str(int(need)))  # before anybody starts it
+        except OSError as error:
+            raise JobError(
+                f"The job cannot be kept ({error}): make room in {self.home}."
+            ) from error
+        with self._db() as db:
+            row = (
+                id,
+                name,
+                device,
+                "waiting",
+                _last(db),
+                0,
+                "",
+                "",
+                "",
+                now.isoformat("T", "seconds"),
+            )
+            db.execute("INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?)", row)
+            for i, step in enumerate(steps):
+                values = (id, i, step.name, json.dumps(step.words), str(ROOT / step.result))
+                db.execute("INSERT INTO steps VALUES (?,?,?,?,?)", values)
+        self.tick()
+        return id
+
+    def folder(self, id: str) -> Path:
+        """Log and heartbeat of a job."""
+        return self.home / "jobs" / id
+
+    def all(self) -> list[Job]:
+        """Every job, in the order of the queue."""
+        with self._db() as db:
+            found = [self._settle(db, row) for row in db.execute(_ALL).fetchall()]
+            steps = {row["id"]: _steps(db, row["id"]) for row in found}
+        return [self._job(row, steps[row["id"]]) for row in found]
+
+    def look(self, id: str) -> Job:
+        """A job as it is now; a runner that is gone is found out here.
+
+        Raises:
+            JobError: there is no such job.
+        """
+        with self._db() as db:
+            row, steps = self._row(db, id), _steps(db, id)
+        return self._job(row, steps)
+
+    def tick(self) -> None:
+        """Starts who is next on every device that is free. Anybody may call it at any time."""
+        with self._db() as db:
+            rows = [self._settle(db, row) for row in db.execute(_ALL).fetchall()]
+            active = [row for row in rows if row["state"] in ACTIVE]
+            devices = {row["device"] for row in active}
+            made = {step.result for row in active for step in _steps(db, row["id"])}
+            for row in rows:
+                wanted = {step.result for step in _steps(db, row["id"])}
+                if row["state"] != "waiting" or row["device"] in devices or wanted & made:
+                    continue  # two jobs never write the same result
+                self._start(db, row["id"])
+                devices.add(row["device"])
+                made |= wanted
+
+    def _start(self, db: sqlite3.Connection, id: str) -> None:
+        """The runner waits for the end of this transaction before it reads who it is."""
+        argv = [sys.executable, "-m", "audiollm.jobs.runner", str(self.home), id]
+        folder = self.folder(id)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            progress.beat(folder)
+            runner = identity.spawn(argv, folder / "log.txt", ROOT)
+        except OSError as error:
+            failure = f"The job could not be started ({error}): mend that and press Resume."
+            _set(db, id, state="failed", failure=failure)
+        else:
+            _set(db, id, state="running", runner=str(runner), child="", failure="")
+
+    def stop(self, id: str) -> None:
+        """Saves and stops: a fit at the end of its step, others as Ctrl-C does.
+
+        Raises:
+            JobError: the job does not run and does not wait, or runs on another machine.
+        """
+        with self._db() as db:
+            row = self._row(db, id)
+            if row["state"] == "waiting":
+                _set(db, id, state="stopped")
+                return
+            _demand(row, ACTIVE, "does not run")
+            identity.ask(_signalled(row))
+            _set(db, id, state="stopping")
+
+    def kill(self, id: str) -> None:
+        """Ends the job now; what was done since the last checkpoint is lost.
+
+        Raises:
+            JobError: the job does not run, or runs on another machine.
+        """
+        with self._db() as db:
+            row = self._row(db, id)
+            _demand(row, ACTIVE, "does not run")
+            identity.kill_group(_signalled(row), Identity.parse(row["child"]))
+            _set(db, id, state="stopped", runner="", child="")
+        self.tick()
+
+    def resume(self, id: str) -> None:
+        """Puts the job at the end of the queue; it goes on where it was.
+
+        Raises:
+            JobError: it runs, waits or is done.
+        """
+        with self._db() as db:
+            _demand(self._row(db, id), IDLE, "cannot be resumed")
+            _set(db, id, state="waiting", failure="", turn=_last(db))
+        self.tick()
+
+    def remove(self, id: str) -> None:
+        """Forgets the job and its log; what it has made stays.
+
+        Raises:
+            JobError: it runs.
+        """
+        with self._db() as db:
+            row = self._row(db, id)
+            _demand(row, ("waiting", "done", *IDLE), "runs: stop it first")
+            db.execute("DELETE FROM jobs WHERE id=?", (id,))
+        shutil.rmtree(self.folder(id), ignore_errors=True)
+
+    def claim(self, id: str, me: Identity) -> tuple[str, tuple[Step, ...]] | None:
+        """Device and steps, for the runner that was started for the job and for nobody else."""
+        with self._db() as db:
+            row = db.execute(_ONE, (id,)).fetchone()
+            if row is None or row["runner"] != str(me) or row["state"] not in ACTIVE:
+                return None
+            return row["device"], _steps(db, id)
+
+    def begin(self, id: str, number: int, start: Callable[[], Identity]) -> None:
+        """Writes down the step and the process that `start` begins for it."""
+        with self._db() as db:
+            _set(db, id, step=number, child=str(start()))
+
+    def finish(self, id: str, me: Identity, state: State, failure: str) -> None:
+        """The runner's last word; a stop that nobody asked for is an interruption."""
+        with self._db() as db:
+            row = db.execute(_ONE, (id,)).fetchone()
+            if row is None or row["runner"] != str(me):
+                return
+            if state == "stopped" and row["state"] != "stopping":
+                state, failure = "interrupted", GONE
+            _set(db, id, state=state, failure=failure, runner="", child="")
+
+    @contextmanager
+    def _db(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self.store.connect() as db:
+                yield db
+        except sqlite3.Error as error:
+            raise JobError(
+                f"The list of jobs cannot be used ({error}): make room in {self.home}."
+            ) from error
+
+    def _row(self, db: sqlite3.Connection, id: str) -> dict[str, Any]:
+        row = db.execute(_ONE, (id,)).fetchone()
+        if row is None:
+            raise JobError(f"There is no job {id!r}: it was removed.")
+        return self._settle(db, row)
+
+    def _settle(self, db: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
+        """The row as it is, after a look whether its runner still lives; written back."""
+        now = dict(row)
+        runner, folder = Identity.parse(row["runner"]), self.folder(row["id"])
+        if row["state"] not in ACTIVE or identity.lives(runner, progress.heard(folder)):
+            return now
+        identity.kill_group(runner, Identity.parse(row["child"]))  # a child without its runner
+        full = progress.full(folder)
+        changes = {"state": "stopped", "failure": "", "runner": "", "child": ""}
+        if full or row["state"] == "running":
+            changes |= {"state": "interrupted", "failure": progress.FULL if full else GONE}
+        with suppress(sqlite3.Error):  # a full disk: whoever looks sees it all the same
+            _set(db, row["id"], **changes)
+        return now | changes
+
+    def _job(self, row: dict[str, Any], steps: tuple[Step, ...]) -> Job:
+        step = steps[row["step"]]
+        fit = progress.fit(step.run) if step.run else progress.Fit(0.0, None)
+        share = (row["step"] + (1.0 if step.result.exists() else fit.share)) / len(steps)
+        return Job(
+            id=row["id"],
+            name=row["name"],
+            device=row["device"],
+            state=row["state"],
+            made_at=row["made_at"],
+            step=row["step"] + 1,
+            steps=steps,
+            share=1.0 if row["state"] == "done" else share,
+            seconds_left=fit.seconds_left if row["state"] in ACTIVE else None,
+            log=tuple(progress.tail(self.folder(row["id"]) / "log.txt")[-LINES:]),
+            failure=row["failure"],
+        )
+
+
+_ALL = "SELECT * FROM jobs ORDER BY turn"
+_ONE = "SELECT * FROM jobs WHERE id=?"
+
+
+def _set(db: sqlite3.Connection, id: str, **values: object) -> None:
+    names = ", ".join(f"{name}=?" for name in values)
+    db.execute(f"UPDATE jobs SET {names} WHERE id=?", (*values.values(), id))  # noqa: S608
+
+
+def _last(db: sqlite3.Connection) -> int:
+    """The turn behind everybody's."""
+    return int(db.execute("SELECT COALESCE(MAX(turn), 0) + 1 FROM jobs").fetchone()[0])
+
+
+def _steps(db: sqlite3.Connection, id: str) -> tuple[Step, ...]:
+    rows = db.execute("SELECT * FROM steps WHERE job=? ORDER BY number", (id,))
+    return tuple(
+        Step(row["name"], tuple(json.loads(row["words"])), Path(row["result"])) for row in rows
+    )
+
+
+def _demand(row: dict[str, Any], states: Sequence[str], words: str) -> None:
+    if row["state"] not in states:
+        raise JobError(f"The job {row['name']} is {row['state']} and {words}.")
+
+
+def _signalled(row: dict[str, Any]) -> Identity:
+    who = Identity.parse(row["runner"])
+    if who is None or not identity.reachable(who):
+        raise JobError(f"The job {row['name']} runs on another machine: stop it there.")
+    return who

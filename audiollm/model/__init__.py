@@ -1,0 +1,1 @@
+"""The Audio-LLM: projector and LLM, prompt, scoring, generation, and model folders."""

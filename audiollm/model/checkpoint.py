@@ -1,0 +1,360 @@
+"""Model folders: load, save, and the folders that the original project wrote.
+
+A folder holds the merged LLM (`AutoModelForCausalLM.from_pretrained` opens it),
+`projector.safetensors`, `audiollm.json` and, not of earlier versions, `probe.safetensors`; the
+frozen encoder is referred to. Nothing here unpickles: weights are safetensors, and the original
+`projector.pt` is read with `weights_only`.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from audiollm import hub
+from audiollm.contracts.manifest import (
+    MANIFEST_NAME,
+    PROBE_NAME,
+    PROJECTOR_NAME,
+    EncoderRef,
+    Manifest,
+    ProjectorConfig,
+    read_json,
+    to_json,
+)
+from audiollm.errors import ConfigError, ModelError
+from audiollm.model import distance, probe
+from audiollm.model.audio_llm import AudioLLM
+from audiollm.model.distance import FeatureDistance
+from audiollm.model.probe import LinearProbe
+from audiollm.model.projector import Projector
+from audiollm.settings import Settings
+
+ORIGINAL_PROJECTOR = "projector.pt"
+ORIGINAL_ENCODERS = {768: "emotion2vec_plus_base", 1024: "emotion2vec_plus_large"}  # by width
+ORIGINAL_LABELS = ("angry", "happy", "neutral", "sad", "surprised")
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A model folder in memory."""
+
+    folder: Path
+    manifest: Manifest
+    model: AudioLLM
+    tokenizer: Any
+    probe: LinearProbe | None = None  # on the encoder's features
+    distance: FeatureDistance | None = None  # of features from the training data
+
+
+def pick_device(wanted: str) -> str:
+    """`auto` -> the best device that is here; anything else is checked.
+
+    Raises:
+        ConfigError: the device does not exist on this machine.
+    """
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            f"The device {wanted!r} is not usable on this machine; set AUDIOLLM_DEVICE=auto."
+        ) from error
+    return wanted
+
+
+def pick_dtype(device: str) -> torch.dtype:
+    """bfloat16 on a GPU that computes in it, float32 elsewhere."""
+    if device.startswith("cuda") and torch.cuda.is_bf16_supported():
+        return torch.bfloat16
+    return torch.float32
+
+
+def load_llm(id: str, settings: Settings, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
+    """(LLM, tokenizer) by preset name, hub id or folder; no remote code, safetensors only.
+
+    Raises:
+        ModelError: not found, damaged, or with other tensors than its configuration asks for.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = hub.locate(id, settings)
+    try:
+        with _quiet():
+            opened: Any = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=dtype,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                attn_implementation="sdpa",
+                output_loading_info=True,
+            )
+            llm, report = opened
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+    except Exception as error:  # transformers raises many kinds for a damaged folder
+        reason = str(error).strip().splitlines()[0][:200] if str(error) else type(error).__name__
+        raise ModelError(f"The LLM in {folder} cannot be opened: {reason}") from error
+    _require_whole(folder, report)
+    return llm.eval(), tokenizer
+
+
+def _require_whole(folder: Path, report: dict[str, Any]) -> None:
+    """transformers draws missing tensors at random and drops strange ones: both are refused."""
+    for kind, says in (
+        ("missing_keys", "lacks"),
+        ("unexpected_keys", "holds a tensor that is not of this model:"),
+        ("mismatched_keys", "holds a tensor of another shape:"),
+    ):
+        names = sorted(k if isinstance(k, str) else str(k[0]) for k in report[kind])
+        if names:
+            more = f" and {len(names) - 1} more" if names[1:] else ""
+            raise ModelError(
+                f"The LLM in {folder} {says} {names[0]}{more}; copy or download it again."
+            )
+
+
+def load(id: str, settings: Settings, device: str = "cpu") -> Checkpoint:
+    """A trained Audio-LLM from a preset name or a folder, ready to score.
+
+    Raises:
+        ModelError: no such model, or one of its parts is missing or does not fit.
+    """
+    folder = hub.locate(id, settings)
+    manifest = read_manifest(folder, id)
+    llm, tokenizer = load_llm(str(folder), settings, pick_dtype(device))
+    width = llm.get_input_embeddings().weight.shape[1]
+    if width != manifest.projector.output_size:
+        raise ModelError(
+            f"{folder}: the projector makes tokens {manifest.projector.output_size} wide, the LLM "
+            f"takes {width}; the parts come from different models."
+        )
+    projector = Projector(manifest.projector)
+    load_projector(projector, folder)
+    model = AudioLLM(llm, projector).to(device).eval()
+    measure = distance.read(folder, manifest.encoder.utterance_width)
+    linear = _read_probe(folder, manifest)
+    return Checkpoint(folder, manifest, model, tokenizer, linear, measure)
+
+
+def read_manifest(folder: Path, id: str = "") -> Manifest:
+    """`audiollm.json`, or one made up for a folder of the original project.
+
+    Raises:
+        ModelError: the folder is a plain LLM without projector.
+        ConfigError: the manifest does not parse.
+    """
+    if (folder / MANIFEST_NAME).is_file():
+        return read_json(Manifest, folder / MANIFEST_NAME)
+    if (folder / ORIGINAL_PROJECTOR).is_file():
+        return _original_manifest(folder)
+    raise ModelError(
+        f"{id or folder} is an LLM that has not learned to hear: {folder} has no {MANIFEST_NAME}; "
+        "train it with `python -m train fit --stage 1`, `--stage 2` and `python -m train merge`."
+    )
+
+
+def load_projector(projector: Projector, folder: Path) -> None:
+    """Strictly loads `projector.safetensors`, or the original `projector.pt`.
+
+    Raises:
+        ModelError: missing, damaged, or of another shape.
+    """
+    path = folder / PROJECTOR_NAME
+    try:
+        if path.is_file():
+            state = load_file(path)
+        else:
+            path = folder / ORIGINAL_PROJECTOR
+            state = dict(_from_original(_read_original(path), projector))
+        projector.load_state_dict(state, strict=True)
+    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()[:200]
+        raise ModelError(f"{path} does not hold this model's projector: {reason}") from error
+
+
+def _read_probe(folder: Path, manifest: Manifest) -> LinearProbe | None:
+    """The probe of the folder; None where it has none, as of earlier versions."""
+    path = folder / PROBE_NAME
+    if not path.exists():
+        return None
+    return probe.read(path, manifest.encoder.utterance_width, manifest.labels)
+
+
+def save(
+    folder: Path,
+    model: AudioLLM,
+    tokenizer: Any,
+    manifest: Manifest,
+    dtype: str,
+    linear: LinearProbe | None = None,
+    measure: FeatureDistance | None = None,
+) -> None:
+    """Writes a model folder beside its place and moves it there whole.
+
+    `dtype`: float32, bfloat16 or float16, how the weights of LLM and projector are stored.
+    `linear`: the probe on the features of its encoder, `measure`: of their distance from the
+    training data, where there are such.
+
+    Raises:
+        ModelError: the place is taken by something that is not a model.
+    """
+    check_target(folder)
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
+        new, old = Path(place) / "new", Path(place) / "old"
+        new.mkdir()
+        llm = model.causal_lm
+        before = llm.dtype
+        llm.to(getattr(torch, dtype))
+        with _quiet():
+            llm.save_pretrained(new)  # type: ignore[operator]
+            tokenizer.save_pretrained(new)
+        llm.to(before)  # type: ignore[arg-type]
+        save_projector(model.projector, new / PROJECTOR_NAME, dtype)
+        if linear is not None:
+            probe.write(linear, new / PROBE_NAME)
+        if measure is not None:
+            measure.save(new)
+        (new / MANIFEST_NAME).write_text(to_json(manifest), encoding="utf-8")
+        if folder.exists():
+            folder.replace(old)
+        try:
+            new.replace(folder)
+        except BaseException:
+            if old.exists():
+                old.replace(folder)
+            raise
+
+
+def check_target(folder: Path) -> None:
+    """Refuses a place whose content is not ours to replace.
+
+    Raises:
+        ModelError: a file, or a folder that holds something but is not a model.
+    """
+    if folder.is_dir():
+        if not (folder / MANIFEST_NAME).is_file() and any(folder.iterdir()):
+            raise ModelError(
+                f"{folder} is not a model folder and not empty, so nothing is written there: name "
+                f"a new folder, such as {folder / 'my-model'}."
+            )
+    elif folder.exists() or folder.is_symlink():
+        raise ModelError(f"{folder} is a file: name a folder for the model.")
+
+
+def remove(folder: Path) -> None:
+    """Takes a model folder away; nothing happens where there is none.
+
+    Raises:
+        ModelError: it holds something else than a model.
+    """
+    check_target(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def save_projector(projector: nn.Module, path: Path, dtype: str = "float32") -> None:
+    """Writes the projector's weights and standardising constants; they load as float32."""
+    kind = getattr(torch, dtype)
+    state = {k: v.detach().to("cpu", kind).contiguous() for k, v in projector.state_dict().items()}
+    save_file(state, path)
+
+
+def fingerprint(folder: Path) -> str:
+    """sha256 over the weights of a model folder, in the order of their names.
+
+    It says which model answers: the probe beside it does not, and leaves it as it is.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        if path.name == PROBE_NAME:
+            continue
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _read_original(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a pickle that is not plain tensors is refused, never run
+        raise ModelError(
+            f"{path} is not a plain tensor file and was not opened: save it again with "
+            "`torch.save(model.projector.state_dict(), ...)`."
+        ) from error
+
+
+def _from_original(
+    state: dict[str, torch.Tensor], projector: Projector
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Original keys `0.*`, `2.*` (Linear, GELU, Linear) -> ours, where dropout is number 2."""
+    renamed = {"0": "mlp.0", "2": "mlp.3"}
+    for name, tensor in state.items():
+        layer, _, rest = name.removeprefix("projector.").partition(".")
+        yield f"{renamed[layer]}.{rest}", tensor
+    for name, buffer in projector.state_dict().items():
+        if name.startswith("standardise."):
+            yield name, buffer  # the original took features as they are
+
+
+def _original_manifest(folder: Path) -> Manifest:
+    state = _read_original(folder / ORIGINAL_PROJECTOR)
+    shapes = {k.removeprefix("projector."): v.shape for k, v in state.items()}
+    if set(shapes) != {"0.weight", "0.bias", "2.weight", "2.bias"}:
+        raise ModelError(
+            f"{folder / ORIGINAL_PROJECTOR} is not the original project's two-layer projector: it "
+            f"holds {sorted(shapes)[:6]}."
+        )
+    hidden, width = shapes["0.weight"]
+    if width not in ORIGINAL_ENCODERS:
+        raise ModelError(
+            f"{folder / ORIGINAL_PROJECTOR} takes features {width} wide, the original "
+            "encoders give 768 or 1024: write an audiollm.json that names the encoder."
+        )
+    return Manifest(
+        name=folder.name,
+        encoder=EncoderRef(ORIGINAL_ENCODERS[width], width),
+        projector=ProjectorConfig(
+            input_size=width,
+            hidden_size=hidden,
+            output_size=shapes["2.weight"][0],
+            pooling="utterance",
+            dropout=0.0,
+            output_norm=False,
+            limit=1e9,
+        ),
+        labels=ORIGINAL_LABELS,
+        languages=("zh",),
+        prompt="original",
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """transformers' own loading bars and warnings stay out of a command's output."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,144 @@
+"""Templates and the token layout around the audio: the only copy.
+
+    head                     audio           tail                              answer
+    <|im_start|>user\\n       [audio tokens]  \\n{measured cues}<|im_end|>\\n      {class}. {text}
+    {instruction}\\n                          <|im_start|>assistant\\n            <|im_end|>
+
+The instruction comes first so that its keys and values can stay cached. Head, tail, class word,
+separator and text are tokenised apart, so training, scoring and generation see the same ids.
+The `original` style is that of the project this one grew out of: audio first, then the
+question, and the answer names the class inside a fixed sentence.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from audiollm.audio.prosody import REFERENCES, Cues
+from audiollm.contracts.manifest import PromptStyle
+from audiollm.errors import ModelError
+from audiollm.labels import Language, word
+
+Kind = Literal["analyse", "classify", "describe", "yes_no", "intensity"]
+
+USER, ASSISTANT, END = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>"
+SEPARATOR: dict[Language, str] = {"en": ".", "zh": "。"}
+
+INSTRUCTIONS: dict[Kind, dict[Language, str]] = {
+    "analyse": {
+        "en": "Which emotion does this voice express: {classes}? Explain what you hear.",
+        "zh": "这段声音表达了哪种情感：{classes}？请说明你听到了什么。",
+    },
+    "classify": {
+        "en": "Classify the emotion of this voice: {classes}. Answer with one class.",
+        "zh": "判断这段声音的情感类别：{classes}。只回答类别。",
+    },
+    "describe": {
+        "en": "Describe how this voice sounds. Possible emotions: {classes}.",
+        "zh": "描述这段声音听起来怎么样。可能的情感：{classes}。",
+    },
+    "yes_no": {
+        "en": "Does this voice sound {candidate}?",
+        "zh": "这段声音听起来{candidate}吗？",
+    },
+    "intensity": {
+        "en": "How strong is the emotion in this voice: mild, moderate or strong?",
+        "zh": "这段声音的情感有多强：轻微、中等还是强烈？",
+    },
+}
+
+ORIGINAL_QUESTION = "判断音频的情感分类，需要从{classes}中选择"
+ORIGINAL_ANSWER = "这个音频为<"
+ORIGINAL_WORDS = {"surprised": "surprise", "fearful": "fear", "disgusted": "disgust"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Token ids around the audio of one clip."""
+
+    head: tuple[int, ...]
+    tail: tuple[int, ...]
+
+
+def cue_words(cues: Cues | None, language: Language) -> str:
+    """The measured cues as the model reads them, `pitch high, tempo fast`; "" without cues."""
+    if cues is None:
+        return ""
+    found = [(r, r.level(cues)) for r in REFERENCES]
+    words = [(r.name(language), r.word(level, language)) for r, level in found if level]
+    if language == "zh":
+        return "，".join(name + value for name, value in words)
+    return ", ".join(f"{name} {value}" for name, value in words)
+
+
+class Prompt:
+    """Turns instructions, cues and answers into token ids for one model's tokenizer and classes.
+
+    Raises:
+        ModelError: the tokenizer does not know the ChatML markers as single tokens.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        classes: Sequence[str],
+        style: PromptStyle = "chat",
+        languages: Sequence[Language] = (),
+    ) -> None:
+        """`languages`: what the model is asked in to score a clip; () for the answer's alone."""
+        self.tokenizer, self.classes, self.style = tokenizer, tuple(classes), style
+        self.languages = tuple(languages)
+        for marker in ("<|im_start|>", "<|im_end|>"):
+            if len(self.ids(marker)) != 1:
+                raise ModelError(
+                    f"The LLM's tokenizer does not know {marker} as one token; use a ChatML "
+                    "model such as Qwen2.5-Instruct."
+                )
+        self.end: int = self.ids(END)[0]
+
+    def ids(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def layout(
+        self,
+        language: Language,
+        cues: Cues | None = None,
+        kind: Kind = "analyse",
+        candidate: str = "",
+    ) -> Layout:
+        """What stands before and after the audio for one question about a clip."""
+        if self.style == "original":
+            question = ORIGINAL_QUESTION.format(classes=[self._class_word(c) for c in self.classes])
+            return Layout((), self.ids(USER + question + ASSISTANT) + self.ids(ORIGINAL_ANSWER))
+        comma = "、" if language == "zh" else ", "
+        question = INSTRUCTIONS[kind][language].format(
+            classes=comma.join(word(c, language) for c in self.classes),
+            candidate=word(candidate, language),
+        )
+        measured = cue_words(cues, language)
+        tail = (self.ids(measured) if measured else ()) + self.ids(ASSISTANT)
+        return Layout(self.ids(f"{USER}{question}\n"), tail)
+
+    def free(self, question: str, language: Language, cues: Cues | None = None) -> Layout:
+        """What stands around the audio for a question in a person's own words.
+
+        Marker tokens that the question spells out stay plain text: it cannot leave its turn.
+        """
+        asked = self.tokenizer(question, add_special_tokens=False, split_special_tokens=True)
+        measured = cue_words(cues, language)
+        tail = self.ids(f"\n{measured}\n" if measured else "\n") + tuple(asked["input_ids"])
+        return Layout(self.ids(USER), tail + self.ids(ASSISTANT))
+
+    def label(self, name: str, language: Language) -> tuple[int, ...]:
+        """Ids of a class word and what ends it: no complete word is a prefix of another."""
+        if self.style == "original":
+            return self.ids(self._class_word(name)) + self.ids(">")
+        return self.ids(word(name, language)) + self.ids(SEPARATOR[language])
+
+    def answer(self, name: str, text: str, language: Language) -> tuple[int, ...]:
+        """Ids of an answer that starts with the class `name` and goes on with `text`."""
+        return self.label(name, language) + self.ids(text) + (self.end,)
+
+    @staticmethod
+    def _class_word(name: str) -> str:
+        return ORIGINAL_WORDS.get(name, name)

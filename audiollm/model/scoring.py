@@ -1,0 +1,235 @@
+"""Class probabilities from the LLM's own likelihood of every complete class word.
+
+The instruction's keys and values are computed once per language and stay resident. For a batch
+of clips, audio, tail and *all* class words then go through the LLM in one pass: the words stand
+behind each other, take the same positions, and a mask keeps them from seeing one another. The
+winner's keys and values are kept, so the analysis goes on from exactly what was scored.
+
+Shapes: B clips, P cached prefix, S packed length, C classes.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from audiollm.audio.prosody import Cues
+from audiollm.labels import Language
+from audiollm.model import asking
+from audiollm.model.audio_llm import AudioLLM
+from audiollm.model.generation import pieces
+from audiollm.model.projector import Features
+from audiollm.model.prompt import Prompt
+
+PADDING = -1  # segment of a padded position
+
+
+@dataclass(eq=False)
+class Scored:
+    """Log-likelihood of each class word, [B, C], and what is needed to go on from one of them."""
+
+    log_likelihoods: Tensor
+    cache: Any  # DynamicCache over prefix + packed batch
+    prefix: int
+    segments: Tensor  # [B, S]: 0 shared, 1..C class words, PADDING
+
+    @torch.inference_mode()
+    def take(self, rows: Sequence[int]) -> "Scored":
+        """These rows alone, in a cache of their own: the rest can be let go."""
+        kept = list(rows)
+        layers = [(layer.keys[kept], layer.values[kept]) for layer in self.cache.layers]
+        return Scored(
+            self.log_likelihoods[kept], _cache_of(layers), self.prefix, self.segments[kept]
+        )
+
+
+class Scorer:
+    """Scores and continues for one model; holds the cached instruction of every language."""
+
+    def __init__(self, model: AudioLLM, prompt: Prompt) -> None:
+        self.model, self.prompt = model, prompt
+        self._prefixes: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}
+
+    @torch.inference_mode()
+    def score(
+        self, clips: Sequence[Features], cues: Sequence[Cues | None], language: Language
+    ) -> Scored:
+        """Scores B clips for all classes; the cache is that of the answer's `language`.
+
+        The question is put in every language of the prompt and the log-likelihoods are averaged,
+        so that a clip has the same probabilities in whichever language they are read.
+        """
+        asked = self.prompt.languages or (language,)
+        passes = {lang: self._pass(clips, cues, lang) for lang in dict.fromkeys((*asked, language))}
+        mean = torch.stack([passes[lang].log_likelihoods for lang in asked]).mean(0)
+        return replace(passes[language], log_likelihoods=mean)
+
+    def _pass(
+        self, clips: Sequence[Features], cues: Sequence[Cues | None], language: Language
+    ) -> Scored:
+        """One batched pass over B clips and all classes in one language."""
+        layouts = [self.prompt.layout(language, c) for c in cues]
+        words = [self.prompt.label(name, language) for name in self.prompt.classes]
+        packed = tuple(i for w in words for i in w)
+        prefix = self._prefix(layouts[0].head)
+        past = prefix[0][0].shape[2] if prefix else 0
+        empty = [()] * len(clips)
+        merged = self.model.merge(empty, clips, [(*layout.tail, *packed) for layout in layouts])
+        segments = self._segments(merged.lengths, merged.embeds.shape[1], words)
+        shared = (segments == 0).sum(1)  # [B] audio + tail
+        cache = _cache_of(
+            [
+                (k.expand(len(clips), -1, -1, -1), v.expand(len(clips), -1, -1, -1))
+                for k, v in prefix
+            ]
+        )
+        hidden = self.model.causal_lm.model(  # type: ignore[operator]
+            inputs_embeds=merged.embeds,
+            attention_mask=self._mask(segments, past, merged.embeds.dtype),
+            position_ids=past + self._positions(segments, shared, words),
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state
+        return Scored(self._read(hidden, shared, words), cache, past, segments)
+
+    def _read(self, hidden: Tensor, shared: Tensor, words: list[tuple[int, ...]]) -> Tensor:
+        """Sum of the log-probabilities of each word's tokens, [B, C] float32.
+
+        The last shared position predicts every word's first token; each token of a word but the
+        last predicts the next.
+        """
+        batch = torch.arange(len(hidden), device=hidden.device)
+        offsets, total = [], 0
+        for w in words:
+            offsets.append(total)
+            total += len(w)
+        inner = [o + j for o, w in zip(offsets, words, strict=True) for j in range(len(w) - 1)]
+        columns = torch.tensor([-1, *inner], device=hidden.device) + shared[:, None]
+        log_p = F.log_softmax(self.model.logits(hidden[batch[:, None], columns]).float(), -1)
+        result, place = [], 1
+        for w in words:
+            score = log_p[:, 0, w[0]]
+            for j, token in enumerate(w[1:]):
+                score = score + log_p[:, place + j, token]
+            place += len(w) - 1
+            result.append(score)
+        return torch.stack(result, 1)
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        scored: Scored,
+        winners: Sequence[int],
+        language: Language,
+        rows: Sequence[int] | None = None,
+        max_new_tokens: int = 96,
+        streamer: Any = None,
+        stopping: list[Any] | None = None,
+    ) -> list[str]:
+        """Text after the winning class word, for the given rows of a scored batch."""
+        rows = list(range(len(winners))) if rows is None else list(rows)
+        kept = []  # for each row, the cache positions of prefix, shared part and its winner
+        for row, winner in zip(rows, winners, strict=True):
+            segment = scored.segments[row]
+            own = torch.nonzero((segment == 0) | (segment == winner + 1))[:, 0]
+            past = torch.arange(scored.prefix, device=own.device)
+            kept.append(torch.cat([past, own + scored.prefix]))
+        size = max(map(len, kept))
+        # left-padded, as generation needs; the last id is fed again, so it leaves the cache
+        index = torch.stack([F.pad(k, (size - len(k), 0)) for k in kept])
+        mask = torch.stack([F.pad(torch.ones_like(k), (size - len(k), 0)) for k in kept])
+        layers = []
+        for layer in scored.cache.layers:
+            where = index[:, None, :-1, None].expand(
+                -1, layer.keys.shape[1], -1, layer.keys.shape[3]
+            )
+            layers.append((layer.keys[rows].gather(2, where), layer.values[rows].gather(2, where)))
+        ids = torch.full((len(rows), size), self.prompt.end, device=index.device)
+        last = [self.prompt.label(self.prompt.classes[w], language)[-1] for w in winners]
+        ids[:, -1] = torch.tensor(last, device=ids.device)
+        out = self.model.causal_lm.generate(  # type: ignore[operator]
+            input_ids=ids,
+            attention_mask=mask,
+            past_key_values=_cache_of(layers),
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            eos_token_id=self.prompt.end,
+            pad_token_id=self.prompt.end,
+            streamer=streamer,
+            stopping_criteria=stopping,
+        )
+        texts = self.prompt.tokenizer.batch_decode(out[:, size:], skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    def stream(
+        self, scored: Scored, winner: int, language: Language, row: int = 0
+    ) -> Generator[str]:
+        """The same text, piece by piece; closing the iterator ends the generation."""
+
+        def generate(streamer: Any, stopping: list[Any]) -> None:
+            chosen = [winner], language, [row]
+            self.generate(scored, *chosen, streamer=streamer, stopping=stopping)
+
+        return pieces(self.prompt.tokenizer, generate, skip_prompt=True)
+
+    def ask(
+        self, clip: Features, cues: Cues | None, question: str, language: Language
+    ) -> Generator[str]:
+        """What the LLM says to a free question about a clip, piece by piece."""
+        return asking.answer(self.model, self.prompt, clip, cues, question, language)
+
+    def _prefix(self, head: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of the instruction, [1, heads, P, size] a layer, computed once."""
+        if not head:
+            return []
+        if head not in self._prefixes:
+            cache = _cache_of([])
+            self.model.causal_lm.model(  # type: ignore[operator]
+                inputs_embeds=self.model.embed(head)[None], past_key_values=cache, use_cache=True
+            )
+            self._prefixes[head] = [(layer.keys, layer.values) for layer in cache.layers]
+        return self._prefixes[head]
+
+    @staticmethod
+    def _segments(lengths: Tensor, size: int, words: list[tuple[int, ...]]) -> Tensor:
+        """[B, S]: which part each packed position belongs to."""
+        tags = [c + 1 for c, w in enumerate(words) for _ in w]
+        segments = torch.zeros(len(lengths), size, dtype=torch.long, device=lengths.device)
+        columns = torch.arange(size, device=lengths.device)
+        segments[columns >= lengths[:, None]] = PADDING
+        place = (lengths - len(tags))[:, None] + torch.arange(len(tags), device=lengths.device)
+        source = torch.tensor(tags, device=lengths.device).expand(len(lengths), -1)
+        return segments.scatter(1, place, source)
+
+    @staticmethod
+    def _positions(segments: Tensor, shared: Tensor, words: list[tuple[int, ...]]) -> Tensor:
+        """[B, S]: every class word starts at the position behind the shared part."""
+        columns = torch.arange(segments.shape[1], device=segments.device).expand_as(segments)
+        starts, total = [0], 0
+        for w in words:
+            starts.append(total)
+            total += len(w)
+        offset = torch.tensor(starts, device=segments.device)[segments.clamp_min(0)]
+        return torch.where(segments > 0, columns - offset, columns.minimum(shared[:, None]))
+
+    @staticmethod
+    def _mask(segments: Tensor, past: int, dtype: torch.dtype) -> Tensor:
+        """Additive mask [B, 1, S, P + S]: causal, words hidden from each other, padding hidden."""
+        size = segments.shape[1]
+        causal = torch.ones(size, size, dtype=torch.bool, device=segments.device).tril()
+        query, key = segments[:, :, None], segments[:, None, :]
+        seen = causal & (((key == 0) | (key == query)) & (key != PADDING))
+        # a padded query must see something, or its softmax is NaN
+        seen = seen | torch.eye(size, dtype=torch.bool, device=segments.device)
+        seen = F.pad(seen, (past, 0), value=True)[:, None]
+        return torch.zeros_like(seen, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
+
+
+def _cache_of(layers: list[tuple[Tensor, Tensor]]) -> Any:
+    """Keys and values of each layer, [B, heads, P, size], as transformers takes them."""
+    from transformers import DynamicCache
+
+    return DynamicCache(layers) if layers else DynamicCache()

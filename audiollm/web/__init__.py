@@ -1,0 +1,150 @@
+"""The web page: `build_ui(services)` lays it out, `launch_options` says how it is served."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from starlette.routing import Route
+
+from audiollm.settings import Settings
+from audiollm.web import api
+from audiollm.web.analyse import page as analyse
+from audiollm.web.auth import access, login
+from audiollm.web.auth.door import Gate
+from audiollm.web.label import events as label_events
+from audiollm.web.label import page as label
+from audiollm.web.services import EXAMPLES, Services
+from audiollm.web.static import Static, of_browser
+from audiollm.web.texts import TEXTS
+from audiollm.web.train import events as train_events
+from audiollm.web.train import page as train
+
+__all__ = ["Services", "build_ui", "launch_options"]
+
+STYLE = Path(__file__).with_name("style.css")
+# Fonts that a computer has: no page of ours asks another host for one
+FONTS = (
+    "system-ui",
+    "-apple-system",
+    "Segoe UI",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "Noto Sans CJK SC",
+    "sans-serif",
+)
+SWEEP, KEEP = 300, 3000  # s: how often old recordings are looked for, and from which age on
+WAITING = 32  # visitors in the queue; the next one is told that it is full
+HEAD = "".join(
+    f"<script>\n{(STYLE.parent / name).read_text(encoding='utf-8')}</script>"
+    for name in ("page.js", "train/sound.js", "label/label.js")
+)
+
+
+class Page(gr.Blocks):
+    """Blocks that know their own texts, which `launch` wants to be told again, and the addresses
+    where the owner logs in."""
+
+    texts: gr.I18n
+    routes: list[Route]
+
+
+def build_ui(services: Services) -> Page:
+    """The whole page, ready to launch."""
+    static = Static()
+    cache = (SWEEP, KEEP)
+    with Page(analytics_enabled=False, title="AudioLLM", delete_cache=cache) as demo:
+        api.register(services)  # first, or a listener of the page takes the name /analyse
+        language = _top(static)
+        gate = Gate(services, static)
+        with gr.Tabs():
+            with gr.Tab(of_browser("tab_analyse"), elem_id="analyse-tab") as tab:
+                static.place(tab, "tab_analyse", "label")
+                analysing = analyse.lay_out(services, static, language)
+            with gr.Tab(of_browser("tab_train"), elem_id="train-tab") as tab:
+                static.place(tab, "tab_train", "label")
+                training = gate.page("train", lambda: train.lay_out(static, tab), trains=True)
+            with gr.Tab(of_browser("tab_label"), elem_id="label-tab") as tab:
+                static.place(tab, "tab_label", "label")
+                labelling = gate.page("label", lambda: label.lay_out(static, tab))
+        arrived = analyse.connect(demo, analysing, services, static)
+        clocks = [training.clock] if training else []
+        entered = gate.connect(language, arrived, clocks, analysing.clock)
+        anybody = set(demo.fns)  # strangers may do what stands above, and nothing that follows
+        train_events.connect(training, services, language, entered, analysing.clock)
+        label_events.connect(labelling, services, language, entered)
+    access.guard(demo, services, anybody)
+    demo.routes = login.routes(services.settings, services.sessions)
+    demo.texts = static.i18n()
+    # programs wait in the same queue (gradio_client and /call do so); what would pass it by is shut
+    demo.queue(max_size=WAITING, api_open=False)
+    return demo
+
+
+def _top(static: Static) -> gr.Radio:
+    """The heading, and the language of every page."""
+    with gr.Row(elem_id="top", equal_height=True):
+        static.html("heading", "<h1>{}</h1>", elem_id="heading")
+        language = gr.Radio(
+            [("中文", "zh"), ("English", "en")],
+            value="en",
+            label=of_browser("language"),
+            container=False,
+            elem_id="language",
+            min_width=180,
+            scale=0,
+        )
+    static.place(language, "language", "label")
+    return language
+
+
+def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
+    """Arguments for `demo.launch`."""
+    return {
+        "server_name": settings.host,
+        "server_port": settings.port or None,
+        "theme": theme(),
+        "css_paths": [STYLE],
+        "head": f"<script>window.audiollm = {json.dumps(_limits(settings))};</script>" + HEAD,
+        "i18n": demo.texts,
+        "app_kwargs": {"routes": demo.routes},
+        "allowed_paths": [str(EXAMPLES)],
+        "max_file_size": settings.max_bytes,
+        "show_error": True,
+        "run_history": False,
+        "footer_links": [],
+        "ssr_mode": False,
+        "pwa": False,
+        "mcp_server": settings.mcp and api.require_mcp(),
+        "share": False,
+        "quiet": True,
+        "prevent_thread_lock": True,  # `app.py` says where the page is, then waits
+    }
+
+
+def _limits(settings: Settings) -> dict[str, Any]:
+    """What page.js says of a file that is too large, before it is sent."""
+    return {"most": settings.max_bytes, "too_large": TEXTS["too_large"]}
+
+
+def theme() -> gr.themes.Base:
+    """Calm and plain: slate on white, one teal accent, fonts of the reader's own computer."""
+    return gr.themes.Base(
+        primary_hue="teal",
+        neutral_hue="slate",
+        text_size="lg",
+        radius_size="lg",
+        font=FONTS,
+        font_mono=("ui-monospace", "monospace"),
+    ).set(
+        body_background_fill="*neutral_50",
+        body_background_fill_dark="*neutral_950",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_800",
+        button_primary_text_color="white",
+        block_border_width="1px",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+    )

@@ -1,0 +1,60 @@
+"""Features of one visitor's recordings: the speaker baseline of their page, in memory alone."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from audiollm.model.distance import OTHER_VOICE
+from audiollm.model.speaker import SpeakerBaseline, together
+
+if TYPE_CHECKING:
+    from audiollm.predictor import Predictor
+
+MOST = 64  # recordings: of more, the mean hardly changes
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A recording that sounds like another voice."""
+
+    path: str
+    speech: SpeakerBaseline
+
+
+@dataclass(eq=False)
+class Voice:
+    """Features of one visitor's recordings, by the paths of these."""
+
+    model: str  # id of the model whose features they are
+    clips: dict[str, SpeakerBaseline] = field(default_factory=dict)
+    question: Question | None = None
+    left_out: set[str] = field(default_factory=set)  # paths of recordings of somebody else
+    forgotten: bool = False  # because another model answers
+
+    def others(self, path: str = "") -> SpeakerBaseline | None:
+        """The baseline for a recording: all but itself."""
+        return together(clip for name, clip in self.clips.items() if name != path)
+
+    def is_other(self, predictor: "Predictor", path: str, speech: SpeakerBaseline | None) -> bool:
+        """Whether somebody else probably speaks in a recording. Not where the visitor has said that
+        it is them, nor while too little is known of their voice."""
+        known = self.others(path)
+        if path in self.clips or speech is None or known is None or not known.usable:
+            return False
+        apart = predictor.apart(speech, known)
+        return apart is not None and apart > OTHER_VOICE
+
+    def offer(self, predictor: "Predictor", path: str, speech: SpeakerBaseline | None) -> None:
+        """The recording counts from now on; where it sounds like another voice, the visitor is
+        asked first."""
+        if self.is_other(predictor, path, speech):
+            if speech and path not in self.left_out:
+                self.question = Question(path, speech)
+        elif speech:
+            self.question = None
+            self.add(path, speech)
+
+    def add(self, path: str, speech: SpeakerBaseline) -> None:
+        self.clips[path] = speech
+        self.forgotten = False
+        while len(self.clips) > MOST:
+            self.clips.pop(next(iter(self.clips)))

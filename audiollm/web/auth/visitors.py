@@ -1,0 +1,76 @@
+"""Who asks: the owner of this machine, or a stranger? No page is drawn here.
+
+Gradio tells which request an event came with, so nobody has to hand it down: `Services.owned` and
+`access.opened` know who asks wherever they are called in a handler.
+"""
+
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from gradio.context import LocalContext
+from starlette.requests import Request
+
+from audiollm.settings import Settings, is_loopback
+from audiollm.web.auth.sessions import COOKIE, Sessions
+
+# a proxy adds them: whoever comes through one is not at this machine, wherever it stands
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
+
+def asking() -> Request | None:
+    """The request that the running event came with; None where no event runs."""
+    found: Any = LocalContext.request.get(None)
+    # an event brings Gradio's request around the browser's, a component's own server the latter
+    inner: Any = getattr(found, "request", None) or found
+    return inner  # type: ignore[no-any-return]
+
+
+def at_the_machine(request: Request) -> bool:
+    """The browser runs on this computer and has called it by its own name.
+
+    A page of another site whose name was made to point here (DNS rebinding) calls it by that name;
+    a share link, a tunnel or a proxy has a name of its own, or says whom it forwards.
+    """
+    called = urlsplit("//" + request.headers.get("host", "")).hostname or ""
+    return is_loopback(called) and not any(name in request.headers for name in FORWARDED)
+
+
+def from_elsewhere(request: Request) -> bool:
+    """A page of another site has sent it, with this browser's cookies perhaps."""
+    site = request.headers.get("sec-fetch-site")  # browsers say so; a page cannot
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = request.headers.get("origin")  # older browsers, and addresses without HTTPS
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+
+
+def owns(settings: Settings, sessions: Sessions) -> bool:
+    """Whether the owner asks. Outside of an event: whether no login is needed."""
+    request = asking()
+    if request is None:
+        return settings.login == "open"
+    if from_elsewhere(request):
+        return False
+    match settings.login:
+        case "open":
+            return at_the_machine(request)
+        case "password":
+            return sessions.knows(request.cookies.get(COOKIE, ""))
+        case "hub":
+            return settings.space is not None and _is_author(request, settings.space.author)
+        case _:
+            return False
+
+
+def _is_author(request: Request, author: str) -> bool:
+    """The Space is of whoever has logged in, or of an organisation in which they may write."""
+    info = request.scope.get("session", {}).get("oauth_info")
+    try:
+        user = info["userinfo"]
+        if float(info["expires_at"]) < time.time():
+            return False
+        writes = [o for o in user.get("orgs") or () if o.get("roleInOrg") in ("admin", "write")]
+        return any(who.get("preferred_username") == author for who in (user, *writes))
+    except (TypeError, KeyError, AttributeError, ValueError):  # nobody, or nothing known
+        return False

@@ -1,0 +1,400 @@
+"""HTML of the page's answers: escaped values in a handful of fragments, styled by style.css."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from audiollm.analysis import wording
+from audiollm.analysis.references import Basis, by_register
+from audiollm.analysis.wording import percent
+from audiollm.audio import Sound
+from audiollm.audio.prosody import REFERENCES, Cues, Level, Reference
+from audiollm.audio.timeline import Timeline
+from audiollm.labels import Language, emotion, word
+from audiollm.model.loading import Came
+from audiollm.model.registry import Entry
+from audiollm.web import accuracy
+from audiollm.web.analyse.plots import is_sure
+from audiollm.web.texts import text
+
+if TYPE_CHECKING:
+    from audiollm.analysis.types import Analysis
+    from audiollm.inference.prediction import Card, Prediction
+
+Tone = Literal["wait", "error"]
+
+
+def notice(message: str, tone: Tone, title: str = "", share: float | None = None) -> str:
+    """A box that says one thing; errors are announced to screen readers at once.
+
+    `share` of the work that is done, for a bar below.
+    """
+    role = "alert" if tone == "error" else "status"
+    head = f"<strong>{escape(title)}</strong>" if title else ""
+    bar = "" if share is None else _bar(share)
+    return f'<div class="notice {tone}" role="{role}">{head}<p>{escape(message)}</p>{bar}</div>'
+
+
+def reading(language: Language) -> str:
+    """A large file is being opened: nobody knows yet how long it is."""
+    return _going_on(text("reading", language), None)
+
+
+def progress(share: float, left: float | None, language: Language) -> str:
+    """How far a long recording has been heard, and how long the rest may take where that is
+    known."""
+    if left is None:
+        said = text("long_begun", language)
+    else:
+        said = text("long", language, share=percent(share), left=duration(left, language))
+    return _going_on(said, share)
+
+
+def _going_on(said: str, share: float | None) -> str:
+    """A box whose figures change all the time: nobody wants to have all of them read aloud."""
+    return f'<div class="notice wait"><p>{said}</p>{_bar(share)}</div>'
+
+
+def loading(came: Came, language: Language) -> str:
+    """How far a model has come on its way into memory, and how long the rest may take where that
+    is known."""
+    step = text(f"step_{came.step}", language)
+    if came.left is None:
+        said = text("loading_unknown", language, step=step)
+    elif came.late:
+        said = text("loading_late", language, step=step)
+    else:
+        said = text("loading_step", language, step=step, left=duration(came.left, language))
+    return _going_on(said, came.share)
+
+
+def _bar(share: float | None) -> str:
+    """A bar; where nobody knows how far it is, one that only shows that something goes on."""
+    value = "" if share is None else f' value="{share:.3f}"'
+    return f'<progress max="1"{value} aria-hidden="true"></progress>'  # the words beside it say it
+
+
+def duration(seconds: float, language: Language) -> str:
+    """A length of time as people say it: 40 s, 3 min."""
+    key, value = ("minutes", seconds / 60) if seconds >= 90 else ("seconds", seconds)
+    return text(key, language, n=max(1, round(value)))
+
+
+def hint(window: float | None, language: Language, share: float = 1.0) -> str:
+    """What can be done with the course; `window` in seconds where it has windows, `share` of
+    them that is heard."""
+    if window is None:
+        bar = _bar(share) if share < 1 else ""
+        return f"<p>{text('course_hint', language)}</p>{bar}"
+    return f"<p>{text('course_steps', language, length=f'{window:.2g}')}</p>"
+
+
+def course_table(heard: Timeline, language: Language) -> str:
+    """The course as a table for screen readers: the likeliest emotion of each window."""
+    rows = []
+    for (start, end), row in zip(heard.spans, heard.probabilities, strict=True):
+        silent = bool(np.isnan(row).any())
+        name = word(heard.labels[int(row.argmax())], language)
+        said = text("silence", language) if silent else f"{name} {percent(float(row.max()))}"
+        place = text(
+            "range", language, low=f"{start:.1f}", high=text("seconds", language, n=f"{end:.1f}")
+        )
+        rows.append(f'<tr><th scope="row">{place}</th><td>{escape(said)}</td></tr>')
+    caption = f"<caption>{text('course', language)}</caption>"
+    return f'<div class="aloud"><table>{caption}<tbody>{"".join(rows)}</tbody></table></div>'
+
+
+def waiting(language: Language) -> str:
+    """What stands where the answer will be."""
+    title, rest = text("waiting_title", language), text("waiting", language)
+    return f'<div class="waiting"><strong>{title}</strong><p>{rest}</p></div>'
+
+
+def heading(key: str, language: Language) -> str:
+    return f"<h2>{text(key, language)}</h2>"
+
+
+def headline(probabilities: Mapping[str, float], language: Language) -> str:
+    """The answer in one line: the class, or the two closest when the model is not sure."""
+    ranked = sorted(probabilities.items(), key=lambda item: -item[1])
+    sure = is_sure(probabilities)
+    said = "".join(_chip(name, share, language) for name, share in ranked[: 1 if sure else 2])
+    lead = text("sure" if sure else "unsure", language)
+    kind = "sure" if sure else "unsure"
+    aloud = _aloud(ranked, language)
+    return f'<div class="headline {kind}"><span>{lead}</span>{said}{aloud}</div>'
+
+
+def acted(meant: str, heard: str, language: Language) -> str:
+    """What the speaker of an example was asked to express, and whether that is the answer; nothing
+    where nobody knows."""
+    if not meant:
+        return ""
+    key = "acted_right" if meant == heard else "acted_wrong"
+    return f'<p class="acted">{text(key, language, name=escape(word(meant, language)))}</p>'
+
+
+def compared(answer: "Prediction", own: bool, language: Language) -> str:
+    """What the answer rests on besides the sound; `own`: the visitor's voice, and not the rest of
+    the recording. Nothing where it rests on nothing else."""
+    if answer.baseline_seconds:
+        key = "voice_compared" if own else "voice_itself"
+        said = text(key, language, n=round(answer.baseline_seconds))
+    elif own and answer.baseline_emotion:
+        name = escape(word(answer.baseline_emotion, language))
+        said = text("voice_not_compared", language, name=name)
+    else:
+        return ""
+    return f'<p class="acted">{said}</p>'
+
+
+def _aloud(ranked: Sequence[tuple[str, float]], language: Language) -> str:
+    """The probabilities as a table for screen readers, which see nothing of the figure."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(word(n, language))}</th><td>{percent(s)}</td></tr>'
+        for n, s in ranked
+    )
+    caption = f"<caption>{text('probabilities', language)}</caption>"
+    return f'<div class="aloud"><table>{caption}<tbody>{rows}</tbody></table></div>'
+
+
+def _chip(name: str, share: float, language: Language) -> str:
+    said = escape(word(name, language))
+    colour = emotion(name).colour
+    return f'<b style="--emotion: {colour}">{said} <small>{percent(share)}</small></b>'
+
+
+def analysis(written: str, language: Language, done: bool, known: "Analysis | None" = None) -> str:
+    """The shown text, its caution set apart; while it grows a caret stands at its end.
+
+    What the cues are relative to stands below their table, so not here again.
+    """
+    state = "" if done else ' class="growing"'
+    body = escape(written)
+    if known is not None:
+        body = body.removesuffix(escape(wording.usual(known.basis, language))).rstrip()
+        warned = escape(wording.caution(known.cautions, language))
+        if warned:
+            body = body.replace(warned, f'<span class="caution">{warned}</span>', 1)
+    body = f'<p lang="{language}"{state}>{body}</p>'
+    return f'<div class="analysis">{heading("analysis", language)}{body}</div>'
+
+
+def cue_table(cues: Cues | None, language: Language) -> str:
+    """Measured cues beside the range that is usual for a voice of this register."""
+    if cues is None:
+        return ""
+    basis = by_register(cues)
+    names = "".join(f'<th scope="col">{text(k, language)}</th>' for k in COLUMNS)
+    rows = "".join(_cue_row(r, cues, basis, language) for r in REFERENCES)
+    return (
+        f'<div class="cues">{heading("cues", language)}<table><thead><tr>{names}</tr></thead>'
+        f"<tbody>{rows}</tbody></table><p>{wording.usual(basis, language)}</p></div>"
+    )
+
+
+def verdict(
+    answers: Sequence[tuple[str, Mapping[str, float]]], kind: str, language: Language
+) -> str:
+    """What two answers say in one line, and whether they agree; `kind`: models or clips."""
+    best = [max(said.items(), key=lambda item: item[1]) for _, said in answers]
+    same = "agree" if best[0][0] == best[1][0] else "differ"
+    said = "".join(
+        f"<li>{escape(name)} {_chip(label, share, language)}</li>"
+        for (name, _), (label, share) in zip(answers, best, strict=True)
+    )
+    return (
+        f'<div class="verdict {same}"><strong>{text(f"{kind}_{same}", language)}</strong>'
+        f"<ul>{said}</ul></div>"
+    )
+
+
+def cue_pair(measured: Sequence[Cues | None], names: Sequence[str], language: Language) -> str:
+    """The cues of two sounds beside each other; "" where it was one sound."""
+    first, second = measured
+    if first is None or second is None:
+        return ""
+    head = "".join(f'<th scope="col">{escape(n)}</th>' for n in (text("cue", language), *names))
+    rows = "".join(
+        f'<tr><th scope="row">{r.name(language)}</th>'
+        + "".join(f"<td>{_measured(r, getattr(c, r.cue), language)}</td>" for c in (first, second))
+        + "</tr>"
+        for r in REFERENCES
+    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="cues">{table}</div>'
+
+
+def _measured(reference: Reference, value: float | None, language: Language) -> str:
+    if value is None:
+        return "–"
+    unit = text(reference.unit, language)
+    return f"{wording.number(value, reference.unit == wording.SHARE)} <small>{unit}</small>"
+
+
+def reply(said: str, language: Language, done: bool) -> str:
+    """The answer to a free question, and that nobody checked it."""
+    state = "" if done else ' class="growing" aria-busy="true"'
+    note = f'<p class="honest">{text("unchecked", language)}</p>' if done else ""
+    return f'<div class="analysis"><p aria-live="polite"{state}>{escape(said)}</p>{note}</div>'
+
+
+def too_loud(sound: Sound, language: Language) -> str:
+    """A caution where the microphone was overdriven, else nothing."""
+    if sound.clipped < OVERDRIVEN:
+        return ""
+    said = text("too_loud", language, share=percent(sound.clipped))
+    return f'<p class="caution">{said}</p>'
+
+
+OVERDRIVEN = 0.001  # share of the samples at full scale
+COLUMNS = ("cue", "value", "meaning", "usual")
+
+
+def _cue_row(reference: Reference, cues: Cues, basis: Basis | None, language: Language) -> str:
+    value, share = getattr(cues, reference.cue), reference.unit == wording.SHARE
+    level: Level | None = None
+    measured = said = usual = "–"
+    scale = ""
+    if value is None:
+        said = text("not_measured", language)
+    else:
+        measured = _measured(reference, value, language)
+    if basis:  # without a pitch it is not known which voices to hold it against
+        low, high = (wording.number(x, share) for x in basis.ranges[reference.cue])
+        usual = text("range", language, low=low, high=high)
+        scale = _scale(basis.ranges[reference.cue], value)
+        if value is not None:
+            level = basis.level(reference.cue, value)
+            said = reference.word(level, language)
+    mark = ' class="outside"' if level in ("low", "high") else ""
+    return (
+        f'<tr><th scope="row">{reference.name(language)}</th><td>{measured}</td>'
+        f"<td{mark}>{said}</td><td>{usual}{scale}</td></tr>"
+    )
+
+
+def _scale(usual: tuple[float, float], value: float | None) -> str:
+    """A line with the usual range as its middle half and a mark where this clip stands."""
+    low, high = usual
+    mark = ""
+    if value is not None:
+        place = 0.25 + 0.5 * (value - low) / max(high - low, 1e-9)
+        mark = f'<b style="left:{100 * min(max(place, 0.0), 1.0):.0f}%"></b>'
+    return f'<span class="scale" aria-hidden="true"><i></i>{mark}</span>'
+
+
+def about_model(card: "Card", language: Language, trouble: str = "", moved: str = "") -> str:
+    """Which model answers, and how good it is on speakers that it never heard; why another one
+    that was asked for does not; that it is slower now."""
+    line = text(
+        "answered_by",
+        language,
+        name=escape(card.name),
+        size=size(card.parameters, language),
+        device=escape(device(card.device)),
+    )
+    missed = text("not_switched", language, sentence=escape(trouble)) if trouble else ""
+    quality = accuracy.sentence(card.metrics, card.data_languages, language)
+    said = f"<b>{line}</b><br>{quality or _quality(card.metrics, language)}"
+    if limits := accuracy.terms(card.terms, language):
+        said += f" {limits}"
+    rest = "".join(f"<br>{line}" for line in (missed, moved) if line)
+    return _about(said + rest, card.metrics, language)
+
+
+def entry(found: Entry, language: Language) -> str:
+    """A model in the list of those that could answer: name, size, how often it is right."""
+    figures = _figures(found.metrics)
+    fair = figures is not None and found.metrics.get("independent", True)
+    return text(
+        "entry" if fair else "entry_unmeasured",
+        language,
+        name=found.name,
+        size=f"{found.bytes / 1e6:.0f} MB" if found.bytes < 1e9 else f"{found.bytes / 1e9:.1f} GB",
+        wa=percent(figures[0]) if figures else "",
+    )
+
+
+def about_nothing(message: str, language: Language) -> str:
+    """The same place while there is no model."""
+    return _about(escape(message), {}, language)
+
+
+def _about(line: str, metrics: Mapping[str, Any], language: Language) -> str:
+    promise = [text("honest", language), mistakes(metrics, language), text("kept", language)]
+    joined = wording.paragraph(promise, language)
+    return (
+        f'<div class="about">{heading("model", language)}<p>{line}</p>'
+        f'<p class="honest">{joined}</p></div>'
+    )
+
+
+def _quality(metrics: Mapping[str, Any], language: Language) -> str:
+    if not (figures := _figures(metrics)):
+        return text("unmeasured", language)
+    wa, low, high, ua = figures
+    return text(
+        "measured" if metrics.get("independent", True) else "measured_seen",
+        language,
+        n=escape(str(metrics.get("n", "?"))),
+        speakers=escape(str(metrics.get("speakers", "?"))),
+        data=escape(corpora(str(metrics.get("data", "?")), language)),
+        wa=percent(wa),
+        low=percent(low),
+        high=percent(high),
+        ua=percent(ua),
+    )
+
+
+def _figures(metrics: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    """WA, its interval and UA; None where they are missing or, from a stranger, no shares."""
+    try:
+        wa, ua = metrics["wa"], metrics["ua"]
+        found = (float(wa["value"]), float(wa["low"]), float(wa["high"]), float(ua["value"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return found if all(0 <= share <= 1 for share in found) else None
+
+
+def corpora(data: str, language: Language) -> str:
+    """`emodb+ased` as people write it: EmoDB, ASED."""
+    names = [CORPORA.get(name, name) for name in data.split("+")]
+    return ("、" if language == "zh" else ", ").join(names)
+
+
+CORPORA = {
+    **{n: n.upper() for n in ("ased", "ravdess", "crema-d", "esd", "casia", "savee", "tess")},
+    **{"emodb": "EmoDB", "iemocap": "IEMOCAP", "meld": "MELD", "chiser5": "ChiSER5"},
+}
+
+
+def mistakes(metrics: Mapping[str, Any], language: Language) -> str:
+    """How many of ten clips it gets wrong; "" where that was not measured, or is told already."""
+    if accuracy.protocols(metrics):
+        return ""
+    figures = _figures(metrics)
+    if not figures or not metrics.get("independent", True):
+        return ""
+    wrong = round(10 * (1 - figures[0]))
+    return text("wrong", language, n=wrong) if wrong else text("seldom_wrong", language)
+
+
+def size(parameters: int, language: Language) -> str:
+    """A count of parameters as people say it: 5.2 million, 520 万; 494 million, 4.9 亿."""
+    if language == "zh":
+        key, unit = ("parameters_b", 1e8) if parameters >= 1e8 else ("parameters_m", 1e4)
+    elif parameters >= 1e9:
+        key, unit = "parameters_b", 1e9
+    else:
+        key, unit = ("parameters_m", 1e6) if parameters >= 1e6 else ("parameters_k", 1e3)
+    count = parameters / unit
+    return text(key, language, value=f"{count:.1f}" if count < 100 else f"{count:.0f}")
+
+
+def device(name: str) -> str:
+    """`CPU`, `GPU (cuda:0)`."""
+    kind = name.partition(":")[0]
+    return {"cpu": "CPU", "mps": "Apple GPU"}.get(kind, f"GPU ({name})")

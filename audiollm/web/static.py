@@ -1,0 +1,101 @@
+"""Texts of a page that belong to no answer: labels, buttons, headings.
+
+The browser translates them for the first paint (`gr.I18n`), so nobody sees them change; later
+they follow the page's own language choice.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import gradio as gr
+from gradio.i18n import I18nData
+
+from audiollm.labels import LANGUAGES, Language
+from audiollm.web.texts import TEXTS
+
+Words = dict[Language, str]
+T = TypeVar("T")
+OURS = "audiollm_"  # Gradio has words of its own under plain names such as `audio`
+# and of some it has none: where an event ends, a screen reader would be told "common.complete"
+LACKING: dict[str, Words] = {
+    "common.complete": {"en": "Complete", "zh": "完成"},
+    "audio.recording_error": {
+        "en": "Could not start recording from the microphone.",
+        "zh": "无法开始用麦克风录音。",
+    },
+}
+
+
+def of_browser(key: str) -> I18nData:
+    """The text `key`, in the language of whoever's browser shows it."""
+    return I18nData(OURS + key)
+
+
+class Static:
+    """The places of a page where such a text stands."""
+
+    def __init__(self) -> None:
+        self.words: dict[str, Words] = dict(TEXTS)
+        self._places: list[tuple[Any, str, str, str]] = []
+
+    def place(self, component: T, key: str, field: str = "value", frame: str = "{}") -> T:
+        """Note that the text `key`, inside `frame`, is the `field` of a component."""
+        self._places.append((component, field, key, frame))
+        return component
+
+    def html(self, key: str, frame: str = "<p>{}</p>", **options: Any) -> gr.HTML:
+        """The text in a piece of HTML, `frame` around it."""
+        before, after = frame.split("{}")
+        value = before + str(of_browser(key)) + after
+        return self.place(gr.HTML(value, **options), key, frame=frame)
+
+    def labelled(self, kind: Callable[..., T], key: str, **options: Any) -> T:
+        """A component of that kind with the text as its label."""
+        return self.place(kind(label=of_browser(key), **options), key, "label")
+
+    def button(self, key: str, **options: Any) -> gr.Button:
+        """A button that says the text."""
+        return self.place(gr.Button(of_browser(key), **options), key)
+
+    def fold(self, key: str, **options: Any) -> gr.Accordion:
+        """A part of the page that is shut until somebody opens it."""
+        return self.place(gr.Accordion(of_browser(key), open=False, **options), key, "label")
+
+    def sound(
+        self, key: str, sources: Sequence[str] = ("upload", "microphone"), **options: Any
+    ) -> gr.Audio:
+        """The way in for a recording, with the browser's own player: page.js moves its place."""
+        return self.labelled(
+            gr.Audio,
+            key,
+            sources=list(sources),
+            type="filepath",
+            buttons=[],
+            editable=False,
+            waveform_options=gr.WaveformOptions(show_recording_waveform=False),
+            **options,
+        )
+
+    @property
+    def components(self) -> list[Any]:
+        return list(dict.fromkeys(component for component, *_ in self._places))
+
+    def speak(self, language: Language) -> list[Any]:
+        """Updates for `components`: every text in one language."""
+        said: dict[Any, dict[str, Any]] = {}  # of a component: its label, what explains it, ...
+        for component, field, key, frame in self._places:
+            said.setdefault(component, {})[field] = frame.format(self.words[key][language])
+        return [gr.update(**fields) for fields in said.values()]
+
+    def i18n(self) -> gr.I18n:
+        """All texts for the browser. Gradio knows Chinese browsers as zh-CN and zh-TW."""
+        whole = {
+            OURS + key: words
+            for key, words in self.words.items()
+            if not any("{" in said for said in words.values())
+        } | LACKING
+        tables = {
+            language: {key: words[language] for key, words in whole.items()}
+            for language in LANGUAGES
+        }
+        return gr.I18n(**{"en": tables["en"], "zh-CN": tables["zh"], "zh-TW": tables["zh"]})

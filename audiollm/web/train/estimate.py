@@ -1,0 +1,259 @@
+"""How long a plan of the Train page will take, and whether the memory is enough. No gradio here."""
+
+import itertools
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+
+from audiollm import hub
+from audiollm.analysis.wording import paragraph
+from audiollm.audio import SUFFIXES
+from audiollm.errors import AudioLLMError
+from audiollm.jobs import estimates, memory, progress
+from audiollm.jobs.estimates import Basis, Estimate, Pace, Shape, Work
+from audiollm.jobs.job import ACTIVE, Job
+from audiollm.labels import Language
+from audiollm.settings import ASSETS, Settings
+from audiollm.web import gpu, render, resident
+from audiollm.web.auth.access import opened
+from audiollm.web.services import Services
+from audiollm.web.texts import text
+from audiollm.web.train import prepared
+from audiollm.web.train.plan import Plan
+from audiollm.web.train.sources import EMODB, FOLDER
+
+KEPT = "estimate.json"  # in a job's folder
+SHARES = (0.6, 0.15, 0.25)  # of the clips that are usually put on each side
+EVALUATIONS = 10  # of a fit
+PROBE = 5.0  # s that `evaluate` takes for the linear probes, and as much for its report
+BUNDLED = 1.04e7  # parameters of the encoder that ships
+BASE, LARGE = 9.4e7, 3.1e8  # of emotion2vec
+BATCH = 16  # examples at once, of a `fit` that is not told otherwise
+MOST = 100_000  # files that are counted in a folder
+KNOWN: tuple[Basis, ...] = ("measured", "scaled", "guessed")
+
+
+class TightError(AudioLLMError):
+    """This machine has not the memory that a plan needs."""
+
+    def __init__(self, need: float, free: float, device: str) -> None:
+        self.told = {"need": gigabytes(need), "free": gigabytes(free), "device": device}
+        super().__init__(text("estimate_tight", "en", **self.told))
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Clips on each side."""
+
+    train: float
+    valid: float
+    test: float
+
+    @property
+    def whole(self) -> float:
+        return self.train + self.valid + self.test
+
+
+def of(services: Services, plan: Plan) -> Estimate | None:
+    """What a plan will take; None where its data or its language model are not known yet.
+
+    Raises:
+        ShutError: see `access.opened`.
+    """
+    settings = opened(services)
+    llm, sides = estimates.shape(plan.llm, settings), sides_of(services, plan)
+    if llm is None or sides is None:
+        return None
+    home = settings.home.resolve()
+    known = estimates.paces((home / "runs", Path("runs")), settings)
+    seconds, peaks, basis = _fits(plan, llm, sides, known)
+    each = seconds.pop("clip")
+    seconds["merge"] = 2 * estimates.BEGIN + 2 * sides.valid * each
+    seconds["evaluate"] = estimates.BEGIN + sides.test * each + 2 * PROBE
+    seconds["versus"] = estimates.BEGIN + sides.test * each
+    peaks.append((estimates.PROGRAM + 5 * llm.parameters, 0.0))  # merging: float32, on the CPU
+    size = _encoder(plan.encoder, settings)
+    begun = Path(plan.source).is_dir() or _heard(home, plan)
+    if not begun:
+        hear = estimates.HEAR[plan.device.partition(":")[0]] * max(1.0, (size / BUNDLED) ** 0.75)
+        seconds["prepare"] = estimates.BEGIN + sides.whole * hear
+        peaks.append((estimates.PROGRAM + 8 * size, 0.0))
+    order = [step.name for step in plan.steps_in(home)]
+    return Estimate(
+        {name: seconds.get(name, 0.0) for name in order},
+        max(ram for ram, _ in peaks),
+        max(gpu for _, gpu in peaks),
+        basis,
+    )
+
+
+def _fits(
+    plan: Plan, llm: Shape, sides: Sides, known: list[Pace]
+) -> tuple[dict[str, float], list[tuple[float, float]], Basis]:
+    """(seconds of both stages and of scoring a `clip`, peaks of memory, how they are known)."""
+    seconds: dict[str, float] = {}
+    peaks: list[tuple[float, float]] = []
+    worst = 0
+    for number in (1, 2):
+        examples = sides.train * plan.teaching.per_clip * plan.epochs[number - 1]
+        steps = plan.steps[number - 1] or examples / plan.batch_size
+        work = Work(number, plan.device, llm, plan.batch_size, max(1, round(steps)))
+        took, how = estimates.fit(work, known)
+        each = took / (work.batch * work.steps)
+        seconds["clip"] = each  # one pass, where learning takes two
+        seconds[f"stage {number}"] = estimates.BEGIN + took + EVALUATIONS * sides.valid * each
+        peaks.append(estimates.memory(work, known))
+        worst = max(worst, KNOWN.index(how))
+    return seconds, peaks, KNOWN[worst]
+
+
+def sides_of(services: Services, plan: Plan) -> Sides | None:
+    """How many clips there are, or will be; None where nobody knows yet.
+
+    Raises:
+        ShutError: see `access.opened`.
+    """
+    opened(services)
+    if not plan.unprepared:
+        found = [d for d in prepared.prepared(services) if str(d.folder) == plan.source]
+        if not found:
+            return None
+        return Sides(*(found[0].sides[name].clips for name in prepared.SIDES))
+    known = {EMODB: ASSETS / "emodb" / "manifest.csv", FOLDER: Path(plan.folder or "").expanduser()}
+    # nobody knows how many a hub holds
+    clips = _count(known[plan.source]) if plan.source in known else 0
+    clips = min(clips, plan.max_clips or clips)
+    learn, choose, test = SHARES
+    shares = (learn + choose, 0.0, test) if plan.all_learn else SHARES
+    return Sides(*(share * clips for share in shares)) if clips else None
+
+
+def on_gpu(services: Services, llm: str, device: str) -> float:
+    """Bytes of a GPU that stage 2 takes with a language model; 0: none, or nobody knows.
+
+    Raises:
+        ShutError: see `access.opened`.
+    """
+    size = estimates.shape(llm, opened(services))
+    return estimates.memory(Work(2, device, size, BATCH, 1))[1] if size else 0.0
+
+
+def _count(place: Path) -> int:
+    try:
+        return _counted(place, place.stat().st_mtime_ns)
+    except (OSError, ValueError):
+        return 0
+
+
+@lru_cache(maxsize=32)
+def _counted(place: Path, _: int) -> int:
+    """Sound files in a folder, or lines of a table."""
+    if place.is_dir():
+        sounds = (p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES)
+        return sum(1 for _ in itertools.islice(sounds, MOST))
+    with place.open("rb") as file:
+        return max(0, sum(1 for _ in file) - 1)
+
+
+def _heard(home: Path, plan: Plan) -> bool:
+    """The recordings are prepared already."""
+    return plan.steps_in(home)[0].result.is_file()
+
+
+def _encoder(id: str, settings: Settings) -> float:
+    """Parameters of an encoder: as many as its file has room for in float32, of Whisper those of
+    the layers that are used."""
+    place = hub.here(id, settings, kind="encoder")
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        if place and hub.encoder_kind(place) == "whisper":
+            conf = json.loads((place / "config.json").read_text(encoding="utf-8"))
+            depth = max(hub.preset(id).layers, default=conf["encoder_layers"])
+            width, inner = conf["d_model"], conf["encoder_ffn_dim"]
+            return float(depth * (4 * width**2 + 2 * width * inner) + 3 * width**2)
+        sizes = [p.stat().st_size for p in place.glob("*.*t*")] if place else []
+        if sizes:
+            return max(sizes) / 4
+    return LARGE if "large" in id else BASE
+
+
+def told(services: Services, plan: Plan, language: Language) -> str:
+    """HTML of what a plan will take, how that is known, and a warning where memory is short.
+
+    Raises:
+        ShutError: see `access.opened`.
+    """
+    found = of(services, plan)
+    if found is None:
+        return f'<p class="estimate">{text("estimate_unknown", language)}</p>'
+    need, left = gigabytes(found.memory + found.gpu), render.duration(found.whole, language)
+    device = escape(plan.device)
+    said = [text("estimate", language, left=left, need=need, device=device)]
+    if found.gpu:
+        said.append(text("estimate_gpu", language, need=gigabytes(found.gpu)))
+    said.append(text(f"estimate_{found.basis}", language))
+    body = f'<p class="estimate">{paragraph(said, language)}</p>'
+    try:
+        check(plan, found)
+    except TightError as error:
+        body += render.notice(text("estimate_tight", language, **error.told), "error")
+        place = gpu.named(error.told["device"])
+        if place and place == resident.place(services):
+            body += f'<p class="estimate">{text("estimate_room", language)}</p>'
+    return body
+
+
+# --- memory
+
+
+def check(plan: Plan, found: Estimate | None) -> None:
+    """
+    Raises:
+        TightError: less memory is free than the plan needs.
+    """
+    if found is None:
+        return
+    needs = [("cpu", found.memory)]
+    if plan.device.startswith("cuda"):
+        needs.append((plan.device, found.gpu))
+    for device, need in needs:
+        free = memory.free(device)
+        if free is not None and need > free:
+            raise TightError(need, free, device)
+
+
+def gigabytes(bytes: float) -> str:
+    """As people say it: 0.8, 12."""
+    found = bytes / 1e9
+    return f"{found:.0f}" if found >= 9.5 else f"{max(0.1, found):.1f}"
+
+
+# --- while it runs
+
+
+def keep(folder: Path, found: Estimate | None) -> None:
+    """Writes what was estimated into a job's folder."""
+    with suppress(OSError):  # a full disk: then nobody is told how long it takes
+        if found is not None:
+            (folder / KEPT).write_text(json.dumps(found.to_dict()), encoding="utf-8")
+
+
+def left(folder: Path, job: Job) -> float | None:
+    """Seconds until a running job's whole plan is done; None where nobody knows."""
+    if job.state not in ACTIVE:
+        return None
+    planned = _planned(folder)
+    took = progress.took(folder)
+    now = job.steps[job.step - 1].name
+    return estimates.remaining(planned, took, now, job.seconds_left)
+
+
+def _planned(folder: Path) -> Mapping[str, float]:
+    try:
+        found = json.loads((folder / KEPT).read_text(encoding="utf-8"))["seconds"]
+        return {str(name): float(seconds) for name, seconds in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

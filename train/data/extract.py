@@ -1,0 +1,317 @@
+"""Every clip of a corpus -> content hash, measured cues and encoder features, resumable.
+
+Decoding and measuring run in worker processes while the encoder hears the clips before. What
+was measured is remembered by path in `journal.jsonl`, what was heard in the feature store by
+content: a second run decodes only new or changed files and encodes only new sounds. No torch
+here, because every worker imports this module.
+"""
+
+import collections
+import functools
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from audiollm import audio
+from audiollm.audio import functionals, prosody
+from audiollm.errors import AudioError, DataError, NoSpeechError
+from audiollm.settings import Settings
+from train.corpora import Clip, Corpus, Rejected
+from train.data import augment
+from train.data.features import FeatureWriter, copy_id
+
+if TYPE_CHECKING:
+    from audiollm.encoder import Encoder
+
+_AHEAD = 4  # clips a worker may be ahead of the encoder
+_FEW = 32  # below so many clips, starting workers takes longer than they save
+_CHUNK_BATCHES = 2  # batches of sound gathered before encoding, so that lengths can be sorted
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to compute, and with how much."""
+
+    frames: bool = True  # keep 50 Hz frames, not only their mean
+    functionals: bool = True
+    batch_seconds: float = 60.0  # sound encoded at once
+    max_seconds: float = 120.0  # longer clips are rejected
+    workers: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """One decoded clip, on its way to the encoder."""
+
+    id: str
+    seconds: float
+    samples: NDArray[np.float32]  # [N] at 16 kHz
+    cues: dict[str, Any]
+    functionals: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class _Job:
+    index: int
+    clip: Clip
+    corpus: Corpus
+    copy: int = 0  # 0: the sound as it is; else the number of a spoiled copy
+
+
+def extract(
+    corpora: Sequence[Corpus],
+    encoder: "Encoder",
+    folder: Path,
+    wanted: Wanted,
+    settings: Settings,
+    copy: int = 0,
+) -> tuple[tuple[Clip, ...], tuple[Rejected, ...]]:
+    """Clips in the order of the corpora, with id, seconds and cues; features go to the store.
+
+    Args:
+        folder: the prepared data folder.
+        copy: above 0 every sound is spoiled first (`augment.spoiled`); the id of the copy is
+            that of `copy_id`.
+
+    Raises:
+        DataError: the folder holds another encoder's features, or cannot be written.
+    """
+    size = functionals.SIZE if wanted.functionals else 0
+    clips = [(corpus, clip) for corpus in corpora for clip in corpus.clips]
+    done: dict[int, Clip] = {}
+    rejected: dict[int, Rejected] = {}
+    with FeatureWriter(folder / "features", encoder.fingerprint) as writer:
+        holds = functools.partial(writer.store.holds, frames=wanted.frames, functionals=size)
+        with _Journal(folder / "journal.jsonl") as journal, _bar(len(clips)) as bar:
+            jobs = []
+            for index, (corpus, clip) in enumerate(clips):
+                known = journal.find(corpus, clip, copy)
+                if known is not None and holds(known["id"]):
+                    done[index] = _finished(clip, known)
+                else:
+                    jobs.append(_Job(index, clip, corpus, copy))
+            bar.update(len(done))
+            added: set[str] = set()
+            for chunk in _chunks(_decoded(jobs, wanted, settings), wanted.batch_seconds):
+                new: dict[str, _Measured] = {}
+                for job, result in chunk:
+                    if isinstance(result, Rejected):
+                        rejected[job.index] = result
+                        continue
+                    if result.id not in added and not (
+                        holds(result.id) and _same_statistics(writer, result)
+                    ):
+                        new[result.id] = result
+                    known = journal.add(job, result)
+                    done[job.index] = _finished(job.clip, known)
+                _hear(list(new.values()), encoder, writer, wanted)
+                added |= new.keys()
+                bar.update(len(chunk))
+                bar.set_postfix(rejected=len(rejected), refresh=False)
+    return (
+        tuple(done[index] for index in sorted(done)),
+        tuple(rejected[index] for index in sorted(rejected)),
+    )
+
+
+def _hear(
+    batch: list[_Measured], encoder: "Encoder", writer: FeatureWriter, wanted: Wanted
+) -> None:
+    heard = encoder.encode([m.samples for m in batch], batch_seconds=wanted.batch_seconds)
+    for measured, encoded in zip(batch, heard, strict=True):
+        writer.add(
+            measured.id,
+            utterance=encoded.utterance,
+            frames=encoded.frames if wanted.frames else None,
+            functionals=measured.functionals,
+        )
+
+
+def _same_statistics(writer: FeatureWriter, measured: _Measured) -> bool:
+    """Whether the stored functionals are what this version of the program measures."""
+    if measured.functionals is None:
+        return True
+    stored = writer.store.get(measured.id).functionals
+    return stored is not None and np.allclose(stored, measured.functionals, rtol=1e-3, atol=1e-3)
+
+
+def _finished(clip: Clip, known: dict[str, Any]) -> Clip:
+    return replace(clip, id=known["id"], seconds=known["seconds"], cues=known["cues"])
+
+
+# ------------------------------------------------------------------ decoding
+
+
+def _measure(
+    source: Path | bytes, path: str, wanted: Wanted, settings: Settings, copy: int = 0
+) -> _Measured | Rejected:
+    """Decodes and measures one clip, or a spoiled copy of it. Runs in a worker."""
+    try:
+        sound = audio.load(source, settings)
+        audio.require_level(sound)
+    except NoSpeechError as error:
+        return Rejected(path, f"no speech: {error}")
+    except AudioError as error:
+        return Rejected(path, f"unreadable: {error}")
+    if sound.seconds > wanted.max_seconds:
+        return Rejected(path, f"too long: {sound.seconds:.0f} s of at most {wanted.max_seconds:g}")
+    id, samples = audio.content_hash(sound), sound.samples
+    if copy:
+        samples = augment.spoiled(samples, [int(id[:8], 16), copy])
+    followed = prosody.track(samples)
+    return _Measured(
+        id=copy_id(id, copy),
+        seconds=round(len(samples) / audio.SAMPLE_RATE, 3),
+        samples=samples,
+        cues=prosody.summarise(samples, followed).to_dict(),
+        functionals=functionals.measure(samples, followed) if wanted.functionals else None,
+    )
+
+
+def _decoded(
+    jobs: list[_Job], wanted: Wanted, settings: Settings
+) -> Iterator[tuple[_Job, _Measured | Rejected]]:
+    """Measured clips in the order of the jobs; workers are only a few clips ahead."""
+    if wanted.workers < 2 or len(jobs) < _FEW:
+        for job in jobs:
+            source = job.corpus.open(job.clip)
+            yield job, _measure(source, job.clip.path, wanted, settings, job.copy)
+        return
+    context = multiprocessing.get_context("spawn")  # fork would copy a running torch
+    pool = ProcessPoolExecutor(wanted.workers, mp_context=context, initializer=_start_worker)
+    waiting: collections.deque[tuple[_Job, Future[_Measured | Rejected]]] = collections.deque()
+    try:
+        for job in jobs:
+            source = job.corpus.open(job.clip)
+            task = pool.submit(_measure, source, job.clip.path, wanted, settings, job.copy)
+            waiting.append((job, task))
+            if len(waiting) >= _AHEAD * wanted.workers:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    except BrokenProcessPool as error:
+        raise DataError(
+            "A decoding process died, most likely for want of memory: run the same command with "
+            "--workers 1; what was done is kept."
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Ctrl-C is for the parent alone, and a worker does not outlive a killed parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        alive = parent
+
+        def follow() -> None:
+            alive.join()
+            os._exit(1)
+
+        threading.Thread(target=follow, daemon=True).start()
+
+
+def _chunks(
+    results: Iterator[tuple[_Job, _Measured | Rejected]], batch_seconds: float
+) -> Iterator[list[tuple[_Job, _Measured | Rejected]]]:
+    """Gathers some batches of sound, so that memory is bounded and lengths can be sorted."""
+    chunk: list[tuple[_Job, _Measured | Rejected]] = []
+    seconds = 0.0
+    for job, result in results:
+        chunk.append((job, result))
+        if isinstance(result, _Measured):
+            seconds += len(result.samples) / audio.SAMPLE_RATE
+        if seconds >= _CHUNK_BATCHES * batch_seconds or len(chunk) >= 1024:
+            yield chunk
+            chunk, seconds = [], 0.0
+    if chunk:
+        yield chunk
+
+
+def _bar(total: int) -> Any:
+    return tqdm(total=total, unit="clip", desc="Hearing", smoothing=0.1, dynamic_ncols=True)
+
+
+# ------------------------------------------------------------------ journal
+
+
+def _key(clip: Clip, copy: int) -> str:
+    return f"{clip.path}+{copy}" if copy else clip.path
+
+
+@functools.cache
+def _version() -> str:
+    """Changes with the code that measures, so that old measurements are not believed."""
+    digest = hashlib.sha256()
+    for module in (audio, prosody, functionals, augment):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+class _Journal:
+    """path -> what was measured there, one JSON line each; a torn last line is ignored."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known: dict[str, dict[str, Any]] = {}
+        if path.is_file():
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                try:
+                    entry = json.loads(line)
+                    self._known[entry["path"]] = entry
+                except (ValueError, TypeError, KeyError):
+                    continue
+
+    def __enter__(self) -> "_Journal":
+        try:
+            self._file = self.path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise DataError(
+                f"{self.path} cannot be written ({error.strerror}): choose another --out."
+            ) from error
+        if self._file.tell():
+            self._file.write("\n")  # ends a line that a killed run has torn
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def find(self, corpus: Corpus, clip: Clip, copy: int = 0) -> dict[str, Any] | None:
+        """What is known of a clip, or of its copy, whose file has not changed since."""
+        entry = self._known.get(_key(clip, copy))
+        if entry is None or entry.get("version") != _version():
+            return None
+        try:
+            unchanged = entry["stamp"] == corpus.stamp(clip)
+        except OSError:
+            return None
+        return entry if unchanged else None
+
+    def add(self, job: _Job, measured: _Measured) -> dict[str, Any]:
+        entry = {
+            "path": _key(job.clip, job.copy),
+            "stamp": job.corpus.stamp(job.clip),
+            "version": _version(),
+            "id": measured.id,
+            "seconds": measured.seconds,
+            "cues": measured.cues,
+        }
+        self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        self._file.flush()
+        return entry

@@ -1,0 +1,385 @@
+"""`python -m train prepare`: a corpus -> split, measured cues and features in one folder."""
+
+import argparse
+import os
+import random
+import shlex
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from audiollm import hub, labels
+from audiollm.audio import functionals
+from audiollm.contracts.manifest import EncoderRef, Statistics
+from audiollm.errors import DataError
+from audiollm.settings import Settings
+from train import corpora
+from train.corpora import SPLITS, Clip, Corpus, Rejected
+from train.data import plan, shards
+from train.data.dataset import split, without_copies, write_prepared
+from train.data.features import FeatureWriter
+from train.data.shards import Shard
+
+STATISTICS: dict[str, Statistics] = {"mean": "mean", "mean-std": "mean_std"}  # option -> ours
+
+EPILOG = """examples:
+  python -m train prepare --corpus emodb
+      the bundled EmoDB, heard by the bundled encoder, into data/emodb
+  python -m train prepare --corpus emodb --root ~/emodb --corpus ased --root ~/ased --out data/both
+      two corpora in one folder
+  python -m train prepare --corpus manifest --root my/manifest.csv --encoder emotion2vec_plus_base
+      your own recordings: a table with file and label, better also with speaker
+  python -m train prepare --corpus emodb --encoder whisper-base --layers 1,2,3 --no-frames
+      the first layers of a Whisper encoder; means and standard deviations alone, without frames
+  python -m train prepare --corpus emodb --folds 8 --fold 0 --out data/fold0
+      leave one speaker out (EmoDB as bundled has 8)
+  python -m train prepare --corpus emodb --corpus casia --root DIR --folds emodb=8,casia=3 --fold 5
+      the same of two corpora: CASIA, of fewer speakers, trains in folds 3 to 7
+  python -m train prepare --corpus emobox --root EmoBox/data/emovo --audio ~/emovo --emobox-fold 1
+      train and test as EmoBox does
+
+Stopped or killed, the same command continues where it was. A change of split, seed or fold in the
+same --out reuses all features."""
+
+
+class _Source(argparse.Action):
+    """Pairs every --corpus with the --root that follows it, in `args.sources`."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        sources = list(getattr(namespace, "sources", None) or [])
+        if option_string == "--corpus":
+            sources.append([values, None])
+        elif not sources or sources[-1][1] is not None:
+            parser.error("each --root belongs to the --corpus before it: --corpus NAME --root DIR")
+        else:
+            sources[-1][1] = values
+        namespace.sources = sources
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of this command."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.set_defaults(sources=[])
+    add = parser.add_argument_group("what").add_argument
+    names = ", ".join(corpora.NAMES)
+    add("--corpus", action=_Source, dest="sources", metavar="NAME", help=f"one of: {names}")
+    add(
+        "--root",
+        action=_Source,
+        dest="sources",
+        metavar="DIR",
+        help="where that corpus is (a data set id for datasets); emodb comes with the project",
+    )
+    add("--out", type=Path, metavar="DIR", help="folder to write (default: data/NAME)")
+    add("--classes", metavar="A,B", help="use these classes only (default: all)")
+    add("--max-clips", type=int, metavar="N", help="at most N clips of each corpus, for a trial")
+    add("--language", metavar="XX", help="two letters, for a corpus that does not say its language")
+    add("--speaker-pattern", default="", metavar="RE", help="folder: finds the speaker in a path")
+    add("--merge-excited", action="store_true", help="iemocap: excited counts as happy")
+    words = "emobox: where the recordings are (default: as EmoBox has it, ../../downloads/NAME)"
+    add("--audio", type=Path, metavar="DIR", help=words)
+
+    plan.add_options(parser)
+
+    add = parser.add_argument_group("how it is heard").add_argument
+    words = "a preset (whisper-base, emotion2vec_plus_base), a hub id or a folder"
+    add("--encoder", default=hub.BUNDLED_ENCODER, metavar="ID", help=words)
+    words = (
+        "whisper: the layers whose outputs make a frame, from 1 (default: those of the preset, "
+        "else those that the folder's config.json names, else the one at half the depth)"
+    )
+    add("--layers", type=_layers, default=(), metavar="1,2,3", help=words)
+    words = (
+        "over time, for the utterance (default: that of the preset or folder, else mean-std for "
+        "whisper and mean for emotion2vec)"
+    )
+    add("--statistics", choices=list(STATISTICS), help=words)
+    switch = argparse.BooleanOptionalAction
+    add("--frames", action=switch, default=True, help="keep 50 Hz frames, not only their mean")
+    add("--functionals", action=switch, default=True, help="measure acoustic statistics too")
+    words = "spoiled copies of every training clip: speed, room, noise, microphone (default: 0)"
+    add("--copies", type=int, default=0, metavar="N", help=words)
+    add("--max-seconds", type=float, default=120.0, help="longer clips are rejected (default: 120)")
+    add("--batch-seconds", type=float, help="sound heard at once (default: 60, on a GPU 600)")
+    add("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps (default: AUDIOLLM_DEVICE)")
+    add("--workers", type=int, help="processes that decode (default: one a core, at most 8)")
+    words = "hear part I (0 to N-1) of N alone; the same command without it joins the parts"
+    add("--shard", metavar="I/N", help=words)
+
+
+def _layers(text: str) -> tuple[int, ...]:
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or min(found) < 1 or len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of different layers like 1,2,3")
+    return found
+
+
+def run(args: argparse.Namespace) -> int:
+    """Reads, decodes, hears, splits, writes. Returns the exit code.
+
+    Raises:
+        AudioLLMError: a corpus, a model or a folder cannot be used.
+    """
+    settings = Settings.from_env()
+    if not args.sources:
+        raise DataError(f"Say what to prepare: --corpus and one of {', '.join(corpora.NAMES)}.")
+    how = plan.choices(args)
+    options = corpora.Options(
+        args.language, args.merge_excited, args.speaker_pattern, args.audio, args.emobox_fold
+    )
+    sources = [(name, root or corpora.default_root(name)) for name, root in args.sources]
+    found = [corpora.read(name, root, options) for name, root in sources]
+    found, left_out = _chosen(found, args)
+    if not 0 <= args.copies <= 9 or (args.copies and any(c.encoder for c in found)):
+        raise DataError(
+            f"--copies must be 0 to 9, and 0 for ready-made features, not {args.copies}."
+        )
+    split([c for corpus in found for c in corpus.clips], by=args.split, **how)  # fails before work
+    out = args.out or Path("data") / "+".join(dict.fromkeys(corpus.name for corpus in found))
+
+    if args.shard:
+        return _part(Shard.parse(args.shard), found, out, args, settings)
+    if any(corpus.encoder for corpus in found):
+        encoder, clips, rejected = _copy(found, out)
+    else:
+        encoder, clips, rejected = _hear(found, out, args, settings)
+    clips, copies = without_copies(clips)
+    if not clips:
+        raise DataError(
+            f"None of {len(rejected)} clips can be used, the first because of {rejected[0].reason}"
+        )
+    parts = split(clips, by=args.split, **how)
+    rejected = (*(r for c in found for r in c.rejected), *left_out, *rejected, *copies)
+
+    for copy in range(1, args.copies + 1):
+        _hear(_training(found, parts.clips), out, args, settings, copy)
+    statistics = functionals.SIZE if args.functionals and not found[0].encoder else 0
+    notes = [*(note for corpus in found for note in corpus.notes), *parts.notes]
+    if args.max_clips:
+        notes.append(f"a trial: at most {args.max_clips} clips of each corpus were taken")
+    info = {
+        "corpus": "+".join(dict.fromkeys(corpus.name for corpus in found)),
+        "root": str(sources[0][1]) if len(sources) == 1 else [str(root) for _, root in sources],
+        "sources": [_source(name, root, args) for name, root in sources],
+        "encoder": asdict(encoder),
+        "frames": bool(args.frames and not found[0].encoder),
+        "functionals": statistics,
+        "copies": args.copies,
+        "classes": list(labels.ordered(c.label for c in clips)),
+        "split": {
+            "by": args.split,
+            **how,
+            "speakers_known": all(c.speaker for c in clips),
+            "shared_speakers": sorted(parts.shared),
+            "notes": notes,
+        },
+        "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
+    }
+    summary = summarise(parts.clips, rejected)
+    write_prepared(out, info, parts.clips, rejected, summary)
+    sys.stdout.write(table(summary, notes, out))
+    return 0
+
+
+def _source(name: str, root: str | Path, args: argparse.Namespace) -> dict[str, Any]:
+    """What `prepare.json` says of a corpus: where it was read, so that it can be again."""
+    found = {"corpus": name, "root": str(root)}
+    if name != "emobox":
+        return found
+    audio = str(args.audio.absolute()) if args.audio else None
+    return {**found, "audio": audio, "fold": args.emobox_fold}
+
+
+def _part(
+    shard: Shard, found: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings
+) -> int:
+    """Hears one part; nothing is split yet, so spoiled copies come when the parts are joined."""
+    if any(corpus.encoder for corpus in found):
+        raise DataError("Ready-made features are only copied: leave --shard out.")
+    place = shard.folder(out)
+    _, clips, rejected = _hear(shard.of(found), place, args, settings)
+    print(
+        f"Part {shard.number} of {shard.count}: {len(clips)} clips in {place}, {len(rejected)} "
+        "cannot be used. When all parts are there, give the same command without --shard."
+    )
+    return 0
+
+
+def _chosen(
+    found: list[Corpus], args: argparse.Namespace
+) -> tuple[list[Corpus], tuple[Rejected, ...]]:
+    """The corpora without the classes and beyond the number that the command leaves out."""
+    wanted: set[str] | None = None
+    if args.classes is not None:
+        try:
+            wanted = {labels.canonical(word) for word in args.classes.split(",")}
+        except ValueError as error:
+            raise DataError(f"--classes is a list like angry,happy,sad: {error}.") from None
+        known = {clip.label for corpus in found for clip in corpus.clips}
+        if wanted - known:
+            raise DataError(
+                f"No clip is {' or '.join(sorted(wanted - known))}: --classes can name "
+                f"{', '.join(labels.ordered(known))}."
+            )
+    left_out: list[Rejected] = []
+    kept: list[Corpus] = []
+    for corpus in found:
+        clips = corpus.clips
+        if wanted is not None:
+            left_out += [
+                Rejected(c.path, f"class left out: {c.label} is not among --classes")
+                for c in clips
+                if c.label not in wanted
+            ]
+            clips = tuple(c for c in clips if c.label in wanted)
+        if args.max_clips is not None:
+            clips = sample(clips, args.max_clips, args.seed)
+        if clips:
+            kept.append(replace(corpus, clips=clips))
+    if not kept:
+        raise DataError(f"--max-clips must be 1 or more, not {args.max_clips}.")
+    return kept, tuple(left_out)
+
+
+def sample(clips: Sequence[Clip], most: int, seed: int) -> tuple[Clip, ...]:
+    """At most so many clips, the classes and the speakers of each in turn, in the given order."""
+    rng = random.Random(seed)  # noqa: S311
+    queues: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for index, clip in enumerate(clips):
+        queues[clip.label][clip.speaker].append(index)
+    rounds = []
+    for place, label in enumerate(sorted(queues)):
+        for number, speaker in enumerate(rng.sample(sorted(queues[label]), len(queues[label]))):
+            members = rng.sample(queues[label][speaker], len(queues[label][speaker]))
+            rounds += [(turn, number, place, index) for turn, index in enumerate(members)]
+    taken = sorted(index for *_, index in sorted(rounds)[: max(0, most)])
+    return tuple(clips[index] for index in taken)
+
+
+def _training(found: list[Corpus], clips: Sequence[Clip]) -> list[Corpus]:
+    """The corpora with their training clips alone."""
+    wanted = {clip.path for clip in clips if clip.split == "train"}
+    parts = [replace(c, clips=tuple(k for k in c.clips if k.path in wanted)) for c in found]
+    return [corpus for corpus in parts if corpus.clips]
+
+
+def _hear(
+    found: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings, copy: int = 0
+) -> tuple[EncoderRef, tuple[Clip, ...], tuple[Rejected, ...]]:
+    """Cues and features of sound, or of its spoiled copies, by the frozen encoder."""
+    from audiollm import encoder as encoders
+    from audiollm import hub
+    from audiollm.model import checkpoint
+    from train.data.extract import Wanted, extract
+
+    device = checkpoint.pick_device(args.device or settings.device)
+    encoder = encoders.load(
+        args.encoder,
+        settings,
+        device,
+        layers=args.layers,
+        statistics=STATISTICS[args.statistics] if args.statistics else "",
+    )
+    wanted = Wanted(
+        frames=args.frames,
+        functionals=args.functionals,
+        batch_seconds=args.batch_seconds or (600.0 if device.startswith("cuda") else 60.0),
+        max_seconds=args.max_seconds,
+        workers=args.workers or min(8, os.cpu_count() or 1),
+    )
+    if not args.shard:
+        shards.gather(out, encoder.fingerprint)
+    ref = encoder.ref()
+    place = hub.locate(ref.id, settings, files=hub.ENCODER_FILES, kind="encoder")
+    if place == Path(ref.id).expanduser().resolve():
+        ref = replace(ref, id=str(place))  # a folder is found from any other folder too
+    return ref, *extract(found, encoder, out, wanted, settings, copy)
+
+
+def _copy(
+    found: list[Corpus], out: Path
+) -> tuple[EncoderRef, tuple[Clip, ...], tuple[Rejected, ...]]:
+    """Ready-made utterance features into the store; their hash stands for the sound's."""
+    import hashlib
+
+    from train.corpora.original import load
+
+    if len(found) > 1 or found[0].encoder is None:
+        raise DataError(
+            "Ready-made features (--corpus original) cannot be joined with other corpora: nobody "
+            "knows that one encoder made both; prepare them into folders of their own."
+        )
+    clips = []
+    with FeatureWriter(out / "features", found[0].encoder.fingerprint) as writer:
+        for clip in found[0].clips:
+            vector = load(Path(clip.path))
+            clips.append(replace(clip, id=hashlib.sha256(vector.tobytes()).hexdigest()))
+            if clips[-1].id not in writer.store:
+                writer.add(clips[-1].id, utterance=vector)
+    return found[0].encoder, tuple(clips), ()
+
+
+def summarise(clips: Sequence[Clip], rejected: Sequence[Rejected]) -> dict[str, Any]:
+    """Counts of every side and the reasons of rejection: summary.json."""
+
+    def part(members: list[Clip]) -> dict[str, Any]:
+        counts = Counter(c.label for c in members)
+        return {
+            "clips": len(members),
+            "hours": round(sum(c.seconds for c in members) / 3600, 4),
+            "speakers": len({c.speaker for c in members if c.speaker}),
+            "classes": {name: counts[name] for name in labels.ordered(counts)},
+        }
+
+    names = sorted({c.corpus for c in clips})
+    return {
+        "splits": {side: part([c for c in clips if c.split == side]) for side in SPLITS},
+        "corpora": {name: part([c for c in clips if c.corpus == name]) for name in names},
+        "all": part(list(clips)),
+        "rejected": dict(Counter(r.kind for r in rejected).most_common()),
+    }
+
+
+def table(summary: dict[str, Any], notes: Sequence[str], out: Path) -> str:
+    """The summary as a person reads it."""
+    classes = list(summary["all"]["classes"])
+    rows = [["", "clips", "hours", "speakers", *classes]]
+    parts = {**summary["splits"], "all": summary["all"]}
+    if len(summary["corpora"]) > 1:
+        parts.update(summary["corpora"])
+    for name, part in parts.items():
+        speakers = part["speakers"] or "?"
+        counts = [part["classes"].get(label, 0) for label in classes]
+        hours = f"{part['hours']:.2f}" if part["hours"] else "?"  # features bring no length
+        rows.append([name, part["clips"], hours, speakers, *counts])
+    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            [str(row[0]).ljust(widths[0])]
+            + [str(cell).rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        )
+        for row in rows
+    ]
+    if summary["rejected"]:
+        total = sum(summary["rejected"].values())
+        lines += [
+            "",
+            f"{total} files are not used; {out / 'rejected.jsonl'} says why, file by file:",
+        ]
+        lines += [f"  {count:>6}  {kind}" for kind, count in summary["rejected"].items()]
+    lines += ["", *(f"Note: {note}." for note in notes)] if notes else []
+    lines += ["", f"Prepared in {out}. Next: python -m train fit --stage 1 --data {out}"]
+    return "\n".join(lines) + "\n"

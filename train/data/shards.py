@@ -1,0 +1,92 @@
+"""Hearing a large corpus in parts: `prepare --shard I/N` hears every Nth clip, in a folder of its
+own, on any machine; the same command without --shard takes all parts in and hears what is missing.
+
+out/parts/I-of-N/   features/ and journal.jsonl, as `prepare` itself writes them into `out`
+"""
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from audiollm.errors import DataError
+from train.corpora import Corpus
+from train.data.features import FeatureWriter, shard_paths
+
+_PARTS = "parts"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `count` parts: number 0 to count - 1."""
+
+    number: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.number < self.count:
+            raise DataError(
+                f"--shard is I/N with I from 0 to N - 1, like 0/4, not {self.number}/{self.count}."
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Of `I/N`.
+
+        Raises:
+            DataError: it is something else.
+        """
+        found = re.fullmatch(r"(\d+)/(\d+)", text)
+        if not found:
+            raise DataError(f"--shard is I/N with I from 0 to N - 1, like 0/4, not {text!r}.")
+        return cls(int(found[1]), int(found[2]))
+
+    def folder(self, out: Path) -> Path:
+        """Where this part is heard."""
+        return out / _PARTS / f"{self.number}-of-{self.count}"
+
+    def of(self, found: Sequence[Corpus]) -> list[Corpus]:
+        """The corpora with this part's clips alone.
+
+        Raises:
+            DataError: no clip is left for it.
+        """
+        kept, before = [], 0
+        for corpus in found:
+            first = (self.number - before) % self.count
+            before += len(corpus.clips)
+            clips = corpus.clips[first :: self.count]
+            if clips:
+                kept.append(replace(corpus, clips=clips))
+        if not kept:
+            raise DataError(f"There are only {before} clips: take fewer than {self.count} parts.")
+        return kept
+
+
+def gather(out: Path, encoder: str) -> int:
+    """Moves what the parts have heard into `out`; returns how many parts there were.
+
+    encoder: fingerprint. Killed in the middle, the next call goes on; at worst a part's clips are
+    decoded again, never heard again.
+
+    Raises:
+        DataError: a part is being written, or was heard by another encoder.
+    """
+    parts = sorted(path for path in (out / _PARTS).glob("*-of-*") if path.is_dir())
+    for part in parts:
+        with (
+            FeatureWriter(out / "features", encoder) as whole,
+            FeatureWriter(part / "features", encoder) as heard,
+        ):
+            taken = shard_paths(whole.folder)
+            number = int(taken[-1].stem) + 1 if taken else 0
+            for path in shard_paths(heard.folder):
+                path.replace(whole.folder / f"{number:05d}.safetensors")
+                number += 1
+            journal = part / "journal.jsonl"
+            if journal.is_file():
+                with (out / "journal.jsonl").open("ab") as file:
+                    file.write(b"\n" + journal.read_bytes())
+        shutil.rmtree(part)
+    return len(parts)

@@ -1,0 +1,1 @@
+"""What a model is worth on speakers that it was not trained on."""

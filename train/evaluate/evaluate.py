@@ -1,0 +1,384 @@
+"""`python -m train evaluate`: what a model is worth on speakers that it has not heard."""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiollm import metrics
+from audiollm.contracts.manifest import MANIFEST_NAME, from_dict, to_json
+from audiollm.errors import ConfigError, DataError
+from audiollm.model import calibration
+from audiollm.settings import Settings
+from train.data import seen_speakers
+from train.data.dataset import Clip, Prepared, load_prepared
+from train.data.speakers import COUNTS, Count, SpeakerClips
+from train.evaluate import report
+from train.fit import probe, runs
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--model", required=True, metavar="ID", help="preset or model folder")
+    add("--data", required=True, metavar="DIR", help="folder made by `prepare`")
+    add("--split", choices=("train", "valid", "test"), default="test")
+    add("--shared-classes", action="store_true", help="judge only classes that both sides know")
+    add("--record", action="store_true", help="write the headline figures into the model's folder")
+    add(
+        "--texts",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also check the written analyses of at most N clips (0: none)",
+    )
+    add("--batch-size", type=int, default=32)
+    add("--probe-strength", type=float, metavar="C", help=probe.STRENGTH_HELP)
+    add("--out", metavar="DIR", help="where results go (runs/evaluate-<model>-<data>-<split>)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from audiollm.model import checkpoint
+
+    if args.record and (args.split != "test" or args.shared_classes):
+        raise ConfigError(
+            "--record keeps what the whole test split says: leave --split and --shared-classes "
+            "out, or leave --record out."
+        )
+    if args.texts < 0:
+        raise ConfigError(f"--texts must be 0 or more, not {args.texts}.")
+    settings = Settings.from_env()
+    device = checkpoint.pick_device(settings.device)
+    loaded = checkpoint.load(args.model, settings, device)
+    prepared = load_prepared(Path(args.data))
+    result = evaluate(
+        loaded,
+        prepared,
+        args.split,
+        args.shared_classes,
+        args.batch_size,
+        settings,
+        args.probe_strength,
+    )
+    if args.texts:
+        result["texts"] = _texts(loaded, prepared, args.split, args.texts)
+    name = f"evaluate-{loaded.manifest.name}-{prepared.folder.resolve().name}-{args.split}"
+    out = Path(args.out or f"runs/{name}")
+    out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
+    (out / "result.json").write_text(text, encoding="utf-8")
+    report.write_html(result, out / "report.html")
+    if args.record:
+        record(loaded, prepared, settings, result)
+    print(summary(result))
+    print(f"{out}/report.html")
+    return 0
+
+
+def evaluate(
+    loaded: Any,
+    prepared: Prepared,
+    split: str,
+    shared: bool,
+    batch_size: int,
+    settings: Settings,
+    strength: float | None = None,
+) -> report.EvaluationResult:
+    """Scores a split with a loaded model and measures it beside the linear probe.
+
+    A model that takes a speaker baseline is also measured with 3, 8 and all other clips of each
+    speaker as baseline, drawn from the split without regard to their labels.
+
+    Raises:
+        DataError: the data does not fit the model, or has classes that the model does not know.
+    """
+    from audiollm.model import checkpoint
+
+    began = time.time()
+    manifest = loaded.manifest
+    check_encoder(loaded, prepared)
+    clips, classes, notes = _choose(prepared, split, manifest.labels, shared)
+    counts = COUNTS if manifest.projector.baseline else COUNTS[:1]
+    scored = Tables(loaded, prepared, clips, classes, batch_size)
+    tables = {str(count): scored(count, split) for count in counts}
+    table = tables.pop("0")
+    answers = [classes[i] for i in table.argmax(1)]
+    truth, speakers = [c.label for c in clips], [c.speaker for c in clips]
+
+    def measure(given: np.ndarray) -> metrics.Metrics:
+        named = [classes[i] for i in given.argmax(1)]
+        return metrics.report(truth, named, given, classes, speakers)
+
+    measured = measure(table)
+    notes += [*_seen(loaded, clips, settings), *_unused(prepared)]
+    return {
+        "model": {
+            "name": manifest.name,
+            "folder": str(loaded.folder),
+            "hash": checkpoint.fingerprint(loaded.folder),
+        },
+        "data": {
+            "folder": str(prepared.folder),
+            "corpus": str(prepared.info["corpus"]),
+            "split": split,
+            "speakers": sorted(set(speakers)),
+        },
+        "run": {
+            "command": f"python -m train {' '.join(sys.argv[1:])}",
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": runs.provenance([], {})["versions"],
+            "device": str(loaded.model.device),
+            "precision": str(loaded.model.causal_lm.dtype).removeprefix("torch."),
+            "seconds": round(time.time() - began, 1),
+        },
+        "metrics": measured.to_dict(),
+        "baselines": {count: measure(given).to_dict() for count, given in tables.items()},
+        "probes": _probes(prepared, split, clips, classes, notes, strength),
+        "clips": [
+            {
+                "id": clip.id,
+                "path": clip.path,
+                "label": clip.label,
+                "predicted": answer,
+                "probabilities": _named(classes, row),
+                "baselines": {count: _named(classes, t[i]) for count, t in tables.items()},
+                "distance": None if scored.distances is None else round(scored.distances[i], 4),
+                "speaker": clip.speaker,
+                "seconds": clip.seconds,
+            }
+            for i, (clip, answer, row) in enumerate(zip(clips, answers, table, strict=True))
+        ],
+        "notes": notes,
+    }
+
+
+class Tables:
+    """Class probabilities of clips by a loaded model, with speaker baselines or without."""
+
+    def __init__(
+        self,
+        loaded: Any,
+        prepared: Prepared,
+        clips: Sequence[Clip],
+        classes: Sequence[str],
+        batch_size: int,
+    ) -> None:
+        """classes: the answers that are possible, some of the model's."""
+        from audiollm.model.prompt import Prompt
+
+        manifest = loaded.manifest
+        self.loaded, self.prepared, self.clips = loaded, prepared, clips
+        self.classes, self.batch_size = tuple(classes), batch_size
+        self.prompt = Prompt(loaded.tokenizer, manifest.labels, manifest.prompt, manifest.languages)
+        self.speakers = SpeakerClips(prepared.store, clips)
+        self.distances: list[float] | None = None
+        if loaded.distance is not None:
+            rows = np.stack([prepared.store.get(clip.id).utterance for clip in clips])
+            self.distances = loaded.distance(rows).tolist()
+
+    def __call__(self, count: Count, what: str) -> np.ndarray:
+        """Probabilities [N, C] with baselines of so many other clips of the same speaker."""
+        from tqdm import tqdm
+
+        from train.fit.trainer import score_clips
+
+        pairs = [
+            (clip, replace(self.prepared.store.get(clip.id), baseline=b))
+            for clip in self.clips
+            for b in [self.speakers.fixed(clip, count)]
+        ]
+        with tqdm(total=len(pairs), desc=f"scoring {what}, baseline {count}", unit="clip") as bar:
+            scores = score_clips(self.loaded.model, self.prompt, pairs, self.batch_size, bar)
+        # before they become probabilities: those of the judged classes could all be 0
+        chosen = [self.loaded.manifest.labels.index(c) for c in self.classes]
+        return calibration.calibrated(
+            scores.numpy()[:, chosen],
+            replace(self.loaded.manifest, labels=self.classes),
+            [features.baseline is not None for _, features in pairs],
+            None if self.distances is None else np.array(self.distances),
+        )
+
+
+def _named(classes: Sequence[str], row: np.ndarray) -> dict[str, float]:
+    return {c: round(float(p), 6) for c, p in zip(classes, row, strict=True)}
+
+
+def _texts(loaded: Any, prepared: Prepared, split: str, count: int) -> dict[str, Any]:
+    """What the written analyses are worth, of clips whose class the model knows."""
+    from train.evaluate import texts
+
+    known = [c for c in prepared.split(split) if c.label in loaded.manifest.labels]
+    return texts.measure(loaded, prepared, known, count)
+
+
+def _choose(
+    prepared: Prepared, split: str, known: tuple[str, ...], shared: bool
+) -> tuple[list[Clip], tuple[str, ...], list[str]]:
+    """The clips to judge, the classes to judge them by, and what a reader must know of it."""
+    clips = list(prepared.split(split))
+    if not clips:
+        raise DataError(f"{prepared.folder} has no {split} clips.")
+    strange = Counter(c.label for c in clips if c.label not in known)
+    if not strange and not shared:
+        # a class that the data cannot hold may still be answered: it is then wrong
+        return clips, known, []
+    if not shared:
+        raise DataError(
+            f"The model does not know {', '.join(strange)}, which {sum(strange.values())} clips "
+            "are labelled with: judge the other classes alone with --shared-classes."
+        )
+    kept = [c for c in clips if c.label in known]
+    present = {c.label for c in kept}
+    classes = tuple(c for c in known if c in present)
+    if len(classes) < 2:
+        raise DataError(f"The model and {prepared.folder} share fewer than two classes.")
+    left = [f"{n} clips of {name}" for name, n in strange.items()]
+    left += [f"the answer {name}" for name in known if name not in present]
+    without = f"; left out: {', '.join(left)}" if left else ""
+    return kept, classes, [f"Judged by the {len(classes)} shared classes{without}."]
+
+
+def _unused(prepared: Prepared) -> list[str]:
+    """A note on recordings that `prepare` could not use; copies and choices are not missed."""
+    path = prepared.folder / "rejected.jsonl"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        reasons = [str(json.loads(line)["reason"]) for line in lines if line.strip()]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged: run prepare again.") from error
+    lost = [r for r in reasons if not r.startswith(("identical audio", "class left out"))]
+    if not lost:
+        return []
+    many = f"{len(lost)} recordings" if len(lost) > 1 else "1 recording"
+    return [
+        f"{many} could not be used by prepare and {'are' if len(lost) > 1 else 'is'} not in these "
+        "figures: see rejected.jsonl."
+    ]
+
+
+def _probes(
+    prepared: Prepared,
+    split: str,
+    clips: list[Clip],
+    classes: tuple[str, ...],
+    notes: list[str],
+    strength: float | None,
+) -> dict[str, dict[str, Any]]:
+    """Linear probes judged by the very clips and classes that the model is judged by."""
+    try:
+        found = probe.probe_prepared(
+            prepared, split, clips=clips, classes=classes, strength=strength
+        )
+    except DataError as error:
+        notes.append(f"No linear probe: {error}")
+        return {}
+    return {name: m.to_dict() for name, m in found.items()}
+
+
+def check_encoder(loaded: Any, prepared: Prepared) -> None:
+    """Raises: DataError: the features are of another encoder than the model's, of other layers
+    or other statistics."""
+    known, given = loaded.manifest.encoder, prepared.encoder
+    if (known.width, known.utterance_width) != (given.width, given.utterance_width) or (
+        known.fingerprint and given.fingerprint and known.fingerprint != given.fingerprint
+    ):
+        raise DataError(
+            f"{loaded.manifest.name} takes the features of {known.options}, {prepared.folder} was "
+            f"prepared with {given.options}: prepare it again with {known.options}."
+        )
+
+
+def _seen(loaded: Any, clips: list[Clip], settings: Settings) -> list[str]:
+    """Warnings about speakers that the model or its encoder was trained on."""
+    notes = []
+    if not all(c.speaker for c in clips):
+        notes.append("The speakers of this data are unknown: some may be on both sides.")
+    if not seen_speakers.voices_recorded(loaded.manifest.training):
+        notes.append("It is not known whose voices the model was trained on: these may be theirs.")
+    return notes + seen_speakers.known_voices(loaded.manifest, (c.speaker for c in clips), settings)
+
+
+def record(
+    loaded: Any,
+    prepared: Prepared,
+    settings: Settings,
+    result: report.EvaluationResult,
+) -> None:
+    """Puts the headline figures into the model's manifest, for the page that shows the model."""
+    clips = list(prepared.split("test"))
+    sides = prepared.info.get("split", {})
+    shared = sides.get("by") == "random" or bool(sides.get("shared_speakers"))
+    probes = {name: {k: p[k] for k in ("ua", "wa")} for name, p in result["probes"].items()}
+    headline = {
+        **from_dict(metrics.Metrics, result["metrics"]).short(),
+        "data": str(prepared.info["corpus"]),
+        "split": result["data"]["split"],
+        "languages": loaded.manifest.languages,
+        "independent": not shared and not _seen(loaded, clips, settings),
+        "baselines": {
+            name: {k: b[k] for k in ("ua", "wa")} for name, b in result["baselines"].items()
+        },
+        "probes": probes,
+        "notes": result["notes"],
+        "date": result["run"]["date"],
+        "command": result["run"]["command"],
+    }
+    manifest = replace(loaded.manifest, metrics=headline)
+    part = loaded.folder / (MANIFEST_NAME + ".part")
+    part.write_text(to_json(manifest), encoding="utf-8")
+    part.replace(loaded.folder / MANIFEST_NAME)
+
+
+def summary(result: report.EvaluationResult) -> str:
+    """The headline for a terminal: model, probes, and what limits both."""
+
+    def line(name: str, m: dict[str, Any]) -> str:
+        def cell(i: dict[str, Any] | None) -> str:
+            return f"{i['value']:.3f} [{i['low']:.3f}, {i['high']:.3f}]" if i else "-"
+
+        return f"{name:<24}{cell(m['ua']):<24}{cell(m['wa']):<24}{cell(m['ece'])}"
+
+    m = result["metrics"]
+    lines = [
+        f"{m['n']} clips, {m['speakers']} speakers, {m['failures']} failures",
+        f"{'':<24}{'UA (95 % interval)':<24}{'WA':<24}ECE",
+        line(result["model"]["name"], m),
+        *(line(f"baseline of {name} clips", b) for name, b in result["baselines"].items()),
+        *(line(f"linear probe, {name}", p) for name, p in result["probes"].items()),
+    ]
+    recalls = ", ".join(f"{c['name']} {c['recall']:.2f}" for c in m["per_class"] if c["support"])
+    lines += [f"recall: {recalls}", *_texts_summary(result.get("texts"))]
+    return "\n".join([*lines, *(f"Note: {n}" for n in result["notes"])])
+
+
+def _texts_summary(texts: dict[str, Any] | None) -> list[str]:
+    """A line for each language and for the LLM's and the shown text."""
+    if not texts:
+        return []
+
+    def cell(share: dict[str, float] | None) -> str:
+        if not share:
+            return "-"
+        return f"{share['value']:.3f} [{share['low']:.3f}, {share['high']:.3f}]"
+
+    lines = [
+        f"texts of {texts['clips']} clips (95 % interval)",
+        f"{'':<24}{'whole':<24}{'one class':<24}{'cues right':<24}intensity right",
+    ]
+    for language, of in texts["languages"].items():
+        for kind in ("raw", "shown"):
+            cells = "".join(f"{cell(of[kind][k]):<24}" for k in ("parsed", "named", "agreeing"))
+            said = "the LLM's" if kind == "raw" else "shown"
+            lines.append(f"{f'{language}, {said}':<24}{cells}{cell(of[kind]['intensity'])}")
+        lines.append(
+            f"{language}: {of['corrected']} statements corrected in {of['texts_corrected']} texts, "
+            f"{of['added']} cues added, {of['dropped']} sentences not shown"
+        )
+    return lines

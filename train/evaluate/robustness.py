@@ -1,0 +1,287 @@
+"""`python -m train robustness`: what is left of a model in a noisy room or on a telephone.
+
+Shapes: N samples of a sound, or clips; C classes; U resampled units (speakers or clips).
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+
+from audiollm import audio, metrics
+from audiollm.errors import AudioError, DataError, NoSpeechError
+from audiollm.settings import Settings
+from train.corpora import Clip
+from train.corpora.reopen import opener
+from train.data import prepare, seen_speakers
+from train.data.conditions import CONDITIONS, Samples, spoil
+from train.data.dataset import Prepared, load_prepared
+from train.evaluate.report import DataInfo, ModelInfo, RunInfo
+from train.fit import runs
+
+if TYPE_CHECKING:
+    from audiollm.predictor import Predictor
+
+
+class Answer(TypedDict):
+    """The answer to one clip under one condition."""
+
+    predicted: str | None  # None: no answer, `error` says why; it counts as wrong
+    probabilities: dict[str, float] | None
+    error: str | None
+
+
+class Result(TypedDict):
+    """What the command writes as result.json."""
+
+    model: ModelInfo
+    data: DataInfo
+    run: RunInfo
+    conditions: dict[str, dict[str, Any]]  # name -> Metrics.to_dict()
+    change: dict[str, dict[str, Any]]  # name -> Interval of UA minus UA of clean, as a dict
+    clips: list[dict[str, Any]]  # id, path, label, speaker, seconds, answers: condition -> Answer
+    lost: list[dict[str, str]]  # path and reason: clips without sound, in none of the figures
+    notes: list[str]  # what a reader must know
+
+
+def hear(predictor: "Predictor", samples: Samples) -> Answer:
+    """What a person who records these samples is told. [N] -> probabilities of C classes."""
+    from audiollm.predictor import Prediction
+
+    try:
+        sound = audio.from_array(samples, audio.SAMPLE_RATE, predictor.settings)
+        audio.require_speech(sound)
+    except NoSpeechError as error:
+        return {"predicted": None, "probabilities": None, "error": str(error)}
+    # the probabilities come before the text, which nobody reads here: it is never written
+    with closing(predictor.stream(sound, predictor.manifest.languages[0])) as parts:
+        first = next(p for p in parts if isinstance(p, Prediction))
+    return {"predicted": first.label, "probabilities": first.probabilities, "error": None}
+
+
+def measure(
+    predictor: "Predictor", prepared: Prepared, split: str, most: int | None = None
+) -> Result:
+    """Every condition on the clips of a split, at most `most` of them.
+
+    Raises:
+        DataError: no clip, no class that the model knows, or not one sound that can be opened.
+    """
+    from tqdm import tqdm
+
+    from audiollm.model import checkpoint
+
+    began, classes = time.time(), predictor.manifest.labels
+    open_clip = opener(prepared.info)
+    clips, notes = _choose(prepared, split, classes, most)
+    rows: list[dict[str, Any]] = []
+    lost: list[dict[str, str]] = []
+    with tqdm(total=len(clips) * len(CONDITIONS), unit="sound", desc="Hearing") as bar:
+        for clip in clips:
+            try:
+                sound = audio.load(open_clip(clip), predictor.settings)
+                if audio.content_hash(sound) != clip.id:
+                    raise DataError(f"{Path(clip.path).name} was changed: prepare it again.")
+            except (AudioError, DataError) as error:
+                lost.append({"path": clip.path, "reason": str(error)})
+                bar.update(len(CONDITIONS))
+                continue
+            fields = {k: getattr(clip, k) for k in ("id", "path", "label", "speaker", "seconds")}
+            rows.append({**fields, "answers": {}})
+            for name in CONDITIONS:
+                samples = spoil(sound.samples, name, clip.id)
+                rows[-1]["answers"][name] = hear(predictor, samples)
+                bar.update()
+    if not rows:
+        raise DataError(f"None of {len(lost)} sounds can be heard, the first: {lost[0]['reason']}")
+    if lost:
+        notes.insert(0, f"{len(lost)} of {len(clips)} clips have no sound and are in no figure.")
+    tables = {name: _metrics(rows, name, classes) for name in CONDITIONS}
+    speakers = sorted({row["speaker"] for row in rows})
+    notes += _seen(predictor, set(speakers))
+    folder, device = Path(predictor.card.folder), predictor.card.device
+    return {
+        "model": {
+            "name": predictor.card.name,
+            "folder": str(folder),
+            "hash": checkpoint.fingerprint(folder),
+        },
+        "data": {
+            "folder": str(prepared.folder),
+            "corpus": str(prepared.info["corpus"]),
+            "split": split,
+            "speakers": speakers,
+        },
+        "run": {
+            "command": f"python -m train {' '.join(sys.argv[1:])}",
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": runs.provenance([], {})["versions"],
+            "device": device,
+            "precision": str(checkpoint.pick_dtype(device)).removeprefix("torch."),
+            "seconds": round(time.time() - began, 1),
+        },
+        "conditions": {name: m.to_dict() for name, m in tables.items()},
+        "change": {
+            name: asdict(change(rows, name, tables[name].ua.unit))
+            for name in CONDITIONS
+            if name != "clean"
+        },
+        "clips": rows,
+        "lost": lost,
+        "notes": notes,
+    }
+
+
+def change(rows: Sequence[dict[str, Any]], condition: str, unit: metrics.Unit) -> metrics.Interval:
+    """UA under a condition minus UA of the clean sound, on the same clips.
+
+    Both come from the same draws of speakers (or clips), so what is hard about a voice in either
+    drops out: the interval is narrower than the two of UA suggest.
+    """
+    truth = np.array([row["label"] for row in rows])
+    occurs = np.unique(truth)
+    is_true = (truth[:, None] == occurs).astype(np.float64)  # [N, C]
+    hits = [
+        np.array([row["answers"][name]["predicted"] == row["label"] for row in rows], dtype=int)
+        for name in (condition, "clean")
+    ]
+    gained = is_true * (hits[0] - hits[1])[:, None]
+    voices = [row["speaker"] if unit == "speakers" else i for i, row in enumerate(rows)]
+    units = np.unique(voices, return_inverse=True)[1]
+    count = int(units.max()) + 1
+    sums = np.zeros((count, 2 * len(occurs)))  # [U, 2 C]
+    np.add.at(sums, units, np.concatenate([gained, is_true], axis=1))
+    rng = np.random.default_rng(0)
+    values = []
+    for _ in range(metrics.REPLICATES):
+        times = np.bincount(rng.integers(0, count, count), minlength=count)
+        more, total = np.split(times @ sums, 2)
+        values.append(float(np.mean(more[total > 0] / total[total > 0])))
+    value = float(np.mean(gained.sum(0) / is_true.sum(0)))
+    tail = 50 * (1 - metrics.LEVEL)
+    low, high = np.percentile(values, [tail, 100 - tail])
+    return metrics.Interval(value, min(float(low), value), max(float(high), value), unit)
+
+
+def _metrics(
+    rows: Sequence[dict[str, Any]], condition: str, classes: tuple[str, ...]
+) -> metrics.Metrics:
+    answers = [row["answers"][condition] for row in rows]
+    table = np.full((len(rows), len(classes)), np.nan)  # [N, C]
+    for i, answer in enumerate(answers):
+        if answer["probabilities"]:
+            table[i] = [answer["probabilities"][name] for name in classes]
+    truth, speakers = [row["label"] for row in rows], [row["speaker"] for row in rows]
+    return metrics.report(truth, [a["predicted"] for a in answers], table, classes, speakers)
+
+
+def _choose(
+    prepared: Prepared, split: str, known: Sequence[str], most: int | None
+) -> tuple[list[Clip], list[str]]:
+    """The clips to hear, and what a reader must know of the choice."""
+    found = prepared.split(split)
+    clips = [clip for clip in found if clip.label in known]
+    strange = Counter(clip.label for clip in found if clip.label not in known)
+    notes = [f"Left out: {n} clips of {name}, unknown to the model." for name, n in strange.items()]
+    if most is not None and most < 1:
+        raise DataError(f"--max-clips must be 1 or more, not {most}.")
+    if not clips:
+        raise DataError(f"{prepared.folder} has no {split} clips of a class that the model knows.")
+    if most is not None and most < len(clips):
+        notes.append(f"A trial: {most} of {len(clips)} clips were heard.")
+        clips = list(prepare.sample(clips, most, seed=0))
+    return clips, notes
+
+
+def _seen(predictor: "Predictor", speakers: set[str]) -> list[str]:
+    """Warnings about voices that the model, or its encoder, was or may have been trained on."""
+    notes = seen_speakers.known_voices(predictor.manifest, speakers, predictor.settings)
+    if "" in speakers or not seen_speakers.voices_recorded(predictor.manifest.training):
+        notes.append("Who speaks here or in training is unknown: the model may know these voices.")
+    return notes
+
+
+# ------------------------------------------------------------------ command
+
+
+def table(result: Result) -> str:
+    """The result as a person reads it in a terminal."""
+
+    def cell(i: dict[str, Any] | None, sign: str = "") -> str:
+        if i is None:
+            return "-"
+        star = " *" if sign and not i["low"] <= 0 <= i["high"] else ""
+        return f"{i['value']:{sign}.2f} [{i['low']:{sign}.2f}, {i['high']:{sign}.2f}]{star}"
+
+    first = result["conditions"]["clean"]
+    present = [c["name"] for c in first["per_class"] if c["support"]]
+    lines = [["", "UA (95 % interval)", "change of UA", "WA", "ECE", "no answer"]]
+    recalls = [["recall", *present]]
+    for name, m in result["conditions"].items():
+        moved = cell(result["change"].get(name), "+")
+        figures = [cell(m["ua"]), moved, cell(m["wa"]), cell(m["ece"]), str(m["failures"])]
+        lines.append([name, *figures])
+        by_class = {c["name"]: c["recall"] for c in m["per_class"]}
+        recalls.append([name, *(f"{by_class[label]:.2f}" for label in present)])
+    lost = [f"Lost: {gone['path']}: {gone['reason']}" for gone in result["lost"]]
+    return "\n".join(
+        [
+            f"{result['model']['name']} on {result['data']['corpus']}, {result['data']['split']}: "
+            f"{first['n']} clips, {first['speakers'] or '?'} speakers; chance is "
+            f"{1 / len(first['classes']):.2f}; intervals resample {first['ua']['unit']}",
+            "",
+            *_columns(lines),
+            "* differs from clean: the interval of the change does not hold 0",
+            "",
+            *_columns(recalls),
+            *(["", *(f"Note: {note}" for note in result["notes"])] if result["notes"] else []),
+            *lost,
+        ]
+    )
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of this command."""
+    add = parser.add_argument
+    add("--model", required=True, metavar="ID", help="preset or model folder")
+    add("--data", required=True, metavar="DIR", help="folder made by `prepare`")
+    add("--split", choices=("train", "valid", "test"), default="test")
+    add("--max-clips", type=int, metavar="N", help="at most N clips, for a trial")
+    add("--out", metavar="DIR", help="where results go (runs/robustness-<model>-<data>-<split>)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Hears, measures, writes. Returns the exit code.
+
+    Raises:
+        AudioLLMError: the model or the data cannot be used.
+    """
+    from audiollm.predictor import Predictor
+
+    prepared = load_prepared(Path(args.data))
+    opener(prepared.info)  # fails before the model is loaded
+    predictor = Predictor.load(args.model, Settings.from_env())
+    result = measure(predictor, prepared, args.split, args.max_clips)
+    name = f"robustness-{result['model']['name']}-{prepared.folder.resolve().name}-{args.split}"
+    out = Path(args.out or f"runs/{name}")
+    out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
+    (out / "result.json").write_text(text, encoding="utf-8")
+    print(table(result))
+    print(f"{out}/result.json")
+    return 0

@@ -1,0 +1,163 @@
+"""An auxiliary loss for the projector: class and corpus must be plain to see in its tokens.
+
+Two corpora say `angry` in different rooms and languages. A linear head that tells (corpus, class)
+apart keeps the projector from looking for one boundary that fits all of them; the LLM then learns
+what the groups have in common. The head is used while training only and thrown away.
+
+With distillation (Hinton et al. 2015, arXiv 1503.02531) the LLM also learns the head's
+probabilities of the classes, of the same tokens: a linear read-out generalises better to other
+corpora than the one that an LLM finds from labels alone. Stage 2 fits a new head to the tokens of
+stage 1 first.
+
+Shapes: B examples, N audio tokens, H LLM width, G groups.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Subset
+
+from audiollm.model.audio_llm import AudioLLM, Example
+from train.data.dataset import Clip
+from train.fit import parallel
+from train.fit.runs import Target
+
+SMOOTHING = 0.1  # of the groups: a few clips do not deserve certainty
+SPREAD = 0.5  # of the tokens that the LLM learns the head's answers to
+WARM_BATCH, WARM_RATE, WARM_DECAY = 64, 2e-3, 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedExample(Example):
+    """A training pair that knows its group."""
+
+    group: int = 0
+
+
+def groups(clips: Sequence[Clip], by: Target = "corpus") -> dict[tuple[str, str], int]:
+    """(corpus, class) of training clips -> number, in alphabetical order.
+
+    by: `corpus` tells the classes of every corpus apart, `class` gives a class of all corpora one
+    number.
+    """
+    pairs = sorted({(clip.corpus, clip.label) for clip in clips})
+    if by == "corpus":
+        return {pair: i for i, pair in enumerate(pairs)}
+    names = sorted({label for _, label in pairs})
+    return {pair: names.index(pair[1]) for pair in pairs}
+
+
+class TaughtLLM(AudioLLM):
+    """An `AudioLLM` while it is trained, with the auxiliary head beside it."""
+
+    def __init__(self, llm: nn.Module, projector: nn.Module) -> None:
+        super().__init__(llm, projector)  # type: ignore[arg-type]
+        self.auxiliary: nn.Linear | None = None
+        self.weight = self.distillation = 0.0
+        self.classes: Tensor | None = None  # [G, C] which class a group is of
+
+    def teach(
+        self, classes: Sequence[int], size: int, weight: float, distillation: float = 0.0
+    ) -> None:
+        """Adds the head for groups of these `classes` out of `size`; its loss counts `weight` times
+        the LLM's, and its probabilities are a share of the class word's target."""
+        self.weight, self.distillation = weight, distillation
+        if weight:
+            self.auxiliary = nn.Linear(2 * self.projector.config.output_size, len(classes))
+            self.classes = F.one_hot(torch.tensor(classes), size).float()
+
+    def forward(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """Loss of the answers; while training also that of the groups.
+
+        While training, the average over all processes is the loss of their batches as one.
+        """
+        if not self.training:
+            return super().forward(examples)
+        tokens, lengths = self.projector([e.features for e in examples])  # [B, N, H], [B]
+        beside, soft = tokens.new_zeros(()), None
+        if self.auxiliary is not None:
+            beside = self.weight * self.group_loss(examples, tokens, lengths)
+            if self.distillation:
+                tokens = _mixed(tokens, lengths)
+                soft = self.class_probabilities(tokens, lengths)
+        loss = self.loss(examples, (tokens, lengths), soft, self.distillation)
+        loss = loss * parallel.share(sum(e.weight for e in examples), self.device)
+        return {"loss": loss + beside * parallel.share(len(examples), self.device)}
+
+    def group_loss(self, examples: Sequence[Example], tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Cross-entropy of the auxiliary head on the tokens [B, N, H] of each example."""
+        logits = self.group_logits(tokens, lengths)
+        truth = [e.group for e in examples if isinstance(e, GroupedExample)]
+        target = torch.tensor(truth, device=logits.device)
+        return F.cross_entropy(logits, target, label_smoothing=SMOOTHING)
+
+    def group_logits(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """tokens [B, N, H], of which [B] are valid -> [B, G]"""
+        assert self.auxiliary is not None, "teach() makes the head"  # noqa: S101
+        # to unit scale: tokens come at the scale of the LLM's embeddings
+        tokens = tokens / parallel.mean_square(tokens).sqrt().clamp_min(1e-6)
+        mean = tokens.sum(1) / lengths[:, None]  # what lies beyond a length is 0
+        last = tokens[torch.arange(len(tokens), device=tokens.device), lengths - 1]
+        return self.auxiliary(torch.cat([mean, last], 1)).float()  # [B, 2 H] -> [B, G]
+
+    def class_probabilities(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """The head's probabilities of the classes: tokens [B, N, H] -> [B, C], without gradient."""
+        assert self.classes is not None  # noqa: S101
+        with torch.no_grad():
+            groups = self.group_logits(tokens, lengths).softmax(-1)
+            return groups @ self.classes.to(groups.device)
+
+
+def _mixed(tokens: Tensor, lengths: Tensor) -> Tensor:
+    """tokens [B, N, H], each row moved up to `SPREAD` of the way to or from another row; what lies
+    beyond its length [B] stays 0.
+
+    The LLM so learns the head's answers around the training clips too, where other corpora lie
+    (mixup of hidden states, Verma et al. 2019, arXiv 1806.05236).
+    """
+    other = tokens[torch.randperm(len(tokens), device=tokens.device)]
+    share = SPREAD * (2 * torch.rand(len(tokens), 1, 1, device=tokens.device) - 1)
+    keep = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+    return (tokens + share * (other - tokens)) * keep[..., None]
+
+
+def warm_up(
+    model: TaughtLLM, examples: Subset[Example], epochs: int, seed: int, projector: bool = True
+) -> None:
+    """Trains projector and auxiliary head alone, before the LLM is asked: seconds, not minutes.
+
+    projector: whether it is trained too; else the head learns the tokens that it makes.
+    examples: one for each clip, read batch by batch. The LLM then starts from tokens that tell
+    the groups apart.
+    """
+    from tqdm import tqdm
+
+    if model.auxiliary is None or epochs < 1:
+        return
+    generator = torch.Generator().manual_seed(seed)
+    trained = list(model.auxiliary.parameters())
+    if projector:
+        trained += model.projector.parameters()
+    optimizer = torch.optim.AdamW(trained, lr=WARM_RATE, weight_decay=WARM_DECAY)
+    steps = epochs * -(-len(examples) // WARM_BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, WARM_RATE, total_steps=steps)
+    model.train()
+    first = parallel.is_first()  # all do the same, and one shows it
+    with tqdm(total=steps, desc="warming up", unit="step", disable=not first) as bar:
+        for epoch in range(epochs):
+            examples.dataset.epoch = epoch  # type: ignore[attr-defined] # other baselines each time
+            order = torch.randperm(len(examples), generator=generator).tolist()
+            for start in range(0, len(order), WARM_BATCH):
+                batch = [examples[i] for i in order[start : start + WARM_BATCH]]
+                with torch.set_grad_enabled(projector):
+                    tokens = model.projector([e.features for e in batch])
+                loss = model.group_loss(batch, *tokens)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+                bar.update()
+        bar.set_postfix(loss=f"{float(loss.detach()):.3f}")

@@ -1,0 +1,151 @@
+"""Instructions of clips as the examples and batches that a model is trained on."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset
+from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from audiollm.audio.prosody import Cues
+from audiollm.model.audio_llm import Example
+from audiollm.model.prompt import Prompt
+from train.data.dataset import Clip, Prepared
+from train.data.features import copy_id
+from train.data.speakers import SpeakerClips
+from train.fit.auxiliary import GroupedExample, groups
+from train.fit.instructions import Instruction, answer_ids
+from train.fit.runs import Target
+
+
+class ExampleDataset(Dataset[Example]):
+    """Instructions of clips as token ids around their features.
+
+    Features are read from the store when asked for; text is tokenised once.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        pairs: Sequence[tuple[Clip, Instruction]],
+        prompt: Prompt,
+        lead: float = 1.0,
+        smoothing: float = 0.0,
+        baseline: float = 0.0,
+        seed: int = 0,
+        auxiliary_by: Target = "corpus",
+    ) -> None:
+        """baseline: share of examples that come with a speaker baseline.
+
+        Whether one does, and whether the clip or one of its augmented copies is taken, is drawn
+        by seed, epoch and example, so that a resumed run draws the same.
+        """
+        self.store = prepared.store
+        self.baseline, self.seed, self.epoch = baseline, seed, 0
+        self.speakers = SpeakerClips(prepared.store, {c.id: c for c, _ in pairs}.values())
+        self.spoken = [clip for clip, _ in pairs]
+        self.copies = prepared.copies
+        self.clips = [clip.id for clip, _ in pairs]
+        known = groups([clip for clip, _ in pairs], auxiliary_by)
+        first = {
+            lang: tuple(prompt.label(name, lang)[0] for name in prompt.classes)
+            for lang in {instruction.language for _, instruction in pairs}
+        }
+        # weight, choices and smoothing of the class word, for answers that begin with one
+        self.classes = [
+            (lead, first[i.language], smoothing) if i.label else (1.0, (), 0.0) for _, i in pairs
+        ]
+        self.groups = [known[clip.corpus, clip.label] for clip, _ in pairs]
+        self.texts: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = []
+        self.lengths: list[int] = []
+        for clip, i in pairs:
+            cues = cues_of(clip) if i.shows_cues else None
+            layout = prompt.layout(i.language, cues, i.kind, i.candidate)
+            text = (layout.head, layout.tail, answer_ids(prompt, i))
+            self.texts.append(text)
+            # a second of sound weighs as much as a few tokens of text
+            self.lengths.append(sum(map(len, text)) + int(4 * (clip.seconds or 0)))
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> Example:
+        clip, rng = self.spoken[index], np.random.default_rng([self.seed, self.epoch, index])
+        copy = int(rng.integers(self.copies + 1)) if clip.split == "train" else 0
+        features = self.store.get(copy_id(clip.id, copy))
+        if rng.random() < self.baseline:
+            drawn = self.speakers.draw(clip, rng)
+            features = replace(features, baseline=drawn)
+        return GroupedExample(
+            features, *self.texts[index], *self.classes[index], self.groups[index]
+        )
+
+
+def one_a_clip(data: ExampleDataset) -> Subset[Example]:
+    """The first example of every clip, still read from the store when asked for."""
+    first: dict[str, int] = {}
+    for i, clip in enumerate(data.clips):
+        first.setdefault(clip, i)
+    return Subset(data, list(first.values()))
+
+
+def collate(batch: list[Example]) -> dict[str, list[Example]]:
+    return {"examples": batch}
+
+
+def cues_of(clip: Clip) -> Cues | None:
+    return Cues.from_dict(clip.cues) if clip.cues else None
+
+
+class GroupedBatches(Sampler[list[int]]):
+    """One process's share of batches of examples of like length.
+
+    The order depends on seed and epoch alone, so a resumed run sees the same batches as one that
+    was never stopped; and processes together see the batches that one alone would see.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch: int,
+        seed: int,
+        accumulate: int = 1,
+        rank: int = 0,
+        count: int = 1,
+        tell: Callable[[int], object] = lambda _: None,
+    ) -> None:
+        """batch: examples of all `count` processes; this one is number `rank`.
+
+        `tell` is told every epoch: a resumed trainer wraps the loader, but always asks the sampler.
+        """
+        self.tell = tell
+        self.lengths, self.batch, self.seed, self.epoch = list(lengths), batch, seed, 0
+        self.accumulate, self.rank, self.count = accumulate, rank, count
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.tell(epoch)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.lengths) / self.batch)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+        alike = self.batch * self.accumulate
+        order = get_length_grouped_indices(self.lengths, alike, generator=generator)
+        for start in range(0, len(order), self.batch):
+            batch = order[start : start + self.batch]
+            # nobody is left without: a last batch of fewer examples than processes repeats some
+            yield batch[self.rank :: self.count] or [batch[self.rank % len(batch)]]
+
+
+class Loader(DataLoader[Example]):
+    """The batches of a process; passes the epoch on, which the trainer asks a loader to do."""
+
+    def set_epoch(self, epoch: int) -> None:
+        self.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]

@@ -1,0 +1,134 @@
+"""What the LLM is taught to say: stage 1 descriptions and stage 2 instructions, in zh and en.
+
+Answers are written from what is known of a clip: its label, and its measured cues. Nothing that
+was not measured is claimed, so a corpus of bare features gets answers without evidence.
+Everything is drawn from a seed, once: the same list in every epoch and after every resume.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from audiollm.analysis.claims import INTENSITY, strength
+from audiollm.audio.prosody import Cues, levels
+from audiollm.labels import Language, word
+from audiollm.model.prompt import Kind, Prompt, cue_words
+
+STAGE_KINDS: dict[int, tuple[Kind, ...]] = {
+    1: ("describe",),
+    2: ("analyse", "classify", "describe", "yes_no", "intensity"),
+}
+_OPENING: dict[Language, tuple[str, ...]] = {
+    "en": (" The voice sounds {label}.", " This voice comes across as {label}."),
+    "zh": ("这段声音听起来{label}。", "说话人的声音显得{label}。"),
+}
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One question about a clip and the answer to teach. `label` "" when it names no class."""
+
+    kind: Kind
+    language: Language
+    label: str
+    text: str
+    candidate: str = ""
+    shows_cues: bool = False  # the measured cues stand in the prompt
+
+
+def intensity(cues: Cues) -> int:
+    """0 mild, 1 moderate, 2 strong, by measurement: see `claims.strength`."""
+    return strength(levels(cues))
+
+
+def description(label: str, cues: Cues | None, language: Language, style: int = 0) -> str:
+    """Stage 1 text after the class: how the voice sounds."""
+    opening = _OPENING[language][style % 2].format(label=word(label, language))
+    if cues is None:
+        return opening
+    if language == "zh":
+        return f"{opening}{cue_words(cues, 'zh')}。"
+    return f"{opening} {cue_words(cues, 'en').capitalize()}."
+
+
+def analysis(label: str, cues: Cues | None, language: Language, style: int = 0) -> str:
+    """Stage 2 text after the class: emotion, the measured evidence, and the intensity."""
+    opening = _OPENING[language][style % 2].format(label=word(label, language))
+    if cues is None:
+        return opening
+    measured, strength = cue_words(cues, language), INTENSITY[language][intensity(cues)]
+    if language == "zh":
+        return f"{opening}依据：{measured}。强度：{strength}。"
+    return f"{opening} Evidence: {measured}. Intensity: {strength}."
+
+
+def instruct(
+    label: str,
+    cues: Cues | None,
+    classes: Sequence[str],
+    kind: Kind,
+    language: Language,
+    rng: random.Random,
+) -> Instruction | None:
+    """One instruction of a kind for a clip; None where the clip cannot answer it."""
+    style = rng.randrange(2)
+    shows_cues = cues is not None and rng.random() < 0.8
+    if kind == "describe":
+        return Instruction(kind, language, label, description(label, cues, language, style))
+    if kind == "analyse":
+        # evidence can be asked of the model only where the prompt carries what was measured
+        known = cues if shows_cues else None
+        text = analysis(label, known, language, style)
+        return Instruction(kind, language, label, text, shows_cues=shows_cues)
+    if kind == "classify":
+        return Instruction(kind, language, label, "", shows_cues=shows_cues)
+    if kind == "yes_no":
+        others = [c for c in classes if c != label]
+        candidate = label if rng.random() < 0.5 else rng.choice(others)
+        is_it = candidate == label
+        named = word(label, language)
+        if language == "zh":
+            text = f"是，听起来{named}。" if is_it else f"不是，听起来{named}。"
+        else:
+            text = f"Yes, it sounds {named}." if is_it else f"No, it sounds {named}."
+        return Instruction(kind, language, "", text, candidate)
+    if cues is None:
+        return None
+    strength = INTENSITY[language][intensity(cues)]
+    text = f"{strength}。" if language == "zh" else f"{strength.capitalize()}."
+    return Instruction(kind, language, "", text, shows_cues=True)
+
+
+def draw(
+    clips: Iterable[tuple[str, Cues | None]],
+    classes: Sequence[str],
+    stage: int,
+    languages: Sequence[Language],
+    per_clip: int,
+    seed: int,
+) -> list[list[Instruction]]:
+    """`per_clip` instructions for each (label, cues), classes of question and languages in turn.
+
+    Half of stage 2 asks for the analysis, which is what the product answers.
+    """
+    rng = random.Random(seed)  # noqa: S311 - reproducible draw, no secret
+    kinds = STAGE_KINDS[stage]
+    drawn = []
+    for label, cues in clips:
+        wanted: list[Instruction] = []
+        turn = rng.randrange(len(languages))
+        while len(wanted) < per_clip:
+            language = languages[(turn + len(wanted)) % len(languages)]
+            kind = kinds[0] if rng.random() < 0.5 else rng.choice(kinds)
+            made = instruct(label, cues, classes, kind, language, rng)
+            if made is not None:
+                wanted.append(made)
+        drawn.append(wanted)
+    return drawn
+
+
+def answer_ids(prompt: Prompt, instruction: Instruction) -> tuple[int, ...]:
+    """Token ids of the answer, class word first where there is one."""
+    if instruction.label:
+        return prompt.answer(instruction.label, instruction.text, instruction.language)
+    return (*prompt.ids(instruction.text), prompt.end)

@@ -1,0 +1,308 @@
+"""`python -m train merge`: LoRA into the LLM, and one folder that answers alone."""
+
+import argparse
+import gc
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiollm import hub
+from audiollm.contracts.manifest import (
+    MANIFEST_NAME,
+    Calibration,
+    Calibrations,
+    Manifest,
+    read_json,
+)
+from audiollm.errors import DataError, ModelError
+from audiollm.model import distance
+from audiollm.model.probe import LinearProbe
+from audiollm.settings import Settings
+from train.data.dataset import Prepared, load_prepared
+from train.data.seen_speakers import voices_recorded
+from train.data.speakers import Count, with_baselines
+from train.fit import probe, runs
+
+MAX_DRIFT = 0.05  # nats: a class's log-likelihood may move so much by merging and storing
+CALIBRATED_ON = 8  # clips of a speaker baseline
+MEASURED = 20_000  # training clips that the distance is fitted on, at most
+CHECKED = 200  # training clips or so that the merge is checked on where nobody validates
+MAX_MARGIN = 0.1  # nats: an answer that was ahead by more must not change
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--run", required=True, metavar="RUN", help="finished run folder, usually of stage 2")
+    add("--out", required=True, metavar="DIR", help="model folder to write")
+    add("--name", default="", help="what the model is called (default: the folder's name)")
+    add(
+        "--store",
+        choices=("float32", "bfloat16", "float16"),
+        default="float32",
+        help="how the LLM's weights are stored; merging itself is done in float32",
+    )
+    either = parser.add_mutually_exclusive_group().add_argument
+    words = "calibrations as JSON, as `python -m train.tiny.protocols` writes them"
+    either("--calibration", type=Path, metavar="FILE", help=words)
+    words = (
+        "of the probabilities, as other speakers asked for (default: fitted on those to validate)"
+    )
+    either("--temperature", type=float, metavar="T", help=words)
+    words = "with --temperature: who asked for it, for the record"
+    add("--fitted-on", default="", metavar="TEXT", help=words)
+    add("--probe-strength", type=float, metavar="C", help=probe.STRENGTH_HELP)
+    words = "the LLM follows instructions: people may ask it freely about a clip"
+    add("--questions", action="store_true", help=words)
+
+
+def run(args: argparse.Namespace) -> int:
+    finished = runs.read(Path(args.run), finished=True)
+    prepared = load_prepared(Path(finished.config.data))
+    runs.check_data(finished, prepared)
+    given = None
+    if args.calibration is not None:
+        given = read_json(Calibrations, args.calibration)
+    elif args.temperature is not None:
+        given = Calibrations(Calibration(temperature=args.temperature, fitted_on=args.fitted_on))
+    out = Path(args.out)
+    checked = merge(
+        finished,
+        prepared,
+        out,
+        args.name,
+        args.store,
+        given,
+        questions=args.questions,
+        strength=args.probe_strength,
+    )
+    print(
+        f"{args.out}: merged; on {checked['clips']} {checked['side']} clips the largest drift of a "
+        f"class log-likelihood is {checked['drift']:.2g} nats, {checked['flips']} labels changed."
+    )
+    return 0
+
+
+def merge(
+    finished: runs.Run,
+    prepared: Prepared,
+    out: Path,
+    name: str,
+    store: str,
+    given: Calibrations | None = None,
+    *,
+    questions: bool = False,
+    strength: float | None = None,
+) -> dict[str, Any]:
+    """Writes the model folder and compares it, as loaded again, with the unmerged model.
+
+    The calibrations are `given`, or temperatures fitted on the validation speakers, whom the
+    weights were not trained on. Where nobody validates, probabilities stay as the model says
+    them, and the comparison is made on training clips. A linear probe on the encoder's features
+    and the distance from them, both of the training clips, go into the folder, too. `questions`
+    goes into the manifest; `strength` is the inverse penalty of the probe.
+
+    Raises:
+        ModelError: the stored model answers differently from the trained one.
+        DataError: there are no clips to compare on.
+    """
+    from audiollm.model import checkpoint
+    from audiollm.model.prompt import Prompt
+
+    checkpoint.check_target(out)  # before anything is computed
+    settings = Settings.from_env()
+    side = "valid" if prepared.split("valid") else "train"
+    clips = prepared.split(side)
+    if side == "train":
+        clips = clips[:: 1 + len(clips) // CHECKED]  # of every corpus and speaker
+    if not clips:
+        raise DataError(f"{prepared.folder} has no clips to check the merge on.")
+    heard = [(clip, prepared.store.get(clip.id)) for clip in clips]
+    model, tokenizer = load_run(finished, settings)
+    prompt = Prompt(tokenizer, finished.classes, languages=finished.config.languages)
+    before = _scores(model, prompt, heard, "before merging")
+    if finished.config.stage == 2:
+        model.llm = model.llm.merge_and_unload(safe_merge=True)
+    model.causal_lm.config.use_cache = True
+    fitted = given or Calibrations()
+    if given is None and side == "valid":
+        fitted = _fitted(model, prompt, prepared, finished, before)
+    manifest = Manifest(
+        name=name or out.name,
+        encoder=finished.encoder,
+        projector=finished.projector,
+        labels=finished.classes,
+        languages=finished.config.languages,
+        questions=questions,
+        calibration=fitted.calibration,
+        baseline_calibration=fitted.baseline_calibration,
+        training=_training(finished, prepared, settings),
+    )
+    part = out.with_name(out.name + ".unchecked")
+    linear = _probe(prepared, finished.classes, strength)
+    measure = _distance(prepared)
+    checkpoint.save(part, model, tokenizer, manifest, store, linear, measure)
+    del model  # one LLM in memory at a time
+    gc.collect()
+    after_settings = replace(settings, device="cpu")
+    loaded = checkpoint.load(str(part), after_settings)
+    after = _scores(loaded.model, prompt, heard, "after merging")
+    try:
+        drift, flips = compare(before, after, store)
+    except ModelError as error:
+        raise ModelError(f"{error} It is in {part} and was not put to {out}.") from error
+    checked = {"side": side, "clips": len(clips), "drift": drift, "flips": flips, "store": store}
+    training = {**manifest.training, "merge": checked}
+    manifest = replace(manifest, training=training)
+    checkpoint.save(out, loaded.model, tokenizer, manifest, store, loaded.probe, loaded.distance)
+    checkpoint.remove(part)
+    return checked
+
+
+def _fitted(
+    model: Any, prompt: Any, prepared: Prepared, finished: runs.Run, plain: np.ndarray
+) -> Calibrations:
+    """Temperatures from the validation speakers; `plain`: their log-likelihoods [N, C]."""
+    from audiollm.model import calibration
+
+    clips = prepared.split("valid")
+    truth = [clip.label for clip in clips]
+    where = f"{prepared.info['corpus']} validation speakers"
+    first = calibration.fit(plain, truth, finished.classes, fitted_on=where)
+    if not finished.projector.baseline:
+        return Calibrations(first)
+    compared = with_baselines(prepared.store, clips, CALIBRATED_ON)
+    scores = _scores(model, prompt, compared, "with speaker baselines")
+    second = calibration.fit(scores, truth, finished.classes, fitted_on=where)
+    return Calibrations(first, second)
+
+
+def _distance(prepared: Prepared) -> distance.FeatureDistance:
+    """From the training clips, at most `MEASURED` of them."""
+    clips = prepared.split("train")
+    clips = clips[:: 1 + len(clips) // MEASURED]
+    rows = np.stack([prepared.store.get(clip.id).utterance for clip in clips])
+    return distance.fit(rows, [c.corpus for c in clips], [c.speaker for c in clips])
+
+
+def _probe(
+    prepared: Prepared, classes: Sequence[str], strength: float | None
+) -> LinearProbe | None:
+    """What goes beside the model; None, and a line that says why, where it cannot be fitted."""
+    try:
+        return probe.fit_utterance(prepared, classes, strength).folded()
+    except DataError as error:
+        print(f"The model gets no linear probe: {error}")
+        return None
+
+
+def compare(before: np.ndarray, after: np.ndarray, store: str) -> tuple[float, int]:
+    """(largest drift in nats, changed answers) of log-likelihoods [N, C] by merging and storing.
+
+    Raises:
+        ModelError: the drift is beyond its limit, or, in float32, a clear answer changed.
+    """
+    drift = float(np.abs(before - after).max())
+    changed = before.argmax(1) != after.argmax(1)
+    best = np.sort(before, axis=1)
+    clear = changed & (best[:, -1] - best[:, -2] > MAX_MARGIN)
+    if store == "float32" and clear.any():
+        raise ModelError(
+            f"The merged model answers {clear.sum()} clips differently from the trained "
+            "one although that was sure of them: train again, with a smaller --lora-alpha."
+        )
+    limit = MAX_DRIFT if store == "float32" else 10 * MAX_DRIFT
+    if not drift <= limit:
+        raise ModelError(
+            f"The merged model drifts by {drift:.3g} nats from the trained one (limit {limit}): "
+            "try --store float32."
+        )
+    return drift, int(changed.sum())
+
+
+def load_run(finished: runs.Run, settings: Settings) -> tuple[Any, Any]:
+    """(unmerged model with the best weights of a run, tokenizer), float32 on the CPU."""
+    from audiollm.model import checkpoint
+    from audiollm.model.audio_llm import AudioLLM
+
+    llm, tokenizer = checkpoint.load_llm(finished.config.llm, settings)
+    model = AudioLLM.build(llm, finished.projector)
+    checkpoint.load_projector(model.projector, finished.best)
+    if finished.config.stage == 2:
+        from peft import PeftModel
+
+        model.llm = PeftModel.from_pretrained(llm, str(finished.adapter))
+    return model.eval(), tokenizer
+
+
+def score_run(run: Path, prepared: Prepared, side: str, count: Count = 0) -> np.ndarray:
+    """Log-likelihoods [N, C] that the best weights of a finished run give one side of the data.
+
+    `count`: clips of a speaker baseline.
+    """
+    from audiollm.model.prompt import Prompt
+
+    finished = runs.read(run, finished=True)
+    model, tokenizer = load_run(finished, Settings.from_env())
+    prompt = Prompt(tokenizer, finished.classes, languages=finished.config.languages)
+    clips = with_baselines(prepared.store, prepared.split(side), count)
+    return _scores(model, prompt, clips, side)
+
+
+def _scores(model: Any, prompt: Any, clips: Sequence[Any], what: str) -> np.ndarray:
+    from tqdm import tqdm
+
+    from train.fit.trainer import score_clips
+
+    with tqdm(total=len(clips), desc=f"scoring {what}", unit="clip") as bar:
+        return score_clips(model, prompt, clips, progress=bar).numpy()
+
+
+def _training(finished: runs.Run, prepared: Prepared, settings: Settings) -> dict[str, Any]:
+    """Which data, speakers and commands made the model: everything a result is traced by.
+
+    The speakers to train on are those of all stages and of the LLM that stage 1 started from.
+    """
+    commands = [str(prepared.info.get("command", ""))]
+    stages = [finished]
+    if finished.config.start:
+        stages.insert(0, runs.read(Path(finished.config.start)))
+    commands += [stage.info.get("command", "") for stage in stages]
+    commands.append(shlex.join(["python", "-m", "train", *sys.argv[1:]]))
+    sides = {
+        side: sorted({clip.speaker for clip in prepared.split(side)} - {""})
+        for side in ("train", "valid", "test")
+    }
+    heard = [_heard(stage, finished, prepared) for stage in stages]
+    place = hub.locate(finished.config.llm, settings)
+    before: dict[str, Any] = {}
+    if (place / MANIFEST_NAME).is_file():
+        before = read_json(Manifest, place / MANIFEST_NAME).training
+        heard.append((before.get("speakers", {}).get("train", []), voices_recorded(before)))
+    sides["train"] = sorted({speaker for speakers, _ in heard for speaker in speakers})
+    return {
+        "corpus": prepared.info["corpus"],
+        "clips": {side: len(prepared.split(side)) for side in sides},
+        "speakers": sides,
+        "base_speakers": sorted(before.get("speakers", {}).get("train", [])),
+        "speakers_known": all(known for _, known in heard),
+        "commands": commands,
+        "validation": finished.metrics(),
+        "llm": finished.config.llm,
+    }
+
+
+def _heard(stage: runs.Run, finished: runs.Run, prepared: Prepared) -> tuple[Sequence[str], bool]:
+    """(training speakers of a stage, whether these are all); runs of old did not note them."""
+    if "train_speakers" in stage.info:
+        return stage.info["train_speakers"], bool(stage.info.get("speakers_known"))
+    same = Path(stage.config.data).resolve() == Path(finished.config.data).resolve()
+    try:
+        pinned = runs.pin(prepared if same else load_prepared(Path(stage.config.data)))
+    except DataError:  # the folder is gone
+        return (), False
+    return pinned["train_speakers"], pinned["speakers_known"]

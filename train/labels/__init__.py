@@ -1,0 +1,1 @@
+"""People's labels: resolved for training, label errors, the learning curve."""
