@@ -4,20 +4,25 @@ Everything that reaches a terminal or a page as a message is an `AudioLLMError`;
 exception is a bug in this project and is shown as such.
 """
 
-from typing import Literal
+from audiollm.labels import Language
+from audiollm.texts import TEXTS, text
 
 
 class AudioLLMError(Exception):
     """Base class: `str(error)` is one sentence for the person who uses the program.
 
-    zh: the same in Chinese; "" where it was not translated.
+    Args:
+        code: of the catalogue of texts; what is no code there is an English sentence.
+        zh: that sentence in Chinese; "" where it was not translated.
+        values: what fills the blanks of the code's sentence.
     """
 
-    def __init__(self, said: str, zh: str = "") -> None:
-        super().__init__(said)
-        self.zh = zh
+    def __init__(self, code: str, zh: str = "", **values: object) -> None:
+        self.code, self.values = (code, values) if code in TEXTS else ("", {})
+        self.zh = text(code, "zh", **values) if self.code else zh
+        super().__init__(text(code, "en", **values) if self.code else code)
 
-    def in_language(self, language: Literal["en", "zh"]) -> str:
+    def in_language(self, language: Language) -> str:
         """The sentence; in English where it was not translated."""
         return self.zh if language == "zh" and self.zh else str(self)
 

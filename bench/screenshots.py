@@ -14,7 +14,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from audiollm.labels import Language
-from audiollm.web.texts import text
+from audiollm.texts import text
 from bench.served import ROOT, STARTUP, served
 
 CLIP = ROOT / "assets" / "examples" / "turns.flac"

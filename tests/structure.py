@@ -15,7 +15,7 @@ SUFFIXES = (".py", ".js", ".css", ".html")
 LEVELS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "errors labels settings",
+        "errors labels settings texts",
         "contracts",
         "hub metrics",
         "audio",

@@ -14,10 +14,10 @@ from audiollm.jobs.queue import Jobs
 from audiollm.labelling.store import Labels
 from audiollm.labels import LANGUAGES, Language, word
 from audiollm.metrics import report
+from audiollm.texts import text
 from audiollm.web.auth.access import ShutError
 from audiollm.web.said import SaidError
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 from audiollm.web.train import actions, after, judged, mistakes, tested
 from audiollm.web.train.plan import Plan
 from tests.conftest import voiced

@@ -21,10 +21,10 @@ import app
 from audiollm import web
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
+from audiollm.texts import TEXTS
 from audiollm.web import Services, build_ui, launch_options
 from audiollm.web.analyse.page import MODEL
 from audiollm.web.services import EXAMPLES
-from audiollm.web.texts import TEXTS
 from tests.browser.fake import FakePredictor
 
 ROOT = Path(app.__file__).parent

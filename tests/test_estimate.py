@@ -11,7 +11,7 @@ from audiollm.jobs.estimates import Work
 from audiollm.jobs.queue import Jobs
 from audiollm.labels import LANGUAGES
 from audiollm.settings import ASSETS, Settings
-from audiollm.web.texts import text
+from audiollm.texts import text
 from audiollm.web.train import actions
 from audiollm.web.train import estimate as training_estimate
 from audiollm.web.train.plan import PRESETS, Plan

@@ -12,10 +12,10 @@ from audiollm.contracts.manifest import MANIFEST_NAME
 from audiollm.labels import LANGUAGES, Language
 from audiollm.predictor import Predictor
 from audiollm.settings import ASSETS, Settings
+from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.analyse import actions
 from audiollm.web.services import EXAMPLES, MIXED, Services, read_examples
-from audiollm.web.texts import text
 from tests.browser.fake import FakePredictor
 
 

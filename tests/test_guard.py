@@ -19,10 +19,10 @@ import pytest
 from audiollm.labels import LANGUAGES
 from audiollm.predictor import Predictor
 from audiollm.settings import Owner, Settings
+from audiollm.texts import text
 from audiollm.web import Services, build_ui, launch_options
 from audiollm.web.auth import access
 from audiollm.web.auth.sessions import COOKIE, Sessions
-from audiollm.web.texts import text
 from tests.browser.fake import FakePredictor
 
 OWNER = Owner("ann", "correct horse battery")

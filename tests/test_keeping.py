@@ -12,11 +12,11 @@ from audiollm.database import Store
 from audiollm.errors import LabelError
 from audiollm.labelling.store import Labels
 from audiollm.labelling.tasks import Label, Task
+from audiollm.texts import text
 from audiollm.web.analyse import compare, keeping
 from audiollm.web.analyse.compare import PROBE
 from audiollm.web.analyse.keeping import Evidence, Outcome
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 from tests.browser.fake import SURE
 from tests.conftest import RATE, voiced
 from tests.test_compare import last, serve

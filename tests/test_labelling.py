@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import soundfile
+from audiollm.web.label.texts import LABELLING
 
 from audiollm import audio
 from audiollm.database import Store
@@ -26,7 +27,6 @@ from audiollm.web.label import actions, report
 from audiollm.web.label import card as label_card
 from audiollm.web.label import sources as label_sources
 from audiollm.web.label.actions import Desk
-from audiollm.web.label.texts import LABELLING
 from audiollm.web.services import Services
 from tests.browser.fake import SURE, FakePredictor
 from tests.conftest import voiced

@@ -11,9 +11,9 @@ from audiollm.errors import AudioLLMError, ModelError
 from audiollm.jobs.job import Step
 from audiollm.labels import LANGUAGES
 from audiollm.model import registry
+from audiollm.texts import TEXTS, text
 from audiollm.web import services as of_page
 from audiollm.web.services import Services
-from audiollm.web.texts import TEXTS, text
 from audiollm.web.train import actions, view
 from audiollm.web.train.actions import WorseError
 from audiollm.web.train.plan import Plan

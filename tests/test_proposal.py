@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from audiollm.labels import LANGUAGES
-from audiollm.web.texts import text
+from audiollm.texts import text
 from audiollm.web.train import actions, proposal
 from audiollm.web.train.form import KEYS, Form
 from audiollm.web.train.sources import FOLDER, HUB

@@ -22,11 +22,11 @@ from audiollm.jobs.runner import Runner
 from audiollm.labels import LANGUAGES
 from audiollm.model.loading import Loading
 from audiollm.settings import Settings
+from audiollm.texts import text
 from audiollm.web import gpu, resident
 from audiollm.web import services as of_page
 from audiollm.web.analyse import actions as analyse
 from audiollm.web.services import AwayError, Services
-from audiollm.web.texts import text
 from audiollm.web.train import actions, estimate
 from audiollm.web.train.plan import Plan
 from tests.browser.fake import Card, FakePredictor

@@ -17,10 +17,10 @@ from audiollm.jobs.job import ACTIVE, IDLE, Job, State
 from audiollm.jobs.queue import GONE, JobError, Jobs
 from audiollm.labels import LANGUAGES, Language
 from audiollm.settings import Settings
+from audiollm.texts import TEXTS, text
 from audiollm.web.auth.access import ShutError
 from audiollm.web.said import SaidError
 from audiollm.web.services import Services
-from audiollm.web.texts import TEXTS, text
 from audiollm.web.train import (
     actions,
     curves,

@@ -11,8 +11,8 @@ import pytest
 
 from audiollm.errors import AudioError, ConfigError, DataError
 from audiollm.labels import LANGUAGES
+from audiollm.texts import TEXTS, text
 from audiollm.web.said import SaidError
-from audiollm.web.texts import TEXTS, text
 from audiollm.web.train import clips as training_clips
 from audiollm.web.train import look as training_look
 from audiollm.web.train import recordings, recordings_view, upload

@@ -26,13 +26,13 @@ from audiollm.errors import AudioError, ConfigError, ModelError
 from audiollm.labels import LANGUAGES, Language, word
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
+from audiollm.texts import TEXTS, text
 from audiollm.web import render, services
 from audiollm.web.analyse import actions, exports, hearing, turns
 from audiollm.web.analyse.actions import View
 from audiollm.web.analyse.plots import bars, is_sure
 from audiollm.web.said import SaidError
 from audiollm.web.services import Services
-from audiollm.web.texts import TEXTS, text
 from tests.browser.fake import METRICS, SURE, UNSURE, Card, FakePredictor
 from tests.conftest import voiced
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as some
 
 from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
+from audiollm.texts import text
 from audiollm.web.said import SaidError
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 from audiollm.web.train import recordings_view, upload
 from audiollm.web.train.upload import take
 from tests.browser.fake import FakePredictor

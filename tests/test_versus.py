@@ -12,8 +12,8 @@ from audiollm.errors import DataError
 from audiollm.labels import LANGUAGES
 from audiollm.model import registry
 from audiollm.settings import Settings
+from audiollm.texts import TEXTS, text
 from audiollm.web.services import Services
-from audiollm.web.texts import TEXTS, text
 from audiollm.web.train import actions, versus, view
 from audiollm.web.train.actions import WorseError
 from audiollm.web.train.plan import VERSUS, Plan

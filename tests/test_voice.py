@@ -16,12 +16,12 @@ from audiollm.errors import NoSpeechError
 from audiollm.labels import LANGUAGES, Language, word
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
+from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.analyse import actions, adapting, voice
 from audiollm.web.analyse.adapting import Gain
 from audiollm.web.analyse.known_voice import MOST, Voice
 from audiollm.web.services import Example, Services
-from audiollm.web.texts import text
 from tests.browser.fake import METRICS, UNSURE, Card, FakePredictor
 from tests.conftest import RATE, voiced
 

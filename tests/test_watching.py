@@ -14,7 +14,7 @@ from audiollm.jobs.job import Step
 from audiollm.jobs.runner import verdict
 from audiollm.labels import LANGUAGES, word
 from audiollm.metrics import report
-from audiollm.web.texts import text
+from audiollm.texts import text
 from audiollm.web.train import curves, result, view
 from tests.test_training import job
 

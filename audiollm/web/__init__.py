@@ -8,6 +8,7 @@ import gradio as gr
 from starlette.routing import Route
 
 from audiollm.settings import Settings
+from audiollm.texts import TEXTS
 from audiollm.web import api
 from audiollm.web.analyse import page as analyse
 from audiollm.web.auth import access, login
@@ -16,7 +17,6 @@ from audiollm.web.label import events as label_events
 from audiollm.web.label import page as label
 from audiollm.web.services import EXAMPLES, Services
 from audiollm.web.static import Static, of_browser
-from audiollm.web.texts import TEXTS
 from audiollm.web.train import events as train_events
 from audiollm.web.train import page as train
 

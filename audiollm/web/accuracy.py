@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from audiollm.labels import Language
-from audiollm.web.texts import text
+from audiollm.texts import text
 
 LANGUAGES = {  # of training data, by ISO 639-1
     "de": ("German", "德语"),

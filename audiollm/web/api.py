@@ -19,9 +19,9 @@ from gradio.utils import get_upload_folder
 
 from audiollm.errors import AudioError, AudioLLMError, ConfigError
 from audiollm.labels import Language
+from audiollm.texts import text
 from audiollm.web.analyse.page import MODEL
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 
 if TYPE_CHECKING:
     from audiollm.predictor import Prediction

@@ -15,9 +15,9 @@ from audiollm.audio.timeline import Timeline
 from audiollm.labels import Language, emotion, word
 from audiollm.model.loading import Came
 from audiollm.model.registry import Entry
+from audiollm.texts import text
 from audiollm.web import accuracy
 from audiollm.web.analyse.plots import is_sure
-from audiollm.web.texts import text
 
 if TYPE_CHECKING:
     from audiollm.analysis.types import Analysis

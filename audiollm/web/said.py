@@ -1,7 +1,7 @@
 """A failure that a page can say in the reader's language. No gradio here."""
 
 from audiollm.errors import AudioLLMError
-from audiollm.web.texts import text
+from audiollm.texts import text
 
 
 class SaidError(AudioLLMError):

@@ -23,10 +23,10 @@ from audiollm.labels import Language
 from audiollm.model import registry
 from audiollm.model.loading import Came, Loading
 from audiollm.settings import ASSETS, Settings
+from audiollm.texts import text
 from audiollm.web import gpu
 from audiollm.web.auth import visitors
 from audiollm.web.auth.sessions import Sessions
-from audiollm.web.texts import text
 
 if TYPE_CHECKING:  # importing it takes seconds: only the loading thread does
     from audiollm.predictor import Card, Predictor

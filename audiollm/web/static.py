@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.i18n import I18nData
 
 from audiollm.labels import LANGUAGES, Language
-from audiollm.web.texts import TEXTS
+from audiollm.texts import TEXTS
 
 Words = dict[Language, str]
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from audiollm.labels import EMOTIONS, emotion, ordered
 from audiollm.settings import ASSETS, Settings
-from audiollm.web.texts import text
+from audiollm.texts import text
 from tests.browser.conftest import ANSWER, HAS_MODEL, Visit
 
 pytestmark = pytest.mark.browser

@@ -17,7 +17,7 @@ from audiollm.labelling.store import Labels
 from audiollm.labelling.tasks import REASONS, Label, Task
 from audiollm.labels import Language, emotion, ordered
 from audiollm.settings import ASSETS
-from audiollm.web.texts import text
+from audiollm.texts import text
 from tests.browser.conftest import Served, Visit, serve
 from tests.browser.fake import SURE
 

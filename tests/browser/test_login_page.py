@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from audiollm.web.texts import text
+from audiollm.texts import text
 from tests.browser.conftest import Served, Visit, serve
 from tests.browser.test_analyse_page import FILE, answer
 from tests.browser.test_train_page import open_train

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from audiollm.contracts.manifest import MANIFEST_NAME
 from audiollm.settings import ASSETS
-from audiollm.web.texts import text
+from audiollm.texts import text
 from tests.browser.conftest import HAS_MODEL, Visit, serve
 from tests.browser.test_analyse_page import ANSWER, FILE, answer
 

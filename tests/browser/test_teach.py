@@ -21,7 +21,7 @@ from audiollm.labelling.store import Labels
 from audiollm.labelling.tasks import Label, Task
 from audiollm.model import checkpoint
 from audiollm.settings import Settings
-from audiollm.web.texts import text
+from audiollm.texts import text
 from tests import tiny
 from tests.browser.conftest import ROOT, Served, Visit, serve
 from tests.test_prepare import LABELS, voice

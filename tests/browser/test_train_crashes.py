@@ -21,7 +21,7 @@ from audiollm.jobs import identity, progress
 from audiollm.jobs.identity import Identity
 from audiollm.jobs.job import Step
 from audiollm.jobs.queue import GONE, ROOT, Jobs
-from audiollm.web.texts import text
+from audiollm.texts import text
 from tests.browser.conftest import HAS_MODEL, Visit, end, serve
 from tests.browser.test_train_page import WHOLE, open_train
 from tests.test_jobs import row, until

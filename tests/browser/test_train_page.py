@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from audiollm.labelling.store import Labels
-from audiollm.web.texts import text
+from audiollm.texts import text
 from tests.browser.conftest import Served, Visit
 from tests.browser.test_analyse_page import CHINESE, FILE, answer
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from audiollm.labels import Language
-from audiollm.web.texts import text
+from audiollm.texts import text
 from tests.browser.conftest import Visit
 from tests.browser.test_analyse_page import CHINESE
 from tests.browser.test_train_page import open_train

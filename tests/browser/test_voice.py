@@ -10,7 +10,7 @@ import soundfile
 from playwright.sync_api import Page, expect
 
 from audiollm.labels import Language
-from audiollm.web.texts import text
+from audiollm.texts import text
 from tests.browser.conftest import ANSWER, HAS_MODEL, Visit, serve
 from tests.conftest import RATE, voiced
 

@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, JSHandle, Page, expect
 
 from audiollm.labels import EMOTIONS
-from audiollm.web.texts import text
+from audiollm.texts import text
 from tests.browser.conftest import ANSWER, HAS_MODEL, Served, Visit, serve
 from tests.browser.test_analyse_page import CHINESE, CLEAR, FILE, answer
 from tests.conftest import encode

@@ -17,6 +17,7 @@ from audiollm.errors import AudioError, AudioLLMError, ModelError
 from audiollm.labels import Language
 from audiollm.model import registry
 from audiollm.model.speaker import SpeakerBaseline
+from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.analyse import adapting, exports, turns
 from audiollm.web.analyse.course import course
@@ -24,7 +25,6 @@ from audiollm.web.analyse.hearing import Heard, hear
 from audiollm.web.analyse.known_voice import Voice
 from audiollm.web.analyse.plots import bars
 from audiollm.web.services import AwayError, Services, until_loaded
-from audiollm.web.texts import text
 
 if TYPE_CHECKING:
     from audiollm.predictor import Prediction, Predictor

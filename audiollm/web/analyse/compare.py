@@ -14,6 +14,7 @@ from audiollm.audio.windows import Progress
 from audiollm.errors import AudioLLMError
 from audiollm.labels import Language
 from audiollm.model import registry
+from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.analyse import actions, adapting
 from audiollm.web.analyse.hearing import Heard, hear
@@ -21,7 +22,6 @@ from audiollm.web.analyse.keeping import Evidence, Outcome, careful, keep
 from audiollm.web.analyse.known_voice import Voice
 from audiollm.web.analyse.plots import pair
 from audiollm.web.services import Services, until_loaded
-from audiollm.web.texts import text
 
 if TYPE_CHECKING:
     from audiollm.predictor import Predictor

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from audiollm.analysis.wording import percent
 from audiollm.audio.timeline import Overview, Timeline
 from audiollm.labels import Language, emotion
-from audiollm.web.texts import text
+from audiollm.texts import text
 
 GAP = 34  # px between two rows, for the title of the lower one
 HEIGHTS = {"emotions": 120, "wave": 70, "spectrum": 120}  # px

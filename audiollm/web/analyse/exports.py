@@ -10,7 +10,7 @@ import numpy as np
 
 from audiollm.audio.timeline import Timeline
 from audiollm.labels import Language
-from audiollm.web.texts import text
+from audiollm.texts import text
 
 if TYPE_CHECKING:
     from audiollm.predictor import Prediction

@@ -12,10 +12,10 @@ from audiollm.labelling.sources import LONGEST, from_kept
 from audiollm.labelling.store import Labels, UnknownTaskError
 from audiollm.labelling.tasks import Task
 from audiollm.labels import Language
+from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.analyse import actions
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 
 LOG = logging.getLogger(__name__)
 ANALYSE = "analyse"  # source of the tasks that come from this page

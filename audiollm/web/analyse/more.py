@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from audiollm.labels import Language
+from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.analyse import compare, keeping, turns
 from audiollm.web.analyse.keeping import Evidence, Outcome
@@ -20,7 +21,6 @@ from audiollm.web.analyse.plots import pair
 from audiollm.web.quiet import AT_ONCE, unrepeated
 from audiollm.web.services import Services
 from audiollm.web.static import Static, of_browser
-from audiollm.web.texts import text
 
 # a button that goes takes the keyboard's place along: it is given to the one that is pressed next
 FOCUS = "() => setTimeout(() => document.querySelector('#%s')?.focus(), 100)"

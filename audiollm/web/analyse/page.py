@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from audiollm.labels import Language
+from audiollm.texts import text
 from audiollm.web.analyse import actions, adapting, compare, more, turns, voice
 from audiollm.web.analyse.actions import View
 from audiollm.web.analyse.more import More, visitor
@@ -20,7 +21,6 @@ from audiollm.web.analyse.voice import VoiceParts
 from audiollm.web.quiet import AT_ONCE, QUIET, unrepeated
 from audiollm.web.services import Services
 from audiollm.web.static import Static, of_browser
-from audiollm.web.texts import text
 
 # The model hears one batch at a time, so more visitors at once are not faster; but a short clip
 # need not wait until somebody's hour is over

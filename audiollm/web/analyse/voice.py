@@ -13,6 +13,7 @@ import gradio as gr
 
 from audiollm.analysis.wording import percent
 from audiollm.labels import Language, word
+from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.analyse import adapting
 from audiollm.web.analyse.actions import explained
@@ -21,7 +22,6 @@ from audiollm.web.analyse.more import visitor
 from audiollm.web.quiet import AT_ONCE
 from audiollm.web.services import Services
 from audiollm.web.static import Static
-from audiollm.web.texts import text
 
 if TYPE_CHECKING:
     from audiollm.web.analyse.known_voice import Voice

@@ -15,10 +15,10 @@ import gradio as gr
 
 from audiollm.errors import AudioLLMError
 from audiollm.settings import Settings
+from audiollm.texts import text
 from audiollm.web.analyse import actions
 from audiollm.web.auth import visitors
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 
 PRESSED = ("click", "submit", "upload")  # what a person does; the rest a page does by itself
 

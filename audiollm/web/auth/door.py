@@ -13,13 +13,13 @@ import gradio as gr
 
 from audiollm.errors import ConfigError
 from audiollm.labels import Language
+from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.auth import elsewhere
 from audiollm.web.auth.login import LOGIN, LOGOUT
 from audiollm.web.quiet import AT_ONCE
 from audiollm.web.services import Services
 from audiollm.web.static import Static, of_browser
-from audiollm.web.texts import text
 
 OFTEN = 30.0  # s between two looks whether a login still counts
 HERE = 'new URL(window.gradio_config?.root || "/", location.href).pathname.replace(/\\/$/, "")'

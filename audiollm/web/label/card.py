@@ -6,9 +6,9 @@ from html import escape
 from audiollm.analysis.wording import paragraph, percent
 from audiollm.labelling.tasks import UNUSUAL, Outcome, Task
 from audiollm.labels import Language, emotion, word
+from audiollm.texts import TEXTS, text
 from audiollm.web import render
 from audiollm.web.label.actions import Desk, Seen, keys
-from audiollm.web.texts import TEXTS, text
 
 UNUSUAL_KEYS = {"unclear": "u", "not_speech": "n", "several": "v"}
 

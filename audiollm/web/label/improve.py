@@ -7,7 +7,7 @@ from typing import Any
 
 from audiollm.jobs.job import Job
 from audiollm.labels import Language
-from audiollm.web.texts import text
+from audiollm.texts import text
 from audiollm.web.train import versus
 from audiollm.web.train.versus import COMPARED
 

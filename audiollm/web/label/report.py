@@ -7,10 +7,10 @@ from audiollm.analysis.wording import percent
 from audiollm.labelling.agreement import Agreement, agreement
 from audiollm.labelling.statistics import Share, Statistics, Yield, statistics
 from audiollm.labels import Language, ordered
+from audiollm.texts import text
 from audiollm.web.label.actions import book
 from audiollm.web.label.card import name_of
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 
 
 def report(services: Services, language: Language) -> str:

@@ -16,11 +16,11 @@ from audiollm.labelling import formats, sources
 from audiollm.labelling.sources import Gathered
 from audiollm.labelling.tasks import checked_person
 from audiollm.labels import Language
+from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.auth.access import opened
 from audiollm.web.label.actions import book
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 
 if TYPE_CHECKING:
     from audiollm.predictor import Predictor

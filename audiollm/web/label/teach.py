@@ -21,12 +21,12 @@ from audiollm.labelling.formats import write_jsonl
 from audiollm.labelling.tasks import Outcome
 from audiollm.labels import Language
 from audiollm.model import registry
+from audiollm.texts import text
 from audiollm.web.auth.access import opened
 from audiollm.web.label.actions import book
 from audiollm.web.label.improve import COMPARED
 from audiollm.web.said import SaidError
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 from audiollm.web.train import actions, estimate, prepared
 from audiollm.web.train.prepared import PREPARED, SUMMARY
 

@@ -21,12 +21,12 @@ from audiollm.jobs.queue import ROOT
 from audiollm.labelling.formats import write_jsonl
 from audiollm.labelling.statistics import FEWEST
 from audiollm.labels import Language
+from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.auth.access import opened
 from audiollm.web.label.actions import book
 from audiollm.web.said import SaidError
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 
 FOUND = "worth.json"  # in the home folder
 LITTLE = 0.01  # of UA: what promises less at best is not worth the time

@@ -18,10 +18,10 @@ from audiollm.jobs.job import ACTIVE, Job
 from audiollm.jobs.queue import ROOT, Jobs
 from audiollm.labels import Language
 from audiollm.model import registry
+from audiollm.texts import text
 from audiollm.web.auth.access import opened
 from audiollm.web.said import SaidError
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 from audiollm.web.train import estimate, form, prepared, proposal, versus
 from audiollm.web.train.form import Form
 from audiollm.web.train.plan import Plan

@@ -15,11 +15,11 @@ import gradio as gr
 from audiollm.analysis.wording import paragraph, percent
 from audiollm.jobs.job import Job
 from audiollm.labels import Language, word
+from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.quiet import AT_ONCE
 from audiollm.web.services import Services
 from audiollm.web.static import Static, of_browser
-from audiollm.web.texts import text
 from audiollm.web.train import judged, mistakes, tested
 from audiollm.web.train.tested import Tested
 from audiollm.web.train.view import failed

@@ -18,10 +18,10 @@ from audiollm.jobs.estimates import Basis, Estimate, Pace, Shape, Work
 from audiollm.jobs.job import ACTIVE, Job
 from audiollm.labels import Language
 from audiollm.settings import ASSETS, Settings
+from audiollm.texts import text
 from audiollm.web import gpu, render, resident
 from audiollm.web.auth.access import opened
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 from audiollm.web.train import prepared
 from audiollm.web.train.plan import Plan
 from audiollm.web.train.sources import EMODB, FOLDER

@@ -12,10 +12,10 @@ import gradio as gr
 
 from audiollm.jobs.job import ACTIVE
 from audiollm.labels import Language
+from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.quiet import AT_ONCE
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 from audiollm.web.train import actions, after, curves, planning, view
 from audiollm.web.train.actions import WorseError
 from audiollm.web.train.after import Part

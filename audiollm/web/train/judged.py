@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from audiollm.labels import Language, word
-from audiollm.web.texts import text
+from audiollm.texts import text
 from audiollm.web.train.tested import Tested
 
 TEAL = "15,118,110"

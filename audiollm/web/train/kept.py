@@ -8,11 +8,11 @@ import gradio as gr
 
 from audiollm.errors import AudioLLMError
 from audiollm.labels import Language
+from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.quiet import AT_ONCE
 from audiollm.web.services import Services
 from audiollm.web.static import Static, of_browser
-from audiollm.web.texts import text
 from audiollm.web.train import uploads
 from audiollm.web.train.sources import FOLDER
 from audiollm.web.train.view import failed

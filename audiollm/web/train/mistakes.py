@@ -15,11 +15,11 @@ from audiollm.analysis.wording import percent
 from audiollm.errors import DataError
 from audiollm.labelling import sources
 from audiollm.labels import Language, word
+from audiollm.texts import text
 from audiollm.web.auth.access import opened
 from audiollm.web.label.actions import book
 from audiollm.web.said import SaidError
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 from audiollm.web.train import actions, clips, tested
 from audiollm.web.train.tested import Mistake, Tested
 

@@ -12,10 +12,10 @@ from typing import Any
 import gradio as gr
 
 from audiollm.labels import Language
+from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.quiet import AT_ONCE
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 from audiollm.web.train import (
     actions,
     estimate,

@@ -9,9 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from audiollm.labels import Language, word
+from audiollm.texts import text
 from audiollm.web.auth.access import opened
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 from audiollm.web.train import chinese
 from audiollm.web.train.look import (
     REJECTED,

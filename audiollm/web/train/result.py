@@ -7,7 +7,7 @@ from typing import Any
 
 from audiollm.analysis.wording import paragraph
 from audiollm.labels import Language, word
-from audiollm.web.texts import text
+from audiollm.texts import text
 from audiollm.web.train import tested
 from audiollm.web.train.tested import Tested
 

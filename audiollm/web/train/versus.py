@@ -13,7 +13,7 @@ from typing import Any
 
 from audiollm.jobs.job import Job
 from audiollm.labels import Language, word
-from audiollm.web.texts import text
+from audiollm.texts import text
 from audiollm.web.train import chinese
 from audiollm.web.train.plan import VERSUS
 

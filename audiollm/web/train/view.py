@@ -13,11 +13,11 @@ from audiollm.jobs import failures, progress
 from audiollm.jobs.job import ACTIVE, IDLE, Job
 from audiollm.jobs.queue import GONE
 from audiollm.labels import Language
+from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.auth.access import ShutError
 from audiollm.web.label import improve
 from audiollm.web.services import Services
-from audiollm.web.texts import text
 from audiollm.web.train import actions, versus
 from audiollm.web.train.estimate import gigabytes
 from audiollm.web.train.plan import RESULT

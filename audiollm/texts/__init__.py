@@ -1,0 +1,28 @@
+"""The catalogue of texts: every sentence that a person sees, by code, in en.toml and zh.toml."""
+
+import tomllib
+from pathlib import Path
+
+from audiollm.labels import LANGUAGES, Language
+
+
+def _read(language: Language) -> dict[str, str]:
+    """Code -> sentence. Sections group codes for the reader of the file."""
+    file = Path(__file__).with_name(f"{language}.toml")
+    sections = tomllib.loads(file.read_text(encoding="utf-8")).values()
+    found = {code: sentence for section in sections for code, sentence in section.items()}
+    if len(found) != sum(map(len, sections)):
+        raise ValueError(f"{file.name} has a code twice.")
+    return found
+
+
+_BY_LANGUAGE = {language: _read(language) for language in LANGUAGES}
+TEXTS: dict[str, dict[Language, str]] = {
+    code: {language: table[code] for language, table in _BY_LANGUAGE.items()}
+    for code in _BY_LANGUAGE["en"]
+}
+
+
+def text(code: str, language: Language, **values: object) -> str:
+    """One sentence, its blanks filled in."""
+    return TEXTS[code][language].format(**values)
