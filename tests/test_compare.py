@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiollm.database import Store
 from audiollm.errors import ModelError
+from audiollm.labelling.saved import SavedClips
 from audiollm.labelling.store import Labels
 from audiollm.labels import LANGUAGES
 from audiollm.model import registry
@@ -104,7 +104,7 @@ def test_a_disagreement_is_shown_and_can_be_kept(
     assert found.evidence is not None
     came = keeping.keep(two_models, found.evidence, language)
     assert "error" not in came.said
-    (kept,) = Store(two_models.settings.home).kept()
+    (kept,) = SavedClips(two_models.settings.home).all()
     told = (kept.id, kept.reason, kept.model, kept.other_model)
     assert told == (came.kept, "disagreement", "tiny", "else")
     assert kept.other_answer == pytest.approx(DISAGREES)
@@ -113,7 +113,7 @@ def test_a_disagreement_is_shown_and_can_be_kept(
     heard, _ = soundfile.read(kept.path)
     assert np.abs(heard - voiced(1.5)).max() < 1e-3
     keeping.forget(two_models, came.kept, language)
-    assert Store(two_models.settings.home).kept() == []
+    assert SavedClips(two_models.settings.home).all() == []
     assert Labels(two_models.settings.home).tasks() == []
 
 

@@ -18,6 +18,7 @@ from audiollm import database
 from audiollm.jobs import identity, progress
 from audiollm.jobs.identity import Identity, identify
 from audiollm.jobs.queue import LINES, Job, JobError, Jobs, Step
+from audiollm.labelling.saved import SavedClips
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = """
@@ -96,12 +97,12 @@ def running(jobs: Jobs, step: Step) -> int:
 
 
 def row(jobs: Jobs, id: str) -> dict[str, str]:
-    with jobs.store.connect() as db:
+    with jobs.database.write() as db:
         return dict(db.execute("SELECT * FROM jobs WHERE id=?", (id,)).fetchone())
 
 
 def write(jobs: Jobs, id: str, **values: str) -> None:
-    with jobs.store.connect() as db:
+    with jobs.database.write() as db:
         for name, value in values.items():
             db.execute(f"UPDATE jobs SET {name}=? WHERE id=?", (value, id))  # noqa: S608
 
@@ -405,7 +406,7 @@ def test_a_disk_that_filled_up_is_said_though_nothing_could_be_written(
         log.write("OSError: [Errno 28] No space left on device\n")
     who = Identity.parse(row(jobs, id)["runner"])
     assert who
-    with sqlite3.connect(jobs.store.path) as db:
+    with sqlite3.connect(jobs.database.path) as db:
         db.execute(
             "CREATE TRIGGER no_room BEFORE UPDATE ON jobs "
             "BEGIN SELECT RAISE(ROLLBACK, 'database or disk is full'); END"  # as it then does
@@ -415,7 +416,7 @@ def test_a_disk_that_filled_up_is_said_though_nothing_could_be_written(
     assert jobs.look(id).failure == progress.FULL
     with pytest.raises(JobError, match="make room"):
         jobs.resume(id)
-    with sqlite3.connect(jobs.store.path) as db:
+    with sqlite3.connect(jobs.database.path) as db:
         db.execute("DROP TRIGGER no_room")
 
 
@@ -431,7 +432,7 @@ def test_only_what_does_not_run_is_removed(jobs: Jobs, tmp_path: Path) -> None:
     assert jobs.all() == []
     assert one.result.exists()
     assert not list((jobs.home / "jobs").iterdir())
-    with jobs.store.connect() as db:
+    with jobs.database.write() as db:
         assert db.execute("SELECT COUNT(*) FROM steps").fetchone()[0] == 0
     for act in (jobs.look, jobs.stop, jobs.kill, jobs.resume, jobs.remove):
         with pytest.raises(JobError, match="no job"):
@@ -485,9 +486,9 @@ def test_a_database_of_the_first_version_gets_its_jobs(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(database, "MIGRATIONS", database.MIGRATIONS[:1])
-        database.Store(tmp_path)
+        database.Database(tmp_path)
     with sqlite3.connect(tmp_path / "audiollm.db") as db:
         values = ("x", "x.flac", 1.0, "kept", "tiny", "{}", "", "{}", "2026-01-01")
         db.execute("INSERT INTO kept VALUES (?,?,?,?,?,?,?,?,?)", values)
     assert Jobs(tmp_path).all() == []
-    assert [kept.id for kept in database.Store(tmp_path).kept()] == ["x"]
+    assert [clip.id for clip in SavedClips(tmp_path).all()] == ["x"]

@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from audiollm import audio
-from audiollm.database import Store
 from audiollm.errors import LabelError
+from audiollm.labelling.saved import SavedClips
 from audiollm.labelling.store import Labels
 from audiollm.labelling.tasks import Label, Task
 from audiollm.texts import text
@@ -69,13 +69,13 @@ def test_what_strangers_may_keep_waits_outside_of_the_queue(tmp_path: Path, clip
         keeping.render.notice(text("is_forgotten", "en"), "wait")
     )
     assert Labels(home).tasks() == [task]
-    assert Store(home).kept() == []
+    assert SavedClips(home).all() == []
 
 
 def test_a_clip_is_kept_with_its_answer_and_stands_in_the_queue(tmp_path: Path, clip: str) -> None:
     made = serve(tmp_path)
     came = keep_clip(made, clip, "zh")
-    (kept,) = Store(made.settings.home).kept()
+    (kept,) = SavedClips(made.settings.home).all()
     assert (kept.id, kept.reason, kept.answer) == (came.kept, "kept", pytest.approx(SURE))
     (task,) = Labels(made.settings.home).tasks()
     assert (task.source, task.reason, task.path) == ("analyse", "sent", str(kept.path))
@@ -102,7 +102,7 @@ def test_what_somebody_has_labelled_stays(tmp_path: Path, clip: str) -> None:
     left = keeping.forget(made, came.kept, "en")
     assert left.kept == came.kept and text("is_labelled", "en") in left.said
     assert Path(task.path).is_file()
-    assert len(Store(made.settings.home).kept()) == 1
+    assert len(SavedClips(made.settings.home).all()) == 1
 
 
 def test_a_clip_that_cannot_be_queued_is_not_kept_either(
@@ -116,11 +116,11 @@ def test_a_clip_that_cannot_be_queued_is_not_kept_either(
         patch.setattr(Labels, "add", full)
         came = keep_clip(made, clip)
         assert "make room" in came.said and not came.kept
-        assert Store(made.settings.home).kept() == []
+        assert SavedClips(made.settings.home).all() == []
     before = keep_clip(made, clip)
     monkeypatch.setattr(Labels, "add", full)
     assert not keep_clip(made, clip).kept
-    assert [kept.id for kept in Store(made.settings.home).kept()] == [before.kept]
+    assert [kept.id for kept in SavedClips(made.settings.home).all()] == [before.kept]
 
 
 def test_a_long_recording_is_refused_before_it_is_kept(
@@ -135,7 +135,7 @@ def test_a_long_recording_is_refused_before_it_is_kept(
 
 
 def test_a_fault_is_a_sentence(tmp_path: Path, clip: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Store, "keep", lambda *_: 1 / 0)
+    monkeypatch.setattr(SavedClips, "add", lambda *_: 1 / 0)
     assert text("keep_bug", "en") in keep_clip(serve(tmp_path), clip).said
 
 

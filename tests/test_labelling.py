@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 import soundfile
-from audiollm.web.label.texts import LABELLING
 
 from audiollm import audio
-from audiollm.database import Store
 from audiollm.errors import LabelError
 from audiollm.labelling import sources
+from audiollm.labelling.saved import SavedClips
 from audiollm.labelling.statistics import pace, share, statistics, wanted
 from audiollm.labelling.store import Labels
 from audiollm.labelling.tasks import REASONS, Label
 from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
+from audiollm.texts import TEXTS
 from audiollm.web.auth.access import ShutError
 from audiollm.web.label import actions, report
 from audiollm.web.label import card as label_card
@@ -197,7 +197,7 @@ def test_every_reason_reads_well(services: Services, language: Any) -> None:
         said = asked("label", name="sad") | {"task": shown(seen), "token": shown(seen)}
         actions.act(services, ANN, said)
     empty = actions.act(services, ANN, asked("begin"))
-    assert LABELLING["label_empty"][language] in label_card.card(empty, ANN, language)
+    assert TEXTS["label_empty"][language] in label_card.card(empty, ANN, language)
 
 
 @pytest.mark.parametrize("other", ["tiny: probe", "tiny: encoder", "", "my-probe"])
@@ -283,7 +283,14 @@ def test_the_mistakes_of_an_evaluation_and_a_random_share(tmp_path: Path, voice:
 def test_clips_from_everywhere(services: Services, voice: Path, tmp_path: Path) -> None:
     home = services.settings.home
     evaluated(home / "runs" / "mine", voice)
-    Store(home).keep(voiced(1.2), "disagreement", "tiny", SURE, "tiny: encoder", {"sad": 1.0})
+    SavedClips(home).add(
+        audio.from_array(voiced(1.2), 16000),
+        "disagreement",
+        "tiny",
+        SURE,
+        "tiny: encoder",
+        {"sad": 1.0},
+    )
     suspect: dict[str, Any] = {"clip": "5" * 64, "path": str(voice), "speaker": "s", "label": "sad"}
     suspect |= {"suggested": "angry", "confidence": 0.02, "likely": True}
     lines = [json.dumps(suspect), json.dumps(suspect | {"clip": "6" * 64, "likely": False})]
@@ -382,11 +389,3 @@ def test_strangers_can_do_nothing(
     with pytest.raises(ShutError):
         handler(shut)
     assert not list(settings.home.iterdir())
-
-
-def test_every_text_has_two_languages() -> None:
-    blanks = re.compile(r"{(\w+)}")
-    for key, words in LABELLING.items():
-        assert words["en"] and words["zh"], key
-        if key != "label_refused":
-            assert set(blanks.findall(words["en"])) == set(blanks.findall(words["zh"])), key

@@ -233,7 +233,7 @@ def test_a_label_is_there_when_the_program_is_killed_right_after_it(tmp_path: Pa
 
 
 def test_a_full_disk_is_a_sentence(book: Labels) -> None:
-    with book._store.connect() as db:
+    with book._database.write() as db:
         pages = db.execute("PRAGMA page_count").fetchone()[0]
     connect = sqlite3.connect
 
@@ -244,8 +244,9 @@ def test_a_full_disk_is_a_sentence(book: Labels) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite3, "connect", small)
-        with pytest.raises(LabelError, match="make room"):
+        with pytest.raises(LabelError) as refused:
             book.say_all(replace(says(0), note="x" * 2000) for _ in range(50))
+        assert refused.value.code == "label_database"
     assert book.history() == []
 
 

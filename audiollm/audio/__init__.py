@@ -14,6 +14,7 @@ from audiollm.audio.loading import (
     read,
     require_level,
     require_speech,
+    to_int16,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "read",
     "require_level",
     "require_speech",
+    "to_int16",
 ]

@@ -178,8 +178,12 @@ def require_level(sound: Sound) -> None:
 
 def content_hash(sound: Sound) -> str:
     """Identity of a clip: SHA-256 of its 16 kHz samples as 16-bit integers, in hex."""
-    scaled = np.rint(sound.samples * 32768.0).clip(-32768, 32767)
-    return hashlib.sha256(scaled.astype("<i2").tobytes()).hexdigest()
+    return hashlib.sha256(to_int16(sound).tobytes()).hexdigest()
+
+
+def to_int16(sound: Sound) -> np.ndarray:
+    """Its samples as little-endian 16-bit integers [N]; a file of them loads as the same sound."""
+    return np.rint(sound.samples * 32768.0).clip(-32768, 32767).astype("<i2")
 
 
 class _Mixer:

@@ -11,13 +11,13 @@ import secrets
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from audiollm.database import Store
+from audiollm.database import Database
 from audiollm.jobs import identity, progress
 from audiollm.jobs.identity import Identity
 from audiollm.jobs.job import ACTIVE, IDLE, Job, JobError, State, Step
@@ -37,7 +37,7 @@ class Jobs:
     def __init__(self, home: Path) -> None:
         """Raises: DataError: the database cannot be opened."""
         self.home = home.resolve()
-        self.store = Store(self.home)
+        self.database = Database(self.home)
 
     def add(self, name: str, device: str, steps: Sequence[Step], need: float = 0) -> str:
         """Puts a plan at the end of its device's queue; returns its id.
@@ -87,9 +87,13 @@ class Jobs:
 
     def all(self) -> list[Job]:
         """Every job, in the order of the queue."""
-        with self._db() as db:
-            found = [self._settle(db, row) for row in db.execute(_ALL).fetchall()]
+        with self._read() as db:
+            found = [dict(row) for row in db.execute(_ALL).fetchall()]
             steps = {row["id"]: _steps(db, row["id"]) for row in found}
+        if any(self._orphaned(row) for row in found):
+            with self._db() as db:
+                found = [self._settle(db, row) for row in db.execute(_ALL).fetchall()]
+                steps = {row["id"]: _steps(db, row["id"]) for row in found}
         return [self._job(row, steps[row["id"]]) for row in found]
 
     def look(self, id: str) -> Job:
@@ -104,6 +108,10 @@ class Jobs:
 
     def tick(self) -> None:
         """Starts who is next on every device that is free. Anybody may call it at any time."""
+        with self._read() as db:
+            seen = db.execute(_ALL).fetchall()
+        if not any(row["state"] == "waiting" or self._orphaned(row) for row in seen):
+            return
         with self._db() as db:
             rows = [self._settle(db, row) for row in db.execute(_ALL).fetchall()]
             active = [row for row in rows if row["state"] in ACTIVE]
@@ -205,10 +213,18 @@ class Jobs:
                 state, failure = "interrupted", GONE
             _set(db, id, state=state, failure=failure, runner="", child="")
 
+    def _db(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._explained(self.database.write())
+
+    def _read(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._explained(self.database.read())
+
     @contextmanager
-    def _db(self) -> Iterator[sqlite3.Connection]:
+    def _explained(
+        self, transaction: AbstractContextManager[sqlite3.Connection]
+    ) -> Iterator[sqlite3.Connection]:
         try:
-            with self.store.connect() as db:
+            with transaction as db:
                 yield db
         except sqlite3.Error as error:
             raise JobError(
@@ -221,11 +237,16 @@ class Jobs:
             raise JobError(f"There is no job {id!r}: it was removed.")
         return self._settle(db, row)
 
+    def _orphaned(self, row: Mapping[str, Any] | sqlite3.Row) -> bool:
+        """Its state says that it runs, and its runner is gone."""
+        runner, folder = Identity.parse(row["runner"]), self.folder(row["id"])
+        return row["state"] in ACTIVE and not identity.lives(runner, progress.heard(folder))
+
     def _settle(self, db: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
         """The row as it is, after a look whether its runner still lives; written back."""
         now = dict(row)
         runner, folder = Identity.parse(row["runner"]), self.folder(row["id"])
-        if row["state"] not in ACTIVE or identity.lives(runner, progress.heard(folder)):
+        if not self._orphaned(row):
             return now
         identity.kill_group(runner, Identity.parse(row["child"]))  # a child without its runner
         full = progress.full(folder)

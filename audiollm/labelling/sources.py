@@ -8,9 +8,9 @@ from typing import Any
 
 from audiollm import audio
 from audiollm.audio import SUFFIXES, Sound
-from audiollm.database import Kept
 from audiollm.errors import AudioLLMError, LabelError
 from audiollm.labelling.queue import drawn, reason
+from audiollm.labelling.saved import SavedClip
 from audiollm.labelling.tasks import Task
 from audiollm.settings import Settings
 
@@ -82,10 +82,10 @@ def from_evaluation(path: Path, share: float = SHARE) -> Gathered:
     return Gathered(tuple(tasks), passed, gone, len(clips), len(clips))
 
 
-def from_kept(kept: Sequence[Kept], settings: Settings) -> Gathered:
-    """The clips that people kept or sent on the Analyse page."""
+def from_saved(saved: Sequence[SavedClip], settings: Settings) -> Gathered:
+    """The clips that were saved on the Analyse page."""
     tasks, gone = [], 0
-    for clip in kept:
+    for clip in saved:
         try:
             sound = _load(clip.path, settings)
         except AudioLLMError:
@@ -106,7 +106,7 @@ def from_kept(kept: Sequence[Kept], settings: Settings) -> Gathered:
                 other_answer=clip.other_answer,
             )
         )
-    return Gathered(tuple(tasks), 0, gone, len(kept), len(kept))
+    return Gathered(tuple(tasks), 0, gone, len(saved), len(saved))
 
 
 def from_folder(

@@ -10,13 +10,13 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from audiollm.database import Store
+from audiollm.database import Database
 from audiollm.errors import LabelError
 from audiollm.labelling.queue import arranged
 from audiollm.labelling.tasks import REASONS, Label, Outcome, Reason, Task, checked_person
@@ -58,17 +58,23 @@ class Labels:
             DataError: the folder cannot be written, or a newer program made the database.
         """
         self.home, self.clock = home, clock
-        self._store = Store(home)
+        self._database = Database(home)
+
+    def _read(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._explained(self._database.read())
+
+    def _write(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._explained(self._database.write())
 
     @contextmanager
-    def _db(self) -> Iterator[sqlite3.Connection]:
+    def _explained(
+        self, transaction: AbstractContextManager[sqlite3.Connection]
+    ) -> Iterator[sqlite3.Connection]:
         try:
-            with self._store.connect() as db:
+            with transaction as db:
                 yield db
         except (OSError, sqlite3.Error) as error:
-            raise LabelError(
-                f"The label could not be written or read ({error}): make room in {self.home}."
-            ) from error
+            raise LabelError("label_database", home=self.home, reason=error) from error
 
     # --- tasks
 
@@ -81,7 +87,7 @@ class Labels:
         Raises:
             LabelError: they cannot be kept.
         """
-        with self._db() as db:
+        with self._write() as db:
             return self._add(db, tasks)
 
     def _add(self, db: sqlite3.Connection, tasks: Iterable[Task]) -> int:
@@ -97,7 +103,7 @@ class Labels:
 
     def tasks(self) -> list[Task]:
         """All of them, in the order of showing."""
-        with self._db() as db:
+        with self._read() as db:
             return [_task(row) for row in db.execute("SELECT * FROM tasks ORDER BY turn")]
 
     def task(self, id: str) -> Task:
@@ -105,12 +111,12 @@ class Labels:
         Raises:
             LabelError: there is no such task.
         """
-        with self._db() as db:
+        with self._read() as db:
             return _found(db, id)
 
     def classes(self) -> tuple[str, ...]:
         """Every class that a task brings, in the order of labels.py."""
-        with self._db() as db:
+        with self._read() as db:
             rows = db.execute(
                 "SELECT key FROM tasks, json_each(answer) UNION"
                 " SELECT key FROM tasks, json_each(other_answer) UNION"
@@ -125,7 +131,7 @@ class Labels:
             LabelError: they cannot be removed.
         """
         gone = 0
-        with self._db() as db:
+        with self._write() as db:
             for id in ids:
                 if not db.execute("SELECT 1 FROM labels WHERE task=?", (id,)).fetchone():
                     db.execute("DELETE FROM leases WHERE task=?", (id,))
@@ -156,7 +162,7 @@ class Labels:
         names = ",".join(f"'{name}'" for name in reasons)
         votes = f"{_VOTES}," if work == "second" else ""
         wanted = f"FROM tasks t WHERE {_OPEN[work]} AND t.reason IN ({names})"
-        with self._db() as db:
+        with self._write() as db:
             db.execute("DELETE FROM leases WHERE until<?", (self.clock(),))
             mine = "SELECT task FROM leases WHERE tab=:tab"
             who = {"person": person, "tab": tab, "count": count}
@@ -184,7 +190,7 @@ class Labels:
         """(clips that the person has labelled or decided, clips that still wait in this work)."""
         names = ",".join(f"'{name}'" for name in reasons if name in REASONS)
         kind = "decision" if work == "decide" else "label"
-        with self._db() as db:
+        with self._read() as db:
             done = db.execute(
                 "SELECT COUNT(*) FROM standing WHERE person=? AND kind=?", (person, kind)
             ).fetchone()[0]
@@ -200,7 +206,7 @@ class Labels:
         Raises:
             LabelError: somebody else has it on the screen, or there is no such task.
         """
-        with self._db() as db:
+        with self._write() as db:
             db.execute("DELETE FROM leases WHERE until<?", (self.clock(),))
             found = _found(db, task)
             row = db.execute("SELECT tab FROM leases WHERE task=?", (task,)).fetchone()
@@ -214,7 +220,7 @@ class Labels:
 
     def release(self, tab: str) -> None:
         """The clips of a page that is gone are free again."""
-        with self._db() as db:
+        with self._write() as db:
             db.execute("DELETE FROM leases WHERE tab=?", (tab,))
 
     def _lease(self, db: sqlite3.Connection, task: str, tab: str, *, last: bool) -> None:
@@ -242,7 +248,7 @@ class Labels:
         What comes from a file and was said before the label that stands is passed over: it takes
         nothing back that the person has said since.
         """
-        with self._db() as db:
+        with self._write() as db:
             return self._say_all(db, given)
 
     def take_in(self, tasks: Iterable[Task], given: Iterable[Label]) -> tuple[int, int]:
@@ -251,7 +257,7 @@ class Labels:
         Raises:
             LabelError: they cannot be kept.
         """
-        with self._db() as db:
+        with self._write() as db:
             return self._add(db, tasks), len(self._say_all(db, given))
 
     def _say_all(self, db: sqlite3.Connection, given: Iterable[Label]) -> list[Label]:
@@ -281,7 +287,7 @@ class Labels:
         Raises:
             LabelError: it cannot be written.
         """
-        with self._db() as db:
+        with self._write() as db:
             marks = ",".join("?" * len(kinds))
             row = db.execute(
                 "SELECT * FROM labels WHERE person=? AND origin='' AND number NOT IN"  # noqa: S608
@@ -295,7 +301,7 @@ class Labels:
 
     def history(self, task: str = "", person: str = "") -> list[Label]:
         """Everything that was ever said, of one task or by one person, undone labels included."""
-        with self._db() as db:
+        with self._read() as db:
             rows = db.execute(
                 "SELECT l.*, u.label IS NOT NULL AS gone FROM labels l LEFT JOIN undone u"
                 " ON u.label=l.number WHERE (?1='' OR l.task=?1) AND (?2='' OR l.person=?2)"
@@ -306,7 +312,7 @@ class Labels:
 
     def outcomes(self) -> list[Outcome]:
         """Every task with what stands of it, in the order of showing."""
-        with self._db() as db:
+        with self._read() as db:
             rows = db.execute("SELECT * FROM tasks ORDER BY turn").fetchall()
             said = db.execute(
                 "SELECT * FROM standing WHERE kind<>'skip' ORDER BY number"
@@ -323,7 +329,7 @@ class Labels:
             LabelError: there is no such task.
         """
         query = "SELECT * FROM standing WHERE kind<>'skip' AND task=? ORDER BY number"
-        with self._db() as db:
+        with self._read() as db:
             found = _found(db, task)
             return _outcome(found, [_label(row) for row in db.execute(query, (task,))])
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from audiollm import audio
-from audiollm.database import Reason, Store
 from audiollm.errors import AudioError, AudioLLMError
-from audiollm.labelling.sources import LONGEST, from_kept
+from audiollm.labelling.saved import Reason, SavedClips
+from audiollm.labelling.sources import LONGEST, from_saved
 from audiollm.labelling.store import Labels, UnknownTaskError
 from audiollm.labelling.tasks import Task
 from audiollm.labels import Language
@@ -58,16 +58,16 @@ def keep(services: Services, seen: Evidence | None, language: Language) -> Outco
                 f"Clips of {LONGEST:.0f} s or less can be labelled: cut it into sentences.",
                 f"只能标注不超过 {LONGEST:.0f} 秒的录音：请剪成单句。",
             )
-        store, owned = Store(services.settings.home), services.owned
-        before = {each.id for each in store.kept()}
+        store, owned = SavedClips(services.settings.home), services.owned
+        before = {each.id for each in store.all()}
         answers = (found.answer, found.other_model, found.other_answer)
-        id = store.keep(sound.samples, found.reason, found.model, *answers)
+        id = store.add(sound, found.reason, found.model, *answers)
         if owned:
             try:
                 _queue(services, store, id)
             except AudioLLMError:  # kept it would be where nobody looks for it
                 if id not in before:
-                    store.forget(id)
+                    store.remove(id)
                 raise
         return Outcome(
             render.notice(text("is_queued" if owned else "is_kept", language), "wait"), id
@@ -76,7 +76,7 @@ def keep(services: Services, seen: Evidence | None, language: Language) -> Outco
     return careful(kept, language)
 
 
-def _queue(services: Services, store: Store, id: str) -> None:
+def _queue(services: Services, store: SavedClips, id: str) -> None:
     """What stands in the queue from elsewhere stays as it is."""
     labels = Labels(services.settings.home)
     asked = _task(services, store, id)
@@ -89,13 +89,13 @@ def forget(services: Services, id: str, language: Language) -> Outcome:
     """Deletes a kept clip, unless somebody has labelled it meanwhile."""
 
     def forgotten() -> Outcome:
-        store, labels = Store(services.settings.home), Labels(services.settings.home)
-        if any(each.id == id for each in store.kept()):
+        store, labels = SavedClips(services.settings.home), Labels(services.settings.home)
+        if any(each.id == id for each in store.all()):
             asked = _task(services, store, id)
             known = _known(labels, asked)
             if known and known.path == asked.path and not labels.drop([asked.id]):
                 return Outcome(render.notice(text("is_labelled", language), "wait"), id)
-            store.forget(id)
+            store.remove(id)
         return Outcome(render.notice(text("is_forgotten", language), "wait"))
 
     if not services.keeps or not id:
@@ -103,13 +103,13 @@ def forget(services: Services, id: str, language: Language) -> Outcome:
     return careful(forgotten, language, id)
 
 
-def _task(services: Services, store: Store, id: str) -> Task:
+def _task(services: Services, store: SavedClips, id: str) -> Task:
     """The kept clip as the Label page asks about it.
 
     Raises:
         AudioError: its sound cannot be read any more.
     """
-    found = from_kept([k for k in store.kept() if k.id == id], services.settings).tasks
+    found = from_saved([k for k in store.all() if k.id == id], services.settings).tasks
     if not found:
         raise AudioError("The kept sound cannot be read any more.", "已保留的声音无法读取。")
     return found[0]

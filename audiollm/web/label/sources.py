@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiollm.audio import Sound, prosody
-from audiollm.database import Store
 from audiollm.errors import LabelError
 from audiollm.jobs.queue import ROOT
 from audiollm.labelling import formats, sources
+from audiollm.labelling.saved import SavedClips
 from audiollm.labelling.sources import Gathered
 from audiollm.labelling.tasks import checked_person
 from audiollm.labels import Language
@@ -67,7 +67,7 @@ def gather(
     if source == FOLDER:
         found = yield from _listen(services, Path(folder.strip()).expanduser(), language)
     elif source == KEPT:
-        found = sources.from_kept(Store(settings.home).kept(), settings)
+        found = sources.from_saved(SavedClips(settings.home).all(), settings)
     elif source in {id for _, id in offered(services, language)}:
         path = Path(source)
         suspects = path.name == SUSPECTS

@@ -1,0 +1,160 @@
+"""Saved clips: recordings that somebody agreed to have stored, with the answers of the models.
+
+The sounds are FLAC files in `kept/` of the home folder; the table `kept` of the database lists
+them.
+"""
+
+import json
+import os
+import sqlite3
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, get_args
+
+import soundfile
+
+from audiollm import audio
+from audiollm.audio import SAMPLE_RATE, Sound
+from audiollm.database import Database
+from audiollm.errors import DataError
+
+Reason = Literal["kept", "disagreement"]
+MAX_BYTES = 2 * 1024**3  # of all sounds together
+
+
+@dataclass(frozen=True)
+class SavedClip:
+    """A saved recording with the answer that it got."""
+
+    id: str  # audio.content_hash
+    path: Path
+    seconds: float
+    reason: Reason
+    model: str
+    answer: Mapping[str, float]  # class -> probability
+    other_model: str  # the model that disagreed, or ""
+    other_answer: Mapping[str, float]
+
+
+class SavedClips:
+    """The saved clips of a home folder."""
+
+    def __init__(self, home: Path) -> None:
+        """
+        Raises:
+            DataError: the folder cannot be written, or a newer program wrote the database.
+        """
+        self._db = Database(home)
+        self.folder = home / "kept"
+        try:
+            self.folder.mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise DataError("database_unusable", path=self.folder, reason=error) from error
+
+    def add(
+        self,
+        sound: Sound,
+        reason: Reason,
+        model: str,
+        answer: Mapping[str, float],
+        other_model: str = "",
+        other_answer: Mapping[str, float] | None = None,
+    ) -> str:
+        """Saves a sound as FLAC and returns its id. The same sound is saved once.
+
+        Raises:
+            DataError: the disk is full, or MAX_BYTES is reached.
+        """
+        if reason not in get_args(Reason):
+            raise ValueError(f"reason must be one of {get_args(Reason)}, not {reason!r}")
+        id = audio.content_hash(sound)
+        name = f"{id}.flac"
+        row = {
+            "id": id,
+            "file": name,
+            "seconds": len(sound.samples) / SAMPLE_RATE,
+            "reason": reason,
+            "model": model,
+            "answer": json.dumps(dict(answer)),
+            "other_model": other_model,
+            "other_answer": json.dumps(dict(other_answer or {})),
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        try:
+            if _bytes(self.folder) > MAX_BYTES:
+                limit = f"{MAX_BYTES / 1e9:.1f}"
+                raise DataError("saved_limit", folder=self.folder, gigabytes=limit)
+            _write(self.folder / name, sound)
+            with self._db.write() as db:
+                db.execute(_ADD, row)
+        except (OSError, soundfile.SoundFileError, sqlite3.Error) as error:
+            raise DataError("saved_failed", folder=self.folder, reason=error) from error
+        return id
+
+    def remove(self, id: str) -> None:
+        """Deletes a clip and its row; an unknown id is no error.
+
+        Raises:
+            DataError: it cannot be deleted.
+        """
+        try:
+            with self._db.write() as db:
+                row = db.execute("SELECT file FROM kept WHERE id=?", (id,)).fetchone()
+                if row:  # the sound first: a row without one can be deleted again
+                    (self.folder / row["file"]).unlink(missing_ok=True)
+                db.execute("DELETE FROM kept WHERE id=?", (id,))
+        except (OSError, sqlite3.Error) as error:
+            raise DataError("saved_undeletable", folder=self.folder, reason=error) from error
+
+    def all(self) -> list[SavedClip]:
+        """Every saved clip, the oldest first."""
+        with self._db.read() as db:
+            rows = db.execute("SELECT * FROM kept ORDER BY kept_at, id").fetchall()
+        return [
+            SavedClip(
+                row["id"],
+                self.folder / row["file"],
+                row["seconds"],
+                row["reason"],
+                row["model"],
+                json.loads(row["answer"]),
+                row["other_model"],
+                json.loads(row["other_answer"]),
+            )
+            for row in rows
+        ]
+
+
+_ADD = """
+    INSERT INTO kept VALUES
+        (:id, :file, :seconds, :reason, :model, :answer, :other_model, :other_answer, :at)
+    ON CONFLICT (id) DO UPDATE SET reason=excluded.reason, model=excluded.model,
+        answer=excluded.answer, other_model=excluded.other_model, other_answer=excluded.other_answer
+"""
+
+
+def _bytes(folder: Path) -> int:
+    """Size of the files in it; one that another visitor moves or deletes meanwhile counts 0."""
+    size = 0
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            size += path.stat().st_size
+    return size
+
+
+def _write(path: Path, sound: Sound) -> None:
+    """FLAC of 16 bits, moved into place when it is complete and on the disk."""
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            soundfile.write(file, audio.to_int16(sound), SAMPLE_RATE, format="FLAC")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
