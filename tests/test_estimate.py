@@ -137,13 +137,13 @@ def test_a_jobs_steps_are_timed_over_stops(tmp_path: Path, monkeypatch: pytest.M
     now = [1000.0]
     monkeypatch.setattr(progress.time, "time", lambda: now[0])
     for step, seconds in (("prepare", 30.0), ("stage 1", 20.0), ("stage 1", 15.0)):
-        progress.began(tmp_path, step)
+        progress.step_began(tmp_path, step)
         now[0] += seconds
-        progress.ended(tmp_path, step)
-    progress.began(tmp_path, "stage 2")
+        progress.step_ended(tmp_path, step)
+    progress.step_began(tmp_path, "stage 2")
     now[0] += 7
-    assert progress.took(tmp_path) == {"prepare": 30, "stage 1": 35, "stage 2": 7}
-    assert progress.took(tmp_path / "nowhere") == {}
+    assert progress.step_times(tmp_path) == {"prepare": 30, "stage 1": 35, "stage 2": 7}
+    assert progress.step_times(tmp_path / "nowhere") == {}
 
 
 def test_free_memory_is_what_the_container_leaves(
@@ -151,7 +151,7 @@ def test_free_memory_is_what_the_container_leaves(
 ) -> None:
     whole = memory.free()
     assert whole is not None and whole > 0
-    monkeypatch.setattr(memory, "GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
     for name, content in (
         ("memory.max", "5000000"),
         ("memory.current", "4000000"),

@@ -53,7 +53,7 @@ def job(home: Path, state: str = "running", device: str = GPU) -> str:
 
 def become(home: Path, id: str, state: str) -> None:
     me = str(Runner(Jobs(home), id).me) if state == "running" else ""
-    with Jobs(home).store.connect() as db:
+    with Jobs(home).database.write() as db:
         db.execute("UPDATE jobs SET state=?, runner=? WHERE id=?", (state, me, id))
 
 
@@ -103,9 +103,9 @@ class Machine:
 def asks(machine: Machine, id: str, **more: Any) -> tuple[bool, list[str]]:
     """The job's runner asks for room; what it says."""
     said: list[str] = []
-    options: dict[str, Any] = {"free": machine.free, "pause": 0, "patience": 5, **more}
+    options: dict[str, Any] = {"free": machine.free, "interval": 0, "timeout": 5, **more}
     folder = Jobs(machine.home).folder(id)
-    return gpu_memory.make(folder, GPU, said.append, lambda: True, **options), said
+    return gpu_memory.wait_for_memory(folder, GPU, said.append, lambda: True, **options), said
 
 
 def test_the_model_makes_room_and_comes_back(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def test_the_model_makes_room_and_comes_back(home: Path, monkeypatch: pytest.Mon
     found, said = asks(machine, id)
     assert found and "4.0 GB are free" in said[0] and "10.0 GB" in said[1]
     assert (machine.services.away, machine.loaded) == ("grinding", [GPU, "cpu"])
-    note = json.loads((Jobs(home).folder(id) / gpu_memory.NOTE).read_text())
+    note = json.loads((Jobs(home).folder(id) / gpu_memory.REQUEST).read_text())
     assert (note["device"], note["need"]) == (GPU, NEEDED)
     machine.look()
     assert machine.loaded == [GPU, "cpu"]  # once is enough
@@ -214,15 +214,15 @@ def test_nobody_moves_where_there_is_room_or_another_gpu(
     id = job(home)
     for free in (NEEDED, None):
         assert asks(machine, id, free=lambda _, free=free: free) == (True, [])
-    found, said = asks(machine, id, free=lambda _: 1, patience=0)
-    assert not found and "tried all the same" in said[-1]  # and its note is there
-    with Jobs(home).store.connect() as db:
+    found, said = asks(machine, id, free=lambda _: 1, timeout=0)
+    assert not found and "all the same" in said[-1]  # and its note is there
+    with Jobs(home).database.write() as db:
         db.execute("UPDATE jobs SET device='cuda:1'")
     machine.look()
     assert machine.loaded == [GPU]
     (Jobs(home).folder(id) / NEED).write_text("0")
     assert asks(machine, id) == (True, [])
-    assert not (Jobs(home).folder(id) / gpu_memory.NOTE).exists()  # that was of an earlier start
+    assert not (Jobs(home).folder(id) / gpu_memory.REQUEST).exists()  # that was of an earlier start
     (Jobs(home).folder(id) / NEED).unlink()
     assert asks(machine, id) == (True, [])
 
@@ -232,8 +232,10 @@ def test_a_job_that_is_asked_to_stop_waits_no_longer(
 ) -> None:
     folder = Jobs(home).folder(job(home))
     began = time.monotonic()
-    assert not gpu_memory.make(folder, GPU, lambda _: None, lambda: False, free=lambda _: 1)
-    assert time.monotonic() - began < gpu_memory.PATIENCE / 2
+    assert not gpu_memory.wait_for_memory(
+        folder, GPU, lambda _: None, lambda: False, free=lambda _: 1
+    )
+    assert time.monotonic() - began < gpu_memory.TIMEOUT / 2
 
 
 def test_a_page_on_the_processor_never_looks(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +244,7 @@ def test_a_page_on_the_processor_never_looks(home: Path, monkeypatch: pytest.Mon
 
     found = Services.start(Settings(home=home), load=load, examples=home)  # type: ignore
     found.predictor()
-    monkeypatch.setattr(gpu_memory, "wanted", lambda *_: pytest.fail("it looked"))
+    monkeypatch.setattr(gpu_memory, "requesting_job", lambda *_: pytest.fail("it looked"))
     resident.look(found)
     assert not home.exists() and resident.place(found) == ""
     assert gpu.gpu(Settings(device="mps")) == gpu.gpu(Settings(device="cpu")) == ""
@@ -301,16 +303,16 @@ def test_memory_is_asked_in_another_process(monkeypatch: pytest.MonkeyPatch) -> 
         return type("Done", (), {"stdout": b"123\n"})
 
     monkeypatch.setattr(subprocess, "run", run)
-    assert memory.ask("cuda:1") == 123
+    assert memory.free_by_subprocess("cuda:1") == 123
     assert calls[0][-1] == "cuda:1"
     monkeypatch.setattr(memory, "free", len)
-    assert memory.ask("cpu") == 3
+    assert memory.free_by_subprocess("cpu") == 3
 
     def fails(*_: Any, **__: Any) -> Any:
         raise subprocess.CalledProcessError(1, "torch")
 
     monkeypatch.setattr(subprocess, "run", fails)
-    assert memory.ask("cuda:1") is None
+    assert memory.free_by_subprocess("cuda:1") is None
 
 
 def test_the_runner_asks_before_its_first_step(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,12 +323,12 @@ def test_the_runner_asks_before_its_first_step(home: Path, monkeypatch: pytest.M
         asked.append((folder, device))
         return True
 
-    monkeypatch.setattr(gpu_memory, "make", make)
+    monkeypatch.setattr(gpu_memory, "wait_for_memory", make)
     runner = Runner(Jobs(home), id)
-    monkeypatch.setattr(runner, "_walk", lambda _: ("done", ""))
+    monkeypatch.setattr(runner, "_run_steps", lambda _: ("done", ""))
     for name in ("AUDIOLLM_DEVICE", "AUDIOLLM_HOME", "PYTHONUNBUFFERED", "TQDM_MININTERVAL"):
         monkeypatch.setenv(name, "")
     monkeypatch.setattr("signal.signal", lambda *_: None)
     assert runner.run() == 0
     assert asked == [(Jobs(home).folder(id), GPU)]
-    assert runner._lives() and (Jobs(home).folder(id) / "heartbeat").exists()
+    assert runner._heartbeat() and (Jobs(home).folder(id) / "heartbeat").exists()

@@ -12,12 +12,11 @@ import pytest
 
 from audiollm.errors import ConfigError
 from audiollm.hub import BUNDLED_ENCODER, ENCODERS, LLMS
-from audiollm.jobs import progress
 from audiollm.jobs.job import ACTIVE, IDLE, Job, State
-from audiollm.jobs.queue import GONE, JobError, Jobs
+from audiollm.jobs.queue import JobError, Jobs
 from audiollm.labels import LANGUAGES, Language
 from audiollm.settings import Settings
-from audiollm.texts import TEXTS, text
+from audiollm.texts import TEXTS, stored, text
 from audiollm.web.auth.access import ShutError
 from audiollm.web.said import SaidError
 from audiollm.web.services import Services
@@ -378,10 +377,12 @@ def test_a_job_is_told_in_words(tmp_path: Path, state: State, language: Language
 
 def test_failures_are_sentences_in_both_languages(tmp_path: Path) -> None:
     here = serve(tmp_path)
-    for sentence, chinese in ((GONE, "继续"), (progress.FULL, "磁盘"), ("It is <b>so.", "详细")):
-        found = job("failed", failure=sentence)
-        assert chinese in view.failure(found, "zh")
-        assert view.failure(found, "en") == sentence
+    refused = "It is <b>so."  # by a command, in English
+    for code in ("job_gone", "job_disk_full", ""):
+        found = job("failed", failure=stored(code) if code else refused)
+        for language in LANGUAGES:
+            default = text("train_refused", language, sentence=refused)
+            assert view.failure(found, language) == (text(code, language) if code else default)
         assert "<b>so" not in view.view(here, found, "en").detail
     assert view.failure(job(), "zh") == ""
     assert view.explained(ZeroDivisionError("secret"), "en") == TEXTS["train_bug"]["en"]

@@ -1,4 +1,4 @@
-"""What a job is: the steps of a plan, and what somebody who looks is told."""
+"""A job, its steps and its states, as plain values."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ IDLE = ("stopped", "interrupted", "failed")  # can be resumed
 
 
 class JobError(AudioLLMError):
-    """A job cannot be added, or not be treated so in its state."""
+    """A job cannot be added, or its state does not allow the action."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One command of a plan; done when `result` exists."""
+    """One command of a job; done when `result` exists."""
 
     name: str
     words: tuple[str, ...]  # after `python -m`, paths absolute or from the project's folder
@@ -25,12 +25,12 @@ class Step:
 
     @property
     def run(self) -> Path | None:
-        """The run folder, if the step is a `fit`: it can be stopped and continued."""
+        """The run folder, if the step is a `fit`: it can be stopped and resumed."""
         return self.result.parent if self.words[:2] == ("train", "fit") else None
 
     @property
     def command(self) -> tuple[str, ...]:
-        """What is to be called now, after `python -m`: a fit that was begun is continued."""
+        """The command to run, after `python -m`: a fit that has begun is resumed."""
         if self.run is None or not (self.run / "run.json").is_file():
             return self.words
         return ("train", "fit", "--resume", str(self.run))
@@ -38,7 +38,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it was when somebody looked."""
+    """A snapshot of a job."""
 
     id: str
     name: str
@@ -47,7 +47,7 @@ class Job:
     made_at: str  # UTC, ISO 8601
     step: int  # the one that runs, ran last or comes first; from 1
     steps: tuple[Step, ...]
-    share: float  # of the whole plan that is done, every step counted alike
+    share: float  # of the whole job that is done, every step counted alike
     seconds_left: float | None  # of the fit that runs
     log: tuple[str, ...]  # its last lines
-    failure: str  # what went wrong and what to do, or ''
+    failure: str  # what went wrong, as `texts.stored` or a sentence, or ''

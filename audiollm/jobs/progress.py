@@ -1,4 +1,4 @@
-"""What a job's files tell: its log, its heartbeat, and the curves of a run folder."""
+"""A job's files: its log, its heartbeat, its times, and the curves of a run folder."""
 
 import json
 import os
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 PROMPT = "$ "  # begins the line of a log that names the command
-FULL = "The disk is full: make room and press Resume."
 COLUMNS = (
     "loss",
     "learning_rate",
@@ -24,12 +23,12 @@ COLUMNS = (
 )
 
 _TAIL = 64 * 1024  # bytes of a file that are read for its last lines
-_LITTLE = 1024**2  # bytes of free disk with which nothing can be written
+_MIN_FREE = 1024**2  # bytes of free disk below which nothing can be written
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How far a run has come."""
+    """Progress of a run."""
 
     share: float
     seconds_left: float | None
@@ -38,8 +37,8 @@ class Fit:
 def curves(run: Path) -> dict[str, list[float | None]]:
     """`progress.jsonl` of a run folder as columns: `step` and COLUMNS, None: not measured then.
 
-    What a resumed run measures again takes the place of what it had measured before. A line that
-    is only half there, as a kill leaves it, is passed over.
+    What a resumed run measures again replaces what it had measured before. An incomplete line, as
+    a kill leaves it, is skipped.
     """
     steps: dict[int, dict[str, float]] = {}
     try:
@@ -75,7 +74,7 @@ def step_seconds(lines: Iterable[Mapping[str, Any]]) -> list[float]:
 
 
 def fit(run: Path) -> Fit:
-    """How far the run in a folder has come; nothing where it has not begun."""
+    """Progress of the run in a folder; zero where it has not begun."""
     lines = list(_parsed(tail(run / "progress.jsonl")))
     if not lines:
         return Fit(0.0, None)
@@ -108,42 +107,42 @@ def tail(path: Path) -> list[str]:
     return [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n") if line.strip()]
 
 
-def said(folder: Path) -> list[str]:
-    """The last lines of a job's log that its last command wrote."""
+def last_output(folder: Path) -> list[str]:
+    """The last lines that a job's last command wrote to its log."""
     lines = tail(folder / "log.txt")
     starts = [i for i, line in enumerate(lines) if line.startswith(PROMPT)]
     return lines[starts[-1] + 1 :] if starts else lines
 
 
-def full(folder: Path) -> bool:
-    """Whether a job's last command has found the disk full, or nothing can be written now."""
-    if any("No space left" in line or "disk is full" in line for line in said(folder)):
+def disk_full(folder: Path) -> bool:
+    """Whether a job's last command reported a full disk, or nothing can be written now."""
+    if any("No space left" in line or "disk is full" in line for line in last_output(folder)):
         return True
     try:
-        return shutil.disk_usage(folder).free < _LITTLE
+        return shutil.disk_usage(folder).free < _MIN_FREE
     except OSError:
         return False
 
 
-def began(folder: Path, step: str) -> None:
-    """Notes in a job's folder that a step begins now."""
-    _note(folder, {"step": step, "began": round(time.time(), 1)})
+def step_began(folder: Path, step: str) -> None:
+    """Records in a job's folder that a step begins now."""
+    _record(folder, {"step": step, "began": round(time.time(), 1)})
 
 
-def ended(folder: Path, step: str) -> None:
-    """Notes in a job's folder that the step ends now, in whatever way."""
-    _note(folder, {"step": step, "ended": round(time.time(), 1)})
+def step_ended(folder: Path, step: str) -> None:
+    """Records in a job's folder that the step ends now, in whatever way."""
+    _record(folder, {"step": step, "ended": round(time.time(), 1)})
 
 
-def _note(folder: Path, line: Mapping[str, Any]) -> None:
+def _record(folder: Path, line: Mapping[str, Any]) -> None:
     with suppress(OSError), (folder / "times.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")  # a full disk: then nobody knows how long it took
+        file.write(json.dumps(line) + "\n")  # a full disk: the time is not known then
 
 
-def took(folder: Path) -> dict[str, float]:
-    """Step -> seconds that a job has spent on it, whether it was done in one go or not.
+def step_times(folder: Path) -> dict[str, float]:
+    """Step -> seconds that a job has spent on it, over all its starts.
 
-    A step that runs counts up to now; what a killed runner began and never ended counts nothing.
+    A running step counts up to now; one that a killed runner never ended does not count.
     """
     found: dict[str, float] = {}
     open_: tuple[str, float] | None = None
@@ -161,15 +160,15 @@ def took(folder: Path) -> dict[str, float]:
     return found
 
 
-def beat(folder: Path) -> None:
-    """Says that a job's runner lives: the time of an empty file, which needs no room."""
+def write_heartbeat(folder: Path) -> None:
+    """Records that a job's runner is alive: the time of an empty file, which needs no disk."""
     path = folder / "heartbeat"
     path.touch()
     os.utime(path, (time.time(),) * 2)  # the clock of this machine, not of a file server
 
 
-def heard(folder: Path) -> float:
-    """When the runner was last heard of, Unix time; 0 where never."""
+def last_heartbeat(folder: Path) -> float:
+    """Unix time of the runner's last heartbeat; 0 where there was none."""
     try:
         return (folder / "heartbeat").stat().st_mtime
     except OSError:

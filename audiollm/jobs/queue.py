@@ -1,8 +1,8 @@
-"""Trainings that go on when the page is closed: plans in SQLite, a detached process for each.
+"""The job queue: trainings that continue when the page is closed, stored in SQLite.
 
-A plan is a list of commands. `python -m audiollm.jobs.runner HOME ID` runs one after the other;
-what is done shows by its files, so a plan can be stopped, killed and continued. Whoever looks
-after a runner has gone finds that out and says so.
+A job is a list of commands. `python -m audiollm.jobs.runner HOME ID`, a detached process, runs one
+after the other; a finished step is known by its result file, so a job can be stopped, killed and
+resumed. Every reader of the queue notices a runner that has ended.
 """
 
 import json
@@ -21,18 +21,15 @@ from audiollm.database import Database
 from audiollm.jobs import identity, progress
 from audiollm.jobs.identity import Identity
 from audiollm.jobs.job import ACTIVE, IDLE, Job, JobError, State, Step
+from audiollm.texts import stored
 
 LINES = 50  # of the log that are shown
 NEED = "need"  # in a job's folder: bytes of its device's memory that it takes
 ROOT = Path(__file__).resolve().parents[2]  # where `python -m train` is found
-GONE = (
-    "The job ended without a word: it was killed, or the machine was restarted; press Resume, it "
-    "goes on from its last checkpoint."
-)
 
 
 class Jobs:
-    """The jobs of a home folder; as many of these as one likes, in as many processes."""
+    """The jobs of a home folder. Any number of instances in any number of processes may exist."""
 
     def __init__(self, home: Path) -> None:
         """Raises: DataError: the database cannot be opened."""
@@ -40,17 +37,17 @@ class Jobs:
         self.database = Database(self.home)
 
     def add(self, name: str, device: str, steps: Sequence[Step], need: float = 0) -> str:
-        """Puts a plan at the end of its device's queue; returns its id.
+        """Appends a job to the queue of its device; returns its id.
 
         need: bytes of its device's memory that it takes at its peak; 0: not known.
 
         Raises:
-            JobError: it has no steps, or no device of which one knows who else uses it.
+            JobError: no steps, or a device that cannot be compared with those of other jobs.
         """
         if not steps:
-            raise JobError("A plan needs at least one step.")
+            raise JobError("job_no_steps")
         if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
-            raise JobError(f"The device must be cpu, cuda, cuda:N or mps, not {device!r}.")
+            raise JobError("job_device", device=device)
         device = "cuda:0" if device == "cuda" else device
         now = datetime.now(UTC)
         id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -58,22 +55,10 @@ class Jobs:
             self.folder(id).mkdir(parents=True, mode=0o700)
             (self.folder(id) / NEED).write_text(str(int(need)))  # before anybody starts it
         except OSError as error:
-            raise JobError(
-                f"The job cannot be kept ({error}): make room in {self.home}."
-            ) from error
+            raise JobError("job_not_saved", reason=error, folder=self.home) from error
         with self._db() as db:
-            row = (
-                id,
-                name,
-                device,
-                "waiting",
-                _last(db),
-                0,
-                "",
-                "",
-                "",
-                now.isoformat("T", "seconds"),
-            )
+            made_at = now.isoformat("T", "seconds")
+            row = (id, name, device, "waiting", _last(db), 0, "", "", "", made_at)
             db.execute("INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?)", row)
             for i, step in enumerate(steps):
                 values = (id, i, step.name, json.dumps(step.words), str(ROOT / step.result))
@@ -97,7 +82,7 @@ class Jobs:
         return [self._job(row, steps[row["id"]]) for row in found]
 
     def look(self, id: str) -> Job:
-        """A job as it is now; a runner that is gone is found out here.
+        """A job as it is now; a runner that has ended is noticed.
 
         Raises:
             JobError: there is no such job.
@@ -107,7 +92,7 @@ class Jobs:
         return self._job(row, steps)
 
     def tick(self) -> None:
-        """Starts who is next on every device that is free. Anybody may call it at any time."""
+        """Starts the next job on every free device. May be called at any time."""
         with self._read() as db:
             seen = db.execute(_ALL).fetchall()
         if not any(row["state"] == "waiting" or self._orphaned(row) for row in seen):
@@ -126,72 +111,71 @@ class Jobs:
                 made |= wanted
 
     def _start(self, db: sqlite3.Connection, id: str) -> None:
-        """The runner waits for the end of this transaction before it reads who it is."""
+        """The runner waits for the end of this transaction before it reads its identity."""
         argv = [sys.executable, "-m", "audiollm.jobs.runner", str(self.home), id]
         folder = self.folder(id)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            progress.beat(folder)
+            progress.write_heartbeat(folder)
             runner = identity.spawn(argv, folder / "log.txt", ROOT)
         except OSError as error:
-            failure = f"The job could not be started ({error}): mend that and press Resume."
-            _set(db, id, state="failed", failure=failure)
+            _set(db, id, state="failed", failure=stored("job_not_started", reason=str(error)))
         else:
             _set(db, id, state="running", runner=str(runner), child="", failure="")
 
     def stop(self, id: str) -> None:
-        """Saves and stops: a fit at the end of its step, others as Ctrl-C does.
+        """Stops a job: a fit saves at the end of its step, other steps end as by Ctrl-C.
 
         Raises:
-            JobError: the job does not run and does not wait, or runs on another machine.
+            JobError: the job neither runs nor waits, or runs on another machine.
         """
         with self._db() as db:
             row = self._row(db, id)
             if row["state"] == "waiting":
                 _set(db, id, state="stopped")
                 return
-            _demand(row, ACTIVE, "does not run")
-            identity.ask(_signalled(row))
+            _require(row, ACTIVE, "job_not_running")
+            identity.terminate(_runner(row))
             _set(db, id, state="stopping")
 
     def kill(self, id: str) -> None:
-        """Ends the job now; what was done since the last checkpoint is lost.
+        """Kills the job; what was done since the last checkpoint is lost.
 
         Raises:
             JobError: the job does not run, or runs on another machine.
         """
         with self._db() as db:
             row = self._row(db, id)
-            _demand(row, ACTIVE, "does not run")
-            identity.kill_group(_signalled(row), Identity.parse(row["child"]))
+            _require(row, ACTIVE, "job_not_running")
+            identity.kill_group(_runner(row), Identity.parse(row["child"]))
             _set(db, id, state="stopped", runner="", child="")
         self.tick()
 
     def resume(self, id: str) -> None:
-        """Puts the job at the end of the queue; it goes on where it was.
+        """Appends the job to the queue; it continues where it was.
 
         Raises:
             JobError: it runs, waits or is done.
         """
         with self._db() as db:
-            _demand(self._row(db, id), IDLE, "cannot be resumed")
+            _require(self._row(db, id), IDLE, "job_not_resumable")
             _set(db, id, state="waiting", failure="", turn=_last(db))
         self.tick()
 
     def remove(self, id: str) -> None:
-        """Forgets the job and its log; what it has made stays.
+        """Removes the job and its log; its results stay.
 
         Raises:
             JobError: it runs.
         """
         with self._db() as db:
             row = self._row(db, id)
-            _demand(row, ("waiting", "done", *IDLE), "runs: stop it first")
+            _require(row, ("waiting", "done", *IDLE), "job_still_runs")
             db.execute("DELETE FROM jobs WHERE id=?", (id,))
         shutil.rmtree(self.folder(id), ignore_errors=True)
 
     def claim(self, id: str, me: Identity) -> tuple[str, tuple[Step, ...]] | None:
-        """Device and steps, for the runner that was started for the job and for nobody else."""
+        """Device and steps, for the runner that was started for the job; else None."""
         with self._db() as db:
             row = db.execute(_ONE, (id,)).fetchone()
             if row is None or row["runner"] != str(me) or row["state"] not in ACTIVE:
@@ -199,18 +183,18 @@ class Jobs:
             return row["device"], _steps(db, id)
 
     def begin(self, id: str, number: int, start: Callable[[], Identity]) -> None:
-        """Writes down the step and the process that `start` begins for it."""
+        """Stores the step and the process that `start` begins for it."""
         with self._db() as db:
             _set(db, id, step=number, child=str(start()))
 
     def finish(self, id: str, me: Identity, state: State, failure: str) -> None:
-        """The runner's last word; a stop that nobody asked for is an interruption."""
+        """Stores how a job ended; a stop that nobody asked for is an interruption."""
         with self._db() as db:
             row = db.execute(_ONE, (id,)).fetchone()
             if row is None or row["runner"] != str(me):
                 return
             if state == "stopped" and row["state"] != "stopping":
-                state, failure = "interrupted", GONE
+                state, failure = "interrupted", stored("job_gone")
             _set(db, id, state=state, failure=failure, runner="", child="")
 
     def _db(self) -> AbstractContextManager[sqlite3.Connection]:
@@ -227,33 +211,34 @@ class Jobs:
             with transaction as db:
                 yield db
         except sqlite3.Error as error:
-            raise JobError(
-                f"The list of jobs cannot be used ({error}): make room in {self.home}."
-            ) from error
+            raise JobError("job_database", reason=error, folder=self.home) from error
 
     def _row(self, db: sqlite3.Connection, id: str) -> dict[str, Any]:
         row = db.execute(_ONE, (id,)).fetchone()
         if row is None:
-            raise JobError(f"There is no job {id!r}: it was removed.")
+            raise JobError("job_unknown", id=id)
         return self._settle(db, row)
 
     def _orphaned(self, row: Mapping[str, Any] | sqlite3.Row) -> bool:
         """Its state says that it runs, and its runner is gone."""
         runner, folder = Identity.parse(row["runner"]), self.folder(row["id"])
-        return row["state"] in ACTIVE and not identity.lives(runner, progress.heard(folder))
+        return row["state"] in ACTIVE and not identity.is_alive(
+            runner, progress.last_heartbeat(folder)
+        )
 
     def _settle(self, db: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
-        """The row as it is, after a look whether its runner still lives; written back."""
+        """The row after a check whether its runner is alive; a change is written back."""
         now = dict(row)
         runner, folder = Identity.parse(row["runner"]), self.folder(row["id"])
         if not self._orphaned(row):
             return now
         identity.kill_group(runner, Identity.parse(row["child"]))  # a child without its runner
-        full = progress.full(folder)
+        full = progress.disk_full(folder)
         changes = {"state": "stopped", "failure": "", "runner": "", "child": ""}
         if full or row["state"] == "running":
-            changes |= {"state": "interrupted", "failure": progress.FULL if full else GONE}
-        with suppress(sqlite3.Error):  # a full disk: whoever looks sees it all the same
+            failure = stored("job_disk_full" if full else "job_gone")
+            changes |= {"state": "interrupted", "failure": failure}
+        with suppress(sqlite3.Error):  # a full disk: every reader notices it again
             _set(db, row["id"], **changes)
         return now | changes
 
@@ -286,7 +271,7 @@ def _set(db: sqlite3.Connection, id: str, **values: object) -> None:
 
 
 def _last(db: sqlite3.Connection) -> int:
-    """The turn behind everybody's."""
+    """The number behind all others in the queue."""
     return int(db.execute("SELECT COALESCE(MAX(turn), 0) + 1 FROM jobs").fetchone()[0])
 
 
@@ -297,13 +282,13 @@ def _steps(db: sqlite3.Connection, id: str) -> tuple[Step, ...]:
     )
 
 
-def _demand(row: dict[str, Any], states: Sequence[str], words: str) -> None:
+def _require(row: dict[str, Any], states: Sequence[str], code: str) -> None:
     if row["state"] not in states:
-        raise JobError(f"The job {row['name']} is {row['state']} and {words}.")
+        raise JobError(code, name=row["name"], state=row["state"])
 
 
-def _signalled(row: dict[str, Any]) -> Identity:
-    who = Identity.parse(row["runner"])
-    if who is None or not identity.reachable(who):
-        raise JobError(f"The job {row['name']} runs on another machine: stop it there.")
-    return who
+def _runner(row: dict[str, Any]) -> Identity:
+    runner = Identity.parse(row["runner"])
+    if runner is None or not identity.reachable(runner):
+        raise JobError("job_elsewhere", name=row["name"])
+    return runner

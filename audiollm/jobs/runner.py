@@ -1,10 +1,11 @@
-"""`python -m audiollm.jobs.runner HOME ID`: takes the steps of a job, in a process of its own.
+"""`python -m audiollm.jobs.runner HOME ID`: runs the steps of a job, in a process of its own.
 
-`audiollm.jobs` starts it, in its own session and with its output in the job's log; a runner that
-was started by somebody else finds another name in the database and ends.
+The queue starts it in its own session, with its output in the job's log; a runner that was started
+otherwise finds another identity in the database and ends.
 """
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -15,85 +16,106 @@ from contextlib import suppress
 from pathlib import Path
 
 from audiollm.errors import AudioLLMError
-from audiollm.jobs import failures, gpu_memory, progress
-from audiollm.jobs.identity import BEAT, Identity, identify
+from audiollm.jobs import gpu_memory, progress
+from audiollm.jobs.identity import HEARTBEAT_INTERVAL, Identity, identify
 from audiollm.jobs.job import State, Step
 from audiollm.jobs.queue import Jobs
+from audiollm.texts import stored
 
 STOPPED = 75  # exit code of a fit that was asked to stop; a test holds it against train.fit
-REFUSED = 2  # of a command that has said in a sentence what is wrong
-STOP_NAME = "stop"  # the file in a run folder that asks
+REFUSED = 2  # exit code of a command whose last line is its error message
+STOP_NAME = "stop"  # the file in a run folder that asks a fit to stop
+
+# line of a failed command's log -> code of its meaning; the last line that one matches decides
+_FAILURES = (
+    (re.compile(r"^FileNotFoundError: .*?'(?P<path>[^']+)'"), "job_file_missing"),
+    (
+        re.compile(r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError"),
+        "job_gpu_full",
+    ),
+    (
+        re.compile(r"^MemoryError\b|can't allocate memory|Cannot allocate memory"),
+        "job_memory_full",
+    ),
+    (
+        re.compile(
+            r"ConnectionError|ConnectTimeout|MaxRetryError|NameResolutionError|LocalEntryNotFound"
+            r"|OfflineModeIsEnabled"
+        ),
+        "job_unreachable",
+    ),
+)
 
 
 class Runner:
-    """Walks the steps; SIGTERM or Ctrl-C asks it to stop."""
+    """Runs the steps in order; SIGTERM or Ctrl-C requests a stop."""
 
     def __init__(self, jobs: Jobs, id: str) -> None:
         self.jobs, self.id, self.folder = jobs, id, jobs.folder(id)
         self.me = identify(os.getpid())
-        self.asked = False
+        self.stop_requested = False
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
+            signal.signal(number, self._request_stop)
         found = self.jobs.claim(self.id, self.me)
         if found is None:
-            _say(f"The job {self.id} is not this process's to run.")
+            _log(f"The job {self.id} belongs to another process.")
             return REFUSED
         device, steps = found
         os.environ["AUDIOLLM_DEVICE"] = device
         os.environ["AUDIOLLM_HOME"] = str(self.jobs.home)
-        os.environ["PYTHONUNBUFFERED"] = "1"  # the log keeps the order in which things were said
+        os.environ["PYTHONUNBUFFERED"] = "1"  # the log keeps the order of its lines
         os.environ["TQDM_MININTERVAL"] = "5"  # s; a day of ten bars a second is a large log
         if not all(step.result.exists() for step in steps):
-            gpu_memory.make(self.folder, device, _say, self._lives)
+            gpu_memory.wait_for_memory(self.folder, device, _log, self._heartbeat)
         try:
-            state, failure = self._walk(steps)
+            state, failure = self._run_steps(steps)
         except Exception as error:
             traceback.print_exc()
-            state, failure = "failed", f"The job's own process failed ({error}): press Resume."
+            state, failure = "failed", stored("job_runner_failed", reason=str(error))
         try:
             self.jobs.finish(self.id, self.me, state, failure)
             self.jobs.tick()
-        except AudioLLMError as error:  # whoever looks finds that this process is gone
-            _say(str(error))
+        except AudioLLMError as error:  # readers of the queue notice that this process has ended
+            _log(str(error))
             return 1
         return 0
 
-    def _ask(self, *_: object) -> None:
-        self.asked = True
+    def _request_stop(self, *_: object) -> None:
+        self.stop_requested = True
 
-    def _lives(self) -> bool:
-        """Says so, and whether it may go on."""
+    def _heartbeat(self) -> bool:
+        """Writes the heartbeat; False where a stop was requested."""
         with suppress(OSError):
-            progress.beat(self.folder)
-        return not self.asked
+            progress.write_heartbeat(self.folder)
+        return not self.stop_requested
 
-    def _walk(self, steps: Sequence[Step]) -> tuple[State, str]:
+    def _run_steps(self, steps: Sequence[Step]) -> tuple[State, str]:
         for number, step in enumerate(steps):
             if step.result.exists():
-                _say(f"done before: {step.result}")
+                _log(f"done before: {step.result}")
                 continue
-            if self.asked:
+            if self.stop_requested:
                 return "stopped", ""
-            code = self._take(number, step)
+            code = self._run_step(number, step)
             if self._has_stopped(code, step):
                 return "stopped", ""
             if code or not step.result.exists():
-                return "failed", verdict(step, code, self.folder)
+                return "failed", failure_of(step, code, self.folder)
         return "done", ""
 
     def _has_stopped(self, code: int, step: Step) -> bool:
-        """Whether the step ended because it was asked to; a fit that fails meanwhile has failed."""
+        """Whether the step ended on request; a fit that fails meanwhile has failed."""
         if step.run:
-            asked = (STOPPED, 130, -signal.SIGINT, -signal.SIGTERM)
-            return code == STOPPED or (self.asked and code in asked)
-        return self.asked and code != 0
+            on_request = (STOPPED, 130, -signal.SIGINT, -signal.SIGTERM)
+            return code == STOPPED or (self.stop_requested and code in on_request)
+        return self.stop_requested and code != 0
 
-    def _take(self, number: int, step: Step) -> int:
+    def _run_step(self, number: int, step: Step) -> int:
         """Runs a step to its end; returns its exit code."""
         words = step.command
-        _say(f"{progress.PROMPT}python -m {shlex.join(words)}")
+        _log(f"{progress.PROMPT}python -m {shlex.join(words)}")
         if step.run:
             (step.run / STOP_NAME).unlink(missing_ok=True)
         children: list[subprocess.Popen[bytes]] = []
@@ -103,56 +125,54 @@ class Runner:
             children.append(subprocess.Popen(argv, stdin=subprocess.DEVNULL))  # noqa: S603
             return identify(children[0].pid)
 
-        progress.began(self.folder, step.name)
+        progress.step_began(self.folder, step.name)
         try:
             self.jobs.begin(self.id, number, start)
             return self._wait(children[0], step)
         finally:
-            progress.ended(self.folder, step.name)
-            for child in children:  # never one that nobody watches
+            progress.step_ended(self.folder, step.name)
+            for child in children:  # none is left without a runner
                 if child.poll() is None:
                     child.kill()
                     child.wait()
 
     def _wait(self, child: subprocess.Popen[bytes], step: Step) -> int:
-        told = False
+        interrupted = False
         while True:
-            with suppress(OSError):  # a full disk; the process itself shows that it lives
-                progress.beat(self.folder)
-            if self.asked and step.run:
-                with suppress(OSError):  # again and again: a fit that starts takes it away
+            with suppress(OSError):  # a full disk; the process itself is still seen to be alive
+                progress.write_heartbeat(self.folder)
+            if self.stop_requested and step.run:
+                with suppress(OSError):  # again and again: a fit that starts removes it
                     (step.run / STOP_NAME).touch()
-            elif self.asked and not told:
-                os.killpg(os.getpgrp(), signal.SIGINT)  # as Ctrl-C does, with all its helpers
-                told = True
+            elif self.stop_requested and not interrupted:
+                os.killpg(os.getpgrp(), signal.SIGINT)  # as Ctrl-C does, with all its children
+                interrupted = True
             with suppress(subprocess.TimeoutExpired):
-                return child.wait(timeout=BEAT)
+                return child.wait(timeout=HEARTBEAT_INTERVAL)
 
 
-def verdict(step: Step, code: int, folder: Path) -> str:
-    """One sentence about a step that failed."""
-    lines = progress.said(folder)
-    if progress.full(folder):
-        return progress.FULL
-    last = lines[-1].strip() if lines else "nothing was said"
+def failure_of(step: Step, code: int, folder: Path) -> str:
+    """Why a step with this exit code failed, as `texts.stored` or as the command's own sentence."""
+    lines = progress.last_output(folder)
+    last = lines[-1].strip() if lines else "no output"
+    if progress.disk_full(folder):
+        return stored("job_disk_full")
     if code == REFUSED:
         return last
-    if code > 0 and (known := failures.meaning(lines)):
-        return known
     if code == 0:
-        return f"{step.name} ended, but {step.result} is not there: look into the log."
+        return stored("job_no_result", step=step.name, path=str(step.result))
     if code < 0:
-        name = signal.Signals(-code).name
-        return (
-            f"{step.name} was ended by {name}: somebody killed it, or memory ran out; make room "
-            "and press Resume."
-        )
-    return f"{step.name} failed by a mistake of this program ({last}): the log has the rest."
+        return stored("job_signal", step=step.name, signal=signal.Signals(-code).name)
+    for line in reversed(lines):
+        for pattern, meaning in _FAILURES:
+            if found := pattern.search(line):
+                return stored(meaning, **found.groupdict())
+    return stored("job_bug", step=step.name, line=last)
 
 
-def _say(words: str) -> None:
-    with suppress(OSError):  # a full disk ends nobody who only wants to say so
-        sys.stdout.write(f"{words}\n")
+def _log(line: str) -> None:
+    with suppress(OSError):  # a full disk must not end the runner
+        sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
 

@@ -1,5 +1,6 @@
 """The catalogue of texts: every sentence that a person sees, by code, in en.toml and zh.toml."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -26,3 +27,17 @@ TEXTS: dict[str, dict[Language, str]] = {
 def text(code: str, language: Language, **values: object) -> str:
     """One sentence, its blanks filled in."""
     return TEXTS[code][language].format(**values)
+
+
+def stored(code: str, **values: object) -> str:
+    """A message for a file or a database, to be read in any language by `from_stored`."""
+    return json.dumps({"code": code, **values}, ensure_ascii=False)
+
+
+def from_stored(message: str, language: Language) -> str:
+    """The sentence of a stored message; what is none, such as an older version's, is returned."""
+    try:
+        values = json.loads(message)
+        return text(values.pop("code"), language, **values)
+    except (ValueError, AttributeError, KeyError):
+        return message

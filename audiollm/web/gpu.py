@@ -24,7 +24,7 @@ def away(settings: Settings) -> str:
     """The name of the job for which a model that is loaded now has to stay away; "": none."""
     device = gpu(settings)
     try:
-        job = gpu_memory.wanted(settings.home, device) if device else None
+        job = gpu_memory.requesting_job(settings.home, device) if device else None
     except (AudioLLMError, OSError, sqlite3.Error) as error:
         LOG.warning("nobody knows whether a training wants room: %s", error)
         return ""

@@ -45,11 +45,11 @@ def look(services: Services) -> None:
     if not device:
         return
     if services.away:
-        if gpu_memory.busy(home, device):
+        if gpu_memory.in_use(home, device):
             services.give_memory_back()  # of whoever was still being answered
         else:
             services.come_back()
-    elif job := gpu_memory.wanted(home, device):
+    elif job := gpu_memory.requesting_job(home, device):
         services.move_away(job.name)
 
 

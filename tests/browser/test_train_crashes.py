@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from audiollm.jobs import identity, progress
 from audiollm.jobs.identity import Identity
 from audiollm.jobs.job import Step
-from audiollm.jobs.queue import GONE, ROOT, Jobs
+from audiollm.jobs.queue import ROOT, Jobs
 from audiollm.texts import text
 from tests.browser.conftest import HAS_MODEL, Visit, end, serve
 from tests.browser.test_train_page import WHOLE, open_train
@@ -120,8 +120,8 @@ def test_neither_a_dead_page_nor_a_killed_job_loses_anything(
         assert leader
         os.killpg(leader.pid, signal.SIGKILL)  # runner and child
         shows(page, "job_interrupted", SOON)
-        until(lambda: not identity.lives(who))
-        expect(page.locator("#job-detail .error")).to_contain_text(GONE)
+        until(lambda: not identity.is_alive(who))
+        expect(page.locator("#job-detail .error")).to_contain_text(text("job_gone", "en"))
         page.click("#job-resume")
         shows(page, "job_done")
         page.close()
@@ -211,7 +211,9 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_a_sentence(
             shows(page, "job_running")
             fill(small / "ballast")
             os.kill(who.pid, signal.SIGCONT)
-            expect(page.locator("#job-detail .error")).to_contain_text(progress.FULL, timeout=WHOLE)
+            expect(page.locator("#job-detail .error")).to_contain_text(
+                text("job_disk_full", "en"), timeout=WHOLE
+            )
             last = runs.last_checkpoint(runs.read(run))
             assert last is not None
             assert load_file(last / "model.safetensors")

@@ -246,7 +246,7 @@ def left(folder: Path, job: Job) -> float | None:
     if job.state not in ACTIVE:
         return None
     planned = _planned(folder)
-    took = progress.took(folder)
+    took = progress.step_times(folder)
     now = job.steps[job.step - 1].name
     return estimates.remaining(planned, took, now, job.seconds_left)
 

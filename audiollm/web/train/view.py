@@ -9,11 +9,10 @@ from typing import Any
 
 from audiollm.analysis.wording import percent
 from audiollm.errors import AudioLLMError
-from audiollm.jobs import failures, progress
+from audiollm.jobs import progress
 from audiollm.jobs.job import ACTIVE, IDLE, Job
-from audiollm.jobs.queue import GONE
 from audiollm.labels import Language
-from audiollm.texts import text
+from audiollm.texts import from_stored, text
 from audiollm.web import render
 from audiollm.web.auth.access import ShutError
 from audiollm.web.label import improve
@@ -33,14 +32,6 @@ STEPS = {  # name of a plan's step -> its text
     "relabel": "step_relabel",
     "compare": "step_compare",
     "versus": "step_versus",
-}
-FAILURES = {  # sentence -> its text
-    "": "",
-    GONE: "gone",
-    progress.FULL: "full",
-    failures.GPU_FULL: "gpu_full",
-    failures.MEMORY_FULL: "memory_full",
-    failures.UNREACHABLE: "unreachable",
 }
 
 
@@ -96,8 +87,9 @@ def step(job: Job, language: Language) -> str:
 
 def failure(job: Job, language: Language) -> str:
     """What went wrong with a job, as a sentence; "" where nothing did."""
-    key = FAILURES.get(job.failure, "train_refused")
-    return text(key, language, sentence=job.failure) if key else ""
+    sentence = from_stored(job.failure, language)
+    by_command = sentence and sentence == job.failure  # in English only
+    return text("train_refused", language, sentence=sentence) if by_command else sentence
 
 
 def pace(job: Job, language: Language) -> list[str]:
