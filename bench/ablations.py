@@ -55,10 +55,12 @@ COMPARED = 8  # clips of a speaker baseline
 FRAMES = {"--pooling": "frames", "--utterance-tokens": "", "--baseline": ""}
 VARIANTS = (
     Variant("the recipe", {}),
-    Variant("no warm-up", {"--warm-up": "0"}),
-    Variant("no auxiliary head, so no warm-up", {"--warm-up": "0", "--auxiliary": "0"}),
-    Variant("class word weighs as any other", {"--lead": "1"}),
-    Variant("class word not smoothed", {"--smoothing": "0"}),
+    Variant("no pretraining", {"--pretraining-epochs": "0"}),
+    Variant(
+        "no auxiliary head, so no pretraining", {"--pretraining-epochs": "0", "--auxiliary": "0"}
+    ),
+    Variant("class token weighs as any other", {"--class-token-weight": "1"}),
+    Variant("class token not smoothed", {"--label-smoothing": "0"}),
     Variant("no noise on features", {"--noise": "0"}),
     Variant("hidden layer's dropout 0.1", {"--dropout": "0.1"}),
     Variant("encoder's features never left out", {"--input-dropout": "0"}),

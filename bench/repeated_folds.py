@@ -34,10 +34,10 @@ from train.fit import runs
 from train.fit.probe import fit_probe
 
 # What is taught, alike in every fold.
-BOTH = "--languages en --per-clip 1 --lead 5 --batch-size 8"
+BOTH = "--languages en --per-clip 1 --class-token-weight 5 --batch-size 8"
 PROJECTOR = "--utterance-tokens 2 --dropout 0.5 --input-dropout 0.5 --noise 0.3"
 STAGE_1 = (
-    f"{BOTH} --auxiliary 1 --evaluations 2 {PROJECTOR} --warm-up 80 --max-steps 80 "
+    f"{BOTH} --auxiliary 1 --evaluations 2 {PROJECTOR} --pretraining-epochs 80 --max-steps 80 "
     "--learning-rate 1e-3"
 )
 STAGE_2 = (

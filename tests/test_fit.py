@@ -216,11 +216,17 @@ def test_evaluate_writes_figures_probe_and_every_mistake(place: Path, second: Pa
         ("fit", "--stage 1 or 2"),
         ("fit --stage 1 --data data --llm llm --out first", "--resume"),
         ("fit --stage 1 --data data --llm no/such-model --out x", "no/such-model"),
-        ("fit --stage 1 --data data --llm llm --out x --epochs 0", "epochs must be above 0"),
-        ("fit --stage 1 --data data --llm llm --out x --learning-rate 0", "learning_rate must be"),
+        ("fit --stage 1 --data data --llm llm --out x --epochs 0", "0 < epochs"),
+        ("fit --stage 1 --data data --llm llm --out x --learning-rate 0", "0 < learning_rate"),
         ("fit --stage 1 --data data --llm llm --out x --from first", "leave --from out"),
+        ("fit --stage 1 --data data --llm llm --out x --lora-rank 8", "leave --lora-rank out"),
+        ("fit --resume first --batch-size 4 --out x", "leave --batch-size, --out"),
+        ("fit --config nowhere.json", "nowhere.json"),
         ("fit --stage 2 --data data --from first --out x --hidden-size 8", "leave --hidden-size"),
-        ("fit --stage 2 --data data --from first --out x --no-functionals", "--no-functionals"),
+        (
+            "fit --stage 2 --data data --from first --out x --no-functionals",
+            "leave --functionals out",
+        ),
         ("evaluate --model model --data data --record --split valid", "--record keeps"),
         ("evaluate --model model --data data --record --shared-classes", "--record keeps"),
         ("merge --run data --out x", "not a run folder"),
@@ -280,7 +286,7 @@ def test_where_nobody_validates_the_last_weights_count(
     resplit(folder, {"test-4": "train"})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AUDIOLLM_DEVICE", "cpu")
-    assert main([*stage1("run", steps=4), "--warm-up", "2"]) == 0
+    assert main([*stage1("run", steps=4), "--pretraining-epochs", "2"]) == 0
     run = runs.read(tmp_path / "run", finished=True)
     assert run.metrics() == {"step": 4}
     last = load_file(runs.last_checkpoint(run) / "model.safetensors")  # type: ignore[operator]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from audiollm.contracts.fit import STOP_NAME, STOPPED
 from audiollm.contracts.manifest import Calibration, Calibrations, to_json
 from audiollm.model import calibration, checkpoint
 from audiollm.model.distance import DISTANCE_NAME
@@ -21,11 +22,10 @@ from train.__main__ import main
 from train.data.dataset import load_prepared
 from train.data.speakers import SpeakerClips
 from train.fit import fit, runs
-from train.fit.fit import STOP_NAME, STOPPED
 from train.fit.trainer import AudioTrainer, score_clips
 
 STAGE_1 = (
-    "fit --stage 1 --data data --llm llm --max-steps 30 --evaluations 6 --warm-up 1 "
+    "fit --stage 1 --data data --llm llm --max-steps 30 --evaluations 6 --pretraining-epochs 1 "
     "--learning-rate 0.01 --hidden-size 24 --utterance-tokens 1 --baseline 0.5"
 )
 STAGE_2 = (
@@ -126,7 +126,8 @@ def test_a_head_of_stage_2_leaves_the_projector_of_stage_1_as_it_was(
     one: Path, place: Path
 ) -> None:
     """It is fitted before the first step; at a rate of next to nothing no step moves anything."""
-    words = "--auxiliary 1 --warm-up 2 --distillation 0.5 --weight-decay 0 --learning-rate 1e-20"
+    words = "--auxiliary 1 --pretraining-epochs 2 --distillation 0.5 --weight-decay 0"
+    words += " --learning-rate 1e-20"
     assert call(f"{STAGE_2} --out taught {words}") == 0
     before, after = (
         load_file(place / run / "best" / "projector.safetensors") for run in ("one", "taught")

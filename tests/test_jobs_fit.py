@@ -7,12 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from audiollm.jobs import progress, runner
+from audiollm.contracts.fit import STOP_NAME
+from audiollm.jobs import progress
 from audiollm.jobs.job import Step
 from audiollm.jobs.queue import Jobs
 from tests import prepared
 from tests.test_jobs import ended, until
-from train.fit import fit, runs
+from train.fit import runs
 
 
 def test_curves_forgive_a_half_line_and_a_resume(tmp_path: Path) -> None:
@@ -42,10 +43,6 @@ def test_curves_forgive_a_half_line_and_a_resume(tmp_path: Path) -> None:
     }
 
 
-def test_runner_and_fit_agree() -> None:
-    assert (runner.STOPPED, runner.STOP_NAME) == (fit.STOPPED, fit.STOP_NAME)
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("jobs")
@@ -58,7 +55,7 @@ def stages(data: Path, one: Path, two: Path) -> list[Step]:
     """Both stages, on a few steps each."""
     few = "--evaluations 4 --learning-rate 0.01"
     first = f"train fit --stage 1 --data {data}/data --llm {data}/llm --out {one} --max-steps 8 "
-    first += f"--hidden-size 24 --warm-up 2 {few}"
+    first += f"--hidden-size 24 --pretraining-epochs 2 {few}"
     second = f"train fit --stage 2 --data {data}/data --from {one} --out {two} --max-steps 16 "
     second += f"--lora-rank 4 --lora-dropout 0.1 --accumulate 2 {few}"
     return [
@@ -90,7 +87,7 @@ def test_a_fit_that_was_stopped_ends_with_equal_weights(
     assert last.name == f"checkpoint-{progress.curves(run)['step'][-1]}"
     jobs.resume(id)
     until(lambda: jobs.look(id).state == "done", 900)
-    assert not (run / fit.STOP_NAME).exists()
+    assert not (run / STOP_NAME).exists()
     assert (jobs.look(id).share, jobs.look(id).seconds_left) == (1.0, None)
     for name in ("projector.safetensors", "adapter/adapter_model.safetensors"):
         expected, found = load_file(whole / "best" / name), load_file(run / "best" / name)

@@ -22,7 +22,7 @@ from train.fit.options import plan
 
 ROOT = Path(__file__).parent.parent
 STILL = "--dropout 0 --noise 0 --input-dropout 0 --functionals-dropout 0"  # drawn by each process
-STAGE1 = f"--stage 1 --llm llm --hidden-size 24 --warm-up 2 --learning-rate 0.01 {STILL}"
+STAGE1 = f"--stage 1 --llm llm --hidden-size 24 --pretraining-epochs 2 --learning-rate 0.01 {STILL}"
 STAGE2 = "--stage 2 --lora-rank 4 --lora-dropout 0 --learning-rate 0.01 --accumulate 2"
 
 

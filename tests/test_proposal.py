@@ -28,7 +28,14 @@ def test_few_recordings_get_what_makes_the_shipped_model() -> None:
         for key in recipes.keys() & told.keys():
             assert float(recipes[key]) == float(told[key]) if key != "--pooling" else True
         assert recipes.keys() - told.keys() <= {  # the rest is what `fit` does unasked
-            *("--max-steps", "--lead", "--auxiliary", "--warm-up", "--evaluations", "--baseline"),
+            *(
+                "--max-steps",
+                "--class-token-weight",
+                "--auxiliary",
+                "--pretraining-epochs",
+                "--evaluations",
+                "--baseline",
+            ),
             *("--auxiliary-by", "--distillation"),
         }
     assert plan.teaching.pooling == "utterance"

@@ -71,7 +71,7 @@ def test_where_nobody_tests_nothing_is_evaluated(
 def test_every_variant_of_the_ablations_is_understood(variant: Any) -> None:
     args = _parse(["fit", "--stage", str(variant.stage), *variant.words()], "fit")[1]
     if variant.name == "the recipe":
-        assert args.no_functionals and args.baseline == 0.6
+        assert args.functionals is False and args.baseline == 0.6
 
 
 def test_corpora_are_named_with_their_folders() -> None:
@@ -213,7 +213,7 @@ def test_the_recipe_makes_the_same_weights_again(
         table.writerows(taken)
     for row in taken:
         shutil.copy(ASSETS / "emodb" / row["file"], root / row["file"])
-    few = {"--max-steps": "6", "--warm-up": "1", "--batch-size": "8"}
+    few = {"--max-steps": "6", "--pretraining-epochs": "1", "--batch-size": "8"}
     for name in ("STAGE_1", "STAGE_2"):
         words = getattr(recipe, name)
         for key, value in few.items():

@@ -35,7 +35,7 @@ def test_a_full_disk_gets_no_events(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_tracker_must_be_known_and_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     options.check_reports([])
-    with pytest.raises(ConfigError, match="'mlflow'"):
+    with pytest.raises(ConfigError, match="not mlflow"):
         options.check_reports(["mlflow"])
     monkeypatch.setattr(options, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match="pip install wandb"):

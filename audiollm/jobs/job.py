@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from audiollm.contracts.fit import RUN_NAME
 from audiollm.errors import AudioLLMError
 
 State = Literal["waiting", "running", "stopping", "stopped", "interrupted", "failed", "done"]
@@ -31,7 +32,7 @@ class Step:
     @property
     def command(self) -> tuple[str, ...]:
         """The command to run, after `python -m`: a fit that has begun is resumed."""
-        if self.run is None or not (self.run / "run.json").is_file():
+        if self.run is None or not (self.run / RUN_NAME).is_file():
             return self.words
         return ("train", "fit", "--resume", str(self.run))
 

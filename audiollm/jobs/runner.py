@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from audiollm.contracts.fit import STOP_NAME, STOPPED
 from audiollm.errors import AudioLLMError
 from audiollm.jobs import gpu_memory, progress
 from audiollm.jobs.identity import HEARTBEAT_INTERVAL, Identity, identify
@@ -22,9 +23,7 @@ from audiollm.jobs.job import State, Step
 from audiollm.jobs.queue import Jobs
 from audiollm.texts import stored
 
-STOPPED = 75  # exit code of a fit that was asked to stop; a test holds it against train.fit
 REFUSED = 2  # exit code of a command whose last line is its error message
-STOP_NAME = "stop"  # the file in a run folder that asks a fit to stop
 
 # line of a failed command's log -> code of its meaning; the last line that one matches decides
 _FAILURES = (

@@ -62,7 +62,7 @@ def call(*words: str) -> None:
 def stage(data: Path, run: Path, steps: int) -> Step:
     """A short stage 1, with a checkpoint every other step."""
     words = f"train fit --stage 1 --data {data} --out {run} --max-steps {steps} --batch-size 4"
-    words += f" --warm-up 1 --evaluations {steps // 2}"
+    words += f" --pretraining-epochs 1 --evaluations {steps // 2}"
     return Step("stage 1", tuple(words.split()), run / "metrics.json")
 
 

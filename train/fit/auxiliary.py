@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Subset
 
+from audiollm.contracts.fit import Target
 from audiollm.model.audio_llm import AudioLLM, Example
 from train.data.dataset import Clip
 from train.fit import parallel
-from train.fit.runs import Target
 
 SMOOTHING = 0.1  # of the groups: a few clips do not deserve certainty
 SPREAD = 0.5  # of the tokens that the LLM learns the head's answers to
-WARM_BATCH, WARM_RATE, WARM_DECAY = 64, 2e-3, 0.05
+PRETRAIN_BATCH, PRETRAIN_RATE, PRETRAIN_DECAY = 64, 2e-3, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,14 +124,16 @@ def _mixed(tokens: Tensor, lengths: Tensor) -> Tensor:
     return (tokens + share * (other - tokens)) * keep[..., None]
 
 
-def warm_up(
+def pretrain(
     model: TaughtLLM, examples: Subset[Example], epochs: int, seed: int, projector: bool = True
 ) -> None:
-    """Trains projector and auxiliary head alone, before the LLM is asked: seconds, not minutes.
+    """Trains the auxiliary head, and with `projector` the projector, before the LLM takes part.
 
-    projector: whether it is trained too; else the head learns the tokens that it makes.
-    examples: one for each clip, read batch by batch. The LLM then starts from tokens that tell
-    the groups apart.
+    It takes seconds, as the LLM is not run. The LLM then starts from tokens that separate the
+    groups.
+
+    Args:
+        examples: one for each clip, read batch by batch.
     """
     from tqdm import tqdm
 
@@ -141,17 +143,17 @@ def warm_up(
     trained = list(model.auxiliary.parameters())
     if projector:
         trained += model.projector.parameters()
-    optimizer = torch.optim.AdamW(trained, lr=WARM_RATE, weight_decay=WARM_DECAY)
-    steps = epochs * -(-len(examples) // WARM_BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, WARM_RATE, total_steps=steps)
+    optimizer = torch.optim.AdamW(trained, lr=PRETRAIN_RATE, weight_decay=PRETRAIN_DECAY)
+    steps = epochs * -(-len(examples) // PRETRAIN_BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PRETRAIN_RATE, total_steps=steps)
     model.train()
     first = parallel.is_first()  # all do the same, and one shows it
-    with tqdm(total=steps, desc="warming up", unit="step", disable=not first) as bar:
+    with tqdm(total=steps, desc="pretraining", unit="step", disable=not first) as bar:
         for epoch in range(epochs):
             examples.dataset.epoch = epoch  # type: ignore[attr-defined] # other baselines each time
             order = torch.randperm(len(examples), generator=generator).tolist()
-            for start in range(0, len(order), WARM_BATCH):
-                batch = [examples[i] for i in order[start : start + WARM_BATCH]]
+            for start in range(0, len(order), PRETRAIN_BATCH):
+                batch = [examples[i] for i in order[start : start + PRETRAIN_BATCH]]
                 with torch.set_grad_enabled(projector):
                     tokens = model.projector([e.features for e in batch])
                 loss = model.group_loss(batch, *tokens)

@@ -48,10 +48,7 @@ class ProgressFile(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
         measured = {**(logs or {})}
         if not math.isfinite(measured.get("grad_norm", 0.0)):
-            raise DataError(
-                f"The training broke at step {state.global_step}, its gradient is no number any "
-                "more: train again with a smaller --learning-rate, or without the clips added last."
-            )
+            raise DataError("fit_diverged", step=state.global_step)
         if "loss" in measured:
             measured |= {"examples_per_second": self._speed(args, state), **peaks()}
         self.last = (time.time(), state.global_step)

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from audiollm.audio.prosody import Cues
+from audiollm.contracts.fit import Target
 from audiollm.model.audio_llm import Example
 from audiollm.model.prompt import Prompt
 from train.data.dataset import Clip, Prepared
@@ -17,7 +18,6 @@ from train.data.features import copy_id
 from train.data.speakers import SpeakerClips
 from train.fit.auxiliary import GroupedExample, groups
 from train.fit.instructions import Instruction, answer_ids
-from train.fit.runs import Target
 
 
 class ExampleDataset(Dataset[Example]):

@@ -13,22 +13,27 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from audiollm.contracts.fit import (
+    METRICS_NAME,
+    PROGRESS_NAME,
+    RUN_NAME,
+    STOP_NAME,
+    STOPPED,
+    FitConfig,
+)
 from audiollm.contracts.manifest import PROJECTOR_NAME
 from audiollm.errors import ConfigError, DataError
 from audiollm.settings import Settings
 from train.data.dataset import Prepared, load_prepared
 from train.fit import runs
-from train.fit.options import check_reports, configure, plan
+from train.fit.options import check_reports, check_resume, configure, given, plan
 from train.fit.pairs import pairs
-from train.fit.runs import FitConfig, Run
+from train.fit.runs import Run
 
 if TYPE_CHECKING:
     from audiollm.model.projector import Features
 
-STOP_NAME = "stop"  # put into a run's folder it saves a checkpoint and stops
-STOPPED = 75  # exit code of a run that was asked to stop and can go on
-
-__all__ = ["STOPPED", "STOP_NAME", "build", "configure", "fit", "plan", "run"]
+__all__ = ["build", "configure", "fit", "plan", "run"]
 
 log = logging.getLogger("train.fit.fit")
 
@@ -45,44 +50,51 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings.from_env()
     device = parallel.join(checkpoint.pick_device(settings.device))
     settings = replace(settings, device=device)
-    if args.resume:
-        planned = runs.read(Path(args.resume))
-        check_reports(planned.config.report_to)
-        prepared = load_prepared(Path(planned.config.data))
-        runs.check_data(planned, prepared)
-        begun = planned.info.get("processes", 1)
-        if begun != parallel.count():
-            raise ConfigError(
-                f"The run {planned.folder} was begun by {begun} processes, now there are "
-                f"{parallel.count()}: continue it with as many, its batches depend on them."
-            )
-    else:
-        if not args.stage or not args.data:
-            raise ConfigError("Say --stage 1 or 2 and --data DIR, or --resume RUN.")
-        prepared = load_prepared(Path(args.data))
-        planned = plan(args, prepared, settings)
-        if (planned.folder / runs.RUN_NAME).exists():
-            raise DataError(
-                f"The run {planned.folder} exists: continue it with --resume {planned.folder}, or "
-                "give another --out."
-            )
-        parallel.wait()  # until everybody has seen that there was none
-        if parallel.is_first():
-            runs.write(planned)
+    planned, prepared = _resumed(args) if "resume" in args else _new(args, settings)
     if parallel.is_first():
         (planned.folder / STOP_NAME).unlink(missing_ok=True)  # of an earlier start
     measured = fit(planned, prepared, settings)
     parallel.leave()
     if parallel.is_first():
-        _tell(planned, measured)
+        _print(planned, measured)
     return 0 if measured else STOPPED
 
 
-def _tell(planned: Run, measured: dict[str, float]) -> None:
+def _resumed(args: argparse.Namespace) -> tuple[Run, Prepared]:
+    from train.fit import parallel
+
+    check_resume(args)
+    planned = runs.read(Path(args.resume))
+    check_reports(planned.config.report_to)
+    prepared = load_prepared(Path(planned.config.data))
+    runs.check_data(planned, prepared)
+    known, now = planned.info.get("processes", 1), parallel.count()
+    if known != now:
+        raise ConfigError("fit_processes", run=planned.folder, known=known, now=now)
+    return planned, prepared
+
+
+def _new(args: argparse.Namespace, settings: Settings) -> tuple[Run, Prepared]:
+    from train.fit import parallel
+
+    chosen = given(args)
+    if not chosen.get("stage") or not chosen.get("data"):
+        raise ConfigError("fit_nothing_asked")
+    prepared = load_prepared(Path(chosen["data"]))
+    planned = plan(args, prepared, settings)
+    if (planned.folder / RUN_NAME).exists():
+        raise DataError("fit_run_exists", run=planned.folder)
+    parallel.wait()  # until every process has seen that there was none
+    if parallel.is_first():
+        runs.write(planned)
+    return planned, prepared
+
+
+def _print(planned: Run, measured: dict[str, float]) -> None:
     if not measured:
-        print(f"{planned.folder}: stopped, go on with --resume {planned.folder}")
+        print(f"{planned.folder}: stopped, continue with --resume {planned.folder}")
     elif "eval_ua" not in measured:
-        print(f"{planned.folder}: {measured['step']} steps, nobody to validate on")
+        print(f"{planned.folder}: {measured['step']} steps, no validation clips")
     else:
         print(
             f"{planned.folder}: validation UA {measured['eval_ua']:.3f}, "
@@ -104,7 +116,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     from audiollm.model import checkpoint
     from audiollm.model.prompt import Prompt
     from train.fit import parallel, trackers
-    from train.fit.auxiliary import warm_up
+    from train.fit.auxiliary import pretrain
     from train.fit.callbacks import ProgressBar, ProgressFile, StopFile
     from train.fit.examples import ExampleDataset, one_a_clip
     from train.fit.trainer import AudioTrainer
@@ -117,14 +129,14 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     prompt = Prompt(tokenizer, planned.classes, languages=planned.config.languages)
     train, valid = prepared.split("train"), prepared.split("valid")
     if not train:
-        raise DataError(f"{prepared.folder} has no clips to train on.")
+        raise DataError("fit_no_clips", data=prepared.folder)
     config = planned.config
     data = ExampleDataset(
         prepared,
         pairs(train, planned.classes, config, config.per_clip, config.seed),
         prompt,
-        config.lead,
-        config.smoothing,
+        config.class_token_weight,
+        config.label_smoothing,
         config.baseline,
         config.seed,
         config.auxiliary_by,
@@ -140,7 +152,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
         prompt=prompt,
         valid=[(clip, prepared.store.get(clip.id)) for clip in valid],
         callbacks=[
-            ProgressFile(planned.folder / "progress.jsonl"),  # first: it finds a full disk
+            ProgressFile(planned.folder / PROGRESS_NAME),  # first: it finds a full disk
             *trackers.always(planned.folder),
             stop,
         ],
@@ -160,7 +172,8 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     if start is not None:
         log.info("resuming from %s", start)
     else:
-        warm_up(model, one_a_clip(data), config.warm_up, config.seed, config.stage == 1)
+        epochs = config.pretraining_epochs
+        pretrain(model, one_a_clip(data), epochs, config.seed, config.stage == 1)
     if parallel.rank():  # each drops other units; the first goes on as one alone does
         set_seed(config.seed + parallel.rank())
     trainer.train(resume_from_checkpoint=str(start) if start else None)
@@ -279,7 +292,7 @@ def _arguments(planned: Run, examples: int, device: str, *, validates: bool) -> 
         gradient_accumulation_steps=config.accumulate,
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
-        warmup_steps=int(config.warmup * steps),
+        warmup_steps=int(config.warmup_ratio * steps),
         lr_scheduler_type="cosine",
         eval_strategy="steps" if validates else "no",
         save_strategy="steps",
@@ -336,7 +349,7 @@ def _keep(planned: Run, model: Any, best: dict[str, float]) -> None:
     shutil.rmtree(planned.best, ignore_errors=True)
     part.rename(planned.best)
     text = json.dumps(best, indent=2) + "\n"
-    (planned.folder / "metrics.json").write_text(text, encoding="utf-8")
+    (planned.folder / METRICS_NAME).write_text(text, encoding="utf-8")
 
 
 def _log_to(path: Path) -> None:

@@ -1,7 +1,9 @@
-"""What `python -m train fit` is asked: its arguments, and the run that they plan."""
+"""The command line of `python -m train fit`, derived from `FitConfig`, and the planned run."""
 
 import argparse
+import json
 import sys
+import typing
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,177 +12,153 @@ from pathlib import Path
 from typing import Any
 
 from audiollm import hub
+from audiollm.contracts.fit import OPTIONS, FitConfig, defaults, flag
 from audiollm.contracts.manifest import ProjectorConfig
 from audiollm.errors import ConfigError, DataError
-from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
 from train.data.dataset import Prepared
 from train.data.speakers import FEWEST
 from train.fit import runs
-from train.fit.runs import FitConfig, Run
-
-PROJECTOR: dict[str, tuple[Any, str]] = {  # option of ProjectorConfig -> (default, help)
-    "tokens_per_second": (4.0, "frames: audio tokens a second"),
-    "utterance_tokens": (4, "utterance: audio tokens a clip"),
-    "hidden_size": (512, "width of the hidden layer"),
-    "dropout": (0.3, "behind the hidden layer"),
-    "noise": (0.3, "spread of noise on standardised features while training"),
-    "input_dropout": (0.2, "of the encoder's standardised features"),
-    "functionals_dropout": (0.2, "of the standardised functionals"),
-}
+from train.fit.runs import Run
 
 REPORTS = ("trackio", "wandb")  # what `--report-to` may name
 
 _EPILOG = f"""examples:
   python -m train fit --stage 1 --data data/emodb
   python -m train fit --stage 2 --data data/emodb --from runs/emodb-stage1
+  python -m train fit --config stage1.json --batch-size 8
   python -m train fit --resume runs/emodb-stage2
 
---llm is one of {", ".join(hub.LLMS)}, a hub id or a folder."""
+--llm is one of {", ".join(hub.LLMS)}, a hub id or a folder.
+A file of --config holds options as JSON: {{"stage": 1, "data": "data/emodb", "batch_size": 8}}."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of this command."""
+    """Adds the arguments of this command; only those that are given stand in the result."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
-    add = parser.add_argument
-    default = FitConfig(stage=1, data="-", llm="tiny")
-    add("--stage", type=int, choices=(1, 2), help="1: projector alone; 2: projector and LoRA")
-    add("--data", metavar="DIR", help="folder made by `prepare`")
-    add("--llm", default=None, metavar="ID", help="stage 1: the LLM (default: tiny)")
-    add("--from", dest="start", default="", metavar="RUN", help="stage 2: run folder of stage 1")
-    add("--out", metavar="RUN", help="run folder to make (default: runs/DATA-stageN)")
-    add("--resume", metavar="RUN", help="continue a stopped run from its last checkpoint")
-    add(
-        "--epochs",
-        type=float,
-        default=None,
-        help="passes over the data (default: stage 1 12, stage 2 4)",
+    parser.argument_default = argparse.SUPPRESS
+    parser.add_argument(
+        "--config", metavar="FILE", help="JSON of the options below; they override it"
     )
-    numbers: list[tuple[str, type, Any, str]] = [
-        ("--max-steps", int, -1, "stop after so many optimiser steps; -1: by epochs"),
-        ("--batch-size", int, default.batch_size, "examples on a device at once"),
-        ("--accumulate", int, default.accumulate, "batches whose gradients are added up"),
-        ("--weight-decay", float, default.weight_decay, "of AdamW"),
-        ("--per-clip", int, default.per_clip, "instructions drawn a clip"),
-        ("--lead", float, default.lead, "weight of the class word among an answer's tokens"),
-        ("--smoothing", float, default.smoothing, "share of its target given to all class words"),
-        ("--distillation", float, default.distillation, "share of its target that the head gives"),
-        ("--warm-up", int, default.warm_up, "epochs of that head, first; stage 1: and projector"),
-        ("--evaluations", int, default.evaluations, "validations and checkpoints in all"),
-        ("--seed", int, default.seed, "of weights, order and instructions"),
-        ("--lora-rank", int, default.lora_rank, "stage 2: rank of the LoRA matrices"),
-        ("--lora-alpha", int, default.lora_alpha, "stage 2: LoRA's scale is alpha / rank"),
-        ("--lora-dropout", float, default.lora_dropout, "stage 2: dropout before LoRA"),
-    ]
-    for name, kind, value, text in numbers:
-        add(name, type=kind, default=value, metavar="N", help=f"{text} (default: {value})")
-    words = "weight of a linear head's loss beside the LLM's (default: stage 1 1, stage 2 0)"
-    add("--auxiliary", type=float, default=None, metavar="N", help=words)
-    words = "that head tells the classes of every corpus apart, or of all together"
-    add("--auxiliary-by", choices=("corpus", "class"), default="corpus", help=words)
-    rates = "peak of the schedule (default: stage 1 1e-3, stage 2 2e-4)"
-    words = "share of examples that come with a speaker baseline (default: 0; stage 2: stage 1's)"
-    add("--baseline", type=float, default=None, metavar="N", help=words)
-    add("--learning-rate", type=float, default=None, metavar="N", help=rates)
-    add("--no-balance", action="store_true", help="do not show rarer classes more often")
-    words = f"of questions and answers (default: {' '.join(LANGUAGES)})"
-    add("--languages", nargs="+", choices=LANGUAGES, default=list(LANGUAGES), help=words)
-    words = "trackers to tell besides TensorBoard: trackio, wandb; they must be installed"
-    add("--report-to", nargs="+", default=[], metavar="NAME", help=words)
-    add = parser.add_argument_group("projector (stage 1)").add_argument
-    words = "what becomes tokens (default: frames where the data has them)"
-    add("--pooling", choices=("frames", "utterance"), default=None, help=words)
-    for key, (value, text) in PROJECTOR.items():
-        words = f"{text} (default: {value})"
-        add(_flag(key), type=type(value), default=None, metavar="N", help=words)
-    words = "leave the token of measured statistics out"
-    add("--no-functionals", action="store_true", default=None, help=words)
+    parser.add_argument("--out", metavar="RUN", help="run folder (default: runs/DATA-stageN)")
+    words = "continue a stopped run from its last checkpoint; takes no other option"
+    parser.add_argument("--resume", metavar="RUN", help=words)
+    groups: dict[int, Any] = {
+        0: parser,
+        1: parser.add_argument_group("projector (stage 1)"),
+        2: parser.add_argument_group("LoRA (stage 2)"),
+    }
+    kinds = typing.get_type_hints(FitConfig)
+    for name, known in OPTIONS.items():
+        arguments = _arguments(name, kinds[name])
+        add = groups[known.stage].add_argument
+        if arguments.get("action") == "store_false":
+            add(flag(f"no_{name}"), dest=name, help=f"without {known.help}", action="store_false")
+            add(flag(name), dest=name, help=argparse.SUPPRESS, action="store_true")
+            continue
+        add(flag(name), dest=name, help=f"{known.help}{_default(name)}", **arguments)
+        for old in known.old:
+            add(flag(old), dest=name, help=argparse.SUPPRESS, **arguments)
 
 
-def _flag(key: str) -> str:
-    return "--" + key.replace("_", "-")
+def _arguments(name: str, kind: Any) -> dict[str, Any]:
+    """How argparse reads a value of this type; its range is checked by `FitConfig`."""
+    if kind is bool:
+        return {"action": "store_false"}
+    if typing.get_origin(kind) is tuple:
+        return {"nargs": "+", **_arguments(name, typing.get_args(kind)[0])}
+    choices = typing.get_args(kind)
+    if choices:
+        return {"choices": choices, "type": type(choices[0])}
+    return {"type": kind, "metavar": OPTIONS[name].unit or ("NAME" if kind is str else "N")}
+
+
+def _default(name: str) -> str:
+    stage = OPTIONS[name].stage or 1
+    value = defaults(stage)[name]
+    if OPTIONS[name].by_stage:
+        one, two = OPTIONS[name].by_stage
+        return f" (default: stage 1 {one:g}, stage 2 {two:g})"
+    if value in ("", ()) or name == "stage":
+        return ""
+    return f" (default: {' '.join(value) if isinstance(value, tuple) else value})"
+
+
+def given(args: argparse.Namespace) -> dict[str, Any]:
+    """The options that somebody has chosen: of the file of `--config`, then of the command line.
+
+    Raises:
+        ConfigError: the file cannot be read, or names an option that does not exist.
+    """
+    found: dict[str, Any] = {}
+    if "config" in args:
+        try:
+            found = json.loads(Path(args.config).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ConfigError("fit_config_file", file=args.config, reason=error) from error
+        if not isinstance(found, dict):
+            raise ConfigError("fit_config_file", file=args.config, reason="no JSON object")
+    return found | {name: value for name, value in vars(args).items() if name in OPTIONS}
+
+
+def check_resume(args: argparse.Namespace) -> None:
+    """
+    Raises:
+        ConfigError: other options were given beside `--resume`, which would not be heeded.
+    """
+    others = [name for name in vars(args) if name in {*OPTIONS, "config", "out"}]
+    if others:
+        names = ", ".join(flag(name) for name in others)
+        raise ConfigError("fit_resume_options", options=names, run=args.resume)
 
 
 def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Run:
-    """The run that the arguments ask for, with what the data decides filled in."""
-    check_reports(args.report_to)
+    """The run that the arguments ask for, with what the data and stage 1 decide filled in.
+
+    Raises:
+        ConfigError, DataError, ModelError: an option is refused, or does not fit the data.
+    """
     from train.fit import parallel
 
-    stage = args.stage
-    name = Path(args.data).resolve().name
-    options: dict[str, Any] = {}
-    baseline = args.baseline or 0.0
-    if stage == 2:
-        if not args.start:
-            raise ConfigError("Stage 2 starts from a stage 1 run: give it with --from RUN.")
-        for key in ("pooling", *PROJECTOR, "no_functionals"):
-            if getattr(args, key) is not None:
-                raise ConfigError(
-                    f"{_flag(key)} shapes the projector, which stage 2 takes from stage 1 as it "
-                    f"is: leave {_flag(key)} out, or give it to stage 1."
-                )
-        first = runs.read(Path(args.start), finished=True)
-        llm, projector = _absolute(first.config.llm, settings), first.projector
-        if args.llm and _absolute(args.llm, settings) != llm:
-            raise ConfigError(
-                f"The run {args.start} was made with {first.config.llm}, not {args.llm}."
-            )
-        _check_fits(first, prepared)
-        baseline = first.config.baseline if args.baseline is None else baseline
-        if baseline and not projector.baseline:
-            raise ConfigError(
-                f"The projector of {args.start} takes no speaker baseline: leave --baseline out, "
-                "or give it to stage 1."
-            )
+    chosen = given(args)
+    config = FitConfig.of(chosen)
+    check_reports(config.report_to)
+    if config.stage == 2:
+        config, projector = _from_stage_1(config, chosen, prepared, settings)
     else:
-        if args.start:
-            raise ConfigError("Only stage 2 starts from another run: leave --from out.")
-        given = {key: getattr(args, key) for key in PROJECTOR}
-        options = {k: PROJECTOR[k][0] if v is None else v for k, v in given.items()}
-        projector = replace(_projector(args, prepared, options), baseline=baseline > 0)
-        llm = _absolute(args.llm or "tiny", settings)
-    if baseline > 0:
+        config = replace(config, llm=_absolute(config.llm, settings))
+        projector = _projector(config, prepared)
+    if config.baseline > 0:
         _check_speakers(prepared)
-    # a new head in stage 2 would disturb the projector that stage 1 has taught
-    epochs, rate, beside = (12.0, 1e-3, 1.0) if stage == 1 else (4.0, 2e-4, 0.0)
-    config = FitConfig(
-        stage=stage,
-        data=str(Path(args.data).resolve()),
-        llm=llm,
-        start=str(Path(args.start).resolve()) if args.start else "",
-        epochs=epochs if args.epochs is None else args.epochs,
-        max_steps=args.max_steps,
-        batch_size=args.batch_size,
-        accumulate=args.accumulate,
-        learning_rate=rate if args.learning_rate is None else args.learning_rate,
-        weight_decay=args.weight_decay,
-        per_clip=args.per_clip,
-        balance=not args.no_balance,
-        languages=tuple(args.languages),
-        lead=args.lead,
-        smoothing=args.smoothing,
-        auxiliary_by=args.auxiliary_by,
-        baseline=baseline,
-        distillation=args.distillation,
-        warm_up=args.warm_up,
-        auxiliary=beside if args.auxiliary is None else args.auxiliary,
-        evaluations=args.evaluations,
-        lora_rank=args.lora_rank,
-        lora_alpha=args.lora_alpha,
-        lora_dropout=args.lora_dropout,
-        seed=args.seed,
-        report_to=tuple(args.report_to),
-        projector=options,
-    )
+    name = Path(config.data).resolve().name
+    config = replace(config, data=str(Path(config.data).resolve()))
     extra = {
         "device": settings.device,
         "corpus": prepared.info["corpus"],
         "processes": parallel.count(),
     }
     info = runs.provenance(sys.argv[1:], {**extra, **runs.pin(prepared)})
-    folder = Path(args.out or f"runs/{name}-stage{stage}")
+    folder = Path(getattr(args, "out", f"runs/{name}-stage{config.stage}"))
     return Run(folder, config, prepared.encoder, projector, prepared.classes, info)
+
+
+def _from_stage_1(
+    config: FitConfig, chosen: dict[str, Any], prepared: Prepared, settings: Settings
+) -> tuple[FitConfig, ProjectorConfig]:
+    """Stage 2 goes on with the LLM, the projector and the speaker baselines of stage 1."""
+    if not config.start:
+        raise ConfigError("fit_no_start")
+    first = runs.read(Path(config.start), finished=True)
+    llm = _absolute(first.config.llm, settings)
+    if "llm" in chosen and _absolute(config.llm, settings) != llm:
+        raise ConfigError("fit_other_llm", run=config.start, known=llm, llm=config.llm)
+    _check_fits(first, prepared)
+    baseline = chosen.get("baseline", first.config.baseline)
+    if baseline and not first.projector.baseline:
+        raise ConfigError("fit_no_baseline", run=config.start)
+    start = str(Path(config.start).resolve())
+    return replace(config, llm=llm, start=start, baseline=baseline), first.projector
 
 
 def _absolute(id: str, settings: Settings) -> str:
@@ -189,24 +167,30 @@ def _absolute(id: str, settings: Settings) -> str:
     Raises:
         ModelError: there is no such LLM.
     """
-    place = hub.locate(id, settings)
-    return str(place) if place == Path(id).expanduser().resolve() else id
+    path = hub.locate(id, settings)
+    return str(path) if path == Path(id).expanduser().resolve() else id
 
 
-def _projector(
-    args: argparse.Namespace, prepared: Prepared, options: dict[str, Any]
-) -> ProjectorConfig:
+def _projector(config: FitConfig, prepared: Prepared) -> ProjectorConfig:
     sample = prepared.store.get(prepared.clips[0].id)
-    pooling: Any = args.pooling or ("utterance" if sample.frames is None else "frames")
-    measured = 0 if sample.functionals is None or args.no_functionals else len(sample.functionals)
-    # the LLM's width is known when it is loaded
+    pooling: Any = config.pooling
+    if pooling == "auto":
+        pooling = "utterance" if sample.frames is None else "frames"
+    functionals = sample.functionals if config.functionals else None
     taken = sample.utterance if pooling == "utterance" or sample.frames is None else sample.frames
     return ProjectorConfig(
         input_size=taken.shape[-1],
-        output_size=1,
+        output_size=1,  # the LLM's width is known when it is loaded
         pooling=pooling,
-        functionals=measured,
-        **options,
+        functionals=0 if functionals is None else len(functionals),
+        baseline=config.baseline > 0,
+        tokens_per_second=config.tokens_per_second,
+        utterance_tokens=config.utterance_tokens,
+        hidden_size=config.hidden_size,
+        dropout=config.dropout,
+        noise=config.noise,
+        input_dropout=config.input_dropout,
+        functionals_dropout=config.functionals_dropout,
     )
 
 
@@ -214,26 +198,19 @@ def _check_fits(first: Run, prepared: Prepared) -> None:
     if Path(first.config.data).resolve() == prepared.folder.resolve():
         runs.check_data(first, prepared)
     if first.classes != prepared.classes:
-        raise DataError(
-            f"The run {first.folder} knows the classes {', '.join(first.classes)}, the data has "
-            f"{', '.join(prepared.classes)}: prepare both with the same --classes."
-        )
-    known, given = first.encoder, prepared.encoder
-    if known.fingerprint != given.fingerprint or known.utterance_width != given.utterance_width:
-        raise DataError(
-            f"The run {first.folder} was made with features of {first.encoder.options}, the data "
-            f"has those of another encoder ({prepared.encoder.options}): prepare it again with "
-            f"{first.encoder.options}."
-        )
+        known, found = (", ".join(names) for names in (first.classes, prepared.classes))
+        raise DataError("fit_other_classes", run=first.folder, known=known, found=found)
+    known_, found_ = first.encoder, prepared.encoder
+    one, two = ((e.fingerprint, e.utterance_width) for e in (known_, found_))
+    if one != two:
+        encoders = {"known": known_.options, "found": found_.options}
+        raise DataError("fit_other_encoder", run=first.folder, **encoders)
 
 
 def _check_speakers(prepared: Prepared) -> None:
     clips = Counter(clip.speaker for clip in prepared.split("train") if clip.speaker)
     if max(clips.values(), default=0) <= FEWEST:
-        raise DataError(
-            f"{prepared.folder} has no speaker with more than {FEWEST} training clips: leave "
-            "--baseline out, or prepare data that names its speakers."
-        )
+        raise DataError("fit_few_clips", data=prepared.folder, n=FEWEST)
 
 
 def check_reports(names: Sequence[str]) -> None:
@@ -243,10 +220,6 @@ def check_reports(names: Sequence[str]) -> None:
     """
     for name in names:
         if name not in REPORTS:
-            known = " or ".join(REPORTS)
-            raise ConfigError(f"--report-to must be {known}, not {name!r}; TensorBoard is always.")
+            raise ConfigError("fit_tracker_unknown", known=", ".join(REPORTS), name=name)
         if find_spec(name) is None:
-            raise ConfigError(
-                f"--report-to {name} needs the package {name}: run `pip install {name}`, or leave "
-                "--report-to out."
-            )
+            raise ConfigError("fit_tracker_missing", name=name)

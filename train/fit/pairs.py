@@ -5,9 +5,9 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
+from audiollm.contracts.fit import FitConfig
 from train.corpora import Clip
 from train.fit.instructions import Instruction, draw
-from train.fit.runs import FitConfig
 
 MOST = 4  # times as many instructions as usual for a clip
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from audiollm import hub
+from audiollm.contracts.fit import FitConfig
 from audiollm.contracts.manifest import PROJECTOR_NAME, Manifest
 from audiollm.errors import DataError, ModelError
 from audiollm.model import checkpoint
@@ -28,7 +29,7 @@ from train.corpora import Clip, Corpus
 from train.data.dataset import RECORD, Prepared, load_prepared
 from train.data.rewrite import rewrite, share_features
 from train.fit import runs
-from train.fit.runs import FitConfig, Run
+from train.fit.runs import Run
 from train.labels.verdicts import Verdict, outcomes, verdicts
 
 CORPUS = "labelled"  # of clips that were in no corpus

@@ -34,13 +34,13 @@ COPIES = 2  # augmented copies of every training clip
 STAGE_1 = (
     "--max-steps 700 --per-clip 2 --batch-size 32 --learning-rate 2e-3 --weight-decay 0.05 "
     "--pooling utterance --utterance-tokens 1 --hidden-size 256 --dropout 0.5 --noise 0.3 "
-    "--input-dropout 0.4 --lead 10 --smoothing 0.1 --auxiliary 1 --auxiliary-by class "
-    "--warm-up 12 --evaluations 2 --baseline 0.6"
+    "--input-dropout 0.4 --class-token-weight 10 --label-smoothing 0.1 --auxiliary 1 "
+    "--auxiliary-by class --pretraining-epochs 12 --evaluations 2 --baseline 0.6"
 )
 STAGE_2 = (
     "--max-steps 300 --per-clip 2 --batch-size 32 --learning-rate 4e-4 --weight-decay 0.05 "
-    "--lora-rank 16 --lora-dropout 0.05 --lead 10 --smoothing 0.1 --auxiliary 1 "
-    "--auxiliary-by class --warm-up 3 --distillation 0.7 --evaluations 2"
+    "--lora-rank 16 --lora-dropout 0.05 --class-token-weight 10 --label-smoothing 0.1 "
+    "--auxiliary 1 --auxiliary-by class --pretraining-epochs 3 --distillation 0.7 --evaluations 2"
 )
 PROBE = "--probe-strength 0.001"
 # Speakers of the page's examples: nobody of them is trained on
