@@ -143,8 +143,10 @@ def test_a_run_of_two_is_not_continued_by_one(place: Path, monkeypatch: pytest.M
     monkeypatch.setenv("AUDIOLLM_DEVICE", "cpu")
     parser = argparse.ArgumentParser()
     fit.configure(parser)
-    with pytest.raises(ConfigError, match="begun by 2 processes, now there are 1"):
+    with pytest.raises(ConfigError) as refused:
         fit.run(parser.parse_args(["--resume", "both1"]))
+    assert refused.value.code == "fit_processes"
+    assert (refused.value.values["known"], refused.value.values["now"]) == (2, 1)
     args = parser.parse_args(["--stage", "1", "--data", "data", "--llm", "llm", "--out", "x"])
     made = plan(args, load_prepared(place / "data"), Settings(home=place, device="cpu"))
     assert made.info["processes"] == 1

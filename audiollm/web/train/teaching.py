@@ -57,7 +57,7 @@ class Teaching:
             "per-clip": self.per_clip,
             "learning-rate": self.rates[stage - 1],
             "weight-decay": self.weight_decay,
-            "smoothing": self.smoothing,
+            "label-smoothing": self.smoothing,
         }
         if stage == 2:
             told |= {"lora-rank": self.lora_rank, "lora-alpha": 2 * self.lora_rank}
