@@ -19,7 +19,9 @@ from train.tiny.card import SYSTEMS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "quality.md", ROOT / "docs" / "labelling.md")
+PAGES = [
+    ROOT / name for name in ("README.md", "README_zh.md", "docs/quality.md", "docs/labelling.md")
+]
 PLACE = re.compile(r"(<!-- (?P<name>[a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 Rows = list[list[str]]
@@ -45,21 +47,53 @@ def _protocol(name: str) -> Callable[[dict[str, Any]], Rows]:
     return table
 
 
-def summary(result: dict[str, Any]) -> Rows:
-    """Mean over corpora of both protocols, for the README: `train.tiny.protocols`."""
-    protocols = result["protocols"]
-    rows = [["", *protocols]]
-    for system in ("0", "8", "all", "probe"):
-        cells = [f"{found['mean'][system]:.2f}" for found in protocols.values()]
-        rows.append([f"UA, {SYSTEMS[system]}", *cells])
-    plain = [found["calibration"]["0"] for found in protocols.values()]
-    rows.append(["expected calibration error", *(f"{c['ece']:.2f}" for c in plain)])
-    sure = [
-        "-" if c["sure"] is None else f"{c['sure']:.2f} of {c['share']:.1%} of the answers"
-        for c in plain
-    ]
-    rows.append(["right when it says 80 % or more", *sure])
-    return rows
+SUMMARY = {  # rows and columns of the README's table
+    "en": {
+        **{system: f"UA, {SYSTEMS[system]}" for system in ("0", "8", "all", "probe")},
+        "ece": "expected calibration error",
+        "sure": "accuracy of answers with a probability of 80 % or more",
+        "share": "{:.2f} ({:.1%} of answers)",
+        "new speakers": "new speakers",
+        "new corpora": "new corpora",
+    },
+    "zh": {
+        "0": "UA，tiny",
+        "8": "UA，tiny，以 8 段录音为基线",
+        "all": "UA，tiny，以同一说话人的其余全部录音为基线",
+        "probe": "UA，线性探针",
+        "ece": "期望校准误差",
+        "sure": "概率不低于 80 % 的回答的准确率",
+        "share": "{:.2f}（占回答的 {:.1%}）",
+        "new speakers": "新说话人",
+        "new corpora": "新语料库",
+    },
+}
+
+
+def _summary(language: str) -> Callable[[dict[str, Any]], Rows]:
+    """Mean over corpora of both protocols, for the READMEs: `train.tiny.protocols`."""
+    words = SUMMARY[language]
+
+    def table(result: dict[str, Any]) -> Rows:
+        protocols = result["protocols"]
+        plain = [found["calibration"]["0"] for found in protocols.values()]
+        return [
+            ["", *(words[name] for name in protocols)],
+            *(
+                [words[key], *(f"{found['mean'][key]:.2f}" for found in protocols.values())]
+                for key in ("0", "8", "all", "probe")
+            ),
+            [words["ece"], *(f"{c['ece']:.2f}" for c in plain)],
+            [
+                words["sure"],
+                *(
+                    "-" if c["sure"] is None else words["share"].format(c["sure"], c["share"])
+                    for c in plain
+                ),
+            ],
+        ]
+
+    return table
 
 
 def calibrated(result: dict[str, Any]) -> Rows:
@@ -175,7 +209,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "protocols-speakers": _protocol("new speakers"),
     "protocols-corpora": _protocol("new corpora"),
     "protocols-calibration": calibrated,
-    "protocols-summary": summary,
+    "protocols-summary": _summary("en"),
+    "protocols-summary-zh": _summary("zh"),
     "protocols-emobox": emobox,
     "chiser5": repeated,
     "ablations": ablations,
@@ -212,6 +247,8 @@ def filled(page: str) -> str:
         result = json.loads(path.read_text(encoding="utf-8"))
         command = result["command"] if "command" in result else result["run"]["command"]
         table = markdown(TABLES[found["name"]](result))
+        if "summary" in found["name"]:  # docs/quality.md has the command
+            return f"{found[1]}{table}{found[3]}"
         return f"{found[1]}{table}\n`{command}`\n{found[3]}"
 
     return PLACE.sub(put, page)

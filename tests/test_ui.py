@@ -66,17 +66,15 @@ def run(predictor: object, path: str | None, language: Language = "en") -> list[
 # --- texts
 
 
-@pytest.mark.parametrize("key", TEXTS)
-def test_every_text_exists_in_both_languages_with_the_same_blanks(key: str) -> None:
-    assert set(TEXTS[key]) == set(LANGUAGES)
-    blanks = [
-        {name for _, name, _, _ in string.Formatter().parse(TEXTS[key][x]) if name}
-        for x in LANGUAGES
-    ]
-    assert all(TEXTS[key].values())
-    assert not CJK.search(TEXTS[key]["en"])
-    # the Chinese page may leave the English sentence out, and may never ask for more
-    assert blanks[1] <= blanks[0]
+def test_every_text_exists_in_both_languages_with_the_same_blanks() -> None:
+    wrong = []
+    for key, texts in TEXTS.items():
+        en, zh = ({b for _, b, _, _ in string.Formatter().parse(texts[x]) if b} for x in LANGUAGES)
+        whole = set(texts) == set(LANGUAGES) and all(texts.values())
+        # the Chinese page may leave the English sentence out, and may never ask for more
+        if not whole or CJK.search(texts["en"]) or not zh <= en:
+            wrong.append(key)
+    assert wrong == []
 
 
 def test_every_unit_of_a_cue_has_a_word() -> None:
