@@ -11,7 +11,7 @@ import soundfile
 from audiollm.errors import DataError
 from audiollm.jobs.job import Job
 from audiollm.jobs.queue import Jobs
-from audiollm.labelling.store import Labels
+from audiollm.labelling.store import LabelStore
 from audiollm.labels import LANGUAGES, Language, word
 from audiollm.metrics import report
 from audiollm.texts import text
@@ -65,7 +65,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     actions.start(made, Plan("mine"))
     (job,) = actions.jobs(made)
     evaluation(tmp_path, place_of(job))
-    with Jobs(made.settings.home).store.connect() as db:
+    with Jobs(made.settings.home).database.write() as db:
         db.execute("UPDATE jobs SET state='done'")
     return made
 
@@ -122,7 +122,7 @@ def test_a_mistake_is_heard(here: Services, language: Language) -> None:
 def test_a_mistake_is_sent_to_label_once(here: Services) -> None:
     for key in ("wrong_sent", "wrong_known"):
         assert text(key, "en") in after.sent(here, id_of(here), "clip3", "en")
-    (task,) = Labels(here.settings.home).tasks()
+    (task,) = LabelStore(here.settings.home).tasks()
     assert (task.id, task.original, task.predicted, task.reason) == (
         "clip3",
         "happy",

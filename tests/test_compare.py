@@ -10,7 +10,7 @@ import soundfile
 
 from audiollm.errors import ModelError
 from audiollm.labelling.saved import SavedClips
-from audiollm.labelling.store import Labels
+from audiollm.labelling.store import LabelStore
 from audiollm.labels import LANGUAGES
 from audiollm.model import registry
 from audiollm.settings import Settings
@@ -108,13 +108,13 @@ def test_a_disagreement_is_shown_and_can_be_kept(
     told = (kept.id, kept.reason, kept.model, kept.other_model)
     assert told == (came.kept, "disagreement", "tiny", "else")
     assert kept.other_answer == pytest.approx(DISAGREES)
-    (task,) = Labels(two_models.settings.home).tasks()  # the Label page asks about it
+    (task,) = LabelStore(two_models.settings.home).tasks()  # the Label page asks about it
     assert (task.path, task.reason, task.other_model) == (str(kept.path), "disagreement", "else")
     heard, _ = soundfile.read(kept.path)
     assert np.abs(heard - voiced(1.5)).max() < 1e-3
     keeping.forget(two_models, came.kept, language)
     assert SavedClips(two_models.settings.home).all() == []
-    assert Labels(two_models.settings.home).tasks() == []
+    assert LabelStore(two_models.settings.home).tasks() == []
 
 
 def test_the_probe_is_a_rival(tmp_path: Path, clip: str) -> None:

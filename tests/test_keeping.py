@@ -10,7 +10,7 @@ import soundfile
 from audiollm import audio
 from audiollm.errors import LabelError
 from audiollm.labelling.saved import SavedClips
-from audiollm.labelling.store import Labels
+from audiollm.labelling.store import LabelStore
 from audiollm.labelling.tasks import Label, Task
 from audiollm.texts import text
 from audiollm.web.analyse import compare, keeping
@@ -43,7 +43,7 @@ def evaluated(home: Path, clip: str) -> Task:
     task = Task(
         id, clip, sound.seconds, "evaluation of tiny", "wrong", 1.0, "angry", "tiny", answer
     )
-    Labels(home).add([task])
+    LabelStore(home).add_tasks([task])
     return task
 
 
@@ -64,11 +64,11 @@ def test_what_strangers_may_keep_waits_outside_of_the_queue(tmp_path: Path, clip
     task = evaluated(home, clip)
     came = keep_clip(stranger, clip)
     assert came.kept and text("is_kept", "en") in came.said
-    assert Labels(home).tasks() == [task]
+    assert LabelStore(home).tasks() == [task]
     assert keeping.forget(stranger, came.kept, "en") == Outcome(
         keeping.render.notice(text("is_forgotten", "en"), "wait")
     )
-    assert Labels(home).tasks() == [task]
+    assert LabelStore(home).tasks() == [task]
     assert SavedClips(home).all() == []
 
 
@@ -77,7 +77,7 @@ def test_a_clip_is_kept_with_its_answer_and_stands_in_the_queue(tmp_path: Path, 
     came = keep_clip(made, clip, "zh")
     (kept,) = SavedClips(made.settings.home).all()
     assert (kept.id, kept.reason, kept.answer) == (came.kept, "kept", pytest.approx(SURE))
-    (task,) = Labels(made.settings.home).tasks()
+    (task,) = LabelStore(made.settings.home).tasks()
     assert (task.source, task.reason, task.path) == ("analyse", "sent", str(kept.path))
     assert text("is_queued", "zh") in came.said
     assert keep_clip(made, None).kept == ""
@@ -88,17 +88,17 @@ def test_a_task_from_elsewhere_survives_keeping_and_taking_back(tmp_path: Path, 
     made = serve(tmp_path)
     task = evaluated(made.settings.home, clip)
     came = keep_clip(made, clip)
-    assert Labels(made.settings.home).tasks() == [task]
+    assert LabelStore(made.settings.home).tasks() == [task]
     assert keeping.forget(made, came.kept, "en").kept == ""
-    assert Labels(made.settings.home).tasks() == [task]
+    assert LabelStore(made.settings.home).tasks() == [task]
 
 
 def test_what_somebody_has_labelled_stays(tmp_path: Path, clip: str) -> None:
     made = serve(tmp_path)
     came = keep_clip(made, clip)
-    labels = Labels(made.settings.home)
+    labels = LabelStore(made.settings.home)
     (task,) = labels.tasks()
-    labels.say(Label(task.id, "Ann", "sad"))
+    labels.add_label(Label(task.id, "Ann", "sad"))
     left = keeping.forget(made, came.kept, "en")
     assert left.kept == came.kept and text("is_labelled", "en") in left.said
     assert Path(task.path).is_file()
@@ -113,12 +113,12 @@ def test_a_clip_that_cannot_be_queued_is_not_kept_either(
 
     made = serve(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(Labels, "add", full)
+        patch.setattr(LabelStore, "add_tasks", full)
         came = keep_clip(made, clip)
         assert "make room" in came.said and not came.kept
         assert SavedClips(made.settings.home).all() == []
     before = keep_clip(made, clip)
-    monkeypatch.setattr(Labels, "add", full)
+    monkeypatch.setattr(LabelStore, "add_tasks", full)
     assert not keep_clip(made, clip).kept
     assert [kept.id for kept in SavedClips(made.settings.home).all()] == [before.kept]
 

@@ -49,8 +49,8 @@ def labelled(services: Services, folder: Path, count: int) -> None:
         path = folder / f"{number}.wav"
         if not path.exists():
             voice(path, 110 + number, 0.3)
-        known.add([Task(f"{number:064x}", str(path), 0.3, "test", "plain", original="sad")])
-        known.say(Label(f"{number:064x}", "Ann", "angry"))
+        known.add_tasks([Task(f"{number:064x}", str(path), 0.3, "test", "plain", original="sad")])
+        known.add_label(Label(f"{number:064x}", "Ann", "angry"))
 
 
 @pytest.mark.parametrize(

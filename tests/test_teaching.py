@@ -33,8 +33,8 @@ def _nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def labelled(services: Services, name: str = "angry") -> None:
     known = book(services)
-    known.add([Task("id", "/somewhere/a.wav", 1.0, "test", "plain", original="sad")])
-    known.say(Label("id", "Ann", name))
+    known.add_tasks([Task("id", "/somewhere/a.wav", 1.0, "test", "plain", original="sad")])
+    known.add_label(Label("id", "Ann", name))
 
 
 def plan(services: Services, data: object, **changes: Any) -> Teaching:
@@ -163,8 +163,8 @@ def test_the_data_with_the_labelled_clips_come_first(tmp_path: Path) -> None:
     services = serve(tmp_path)
     assert teach.data_offered(services) == []
     id = "1" * 64
-    book(services).add([Task(id, "/somewhere/b.wav", 1.0, "test", "plain")])
-    book(services).say(Label(id, "Ann", "angry"))
+    book(services).add_tasks([Task(id, "/somewhere/b.wav", 1.0, "test", "plain")])
+    book(services).add_label(Label(id, "Ann", "angry"))
     one, two = (prepare(tmp_path / "data" / name) for name in ("one", "two"))
     assert teach.data_offered(services) == [str(one), str(two)]
     (two / "clips.jsonl").write_text(json.dumps({"id": id, "path": "x"}) + "\n")

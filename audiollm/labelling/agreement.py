@@ -1,7 +1,6 @@
-"""How far people agree beyond chance, and who takes what for what.
+"""Agreement between people beyond chance, and each person's confusions.
 
-Every figure is None where it does not exist: nobody labelled the same clip, or everybody said the
-same one thing, so that there is nothing to agree about.
+A coefficient is None where it is undefined: no clip has two labels, or only one label was used.
 """
 
 from collections import Counter
@@ -19,7 +18,7 @@ class Pair:
     first: str
     second: str
     clips: int
-    same: int  # clips on which they said the same
+    same: int  # clips with the same label
     kappa: float | None  # Cohen's
 
 
@@ -28,30 +27,30 @@ class Agreement:
     """Everybody on the clips that several people have labelled."""
 
     clips: int
-    blind: int  # labels that were given without sight of an answer, of `labels`
+    blind: int  # of `labels`
     labels: int
     pairs: tuple[Pair, ...]
-    fleiss: float | None  # on the clips that `raters` people have labelled
+    fleiss: float | None  # on the clips with `raters` labels
     raters: int
-    alpha: float | None  # Krippendorff's, nominal: any number of people a clip
-    # person -> (what the others say or was decided, what this person says) -> clips
+    alpha: float | None  # Krippendorff's, nominal: any number of labels per clip
+    # person -> (reference, label of this person) -> clips; see `confusion`
     confusion: Mapping[str, Mapping[tuple[str, str], int]]
 
 
 def agreement(outcomes: Sequence[Outcome]) -> Agreement:
-    """What the standing labels say of the people who gave them."""
+    """All coefficients of the valid labels."""
     shared = [o for o in outcomes if len(o.labels) > 1]
-    said = [{label.person: label.name for label in o.labels} for o in shared]
-    people = sorted({person for clip in said for person in clip})
+    by_person = [{label.person: label.name for label in o.labels} for o in shared]
+    people = sorted({person for clip in by_person for person in clip})
     pairs = []
     for a, b in combinations(people, 2):
-        both = [(clip[a], clip[b]) for clip in said if a in clip and b in clip]
+        both = [(clip[a], clip[b]) for clip in by_person if a in clip and b in clip]
         if both:
             same = sum(x == y for x, y in both)
             pairs.append(Pair(a, b, len(both), same, cohen(both)))
-    sizes = Counter(len(clip) for clip in said)
+    sizes = Counter(len(clip) for clip in by_person)
     raters = max(sizes, key=lambda size: (sizes[size], size)) if sizes else 0
-    counts = [Counter(clip.values()) for clip in said]
+    counts = [Counter(clip.values()) for clip in by_person]
     given = [label for o in shared for label in o.labels]
     return Agreement(
         clips=len(shared),
@@ -66,16 +65,17 @@ def agreement(outcomes: Sequence[Outcome]) -> Agreement:
 
 
 def cohen(both: Sequence[tuple[str, str]]) -> float | None:
-    """Cohen's kappa of two people: (what one said, what the other said) of each clip."""
-    if not both:
+    """Cohen's kappa of two people: (label of the first, label of the second) of each clip."""
+    from sklearn.metrics import cohen_kappa_score
+
+    if len({name for pair in both for name in pair}) < 2:
         return None
-    first, second = Counter(a for a, _ in both), Counter(b for _, b in both)
-    chance = sum(first[name] * second[name] for name in first) / len(both) ** 2
-    return _beyond(sum(a == b for a, b in both) / len(both), chance)
+    first, second = zip(*both, strict=True)
+    return float(cohen_kappa_score(first, second))
 
 
 def fleiss(clips: Sequence[Mapping[str, int]]) -> float | None:
-    """Fleiss' kappa: of each clip, how many people said what; the same number for every clip.
+    """Fleiss' kappa of clips with the same number of labels: label -> people, for each clip.
 
     Raises:
         ValueError: the clips have different numbers of labels, or fewer than two.
@@ -90,13 +90,13 @@ def fleiss(clips: Sequence[Mapping[str, int]]) -> float | None:
     agreed = sum(n * (n - 1) for clip in clips for n in clip.values()) / pairs / len(clips)
     total = _total(clips)
     chance = sum((n / total.total()) ** 2 for n in total.values())
-    return _beyond(agreed, chance)
+    return (agreed - chance) / (1 - chance) if 1 - chance > 1e-12 else None
 
 
 def krippendorff(clips: Sequence[Mapping[str, int]]) -> float | None:
-    """Krippendorff's alpha for names: of each clip, how many people said what.
+    """Krippendorff's alpha for nominal labels: label -> people, for each clip.
 
-    Clips with fewer than two labels say nothing and are left out.
+    Clips with fewer than two labels are left out.
     """
     clips = [clip for clip in clips if sum(clip.values()) > 1]
     total = _total(clips)
@@ -113,10 +113,9 @@ def krippendorff(clips: Sequence[Mapping[str, int]]) -> float | None:
 
 
 def confusion(outcomes: Sequence[Outcome]) -> dict[str, dict[tuple[str, str], int]]:
-    """Of each person: (reference, what they said) -> clips.
+    """For each person: (reference, label) -> clips.
 
-    The reference is the decision, else what most of the other people said; clips on which those
-    are level are left out.
+    The reference is the decision, else the majority of the other people; ties are left out.
     """
     found: dict[str, Counter[tuple[str, str]]] = {}
     for outcome in outcomes:
@@ -126,10 +125,6 @@ def confusion(outcomes: Sequence[Outcome]) -> dict[str, dict[tuple[str, str], in
             if reference:
                 found.setdefault(label.person, Counter())[reference, label.name] += 1
     return {person: dict(table) for person, table in sorted(found.items())}
-
-
-def _beyond(agreed: float, chance: float) -> float | None:
-    return (agreed - chance) / (1 - chance) if 1 - chance > 1e-12 else None
 
 
 def _total(clips: Sequence[Mapping[str, int]]) -> Counter[str]:

@@ -1,95 +1,100 @@
-"""Where tasks come from: evaluations, clips that were kept, folders, suspected labels."""
+"""Where tasks come from: evaluations, saved clips, folders, label errors of training data."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from audiollm import audio
-from audiollm.audio import SUFFIXES, Sound
+from audiollm.audio import Sound
 from audiollm.errors import AudioLLMError, LabelError
-from audiollm.labelling.queue import drawn, reason
+from audiollm.labelling.formats.rows import at_line, read_text
+from audiollm.labelling.queue import is_random, reason
 from audiollm.labelling.saved import SavedClip
 from audiollm.labelling.tasks import Task
 from audiollm.settings import Settings
 
-RESULT = "result.json"  # what `python -m train evaluate` writes
-SHARE = 0.1  # of all clips of a source are drawn at random
-LONGEST = 120.0  # s: a longer recording holds more than one emotion and is no card
+RESULT = "result.json"  # written by `python -m train evaluate`
+RANDOM_SHARE = 0.1  # of all clips of a source
+LONGEST = 120.0  # s: a longer recording holds more than one emotion
 Answer = Mapping[str, float]  # class -> probability
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """Tasks of a source, as far as it has been gone through."""
+    """The tasks of a source."""
 
     tasks: tuple[Task, ...]
-    passed: int = 0  # clips that there is nothing to ask about
-    unusable: int = 0  # clips whose sound is gone, is no speech, or is too long
-    done: int = 0
-    total: int = 0
+    skipped: int = 0  # clips without a reason to label them
+    unusable: int = 0  # clips whose sound is missing, contains no speech, or is too long
 
 
-def evaluations(places: Iterable[Path]) -> list[Path]:
-    """The evaluations in these folders and in the folders inside them, by name."""
-    found = {path for place in places for path in place.glob(f"*/{RESULT}")}
-    return sorted(path.resolve() for path in found)
+@dataclass(frozen=True)
+class Answers:
+    """The answers of a model and of its linear probe to one sound."""
+
+    model: str
+    answer: Answer
+    other_model: str = ""  # "" and {} for a model without a probe
+    other_answer: Answer = field(default_factory=dict)
 
 
-def from_evaluation(path: Path, share: float = SHARE) -> Gathered:
-    """The clips that the model got wrong or was unsure about, and a random share of all.
+def evaluations(folders: Iterable[Path]) -> list[Path]:
+    """The evaluations in the subfolders of these folders, sorted."""
+    return sorted(path.resolve() for folder in folders for path in folder.glob(f"*/{RESULT}"))
+
+
+def from_evaluation(path: Path, share: float = RANDOM_SHARE) -> Gathered:
+    """The clips with a wrong or uncertain answer, and a random share of all.
 
     Raises:
-        LabelError: it is no such file, or nobody can find its sounds.
+        LabelError: it is no evaluation, or its sounds are missing.
     """
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-        name = f"{result['model']['name']}, {result['data']['corpus']}"
-        clips = result["clips"]
-        tasks, passed, gone = [], 0, 0
-        for clip in clips:
+        model = str(result["model"]["name"])
+        source = f"{model}, {result['data']['corpus']}"
+        tasks, skipped, missing = [], 0, 0
+        for clip in result["clips"]:
+            id, label, file = str(clip["id"]), str(clip["label"]), Path(clip["path"]).resolve()
             answer = {str(k): float(p) for k, p in (clip["probabilities"] or {}).items()}
-            why, score = reason(answer, {}, str(clip["label"]))
-            chance = drawn(str(clip["id"]), share)
-            if why == "plain" and not chance:
-                passed += 1
-                continue
-            place = Path(clip["path"]).resolve()
-            if not place.is_file() or float(clip["seconds"]) > LONGEST:
-                gone += 1
-                continue
-            tasks.append(
-                Task(
-                    id=str(clip["id"]),
-                    path=str(place),
-                    seconds=float(clip["seconds"]),
-                    source=name,
-                    reason="random" if chance else why,
-                    score=score,
-                    original=str(clip["label"]),
-                    model=str(result["model"]["name"]),
-                    answer=answer,
-                    speaker=str(clip["speaker"]),
+            why, score = reason(answer, {}, label)
+            random = is_random(id, share)
+            if why == "plain" and not random:
+                skipped += 1
+            elif not file.is_file() or float(clip["seconds"]) > LONGEST:
+                missing += 1
+            else:
+                tasks.append(
+                    Task(
+                        id=id,
+                        path=str(file),
+                        seconds=float(clip["seconds"]),
+                        source=source,
+                        reason="random" if random else why,
+                        score=score,
+                        original=label,
+                        model=model,
+                        answer=answer,
+                        speaker=str(clip["speaker"]),
+                    )
                 )
-            )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LabelError(
-            f"{path} is no evaluation ({error!r}): make it with python -m train evaluate."
-        ) from error
-    if gone and not tasks:
-        raise LabelError(f"The {gone} sounds that {path} names are not there: bring them back.")
-    return Gathered(tuple(tasks), passed, gone, len(clips), len(clips))
+        raise LabelError("label_no_evaluation", path=path, reason=repr(error)) from error
+    if missing and not tasks:
+        raise LabelError("label_evaluation_sounds", n=missing, path=path)
+    return Gathered(tuple(tasks), skipped, missing)
 
 
 def from_saved(saved: Sequence[SavedClip], settings: Settings) -> Gathered:
     """The clips that were saved on the Analyse page."""
-    tasks, gone = [], 0
+    tasks, unusable = [], 0
     for clip in saved:
         try:
             sound = _load(clip.path, settings)
         except AudioLLMError:
-            gone += 1
+            unusable += 1
             continue
         why, score = reason(clip.answer, clip.other_answer, "")
         tasks.append(
@@ -106,90 +111,67 @@ def from_saved(saved: Sequence[SavedClip], settings: Settings) -> Gathered:
                 other_answer=clip.other_answer,
             )
         )
-    return Gathered(tuple(tasks), 0, gone, len(saved), len(saved))
+    return Gathered(tuple(tasks), 0, unusable)
 
 
-def from_folder(
-    folder: Path,
-    hear: Callable[[Sound], tuple[str, Answer, str, Answer]],
-    settings: Settings,
-    share: float = SHARE,
-) -> Iterator[Gathered]:
-    """The sounds below a folder, after each that was heard.
+def from_file(
+    path: Path, source: str, answer: Callable[[Sound], Answers], settings: Settings
+) -> Task | None:
+    """The task of a sound file without a label; None where the sound cannot be used.
 
-    `hear` gives the model's name and answer, and those of its linear probe ("" and {} where
-    it has none).
-
-    Raises:
-        LabelError: there is no such folder, or no sound in it.
+    answer: the model.
     """
-    if not folder.is_dir():
-        raise LabelError(f"{folder} is no folder: give the path of one on this computer.")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not paths:
-        raise LabelError(f"{folder} holds no sound files.")
-    tasks: list[Task] = []
-    gone = 0
-    for done, path in enumerate(paths, start=1):
-        try:
-            sound = _load(path, settings)
-            audio.require_speech(sound)
-            model, answer, other_model, other = hear(sound)
-        except AudioLLMError:
-            gone += 1
-            yield Gathered(tuple(tasks), 0, gone, done, len(paths))
-            continue
-        id = audio.content_hash(sound)
-        why, score = reason(answer, other, "")
-        tasks.append(
-            Task(
-                id=id,
-                path=str(path.resolve()),
-                seconds=sound.seconds,
-                source=folder.name,
-                reason="random" if drawn(id, share) else why,
-                score=score,
-                model=model,
-                answer=answer,
-                other_model=other_model,
-                other_answer=other,
-            )
-        )
-        yield Gathered(tuple(tasks), 0, gone, done, len(paths))
+    try:
+        sound = _load(path, settings)
+        audio.require_speech(sound)
+        answers = answer(sound)
+    except AudioLLMError:
+        return None
+    id = audio.content_hash(sound)
+    why, score = reason(answers.answer, answers.other_answer, "")
+    return Task(
+        id=id,
+        path=str(path.resolve()),
+        seconds=sound.seconds,
+        source=source,
+        reason="random" if is_random(id, RANDOM_SHARE) else why,
+        score=score,
+        **vars(answers),
+    )
 
 
-def from_suspects(path: Path, settings: Settings) -> Gathered:
-    """Clips whose label is likely an error: what `python -m train suspects --out` writes.
+def from_label_errors(path: Path, settings: Settings) -> Gathered:
+    """The likely label errors of a file of `python -m train label-errors --out`.
 
     Raises:
         LabelError: a line cannot be used.
     """
     tasks: list[Task] = []
-    passed, gone, number = 0, 0, 0
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabelError(f"{path} cannot be read ({error}).") from error
-    for number, line in enumerate(lines, start=1):
+    skipped, missing = 0, 0
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         try:
             row = json.loads(line)
-            place = Path(row["path"]).resolve()
+            file = Path(row["path"]).resolve()
             if not row["likely"]:
-                passed += 1
-            elif not place.is_file():
-                gone += 1
+                skipped += 1
+            elif not file.is_file():
+                missing += 1
             else:
-                tasks.append(_suspect(row, place, _load(place, settings).seconds, path))
-        except (AudioLLMError, ValueError, KeyError, TypeError) as error:
-            raise LabelError(f"{path.name}, line {number}: cannot be used ({error}).") from error
-    return Gathered(tuple(tasks), passed, gone, number, number)
+                tasks.append(_label_error(row, file, _load(file, settings).seconds, path))
+        except AudioLLMError as error:
+            raise at_line(path, number, error) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise at_line(
+                path, number, LabelError("label_bad_value", reason=repr(error))
+            ) from error
+    return Gathered(tuple(tasks), skipped, missing)
 
 
-def _suspect(row: Mapping[str, Any], place: Path, seconds: float, path: Path) -> Task:
+def _label_error(row: Mapping[str, Any], file: Path, seconds: float, path: Path) -> Task:
     label, confidence = str(row["label"]), float(row["confidence"])
     return Task(
         id=str(row["clip"]),
-        path=str(place),
+        path=str(file),
         seconds=seconds,
         source=path.parent.name,
         reason="suspect",
@@ -204,5 +186,5 @@ def _suspect(row: Mapping[str, Any], place: Path, seconds: float, path: Path) ->
 def _load(path: Path, settings: Settings) -> Sound:
     sound = audio.load(path, settings)
     if sound.seconds > LONGEST:
-        raise LabelError(f"{path.name} is longer than {LONGEST:.0f} s: cut it into sentences.")
+        raise LabelError("label_long_clip", file=path.name, seconds=f"{LONGEST:.0f}")
     return sound

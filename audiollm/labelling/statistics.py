@@ -1,19 +1,19 @@
-"""How fast it goes, what was found, and how much more is worth it."""
+"""Progress of the labelling: pace, classes, accuracy of the model, expected label changes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from math import ceil, sqrt
+from math import ceil
 from statistics import median
 
 from audiollm.labelling.tasks import REASONS, Label, Outcome, Reason
 
-PAUSE = 120.0  # s without a label: the person was away
+PAUSE = 120.0  # s without a label count as a break
 Z = 1.96  # of a 95 % interval
 CLOSE = 0.05  # half the width of an interval that is narrow enough
-FEWEST = 20  # labelled clips: fewer say nothing of what the next ones are worth
+FEWEST = 20  # labelled clips: fewer make no learning curve
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Share:
 
 @dataclass(frozen=True)
 class Yield:
-    """What labelling the clips of one reason has changed so far, and may still change."""
+    """How labels changed the clips of one reason so far."""
 
     reason: Reason
     left: int  # clips without a final label
-    changed: Share | None  # final label other than what the clip came with; None: none labelled
+    changed: Share | None  # final label differs from the original; None: none labelled
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,21 @@ class Statistics:
     tasks: int
     labelled: int  # tasks with a final label
     disputed: int
-    pace: Mapping[str, float]  # person -> labels a minute while at work
+    pace: Mapping[str, float]  # person -> labels per minute, breaks left out
     classes: Mapping[str, int]  # final labels
-    right: Share | None  # of the random clips, where the model said the final label
-    model: str  # whose that is
+    right: Share | None  # of the random clips: the model's answer equals the final label
+    model: str  # the model of `right`
     wanted: int  # random clips still to label until `right` is known within CLOSE
     yields: tuple[Yield, ...]
 
 
 def statistics(outcomes: Sequence[Outcome], history: Sequence[Label]) -> Statistics:
-    """`history` is everything that was said, in the order of writing."""
+    """`history`: every label that was written, in order."""
     classes = Counter(o.final for o in outcomes if o.final)
-    chance = [o for o in outcomes if o.task.reason == "random" and o.emotion and o.task.answer]
-    model = Counter(o.task.model for o in chance).most_common(1)[0][0] if chance else ""
-    judged = [o for o in chance if o.task.model == model]
-    right = share(sum(o.task.predicted == o.emotion for o in judged), len(judged))
+    random = [o for o in outcomes if o.task.reason == "random" and o.emotion and o.task.answer]
+    model = Counter(o.task.model for o in random).most_common(1)[0][0] if random else ""
+    answered = [o for o in random if o.task.model == model]
+    right = share(sum(o.task.predicted == o.emotion for o in answered), len(answered))
     return Statistics(
         tasks=len(outcomes),
         labelled=classes.total(),
@@ -72,14 +72,14 @@ def statistics(outcomes: Sequence[Outcome], history: Sequence[Label]) -> Statist
 
 
 def pace(history: Sequence[Label]) -> dict[str, float]:
-    """Labels a minute of each person, pauses left out; of imported labels nothing is known."""
+    """Labels per minute of each person, breaks left out; imported labels do not count."""
     times: dict[str, list[datetime]] = {}
     for label in history:
         if not label.origin and label.kind != "skip":
             times.setdefault(label.person, []).append(datetime.fromisoformat(label.at))
     found = {}
-    for person, said in times.items():
-        gaps = [(b - a).total_seconds() for a, b in pairwise(said)]
+    for person, written in times.items():
+        gaps = [(b - a).total_seconds() for a, b in pairwise(written)]
         work = [gap for gap in gaps if 0 <= gap < PAUSE]
         if work:
             found[person] = 60 / max(sum(work) / len(work), median(work) / 10, 1e-3)
@@ -87,18 +87,18 @@ def pace(history: Sequence[Label]) -> dict[str, float]:
 
 
 def share(count: int, of: int) -> Share | None:
-    """None where there is nothing to count."""
+    """None where `of` is 0."""
+    from scipy.stats import binomtest
+
     if not of:
         return None
-    p, zz = count / of, Z * Z / of
-    middle = (p + zz / 2) / (1 + zz)
-    half = Z * sqrt(p * (1 - p) / of + zz / of / 4) / (1 + zz)
-    return Share(count, of, p, min(p, max(0.0, middle - half)), max(p, min(1.0, middle + half)))
+    found = binomtest(count, of).proportion_ci(method="wilson")
+    return Share(count, of, count / of, float(found.low), float(found.high))
 
 
 def wanted(right: Share | None) -> int:
-    """Random clips still to label until the share is known within CLOSE, either way."""
-    p = min(max(0.5, right.low), right.high) if right else 0.5  # the least certain that it may be
+    """Random clips still to label until the share is known within CLOSE."""
+    p = min(max(0.5, right.low), right.high) if right else 0.5  # the value of largest variance
     return max(0, ceil(p * (1 - p) * (Z / CLOSE) ** 2) - (right.of if right else 0))
 
 

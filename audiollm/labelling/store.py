@@ -1,7 +1,7 @@
 """Tasks, labels and leases in the database of the home folder.
 
-A label is on the disk before `say` returns, and is never changed or deleted afterwards. What
-counts is the last label of each person that was not taken back (the view `standing`).
+A label is on the disk before `add_label` returns, and is never changed or deleted afterwards. The
+last label of each person that was not undone is valid (the view `standing`).
 """
 
 import json
@@ -18,17 +18,17 @@ from typing import Literal, get_args
 
 from audiollm.database import Database
 from audiollm.errors import LabelError
-from audiollm.labelling.queue import arranged
+from audiollm.labelling import queue
 from audiollm.labelling.tasks import REASONS, Label, Outcome, Reason, Task, checked_person
 from audiollm.labels import ordered
 
 Work = Literal[
-    "first",  # clips that nobody has labelled
+    "first",  # clips without a label
     "second",  # clips that others have labelled and this person has not
-    "decide",  # clips about which people disagree
+    "decide",  # clips whose labels differ
 ]
 WORKS: tuple[Work, ...] = get_args(Work)
-LEASE = 600.0  # s: so long a clip on one screen is kept from the others
+LEASE = 600.0  # s for which a clip that one page shows is reserved for it
 
 _OPEN: dict[Work, str] = {
     "first": "NOT EXISTS (SELECT 1 FROM standing s WHERE s.task=t.id AND s.kind<>'skip')",
@@ -45,11 +45,14 @@ _VOTES = "(SELECT COUNT(*) FROM standing s WHERE s.task=t.id AND s.kind='label')
 
 
 class UnknownTaskError(LabelError):
-    """There is no such task in this home."""
+    """There is no such task in this home folder."""
+
+    def __init__(self) -> None:
+        super().__init__("label_unknown_task")
 
 
-class Labels:
-    """What there is to label in a home folder, and what people said of it."""
+class LabelStore:
+    """Tasks and labels of a home folder."""
 
     def __init__(self, home: Path, clock: Callable[[], float] = time.time) -> None:
         """`clock` gives seconds since 1970.
@@ -78,31 +81,30 @@ class Labels:
 
     # --- tasks
 
-    def add(self, tasks: Iterable[Task]) -> int:
-        """Puts tasks into the queue and orders it anew; returns how many are new.
+    def add_tasks(self, tasks: Iterable[Task]) -> int:
+        """Adds tasks and orders the queue again; returns how many are new.
 
-        A sound that is there already keeps its labels and the class that it came with. Its reason
-        changes only while nobody has labelled it, and never if it was drawn at random.
+        A sound that is there already keeps its labels and its original class. Its reason changes
+        only while it has no label, and never if it is random.
 
         Raises:
-            LabelError: they cannot be kept.
+            LabelError: the database cannot be written.
         """
         with self._write() as db:
-            return self._add(db, tasks)
+            return self._add_tasks(db, tasks)
 
-    def _add(self, db: sqlite3.Connection, tasks: Iterable[Task]) -> int:
+    def _add_tasks(self, db: sqlite3.Connection, tasks: Iterable[Task]) -> int:
         before = db.execute("SELECT COUNT(*) FROM tasks").fetchone()[0]
         now = self._now()
         for task in tasks:
             db.execute(_ADD, _row(task, now))
         rows = db.execute("SELECT id, reason, score FROM tasks").fetchall()
-        turns = arranged([(r["id"], r["reason"], r["score"]) for r in rows])
-        numbered = ((turn, id) for turn, id in enumerate(turns))
-        db.executemany("UPDATE tasks SET turn=? WHERE id=?", numbered)
+        turns = queue.ordered([(r["id"], r["reason"], r["score"]) for r in rows])
+        db.executemany("UPDATE tasks SET turn=? WHERE id=?", enumerate(turns))
         return len(rows) - int(before)
 
     def tasks(self) -> list[Task]:
-        """All of them, in the order of showing."""
+        """All tasks, in the order of showing."""
         with self._read() as db:
             return [_task(row) for row in db.execute("SELECT * FROM tasks ORDER BY turn")]
 
@@ -115,7 +117,7 @@ class Labels:
             return _found(db, id)
 
     def classes(self) -> tuple[str, ...]:
-        """Every class that a task brings, in the order of labels.py."""
+        """Every class of the tasks, in the order of labels.py."""
         with self._read() as db:
             rows = db.execute(
                 "SELECT key FROM tasks, json_each(answer) UNION"
@@ -124,11 +126,11 @@ class Labels:
             ).fetchall()
         return ordered(row[0] for row in rows)
 
-    def drop(self, ids: Iterable[str]) -> int:
-        """Takes tasks out of the queue that nobody has ever labelled; returns how many.
+    def remove_tasks(self, ids: Iterable[str]) -> int:
+        """Removes tasks that never had a label; returns how many.
 
         Raises:
-            LabelError: they cannot be removed.
+            LabelError: the database cannot be written.
         """
         gone = 0
         with self._write() as db:
@@ -138,9 +140,9 @@ class Labels:
                     gone += db.execute("DELETE FROM tasks WHERE id=?", (id,)).rowcount
         return gone
 
-    # --- whose turn it is
+    # --- leases
 
-    def take(
+    def next_tasks(
         self,
         person: str,
         tab: str,
@@ -148,13 +150,13 @@ class Labels:
         reasons: Sequence[Reason] = REASONS,
         count: int = 2,
     ) -> list[Task]:
-        """The clip to show to a person now, and those after it: nobody else gets them meanwhile.
+        """The clip to show to a person now, and those after it; no other page gets them.
 
-        `tab` names one page in one browser; asked again, it gets the same clips, and their lease
-        begins anew. Skipped clips come last.
+        `tab` is the id of one page in one browser. It gets the same clips again, and a new lease.
+        Skipped clips come last.
 
         Raises:
-            LabelError: the person's name cannot be used, or the queue cannot be read.
+            LabelError: the person's name is refused, or the database cannot be written.
         """
         checked_person(person)
         if work not in WORKS or not set(reasons) <= set(REASONS):
@@ -187,7 +189,7 @@ class Labels:
     def count(
         self, person: str, work: Work = "first", reasons: Sequence[Reason] = REASONS
     ) -> tuple[int, int]:
-        """(clips that the person has labelled or decided, clips that still wait in this work)."""
+        """(clips that the person has labelled or decided, clips left in this kind of work)."""
         names = ",".join(f"'{name}'" for name in reasons if name in REASONS)
         kind = "decision" if work == "decide" else "label"
         with self._read() as db:
@@ -200,26 +202,24 @@ class Labels:
             ).fetchone()[0]
         return int(done), int(left)
 
-    def hold(self, task: str, tab: str) -> Task:
-        """The clip comes to the front of what this page shows, as after "back".
+    def lease(self, task: str, tab: str) -> Task:
+        """Makes a clip the first of this page, as after "back".
 
         Raises:
-            LabelError: somebody else has it on the screen, or there is no such task.
+            LabelError: another page shows it, or there is no such task.
         """
         with self._write() as db:
             db.execute("DELETE FROM leases WHERE until<?", (self.clock(),))
             found = _found(db, task)
             row = db.execute("SELECT tab FROM leases WHERE task=?", (task,)).fetchone()
             if row and row["tab"] != tab:
-                raise LabelError(
-                    "Somebody else has this clip on the screen now: come back to it later."
-                )
+                raise LabelError("label_leased")
             db.execute("DELETE FROM leases WHERE task=?", (task,))
             self._lease(db, task, tab, last=False)
             return found
 
     def release(self, tab: str) -> None:
-        """The clips of a page that is gone are free again."""
+        """Ends the leases of a page."""
         with self._write() as db:
             db.execute("DELETE FROM leases WHERE tab=?", (tab,))
 
@@ -232,35 +232,34 @@ class Labels:
 
     # --- labels
 
-    def say(self, label: Label) -> Label:
+    def add_label(self, label: Label) -> Label:
         """Writes a label, a skip or a decision; returns it as it was written.
 
-        A label that was sent before, with the same token, is not written again.
+        A label with the token of an earlier one is not written again.
 
         Raises:
             LabelError: there is no such task, or the disk is full.
         """
-        return self.say_all([label])[0]
+        return self.add_labels([label])[0]
 
-    def say_all(self, given: Iterable[Label]) -> list[Label]:
+    def add_labels(self, given: Iterable[Label]) -> list[Label]:
         """The same for many: all of them are written, or none; returns those that were written.
 
-        What comes from a file and was said before the label that stands is passed over: it takes
-        nothing back that the person has said since.
+        An imported label that is older than the person's valid label is left out.
         """
         with self._write() as db:
-            return self._say_all(db, given)
+            return self._add_labels(db, given)
 
-    def take_in(self, tasks: Iterable[Task], given: Iterable[Label]) -> tuple[int, int]:
+    def import_labels(self, tasks: Iterable[Task], given: Iterable[Label]) -> tuple[int, int]:
         """Tasks and labels of a file, all of it or nothing; (new tasks, labels written).
 
         Raises:
-            LabelError: they cannot be kept.
+            LabelError: the database cannot be written.
         """
         with self._write() as db:
-            return self._add(db, tasks), len(self._say_all(db, given))
+            return self._add_tasks(db, tasks), len(self._add_labels(db, given))
 
-    def _say_all(self, db: sqlite3.Connection, given: Iterable[Label]) -> list[Label]:
+    def _add_labels(self, db: sqlite3.Connection, given: Iterable[Label]) -> list[Label]:
         written = []
         for label in given:
             _found(db, label.task)
@@ -275,17 +274,17 @@ class Labels:
             marks = ",".join("?" * len(row))
             db.execute(f"INSERT OR IGNORE INTO labels VALUES (NULL,{marks})", row)  # noqa: S608
             db.execute("DELETE FROM leases WHERE task=?", (label.task,))
-            kept = db.execute("SELECT * FROM labels WHERE token=?", (token,)).fetchone()
-            written.append(_label(kept))
+            stored = db.execute("SELECT * FROM labels WHERE token=?", (token,)).fetchone()
+            written.append(_label(stored))
         return written
 
     def undo(
         self, person: str, kinds: Sequence[str] = ("label", "decision", "skip")
     ) -> Label | None:
-        """Takes back what the person said last on the page; returns it, None if there is nothing.
+        """Undoes the person's last label of the page; returns it, None if there is none.
 
         Raises:
-            LabelError: it cannot be written.
+            LabelError: the database cannot be written.
         """
         with self._write() as db:
             marks = ",".join("?" * len(kinds))
@@ -300,7 +299,7 @@ class Labels:
             return replace(_label(row), undone=True)
 
     def history(self, task: str = "", person: str = "") -> list[Label]:
-        """Everything that was ever said, of one task or by one person, undone labels included."""
+        """Every label, of one task or one person if given, undone ones included."""
         with self._read() as db:
             rows = db.execute(
                 "SELECT l.*, u.label IS NOT NULL AS gone FROM labels l LEFT JOIN undone u"
@@ -311,19 +310,19 @@ class Labels:
         return [replace(_label(row), undone=bool(row["gone"])) for row in rows]
 
     def outcomes(self) -> list[Outcome]:
-        """Every task with what stands of it, in the order of showing."""
+        """Every task with its valid labels, in the order of showing."""
         with self._read() as db:
             rows = db.execute("SELECT * FROM tasks ORDER BY turn").fetchall()
-            said = db.execute(
+            valid = db.execute(
                 "SELECT * FROM standing WHERE kind<>'skip' ORDER BY number"
             ).fetchall()
         by_task: dict[str, list[Label]] = defaultdict(list)
-        for row in said:
+        for row in valid:
             by_task[row["task"]].append(_label(row))
         return [_outcome(_task(row), by_task[row["id"]]) for row in rows]
 
     def outcome(self, task: str) -> Outcome:
-        """One of them.
+        """One task with its valid labels.
 
         Raises:
             LabelError: there is no such task.
@@ -367,14 +366,14 @@ def _label(row: sqlite3.Row) -> Label:
     return Label(**plain | {"blind": bool(row["blind"])})
 
 
-def _outcome(task: Task, said: Sequence[Label]) -> Outcome:
-    decisions = [label for label in said if label.kind == "decision"]
-    votes = tuple(label for label in said if label.kind == "label")
+def _outcome(task: Task, valid: Sequence[Label]) -> Outcome:
+    decisions = [label for label in valid if label.kind == "decision"]
+    votes = tuple(label for label in valid if label.kind == "label")
     return Outcome(task, votes, decisions[-1] if decisions else None)
 
 
 def _outdated(db: sqlite3.Connection, label: Label) -> bool:
-    """Whether the same person has said as much already, or something else since."""
+    """Whether the person's valid label is the same, or a later one."""
     row = db.execute(
         "SELECT * FROM standing WHERE task=? AND person=? AND kind=?",
         (label.task, label.person, label.kind),
@@ -382,12 +381,12 @@ def _outdated(db: sqlite3.Connection, label: Label) -> bool:
     if row is None:
         return False
     now, then = _time(row["at"]), _time(label.at)
-    words = ("name", "secondary", "intensity", "note")
-    return now > then or (now == then and all(row[w] == getattr(label, w) for w in words))
+    fields = ("name", "secondary", "intensity", "note")
+    return now > then or (now == then and all(row[f] == getattr(label, f) for f in fields))
 
 
 def _time(at: str) -> datetime:
-    """A time without a zone is UTC."""
+    """A time without a time zone is UTC."""
     found = datetime.fromisoformat(at)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
@@ -395,5 +394,5 @@ def _time(at: str) -> datetime:
 def _found(db: sqlite3.Connection, id: str) -> Task:
     row = db.execute("SELECT * FROM tasks WHERE id=?", (id,)).fetchone()
     if row is None:
-        raise UnknownTaskError("This clip is not in the queue any more: reload the page.")
+        raise UnknownTaskError
     return _task(row)

@@ -11,40 +11,40 @@ from unicodedata import category
 from audiollm import labels
 from audiollm.errors import LabelError
 
-# Why a clip is asked about, the most useful first. "random" clips are drawn without a look at the
-# answer, so that they alone tell how good the model is.
+# Why a clip is shown, the most useful reason first. "random" clips are drawn without regard to the
+# model's answer, so only they measure the accuracy of the model.
 Reason = Literal[
     "wrong",  # the model was confident, and its label says something else
     "disagreement",  # the LLM and the probe on the encoder's features, or two models, disagree
     "tie",  # two classes are nearly as likely
     "suspect",  # its label in the training data is likely an error
-    "sent",  # somebody kept it on the Analyse page
-    "plain",  # nothing but that nobody has labelled it
+    "sent",  # saved on the Analyse page
+    "plain",  # no label yet
     "random",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 FORMER_REASONS: Mapping[str, Reason] = {"ear": "disagreement"}  # in files of earlier versions
 Kind = Literal["label", "decision", "skip"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-UNUSUAL = ("unclear", "not_speech", "several")  # what may be said of a clip instead of a class
-INTENSITIES = (0, 1, 2, 3)  # not said, weak, medium, strong
+UNUSUAL = ("unclear", "not_speech", "several")  # labels that are no class
+INTENSITIES = (0, 1, 2, 3)  # not given, weak, medium, strong
 LONGEST_NAME, LONGEST_NOTE = 40, 2000  # characters
 
 
 @dataclass(frozen=True)
 class Task:
-    """One sound that people are asked about."""
+    """One clip to be labelled."""
 
     id: str  # audio.content_hash of the sound, the same as a prepared clip's
     path: str  # its file, absolute
     seconds: float
-    source: str  # where it comes from, for people: "evaluation of tiny on emodb"
+    source: str  # for people: "evaluation of tiny on emodb"
     reason: Reason
-    score: float = 0.0  # how urgent among those of its reason, 0 to 1
-    original: str = ""  # the class that it came with; never changed by a label
-    model: str = ""  # whose answer it is
+    score: float = 0.0  # priority among those of its reason, 0 to 1
+    original: str = ""  # class of the data that it comes from; never changed by a label
+    model: str = ""  # that gave `answer`
     answer: Mapping[str, float] = field(default_factory=dict)  # class -> probability
-    other_model: str = ""  # who else answered: the linear probe, another model
+    other_model: str = ""  # the linear probe, or another model
     other_answer: Mapping[str, float] = field(default_factory=dict)
     speaker: str = ""
 
@@ -61,26 +61,26 @@ class Task:
 
     @property
     def predicted(self) -> str:
-        """What the model takes it for, or ""."""
+        """The model's most likely class, or ""."""
         return max(self.answer, key=lambda name: self.answer[name]) if self.answer else ""
 
 
 @dataclass(frozen=True)
 class Label:
-    """What one person said of one clip at one time. Never changed: a later one counts instead."""
+    """One person's label of one clip. It is never changed: a later label replaces it."""
 
     task: str
     person: str
     name: str  # a class or one of UNUSUAL; "" for a skip
-    secondary: str = ""  # a class that is heard, too
+    secondary: str = ""  # second emotion
     intensity: int = 0  # of INTENSITIES
     note: str = ""
     kind: Kind = "label"
-    blind: bool = False  # given without seeing the model's answer or anybody's label
-    took: float = 0.0  # seconds from the first sight of the clip, 0 where not known
+    blind: bool = False  # the model's answer and other labels were hidden
+    took: float = 0.0  # seconds since the clip was shown, 0: not known
     origin: str = ""  # the file that it was imported from; "" for the page
-    at: str = ""  # UTC, ISO 8601; filled in when it is written
-    token: str = ""  # the same token is the same label, however often it is sent
+    at: str = ""  # UTC, ISO 8601; set when it is written
+    token: str = ""  # a label with the same token is written once
     number: int = 0  # in the order of writing, from 1
     undone: bool = False
 
@@ -89,44 +89,49 @@ class Label:
             raise ValueError(f"kind must be one of {KINDS}, not {self.kind!r}")
         checked_person(self.person)
         if (self.kind == "skip") != (not self.name):
-            raise LabelError("A label needs a class, and a skipped clip has none.")
+            raise LabelError("label_no_class")
         if self.name and self.name not in UNUSUAL:
             checked_class(self.name)
         if self.secondary:
             checked_class(self.secondary)
             if self.secondary == self.name:
-                raise LabelError(f"{self.name} cannot be its own second emotion: choose another.")
+                raise LabelError("label_same_second", name=self.name)
         if self.intensity not in INTENSITIES:
-            raise LabelError(f"Intensity must be 0 to {INTENSITIES[-1]}, not {self.intensity!r}.")
+            raise LabelError("label_bad_intensity", most=INTENSITIES[-1], value=self.intensity)
         if not (isfinite(self.took) and self.took >= 0):
-            raise LabelError(f"A label cannot take {self.took} seconds.")
+            raise LabelError("label_bad_duration", seconds=self.took)
         if len(self.note) > LONGEST_NOTE:
-            raise LabelError(f"The note is longer than {LONGEST_NOTE} characters: shorten it.")
-        if any(category(sign) in ("Cc", "Cs") and sign not in "\n\t" for sign in self.note):
-            raise LabelError("The note holds characters that cannot be shown: type it again.")
+            raise LabelError("label_long_note", most=LONGEST_NOTE)
+        if any(category(char) in ("Cc", "Cs") and char not in "\n\t" for char in self.note):
+            raise LabelError("label_bad_note")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is known of a task: the labels that stand, and what follows from them."""
+    """A task with its valid labels: the last of each person, and the last decision."""
 
     task: Task
-    labels: tuple[Label, ...] = ()  # one a person, the oldest first
+    labels: tuple[Label, ...] = ()  # one per person, the oldest first
     decision: Label | None = None
 
     @property
+    def all_labels(self) -> tuple[Label, ...]:
+        """The labels and the decision."""
+        return (*self.labels, *([self.decision] if self.decision else []))
+
+    @property
     def counts(self) -> dict[str, int]:
-        """The soft label: how many people said what, unusual ones included."""
+        """The soft label: number of people per label, UNUSUAL included."""
         return dict(Counter(label.name for label in self.labels))
 
     @property
     def final(self) -> str:
-        """The decision, else what most people said; "" where nobody did or two are level."""
+        """The decision, else the majority; "" where there is no label or a tie."""
         if self.decision:
             return self.decision.name
         ranked = Counter(self.counts).most_common(2)
-        level = len(ranked) == 2 and ranked[0][1] == ranked[1][1]
-        return ranked[0][0] if ranked and not level else ""
+        tie = len(ranked) == 2 and ranked[0][1] == ranked[1][1]
+        return ranked[0][0] if ranked and not tie else ""
 
     @property
     def emotion(self) -> str:
@@ -135,26 +140,24 @@ class Outcome:
 
     @property
     def disputed(self) -> bool:
-        """People said different things, and nobody has decided."""
+        """The labels differ, and there is no decision."""
         return self.decision is None and len(self.counts) > 1
 
 
 def checked_person(name: str) -> str:
-    """A person's name as it is kept, single spaces inside.
+    """A person's name as it is stored, with single spaces.
 
     Raises:
-        LabelError: it is empty, too long, or cannot be shown.
+        LabelError: it is empty, too long, or not printable.
     """
     plain = " ".join(name.split())
     if plain != name or not 0 < len(plain) <= LONGEST_NAME or not plain.isprintable():
-        raise LabelError(
-            f"{name[:LONGEST_NAME]!r} cannot be a person's name: 1 to {LONGEST_NAME} characters."
-        )
+        raise LabelError("label_bad_person", name=name[:LONGEST_NAME], most=LONGEST_NAME)
     return plain
 
 
 def checked_class(name: str) -> str:
-    """The name of a class, as it is.
+    """The canonical name of a class.
 
     Raises:
         LabelError: it is not spelled as labels.py spells it.
@@ -162,7 +165,7 @@ def checked_class(name: str) -> str:
     try:
         known = labels.canonical(name)
     except ValueError as error:
-        raise LabelError(f"{error}: choose one of the classes.") from error
+        raise LabelError("label_unknown_class", name=name) from error
     if known != name:
-        raise LabelError(f"{name!r} is not the name of a class: write {known!r}.")
+        raise LabelError("label_class_spelling", name=name, known=known)
     return name

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from sklearn.metrics import cohen_kappa_score
 
 from audiollm import audio
-from audiollm.labelling.store import Labels
+from audiollm.labelling.store import LabelStore
 from audiollm.labelling.tasks import REASONS, Label, Task
 from audiollm.labels import Language, emotion, ordered
 from audiollm.settings import ASSETS
@@ -65,7 +65,7 @@ def home(tmp_path: Path) -> Path:
         )
     if len(tasks) < CLIPS:
         pytest.skip("the bundled recordings are not there")
-    Labels(tmp_path / "home").add(tasks)
+    LabelStore(tmp_path / "home").add_tasks(tasks)
     return tmp_path / "home"
 
 
@@ -112,7 +112,7 @@ def test_thirty_clips_with_keys_alone_undo_reload_and_go_on(
     expect(page.locator(f"{CARD} .answer li")).to_have_count(len(SURE))
     expect(page.locator(f"{CARD} .why b")).not_to_be_empty()
     page.wait_for_function("document.querySelector('#label-card audio')?.currentTime > 0")
-    book = Labels(home)
+    book = LabelStore(home)
     seen: list[str] = []
 
     def label(key: str) -> None:
@@ -191,7 +191,7 @@ def test_two_browsers_never_get_the_same_clip(
             phone.locator(f"{CARD} [data-name=sad]").click()  # a tap
             expect(phone.locator(CARD)).not_to_have_attribute("data-task", before)
         assert not set(seen["Ann"]) & set(seen["李雷"])
-        assert {label.person for label in Labels(home).history()} == {"Ann", "李雷"}
+        assert {label.person for label in LabelStore(home).history()} == {"Ann", "李雷"}
     finally:
         for page in pages.values():
             page.close()
@@ -227,7 +227,7 @@ def test_second_labels_are_blind_and_kappa_is_right(own: Served, visit: Visit, h
     expect(page.locator(f"{CARD} .why")).to_contain_text("Ann said")
     page.keyboard.press("6")
     expect(page.locator(CARD)).not_to_have_attribute("data-task", disputed)
-    assert Labels(home).outcome(disputed).final == CLASSES[5]
+    assert LabelStore(home).outcome(disputed).final == CLASSES[5]
 
 
 def test_the_program_is_killed_right_after_a_key_and_has_the_label(
@@ -253,9 +253,9 @@ def test_the_program_is_killed_right_after_a_key_and_has_the_label(
         page.wait_for_selector("#about .about b")
         page.get_by_role("tab", name=text("tab_label", "en"), exact=True).click()
         page.wait_for_function(f"!{kept}.length")
-        outcome = Labels(home).outcome(second)
+        outcome = LabelStore(home).outcome(second)
         assert [(label.person, label.name) for label in outcome.labels] == [("Ann", "sad")]
-        assert len(Labels(home).history()) == 2
+        assert len(LabelStore(home).history()) == 2
         page.faults.clear()  # type: ignore[attr-defined]
         page.close()
 
@@ -275,7 +275,7 @@ def test_clips_are_added_and_labels_go_out_and_in(
     page.fill("#label-folder input, #label-folder textarea", str(folder))
     page.click("#label-gather")
     expect(page.locator("#label-gathered")).to_contain_text("2 new clips")
-    assert len(Labels(home).tasks()) == CLIPS + 2
+    assert len(LabelStore(home).tasks()) == CLIPS + 2
 
     # a key counts while the page asks for its clip anew, as it does after clips were added
     shown = on_screen(page)
@@ -294,7 +294,7 @@ def test_clips_are_added_and_labels_go_out_and_in(
     page.fill("#label-path input, #label-path textarea", str(saved))
     page.click("#label-import")
     expect(page.locator("#label-told .error")).to_contain_text("'joyfulness' is not known")
-    assert len(Labels(home).history()) == 1
+    assert len(LabelStore(home).history()) == 1
 
 
 def test_a_late_answer_unlocks_nothing_and_no_key_is_lost(
@@ -302,7 +302,7 @@ def test_a_late_answer_unlocks_nothing_and_no_key_is_lost(
 ) -> None:
     page = visit(at=own.url)
     sit_down(page, "Ann")
-    book, first = Labels(home), on_screen(page)
+    book, first = LabelStore(home), on_screen(page)
     page.evaluate(HOLD)
 
     def press_and_hold(key: str) -> None:
@@ -325,7 +325,7 @@ def test_a_late_answer_unlocks_nothing_and_no_key_is_lost(
     assert said == [(first, CLASSES[0]), (second, CLASSES[1])]
 
     # a key counts for the clip that was heard, whichever comes instead
-    book.say(Label(third, "Bo", "sad"))
+    book.add_label(Label(third, "Bo", "sad"))
     page.evaluate(KEY_WHILE_ASKING, "Digit1")
     page.wait_for_function(MOVED, arg=third)
     page.wait_for_function(

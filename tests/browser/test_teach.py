@@ -17,7 +17,7 @@ from audiollm import audio
 from audiollm.contracts.manifest import MANIFEST_NAME, to_json
 from audiollm.jobs.job import ACTIVE
 from audiollm.jobs.queue import Jobs
-from audiollm.labelling.store import Labels
+from audiollm.labelling.store import LabelStore
 from audiollm.labelling.tasks import Label, Task
 from audiollm.model import checkpoint
 from audiollm.settings import Settings
@@ -66,10 +66,10 @@ def home(tmp_path: Path) -> Path:
         shutil.move(file, model.parent)
     manifest = checkpoint.read_manifest(model.parent)
     (model.parent / MANIFEST_NAME).write_text(to_json(replace(manifest, name=NAME)))
-    book = Labels(home)
-    book.add(tasks)
+    book = LabelStore(home)
+    book.add_tasks(tasks)
     for task, name in zip(tasks, ("sad", "happy", "happy"), strict=False):
-        book.say(Label(task.id, "Ann", name))
+        book.add_label(Label(task.id, "Ann", name))
     return home
 
 

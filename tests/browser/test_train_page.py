@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from audiollm.labelling.store import Labels
+from audiollm.labelling.store import LabelStore
 from audiollm.texts import text
 from tests.browser.conftest import Served, Visit
 from tests.browser.test_analyse_page import CHINESE, FILE, answer
@@ -34,7 +34,7 @@ def sees_what_came_of_it(page: Page, home: Path) -> None:
     expect(page.locator("#wrong-sound")).to_be_visible()
     page.click("#wrong-send")
     expect(page.locator("#wrong-told")).to_contain_text(text("wrong_sent", "en"))
-    assert len(Labels(home).tasks()) == 1
+    assert len(LabelStore(home).tasks()) == 1
 
 
 def test_from_recordings_to_a_model_that_answers(

@@ -1,6 +1,6 @@
-"""Folders with their sounds: one folder a class, and a data set that `datasets` opens.
+"""Folders with their sounds: one folder per class, and a data set that `datasets` opens.
 
-Both carry every person's label in a table beside the sounds, so that they come back as they were.
+Both contain every label in a table beside the sounds, so nothing is lost on the way back.
 """
 
 import json
@@ -10,30 +10,47 @@ from pathlib import Path
 
 from audiollm.audio import SUFFIXES
 from audiollm.errors import LabelError
-from audiollm.labelling.formats.rows import Found, Reader
+from audiollm.labelling.formats.rows import (
+    Imported,
+    Reader,
+    at_line,
+    json_lines,
+    label_fields,
+    task_fields,
+)
 from audiollm.labelling.formats.tables import read_csv, read_jsonl, write_jsonl
 from audiollm.labelling.tasks import Outcome
 from audiollm.settings import Settings
 
 TABLE = "labels.jsonl"  # every label, beside the folders of the classes
-METADATA = ("metadata.jsonl", "metadata.csv")  # what `datasets` looks for
+METADATA = ("metadata.jsonl", "metadata.csv")  # file names that `datasets` expects
 UNDECIDED = "undecided"  # the folder of clips without a final label
+CARD = """---
+task_categories:
+- audio-classification
+---
+# Speech clips with emotion labels
+
+{clips} clips. `label` is the decision or the majority ("" for a tie), `counts` the number of people
+per label, `labels` the label of each person, `original` the class of the data that the clip comes
+from. Exported from the Label page of AudioLLM.
+"""
 
 
 def write_audio_folder(outcomes: Sequence[Outcome], folder: Path) -> None:
     """CLASS/ID.flac by the final label, and TABLE.
 
     Raises:
-        LabelError: the folder is there already, or a sound cannot be copied.
+        LabelError: the folder exists, or a sound cannot be copied.
     """
-    places = _copied(outcomes, folder, lambda outcome: outcome.final or UNDECIDED)
-    write_jsonl(outcomes, folder / TABLE, places)
+    files = _copy(outcomes, folder, lambda outcome: outcome.final or UNDECIDED)
+    write_jsonl(outcomes, folder / TABLE, files)
 
 
 def read_audio_folder(
     folder: Path, person: str, settings: Settings, known: Collection[str] = ()
-) -> Found:
-    """One that was written here, or anybody's folder with a folder of sounds for each class.
+) -> Imported:
+    """A folder that was written here, or any with one folder of sounds per class.
 
     Raises:
         LabelError: a folder is no class, or a sound cannot be read.
@@ -41,61 +58,51 @@ def read_audio_folder(
     if (folder / TABLE).is_file():
         return read_jsonl(folder / TABLE, person, settings, known)
     reader = Reader(folder, person, settings, known, base=folder)
-    sounds = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not sounds:
-        raise LabelError(f"{folder} holds no sound files.")
-    for number, path in enumerate(sounds, start=1):  # of the file in the sorted list
-        place = path.relative_to(folder)
-        if len(place.parts) < 2:
-            raise LabelError(f"{place} lies in no folder that names its class.")
-        label = "" if place.parts[-2] == UNDECIDED else place.parts[-2]
-        reader.add(number, {"file": str(place), "label": label})
-    return reader.found()
+    for number, path in enumerate(sounds_below(folder), start=1):  # in the sorted list
+        file = path.relative_to(folder)
+        if len(file.parts) < 2:
+            raise LabelError("label_no_class_folder", path=file)
+        label = "" if file.parts[-2] == UNDECIDED else file.parts[-2]
+        reader.add(number, {"file": str(file), "label": label})
+    return reader.imported()
+
+
+def sounds_below(folder: Path) -> list[Path]:
+    """Every sound file below a folder, sorted.
+
+    Raises:
+        LabelError: there is none.
+    """
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not paths:
+        raise LabelError("label_no_sounds", folder=folder)
+    return paths
 
 
 def write_dataset(outcomes: Sequence[Outcome], folder: Path) -> None:
     """data/ID.flac, metadata.jsonl with `file_name`, `label` and every label, and a card.
 
     Raises:
-        LabelError: the folder is there already, or a sound cannot be copied.
+        LabelError: the folder exists, or a sound cannot be copied.
     """
-    places = _copied(outcomes, folder, lambda _: "data")
+    files = _copy(outcomes, folder, lambda _: "data")
     lines = []
     for outcome in outcomes:
-        votes = [*outcome.labels, *([outcome.decision] if outcome.decision else [])]
-        lines.append(
-            {
-                "file_name": places[outcome.task.id],
-                "label": outcome.final,
-                "counts": json.dumps(outcome.counts),  # its keys differ from clip to clip
-                "original": outcome.task.original,
-                "speaker": outcome.task.speaker,
-                "source": outcome.task.source,
-                "reason": outcome.task.reason,
-                "labels": [
-                    {
-                        "label": vote.name,
-                        "person": vote.person,
-                        "kind": vote.kind,
-                        "secondary": vote.secondary,
-                        "intensity": vote.intensity,
-                        "note": vote.note,
-                        "blind": vote.blind,
-                        "took": vote.took,
-                        "at": vote.at,
-                    }
-                    for vote in votes
-                ],
-            }
-        )
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    (folder / METADATA[0]).write_text(text, encoding="utf-8")
+        row = {
+            "file_name": files[outcome.task.id],
+            "label": outcome.final,
+            "counts": json.dumps(outcome.counts),  # text, as its keys differ between clips
+            **task_fields(outcome.task),
+            "labels": [label_fields(label) for label in outcome.all_labels],
+        }
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    (folder / METADATA[0]).write_text("".join(lines), encoding="utf-8")
     (folder / "README.md").write_text(CARD.format(clips=len(outcomes)), encoding="utf-8")
 
 
 def read_dataset(
     folder: Path, person: str, settings: Settings, known: Collection[str] = ()
-) -> Found:
+) -> Imported:
     """A folder with metadata.jsonl or metadata.csv beside its sounds.
 
     Raises:
@@ -103,62 +110,38 @@ def read_dataset(
     """
     path = next((folder / name for name in METADATA if (folder / name).is_file()), None)
     if path is None:
-        raise LabelError(f"{folder} has no {' and no '.join(METADATA)}.")
+        raise LabelError("label_no_metadata", folder=folder)
     if path.suffix == ".csv":
         return read_csv(path, person, settings, known)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabelError(f"{path.name} cannot be read as UTF-8 ({error}).") from error
     reader = Reader(path, person, settings, known)
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            about = {**row, "file": row["file_name"]}
-            votes = about.pop("labels", None)
-        except (ValueError, KeyError, TypeError) as error:
-            message = f"{path.name}, line {number}: no JSON object with file_name."
-            raise LabelError(message) from error
-        if votes is None:  # somebody else's data set
-            reader.add(number, about)
-            continue
-        if not votes:
-            reader.add(number, {**about, "label": ""})
-        for vote in votes:
-            reader.add(number, {**about, **vote})
-    return reader.found()
+    for number, row in json_lines(path):
+        if "file_name" not in row:
+            raise at_line(path, number, LabelError("label_no_file_name"))
+        about = {**row, "file": row["file_name"]}
+        labels = about.pop("labels", None)
+        if labels is None:  # a data set of another program
+            labels = [{}]
+        for label in labels or [{"label": ""}]:
+            reader.add(number, {**about, **label})
+    return reader.imported()
 
 
-CARD = """---
-task_categories:
-- audio-classification
----
-# Voices with the emotions that people heard in them
-
-{clips} clips. `label` is the decision or what most people said ("" where they were level),
-`counts` is how many said what, `labels` is what each person said, `original` is the class that the
-clip came with. Made by the Label page of AudioLLM.
-"""
-
-
-def _copied(
-    outcomes: Sequence[Outcome], folder: Path, part: Callable[[Outcome], str]
+def _copy(
+    outcomes: Sequence[Outcome], folder: Path, subfolder: Callable[[Outcome], str]
 ) -> dict[str, str]:
-    """Makes the folder and copies every sound into the part of it that is named; task -> file."""
+    """Creates the folder and copies every sound into its subfolder; task id -> relative path."""
     try:
         folder.mkdir(parents=True)
     except OSError as error:
-        raise LabelError(f"{folder} cannot be made ({error}): choose a new name.") from error
-    places = {}
+        raise LabelError("label_folder_failed", folder=folder, reason=error) from error
+    files = {}
     for outcome in outcomes:
         source = Path(outcome.task.path)
-        place = f"{part(outcome)}/{outcome.task.id}{source.suffix.lower()}"
+        file = f"{subfolder(outcome)}/{outcome.task.id}{source.suffix.lower()}"
         try:
-            (folder / place).parent.mkdir(exist_ok=True)
-            shutil.copyfile(source, folder / place)
+            (folder / file).parent.mkdir(exist_ok=True)
+            shutil.copyfile(source, folder / file)
         except OSError as error:
-            raise LabelError(f"{source} cannot be copied to {folder / place} ({error}).") from error
-        places[outcome.task.id] = place
-    return places
+            raise LabelError("label_copy_failed", file=source, reason=error) from error
+        files[outcome.task.id] = file
+    return files

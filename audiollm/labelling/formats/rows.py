@@ -1,6 +1,7 @@
-"""What every format says of a clip: one row a label, checked with its line."""
+"""The rows that all formats have in common: one row per label, checked with its line number."""
 
 import hashlib
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,8 +21,8 @@ KNOWN = frozenset(emotion.name for emotion in labels.EMOTIONS)
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a file holds, ready for `Labels.add` and `Labels.say_all`."""
+class Imported:
+    """The contents of a file, for `LabelStore.import_labels`."""
 
     tasks: tuple[Task, ...]
     labels: tuple[Label, ...]
@@ -29,22 +30,22 @@ class Found:
 
 @dataclass
 class Reader:
-    """Turns rows into tasks and labels; the first that cannot be used ends it."""
+    """Turns rows into tasks and labels. The first row that cannot be used raises."""
 
-    file: Path  # where the rows come from; relative sound files begin beside it
-    person: str  # whose labels are those that name nobody
+    file: Path  # relative paths of sounds begin in its folder
+    person: str  # of labels without a person
     settings: Settings
     known: Collection[str] = ()  # classes besides those of labels.py
-    base: Path | None = None  # where relative sound files begin instead
-    heard: dict[Path, tuple[str, float]] = field(default_factory=dict)
+    base: Path | None = None  # where relative paths of sounds begin instead
+    loaded: dict[Path, tuple[str, float]] = field(default_factory=dict)  # (id, seconds)
     tasks: dict[str, Task] = field(default_factory=dict)
     labels: list[Label] = field(default_factory=list)
 
     def add(self, line: int, row: Mapping[str, Any]) -> None:
-        """One row: a clip, with a label unless it names none.
+        """One row: a clip, and its label if there is one.
 
         Raises:
-            LabelError: it names no sound, an unknown class, or a value that makes no sense.
+            LabelError: a sound is missing, a class is unknown, or a value cannot be read.
         """
         try:
             task = self._task(row)
@@ -52,28 +53,28 @@ class Reader:
             if row.get("label") or row.get("kind") == "skip":
                 self.labels.append(self._label(task, row))
         except (AudioLLMError, ValueError, TypeError, OSError) as error:
-            raise LabelError(
-                f"{self.file.name}, line {line}: {_sentence(error)} Nothing of it was taken."
-            ) from error
+            if not isinstance(error, AudioLLMError):
+                error = LabelError("label_bad_value", reason=error)
+            raise at_line(self.file, line, error) from error
 
-    def found(self) -> Found:
-        return Found(tuple(self.tasks.values()), tuple(self.labels))
+    def imported(self) -> Imported:
+        return Imported(tuple(self.tasks.values()), tuple(self.labels))
 
     def _task(self, row: Mapping[str, Any]) -> Task:
         name = _text(row, "file")
         if not name:
-            raise LabelError("no sound file is named.")
+            raise LabelError("label_no_sound")
         path = ((self.base or self.file.parent) / name).resolve()
         if not path.is_file():
-            raise LabelError(f"the sound {name} is not there.")
-        if path not in self.heard:
+            raise LabelError("label_sound_missing", name=name)
+        if path not in self.loaded:
             sound = audio.load(path, self.settings)
-            self.heard[path] = audio.content_hash(sound), sound.seconds
-        id, seconds = self.heard[path]
+            self.loaded[path] = audio.content_hash(sound), sound.seconds
+        id, seconds = self.loaded[path]
         reason = _text(row, "reason") or "plain"
         reason = FORMER_REASONS.get(reason, reason)
         if reason not in REASONS:
-            raise LabelError(f"{reason!r} is no reason: use one of {', '.join(REASONS)}.")
+            raise LabelError("label_unknown_reason", name=reason, known=", ".join(REASONS))
         return Task(
             id=id,
             path=str(path),
@@ -102,63 +103,80 @@ class Reader:
             origin=self.file.name,
             at=at,
         )
-        # the same label imported again is the same label
-        words = (label.task, label.person, label.kind, label.name, label.secondary)
-        whole = "\0".join((*words, str(label.intensity), label.note, at))
+        # the same label imported again has the same token
+        parts = (label.task, label.person, label.kind, label.name, label.secondary)
+        whole = "\0".join((*parts, str(label.intensity), label.note, at))
         token = "file-" + hashlib.sha256(whole.encode()).hexdigest()
         return Label(**{**vars(label), "token": token})
 
     def _class(self, raw: str) -> str:
-        """
-        Raises:
-            LabelError: the class is not known.
-        """
-        if not raw:
-            return ""
-        name = labels.canonical(raw)
-        if name not in KNOWN and name not in self.known:
-            raise LabelError(f"the class {raw!r} is not known.")
+        name = labels.canonical(raw) if raw else ""
+        if name and name not in KNOWN and name not in self.known:
+            raise LabelError("label_unknown_class", name=raw)
         return name
 
 
-def rows(
-    outcomes: Iterable[Outcome], file: "Mapping[str, str] | None" = None
-) -> Iterator[dict[str, Any]]:
-    """One row a standing label or decision, under FIELDS; one for a clip that has none.
+def at_line(file: Path, line: int, reason: AudioLLMError) -> LabelError:
+    """The same error with the line that it belongs to."""
+    return LabelError("label_line", file=file.name, line=line, reason=reason)
 
-    `file`: task id -> what stands under "file", where that is not the path of the sound.
+
+def read_text(path: Path) -> str:
+    """
+    Raises:
+        LabelError: the file cannot be read as UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabelError("label_unreadable", file=path.name, reason=error) from error
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line, object) of a file of JSON lines.
+
+    Raises:
+        LabelError: the file cannot be read, or a line is no JSON object.
+    """
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise at_line(path, number, LabelError("label_no_json", reason=error)) from error
+        if not isinstance(row, dict):
+            raise at_line(path, number, LabelError("label_no_object"))
+        yield number, row
+
+
+def label_fields(label: Label) -> dict[str, Any]:
+    """A label under its names of FIELDS."""
+    names = ("person", "kind", "secondary", "intensity", "note", "blind", "took", "at")
+    return {"label": label.name} | {name: getattr(label, name) for name in names}
+
+
+def task_fields(task: Task) -> dict[str, str]:
+    """What files carry of a task besides its sound."""
+    return {name: getattr(task, name) for name in ("original", "speaker", "source", "reason")}
+
+
+def rows(
+    outcomes: Iterable[Outcome], files: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """One row per valid label or decision, under FIELDS; one for a clip without any.
+
+    `files`: task id -> path under "file", where that is not the path of the sound.
     """
     for outcome in outcomes:
         task = outcome.task
-        about = {
-            "file": (file or {}).get(task.id, task.path),
-            "original": task.original,
-            "speaker": task.speaker,
-            "source": task.source,
-            "reason": task.reason,
-            "final": outcome.final,
-        }
-        said = [*outcome.labels, *([outcome.decision] if outcome.decision else [])]
-        if not said:
+        path = (files or {}).get(task.id, task.path)
+        about = {"file": path, **task_fields(task), "final": outcome.final}
+        if not outcome.all_labels:
             yield dict.fromkeys(FIELDS, "") | about
-        for label in said:
-            yield about | {
-                "label": label.name,
-                "person": label.person,
-                "kind": label.kind,
-                "secondary": label.secondary,
-                "intensity": label.intensity,
-                "note": label.note,
-                "blind": label.blind,
-                "took": label.took,
-                "at": label.at,
-            }
+        for label in outcome.all_labels:
+            yield about | label_fields(label)
 
 
 def _text(row: Mapping[str, Any], key: str) -> str:
     return " ".join(str(row.get(key) or "").split())
-
-
-def _sentence(error: Exception) -> str:
-    said = str(error)
-    return said if said.endswith(".") else f"{said}."

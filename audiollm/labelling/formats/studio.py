@@ -1,4 +1,4 @@
-"""Label Studio's JSON: a list of tasks, each with its sound and everybody's annotations."""
+"""Label Studio's JSON: a list of tasks, each with its sound and its annotations."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from audiollm.errors import LabelError
-from audiollm.labelling.formats.rows import Found, Reader
+from audiollm.labelling.formats.rows import Imported, Reader, at_line, read_text, task_fields
 from audiollm.labelling.tasks import Label, Outcome, Task
 from audiollm.settings import Settings
 
@@ -16,25 +16,17 @@ EMOTION, SECONDARY, INTENSITY, NOTE, SOUND = "emotion", "secondary", "intensity"
 
 
 def write_studio(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Tasks with annotations, the model's answers as predictions."""
-    tasks = []
-    for number, outcome in enumerate(outcomes, start=1):
-        task = outcome.task
-        votes = [*outcome.labels, *([outcome.decision] if outcome.decision else [])]
-        tasks.append(
-            {
-                "id": number,
-                "data": {SOUND: task.path},
-                "meta": {
-                    "original": task.original,
-                    "speaker": task.speaker,
-                    "source": task.source,
-                    "reason": task.reason,
-                },
-                "annotations": [_annotation(vote) for vote in votes],
-                "predictions": _predictions(task),
-            }
-        )
+    """Tasks with annotations, and the model's answers as predictions."""
+    tasks = [
+        {
+            "id": number,
+            "data": {SOUND: outcome.task.path},
+            "meta": task_fields(outcome.task),
+            "annotations": [_annotation(label) for label in outcome.all_labels],
+            "predictions": _predictions(outcome.task),
+        }
+        for number, outcome in enumerate(outcomes, start=1)
+    ]
     text = json.dumps(tasks, ensure_ascii=False, indent=1) + "\n"
     path.write_text(text, encoding="utf-8")
 
@@ -75,73 +67,79 @@ def _part(name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
     return {"from_name": name, "to_name": SOUND, "type": kind, "value": value}
 
 
-def read_studio(path: Path, person: str, settings: Settings, known: Collection[str] = ()) -> Found:
+def read_studio(
+    path: Path, person: str, settings: Settings, known: Collection[str] = ()
+) -> Imported:
     """Tasks that Label Studio exports, or that were written here.
 
-    The sound is what `data` calls "audio", else its only text. Of the annotations every `choices`
-    counts: the first names the emotion, a second one the second emotion.
+    The sound is `data["audio"]`, else the only text of `data`. The first choice of an annotation is
+    the emotion, a second one the second emotion.
 
     Raises:
         LabelError: it is not such a file, or one of its tasks cannot be used.
     """
     reader = Reader(path, person, settings, known)
     for line, task in _tasks(path):
-        where = f"{path.name}, line {line}"
-        data = task.get("data")
-        if not isinstance(data, dict):
-            raise LabelError(f"{where}: this task has no data.")
-        meta = task.get("meta") if isinstance(task.get("meta"), dict) else {}
-        about = {**(meta or {}), "file": _sound(data, where)}
-        annotations = task.get("annotations", task.get("completions", []))
-        if not isinstance(annotations, list):
-            raise LabelError(f"{where}: annotations must be a list.")
-        said = [a for a in annotations if isinstance(a, dict) and not a.get("was_cancelled")]
-        if not said:
-            reader.add(line, {**about, "label": ""})
-        for annotation in said:
-            reader.add(line, {**about, **_row(annotation, where)})
-    return reader.found()
+        try:
+            rows = list(_rows(task))
+        except LabelError as error:
+            raise at_line(path, line, error) from error
+        for row in rows:
+            reader.add(line, row)
+    return reader.imported()
+
+
+def _rows(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """One row per annotation, or one without a label."""
+    data = task.get("data")
+    if not isinstance(data, dict):
+        raise LabelError("label_studio_data")
+    meta = task.get("meta")
+    about = {**(meta if isinstance(meta, dict) else {}), "file": _sound(data)}
+    annotations = task.get("annotations", task.get("completions", []))
+    if not isinstance(annotations, list):
+        raise LabelError("label_studio_annotations")
+    valid = [a for a in annotations if isinstance(a, dict) and not a.get("was_cancelled")]
+    for fields in map(_fields, valid) if valid else [{"label": ""}]:
+        yield about | fields
 
 
 def _tasks(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line where it begins, task) of a JSON list, or of one task alone."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabelError(f"{path.name} cannot be read as UTF-8 ({error}).") from error
-    decoder, place = json.JSONDecoder(), _next(text, 0)
-    many = text.startswith("[", place)
-    place = _next(text, place + many)
-    while place < len(text) and not (many and text[place] == "]"):
-        line = text.count("\n", 0, place) + 1
+    """(first line, task) of a JSON list, or of a single task."""
+    text, decoder = read_text(path), json.JSONDecoder()
+    at = _next(text, 0)
+    many = text.startswith("[", at)
+    at = _next(text, at + many)
+    while at < len(text) and not (many and text[at] == "]"):
+        line = text.count("\n", 0, at) + 1
         try:
-            task, place = decoder.raw_decode(text, place)
+            task, at = decoder.raw_decode(text, at)
         except ValueError as error:
-            raise LabelError(f"{path.name}, line {line}: this is no JSON ({error}).") from error
+            raise at_line(path, line, LabelError("label_no_json", reason=error)) from error
         if not isinstance(task, dict):
-            raise LabelError(f"{path.name}, line {line}: a task must stand here.")
+            raise at_line(path, line, LabelError("label_no_object"))
         yield line, task
-        place = _next(text, place)
-        if many and text.startswith(",", place):
-            place = _next(text, place + 1)
-        elif many and not text.startswith("]", place):
-            raise LabelError(f"{path.name}: the list has no end; the file is cut off.")
+        at = _next(text, at)
+        if many and text.startswith(",", at):
+            at = _next(text, at + 1)
+        elif many and not text.startswith("]", at):
+            raise LabelError("label_cut_off", file=path.name)
 
 
-def _next(text: str, place: int) -> int:
-    while place < len(text) and text[place] in " \t\r\n":
-        place += 1
-    return place
+def _next(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at
 
 
-def _sound(data: dict[str, Any], where: str) -> str:
+def _sound(data: dict[str, Any]) -> str:
     texts = [value for value in data.values() if isinstance(value, str)]
     raw = data.get(SOUND, texts[0] if len(texts) == 1 else None)
     if not isinstance(raw, str):
-        raise LabelError(f"{where}: data names no sound under {SOUND!r}.")
+        raise LabelError("label_studio_sound", name=SOUND)
     address = urlsplit(raw)
     if address.scheme in ("http", "https", "s3", "gs"):
-        raise LabelError(f"{where}: the sound {raw} lies elsewhere; put the file beside this one.")
+        raise LabelError("label_sound_remote", name=raw)
     if address.path.endswith("/data/local-files/"):
         return unquote(parse_qs(address.query).get("d", [""])[0])
     if address.path.startswith("/data/upload/"):  # exported with its sounds beside it
@@ -149,8 +147,8 @@ def _sound(data: dict[str, Any], where: str) -> str:
     return raw
 
 
-def _row(annotation: dict[str, Any], where: str) -> dict[str, Any]:
-    """An annotation as a row of `rows`."""
+def _fields(annotation: dict[str, Any]) -> dict[str, Any]:
+    """An annotation under the names of `rows.FIELDS`."""
     row: dict[str, Any] = {
         "person": _person(annotation.get("completed_by")),
         "kind": "decision" if annotation.get("ground_truth") else "label",
@@ -175,11 +173,11 @@ def _row(annotation: dict[str, Any], where: str) -> dict[str, Any]:
                 texts = value["text"]
                 row["note"] = texts if isinstance(texts, str) else "\n".join(texts)
         except (KeyError, TypeError, IndexError) as error:
-            raise LabelError(f"{where}: a result has no value that can be read.") from error
+            raise LabelError("label_studio_value") from error
     if not chosen:
-        raise LabelError(f"{where}: an annotation chooses no emotion.")
+        raise LabelError("label_studio_no_emotion")
     if len(chosen) > 2 or (len(chosen) == 2 and row.get("secondary")):
-        raise LabelError(f"{where}: an annotation chooses {len(chosen)} emotions; two may be.")
+        raise LabelError("label_studio_many", n=len(chosen))
     row["label"] = chosen[0]
     if len(chosen) == 2:
         row["secondary"] = chosen[1]
@@ -187,7 +185,7 @@ def _row(annotation: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _person(raw: Any) -> str:
-    """Label Studio knows people by number, by address, or as an object with both."""
+    """Label Studio identifies people by number, by e-mail address, or by an object with both."""
     if isinstance(raw, dict):
         raw = raw.get("email") or raw.get("username") or raw.get("id")
     if isinstance(raw, int):

@@ -1,15 +1,15 @@
-"""CSV and JSON lines: one row a label, under the names of `rows.FIELDS`.
+"""CSV and JSON lines: one row per label, under the names of `rows.FIELDS`.
 
-Of a foreign table `file` and `label` are enough; more columns are no harm.
+A table of another program needs only `file` and `label`; further columns are ignored.
 """
 
 import csv
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from audiollm.errors import LabelError
-from audiollm.labelling.formats.rows import FIELDS, Found, Reader, rows
+from audiollm.labelling.formats.rows import FIELDS, Imported, Reader, at_line, json_lines, rows
 from audiollm.labelling.tasks import Outcome
 from audiollm.settings import Settings
 
@@ -17,7 +17,7 @@ OTHER_NAMES = {"path": "file", "file_name": "file", "audio": "file", "emotion": 
 
 
 def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
-    """A table for a spreadsheet: the mark at its beginning tells Excel that it is UTF-8."""
+    """A table for a spreadsheet; its byte order mark tells Excel that it is UTF-8."""
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         table = csv.DictWriter(file, FIELDS)
         table.writeheader()
@@ -25,7 +25,7 @@ def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
             table.writerow(row | {"blind": int(bool(row["blind"]))})
 
 
-def read_csv(path: Path, person: str, settings: Settings, known: Collection[str] = ()) -> Found:
+def read_csv(path: Path, person: str, settings: Settings, known: Collection[str] = ()) -> Imported:
     """
     Raises:
         LabelError: a row cannot be used, or there is no column `file`.
@@ -36,45 +36,35 @@ def read_csv(path: Path, person: str, settings: Settings, known: Collection[str]
             table = csv.reader(file, strict=True)
             names = [OTHER_NAMES.get(n.strip(), n.strip()) for n in next(table, [])]
             if "file" not in names:
-                raise LabelError(f"{path.name}, line 1: there is no column named file.")
+                raise at_line(path, 1, LabelError("label_no_file_column"))
             line = table.line_num + 1
             for cells in table:
                 if len(cells) > len(names):
-                    raise LabelError(f"{path.name}, line {line}: it has more cells than columns.")
+                    raise at_line(path, line, LabelError("label_many_cells"))
                 if cells:
                     reader.add(line, dict(zip(names, cells, strict=False)))
                 line = table.line_num + 1
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LabelError(f"{path.name} cannot be read as CSV in UTF-8 ({error}).") from error
-    return reader.found()
+        raise LabelError("label_unreadable", file=path.name, reason=error) from error
+    return reader.imported()
 
 
 def write_jsonl(
-    outcomes: Sequence[Outcome], path: Path, file: "dict[str, str] | None" = None
+    outcomes: Sequence[Outcome], path: Path, files: Mapping[str, str] | None = None
 ) -> None:
-    """One JSON object a line. `file`: see `rows.rows`."""
-    lines = (json.dumps(row, ensure_ascii=False) for row in rows(outcomes, file))
+    """One JSON object per line. `files`: see `rows.rows`."""
+    lines = (json.dumps(row, ensure_ascii=False) for row in rows(outcomes, files))
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def read_jsonl(path: Path, person: str, settings: Settings, known: Collection[str] = ()) -> Found:
+def read_jsonl(
+    path: Path, person: str, settings: Settings, known: Collection[str] = ()
+) -> Imported:
     """
     Raises:
         LabelError: a line cannot be used.
     """
     reader = Reader(path, person, settings, known)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabelError(f"{path.name} cannot be read as UTF-8 ({error}).") from error
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise LabelError(f"{path.name}, line {number}: this is no JSON ({error}).") from error
-        if not isinstance(row, dict):
-            raise LabelError(f"{path.name}, line {number}: a JSON object must stand here.")
-        reader.add(number, {OTHER_NAMES.get(str(k), str(k)): value for k, value in row.items()})
-    return reader.found()
+    for number, row in json_lines(path):
+        reader.add(number, {OTHER_NAMES.get(k, k): value for k, value in row.items()})
+    return reader.imported()

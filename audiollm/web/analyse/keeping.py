@@ -9,7 +9,7 @@ from audiollm import audio
 from audiollm.errors import AudioError, AudioLLMError
 from audiollm.labelling.saved import Reason, SavedClips
 from audiollm.labelling.sources import LONGEST, from_saved
-from audiollm.labelling.store import Labels, UnknownTaskError
+from audiollm.labelling.store import LabelStore, UnknownTaskError
 from audiollm.labelling.tasks import Task
 from audiollm.labels import Language
 from audiollm.texts import text
@@ -78,22 +78,22 @@ def keep(services: Services, seen: Evidence | None, language: Language) -> Outco
 
 def _queue(services: Services, store: SavedClips, id: str) -> None:
     """What stands in the queue from elsewhere stays as it is."""
-    labels = Labels(services.settings.home)
+    labels = LabelStore(services.settings.home)
     asked = _task(services, store, id)
     known = _known(labels, asked)
     if known is None or known.source == ANALYSE:
-        labels.add([asked])
+        labels.add_tasks([asked])
 
 
 def forget(services: Services, id: str, language: Language) -> Outcome:
     """Deletes a kept clip, unless somebody has labelled it meanwhile."""
 
     def forgotten() -> Outcome:
-        store, labels = SavedClips(services.settings.home), Labels(services.settings.home)
+        store, labels = SavedClips(services.settings.home), LabelStore(services.settings.home)
         if any(each.id == id for each in store.all()):
             asked = _task(services, store, id)
             known = _known(labels, asked)
-            if known and known.path == asked.path and not labels.drop([asked.id]):
+            if known and known.path == asked.path and not labels.remove_tasks([asked.id]):
                 return Outcome(render.notice(text("is_labelled", language), "wait"), id)
             store.remove(id)
         return Outcome(render.notice(text("is_forgotten", language), "wait"))
@@ -115,7 +115,7 @@ def _task(services: Services, store: SavedClips, id: str) -> Task:
     return found[0]
 
 
-def _known(labels: Labels, asked: Task) -> Task | None:
+def _known(labels: LabelStore, asked: Task) -> Task | None:
     """The task about the same sound that is in the queue already."""
     try:
         return labels.task(asked.id)

@@ -16,7 +16,7 @@ from audiollm import audio, labels
 from audiollm.audio import prosody
 from audiollm.audio.timeline import overview
 from audiollm.errors import AudioError, LabelError
-from audiollm.labelling.store import Labels, UnknownTaskError, Work
+from audiollm.labelling.store import LabelStore, UnknownTaskError, Work
 from audiollm.labelling.tasks import REASONS, Label, Outcome, Reason, Task, checked_person
 from audiollm.web.auth.access import opened
 from audiollm.web.label.picture import picture
@@ -58,13 +58,13 @@ class Seen:
     asked: str = ""  # the question that this answers: a browser redraws only what has changed
 
 
-def book(services: Services) -> Labels:
+def book(services: Services) -> LabelStore:
     """The labels of this machine.
 
     Raises:
         ShutError: see `opened`.
     """
-    return Labels(opened(services).home)
+    return LabelStore(opened(services).home)
 
 
 def act(services: Services, desk: Desk, asked: Mapping[str, Any]) -> Seen:
@@ -105,8 +105,8 @@ def act(services: Services, desk: Desk, asked: Mapping[str, Any]) -> Seen:
     return replace(seen, written=written, trouble=trouble, sentence=bool(trouble))
 
 
-def _write(known: Labels, pending: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], str]:
-    """Labels that a browser has kept since the program was killed; (tokens, what went wrong).
+def _write(known: LabelStore, pending: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], str]:
+    """LabelStore that a browser has kept since the program was killed; (tokens, what went wrong).
 
     Those of clips that are not here stay in the browser: another home has them, perhaps, that was
     served at the same address.
@@ -122,7 +122,7 @@ def _write(known: Labels, pending: Sequence[Mapping[str, Any]]) -> tuple[tuple[s
     return tuple(written), trouble
 
 
-def _say(known: Labels, asked: Mapping[str, Any]) -> Label:
+def _say(known: LabelStore, asked: Mapping[str, Any]) -> Label:
     skips = asked.get("act") == "skip"
     decides = asked.get("work") == "decide"
     try:
@@ -141,7 +141,7 @@ def _say(known: Labels, asked: Mapping[str, Any]) -> Label:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LabelError(f"The page sent a label that makes no sense ({error!r}).") from error
-    return known.say(label)
+    return known.add_label(label)
 
 
 def checked_token(token: str) -> str:
@@ -154,7 +154,7 @@ def checked_token(token: str) -> str:
     return token
 
 
-def _turn(known: Labels, desk: Desk, tab: str, task: str, step: int) -> Seen:
+def _turn(known: LabelStore, desk: Desk, tab: str, task: str, step: int) -> Seen:
     """Through the clips that this person has labelled, in the order of their last label."""
     last: dict[str, int] = {}
     for label in known.history(person=desk.person):
@@ -169,21 +169,21 @@ def _turn(known: Labels, desk: Desk, tab: str, task: str, step: int) -> Seen:
     return _again(known, desk, tab, said[place + step])
 
 
-def _again(known: Labels, desk: Desk, tab: str, task: str) -> Seen:
+def _again(known: LabelStore, desk: Desk, tab: str, task: str) -> Seen:
     """A certain clip, unless somebody else has it on the screen: then the next one."""
     try:
-        return _view(known, desk, known.hold(task, tab))
+        return _view(known, desk, known.lease(task, tab))
     except LabelError as error:
         return replace(_next(known, desk, tab), trouble=str(error), sentence=True)
 
 
-def _next(known: Labels, desk: Desk, tab: str) -> Seen:
-    found = known.take(desk.person, tab, desk.work, tuple(desk.reasons))
+def _next(known: LabelStore, desk: Desk, tab: str) -> Seen:
+    found = known.next_tasks(desk.person, tab, desk.work, tuple(desk.reasons))
     following = found[1].id if len(found) > 1 else ""
     return replace(_view(known, desk, found[0] if found else None), following=following)
 
 
-def _view(known: Labels, desk: Desk, task: Task | None) -> Seen:
+def _view(known: LabelStore, desk: Desk, task: Task | None) -> Seen:
     outcome = known.outcome(task.id) if task else None
     said = [] if outcome is None else [*outcome.labels, *filter(None, [outcome.decision])]
     yours = [label for label in said if label.person == desk.person]

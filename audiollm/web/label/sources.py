@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +12,9 @@ from audiollm.audio import Sound, prosody
 from audiollm.errors import LabelError
 from audiollm.jobs.queue import ROOT
 from audiollm.labelling import formats, sources
+from audiollm.labelling.formats.folders import sounds_below
 from audiollm.labelling.saved import SavedClips
-from audiollm.labelling.sources import Gathered
+from audiollm.labelling.sources import Answers, Gathered
 from audiollm.labelling.tasks import checked_person
 from audiollm.labels import Language
 from audiollm.texts import text
@@ -65,49 +66,48 @@ def gather(
     """
     settings = opened(services)
     if source == FOLDER:
-        found = yield from _listen(services, Path(folder.strip()).expanduser(), language)
+        path = Path(folder.strip()).expanduser()
+        if not folder.strip() or not path.is_dir():
+            raise LabelError("label_no_folder", folder=folder)
+        yield render.notice(text("listening", language), "wait")
+        model, name = services.predictor(), services.using
+        paths, tasks = sounds_below(path), []
+        for done, file in enumerate(paths, start=1):
+            task = sources.from_file(
+                file, path.name, lambda sound: _answers(model, name, sound), settings
+            )
+            tasks += [task] if task else []
+            told = text("label_gathering", language, done=done, total=len(paths))
+            yield render.notice(told, "wait", share=done / len(paths))
+        found = Gathered(tuple(tasks), 0, len(paths) - len(tasks))
     elif source == KEPT:
         found = sources.from_saved(SavedClips(settings.home).all(), settings)
     elif source in {id for _, id in offered(services, language)}:
         path = Path(source)
         suspects = path.name == SUSPECTS
-        found = sources.from_suspects(path, settings) if suspects else sources.from_evaluation(path)
+        found = (
+            sources.from_label_errors(path, settings) if suspects else sources.from_evaluation(path)
+        )
     else:
-        raise LabelError("Choose where the clips come from.")
-    new = book(services).add(found.tasks)
+        raise LabelError("label_no_source")
+    new = book(services).add_tasks(found.tasks)
     said = {"new": new, "known": len(found.tasks) - new}
-    said |= {"passed": found.passed, "unusable": found.unusable}
+    said |= {"passed": found.skipped, "unusable": found.unusable}
     yield render.notice(text("label_added", language, **said), "wait")
 
 
-def _listen(services: Services, folder: Path, language: Language) -> Generator[str, None, Gathered]:
-    if not folder.name:
-        raise LabelError("Give the folder that holds the sounds.")
-    yield render.notice(text("listening", language), "wait")
-    predictor, name = services.predictor(), services.using
-    found = Gathered(())
-    for found in sources.from_folder(
-        folder, lambda s: _hear(predictor, name, s), services.settings
-    ):
-        told = text("label_gathering", language, done=found.done, total=found.total)
-        yield render.notice(told, "wait", share=found.done / found.total)
-    return found
-
-
-def _hear(
-    predictor: "Predictor", name: str, sound: Sound
-) -> tuple[str, dict[str, float], str, dict[str, float]]:
-    """The model's probabilities, without its text, and those of the linear probe."""
-    followed = prosody.track(sound.samples)
-    with closing(predictor.stream(sound, predictor.card.languages[0], followed=followed)) as parts:
+def _answers(predictor: "Predictor", name: str, sound: Sound) -> Answers:
+    """The model's probabilities without its text, and those of the linear probe."""
+    cues = prosody.track(sound.samples)
+    with closing(predictor.stream(sound, predictor.card.languages[0], followed=cues)) as parts:
         answer = next(part.probabilities for part in parts if not hasattr(part, "windows"))
     if not predictor.card.probe:
-        return name, dict(answer), "", {}
-    return name, dict(answer), f"{name}: probe", predictor.probe(sound, followed)
+        return Answers(name, dict(answer))
+    return Answers(name, dict(answer), f"{name}: probe", predictor.probe(sound, cues))
 
 
 def take(services: Services, path: str, person: str) -> dict[str, int]:
-    """Labels of a file or folder into the book; all of it or nothing. What came, in figures.
+    """LabelStore of a file or folder into the book; all of it or nothing. What came, in figures.
 
     Raises:
         ShutError: see `opened`.
@@ -115,12 +115,12 @@ def take(services: Services, path: str, person: str) -> dict[str, int]:
     """
     settings = opened(services)
     if not path.strip():
-        raise LabelError("Choose a file, or give the path of a file or folder.")
+        raise LabelError("label_no_path")
     checked_person(person)
     known = book(services)
     place = Path(path.strip()).expanduser()
     found = formats.read(place, person, settings, known.classes())
-    new, labels = known.take_in(found.tasks, found.labels)
+    new, labels = known.import_labels(found.tasks, found.labels)
     return {"tasks": len(found.tasks), "new": new, "labels": labels}
 
 
@@ -133,23 +133,15 @@ def give(services: Services, format: str) -> str:
     """
     outcomes = book(services).outcomes()
     if not outcomes:
-        raise LabelError("There is nothing to export yet: add clips first.")
+        raise LabelError("label_nothing_to_export")
     folder = Path(tempfile.mkdtemp(prefix="audiollm-labels-"))
     name = f"labels-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     try:
-        if format == "csv":
-            formats.write_csv(outcomes, folder / f"{name}.csv")
-        elif format == "jsonl":
-            formats.write_jsonl(outcomes, folder / f"{name}.jsonl")
-        elif format == "studio":
-            formats.write_studio(outcomes, folder / f"{name}.json")
-        elif format in ("folder", "dataset"):
-            write = formats.write_dataset if format == "dataset" else formats.write_audio_folder
-            write(outcomes, folder / name)
+        suffix, write = formats.WRITERS[format]
+        write(outcomes, folder / f"{name}{suffix}")
+        if not suffix:
             shutil.make_archive(str(folder / name), "zip", folder, name)
             shutil.rmtree(folder / name)
-        else:
-            raise LabelError(f"{format!r} is no format that labels are written in.")
     except OSError as error:
-        raise LabelError(f"The labels could not be written ({error}): make room.") from error
+        raise LabelError("label_export_failed", reason=error) from error
     return str(next(folder.iterdir()))

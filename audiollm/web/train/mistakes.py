@@ -70,7 +70,7 @@ def send(services: Services, job: str, clip: str) -> bool:
     tasks = [task for task in gathered.tasks if task.id == one.id]
     if not tasks:
         raise SaidError("wrong_no_file")
-    return book(services).add(tasks) > 0
+    return book(services).add_tasks(tasks) > 0
 
 
 def report(services: Services, job: str, name: str) -> str:
