@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from audiollm import audio
-from audiollm.database import Store
 from audiollm.jobs import progress
-from audiollm.labelling.store import Labels
+from audiollm.labelling.saved import SavedClips
+from audiollm.labelling.store import LabelStore
 from audiollm.predictor import Predictor
 from audiollm.settings import ASSETS, Settings
 from tests import tiny
@@ -61,7 +61,7 @@ def test_prepared_data_is_read(written: Path) -> None:
 
 
 def test_labels_and_saved_clips_are_read(written: Path) -> None:
-    book = Labels(written / "home")
+    book = LabelStore(written / "home")
     outcomes = {int(o.task.id, 16): o for o in book.outcomes()}
     assert [outcomes[n].final for n in range(5)] == ["angry", "happy", "", "", ""]
     assert outcomes[1].counts == {"sad": 1, "angry": 1} and not outcomes[1].disputed
@@ -70,5 +70,5 @@ def test_labels_and_saved_clips_are_read(written: Path) -> None:
         ("angry", False),
         ("fearful", True),
     ]
-    (clip,) = Store(written / "home").kept()
+    (clip,) = SavedClips(written / "home").all()
     assert clip.path.is_file() and clip.answer == {"angry": 1.0}
