@@ -1,8 +1,10 @@
 """What every test may use: settings in a temporary home, a spoken clip, and sound files."""
 
 import io
+import signal
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -19,6 +21,8 @@ from audiollm.settings import ASSETS, Settings
 
 # s, about, of a test with that mark, and of any other
 COSTS, USUAL = {"long": 90.0, "browser": 20.0, "slow": 15.0}, 0.1
+# s after which a test (or its fixtures) fails, on a machine that is busy with other things
+LIMITS, LIMIT = {"long": 3600, "browser": 900, "slow": 600}, 300
 RATE = 16000
 BIT_RATES = {"aac": 96000, "wmav2": 64000}  # a second, where FFmpeg's own are poor or refused
 LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.0", "7.1")  # of 1 to 8 channels
@@ -31,6 +35,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         marked = [COSTS[mark] for mark in COSTS if item.get_closest_marker(mark)]
         costs[item.path] += max(marked, default=USUAL)
     items.sort(key=lambda item: -costs[item.path])  # stable: a file's own order stays
+
+
+@contextmanager
+def _limited(item: pytest.Item) -> Iterator[None]:
+    """Fails what takes longer than its limit, wherever it hangs."""
+    seconds = max((LIMITS[mark] for mark in LIMITS if item.get_closest_marker(mark)), default=LIMIT)
+
+    def fail(*_: object) -> None:
+        pytest.fail(f"not done after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    with _limited(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    with _limited(item):
+        return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)
