@@ -47,10 +47,7 @@ def load(
     if hub.encoder_kind(folder) == "whisper":
         encoder = whisper.load(folder, id, layers=chosen, statistics=over_time, precision=precision)
     elif chosen:
-        raise ModelError(
-            f"The encoder {id} is of the kind emotion2vec, which gives the output of its last "
-            "layer: leave --layers out."
-        )
+        raise ModelError("encoder_no_layers", id=id)
     else:
         encoder = emotion2vec.load(folder, id, statistics=over_time or "mean", precision=precision)
     return encoder.to(device)

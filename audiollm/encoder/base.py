@@ -158,7 +158,7 @@ class Encoder(ABC):
         if samples.ndim != 1:
             raise ValueError(f"a clip must be [N] samples, not {list(samples.shape)}")
         if not samples.size:
-            raise NoSpeechError("No speech heard: the sound holds no samples.")
+            raise NoSpeechError("audio_no_samples")
         x = self._input(torch.from_numpy(np.ascontiguousarray(samples, np.float32)))
         total = self._count(x.size(-1))
         window = max(int(window_seconds * FRAME_RATE), 3 * CONTEXT)

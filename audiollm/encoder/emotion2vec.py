@@ -161,7 +161,7 @@ def _unexecuted(name: str) -> ModuleType:
     """The package `name` whose own code runs at the first access to an attribute it lacks."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.loader is None:
-        raise ModelError("The package funasr is missing: run `pip install -r requirements.txt`.")
+        raise ModelError("encoder_no_funasr")
     module = importlib.util.module_from_spec(spec)
     loader = spec.loader
 

@@ -1,4 +1,4 @@
-"""What an emotion2vec network is made of: the configuration, checked. No torch here.
+"""The configuration of an emotion2vec network, checked.
 
 Configurations have FunASR's own keys, so that the folders we write and the published ones are
 read by the same code. A foreign configuration is never handed on: `clean` takes the values that
@@ -16,14 +16,13 @@ from typing import Any
 import yaml
 
 from audiollm.encoder.emotion2vec_spec import ConvLayers, parse_spec
+from audiollm.encoder.files import check_number, check_parameters, read_mapping, refused, shown
 from audiollm.errors import ModelError
 
 CONFIG_NAME = "config.yaml"
 
 _BASE_CONV = "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512, 2, 2)] + [(512, 2, 2)]"
 _SMALL_CONV: ConvLayers = ((192, 400, 160), (192, 3, 2))
-_MAX_PARAMETERS = 2_000_000_000  # emotion2vec+ large has 0.3e9
-_MAX_CONFIG_BYTES = 1_000_000
 
 _BASE: dict[str, Any] = {
     "depth": 8,
@@ -208,16 +207,16 @@ def clean(conf: Any) -> dict[str, Any]:
         (given_audio, audio, _AUDIO_SIZES | _AUDIO_RATES, _AUDIO_FLAGS),
     ):
         for name in ranges.keys() & source.keys():
-            target[name] = _number(name, source[name], type(target[name]), ranges[name])
+            target[name] = check_number(name, source[name], type(target[name]), ranges[name])
         for name in source.keys() & set(flags):
             if not isinstance(source[name], bool):
-                raise ModelError(f"Encoder {name} must be true or false, not {source[name]!r}.")
+                raise ModelError("encoder_flag", name=name, value=shown(source[name]))
             target[name] = source[name]
     mode = given_audio.get("extractor_mode", audio["extractor_mode"])
     if mode not in ("default", "layer_norm"):
-        raise ModelError(f"Encoder extractor_mode must be default or layer_norm, not {mode!r}.")
+        raise ModelError("encoder_extractor_mode", value=shown(mode))
     if given_audio.get("learned_alibi"):
-        raise ModelError("Encoders with learned_alibi cannot be run: FunASR does not support it.")
+        raise ModelError("encoder_learned_alibi")
     layers = parse_spec(given_audio.get("feature_encoder_spec", audio["feature_encoder_spec"]))
     audio.update(
         extractor_mode=mode, feature_encoder_spec=repr(layers), model_depth=result["depth"]
@@ -233,20 +232,18 @@ def read_conf(folder: Path) -> dict[str, Any]:
         ModelError: no readable config.yaml, or it does not describe an Emotion2vec network.
     """
     path = folder / CONFIG_NAME
-    try:
-        if path.stat().st_size > _MAX_CONFIG_BYTES:
-            raise ModelError(f"{path} is too large to be an encoder configuration.")
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ModelError(f"{path} is not a valid YAML file.") from error
-    if not isinstance(data, dict) or data.get("model") != "Emotion2vec":
-        raise ModelError(f"{path} does not describe an Emotion2vec encoder (model: Emotion2vec).")
-    try:
+    data = read_mapping(path, _parse_yaml, "YAML")
+    if data.get("model") != "Emotion2vec":
+        raise ModelError("encoder_not_emotion2vec", path=path)
+    with refused(path):
         return clean(data.get("model_conf"))
-    except ModelError as error:
-        raise ModelError(f"{path} is refused: {error}") from error
+
+
+def _parse_yaml(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(text[:80]) from error
 
 
 def essence(conf: Mapping[str, Any]) -> str:
@@ -268,18 +265,8 @@ def write_conf(folder: Path, conf: Mapping[str, Any]) -> None:
 
 def _mapping(value: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise ModelError(f"Encoder configuration {name} must hold names and values.")
+        raise ModelError("encoder_config_mapping", name=name)
     return value
-
-
-def _number(name: str, value: Any, kind: type, limits: tuple[float, float]) -> float:
-    sound = type(value) is int or (type(value) is float and kind is float)
-    if not sound or not limits[0] <= value <= limits[1]:
-        raise ModelError(
-            f"Encoder {name} must be {'a whole number' if kind is int else 'a number'} from "
-            f"{limits[0]:g} to {limits[1]:g}, not {str(value)[:80]!r}."
-        )
-    return kind(value)
 
 
 def _check_fit(conf: Mapping[str, Any], layers: ConvLayers) -> None:
@@ -289,22 +276,15 @@ def _check_fit(conf: Mapping[str, Any], layers: ConvLayers) -> None:
         ("conv_pos_groups", audio["conv_pos_groups"]),
     ):
         if width % parts:
-            raise ModelError(f"Encoder embed_dim {width} cannot be divided by {name} {parts}.")
+            raise ModelError("encoder_embed_dim", width=width, name=name, parts=parts)
     if audio["num_alibi_heads"] > conf["num_heads"]:
-        raise ModelError(
-            f"Encoder num_alibi_heads {audio['num_alibi_heads']} is more than num_heads "
-            f"{conf['num_heads']}."
-        )
+        alibi, heads = audio["num_alibi_heads"], conf["num_heads"]
+        raise ModelError("encoder_alibi_heads", alibi=alibi, heads=heads)
     kernel = max(3, audio["conv_pos_width"] // audio["conv_pos_depth"])
     inputs = (1, *(channels for channels, _, _ in layers))
-    parameters = (
+    check_parameters(
         (conf["depth"] + audio["prenet_depth"]) * (4 + 2 * conf["mlp_ratio"]) * width**2
         + audio["conv_pos_depth"] * width**2 * kernel / audio["conv_pos_groups"]
         + sum(i * c * k for i, (c, k, _) in zip(inputs, layers, strict=False))
         + inputs[-1] * width
     )
-    if parameters > _MAX_PARAMETERS:
-        raise ModelError(
-            f"The encoder would have {parameters / 1e9:.1f} billion parameters; at most "
-            f"{_MAX_PARAMETERS // 10**9} billion are accepted."
-        )

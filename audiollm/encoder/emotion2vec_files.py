@@ -1,4 +1,4 @@
-"""Encoder folders on disk: configuration and weights, read without ever running their content.
+"""Emotion2vec folders on disk: configuration and weights, read without running their content.
 
 config.yaml          `model: Emotion2vec` and `model_conf`, FunASR's keys
 model.safetensors    the weights (float16 or float32), preferred; or
@@ -19,9 +19,9 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from audiollm.encoder.emotion2vec_config import clean, essence, write_conf
+from audiollm.encoder.files import WEIGHTS_NAME, as_float32, check_tensors, write_weights
 from audiollm.errors import ModelError
 
-WEIGHTS_NAME = "model.safetensors"
 CHECKPOINT_NAME = "model.pt"
 
 _NESTS = ("state_dict", "model_state_dict", "model")
@@ -50,9 +50,7 @@ def weights_path(folder: Path) -> Path:
     found = sorted(folder.glob("*.pt"))  # emotion2vec_base calls it emotion2vec_base.pt
     if len(found) == 1:
         return found[0]
-    raise ModelError(
-        f"{folder} holds no encoder weights: put {WEIGHTS_NAME} or {CHECKPOINT_NAME} there."
-    )
+    raise ModelError("encoder_no_weights_file", folder=folder)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -65,16 +63,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         try:
             state: dict[str, Tensor] = safetensors.torch.load_file(path)
         except (SafetensorError, OSError) as error:
-            raise ModelError(f"{path} is damaged or no safetensors file: copy it again.") from error
+            raise ModelError("encoder_damaged", path=path) from error
     else:
         state = _unnest(_unpickle(path), path)
     result: dict[str, Tensor] = {}
     for key, tensor in state.items():
-        name = _strip(key)
+        name = key
+        for scope in _SCOPES:
+            name = name.removeprefix(scope)
         if name.startswith(_UNUSED):
             continue
         if name in result:
-            raise ModelError(f"{path} holds the weight {name} twice.")
+            raise ModelError("encoder_twice", path=path, name=name)
         result[name] = tensor
     return _upgrade(result)
 
@@ -86,26 +86,12 @@ def load_strictly(network: nn.Module, state: dict[str, Tensor], path: Path) -> N
         ModelError: a weight is missing, unknown, of another shape, or holds no finite numbers.
     """
     wanted = network.state_dict()
-    misshapen = {n for n, t in state.items() if n in wanted and t.shape != wanted[n].shape}
-    for problem, names in (
-        ("it lacks", wanted.keys() - state.keys()),
-        ("it holds the unknown", state.keys() - wanted.keys()),
-        ("another shape have", misshapen),
-    ):
-        if names:
-            weights = "weights" if len(names) > 1 else "weight"
-            raise ModelError(
-                f"{path} does not fit its config.yaml: {problem} {len(names)} {weights}, "
-                f"{min(names)} first."
-            )
+    if unknown := sorted(state.keys() - wanted.keys()):
+        raise ModelError("encoder_unknown", path=path, count=len(unknown), name=unknown[0])
+    shapes = {name: tensor.shape for name, tensor in wanted.items()}
+    check_tensors(path, {name: tensor.shape for name, tensor in state.items()}, shapes)
     for name in wanted:
-        # A copy: what torch mapped from a file would change or vanish with the file.
-        tensor = state.pop(name)
-        if tensor.layout != torch.strided or not tensor.is_floating_point() or tensor.is_meta:
-            raise ModelError(f"{path} is damaged: {name} is no plain tensor of numbers.")
-        state[name] = tensor.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
-        if not bool(state[name].isfinite().all()):
-            raise ModelError(f"{path} is damaged: {name} holds values that are not finite.")
+        state[name] = as_float32(path, name, state.pop(name))
     network.load_state_dict(state, assign=True)
 
 
@@ -122,11 +108,7 @@ def save(
         dtype: of the weights on disk, float32 or float16.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = {
-        name: tensor.detach().to("cpu", dtype).contiguous()
-        for name, tensor in network.state_dict().items()
-    }
-    safetensors.torch.save_file(state, folder / WEIGHTS_NAME, {"format": "pt"})
+    write_weights(folder / WEIGHTS_NAME, network.state_dict(), dtype)
     write_conf(folder, clean(conf))
 
 
@@ -134,9 +116,7 @@ def fingerprint(weights: Path, conf: Mapping[str, Any]) -> str:
     """sha256 of the weights file and of what the configuration does: an encoder's identity."""
     digest = hashlib.sha256(essence(conf).encode())
     with weights.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, lambda: digest).hexdigest()
 
 
 def _unpickle(path: Path) -> Any:
@@ -147,12 +127,9 @@ def _unpickle(path: Path) -> Any:
             warnings.simplefilter("ignore")  # torch's doubts about pickles that it then refuses
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{path} is not opened: it is damaged or holds more than tensors, and such a file can "
-            "run code; take the model from its own hub, or convert it to model.safetensors."
-        ) from error
+        raise ModelError("encoder_unsafe", path=path) from error
     except Exception as error:  # torch reports damage in many ways
-        raise ModelError(f"{path} is damaged or no torch checkpoint: copy it again.") from error
+        raise ModelError("encoder_damaged", path=path) from error
 
 
 def _unnest(content: Any, path: Path) -> dict[str, Tensor]:
@@ -163,13 +140,7 @@ def _unnest(content: Any, path: Path) -> dict[str, Tensor]:
         state = {k: v for k, v in content.items() if isinstance(v, Tensor)}
         if state and all(isinstance(k, str) for k in state):
             return state
-    raise ModelError(f"{path} holds no encoder weights.")
-
-
-def _strip(key: str) -> str:
-    for scope in _SCOPES:
-        key = key.removeprefix(scope)
-    return key
+    raise ModelError("encoder_none", path=path)
 
 
 def _upgrade(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -9,10 +9,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from audiollm.encoder.files import shown
 from audiollm.errors import ModelError
 
 HOP = 320  # samples at 16 kHz between two frames
-FRAME_RATE = 16000 / HOP  # 50.0 frames a second
 
 ConvLayers = Sequence[tuple[int, int, int]]  # (channels, kernel, stride) of every layer
 
@@ -32,20 +32,13 @@ def parse_spec(spec: Any) -> list[tuple[int, int, int]]:
                 raise ValueError(spec)
             value = _literal(ast.parse(spec.strip(), mode="eval").body)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            shown = spec if len(spec) <= 80 else spec[:80] + "..."
-            raise ModelError(f"feature_encoder_spec {shown!r} is no list of layers.") from error
+            raise ModelError("encoder_spec_syntax", value=shown(spec)) from error
     sound = isinstance(value, list | tuple) and 1 <= len(value) <= 32
     if not sound or not all(_is_layer(layer) for layer in value):
-        raise ModelError(
-            "feature_encoder_spec must be 1 to 32 layers of (channels, kernel, stride) between "
-            f"1 and 4096, not {str(value)[:80]}."
-        )
+        raise ModelError("encoder_spec", value=shown(value))
     layers = [(c, k, s) for c, k, s in value]
     if (hop := math.prod(stride for _, _, stride in layers)) != HOP:
-        raise ModelError(
-            f"The encoder's strides multiply to {hop} samples a frame; only {HOP} "
-            f"({FRAME_RATE:g} frames a second) can be used."
-        )
+        raise ModelError("encoder_strides", hop=hop, expected=HOP)
     return layers
 
 

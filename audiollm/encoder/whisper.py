@@ -13,7 +13,7 @@ Shapes: B pieces, M mel bins, L mel frames, T frames, W channels of a layer, D =
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +21,12 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from audiollm.contracts.manifest import Statistics
 from audiollm.encoder.base import Encoder
+from audiollm.encoder.files import WEIGHTS_NAME, as_float32, check_tensors, write_weights
 from audiollm.encoder.whisper_config import (
     MEL_RATE,
     SPECTROGRAM,
@@ -33,7 +35,9 @@ from audiollm.encoder.whisper_config import (
     read_conf,
     write_conf,
 )
-from audiollm.encoder.whisper_files import WEIGHTS_NAME, read_weights, write_weights
+from audiollm.errors import ModelError
+
+_SCOPES = ("", "encoder.", "model.encoder.")  # before the encoder's names in a weights file
 
 DEFAULT_STATISTICS: Statistics = "mean_std"  # better than the mean on unseen corpora
 
@@ -157,7 +161,7 @@ def build_network(conf: WhisperConf, layers: Sequence[int]) -> WhisperNetwork:
     Raises:
         ModelError: there are no such layers.
     """
-    return WhisperNetwork(conf, check_layers(tuple(layers), conf.encoder_layers, "The encoder"))
+    return WhisperNetwork(conf, check_layers(tuple(layers), conf.encoder_layers))
 
 
 def load(
@@ -178,17 +182,44 @@ def load(
     Raises:
         ModelError: damaged, not a Whisper model, or without these layers.
     """
-    conf, named, told = read_conf(folder)
+    conf, named, stored_statistics = read_conf(folder)
     chosen = tuple(layers) or named or ((conf.encoder_layers + 1) // 2,)
-    check_layers(chosen, conf.encoder_layers, f"The encoder {id}")
+    check_layers(chosen, conf.encoder_layers, id)
     with torch.device("meta"):  # shapes only: memory is taken by the weights that are there
         network = WhisperNetwork(conf, chosen)
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    network.load_state_dict(read_weights(folder / WEIGHTS_NAME, shapes), assign=True)
+    network.load_state_dict(_read_weights(folder / WEIGHTS_NAME, shapes), assign=True)
     return WhisperEncoder(
         network,
         conf,
         id,
-        statistics=statistics or told or DEFAULT_STATISTICS,
+        statistics=statistics or stored_statistics or DEFAULT_STATISTICS,
         precision=precision,
     )
+
+
+def _read_weights(path: Path, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    """The tensors named in `shapes`, float32; the file's others are not looked at.
+
+    A folder of our own holds the tensors under the names of transformers' `WhisperEncoder`; the
+    hub's hold the whole model, under `model.encoder.`. Positions are not read: they are computed.
+
+    Raises:
+        ModelError: damaged, not a safetensors file, or a tensor is missing, of another shape, no
+            floating-point numbers, or not finite.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = set(file.keys())
+            scopes = [scope for scope in _SCOPES if f"{scope}conv1.weight" in names]
+            if len(scopes) != 1:
+                raise ModelError("encoder_several" if scopes else "encoder_none", path=path)
+            wanted = {scopes[0] + name: shape for name, shape in shapes.items()}
+            stored = {n: file.get_slice(n).get_shape() for n in wanted.keys() & names}
+            check_tensors(path, stored, wanted)
+            return {
+                name: as_float32(path, scopes[0] + name, file.get_tensor(scopes[0] + name))
+                for name in shapes
+            }
+    except (SafetensorError, OSError) as error:
+        raise ModelError("encoder_damaged", path=path) from error
