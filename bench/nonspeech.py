@@ -260,26 +260,11 @@ def applause(rng: Rng) -> Floats:
     return _band(wave, 500, 5000)
 
 
+# in this order: a kind's number is part of its seed
+_MAKERS = (
+    *(tone, sweep, drone, white_noise, pink_noise, brown_noise, chords, arpeggio, plucked_strings),
+    *(drums, band, clicks, dtmf, alarm, siren, engine, mains_hum, dog, birds, wind, applause),
+)
 KINDS: dict[str, Callable[[Rng], Floats]] = {
-    "tone": tone,
-    "sweep": sweep,
-    "drone": drone,
-    "white noise": white_noise,
-    "pink noise": pink_noise,
-    "brown noise": brown_noise,
-    "chords": chords,
-    "arpeggio": arpeggio,
-    "plucked strings": plucked_strings,
-    "drums": drums,
-    "band": band,
-    "clicks": clicks,
-    "DTMF": dtmf,
-    "alarm": alarm,
-    "siren": siren,
-    "engine": engine,
-    "mains hum": mains_hum,
-    "dog": dog,
-    "birds": birds,
-    "wind": wind,
-    "applause": applause,
+    make.__name__.replace("_", " ").replace("dtmf", "DTMF"): make for make in _MAKERS
 }
