@@ -2,12 +2,12 @@
 
     python -m bench.loop --language runs/tiny/language --out runs/loop
 
-15 % of the training labels are flipped to another class, drawn by a seed. `train.labels.suspects`
-orders the training clips; the true label of the first N is given back, N being the number of
-flips, and so is that of N clips in random order, the control. Linear probe (several seeds) and LLM
-(stage 1 of the recipe, first seed) learn from the clean, the flipped and the restored labels and
-answer the speakers who took no part: every speaker is left out once, in pairs. The flips are known
-to nothing but the script. What is done is passed over when the command is given again.
+15 % of the training labels are flipped to another class, drawn by a seed. `label-errors` orders the
+training clips; the true label of the first N is given back, N being the number of flips, and so is
+that of N clips in random order, the control. Linear probe (several seeds) and LLM (stage 1 of the
+recipe, first seed) learn from the clean, the flipped and the restored labels and answer the
+speakers who took no part: every speaker is left out once, in pairs. The flips are known to nothing
+but the script. What is done is passed over when the command is given again.
 
 Without --language only the probe is measured. An encoder that learned emotions from EmoDB would
 know the true labels: name none of those.
@@ -34,7 +34,7 @@ from train.evaluate.paired import draws
 from train.fit import runs
 from train.fit.merge import score_run
 from train.fit.probe import DEFAULT_STRENGTH, features_of, fit_probe
-from train.labels.suspects import suspects
+from train.labels.label_errors import label_errors
 from train.tiny import recipe
 
 RATE = 0.15  # of the training labels
@@ -135,7 +135,7 @@ def scenario(prepared: Prepared, seed: int, fold: int) -> tuple[dict[str, list[C
     bad = flipped(clean, prepared.classes, 100 * fold + seed)
     truth = {clip.id: clip for clip in clean}
     wrong = {old.id for old, new in zip(clean, bad, strict=True) if old.label != new.label}
-    queue = {"ordered": [suspect.clip for suspect in suspects(prepared, bad)]}
+    queue = {"ordered": [label.clip for label in label_errors(prepared, bad)]}
     shuffled = np.random.default_rng([seed, fold]).permutation(len(clean))
     queue["random"] = [clean[i].id for i in shuffled]
     conditions = {"clean": clean, "flipped": bad}

@@ -12,12 +12,13 @@ from audiollm.labelling.tasks import Label, Outcome, Task
 from audiollm.model import checkpoint
 from audiollm.settings import Settings
 from tests import tiny
+from tests.refusals import refused
 from tests.test_prepare import LABELS, voice
 from train.__main__ import main
 from train.data.dataset import Prepared, load_prepared
 from train.evaluate import compare
 from train.labels import relabel
-from train.labels.verdicts import verdicts
+from train.labels.resolve import TEST_SPEAKER, resolve
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 
@@ -42,23 +43,23 @@ def _outcome(*names: str, decision: str = "") -> Outcome:
 def test_votes_follow_what_people_said(
     outcome: Outcome, label: str, votes: dict[str, float]
 ) -> None:
-    (found,), left = verdicts([outcome], CLASSES)
+    (found,), left = resolve([outcome], CLASSES)
     assert (found.label, found.votes, left) == (label, pytest.approx(votes), {})
 
 
 @pytest.mark.parametrize(
     ("outcome", "why"),
     [
-        (_outcome(), "nobody labelled it"),
-        (_outcome("unclear"), "no class"),
-        (_outcome("happy", decision="not_speech"), "no class"),
-        (_outcome("surprised"), "class the model does not know"),
-        (_outcome("surprised", "surprised", "sad"), "class the model does not know"),
-        (_outcome("happy", "sad"), "people are level"),
+        (_outcome(), "unlabelled"),
+        (_outcome("unclear"), "no_class"),
+        (_outcome("happy", decision="not_speech"), "no_class"),
+        (_outcome("surprised"), "unknown_class"),
+        (_outcome("surprised", "surprised", "sad"), "unknown_class"),
+        (_outcome("happy", "sad"), "tie"),
     ],
 )
 def test_what_cannot_be_taught_is_counted(outcome: Outcome, why: str) -> None:
-    assert verdicts([outcome], CLASSES) == ([], {why: 1})
+    assert resolve([outcome], CLASSES) == ([], {why: 1})
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +134,8 @@ def test_from_labels_to_a_comparison(
     assert (clips["new.wav"].label, clips["new.wav"].corpus) == ("neutral", relabel.CORPUS)
     assert data.store.get(clips["new.wav"].id).functionals is not None
     said = capsys.readouterr().out
-    assert "3 labelled clips are taught: 1 corrected, 1 confirmed, 1 new." in said
-    assert f"1 are left out: {relabel.TESTED}." in said and "1 are left out: no class." in said
+    assert "3 labelled clips are used for training: 1 corrected, 1 confirmed, 1 new." in said
+    assert said.count("1 labelled clips are left out: ") == 2
     old = {Path(c.path).name: c.label for c in load_prepared(place / "data").clips}
     assert old["sad0.wav"] == "sad"  # the old folder is as it was
 
@@ -161,23 +162,23 @@ def test_a_model_s_own_test_speakers_are_not_taught(place: Path, tmp_path: Path)
     path = tmp_path / "model"
     path.mkdir()
     (path / MANIFEST_NAME).write_text(to_json(manifest))
-    assert relabel.tested_speakers(data, manifest) == {first, data.split("test")[0].speaker}
+    assert relabel.test_speakers(data, manifest) == {first, data.split("test")[0].speaker}
     task = Task(data.clips[0].id, data.clips[0].path, 1.0, "test", "plain")
     other = next(c for c in data.split("train") if c.speaker != first)
     taught = [
-        *verdicts([Outcome(task, (Label(task.id, "a", "happy"),))], tiny.CLASSES)[0],
-        *verdicts(
+        *resolve([Outcome(task, (Label(task.id, "a", "happy"),))], tiny.CLASSES)[0],
+        *resolve(
             [Outcome(replace(task, id=other.id), (Label(other.id, "a", "neutral"),))], tiny.CLASSES
         )[0],
     ]
     settings = Settings(home=tmp_path)
     record = relabel.relabel(data, manifest, taught, {}, tmp_path, 2.0, settings)
     assert [row["clip"] for row in record["labels"]] == [other.id]
-    assert record["left"] == {relabel.TESTED: 1}
+    assert record["left"] == {TEST_SPEAKER: 1}
     made = load_prepared(tmp_path / "data")
     assert first in {c.speaker for c in made.split("test")}
     assert first not in {c.speaker for c in made.split("train")}
-    with pytest.raises(DataError, match="None of the labels"):
+    with refused("relabel_nothing"):
         relabel.relabel(data, manifest, taught[:1], {}, tmp_path / "b", 2.0, settings)
 
 
@@ -185,7 +186,7 @@ def test_data_of_another_encoder_are_refused(place: Path, tmp_path: Path) -> Non
     data = load_prepared(place / "data")
     manifest = checkpoint.read_manifest(place / "model")
     strange = replace(manifest, encoder=replace(manifest.encoder, fingerprint="another"))
-    with pytest.raises(DataError, match="prepare it again with --encoder"):
+    with refused("relabel_other_encoder"):
         relabel.relabel(data, strange, [], {}, tmp_path, 2.0, Settings(home=tmp_path))
 
 

@@ -47,11 +47,11 @@ COMMANDS = {
         "measure what noise, a room or a telephone take from a model",
         "give the same command again, it starts anew",
     ),
-    "suspects": Command(
-        "train.labels.suspects", "find labels that are probably wrong, worst first"
+    "label-errors": Command(
+        "train.labels.label_errors", "find labels that are probably wrong, worst first"
     ),
-    "worth": Command(
-        "train.labels.worth", "what labels have given so far, and what more of them may give"
+    "learning-curve": Command(
+        "train.labels.learning_curve", "accuracy as a function of the number of labels"
     ),
     "relabel": Command(
         "train.labels.relabel", "put people's labels into the data a model learned from"
@@ -63,6 +63,7 @@ COMMANDS = {
     ),
     "tiny": Command("train.tiny.recipe", "train the small model that ships with this project"),
 }
+FORMER_NAMES = {"suspects": "label-errors", "worth": "learning-curve"}
 EPILOG = """from recordings to an analysis, with the bundled corpus:
   python -m train prepare --corpus emodb
       recordings -> data/emodb: who is tested, measured cues, what the frozen encoder hears
@@ -84,6 +85,7 @@ a stopped fit goes on with python -m train fit --resume RUN."""
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. 0: done; 2: a sentence on stderr says what to do; 130: Ctrl-C."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    argv[:1] = [FORMER_NAMES.get(name, name) for name in argv[:1]]
     warnings.filterwarnings("ignore", category=FutureWarning)  # of transformers, to its developers
     chosen = argv[0] if argv and argv[0] in COMMANDS else None
     try:

@@ -75,11 +75,11 @@ def write_prepared(
         {name: getattr(clip, name) for name in (*names, *(["votes"] if clip.votes else []))}
         for clip in clips
     ]
-    _write(folder / "clips.jsonl", "".join(map(_line, rows)))
-    _write(folder / "rejected.jsonl", "".join(_line(asdict(r)) for r in rejected))
-    _write(folder / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "clips.jsonl", "".join(map(_line, rows)))
+    write_text(folder / "rejected.jsonl", "".join(_line(asdict(r)) for r in rejected))
+    write_text(folder / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     info = {"format": FORMAT, **info}
-    _write(folder / "prepare.json", json.dumps(info, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "prepare.json", json.dumps(info, indent=2, ensure_ascii=False) + "\n")
 
 
 def load_prepared(folder: Path) -> Prepared:
@@ -147,9 +147,15 @@ def _read(path: Path) -> str:
         raise DataError(f"{path} cannot be read ({error}): run prepare again.") from error
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """The file is moved into place when it is complete.
+
+    Raises:
+        DataError: it cannot be written.
+    """
     part = path.with_name(path.name + ".part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:

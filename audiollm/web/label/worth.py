@@ -58,7 +58,7 @@ def measure(services: Services, data: str, language: Language) -> Generator[str,
             write_jsonl(outcomes, labels)
         except OSError as error:
             raise DataError(f"{place} cannot be written ({error.strerror}): make room.") from error
-        command = [sys.executable, "-m", "train", "worth", "--labels", str(labels)]
+        command = [sys.executable, "-m", "train", "learning-curve", "--labels", str(labels)]
         command += ["--data", data, "--out", str((home / FOUND).resolve())]
         yield from _run(command, wrong, language)
 

@@ -1,4 +1,4 @@
-"""What labels are worth: measured on speakers nobody has heard, and continued with doubt."""
+"""The learning curve: predictions on other speakers, extrapolated by a power law."""
 
 import json
 from dataclasses import replace
@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from audiollm.audio import functionals
-from audiollm.errors import DataError
 from audiollm.labelling.formats import write_jsonl
 from audiollm.labelling.tasks import Label, Outcome, Task
 from audiollm.settings import Settings
 from tests import prepared, tiny
+from tests.refusals import refused
 from tests.test_prepare import voice
 from train.__main__ import main
 from train.data.dataset import load_prepared
 from train.fit.probe import Probe
-from train.labels import worth
-from train.labels.verdicts import Verdict
-from train.labels.worth import Material
+from train.labels import learning_curve
+from train.labels.learning_curve import Material
+from train.labels.resolve import TEST_SPEAKER, UNUSABLE, ResolvedLabel
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 
@@ -37,7 +37,7 @@ def _material(labels: int, *, wrong: bool = True, clips: int = 120) -> Material:
     return Material(
         x=x,
         old=tuple(old),
-        said=tuple(CLASSES[c] for c in truth[:labels]),
+        new=tuple(CLASSES[c] for c in truth[:labels]),
         weights=(2.0,) * labels,
         groups=speakers,
         speakers=speakers,
@@ -49,7 +49,7 @@ def _material(labels: int, *, wrong: bool = True, clips: int = 120) -> Material:
 
 def test_labels_that_help_are_seen_to_help_and_the_curve_goes_on() -> None:
     steps: list[tuple[int, int]] = []
-    found = worth.worth(_material(108), CLASSES, lambda *step: steps.append(step))
+    found = learning_curve.learning_curve(_material(108), CLASSES, lambda *step: steps.append(step))
     assert (found["labels"], found["corrected"], found["speakers"]) == (108, 54, 6)
     assert [point["labels"] for point in found["points"]] == [0, 27, 54, 81, 108]
     assert steps == [(n, 100) for n in range(1, 101)]  # 5 folds of 1 + 3 x 6 + 1 probes
@@ -65,24 +65,26 @@ def test_labels_that_help_are_seen_to_help_and_the_curve_goes_on() -> None:
 
 
 def test_labels_that_only_confirm_promise_nothing() -> None:
-    found = worth.worth(_material(80, wrong=False), CLASSES)
+    found = learning_curve.learning_curve(_material(80, wrong=False), CLASSES)
     assert found["corrected"] == 0
     assert found["ahead"]["gain"]["low"] <= 0.01
     assert abs(found["gain"]["value"]) < 0.05
 
 
 def test_too_few_labels_make_no_curve() -> None:
-    found = worth.worth(_material(worth.FEWEST - 1), CLASSES)
+    found = learning_curve.learning_curve(_material(learning_curve.FEWEST - 1), CLASSES)
     assert (found["points"], found["gain"], found["ahead"]) == ([], None, None)
-    assert "give 20 or more" in worth.summary(found)
-    assert len(worth.worth(_material(worth.FEWEST), CLASSES)["points"]) == 5
+    assert "20 or more" in learning_curve.summary(found)
+    assert (
+        len(learning_curve.learning_curve(_material(learning_curve.FEWEST), CLASSES)["points"]) == 5
+    )
 
 
 def test_nobody_is_judged_by_who_has_heard_them(monkeypatch: pytest.MonkeyPatch) -> None:
     given = _material(40)
     given.x[:, 7] = np.arange(120)  # says whose features these are
     speakers, heard, asked = np.array(given.speakers), [], []
-    whole = worth.fit_probe
+    whole = learning_curve.fit_probe
 
     def fit(x: np.ndarray, *args: object, **options: object) -> Probe:
         heard.append(set(speakers[x[:, 7].astype(int)]))
@@ -96,23 +98,23 @@ def test_nobody_is_judged_by_who_has_heard_them(monkeypatch: pytest.MonkeyPatch)
         object.__setattr__(made, "predict", predict)
         return made
 
-    monkeypatch.setattr(worth, "fit_probe", fit)
-    worth.worth(given, CLASSES)
+    monkeypatch.setattr(learning_curve, "fit_probe", fit)
+    learning_curve.learning_curve(given, CLASSES)
     assert len(heard) == len(asked) == 100
     assert all(not known & own for known, own in zip(heard, asked, strict=True))
 
 
 def test_one_speaker_alone_judges_nothing() -> None:
     given = replace(_material(40), groups=("s0",) * 120)
-    with pytest.raises(DataError, match="but one"):
-        worth.worth(given, CLASSES)
+    with refused("labels_one_speaker"):
+        learning_curve.learning_curve(given, CLASSES)
 
 
-@pytest.mark.parametrize("power", worth.POWERS)
+@pytest.mark.parametrize("power", learning_curve.POWERS)
 def test_a_curve_is_continued_by_its_own_power(power: float) -> None:
     sizes = [0, 10, 20, 40]
     ua = {size: np.full(5, 0.4 + 0.02 * size**power) for size in sizes}
-    goes_on = worth.continued(sizes, ua)
+    goes_on = learning_curve.power_law(sizes, ua)
     assert goes_on(80) == pytest.approx(np.full(5, 0.02 * 80**power))
 
 
@@ -133,23 +135,23 @@ def test_who_is_tested_takes_no_part_and_new_clips_are_measured(
     sound = tmp_path / "new.wav"
     voice(sound, 120)
 
-    def verdict(id: str, path: str, speaker: str) -> Verdict:
+    def resolved(id: str, path: str, speaker: str) -> ResolvedLabel:
         task = Task(id, path, 1.0, "t", "plain", speaker=speaker)
-        return Verdict(task, data.classes[0], {data.classes[0]: 0.5})
+        return ResolvedLabel(task, data.classes[0], {data.classes[0]: 0.5})
 
     given = [
-        verdict(clips["train"].id, "/a.wav", "test-0"),
-        verdict(clips["test"].id, "/b.wav", "test-5"),
-        verdict("new of one who tests", "/c.wav", "test-5"),
-        verdict("gone", "/d.wav", "somebody"),
-        verdict("new", str(sound), ""),
+        resolved(clips["train"].id, "/a.wav", "test-0"),
+        resolved(clips["test"].id, "/b.wav", "test-5"),
+        resolved("new of one who tests", "/c.wav", "test-5"),
+        resolved("gone", "/d.wav", "somebody"),
+        resolved("new", str(sound), ""),
     ]
-    found = worth.material(data, given, {"no class": 2}, Settings())
+    found = learning_curve.material(data, given, {"no_class": 2}, Settings())
     # these data were measured in another way than a sound is now
-    assert found.left == {"no class": 2, worth.TESTED: 2, worth.UNHEARD: 2}
+    assert found.left == {"no_class": 2, TEST_SPEAKER: 2, UNUSABLE: 2}
     _measured(monkeypatch)
-    found = worth.material(data, given, {"no class": 2}, Settings())
-    assert found.left == {"no class": 2, worth.TESTED: 2, worth.UNHEARD: 1}
+    found = learning_curve.material(data, given, {"no_class": 2}, Settings())
+    assert found.left == {"no_class": 2, TEST_SPEAKER: 2, UNUSABLE: 1}
     assert found.ids[:2] == (clips["train"].id, "new") and found.old[1] == ""
     assert found.groups[1] == "new"
     assert found.weights == (1.0, 1.0)  # half of the people said so, each label counts double
@@ -162,19 +164,19 @@ def test_the_command_writes_the_curve(
 ) -> None:
     folder = _folder(tmp_path)
     outcomes = []
-    for number in range(worth.FEWEST + 1):
+    for number in range(learning_curve.FEWEST + 1):
         path = tmp_path / f"{number}.wav"
         voice(path, 110 + number, 0.3)
         task = Task("x", str(path), 1.0, "t", "plain", speaker=f"new-{number % 3}")
         said = Label("x", "Ann", tiny.CLASSES[number % 2] if number else "unclear")
         outcomes.append(Outcome(task, (said,)))
     write_jsonl(outcomes, tmp_path / "labels.jsonl")
-    words = ["worth", "--labels", str(tmp_path / "labels.jsonl"), "--data", str(folder)]
+    words = ["learning-curve", "--labels", str(tmp_path / "labels.jsonl"), "--data", str(folder)]
     assert main(words) == 0
-    assert "0 labels are too few to tell" in capsys.readouterr().out
+    assert "0 labels are too few" in capsys.readouterr().out
     _measured(monkeypatch)
-    assert main([*words, "--out", str(tmp_path / "worth.json")]) == 0
-    assert "as many again (20) may give" in capsys.readouterr().out
-    found = json.loads((tmp_path / "worth.json").read_text())
-    assert (found["labels"], found["corrected"], found["left"]) == (20, 0, {"no class": 1})
+    assert main([*words, "--out", str(tmp_path / "learning_curve.json")]) == 0
+    assert "Expected gain by 20 more" in capsys.readouterr().out
+    found = json.loads((tmp_path / "learning_curve.json").read_text())
+    assert (found["labels"], found["corrected"], found["left"]) == (20, 0, {"no_class": 1})
     assert [point["labels"] for point in found["points"]] == [0, 5, 10, 15, 20]
