@@ -1,11 +1,13 @@
 """Templates and the token layout around the audio: the only copy.
 
-    head                     audio           tail                              answer
-    <|im_start|>user\\n       [audio tokens]  \\n{measured cues}<|im_end|>\\n      {class}. {text}
-    {instruction}\\n                          <|im_start|>assistant\\n            <|im_end|>
+    head                  audio           tail                                 answer
+    {start of user turn}  [audio tokens]  {measured cues}{end of user turn}    {class}. {text}
+    {instruction}\\n                       {start of assistant turn}            {end of turn}
 
-The instruction comes first so that its keys and values can stay cached. Head, tail, class word,
-separator and text are tokenised apart, so training, scoring and generation see the same ids.
+The turns are those of the tokenizer's own chat template, rendered with a sentinel in the place of
+the content and split there: `<|im_start|>user\\n` and `<|im_end|>\\n<|im_start|>assistant\\n` for
+ChatML. The instruction comes first so that its keys and values can stay cached. Head, tail, class
+word, separator and text are tokenised apart, so training, scoring and generation see the same ids.
 The `original` style is that of the project this one grew out of: audio first, then the
 question, and the answer names the class inside a fixed sentence.
 """
@@ -21,7 +23,9 @@ from audiollm.labels import Language, word
 
 Kind = Literal["analyse", "classify", "describe", "yes_no", "intensity"]
 
-USER, ASSISTANT, END = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>"
+CHATML_USER, CHATML_END = "<|im_start|>user\n", "<|im_end|>"
+CHATML_ASSISTANT = "<|im_end|>\n<|im_start|>assistant\n"
+SENTINEL = "\u241fcontent\u241f"  # stands for a content while a template is rendered
 SEPARATOR: dict[Language, str] = {"en": ".", "zh": "。"}
 
 INSTRUCTIONS: dict[Kind, dict[Language, str]] = {
@@ -53,6 +57,47 @@ ORIGINAL_WORDS = {"surprised": "surprise", "fearful": "fear", "disgusted": "disg
 
 
 @dataclass(frozen=True)
+class Turns:
+    """What a chat template puts around the contents of one question and its answer."""
+
+    user: str  # before the question
+    assistant: str  # between question and answer
+    end: str  # after the answer, begins with the token that ends it
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> "Turns":
+        """The turns of a tokenizer's own chat template.
+
+        The system turn that ChatML templates bring along is left out: no model here was trained
+        with one.
+
+        Raises:
+            ModelError: there is no template, or it changes the contents.
+        """
+        known = all(_single(tokenizer, marker) for marker in ("<|im_start|>", CHATML_END))
+        if not getattr(tokenizer, "chat_template", None):
+            if not known:
+                raise ModelError("prompt_no_template")
+            return cls(CHATML_USER, CHATML_ASSISTANT, CHATML_END)
+        question = [{"role": "user", "content": SENTINEL}]
+        answered = [*question, {"role": "assistant", "content": SENTINEL}]
+        options = {"tokenize": False, "date_string": "26 Jul 2024"}  # Llama 3: else it is today's
+        try:
+            asked = tokenizer.apply_chat_template(question, add_generation_prompt=True, **options)
+            user, assistant = asked.split(SENTINEL)
+            end = tokenizer.apply_chat_template(answered, **options).split(SENTINEL)[2]
+        except Exception as error:  # templates raise whatever their author likes
+            raise ModelError("prompt_template", reason=str(error)[:200]) from error
+        if known and CHATML_USER in user:
+            user = CHATML_USER
+        return cls(user, assistant, end.lstrip())
+
+
+def _single(tokenizer: Any, marker: str) -> bool:
+    return len(tokenizer(marker, add_special_tokens=False)["input_ids"]) == 1
+
+
+@dataclass(frozen=True)
 class Layout:
     """Token ids around the audio of one clip."""
 
@@ -75,7 +120,7 @@ class Prompt:
     """Turns instructions, cues and answers into token ids for one model's tokenizer and classes.
 
     Raises:
-        ModelError: the tokenizer does not know the ChatML markers as single tokens.
+        ModelError: the tokenizer has no chat template that can be used.
     """
 
     def __init__(
@@ -88,13 +133,9 @@ class Prompt:
         """`languages`: what the model is asked in to score a clip; () for the answer's alone."""
         self.tokenizer, self.classes, self.style = tokenizer, tuple(classes), style
         self.languages = tuple(languages)
-        for marker in ("<|im_start|>", "<|im_end|>"):
-            if len(self.ids(marker)) != 1:
-                raise ModelError(
-                    f"The LLM's tokenizer does not know {marker} as one token; use a ChatML "
-                    "model such as Qwen2.5-Instruct."
-                )
-        self.end: int = self.ids(END)[0]
+        self.turns = Turns.of(tokenizer)
+        end = self.ids(self.turns.end)
+        self.end: int = end[0] if end else tokenizer.eos_token_id
 
     def ids(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -109,15 +150,19 @@ class Prompt:
         """What stands before and after the audio for one question about a clip."""
         if self.style == "original":
             question = ORIGINAL_QUESTION.format(classes=[self._class_word(c) for c in self.classes])
-            return Layout((), self.ids(USER + question + ASSISTANT) + self.ids(ORIGINAL_ANSWER))
+            return Layout(
+                (),
+                self.ids(self.turns.user + question + self.turns.assistant)
+                + self.ids(ORIGINAL_ANSWER),
+            )
         comma = "、" if language == "zh" else ", "
         question = INSTRUCTIONS[kind][language].format(
             classes=comma.join(word(c, language) for c in self.classes),
             candidate=word(candidate, language),
         )
         measured = cue_words(cues, language)
-        tail = (self.ids(measured) if measured else ()) + self.ids(ASSISTANT)
-        return Layout(self.ids(f"{USER}{question}\n"), tail)
+        tail = (self.ids(measured) if measured else ()) + self.ids(self.turns.assistant)
+        return Layout(self.ids(f"{self.turns.user}{question}\n"), tail)
 
     def free(self, question: str, language: Language, cues: Cues | None = None) -> Layout:
         """What stands around the audio for a question in a person's own words.
@@ -127,7 +172,7 @@ class Prompt:
         asked = self.tokenizer(question, add_special_tokens=False, split_special_tokens=True)
         measured = cue_words(cues, language)
         tail = self.ids(f"\n{measured}\n" if measured else "\n") + tuple(asked["input_ids"])
-        return Layout(self.ids(USER), tail + self.ids(ASSISTANT))
+        return Layout(self.ids(self.turns.user), tail + self.ids(self.turns.assistant))
 
     def label(self, name: str, language: Language) -> tuple[int, ...]:
         """Ids of a class word and what ends it: no complete word is a prefix of another."""
