@@ -173,10 +173,14 @@ def test_a_plan_is_estimated_before_it_starts(tmp_path: Path) -> None:
     assert whole is not None and whole.basis == "guessed"
     assert list(whole.seconds) == ["prepare", "stage 1", "stage 2", "merge", "evaluate"]
     assert all(seconds > 0 for seconds in whole.seconds.values())
-    few = training_estimate.of(here, Plan("x", max_clips=64, steps=(8, 4)))
+    few = training_estimate.of(
+        here, Plan.of({"name": "x", "clips": 64, "max_steps_1": 8, "max_steps_2": 4})
+    )
     assert few is not None and few.whole < whole.whole
     quick, usual, thorough = (
-        training_estimate.of(here, Plan("x", epochs=(12.0 * times, 4.0 * times)))
+        training_estimate.of(
+            here, Plan.of({"name": "x", "epochs_1": 12.0 * times, "epochs_2": 4.0 * times})
+        )
         for times in PRESETS.values()
     )
     assert quick is not None and usual is not None and thorough is not None
@@ -184,7 +188,7 @@ def test_a_plan_is_estimated_before_it_starts(tmp_path: Path) -> None:
     data = prepare(tmp_path / "home" / "data" / "mine")
     known = training_estimate.of(here, Plan("x", str(data)))
     assert known is not None and "prepare" not in known.seconds
-    assert training_estimate.of(here, Plan("x", llm="somebody/unknown")) is None
+    assert training_estimate.of(here, Plan.of({"llm": "somebody/unknown"})) is None
     clips = tmp_path / "clips"
     clips.mkdir()
     assert training_estimate.of(here, Plan("x", FOLDER, str(clips))) is None
@@ -210,7 +214,7 @@ def test_an_estimate_is_told_with_what_it_rests_on(
     for language in LANGUAGES:
         said = training_estimate.told(here, Plan("x"), language)
         assert text("estimate_guessed", language) in said and "notice" not in said
-        said = training_estimate.told(here, Plan("x", llm="nobody/knows"), language)
+        said = training_estimate.told(here, Plan.of({"llm": "nobody/knows"}), language)
         assert text("estimate_unknown", language) in said
     run(tmp_path / "home" / "runs" / "old", batch=16, memory=2_000_000_000)
     run(tmp_path / "home" / "runs" / "old2", batch=16, stage=2, memory=2_500_000_000)

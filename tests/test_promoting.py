@@ -11,11 +11,11 @@ from audiollm.errors import AudioLLMError, ModelError
 from audiollm.jobs.job import Step
 from audiollm.labels import LANGUAGES
 from audiollm.model import registry
-from audiollm.texts import TEXTS, text
+from audiollm.texts import text
 from audiollm.web import services as of_page
 from audiollm.web.services import Services
-from audiollm.web.train import actions, view
-from audiollm.web.train.actions import WorseError
+from audiollm.web.train import activation, view
+from audiollm.web.train.activation import WorseError
 from audiollm.web.train.plan import Plan
 from tests.browser.fake import METRICS, Card, FakePredictor
 from tests.test_training import job, serve
@@ -45,39 +45,44 @@ def answers(services: Services) -> str:
 
 
 def test_a_better_model_answers_at_once_and_the_one_before_comes_back(three: Services) -> None:
-    assert not actions.can_roll_back(three)
-    with pytest.raises(ModelError, match="go back"):
-        actions.roll_back(three)
-    assert actions.promote(three, "better") == "better"
+    assert not activation.can_restore(three)
+    with pytest.raises(ModelError) as refused:
+        activation.restore(three)
+    assert refused.value.code == "restore_none"
+    assert activation.activate(three, "better") == "better"
     assert answers(three) == "better"
-    assert actions.can_roll_back(three)
-    with pytest.raises(ModelError, match="already"):
-        actions.promote(three, "better")
-    assert actions.roll_back(three) == "tiny"
+    assert activation.can_restore(three)
+    with pytest.raises(ModelError) as refused:
+        activation.activate(three, "better")
+    assert refused.value.code == "activate_already"
+    assert activation.restore(three) == "tiny"
     assert answers(three) == "tiny"
-    assert not actions.can_roll_back(three)
+    assert not activation.can_restore(three)
 
 
-@pytest.mark.parametrize(("name", "key"), [("worse", "promote_worse"), ("untested", "_unmeasured")])
-def test_a_worse_model_needs_a_second_yes(three: Services, name: str, key: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "code"), [("worse", "promote_worse"), ("untested", "promote_unmeasured")]
+)
+def test_a_worse_model_needs_a_second_yes(three: Services, name: str, code: str) -> None:
     with pytest.raises(WorseError) as refused:
-        actions.promote(three, name)
+        activation.activate(three, name)
     assert answers(three) == "tiny"
+    assert refused.value.codes == (code,)
     for language in LANGUAGES:
         said = view.explained(refused.value, language)
-        lead = TEXTS["promote_worse" if key == "promote_worse" else "promote_unmeasured"][language]
-        assert said.startswith(lead.format(name=name, new="0.50", old="0.66"))
+        assert said.startswith(text(code, language, name=name, new="0.50", old="0.66"))
         assert said.endswith(text("promote_again", language))
-    assert actions.promote(three, name, anyway=True) == name
+    assert activation.activate(three, name, anyway=True) == name
     assert answers(three) == name
-    actions.roll_back(three)
+    activation.restore(three)
     assert answers(three) == "tiny"
 
 
 def test_only_a_listed_model_is_promoted(three: Services) -> None:
     for bad in ("/etc", "", "nothing"):
-        with pytest.raises(AudioLLMError, match="There is no model"):
-            actions.promote(three, bad, anyway=True)
+        with pytest.raises(AudioLLMError) as refused:
+            activation.activate(three, bad, anyway=True)
+        assert refused.value.code == "activate_no_model"
     assert answers(three) == "tiny"
 
 
@@ -87,27 +92,28 @@ def test_a_finished_job_shows_its_figures_beside_those_in_use(
     here = serve(tmp_path)
     steps = tuple(Plan("mine").steps_in(tmp_path / "home"))
     done = job("done", name="mine", steps=steps, step=5, share=1.0)
-    assert actions.model_of(done) is None
+    assert activation.model_of(done) is None
     made = steps[3].result
     made.parent.mkdir(parents=True)
     made.write_text("{}")
     assert view.view(here, done, "en").model == str(made.parent)
     evil = {**METRICS, "data": "<img>", "ua": {"value": 0.5, "low": 0.4, "high": 0.6}}
-    monkeypatch.setattr(actions, "metrics_of", lambda _: evil)
+    monkeypatch.setattr(activation, "metrics_of", lambda _: evil)
     shown = view.view(here, done, "en").result
     assert "0.50 <small>[0.40, 0.60]" in shown and "0.66" in shown and "<img>" not in shown
-    assert "report.html" not in shown and "answers now" in shown
+    used = text("result_in_use", "en", name="")
+    assert "report.html" not in shown and used in shown
     here.model = Future()  # another model of the same name answers
     here.model.set_result(FakePredictor(card=Card(name="mine")))  # type: ignore[arg-type]
     shown = view.view(here, done, "en").result
-    assert "0.66" in shown and shown.count("answers now") == 1 and 'row">mine<' in shown
+    assert "0.66" in shown and shown.count(used) == 1 and 'row">mine<' in shown
     here.using = str(made.parent)
     assert view.view(here, done, "en").model == ""
     assert view.view(here, done, "en").result.count("<tr>") == 2  # the heads, and itself
-    assert actions.metrics_of(tmp_path) == evil
+    assert activation.metrics_of(tmp_path) == evil
     monkeypatch.undo()
-    assert actions.metrics_of(tmp_path) == {}
-    assert actions.ua({"ua": {"value": 7}}) is None
+    assert activation.metrics_of(tmp_path) == {}
+    assert activation.ua({"ua": {"value": 7}}) is None
 
 
 def test_a_step_of_another_program_keeps_its_name(tmp_path: Path) -> None:

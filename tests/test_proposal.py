@@ -1,6 +1,6 @@
 """Settings that fit the data: what is proposed, and what of it a person's own settings leave."""
 
-from dataclasses import asdict, replace
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -9,36 +9,31 @@ import pytest
 from audiollm.labels import LANGUAGES
 from audiollm.texts import text
 from audiollm.web.train import actions, proposal
-from audiollm.web.train.form import KEYS, Form
+from audiollm.web.train.plan import KEYS, OWN, Plan
 from audiollm.web.train.sources import FOLDER, HUB
 from tests.test_training import prepare, serve
+from train.fit.options import configure, given
 from train.tiny import recipe
 
 
-def options(words: str) -> dict[str, str]:
-    parts = words.split()
-    return dict(zip(parts[::2], parts[1::2], strict=True))
+def options(words: str) -> dict[str, Any]:
+    """The options of `fit` in a recipe's words."""
+    parser = argparse.ArgumentParser()
+    configure(parser)
+    return given(parser.parse_args(words.split()))
 
 
 def test_few_recordings_get_what_makes_the_shipped_model() -> None:
-    plan = replace(proposal.first(), name="x").plan()
-    for stage, words in ((1, recipe.STAGE_1), (2, recipe.STAGE_2)):
-        recipes, told = options(words), options(" ".join(plan.teaching.words(stage)))
-        told["--batch-size"] = str(plan.batch_size)
-        for key in recipes.keys() & told.keys():
-            assert float(recipes[key]) == float(told[key]) if key != "--pooling" else True
-        assert recipes.keys() - told.keys() <= {  # the rest is what `fit` does unasked
-            *(
-                "--max-steps",
-                "--class-token-weight",
-                "--auxiliary",
-                "--pretraining-epochs",
-                "--evaluations",
-                "--baseline",
-            ),
-            *("--auxiliary-by", "--distillation"),
+    plan = proposal.first()
+    for words, config in zip((recipe.STAGE_1, recipe.STAGE_2), plan.stages, strict=True):
+        recipes, proposed = options(words), config.to_dict()
+        known = {name for name, those in KEYS.values() if config.stage in those} - {"max_steps"}
+        for name in recipes.keys() & known:
+            assert recipes[name] == proposed[name]
+        assert recipes.keys() - known <= {  # the rest are defaults of `fit`
+            *("max_steps", "class_token_weight", "auxiliary", "auxiliary_by", "evaluations"),
+            *("pretraining_epochs", "baseline", "distillation"),
         }
-    assert plan.teaching.pooling == "utterance"
 
 
 @pytest.mark.parametrize("llm", ["tiny", "qwen2.5-0.5b"])
@@ -46,17 +41,19 @@ def test_few_recordings_get_what_makes_the_shipped_model() -> None:
 def test_every_proposal_makes_a_plan_and_more_data_is_held_back_less(llm: str, device: str) -> None:
     found = [proposal.proposed(n, llm, device) for n in (1, 50, 240, 4000, 9000, 10**6)]
     for values in found:
-        assert values.keys() <= set(KEYS)
-        Form(**{"llm": llm, "device": device, **values}).plan()
+        assert values.keys() <= {*KEYS, *OWN}
+        Plan.of({"llm": llm, "device": device, **values})
     for key in ("epochs_1", "epochs_2", "dropout", "input_dropout", "noise", "weight_decay"):
         falls = [values[key] for values in found]
         assert falls == sorted(falls, reverse=True)
-    assert found[0]["hidden"] < found[-1]["hidden"]
+    assert found[0]["hidden_size"] < found[-1]["hidden_size"]
 
 
 def test_a_gpu_takes_more_at_once() -> None:
     for llm in ("tiny", "qwen2.5-3b"):
-        cpu, gpu = (proposal.proposed(10**5, llm, device)["batch"] for device in ("cpu", "cuda"))
+        cpu, gpu = (
+            proposal.proposed(10**5, llm, device)["batch_size"] for device in ("cpu", "cuda")
+        )
         assert gpu > cpu
 
 
@@ -70,32 +67,32 @@ def test_passes_follow_the_number_of_recordings() -> None:
 def test_what_a_person_has_set_stays() -> None:
     before = proposal.proposed(300, "tiny", "cpu")
     now = proposal.proposed(10**5, "tiny", "cpu")
-    values = asdict(replace(Form(), **{**before, "epochs_1": 7.0, "dropout": None}))
+    values = {**Plan().values(), **before, "epochs_1": 7.0, "dropout": None}
     taken = proposal.follow(values, before, now)
     assert "epochs_1" not in taken and "dropout" not in taken
-    assert taken["epochs_2"] == now["epochs_2"] and taken["hidden"] == 1024
+    assert taken["epochs_2"] == now["epochs_2"] and taken["hidden_size"] == 1024
     assert "seed" not in taken
-    assert proposal.follow(asdict(replace(Form(), **now)), now, now) == {}
+    assert proposal.follow({**Plan().values(), **now}, now, now) == {}
 
 
 def test_what_is_proposed_follows_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actions.Jobs, "tick", lambda _: None)  # jobs wait for ever
     here = serve(tmp_path)
-    form = proposal.first()
+    first = proposal.first()
 
     def ask(language: Any = "en", **changes: Any) -> tuple[dict[str, Any], str]:
-        return actions.proposed(here, replace(form, **changes), 1.0, language)
+        return actions.proposed(here, first.values() | changes, 1.0, language)
 
     found, said = ask()
     assert {key: found[key] for key in ("name", "device")} == {"name": "my-model", "device": "cpu"}
-    assert "306" in said and found["epochs_1"] == form.epochs_1
+    assert "306" in said and found["epochs_1"] == first.stages[0].epochs
     assert ask(clips=40)[0]["epochs_1"] == proposal.MOST[0]
     data = prepare(tmp_path / "home" / "data" / "mine")
     assert "about 6 " in ask(source=str(data))[1]
-    for unknown in ({"source": HUB, "data_set": "a/b"}, {"source": FOLDER}, {"batch": None}):
+    for unknown in ({"source": HUB, "data_set": "a/b"}, {"source": FOLDER}, {"batch_size": None}):
         values, _ = ask(**unknown)
-        assert values["epochs_1"] == form.epochs_1
+        assert values["epochs_1"] == first.stages[0].epochs
     for language in LANGUAGES:
         assert text("fits_unknown", language) in ask(language, source=HUB)[1]
-    actions.start(here, form.plan())
+    actions.start(here, first)
     assert ask()[0]["name"] == "my-model-2"

@@ -1,5 +1,6 @@
 """The Train page's plain functions: data, plan, jobs, a new model; strangers can do none."""
 
+import argparse
 import inspect
 import json
 import shlex
@@ -10,21 +11,21 @@ from typing import Any
 
 import pytest
 
+from audiollm.contracts.fit import FitConfig
 from audiollm.errors import ConfigError
-from audiollm.hub import BUNDLED_ENCODER, ENCODERS, LLMS
-from audiollm.jobs.job import ACTIVE, IDLE, Job, State
+from audiollm.hub import ENCODERS, LLMS
+from audiollm.jobs.job import ACTIVE, IDLE, Job, State, Step
 from audiollm.jobs.queue import JobError, Jobs
 from audiollm.labels import LANGUAGES, Language
 from audiollm.settings import Settings
 from audiollm.texts import TEXTS, stored, text
 from audiollm.web.auth.access import ShutError
-from audiollm.web.said import SaidError
 from audiollm.web.services import Services
 from audiollm.web.train import (
     actions,
+    activation,
     curves,
     estimate,
-    form,
     look,
     prepared,
     proposal,
@@ -37,11 +38,11 @@ from audiollm.web.train import clips as training_clips
 from audiollm.web.train.look import Heard, Insight
 from audiollm.web.train.plan import Plan
 from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask
-from audiollm.web.train.teaching import Teaching
 from tests.browser.fake import FakePredictor
 from train.__main__ import _parse
+from train.fit import options
 
-DEFAULT = form.Form().plan()
+DEFAULT = Plan()
 STRANGER = "0.0.0.0"  # noqa: S104
 
 
@@ -107,14 +108,37 @@ def plans(tmp_path: Path) -> dict[str, Plan]:
     data = prepare(tmp_path / "data" / "one")
     return {
         "as it stands": DEFAULT,
-        "trial": Plan("t", max_clips=64, steps=(8, 4), batch_size=4, seed=3),
+        "trial": Plan.of(
+            {
+                "name": "t",
+                "clips": 64,
+                "max_steps_1": 8,
+                "max_steps_2": 4,
+                "batch_size": 4,
+                "seed": 3,
+            }
+        ),
         "folder": Plan("f", FOLDER, str(clips), encoder="emotion2vec/emotion2vec_plus_base"),
-        "speakers": Plan("s", FOLDER, str(clips), speaker_pattern=r"(-s\d+)"),
-        "table": Plan("c", FOLDER, str(table), split="random", epochs=(0.5, 1.0)),
-        "hub": Plan("h", HUB, "user/name"),
-        "prepared": Plan("p", str(data), llm=str(clips), device="cuda:1"),
-        "proposed": replace(proposal.first(), name="few").plan(),
+        "speakers": Plan("s", FOLDER, str(clips), pattern=r"(-s\d+)"),
+        "table": replace(
+            Plan.of({"epochs_1": 0.5, "epochs_2": 1.0}),
+            source=FOLDER,
+            folder=str(table),
+            alone=True,
+        ),
+        "hub": Plan("h", HUB, data_set="user/name"),
+        "prepared": replace(
+            Plan.of({"llm": str(clips)}), name="p", source=str(data), device="cuda:1"
+        ),
+        "proposed": replace(proposal.first(), name="few"),
     }
+
+
+def config_of(step: Step) -> FitConfig:
+    """The configuration that a `fit` of these words runs."""
+    parser = argparse.ArgumentParser()
+    options.configure(parser)
+    return FitConfig.of(options.given(parser.parse_args(list(step.words[2:]))))
 
 
 def test_every_plan_is_understood_by_the_commands(tmp_path: Path) -> None:
@@ -124,96 +148,101 @@ def test_every_plan_is_understood_by_the_commands(tmp_path: Path) -> None:
         assert len({step.result for step in steps}) == len(steps)
         parsed = [_parse(list(step.words[1:]), step.words[1])[1] for step in steps]
         *made, one, two, merged, judged = parsed
-        assert all(a.split == plan_.split for a in made)
+        assert all(a.split == ("random" if plan_.alone else "auto") for a in made)
         assert all(a.train_on_valid == plan_.all_learn for a in made)
-        assert all(a.speaker_pattern == plan_.speaker_pattern for a in made)
-        assert (one.stage, two.stage) == (1, 2)
-        assert all(Path(a.data).is_absolute() for a in (one, two, judged))
-        assert (two.start, merged.run, judged.model) == (one.out, two.out, merged.out)
+        assert all(a.speaker_pattern == plan_.pattern for a in made)
+        first, second = (config_of(step) for step in steps[-4:-2])
+        assert [first, second] == list(plan_.configs(home).values())
+        assert (first.stage, second.stage) == (1, 2)
+        assert Path(first.data).is_absolute() and first.data == second.data == str(judged.data)
+        assert (second.start, merged.run, judged.model) == (one.out, two.out, merged.out)
         assert Path(merged.out) == home / "models" / plan_.name
         assert judged.record
         assert [step.run for step in steps[-4:-2]] == [Path(one.out), Path(two.out)]
-        assert one.llm == plan_.llm
-        teaching = plan_.teaching
-        assert (one.learning_rate, two.learning_rate) == teaching.rates
-        assert (one.utterance_tokens, one.hidden_size) == (teaching.tokens, teaching.hidden)
-        assert (getattr(one, "pooling", "auto"), one.input_dropout) == (
-            teaching.pooling,
-            teaching.input_dropout,
-        )
-        assert (two.lora_rank, two.lora_dropout) == (teaching.lora_rank, teaching.lora_dropout)
-        lengths = [(getattr(a, "epochs", None), getattr(a, "max_steps", -1)) for a in (one, two)]
-        for (epochs, steps_), wanted, most in zip(lengths, plan_.epochs, plan_.steps, strict=True):
-            assert (epochs, steps_) == ((None, most) if most else (wanted, -1))
+        assert (first.llm, second.llm) == (plan_.stages[0].llm,) * 2
+        assert second.lora_alpha == 2 * second.lora_rank
         if made:
-            assert str(made[0].out) == one.data and str(made[0].out).startswith(str(home))
+            assert str(made[0].out) == first.data and str(made[0].out).startswith(str(home))
         lines = actions.commands(here, plan_).splitlines()
         told = [*steps, *replace(plan_, rival="tiny").steps_in(home)[len(steps) :]]
         assert [tuple(shlex.split(line)[2:]) for line in lines[2:]] == [s.words for s in told]
         args = _parse(list(told[-1].words[1:]), told[-1].words[1])[1]
-        assert (args.before, str(args.data), args.answers) == ("tiny", one.data, steps[-1].result)
-        assert args.out == told[-1].result
+        assert (args.before, str(args.data)) == ("tiny", first.data)
+        assert (args.answers, args.out) == (steps[-1].result, told[-1].result)
         assert f"AUDIOLLM_DEVICE={plan_.device}" in lines[1]
 
 
+def test_a_job_runs_the_configurations_in_its_folder(tmp_path: Path) -> None:
+    here = serve(tmp_path)
+    wanted = Plan.of({"epochs_1": 3, "learning_rate_2": 3e-5, "lora_rank": 8})
+    id = actions.start(here, wanted)
+    (found,) = actions.jobs(here)
+    home = tmp_path / "home"
+    fits = [step for step in found.steps if step.run]
+    assert [config_of(step) for step in fits] == list(wanted.configs(home).values())
+    assert all(str(home / "jobs" / id) in step.words[3] for step in fits)
+
+
 def test_the_pages_settings_are_those_of_a_plan() -> None:
-    first = ("x", EMODB, "", "", "", False, "tiny", BUNDLED_ENCODER)
-    assert form.plan(*first, 12.0, 4.0, 0, 0, 16, 0, "cpu", 0) == replace(DEFAULT, name="x")
+    assert Plan.of({}) == DEFAULT and Plan.of(DEFAULT.values()) == DEFAULT
+    wanted = Plan.of({"name": "x", "epochs_2": 9, "batch_size": 8, "noise": 0.1, "lora_rank": 4})
+    assert wanted.name == "x" and [s.epochs for s in wanted.stages] == [12.0, 9.0]
+    assert [s.batch_size for s in wanted.stages] == [8, 8]
+    assert (wanted.stages[0].noise, wanted.stages[1].lora_rank) == (0.1, 4)
+    assert Plan.of(wanted.values()) == wanted
 
 
 @pytest.mark.parametrize(
-    "bad",
+    ("bad", "code"),
     [
-        {"name": ""},
-        {"name": "../up"},
-        {"name": "a b"},
-        {"name": "-x"},
-        {"name": "x" * 61},
-        {"name": "dot."},
-        {"name": next(iter(LLMS))},
-        {"name": next(iter(ENCODERS))},
-        {"source": "/nowhere/at/all"},
-        {"source": "a\0b"},
-        {"source": FOLDER, "folder": ""},
-        {"source": FOLDER, "folder": "/nowhere/at/all"},
-        {"source": FOLDER, "folder": "~nobody-here/x"},
-        {"source": HUB, "folder": "no-id"},
-        {"source": HUB, "folder": "--resume/x"},
-        {"source": FOLDER, "folder": "/", "speaker_pattern": "("},
-        {"source": FOLDER, "folder": "/", "split": "given"},
-        {"llm": ""},
-        {"llm": "--resume"},
-        {"encoder": "a\nb"},
-        {"device": "auto"},
-        {"device": "cuda:x"},
-        {"epochs": (0, 4)},
-        {"epochs": (12, None)},
-        {"epochs": (float("nan"), 1)},
-        {"steps": (0, -3)},
-        {"steps": (1.5, 0)},
-        {"batch_size": 0},
-        {"batch_size": True},
-        {"seed": -1},
-        {"max_clips": "many"},
-        {"teaching": {"pooling": "mean"}},
-        {"teaching": {"rates": (1e-3, 0)}},
-        {"teaching": {"tokens": 0}},
-        {"teaching": {"hidden": 1.5}},
-        {"teaching": {"dropout": 1.0}},
-        {"teaching": {"noise": float("inf")}},
-        {"teaching": {"lora_rank": None}},
+        ({"name": ""}, "plan_name"),
+        ({"name": "../up"}, "plan_name"),
+        ({"name": "a b"}, "plan_name"),
+        ({"name": "-x"}, "plan_name"),
+        ({"name": "x" * 61}, "plan_name"),
+        ({"name": "dot."}, "plan_name"),
+        ({"name": None}, "option_kind"),
+        ({"name": next(iter(LLMS))}, "plan_name_preset"),
+        ({"name": next(iter(ENCODERS))}, "plan_name_preset"),
+        ({"source": "/nowhere/at/all"}, "plan_not_prepared"),
+        ({"source": "a\0b"}, "plan_not_prepared"),
+        ({"source": FOLDER, "folder": ""}, ""),
+        ({"source": FOLDER, "folder": "/nowhere/at/all"}, ""),
+        ({"source": FOLDER, "folder": "~nobody-here/x"}, ""),
+        ({"source": HUB, "data_set": "no-id"}, ""),
+        ({"source": HUB, "data_set": "--resume/x"}, ""),
+        ({"source": FOLDER, "folder": "/", "pattern": "("}, ""),
+        ({"alone": "given"}, "option_kind"),
+        ({"llm": ""}, "plan_model"),
+        ({"llm": "--resume"}, "plan_model"),
+        ({"encoder": "a\nb"}, "plan_model"),
+        ({"device": "auto"}, "plan_device"),
+        ({"device": "cuda:x"}, "plan_device"),
+        ({"epochs_1": 0}, "option_range"),
+        ({"epochs_2": None}, "option_kind"),
+        ({"epochs_1": float("nan")}, "option_range"),
+        ({"max_steps_2": -3}, "option_range"),
+        ({"max_steps_1": 1.5}, "option_kind"),
+        ({"batch_size": 0}, "option_range"),
+        ({"batch_size": True}, "option_kind"),
+        ({"seed": -1}, "option_range"),
+        ({"clips": "many"}, "option_kind"),
+        ({"pooling": "mean"}, "option_choice"),
+        ({"learning_rate_2": 0}, "option_range"),
+        ({"utterance_tokens": 0}, "option_range"),
+        ({"hidden_size": 1.5}, "option_kind"),
+        ({"dropout": 1.0}, "option_range"),
+        ({"noise": float("inf")}, "option_range"),
+        ({"lora_rank": None}, "option_kind"),
     ],
 )
-def test_a_bad_value_is_refused_and_named(bad: dict[str, Any]) -> None:
-    (value,) = list(bad.values())[-1:]
-    how = value if isinstance(value, dict) else {}
-    (value,) = list(how.values()) or [value]
-    values = value if isinstance(value, tuple) else (value,)
+def test_a_bad_value_is_refused_and_named(bad: dict[str, Any], code: str) -> None:
+    value = list(bad.values())[-1]
     with pytest.raises(ConfigError) as refused:
-        Plan(**{"name": "x", **bad, **({"teaching": Teaching(**how)} if how else {})})
-    assert any(repr(v) in str(refused.value) for v in values)
+        Plan.of({"name": "x", **bad})
+    assert refused.value.code == code or not code
     for language in LANGUAGES:
-        assert str(refused.value) in view.explained(refused.value, language)
+        assert repr(value)[:40] in view.explained(refused.value, language)
 
 
 # --- access
@@ -230,7 +259,7 @@ def reachable(module: Any) -> list[Callable[..., Any]]:
     ]
 
 
-EVERY = [*reachable(actions), *reachable(prepared), *reachable(view)]
+EVERY = [*reachable(actions), *reachable(activation), *reachable(prepared), *reachable(view)]
 EVERY += [
     f
     for m in (estimate, recordings_view, upload, uploads, look, training_clips)
@@ -255,11 +284,10 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
         "clip": Heard("/etc/passwd", "sad"),
         "settings": (),
         "wanted": "x",
-        "values": (),
+        "values": DEFAULT.values(),
         "name": "x",
         "llm": "tiny",
         "device": "cpu",
-        "form": form.Form(),
         "factor": 1.0,
     }
     names = [n for n in inspect.signature(function).parameters if n != "services"]
@@ -274,7 +302,7 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
 
 def test_every_function_of_the_page_was_tried() -> None:
     tried = {f.__name__ for f in EVERY}
-    assert {"start", "stop", "kill", "resume", "remove", "promote", "roll_back"} <= tried
+    assert {"start", "stop", "kill", "resume", "remove", "activate", "restore"} <= tried
     assert {"jobs", "commands", "prepared", "view", "model", "prepare"} <= tried
     assert {"take", "insight", "sound", "on_hub", "of_recordings", "prepared_by"} <= tried
 
@@ -310,8 +338,9 @@ def test_a_plan_becomes_a_job_and_its_name_is_taken(tmp_path: Path) -> None:
     assert (found.id, found.state, len(found.steps)) == (id, "waiting", 6)
     assert {step.name for step in found.steps} <= set(view.STEPS)
     assert actions.free_name(here) == "my-model-2"
-    with pytest.raises(ConfigError, match="is taken"):
+    with pytest.raises(ConfigError) as refused:
         actions.start(here, DEFAULT)
+    assert refused.value.code == "plan_name_taken"
     second = actions.start(here, Plan("other"))
     assert [each.id for each in actions.jobs(here)][::-1] == [id, second]
     actions.stop(here, id)
@@ -329,10 +358,12 @@ def test_recordings_of_another_folder_are_not_taken_for_these(tmp_path: Path) ->
     here = serve(tmp_path)
     (tmp_path / "clips").mkdir()
     prepare(tmp_path / "home" / "data" / "mine")
-    with pytest.raises(ConfigError, match="taken"):
+    with pytest.raises(ConfigError) as refused:
         actions.start(here, Plan("mine", FOLDER, str(tmp_path / "clips")))
-    with pytest.raises(SaidError, match="prepared already: choose mine"):
+    assert refused.value.code == "plan_name_taken"
+    with pytest.raises(ConfigError) as refused:
         actions.prepare(here, Plan("mine", FOLDER, str(tmp_path / "clips")))
+    assert (refused.value.code, refused.value.values) == ("prepare_twice", {"name": "mine"})
 
 
 def test_recordings_are_prepared_alone_and_once(tmp_path: Path) -> None:
@@ -341,15 +372,16 @@ def test_recordings_are_prepared_alone_and_once(tmp_path: Path) -> None:
     (found,) = actions.jobs(here)
     assert (found.id, [step.name for step in found.steps]) == (id, ["prepare"])
     made = found.steps[0].result.parent
-    assert actions.prepared_by(here, Plan, ["x"]) == str(made)
-    with pytest.raises(SaidError, match="already"):
+    assert actions.prepared_by(here, {"name": "x"}) == str(made)
+    with pytest.raises(ConfigError) as refused:
         actions.prepare(here, Plan("again"))
+    assert refused.value.code == "prepare_twice"
     prepare(made)
     assert prepared.prepared_folders(here) == [made]
-    with pytest.raises(SaidError, match="already"):
+    with pytest.raises(ConfigError):
         actions.prepare(here, Plan("again", str(made)))
-    assert actions.prepared_by(here, Plan, ["x", str(made)]) == ""
-    assert actions.prepared_by(here, Plan, [""]) == ""
+    assert actions.prepared_by(here, {"name": "x", "source": str(made)}) == ""
+    assert actions.prepared_by(here, {"name": ""}) == ""
     actions.start(here, DEFAULT)  # the name of a model is not taken by its recordings
 
 

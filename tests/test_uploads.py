@@ -8,7 +8,7 @@ from audiollm.labels import LANGUAGES
 from audiollm.web.said import SaidError
 from audiollm.web.services import Services
 from audiollm.web.train import actions, kept, upload, uploads
-from audiollm.web.train.form import Form
+from audiollm.web.train.plan import Plan
 from audiollm.web.train.sources import FOLDER
 from tests.test_training import serve
 from tests.test_unpacking import CLASSES, left, packed
@@ -52,7 +52,7 @@ def test_nothing_else_is_deleted(here: Services, tmp_path: Path, name: str | Non
 
 def test_what_a_job_is_to_read_stays(here: Services, tmp_path: Path) -> None:
     place = upload.take(here, packed(tmp_path / "one.zip", CLASSES)).place
-    job = actions.start(here, Form(name="x", source=FOLDER, folder=str(place)).plan())
+    job = actions.start(here, Plan("x", FOLDER, str(place)))
     upload.take(here, packed(tmp_path / "one-more.zip", CLASSES))
     with pytest.raises(SaidError, match="x is to read one"):
         uploads.delete(here, "one")

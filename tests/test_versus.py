@@ -14,8 +14,8 @@ from audiollm.model import registry
 from audiollm.settings import Settings
 from audiollm.texts import TEXTS, text
 from audiollm.web.services import Services
-from audiollm.web.train import actions, versus, view
-from audiollm.web.train.actions import WorseError
+from audiollm.web.train import actions, activation, versus, view
+from audiollm.web.train.activation import WorseError
 from audiollm.web.train.plan import VERSUS, Plan
 from audiollm.web.train.versus import Change
 from tests import tiny
@@ -223,18 +223,20 @@ def test_promote_heeds_the_same_clips_before_two_test_sets(
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(comparison(new, str(tmp_path / "another"), 0.1)))
     with pytest.raises(WorseError) as refused:  # that was another model: their own figures count
-        actions.promote(gate, new)
-    assert refused.value.change is None
+        activation.activate(gate, new)
+    assert refused.value.codes == ("promote_worse",)
     path.write_text(json.dumps(comparison(new, old, -0.02, "heard")))
-    with pytest.raises(WorseError, match="same 80 recordings") as refused:
-        actions.promote(gate, new)
+    with pytest.raises(WorseError) as refused:
+        activation.activate(gate, new)
+    assert refused.value.codes == ("promote_worse_same", "promote_chance", "promote_unfair")
     for language in LANGUAGES:
         said = view.explained(refused.value, language)
+        assert "80" in said
         for key in ("promote_chance", "promote_unfair", "promote_again"):
             assert text(key, language) in said
         assert "0.58" in said and "-0.06" in said
     path.write_text(json.dumps(comparison(new, old, 0.1)))
-    assert actions.promote(gate, new) == "new"  # though its own figures are lower
+    assert activation.activate(gate, new) == "new"  # though its own figures are lower
 
 
 def test_a_change_knows_whether_it_may_be_chance() -> None:

@@ -28,6 +28,11 @@ NEED = "need"  # in a job's folder: bytes of its device's memory that it takes
 ROOT = Path(__file__).resolve().parents[2]  # where `python -m train` is found
 
 
+def new_id() -> str:
+    """An id that no other job has; ids sort by the second in which they were made."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
 class Jobs:
     """The jobs of a home folder. Any number of instances in any number of processes may exist."""
 
@@ -36,10 +41,21 @@ class Jobs:
         self.home = home.resolve()
         self.database = Database(self.home)
 
-    def add(self, name: str, device: str, steps: Sequence[Step], need: float = 0) -> str:
+    def add(
+        self,
+        name: str,
+        device: str,
+        steps: Sequence[Step],
+        need: float = 0,
+        id: str = "",
+        files: Mapping[str, str] | None = None,
+    ) -> str:
         """Appends a job to the queue of its device; returns its id.
 
-        need: bytes of its device's memory that it takes at its peak; 0: not known.
+        Args:
+            need: bytes of its device's memory that it takes at its peak; 0: not known.
+            id: of `new_id`, where the steps name files in the job's folder.
+            files: name -> text, written into that folder.
 
         Raises:
             JobError: no steps, or a device that cannot be compared with those of other jobs.
@@ -50,10 +66,11 @@ class Jobs:
             raise JobError("job_device", device=device)
         device = "cuda:0" if device == "cuda" else device
         now = datetime.now(UTC)
-        id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        id = id or new_id()
         try:
             self.folder(id).mkdir(parents=True, mode=0o700)
-            (self.folder(id) / NEED).write_text(str(int(need)))  # before anybody starts it
+            for file, content in {NEED: str(int(need)), **(files or {})}.items():
+                (self.folder(id) / file).write_text(content, encoding="utf-8")  # before it starts
         except OSError as error:
             raise JobError("job_not_saved", reason=error, folder=self.home) from error
         with self._db() as db:

@@ -63,7 +63,7 @@ def build_ui(services: Services) -> Page:
                 analysing = analyse.lay_out(services, static, language)
             with gr.Tab(of_browser("tab_train"), elem_id="train-tab") as tab:
                 static.place(tab, "tab_train", "label")
-                training = gate.page("train", lambda: train.lay_out(static, tab), trains=True)
+                training = gate.page("train", lambda: train.Page(static, tab), trains=True)
             with gr.Tab(of_browser("tab_label"), elem_id="label-tab") as tab:
                 static.place(tab, "tab_label", "label")
                 labelling = gate.page("label", lambda: label.lay_out(static, tab))

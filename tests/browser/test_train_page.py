@@ -49,7 +49,7 @@ def test_from_recordings_to_a_model_that_answers(
     expect(page.locator("#train-told .error")).to_contain_text("'../up'")
     page.fill("#train-name input, #train-name textarea", NAME)
     page.get_by_text(text("train_more", "en"), exact=True).click()
-    for field, value in (("clips", 48), ("steps-1", 4), ("steps-2", 4), ("batch", 4)):
+    for field, value in (("clips", 48), ("max-steps-1", 4), ("max-steps-2", 4), ("batch-size", 4)):
         page.fill(f"#train-{field} input", str(value))
     expect(page.locator("#train-commands textarea")).to_have_value(
         re.compile(r"--max-clips 48.*\n.*--max-steps 4 --batch-size 4.*\n.*--max-steps 4", re.S)

@@ -53,7 +53,8 @@ def test_settings_follow_the_data_and_live_in_a_file(visit: Visit, tmp_path: Pat
         page.click("#settings-save")
     assert download.value.suggested_filename.endswith(".settings.json")
     saved = json.loads(download.value.path().read_text(encoding="utf-8"))
-    assert (saved["clips"], saved["epochs_2"], saved["pooling"]) == (60, 9, "utterance")
+    one, two = saved["stage_1"], saved["stage_2"]
+    assert (saved["clips"], two["epochs"], one["pooling"]) == (60, 9, "utterance")
 
     def load(**changes: Any) -> None:
         file = tmp_path / "some.json"
@@ -62,7 +63,7 @@ def test_settings_follow_the_data_and_live_in_a_file(visit: Visit, tmp_path: Pat
             page.click("#settings-load")
         chooser.value.set_files(file)
 
-    load(name="from-a-file", epochs_2=3, dropout=0.25)
+    load(name="from-a-file", stage_2=two | {"epochs": 3}, stage_1=one | {"dropout": 0.25})
     expect(page.locator("#settings-told")).to_contain_text("from-a-file")
     expect(number(page, "epochs-2")).to_have_value("3")
     page.get_by_text(text("train_fine", "en"), exact=True).click()

@@ -1,70 +1,27 @@
-"""What the Train page does, as plain functions: a plan, jobs, a new model. No gradio here.
+"""What the Train page does, as plain functions: a plan and its jobs. No gradio here.
 
-All of it belongs to whoever sits at the machine: every function that takes `services` refuses
-everybody else. Nothing is trained here; `audiollm.jobs` runs the commands.
+All of it is the owner's: every function that takes `services` refuses everybody else. Nothing is
+trained here; `audiollm.jobs` runs the commands. The new model is activated in activation.py.
 """
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from audiollm.analysis.wording import paragraph
-from audiollm.contracts.manifest import MANIFEST_NAME, Manifest, read_json
-from audiollm.errors import AudioLLMError, ConfigError, ModelError
+from audiollm.contracts.manifest import MANIFEST_NAME
+from audiollm.errors import AudioLLMError, ConfigError
 from audiollm.jobs.job import ACTIVE, Job
-from audiollm.jobs.queue import ROOT, Jobs
+from audiollm.jobs.queue import ROOT, Jobs, new_id
 from audiollm.labels import Language
-from audiollm.model import registry
 from audiollm.texts import text
 from audiollm.web.auth.access import opened
-from audiollm.web.said import SaidError
 from audiollm.web.services import Services
-from audiollm.web.train import estimate, form, prepared, proposal, versus
-from audiollm.web.train.form import Form
+from audiollm.web.train import estimate, prepared, proposal, saved
 from audiollm.web.train.plan import Plan
 from audiollm.web.train.sources import EMODB, FOLDER, HUB
-from audiollm.web.train.versus import Change
-
-
-class WorseError(AudioLLMError):
-    """A model that shall answer is worse than the one that does, or was not tested."""
-
-    def __init__(
-        self, name: str, new: float | None, old: float, change: Change | None = None
-    ) -> None:
-        """`change`: where both were asked about the same clips."""
-        self.change = change
-
-        def said(language: Language) -> str:
-            if change is not None:
-                return worse(name, change, language)
-            if new is None:
-                return _asking([text("promote_unmeasured", language, name=name)], language)
-            told = {"new": f"{new:.2f}", "old": f"{old:.2f}"}
-            return _asking([text("promote_worse", language, name=name, **told)], language)
-
-        super().__init__(said("en"), said("zh"))
-
-
-def worse(name: str, change: Change, language: Language) -> str:
-    """That a model is worse on the very clips that the other was asked about."""
-    told = {"new": f"{change.after:.2f}", "old": f"{change.before:.2f}", "clips": change.clips}
-    told |= {"low": f"{change.low:+.2f}", "high": f"{change.high:+.2f}"}
-    said = [text("promote_worse_same", language, name=name, **told)]
-    if change.chance:
-        said.append(text("promote_chance", language))
-    if not change.fair:
-        said.append(text("promote_unfair", language))
-    return _asking(said, language)
-
-
-def _asking(said: Sequence[str], language: Language) -> str:
-    """These sentences, and what to press for a second yes."""
-    return paragraph((*said, text("promote_again", language)), language)
-
 
 # --- a plan
 
@@ -95,9 +52,9 @@ def commands(services: Services, plan: Plan) -> str:
 
 
 def proposed(
-    services: Services, form: Form, factor: float, language: Language
+    services: Services, values: Mapping[str, Any], factor: float, language: Language
 ) -> tuple[dict[str, Any], str]:
-    """Settings that fit what the fields say, with `factor` times the usual passes, a name that is
+    """Settings that fit what the fields say, with `factor` times the usual epochs, a name that is
     free and the best device; and a sentence that says what they rest on.
 
     Raises:
@@ -105,19 +62,19 @@ def proposed(
     """
     opened(services)
     try:
-        sides = estimate.sides_of(services, form.plan())
+        splits = estimate.splits_of(services, Plan.of(values))
     except AudioLLMError:  # not yet what a plan can be made of
-        sides = None
-    clips = sides.train if sides else None
+        splits = None
+    clips = splits.train if splits else None
     known = devices(services)
-    device = form.device if form.device in known else known[0]
-    found = proposal.proposed(clips, form.llm, device, factor)
+    device = values["device"] if values["device"] in known else known[0]
+    found = proposal.proposed(clips, values["llm"], device, factor)
     found |= {"name": free_name(services), "device": known[0]}
-    key = f"fits_{proposal.size(clips)}" if clips else "fits_unknown"
-    return found, f"<p>{text(key, language, n=round(clips or 0))}</p>"
+    code = f"fits_{proposal.size(clips)}" if clips else "fits_unknown"
+    return found, f"<p>{text(code, language, n=round(clips or 0))}</p>"
 
 
-def save(services: Services, values: Sequence[Any]) -> str:
+def save(services: Services, values: Mapping[str, Any]) -> str:
     """The settings as they stand on the page, as the text of a file.
 
     Raises:
@@ -125,27 +82,26 @@ def save(services: Services, values: Sequence[Any]) -> str:
         ConfigError: they make no plan.
     """
     opened(services)
-    return form.written(values)
+    return saved.written(Plan.of(values))
 
 
-def load(services: Services, file: str | Path | None, values: Sequence[Any]) -> Form:
+def load(services: Services, file: str | Path | None, values: Mapping[str, Any]) -> Plan:
     """The settings of a file, under a name that is free; what it does not name stays as it is.
 
     Raises:
         ShutError: see `opened`.
-        SaidError: it is no file of settings, or something in it is not known here.
-        ConfigError: a value cannot be used; the message holds it.
+        ConfigError: it is no file of settings, or a key or a value in it is refused.
     """
     opened(services)
     try:
         with Path(file or "").open("rb") as opened_file:
-            raw = opened_file.read(form.LARGEST + 1)
+            raw = opened_file.read(saved.LARGEST + 1)
     except OSError:
-        raise SaidError("settings_broken") from None
-    found = form.read(raw, values)
+        raise ConfigError("settings_broken") from None
+    found = saved.read(raw, values)
     here = (EMODB, FOLDER, HUB, *map(str, prepared.prepared_folders(services)))
     if found.source not in here:
-        raise SaidError("settings_source", value=found.source)
+        raise ConfigError("settings_source", value=found.source)
     return replace(found, name=free_name(services, found.name))
 
 
@@ -172,7 +128,7 @@ def _taken(services: Services, name: str) -> str:
             return str(path)
     model = home / "models" / name / MANIFEST_NAME
     made = (step.result for job in jobs(services) for step in job.steps)
-    return "a training in the list" if model in made else ""
+    return str(model.parent) if model in made else ""
 
 
 def devices(services: Services) -> list[str]:
@@ -198,21 +154,25 @@ def devices(services: Services) -> list[str]:
 def start(services: Services, plan: Plan) -> str:
     """Puts the plan into the queue of its device; returns the job's id.
 
+    The job's folder gets the configurations that its fits read.
+
     Raises:
         ShutError: see `opened`.
         ConfigError: the name is taken.
-        JobError: the job cannot be kept.
+        JobError: the job cannot be saved.
     """
     home, plan = opened(services).home.resolve(), compared(services, plan)
-    steps = plan.steps_in(home)
+    queue, id = Jobs(home), new_id()
+    steps = plan.steps_in(home, queue.folder(id))
     owner = _taken(services, plan.name)
     if plan.theirs and steps[0].result.exists():  # of other recordings, perhaps
         owner = owner or str(steps[0].result.parent)
     if owner:
-        raise ConfigError(f"The name {plan.name!r} is taken by {owner}: choose another.")
+        raise ConfigError("plan_name_taken", name=plan.name, owner=owner)
     found = estimate.of(services, plan)
-    id = Jobs(home).add(plan.name, plan.device, steps, need=found.gpu if found else 0)
-    estimate.keep(Jobs(home).folder(id), found)
+    need = found.gpu if found else 0
+    queue.add(plan.name, plan.device, steps, need=need, id=id, files=plan.files(home))
+    estimate.keep(queue.folder(id), found)
     return id
 
 
@@ -221,19 +181,19 @@ def prepare(services: Services, plan: Plan) -> str:
 
     Raises:
         ShutError: see `opened`.
-        SaidError: the recordings are prepared already, or are waiting for it.
-        JobError: the job cannot be kept.
+        ConfigError: the recordings are prepared already, or a job will.
+        JobError: the job cannot be saved.
     """
     home = opened(services).home.resolve()
     data, steps = plan.data_in(home)
     going = (job for job in jobs(services) if job.state in ("waiting", *ACTIVE))
     made = [step.result for job in going for step in job.steps]
     if not steps or steps[0].result.exists() or steps[0].result in made:
-        raise SaidError("prepare_twice", name=data.name)
+        raise ConfigError("prepare_twice", name=data.name)
     return Jobs(home).add(plan.name, plan.device, steps)
 
 
-def prepared_by(services: Services, plan: Callable[..., Plan], settings: Sequence[Any]) -> str:
+def prepared_by(services: Services, values: Mapping[str, Any]) -> str:
     """The folder that a plan of these settings prepares; "" where they make no plan.
 
     Raises:
@@ -241,9 +201,9 @@ def prepared_by(services: Services, plan: Callable[..., Plan], settings: Sequenc
     """
     home = opened(services).home.resolve()
     try:
-        made = plan(*settings)
-        return str(made.data_in(home)[0]) if made.unprepared else ""
-    except (AudioLLMError, TypeError):
+        plan = Plan.of(values)
+        return str(plan.data_in(home)[0]) if plan.unprepared else ""
+    except AudioLLMError:
         return ""
 
 
@@ -310,107 +270,3 @@ def remove(services: Services, id: str) -> None:
         JobError: it runs.
     """
     Jobs(opened(services).home).remove(id)
-
-
-# --- the new model
-
-
-def model_of(job: Job) -> Path | None:
-    """The model folder that the job has made; None where it is not there, or not yet."""
-    made = [step.result for step in job.steps if step.result.name == MANIFEST_NAME]
-    return made[0].parent if job.state == "done" and made and made[0].is_file() else None
-
-
-def metrics_of(folder: Path) -> dict[str, Any]:
-    """The figures that `evaluate --record` wrote into a model; {} where there are none."""
-    try:
-        return read_json(Manifest, folder / MANIFEST_NAME).metrics
-    except AudioLLMError:
-        return {}
-
-
-def in_use(services: Services) -> tuple[str, dict[str, Any]]:
-    """Name and figures of the model that answers; ("", {}) while there is none.
-
-    Raises:
-        ShutError: see `opened`.
-    """
-    opened(services)
-    if not services.ready or services.model.exception():
-        return "", {}
-    card = services.predictor().card
-    return card.name, card.metrics
-
-
-def ua(metrics: Mapping[str, Any]) -> float | None:
-    """The mean recall among recorded figures; None where it is missing or no share."""
-    try:
-        value = float(metrics["ua"]["value"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return value if 0 <= value <= 1 else None
-
-
-def promote(services: Services, folder: str, *, anyway: bool = False) -> str:
-    """Lets a model answer on the Analyse page; returns its name. The one before is remembered.
-
-    Raises:
-        ShutError: see `opened`.
-        WorseError: it is worse or was not tested; with `anyway` it answers all the same.
-        ModelError: there is no such model, it answers already, or one is being loaded.
-    """
-    settings, id = opened(services), registry.id_of(folder)
-    entry = next((e for e in registry.entries(settings) if e.id == id), None)
-    if entry is None:
-        raise ModelError(f"There is no model in {folder!r}: train it first.")
-    if id == services.using and services.ready and not services.model.exception():
-        raise ModelError(f"{entry.name} answers already.")
-    if not anyway:
-        _gate(services, entry)
-    before = services.using
-    services.switch(id)
-    services.before = before
-    return entry.name
-
-
-def _gate(services: Services, entry: registry.Entry) -> None:
-    """
-    Raises:
-        WorseError: on the same clips where both were asked about them, else by their own figures.
-    """
-    if not services.ready or services.model.exception():
-        return  # nothing to be worse than
-    card = services.predictor().card
-    change = versus.between(services.settings.home, Path(entry.id), Path(card.folder))
-    if change is not None:
-        if change.value < 0:
-            raise WorseError(entry.name, change.after, change.before, change)
-        return
-    new, old = ua(entry.metrics), ua(card.metrics)
-    if old is not None and (new is None or new < old):
-        raise WorseError(entry.name, new, old)
-
-
-def can_roll_back(services: Services) -> bool:
-    """Whether a model was promoted, and answers or is being loaded.
-
-    Raises:
-        ShutError: see `opened`.
-    """
-    opened(services)
-    return bool(services.before) and services.before != services.using
-
-
-def roll_back(services: Services) -> str:
-    """Lets the model answer that was there before the promoted one; returns its id.
-
-    Raises:
-        ShutError: see `opened`.
-        ModelError: none was promoted, or one is being loaded.
-    """
-    if not can_roll_back(services):
-        raise ModelError("There is no model to go back to.")
-    before = services.before
-    services.switch(before)
-    services.before = ""
-    return before

@@ -12,6 +12,7 @@ from pathlib import Path
 from audiollm import hub
 from audiollm.analysis.wording import paragraph
 from audiollm.audio import SUFFIXES
+from audiollm.contracts.fit import FitConfig
 from audiollm.errors import AudioLLMError
 from audiollm.jobs import estimates, memory, progress
 from audiollm.jobs.estimates import Basis, Estimate, Pace, Shape, Work
@@ -27,27 +28,21 @@ from audiollm.web.train.plan import Plan
 from audiollm.web.train.sources import EMODB, FOLDER
 
 KEPT = "estimate.json"  # in a job's folder
-SHARES = (0.6, 0.15, 0.25)  # of the clips that are usually put on each side
-EVALUATIONS = 10  # of a fit
+SHARES = (0.6, 0.15, 0.25)  # of the clips in train, valid and test, usually
 PROBE = 5.0  # s that `evaluate` takes for the linear probes, and as much for its report
 BUNDLED = 1.04e7  # parameters of the encoder that ships
 BASE, LARGE = 9.4e7, 3.1e8  # of emotion2vec
-BATCH = 16  # examples at once, of a `fit` that is not told otherwise
 MOST = 100_000  # files that are counted in a folder
 KNOWN: tuple[Basis, ...] = ("measured", "scaled", "guessed")
 
 
 class TightError(AudioLLMError):
-    """This machine has not the memory that a plan needs."""
-
-    def __init__(self, need: float, free: float, device: str) -> None:
-        self.told = {"need": gigabytes(need), "free": gigabytes(free), "device": device}
-        super().__init__(text("estimate_tight", "en", **self.told))
+    """A plan needs more memory than is free; `values` hold both."""
 
 
 @dataclass(frozen=True)
-class Sides:
-    """Clips on each side."""
+class Splits:
+    """Clips of each split."""
 
     train: float
     valid: float
@@ -65,22 +60,21 @@ def of(services: Services, plan: Plan) -> Estimate | None:
         ShutError: see `access.opened`.
     """
     settings = opened(services)
-    llm, sides = estimates.shape(plan.llm, settings), sides_of(services, plan)
-    if llm is None or sides is None:
+    llm, splits = estimates.shape(plan.stages[0].llm, settings), splits_of(services, plan)
+    if llm is None or splits is None:
         return None
     home = settings.home.resolve()
     known = estimates.paces((home / "runs", Path("runs")), settings)
-    seconds, peaks, basis = _fits(plan, llm, sides, known)
+    seconds, peaks, basis = _fits(plan, llm, splits, known)
     each = seconds.pop("clip")
-    seconds["merge"] = 2 * estimates.BEGIN + 2 * sides.valid * each
-    seconds["evaluate"] = estimates.BEGIN + sides.test * each + 2 * PROBE
-    seconds["versus"] = estimates.BEGIN + sides.test * each
+    seconds["merge"] = 2 * estimates.BEGIN + 2 * splits.valid * each
+    seconds["evaluate"] = estimates.BEGIN + splits.test * each + 2 * PROBE
+    seconds["versus"] = estimates.BEGIN + splits.test * each
     peaks.append((estimates.PROGRAM + 5 * llm.parameters, 0.0))  # merging: float32, on the CPU
     size = _encoder(plan.encoder, settings)
-    begun = Path(plan.source).is_dir() or _heard(home, plan)
-    if not begun:
+    if not (Path(plan.source).is_dir() or _prepared(home, plan)):
         hear = estimates.HEAR[plan.device.partition(":")[0]] * max(1.0, (size / BUNDLED) ** 0.75)
-        seconds["prepare"] = estimates.BEGIN + sides.whole * hear
+        seconds["prepare"] = estimates.BEGIN + splits.whole * hear
         peaks.append((estimates.PROGRAM + 8 * size, 0.0))
     order = [step.name for step in plan.steps_in(home)]
     return Estimate(
@@ -92,27 +86,30 @@ def of(services: Services, plan: Plan) -> Estimate | None:
 
 
 def _fits(
-    plan: Plan, llm: Shape, sides: Sides, known: list[Pace]
+    plan: Plan, llm: Shape, splits: Splits, known: list[Pace]
 ) -> tuple[dict[str, float], list[tuple[float, float]], Basis]:
     """(seconds of both stages and of scoring a `clip`, peaks of memory, how they are known)."""
     seconds: dict[str, float] = {}
     peaks: list[tuple[float, float]] = []
     worst = 0
-    for number in (1, 2):
-        examples = sides.train * plan.teaching.per_clip * plan.epochs[number - 1]
-        steps = plan.steps[number - 1] or examples / plan.batch_size
-        work = Work(number, plan.device, llm, plan.batch_size, max(1, round(steps)))
+    for config in plan.stages:
+        number, batch = config.stage, config.batch_size
+        steps = config.max_steps if config.max_steps > 0 else 0.0
+        steps = steps or splits.train * config.per_clip * config.epochs / batch
+        work = Work(number, plan.device, llm, batch, max(1, round(steps)), config.lora_rank)
         took, how = estimates.fit(work, known)
         each = took / (work.batch * work.steps)
-        seconds["clip"] = each  # one pass, where learning takes two
-        seconds[f"stage {number}"] = estimates.BEGIN + took + EVALUATIONS * sides.valid * each
+        seconds["clip"] = each  # forward alone takes less
+        seconds[f"stage {number}"] = (
+            estimates.BEGIN + took + config.evaluations * splits.valid * each
+        )
         peaks.append(estimates.memory(work, known))
         worst = max(worst, KNOWN.index(how))
     return seconds, peaks, KNOWN[worst]
 
 
-def sides_of(services: Services, plan: Plan) -> Sides | None:
-    """How many clips there are, or will be; None where nobody knows yet.
+def splits_of(services: Services, plan: Plan) -> Splits | None:
+    """How many clips there are, or will be; None where that is not known yet.
 
     Raises:
         ShutError: see `access.opened`.
@@ -122,14 +119,14 @@ def sides_of(services: Services, plan: Plan) -> Sides | None:
         found = [d for d in prepared.prepared(services) if str(d.folder) == plan.source]
         if not found:
             return None
-        return Sides(*(found[0].sides[name].clips for name in prepared.SIDES))
+        return Splits(*(found[0].sides[name].clips for name in prepared.SIDES))
     known = {EMODB: ASSETS / "emodb" / "manifest.csv", FOLDER: Path(plan.folder or "").expanduser()}
-    # nobody knows how many a hub holds
+    # the size of a data set on the hub is not known
     clips = _count(known[plan.source]) if plan.source in known else 0
-    clips = min(clips, plan.max_clips or clips)
+    clips = min(clips, plan.clips or clips)
     learn, choose, test = SHARES
     shares = (learn + choose, 0.0, test) if plan.all_learn else SHARES
-    return Sides(*(share * clips for share in shares)) if clips else None
+    return Splits(*(share * clips for share in shares)) if clips else None
 
 
 def on_gpu(services: Services, llm: str, device: str) -> float:
@@ -139,7 +136,7 @@ def on_gpu(services: Services, llm: str, device: str) -> float:
         ShutError: see `access.opened`.
     """
     size = estimates.shape(llm, opened(services))
-    return estimates.memory(Work(2, device, size, BATCH, 1))[1] if size else 0.0
+    return estimates.memory(Work(2, device, size, FitConfig.batch_size, 1))[1] if size else 0.0
 
 
 def _count(place: Path) -> int:
@@ -159,7 +156,7 @@ def _counted(place: Path, _: int) -> int:
         return max(0, sum(1 for _ in file) - 1)
 
 
-def _heard(home: Path, plan: Plan) -> bool:
+def _prepared(home: Path, plan: Plan) -> bool:
     """The recordings are prepared already."""
     return plan.steps_in(home)[0].result.is_file()
 
@@ -199,8 +196,8 @@ def told(services: Services, plan: Plan, language: Language) -> str:
     try:
         check(plan, found)
     except TightError as error:
-        body += render.notice(text("estimate_tight", language, **error.told), "error")
-        place = gpu.named(error.told["device"])
+        body += render.notice(error.in_language(language), "error")
+        place = gpu.named(str(error.values["device"]))
         if place and place == resident.place(services):
             body += f'<p class="estimate">{text("estimate_room", language)}</p>'
     return body
@@ -222,11 +219,12 @@ def check(plan: Plan, found: Estimate | None) -> None:
     for device, need in needs:
         free = memory.free(device)
         if free is not None and need > free:
-            raise TightError(need, free, device)
+            values = {"need": gigabytes(need), "free": gigabytes(free), "device": device}
+            raise TightError("estimate_tight", **values)
 
 
 def gigabytes(bytes: float) -> str:
-    """As people say it: 0.8, 12."""
+    """Of bytes, in two digits: 0.8, 12."""
     found = bytes / 1e9
     return f"{found:.0f}" if found >= 9.5 else f"{max(0.1, found):.1f}"
 
@@ -236,7 +234,7 @@ def gigabytes(bytes: float) -> str:
 
 def keep(folder: Path, found: Estimate | None) -> None:
     """Writes what was estimated into a job's folder."""
-    with suppress(OSError):  # a full disk: then nobody is told how long it takes
+    with suppress(OSError):  # a full disk: the job then has no estimate
         if found is not None:
             (folder / KEPT).write_text(json.dumps(found.to_dict()), encoding="utf-8")
 

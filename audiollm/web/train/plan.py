@@ -1,78 +1,125 @@
-"""What a person asks for on the Train page, and the commands that do it. No gradio here."""
+"""The settings of the Train page as one value, `Plan`, and the commands that carry it out.
 
+The hyperparameters of both stages are two `FitConfig`s; `KEYS` says which fields of the page set
+which of their options. No gradio here.
+"""
+
+import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from audiollm import hub
+from audiollm.contracts.fit import METRICS_NAME, OPTIONS, FitConfig
 from audiollm.contracts.manifest import MANIFEST_NAME
+from audiollm.contracts.options import check, option, options, shown
 from audiollm.errors import ConfigError
 from audiollm.jobs.job import Step
 from audiollm.web.train.prepared import PREPARED
 from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask, asked
-from audiollm.web.train.teaching import Teaching, within
 
 RESULT = "result.json"  # of an evaluation
-VERSUS = "versus.json"  # of a comparison with the model in use
-# times as many passes as are proposed: a first look, what taught the bundled EmoDB, and patience
-PRESETS: dict[str, float] = {"quick": 0.25, "balanced": 1.0, "thorough": 3.0}
+VERSUS = "versus.json"  # of a comparison with the active model
+PRESETS: dict[str, float] = {"quick": 0.25, "balanced": 1.0, "thorough": 3.0}  # times the epochs
+
+# part of the page -> the options of `FitConfig` that it shows
+SHOWN: dict[str, tuple[str, ...]] = {
+    "first": ("llm", "epochs"),
+    "train_more": ("max_steps", "batch_size", "seed"),
+    "train_fine": (
+        *("pooling", "per_clip", "learning_rate", "weight_decay", "utterance_tokens"),
+        *("tokens_per_second", "hidden_size", "dropout", "input_dropout", "functionals_dropout"),
+        *("noise", "label_smoothing", "lora_rank", "lora_dropout"),
+    ),
+}
+PER_STAGE = ("epochs", "max_steps", "learning_rate")  # have a field for each stage
+
+
+def keys(part: str) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Field of a part of the page -> (option of `FitConfig`, stages in which it is set)."""
+    found: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for name in SHOWN[part]:
+        if name in PER_STAGE:
+            found |= {f"{name}_{stage}": (name, (stage,)) for stage in (1, 2)}
+        else:
+            found[name] = (name, (OPTIONS[name].stage,) if OPTIONS[name].stage else (1, 2))
+    return found
+
+
+KEYS = {key: found for part in SHOWN for key, found in keys(part).items()}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a person asks for: one model, from recordings to its figures.
+    """One model, from recordings to its evaluation.
 
     Raises:
         ConfigError: a value cannot be used; the message holds it.
     """
 
-    name: str  # of the model and its folders
-    source: str = EMODB  # EMODB, FOLDER, HUB, or the path of a prepared folder
-    folder: str = ""  # of FOLDER: the recordings, or a table that lists them; of HUB: an id
-    speaker_pattern: str = ""  # of FOLDER: a regular expression that finds the speaker in a path
-    split: str = "auto"  # of FOLDER and HUB: auto, or random where nobody knows who speaks
-    all_learn: bool = False  # but for the test speakers, of what is not prepared yet
-    llm: str = "tiny"
-    encoder: str = hub.BUNDLED_ENCODER  # hears what is not prepared yet
-    epochs: tuple[float, float] = (12.0, 4.0)  # of stage 1 and 2
-    steps: tuple[int, int] = (0, 0)  # instead of epochs; 0: by epochs
-    batch_size: int = 16
-    seed: int = 0
-    device: str = "cpu"  # cpu, mps, cuda or cuda:N
-    max_clips: int = 0  # of what is not prepared yet; 0: all
-    rival: str = ""  # the model in use, with which the new one is compared at the end; "": none
-    teaching: Teaching = field(default_factory=Teaching)
+    name: str = option("my-model", "name of the model and its folders")
+    source: str = option(EMODB, "EMODB, FOLDER, HUB, or the path of a prepared folder")
+    folder: str = option("", "FOLDER: the recordings, or a table that lists them")
+    data_set: str = option("", "HUB: its id")
+    pattern: str = option("", "FOLDER: a regular expression that finds the speaker in a path")
+    alone: bool = option(False, "FOLDER, HUB: random split, for speakers are unknown")
+    all_learn: bool = option(False, "no validation split, where recordings are prepared")
+    encoder: str = option(hub.BUNDLED_ENCODER, "with which recordings are prepared")
+    device: str = option("cpu", "cpu, mps, cuda or cuda:N")
+    clips: int = option(0, "most recordings that are prepared; 0: all", low=0, high=10**9)
+    stages: tuple[FitConfig, FitConfig] = (FitConfig(), FitConfig.of({"stage": 2}))
+    rival: str = ""  # the active model, with which the new one is compared; "": none
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[^\W_][\w.-]{0,59}", self.name or "") or self.name.endswith("."):
-            raise ConfigError(
-                "The name must be 1 to 60 letters, digits, '.', '-' or '_', and begin with a "
-                f"letter or digit, not {self.name!r}."
-            )
+        check(self)
+        if not re.fullmatch(r"[^\W_][\w.-]{0,59}", self.name) or self.name.endswith("."):
+            raise ConfigError("plan_name", value=shown(self.name))
         if self.name in {*hub.LLMS, *hub.ENCODERS}:
-            raise ConfigError(f"The name {self.name!r} is that of a preset: choose another.")
-        for what, id in (("language model", self.llm), ("encoder", self.encoder)):
-            if not (id or "").strip() or id.startswith("-") or not id.isprintable():
-                raise ConfigError(f"The {what} must be a name or a folder, not {id!r}.")
-        if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device or ""):
-            raise ConfigError(f"The device must be cpu, mps, cuda or cuda:N, not {self.device!r}.")
-        for i in (0, 1):
-            within(f"The passes of stage {i + 1}", self.epochs[i], 0.01, 1000)
-            within(f"The steps of stage {i + 1}", self.steps[i], 0, 10**7, whole=True)
-        within("The examples at once", self.batch_size, 1, 4096, whole=True)
-        within("The seed", self.seed, 0, 2**31 - 1, whole=True)
-        within("The number of recordings", self.max_clips, 0, 10**9, whole=True)
+            raise ConfigError("plan_name_preset", value=shown(self.name))
+        for name, id in (("llm", self.stages[0].llm), ("encoder", self.encoder)):
+            if not id.strip() or id.startswith("-") or not id.isprintable():
+                raise ConfigError("plan_model", name=name, value=shown(id))
+        if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device):
+            raise ConfigError("plan_device", value=shown(self.device))
         if self.unprepared:
             self.ask()
-        elif not _is_file(Path(self.source or "") / PREPARED):
-            raise ConfigError(
-                f"{self.source!r} is no prepared folder: choose other recordings, or make it with "
-                "python -m train prepare."
-            )
+        elif not _is_file(Path(self.source) / PREPARED):
+            raise ConfigError("plan_not_prepared", value=shown(self.source))
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Plan":
+        """From the values of the page's fields; what is missing has its default.
+
+        Raises:
+            ConfigError: see the class.
+        """
+        stages = []
+        for stage in (1, 2):
+            chosen = {
+                name: values[key]
+                for key, (name, those) in KEYS.items()
+                if stage in those and key in values
+            }
+            config = FitConfig.of({"stage": stage, **chosen})
+            stages.append(replace(config, lora_alpha=2 * config.lora_rank))
+        own = {name: values[name] for name in OWN if name in values}
+        return cls(**own, stages=(stages[0], stages[1]))
+
+    def values(self) -> dict[str, Any]:
+        """The values of the page's fields, which `of` reads back."""
+        own = {name: getattr(self, name) for name in OWN}
+        configured = {
+            key: getattr(self.stages[those[0] - 1], name) for key, (name, those) in KEYS.items()
+        }
+        return {**own, **configured}
 
     def ask(self) -> Ask:
-        """The recordings that are to be prepared."""
-        return asked(self.source, self.folder, self.speaker_pattern, self.split, self.all_learn)
+        """The recordings to prepare."""
+        path = self.data_set if self.source == HUB else self.folder
+        split = "random" if self.alone else "auto"
+        return asked(self.source, path, self.pattern, split, self.all_learn)
 
     @property
     def unprepared(self) -> bool:
@@ -84,15 +131,35 @@ class Plan:
         """The prepared folder is named after the model, and holds these recordings alone."""
         return self.source in (FOLDER, HUB)
 
-    def steps_in(self, home: Path) -> list[Step]:
-        """The commands, all paths absolute: data, runs and the model go into the home folder."""
+    def configs(self, home: Path) -> dict[str, FitConfig]:
+        """File in the job's folder -> configuration of a stage, all paths absolute."""
+        data, _ = self.data_in(home)
+        one, two = self.stages
+        start = str(home / "runs" / f"{self.name}-stage1")
+        llm = _absolute(one.llm)
+        return {
+            "stage_1.json": replace(one, data=str(data), llm=llm),
+            "stage_2.json": replace(two, data=str(data), llm=llm, start=start),
+        }
+
+    def files(self, home: Path) -> dict[str, str]:
+        """The same as text."""
+        found = self.configs(home).items()
+        return {name: json.dumps(config.to_dict(), indent=2) + "\n" for name, config in found}
+
+    def steps_in(self, home: Path, job: Path | None = None) -> list[Step]:
+        """The commands, all paths absolute; data, runs and the model go into the home folder.
+
+        job: folder of a job with the `files`; None: the commands need no file.
+        """
         runs, model = home / "runs", home / "models" / self.name
         data, steps = self.data_in(home)
-        one, two = runs / f"{self.name}-stage1", runs / f"{self.name}-stage2"
-        first = ("--llm", _absolute(self.llm))
-        steps.append(self._fit(1, data, one, *first))
-        steps.append(self._fit(2, data, two, "--from", str(one)))
-        words = ("train", "merge", "--run", str(two), "--out", str(model))
+        for stage, (file, config) in enumerate(self.configs(home).items(), start=1):
+            run = runs / f"{self.name}-stage{stage}"
+            chosen = ("--config", str(job / file)) if job else config.arguments()
+            words = ("train", "fit", *chosen, "--out", str(run))
+            steps.append(Step(f"stage {stage}", words, run / METRICS_NAME))
+        words = ("train", "merge", "--run", str(run), "--out", str(model))
         steps.append(Step("merge", words, model / MANIFEST_NAME))
         out = runs / f"{self.name}-evaluate"
         judged = ("train", "evaluate", "--model", str(model), "--data", str(data), "--record")
@@ -113,20 +180,15 @@ class Plan:
             parts.append(re.sub(r"[^\w.-]+", "_", self.encoder))
         if self.all_learn and not self.theirs:
             parts.append("all")
-        if self.max_clips:
-            words = (*words, "--max-clips", str(self.max_clips))
-            parts.append(str(self.max_clips))
+        if self.clips:
+            words = (*words, "--max-clips", str(self.clips))
+            parts.append(str(self.clips))
         data = home / "data" / "-".join(parts)
         words = ("train", "prepare", *words, "--out", str(data))
         return data, [Step("prepare", words, data / PREPARED)]
 
-    def _fit(self, stage: int, data: Path, run: Path, *more: str) -> Step:
-        epochs, steps = self.epochs[stage - 1], self.steps[stage - 1]
-        length = ("--max-steps", str(steps)) if steps else ("--epochs", f"{epochs:g}")
-        words = ("train", "fit", "--stage", str(stage), "--data", str(data), *more)
-        words = (*words, *length, "--batch-size", str(self.batch_size), "--seed", str(self.seed))
-        words = (*words, *self.teaching.words(stage), "--out", str(run))
-        return Step(f"stage {stage}", words, run / "metrics.json")
+
+OWN = tuple(options(Plan))  # fields of the page that are no hyperparameters
 
 
 def _is_file(path: Path) -> bool:
@@ -137,9 +199,9 @@ def _is_file(path: Path) -> bool:
 
 
 def _absolute(id: str) -> str:
-    """A folder's absolute path, any other id as it is: jobs begin in the project's folder."""
+    """A folder's absolute path, any other id as it is: jobs run in the project's folder."""
     try:
-        place = Path(id).expanduser()
-        return str(place.resolve()) if place.is_dir() else id
+        path = Path(id).expanduser()
+        return str(path.resolve()) if path.is_dir() else id
     except (OSError, RuntimeError, ValueError):
         return id

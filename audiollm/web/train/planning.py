@@ -1,10 +1,9 @@
-"""What moves the settings of the Train page: what is offered, the commands, a plan's start, a file.
+"""The events of the Train page's settings: what is offered, the commands, a plan's start, a file.
 
 Nothing trains inside an event: a plan becomes a job in a process of its own.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, astuple, replace
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,18 +24,20 @@ from audiollm.web.train import (
     recordings_view,
     view,
 )
-from audiollm.web.train.form import KEYS, Form, plan
-from audiollm.web.train.page import Parts
+from audiollm.web.train.page import Page
 from audiollm.web.train.plan import PRESETS, Plan
 
-SAVE = """(said) => {
-  if (!said) return;
-  const name = JSON.parse(said).name + ".settings.json";
-  window.audiollm.save(name, new Blob([said], { type: "application/json" }));
+SAVE = """(content) => {
+  if (!content) return;
+  const name = JSON.parse(content).name + ".settings.json";
+  window.audiollm.save(name, new Blob([content], { type: "application/json" }));
 }"""
 
+Given = Mapping[Any, Any]  # component -> its value, of an event whose inputs are a set
+Updates = dict[Any, Any]  # component -> what it shows now; others stay
 
-def connect(parts: Parts, services: Services, language: gr.Radio) -> list[Any]:
+
+def connect(parts: Page, services: Services, language: gr.Radio) -> list[Any]:
     """Returns the events after which there may be another job."""
     _plans(parts, services, language)
     _arrives(parts, services, language)
@@ -44,138 +45,139 @@ def connect(parts: Parts, services: Services, language: gr.Radio) -> list[Any]:
     return _starts(parts, services, language)
 
 
-def _plans(parts: Parts, services: Services, language: gr.Radio) -> None:
+def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
     """What there is to train on, settings that fit it, and the commands."""
     fields, named = parts.fields, parts.fields.named
-    settings = [*fields.settings, language]
 
-    def offer(chosen: Language) -> list[Any]:
+    def offer(chosen: Language) -> Updates:
         found = recordings_view.sources(prepared.prepared(services), chosen)
-        return [gr.update(choices=found), gr.update(choices=actions.devices(services))]
+        devices = gr.update(choices=actions.devices(services))
+        return {named["source"]: gr.update(choices=found), named["device"]: devices}
 
-    def suggest(before: dict[str, Any], *values: Any, factor: float = 0.0) -> list[Any]:
+    def suggest(given: Given, factor: float = 0.0) -> Updates:
         """Settings that fit what is chosen, where the person has not set others. `factor`: so many
-        times the usual passes, whatever stands there."""
-        *given, chosen = values
-        form = Form(*given)
+        times the usual epochs, whatever stands there."""
+        values, before = fields.values(given), given[fields.offered]
+        epochs = ("epochs_1", "epochs_2")
         if factor:
-            form = replace(form, epochs_1=before["epochs_1"], epochs_2=before["epochs_2"])
-        now, said = actions.proposed(services, form, factor or before["factor"], chosen)
-        taken = proposal.follow(asdict(form), before, now)
+            values |= {key: before[key] for key in epochs}
+        used = factor or before["factor"]
+        now, basis = actions.proposed(services, values, used, given[language])
+        taken = proposal.follow(values, before, now)
         if factor:
-            taken |= {key: now[key] for key in ("epochs_1", "epochs_2")}
-            taken |= {"steps_1": 0, "steps_2": 0}
-        updates = [gr.update(value=taken[key]) if key in taken else gr.skip() for key in KEYS]
-        return [*updates, {**before, **now, "factor": factor or before["factor"]}, said]
+            taken |= {key: now[key] for key in epochs} | {"max_steps_1": 0, "max_steps_2": 0}
+        offered = {**before, **now, "factor": used}
+        return {named[k]: v for k, v in taken.items()} | {
+            fields.offered: offered,
+            fields.fits: basis,
+        }
 
-    def propose(*values: Any) -> list[Any]:
+    def propose(given: Given) -> Updates:
         """The commands and how long they take, or why there are none."""
-        *given, chosen = values
         try:
-            wanted = actions.compared(services, plan(*given))
-            takes = estimate.told(services, wanted, chosen)
-            return [actions.commands(services, wanted), "", takes]
+            plan = actions.compared(services, Plan.of(fields.values(given)))
+            takes = estimate.told(services, plan, given[language])
+            shown = (actions.commands(services, plan), "", takes)
         except Exception as error:
-            return ["", view.failed(error, chosen), ""]
+            shown = ("", view.failed(error, given[language]), "")
+        return dict(zip((parts.commands, parts.told, parts.estimate), shown, strict=True))
 
-    suggested = [*fields.settings, fields.offered, fields.fits]
-    proposed = [parts.commands, parts.told, parts.estimate]
     recordings.connect(fields.chosen, parts.shown, services, language, parts.tab)
-    asks = [fields.offered, *settings]
+    settings = {*fields.parts, language}
+    suggested = [*named.values(), fields.offered, fields.fits]
     for button, factor in zip(fields.presets, PRESETS.values(), strict=True):
-        button.click(partial(suggest, factor=factor), asks, suggested, **AT_ONCE)
-    # what is sent to a tab that was never opened is lost; and a page may learn its visitor's
+        how = partial(suggest, factor=factor)
+        button.click(how, {*settings, fields.offered}, suggested, **AT_ONCE)
+    # updates of a tab that was never opened are lost; and a page may learn its visitor's
     # language after the tab was opened
-    told = [parts.tab.select, language.change]
-    gr.on(told, offer, language, [named["source"], named["device"]], **AT_ONCE)
+    opened = [parts.tab.select, language.change]
+    gr.on(opened, offer, language, [named["source"], named["device"]], **AT_ONCE)
     decides = [named[key].change for key in ("source", "folder", "clips", "llm", "device")]
     last: dict[str, Any] = {"trigger_mode": "always_last", **AT_ONCE}
-    gr.on([*told, *decides], suggest, asks, suggested, **last)
-    every = [*(part.change for part in fields.settings), *told]
-    gr.on(every, propose, settings, proposed, **last)
+    gr.on([*opened, *decides], suggest, {*settings, fields.offered}, suggested, **last)
+    every = [*(part.change for part in named.values()), *opened]
+    gr.on(every, propose, settings, [parts.commands, parts.told, parts.estimate], **last)
 
 
-def _starts(parts: Parts, services: Services, language: gr.Radio) -> list[Any]:
+def _starts(parts: Page, services: Services, language: gr.Radio) -> list[Any]:
     """The whole plan, or its first step alone; returns the events after which there is a job."""
-    settings, outcome = [*parts.fields.settings, language], [parts.told, parts.jobs, parts.seen]
+    settings = {*parts.fields.parts, language}
 
-    def starts(what: Callable[[Services, Plan], str], said: str) -> Callable[..., list[Any]]:
-        def start(*values: Any) -> list[Any]:
-            *given, chosen = values
+    def starts(what: Callable[[Services, Plan], str], code: str) -> Callable[[Given], Updates]:
+        def start(given: Given) -> Updates:
+            chosen = given[language]
             try:
-                made = plan(*given)
-                id = what(services, made)
-                # what is not on the list yet cannot be chosen on it
-                known = gr.update(choices=[(made.name, id)], value=id, visible=True)
-                return [render.notice(text(said, chosen, name=made.name), "wait"), known, {}]
+                plan = Plan.of(parts.fields.values(given))
+                id = what(services, plan)
             except Exception as error:
-                return [view.failed(error, chosen), gr.skip(), gr.skip()]
+                return {parts.told: view.failed(error, chosen)}
+            # what is not on the list yet cannot be chosen on it
+            known = gr.update(choices=[(plan.name, id)], value=id, visible=True)
+            message = render.notice(text(code, chosen, name=plan.name), "wait")
+            return {parts.told: message, parts.jobs: known, parts.seen: {}}
 
         return start
 
-    whole, first = (
-        starts(actions.start, "train_started"),
-        starts(actions.prepare, "prepare_started"),
-    )
+    outcome = [parts.told, parts.jobs, parts.seen]
+    whole = starts(actions.start, "train_started")
+    first = starts(actions.prepare, "prepare_started")
     return [
         parts.start.click(whole, settings, outcome, **AT_ONCE),
         parts.prepare.click(first, settings, outcome, **AT_ONCE),
     ]
 
 
-def _arrives(parts: Parts, services: Services, language: gr.Radio) -> None:
+def _arrives(parts: Page, services: Services, language: gr.Radio) -> None:
     """Offers what a job has prepared meanwhile, and chooses it where these settings asked so."""
-    known = gr.State(None)
+    known, source = gr.State(None), parts.fields.chosen.source
 
-    def look(before: list[str] | None, *values: Any) -> list[Any]:
-        *given, chosen = values
-        found = prepared.prepared_folders(services)
-        now = [str(folder) for folder in found]
+    def look(given: Given) -> Updates:
+        before = given[known]
+        now = [str(folder) for folder in prepared.prepared_folders(services)]
         if now == before or before is None:
-            return [gr.skip(), gr.skip() if now == before else now]
-        offered = gr.update(choices=recordings_view.sources(prepared.prepared(services), chosen))
-        made = actions.prepared_by(services, plan, given)
+            return {known: gr.skip() if now == before else now}
+        found = recordings_view.sources(prepared.prepared(services), given[language])
+        offered = gr.update(choices=found)
+        made = actions.prepared_by(services, parts.fields.values(given))
         if made in set(now) - set(before):
             offered["value"] = made
-        return [offered, now]
+        return {source: offered, known: now}
 
-    at = [known, *parts.fields.settings, language]
-    parts.clock.tick(look, at, [parts.fields.chosen.source, known], **AT_ONCE)
+    settings = {*parts.fields.parts, language, known}
+    parts.clock.tick(look, settings, [source, known], **AT_ONCE)
 
 
-def _files(parts: Parts, services: Services, language: gr.Radio) -> None:
+def _files(parts: Page, services: Services, language: gr.Radio) -> None:
     """The settings go into a file that the browser saves, and come back from one."""
     fields = parts.fields
-    settings = [*fields.settings, language]
+    settings = {*fields.parts, language}
 
-    def save(*values: Any) -> list[Any]:
-        *given, chosen = values
+    def save(given: Given) -> Updates:
         try:
-            return [actions.save(services, given), ""]
+            return {fields.file: actions.save(services, fields.values(given)), fields.filed: ""}
         except Exception as error:
-            return ["", view.failed(error, chosen)]
+            return {fields.file: "", fields.filed: view.failed(error, given[language])}
 
-    def load(file: str | None, *values: Any) -> list[Any]:
-        *given, chosen = values
+    def load(given: Given) -> Updates:
+        before, file, chosen = fields.values(given), given[fields.load], given[language]
         try:
-            loaded = actions.load(services, file, given)
+            loaded = actions.load(services, file, before)
         except Exception as error:
-            return [*(gr.skip() for _ in given), None, view.failed(error, chosen)]
+            return {fields.load: None, fields.filed: view.failed(error, chosen)}
         finally:
             if file:
                 Path(file).unlink(missing_ok=True)  # the page's own copy
-        said = render.notice(text("settings_loaded", chosen, name=loaded.name), "wait")
-        return [*changed(given, loaded), None, said]
+        message = render.notice(text("settings_loaded", chosen, name=loaded.name), "wait")
+        updates = {fields.named[key]: value for key, value in changed(before, loaded).items()}
+        return {**updates, fields.load: None, fields.filed: message}
 
     saved = fields.save.click(save, settings, [fields.file, fields.filed], **AT_ONCE)
     saved.then(None, fields.file, None, js=SAVE, **AT_ONCE)
-    came = [fields.load, *settings]
     # an empty button takes a file of the same name again
-    outcome = [*fields.settings, fields.load, fields.filed]
-    fields.load.upload(load, came, outcome, **AT_ONCE)
+    outcome = [*fields.named.values(), fields.load, fields.filed]
+    fields.load.upload(load, {*settings, fields.load}, outcome, **AT_ONCE)
 
 
-def changed(values: Sequence[Any], wanted: Form) -> list[Any]:
-    """Updates for the fields: what stands there already is left alone."""
-    pairs = zip(values, astuple(wanted), strict=True)
-    return [gr.skip() if old == new else gr.update(value=new) for old, new in pairs]
+def changed(values: Mapping[str, Any], wanted: Plan) -> dict[str, Any]:
+    """The fields that a plan changes, with their new values."""
+    return {key: new for key, new in wanted.values().items() if values[key] != new}

@@ -1,20 +1,19 @@
 """Settings that fit how many recordings there are, the language model and the device. No gradio.
 
-Few recordings: what makes the shipped model from two hours of speech (`train/tiny/recipe.py`) and
-keeps a model from learning a few voices by heart. More of them need less of that and fewer passes;
-docs/training.md says which of it was measured.
+Few recordings get the options of the shipped model, trained on two hours of speech
+(`train/tiny/recipe.py`), which are the strongest regularisation. More recordings need less of it
+and fewer epochs; docs/training.md says what of this was measured.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
-from audiollm.web.train.form import Form
+from audiollm.web.train.plan import Plan
 
 Size = Literal["few", "some", "many"]
 FEW, SOME = 5_000, 50_000  # recordings that learn: fewer than these are few, are some
 BUNDLED = 306  # of the bundled EmoDB
-# instructions that are seen in all in stage 1 and 2, and the passes that this may come to
+# instructions in all epochs of stage 1 and 2, and the least and most epochs
 SEEN = {"tiny": (9600, 3400), "other": (2400, 1500)}
 LEAST, MOST = (3.0, 1.0), (30.0, 12.0)
 BATCH: dict[tuple[bool, bool], tuple[int, int, int]] = {  # (tiny, on a GPU) -> few, some, many
@@ -24,27 +23,30 @@ BATCH: dict[tuple[bool, bool], tuple[int, int, int]] = {  # (tiny, on a GPU) -> 
     (False, True): (16, 32, 32),
 }
 SIZES: tuple[Size, ...] = ("few", "some", "many")
-KEPT_BACK: dict[Size, dict[str, Any]] = {
+REGULARISATION: dict[Size, dict[str, Any]] = {
     "few": {
-        **{"pooling": "utterance", "tokens": 1, "hidden": 256, "weight_decay": 0.05},
-        **{"dropout": 0.5, "input_dropout": 0.4, "functionals_dropout": 0.2, "noise": 0.3},
-        **{"smoothing": 0.1, "lora_rank": 16, "lora_dropout": 0.05},
+        **{"pooling": "utterance", "utterance_tokens": 1, "tokens_per_second": 1.0},
+        **{"hidden_size": 256, "weight_decay": 0.05, "dropout": 0.5, "input_dropout": 0.4},
+        **{"functionals_dropout": 0.2, "noise": 0.3, "label_smoothing": 0.1},
+        **{"lora_rank": 16, "lora_dropout": 0.05},
     },
     "some": {
-        **{"pooling": "auto", "tokens": 4, "hidden": 512, "weight_decay": 0.01},
-        **{"dropout": 0.3, "input_dropout": 0.2, "functionals_dropout": 0.2, "noise": 0.3},
-        **{"smoothing": 0.1, "lora_rank": 16, "lora_dropout": 0.05},
+        **{"pooling": "auto", "utterance_tokens": 4, "tokens_per_second": 4.0},
+        **{"hidden_size": 512, "weight_decay": 0.01, "dropout": 0.3, "input_dropout": 0.2},
+        **{"functionals_dropout": 0.2, "noise": 0.3, "label_smoothing": 0.1},
+        **{"lora_rank": 16, "lora_dropout": 0.05},
     },
     "many": {
-        **{"pooling": "auto", "tokens": 4, "hidden": 1024, "weight_decay": 0.01},
-        **{"dropout": 0.1, "input_dropout": 0.1, "functionals_dropout": 0.1, "noise": 0.1},
-        **{"smoothing": 0.05, "lora_rank": 32, "lora_dropout": 0.05},
+        **{"pooling": "auto", "utterance_tokens": 4, "tokens_per_second": 4.0},
+        **{"hidden_size": 1024, "weight_decay": 0.01, "dropout": 0.1, "input_dropout": 0.1},
+        **{"functionals_dropout": 0.1, "noise": 0.1, "label_smoothing": 0.05},
+        **{"lora_rank": 32, "lora_dropout": 0.05},
     },
 }
 
 
 def size(clips: float) -> Size:
-    """How much there is to learn from."""
+    """Class of the number of recordings that train."""
     return "few" if clips < FEW else "some" if clips < SOME else "many"
 
 
@@ -52,46 +54,46 @@ def proposed(clips: float | None, llm: str, device: str, factor: float = 1.0) ->
     """Field of the page -> value.
 
     Args:
-        clips: that learn; None: nobody knows, as few as are known to work.
-        factor: times as many passes.
+        clips: that train; None: not known, then as few as ship.
+        factor: times as many epochs.
     """
     clips = clips or BUNDLED
     tiny, which = llm == "tiny", size(clips)
     per_clip = 2 if tiny else 1
     seen = SEEN["tiny" if tiny else "other"]
-    passes = [
+    epochs = [
         _round(factor * min(max(all_ / (per_clip * clips), low), high))
         for all_, low, high in zip(seen, LEAST, MOST, strict=True)
     ]
     rates = (2e-3, 4e-4) if tiny and which == "few" else (1e-3, 2e-4)
     return {
-        "epochs_1": passes[0],
-        "epochs_2": passes[1],
-        # a few speakers who only validate are missed in training, and choose badly
+        "epochs_1": epochs[0],
+        "epochs_2": epochs[1],
+        # few speakers are of more use in training than in validation
         "all_learn": tiny and which == "few",
-        "batch": BATCH[tiny, device.startswith("cuda")][SIZES.index(which)],
+        "batch_size": BATCH[tiny, device.startswith("cuda")][SIZES.index(which)],
         "per_clip": per_clip,
-        "rate_1": rates[0],
-        "rate_2": rates[1],
-        **KEPT_BACK[which],
+        "learning_rate_1": rates[0],
+        "learning_rate_2": rates[1],
+        **REGULARISATION[which],
     }
 
 
-def _round(passes: float) -> float:
-    return float(round(passes)) if passes >= 3 else round(passes, 1)
+def _round(epochs: float) -> float:
+    return float(round(epochs)) if epochs >= 3 else round(epochs, 1)
 
 
-def first() -> Form:
-    """What the page shows before anything was chosen."""
-    form = Form()
-    return replace(form, **proposed(None, form.llm, form.device))
+def first() -> Plan:
+    """The settings of the page before anything was chosen."""
+    plan = Plan()
+    return Plan.of({**plan.values(), **proposed(None, plan.stages[0].llm, plan.device)})
 
 
 def follow(
     values: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What of a new proposal is taken: that which differs from the one before, where the person has
-    left that one as it was."""
+    """The part of a new proposal that is applied: values that differ from the proposal before, in
+    fields that still hold that one."""
     return {
         key: value
         for key, value in now.items()

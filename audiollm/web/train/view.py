@@ -17,7 +17,7 @@ from audiollm.web import render
 from audiollm.web.auth.access import ShutError
 from audiollm.web.label import improve
 from audiollm.web.services import Services
-from audiollm.web.train import actions, versus
+from audiollm.web.train import actions, activation, versus
 from audiollm.web.train.estimate import gigabytes
 from audiollm.web.train.plan import RESULT
 from audiollm.web.train.result import detail
@@ -115,7 +115,7 @@ def view(services: Services, job: Job, language: Language) -> View:
     Raises:
         ShutError: see `access.opened`.
     """
-    name, using = actions.in_use(services)
+    name, using = activation.in_use(services)
     said = [text(f"job_{job.state}", language)]
     if job.state != "done":
         said.append(step(job, language))
@@ -131,7 +131,7 @@ def view(services: Services, job: Job, language: Language) -> View:
     body = f"<p><b>{escape(job.name)}</b> · {words}</p>{bar}"
     wrong = failure(job, language)
     box = render.notice(wrong, "error") if wrong else ""
-    made = actions.model_of(job)
+    made = activation.model_of(job)
     against = versus.of_job(job) if made else None
     answers = made is not None and str(made) == services.using
     # where both were asked about the same recordings, figures on other ones would only mislead
@@ -158,7 +158,7 @@ def model(services: Services, id: str | None) -> str:
     Raises:
         ShutError: see `access.opened`.
     """
-    made = [actions.model_of(job) for job in actions.jobs(services) if job.id == id]
+    made = [activation.model_of(job) for job in actions.jobs(services) if job.id == id]
     return str(made[0]) if made and made[0] else ""
 
 
@@ -170,7 +170,7 @@ def result(
     language: Language,
 ) -> str:
     """The figures of a new model, which `answers` already or does not, and of the one that does."""
-    rows = [(made.name, actions.metrics_of(made), answers)]
+    rows = [(made.name, activation.metrics_of(made), answers)]
     rows += [(name, dict(metrics), True) for name, metrics in others.items()]
     heads = (text("result_model", language), "UA", "WA", text("result_data", language))
     head = "".join(f'<th scope="col">{h}</th>' for h in heads)
