@@ -86,7 +86,6 @@ _PATTERNS: dict[Kind | EncoderKind, list[str]] = {
     "encoder": [*dict.fromkeys(_EMOTION2VEC_PATTERNS + _WHISPER_PATTERNS)],  # of unknown kind
     "llm": ["*.safetensors", "*.json", "merges.txt", "tokenizer.model", "*.jinja"],
 }
-_WORDS: dict[Kind, str] = {"encoder": "encoder", "llm": "language model"}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _MAX_CONFIG_BYTES = 1_000_000
 _TIMEOUT = 5.0  # seconds until a silent hub counts as unreachable
@@ -108,30 +107,26 @@ def locate(
     Raises:
         ModelError: nowhere; one sentence says where it was looked for and how to put it there.
     """
-    source, word = _TABLES[kind].get(id), _WORDS[kind]
+    source = _TABLES[kind].get(id)
     try:
         looked = _folders(id, source, settings)
         lacking = {folder: _missing(folder, files, kind) for folder in looked}
         named = Path(id).expanduser().resolve()
         is_folder = named.is_dir()
     except (OSError, RuntimeError, ValueError) as error:  # too long, no such user, null byte
-        raise ModelError(f"{id[:80]!r} cannot be the name of a {word}.") from error
+        raise ModelError("hub_name", id=id[:80]) from error
     if is_folder and source is None and lacking[named]:
-        raise ModelError(f"The folder {named} is not a usable {word}: it has no {lacking[named]}.")
+        raise ModelError("hub_folder", folder=named, missing=lacking[named])
     for folder in looked:
         if not lacking[folder]:
             return folder
     if repository := _repository(id, source, settings):
         return _download(id, repository, settings, files=files, kind=kind, looked=looked)
     if source is not None and source.folder is not None:
-        raise ModelError(
-            f"The {word} {id!r} ships with the program, but {source.folder} has no "
-            f"{lacking[source.folder.resolve()]}: get the repository again."
-        )
-    raise ModelError(
-        f"There is no {word} {id!r}: looked in {_listed(looked)}; give a folder, a hub id "
-        f"(owner/name) or one of {', '.join(_TABLES[kind])}."
-    )
+        missing = lacking[source.folder.resolve()]
+        raise ModelError("hub_bundled", id=id, folder=source.folder, missing=missing)
+    known = ", ".join(_TABLES[kind])
+    raise ModelError("hub_unknown", id=id, folders=_listed(looked), known=known)
 
 
 def here(id: str, settings: Settings, *, kind: Kind = "llm") -> Path | None:
@@ -201,7 +196,7 @@ def _missing(folder: Path, files: Sequence[str], kind: Kind) -> str:
     if kind == "encoder":
         found = encoder_kind(folder)
         if found is None:
-            return "config.yaml of an emotion2vec model or config.json of a Whisper model"
+            return "config.yaml (emotion2vec), config.json (Whisper)"
         files = WHISPER_FILES if found == "whisper" else files
     for entry in files:
         names = entry.split("|")
@@ -229,7 +224,7 @@ def _download(
     """The repository's folder in the hub's own cache, fetched when it is not there yet."""
     hub = _HUBS[settings.hub]()
     wanted = _PATTERNS[(preset(id).kind if kind == "encoder" else None) or kind]
-    reason = ""
+    reason: str | ModelError = ""
     for local in (True, False):
         if not local and (closed := _closed(hub)):
             reason = closed
@@ -241,12 +236,15 @@ def _download(
             continue
         if not (lacking := _missing(Path(folder), files, kind)):
             return Path(folder)
-        reason = f"{repository} holds no {lacking}"
+        reason = ModelError("hub_incomplete", repository=repository, missing=lacking)
     home = (settings.home / "models" / _last_part(id)).resolve()
     raise ModelError(
-        f"The {_WORDS[kind]} {id!r} is not on this machine and could not be had from {hub.site} "
-        f"({reason}): looked in {_listed([*looked, hub.cache])}; put it there with "
-        f"`{hub.command.format(repository)} {shlex.quote(str(home))}`."
+        "hub_not_downloaded",
+        id=id,
+        site=hub.site,
+        reason=reason,
+        folders=_listed([*looked, hub.cache]),
+        command=f"{hub.command.format(repository)} {shlex.quote(str(home))}",
     )
 
 
@@ -277,10 +275,7 @@ def _modelscope() -> _Hub:
         from modelscope.hub.api import HubApi
         from modelscope.utils.file_utils import get_modelscope_cache_dir
     except ImportError as error:
-        raise ModelError(
-            "The hub modelscope needs the package modelscope: run `pip install modelscope`, or "
-            "set AUDIOLLM_HUB=huggingface."
-        ) from error
+        raise ModelError("hub_no_modelscope") from error
     return _Hub(
         fetch=snapshot_download,
         site=HubApi().endpoint,
@@ -292,16 +287,16 @@ def _modelscope() -> _Hub:
 _HUBS: dict[str, Callable[[], _Hub]] = {"huggingface": _huggingface, "modelscope": _modelscope}
 
 
-def _closed(hub: _Hub) -> str:
+def _closed(hub: _Hub) -> str | ModelError:
     """Why the hub cannot be reached, empty when it can.
 
     Asked once before a client starts: ModelScope's own retries take 20 s, and a firewall that
     swallows packets would hold Hugging Face's for a minute.
     """
-    return "offline mode is set" if hub.offline else _unreachable(hub.site)
+    return ModelError("hub_offline") if hub.offline else _unreachable(hub.site)
 
 
-def _unreachable(site: str) -> str:
+def _unreachable(site: str) -> str | ModelError:
     """Why `site` does not answer within a few seconds; empty when it does."""
     try:
         request = urllib.request.Request(site, method="HEAD")  # noqa: S310 - our own https address
@@ -309,7 +304,7 @@ def _unreachable(site: str) -> str:
     except urllib.error.HTTPError:
         return ""  # an answer, even if not a friendly one
     except (OSError, ValueError) as error:
-        return f"no connection: {getattr(error, 'reason', error)}"
+        return ModelError("hub_no_connection", reason=getattr(error, "reason", error))
     return ""
 
 

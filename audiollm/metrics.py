@@ -2,7 +2,7 @@
 
 Shapes: N clips, C classes, U resampled units (speakers or clips), R bootstrap replicates.
 
-A clip that gave no answer stays in the denominator: it is counted as wrong, never dropped.
+A clip without an answer stays in the denominator: it counts as wrong and is never dropped.
 """
 
 import dataclasses
@@ -174,16 +174,13 @@ def _codes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Class numbers [N] of truth and answer; -1 for no answer."""
     if not y_true:
-        raise DataError("There are no clips to measure: choose a split that holds some.")
+        raise DataError("metrics_no_clips")
     if len(y_true) != len(y_pred):
         raise ValueError(f"{len(y_true)} labels but {len(y_pred)} predictions")
     index = {name: i for i, name in enumerate(names)}
     strange = sorted(set(y_true) - set(names))
     if strange:
-        raise DataError(
-            f"The label {strange[0]!r} is not among the classes {', '.join(names)}: "
-            "leave those clips out or use a model that knows the class."
-        )
+        raise DataError("metrics_unknown_label", label=strange[0], classes=", ".join(names))
     unknown = {label for label in y_pred if label is not None} - set(names)
     if unknown:
         raise ValueError(f"predictions outside the classes: {sorted(unknown)}")
@@ -270,12 +267,14 @@ def _recall(hit: np.ndarray, true: np.ndarray, replicates: np.ndarray, unit: Uni
     Never narrower than Wilson's interval of as many clips: of five clips that are all right, the
     bootstrap would claim to be certain.
     """
-    count, value = true.sum(), float(hit.sum() / true.sum())
-    z2 = 1.959964**2  # of the 95 %
-    centre = (value + z2 / (2 * count)) / (1 + z2 / count)
-    half = np.sqrt(z2 * (value * (1 - value) / count + z2 / (4 * count**2))) / (1 + z2 / count)
+    from scipy.stats import binomtest
+
+    test = binomtest(int(hit.sum()), int(true.sum()))
+    wilson = test.proportion_ci(LEVEL, method="wilson")
     low, high = _quantiles(replicates)
-    return Interval(value, float(min(low, centre - half)), float(max(high, centre + half)), unit)
+    return Interval(
+        float(test.statistic), float(min(low, wilson.low)), float(max(high, wilson.high)), unit
+    )
 
 
 def _proper_scores(truth: np.ndarray, table: np.ndarray) -> dict[str, float]:

@@ -14,7 +14,7 @@ from audiollm.errors import ConfigError
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SHORTEST = 12  # characters of a password
-# how the owner enters: by sitting there, with a password, with Hugging Face, not at all
+# how the owner logs in: no login on this machine, password, Hugging Face, not at all
 Login = Literal["open", "password", "hub", "shut"]
 
 
@@ -31,24 +31,18 @@ class Owner:
 
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.name.isprintable():
-            raise ConfigError("AUDIOLLM_OWNER must be name:password, and the name is empty.")
+            raise ConfigError("setting_owner_name")
         if len(self.password) < SHORTEST or not self.password.isprintable():
-            raise ConfigError(
-                f"The password in AUDIOLLM_OWNER must have {SHORTEST} characters or more, not "
-                f"{len(self.password)}, and no line breaks: choose a longer one."
-            )
+            raise ConfigError("setting_owner_short", shortest=SHORTEST, length=len(self.password))
         if len(set(self.password)) < 5 or self.name.lower() in self.password.lower():
-            raise ConfigError(
-                "The password in AUDIOLLM_OWNER is easily guessed: it needs five different "
-                "characters and must not hold the name."
-            )
+            raise ConfigError("setting_owner_guessed")
 
     @classmethod
     def parse(cls, text: str) -> "Owner":
         """From `name:password`; the password may hold further colons."""
         name, colon, password = text.partition(":")
         if not colon:
-            raise ConfigError("AUDIOLLM_OWNER must be name:password, and there is no colon in it.")
+            raise ConfigError("setting_owner_colon")
         return cls(name, password)
 
 
@@ -59,7 +53,7 @@ class Space:
     id: str  # owner/name
     author: str  # a person or an organisation
     oauth: bool = False  # people can log in with Hugging Face: hf_oauth in the README's head
-    zero_gpu: bool = False  # a GPU is lent for a minute at a time: nothing can be trained
+    zero_gpu: bool = False  # a GPU is assigned for a minute at a time: no training
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Space | None":
@@ -72,6 +66,10 @@ class Space:
         oauth = env.get("SYSTEM") == "spaces" and all(env.get(key, "").strip() for key in keys)
         author = env.get("SPACE_AUTHOR_NAME", "").strip() or id.partition("/")[0]
         return cls(id, author, oauth, env.get("SPACES_ZERO_GPU", "").lower() in ("1", "true"))
+
+
+def _refused(name: str, expected: str, value: object) -> ConfigError:
+    return ConfigError("setting_value", name=name, expected=expected, value=value)
 
 
 def is_loopback(host: str) -> bool:
@@ -96,19 +94,19 @@ class Settings:
     port: int = 7860
     hub: str = "huggingface"  # huggingface | modelscope
     mcp: bool = False  # the page is an MCP server too
-    keep: bool = False  # strangers may keep a clip for labelling, too
+    keep: bool = False  # visitors may save clips for labelling, too
     owner: Owner | None = None  # logs in with a password
     space: Space | None = None
 
     def __post_init__(self) -> None:
         if self.max_seconds <= 0:
-            raise ConfigError(f"AUDIOLLM_MAX_SECONDS must be above 0, not {self.max_seconds}.")
+            raise _refused("AUDIOLLM_MAX_SECONDS", "> 0", self.max_seconds)
         if self.max_bytes <= 0:
-            raise ConfigError(f"AUDIOLLM_MAX_BYTES must be above 0, not {self.max_bytes}.")
+            raise _refused("AUDIOLLM_MAX_BYTES", "> 0", self.max_bytes)
         if not 0 <= self.port < 65536:
-            raise ConfigError(f"AUDIOLLM_PORT must be a port number, not {self.port}.")
+            raise _refused("AUDIOLLM_PORT", "0-65535", self.port)
         if self.hub not in ("huggingface", "modelscope"):
-            raise ConfigError(f"AUDIOLLM_HUB must be huggingface or modelscope, not {self.hub!r}.")
+            raise _refused("AUDIOLLM_HUB", "huggingface | modelscope", self.hub)
 
     @property
     def login(self) -> Login:
@@ -120,8 +118,8 @@ class Settings:
         return "open" if is_loopback(self.host) and not self.space else "shut"
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None, **given: Any) -> "Settings":
-        """Settings from `AUDIOLLM_*`, defaults elsewhere; `given` stands above both.
+    def from_env(cls, env: Mapping[str, str] | None = None, **overrides: Any) -> "Settings":
+        """Settings from `AUDIOLLM_*`, defaults elsewhere; `overrides` replace both.
 
         Raises:
             ConfigError: a value does not parse or is out of range.
@@ -134,12 +132,12 @@ class Settings:
             try:
                 return float(text) if text else fallback
             except ValueError:
-                raise ConfigError(f"{name} must be a number, not {text!r}.") from None
+                raise ConfigError("setting_number", name=name, value=text) from None
 
         def switch(name: str, fallback: bool) -> bool:
             text = env.get(name, "").strip()
             if text not in ("", "0", "1"):
-                raise ConfigError(f"{name} must be 1 or 0, not {text!r}.")
+                raise _refused(name, "1 | 0", text)
             return text == "1" if text else fallback
 
         found = cls(
@@ -157,4 +155,4 @@ class Settings:
             owner=Owner.parse(env["AUDIOLLM_OWNER"]) if env.get("AUDIOLLM_OWNER") else None,
             space=Space.from_env(env),
         )
-        return replace(found, **given)
+        return replace(found, **overrides)

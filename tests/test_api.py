@@ -244,7 +244,7 @@ def test_mcp_is_off_unless_asked_for() -> None:
     assert Settings.from_env({}).mcp is False
     assert Settings.from_env({"AUDIOLLM_MCP": "0"}).mcp is False
     assert Settings.from_env({"AUDIOLLM_MCP": "1"}).mcp is True
-    with pytest.raises(ConfigError, match="AUDIOLLM_MCP must be 1 or 0, not 'yes'"):
+    with pytest.raises(ConfigError, match="AUDIOLLM_MCP must be"):
         Settings.from_env({"AUDIOLLM_MCP": "yes"})
     demo = build_ui(served_by(FakePredictor()))
     assert launch_options(demo, Settings())["mcp_server"] is False

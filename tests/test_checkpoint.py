@@ -105,7 +105,7 @@ def test_a_failed_save_leaves_the_old_model(
     [
         (lambda f: (f / "projector.safetensors").unlink(), "projector"),
         (lambda f: (f / "projector.safetensors").write_bytes(b"junk"), "projector"),
-        (lambda f: (f / "audiollm.json").unlink(), "not learned to hear"),
+        (lambda f: (f / "audiollm.json").unlink(), "without a projector"),
         (lambda f: (f / "model.safetensors").write_bytes(b"\0" * 64), "cannot be opened"),
         (lambda f: (f / "model.safetensors").unlink(), "safetensors"),
     ],
@@ -121,8 +121,11 @@ def test_a_damaged_folder_gets_one_sentence(tmp_path: Path, damage, says: str) -
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda s: s.pop("model.layers.0.mlp.up_proj.weight"), "lacks model.layers.0.mlp.up_proj"),
-        (lambda s: s.update(surprise=torch.zeros(2)), "not of this model: surprise"),
+        (
+            lambda s: s.pop("model.layers.0.mlp.up_proj.weight"),
+            "lacks 1 tensors, model.layers.0.mlp.up_proj",
+        ),
+        (lambda s: s.update(surprise=torch.zeros(2)), "not of this model, surprise"),
         (
             lambda s: s.update({"model.norm.weight": torch.zeros(7)}),
             "model.norm.weight|mismatch",

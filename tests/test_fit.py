@@ -230,7 +230,7 @@ def test_evaluate_writes_figures_probe_and_every_mistake(place: Path, second: Pa
         ("evaluate --model model --data data --record --split valid", "--record keeps"),
         ("evaluate --model model --data data --record --shared-classes", "--record keeps"),
         ("merge --run data --out x", "not a run folder"),
-        ("evaluate --model llm --data data", "not learned to hear"),
+        ("evaluate --model llm --data data", "without a projector"),
     ],
 )
 def test_a_wrong_command_gets_one_sentence(

@@ -76,7 +76,7 @@ def test_what_ships_with_the_program_comes_before_the_home_folder(
 
 def test_what_ships_is_here(settings: Settings) -> None:
     assert encoder(hub.BUNDLED_ENCODER, settings) == hub.ENCODERS[hub.BUNDLED_ENCODER].folder
-    with pytest.raises(ModelError, match="There is no encoder 'tiny'"):
+    with pytest.raises(ModelError, match="There is no model 'tiny'"):
         encoder("tiny", settings)  # of earlier versions
 
 
@@ -113,7 +113,7 @@ def test_a_missing_model_is_one_sentence_with_places_and_command(settings: Setti
         encoder(ID, settings)
     message, home = str(caught.value), settings.home.resolve() / "models" / ID
     assert "\n" not in message
-    assert f"The encoder '{ID}' is not on this machine" in message
+    assert caught.value.code == "hub_not_downloaded"
     assert "no connection: no such host" in message
     for place in (Path.cwd() / ID, home, "/cache"):
         assert str(place) in message
@@ -121,7 +121,7 @@ def test_a_missing_model_is_one_sentence_with_places_and_command(settings: Setti
 
 
 def test_an_unknown_name_lists_the_known_ones(settings: Settings) -> None:
-    with pytest.raises(ModelError, match=r"no language model 'gpt': .*tiny, qwen2\.5-0\.5b"):
+    with pytest.raises(ModelError, match=r"no model 'gpt': .*tiny, qwen2\.5-0\.5b"):
         locate("gpt", settings)
 
 
@@ -186,7 +186,8 @@ def test_a_refusal_of_the_hub_is_one_line(
 
 
 def test_a_closed_port_is_noticed() -> None:
-    assert "no connection" in hub._unreachable("http://127.0.0.1:9")
+    reason = hub._unreachable("http://127.0.0.1:9")
+    assert isinstance(reason, ModelError) and reason.code == "hub_no_connection"
 
 
 def test_the_real_client_without_network_gives_one_sentence(
@@ -216,7 +217,7 @@ def test_the_content_of_a_folder_decides_its_kind(settings: Settings, tmp_path: 
     assert hub.encoder_kind(fill(tmp_path / "whisper")) == "emotion2vec"
     (folder / "config.json").write_text('{"model_type": "qwen2"}')
     assert hub.encoder_kind(folder) is None
-    with pytest.raises(ModelError, match=r"has no config\.yaml .* or config\.json of a Whisper"):
+    with pytest.raises(ModelError, match=r"has no config\.yaml .*config\.json"):
         encoder(str(folder), settings)
     fill(folder, "config.yaml")
     assert hub.encoder_kind(folder) == "emotion2vec"

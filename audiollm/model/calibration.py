@@ -100,10 +100,7 @@ def fit(
         raise ValueError(f"log-likelihoods are {z.shape}, expected {(len(y_true), len(names))}")
     strange = sorted(set(y_true) - set(names))
     if strange:
-        raise DataError(
-            f"The label {strange[0]!r} is not among the classes {', '.join(names)}: "
-            "calibrate on clips of the model's classes only."
-        )
+        raise DataError("metrics_unknown_label", label=strange[0], classes=", ".join(names))
     truth = np.array([names.index(label) for label in y_true], dtype=int)
     # No temperature can repair a true class that was given probability 0.
     usable = np.isfinite(z[np.arange(len(truth)), truth])

@@ -69,9 +69,7 @@ def pick_device(wanted: str) -> str:
     try:
         torch.empty(0, device=wanted)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(
-            f"The device {wanted!r} is not usable on this machine; set AUDIOLLM_DEVICE=auto."
-        ) from error
+        raise ConfigError("model_device", device=wanted) from error
     return wanted
 
 
@@ -108,24 +106,17 @@ def load_llm(id: str, settings: Settings, dtype: torch.dtype = torch.float32) ->
             )
     except Exception as error:  # transformers raises many kinds for a damaged folder
         reason = str(error).strip().splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ModelError(f"The LLM in {folder} cannot be opened: {reason}") from error
+        raise ModelError("model_llm_damaged", folder=folder, reason=reason) from error
     _require_whole(folder, report)
     return llm.eval(), tokenizer
 
 
 def _require_whole(folder: Path, report: dict[str, Any]) -> None:
-    """transformers draws missing tensors at random and drops strange ones: both are refused."""
-    for kind, says in (
-        ("missing_keys", "lacks"),
-        ("unexpected_keys", "holds a tensor that is not of this model:"),
-        ("mismatched_keys", "holds a tensor of another shape:"),
-    ):
+    """Refuses missing tensors, which transformers would initialise at random, and unknown ones."""
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         names = sorted(k if isinstance(k, str) else str(k[0]) for k in report[kind])
         if names:
-            more = f" and {len(names) - 1} more" if names[1:] else ""
-            raise ModelError(
-                f"The LLM in {folder} {says} {names[0]}{more}; copy or download it again."
-            )
+            raise ModelError(f"model_{kind}", folder=folder, name=names[0], count=len(names))
 
 
 def load(id: str, settings: Settings, device: str = "cpu") -> Checkpoint:
@@ -139,10 +130,8 @@ def load(id: str, settings: Settings, device: str = "cpu") -> Checkpoint:
     llm, tokenizer = load_llm(str(folder), settings, pick_dtype(device))
     width = llm.get_input_embeddings().weight.shape[1]
     if width != manifest.projector.output_size:
-        raise ModelError(
-            f"{folder}: the projector makes tokens {manifest.projector.output_size} wide, the LLM "
-            f"takes {width}; the parts come from different models."
-        )
+        output = manifest.projector.output_size
+        raise ModelError("model_llm_width", folder=folder, projector=output, llm=width)
     projector = Projector(manifest.projector)
     load_projector(projector, folder)
     model = AudioLLM(llm, projector).to(device).eval()
@@ -162,10 +151,7 @@ def read_manifest(folder: Path, id: str = "") -> Manifest:
         return read_json(Manifest, folder / MANIFEST_NAME)
     if (folder / ORIGINAL_PROJECTOR).is_file():
         return _original_manifest(folder)
-    raise ModelError(
-        f"{id or folder} is an LLM that has not learned to hear: {folder} has no {MANIFEST_NAME}; "
-        "train it with `python -m train fit --stage 1`, `--stage 2` and `python -m train merge`."
-    )
+    raise ModelError("model_plain_llm", id=id or folder, folder=folder)
 
 
 def load_projector(projector: Projector, folder: Path) -> None:
@@ -184,7 +170,7 @@ def load_projector(projector: Projector, folder: Path) -> None:
         projector.load_state_dict(state, strict=True)
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         reason = str(error).strip().splitlines()[-1].strip()[:200]
-        raise ModelError(f"{path} does not hold this model's projector: {reason}") from error
+        raise ModelError("model_projector_damaged", path=path, reason=reason) from error
 
 
 def _read_probe(folder: Path, manifest: Manifest) -> LinearProbe | None:
@@ -204,20 +190,20 @@ def save(
     linear: LinearProbe | None = None,
     measure: FeatureDistance | None = None,
 ) -> None:
-    """Writes a model folder beside its place and moves it there whole.
+    """Writes a model folder under a temporary name and moves it to its path when it is complete.
 
     `dtype`: float32, bfloat16 or float16, how the weights of LLM and projector are stored.
     `linear`: the probe on the features of its encoder, `measure`: of their distance from the
     training data, where there are such.
 
     Raises:
-        ModelError: the place is taken by something that is not a model.
+        ModelError: the path is taken by something that is not a model.
     """
     check_target(folder)
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
-        new, old = Path(place) / "new", Path(place) / "old"
+    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+        new, old = Path(temporary) / "new", Path(temporary) / "old"
         new.mkdir()
         llm = model.causal_lm
         before = llm.dtype
@@ -243,23 +229,21 @@ def save(
 
 
 def check_target(folder: Path) -> None:
-    """Refuses a place whose content is not ours to replace.
+    """Refuses a path whose content is no model folder.
 
     Raises:
         ModelError: a file, or a folder that holds something but is not a model.
     """
     if folder.is_dir():
         if not (folder / MANIFEST_NAME).is_file() and any(folder.iterdir()):
-            raise ModelError(
-                f"{folder} is not a model folder and not empty, so nothing is written there: name "
-                f"a new folder, such as {folder / 'my-model'}."
-            )
+            new = folder / "my-model"
+            raise ModelError("model_target_not_empty", folder=folder, example=new)
     elif folder.exists() or folder.is_symlink():
-        raise ModelError(f"{folder} is a file: name a folder for the model.")
+        raise ModelError("model_target_file", path=folder)
 
 
 def remove(folder: Path) -> None:
-    """Takes a model folder away; nothing happens where there is none.
+    """Deletes a model folder; nothing happens where there is none.
 
     Raises:
         ModelError: it holds something else than a model.
@@ -278,7 +262,7 @@ def save_projector(projector: nn.Module, path: Path, dtype: str = "float32") -> 
 def fingerprint(folder: Path) -> str:
     """sha256 over the weights of a model folder, in the order of their names.
 
-    It says which model answers: the probe beside it does not, and leaves it as it is.
+    It says which model answers: the probe beside it does not count.
     """
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.safetensors")):
@@ -293,10 +277,7 @@ def _read_original(path: Path) -> dict[str, torch.Tensor]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a pickle that is not plain tensors is refused, never run
-        raise ModelError(
-            f"{path} is not a plain tensor file and was not opened: save it again with "
-            "`torch.save(model.projector.state_dict(), ...)`."
-        ) from error
+        raise ModelError("model_projector_unsafe", path=path) from error
 
 
 def _from_original(
@@ -316,16 +297,11 @@ def _original_manifest(folder: Path) -> Manifest:
     state = _read_original(folder / ORIGINAL_PROJECTOR)
     shapes = {k.removeprefix("projector."): v.shape for k, v in state.items()}
     if set(shapes) != {"0.weight", "0.bias", "2.weight", "2.bias"}:
-        raise ModelError(
-            f"{folder / ORIGINAL_PROJECTOR} is not the original project's two-layer projector: it "
-            f"holds {sorted(shapes)[:6]}."
-        )
+        found = ", ".join(sorted(shapes)[:6])
+        raise ModelError("model_original_layers", path=folder / ORIGINAL_PROJECTOR, found=found)
     hidden, width = shapes["0.weight"]
     if width not in ORIGINAL_ENCODERS:
-        raise ModelError(
-            f"{folder / ORIGINAL_PROJECTOR} takes features {width} wide, the original "
-            "encoders give 768 or 1024: write an audiollm.json that names the encoder."
-        )
+        raise ModelError("model_original_width", path=folder / ORIGINAL_PROJECTOR, width=width)
     return Manifest(
         name=folder.name,
         encoder=EncoderRef(ORIGINAL_ENCODERS[width], width),

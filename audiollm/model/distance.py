@@ -142,10 +142,7 @@ def read(folder: Path, width: int) -> FeatureDistance | None:
         if not (parts["std"] > 0).all():
             raise ValueError("its std must be above 0")
     except (OSError, SafetensorError, ValueError) as error:
-        raise ModelError(
-            f"{path} does not hold this model's distance ({error}): copy the model folder again, "
-            "or remove the file and do without."
-        ) from error
+        raise ModelError("model_distance_damaged", path=path, reason=error) from error
     return FeatureDistance(**parts)
 
 

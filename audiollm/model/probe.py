@@ -1,4 +1,4 @@
-"""A linear probe on the encoder's features: what an encoder tells without projector and LLM.
+"""A linear probe on the encoder's features: a classifier without projector and LLM.
 
 `python -m train merge` fits it on the clips that the model was trained on. Its standardisation is
 folded into weight and bias, so a model folder holds it as two plain tensors. No torch here.
@@ -67,10 +67,7 @@ def read(path: Path, width: int, labels: Sequence[str]) -> LinearProbe:
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
             raise ValueError("it holds numbers that are not finite")
     except (OSError, SafetensorError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"{path} does not hold this model's linear probe ({error}): copy the model folder "
-            "again, or remove the file and do without the probe."
-        ) from error
+        raise ModelError("model_probe_damaged", path=path, reason=error) from error
     return LinearProbe(classes, weight, bias)
 
 

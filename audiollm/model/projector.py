@@ -185,30 +185,18 @@ class Projector(nn.Module):
         for clip in clips:
             taken = clip.frames if config.pooling == "frames" else clip.utterance
             if taken is None or not len(taken):
-                raise ModelError(
-                    "This model needs frame features: prepare the data without --no-frames, or "
-                    "train a model with --pooling utterance."
-                )
+                raise ModelError("model_needs_frames")
             if (width := taken.shape[-1]) != config.input_size:
-                raise ModelError(
-                    f"The projector takes features {config.input_size} wide, these are {width} "
-                    "wide: prepare the data with the encoder that the model names."
-                )
+                raise ModelError("model_feature_width", expected=config.input_size, width=width)
             if clip.baseline is not None and clip.baseline.shape != clip.utterance.shape:
-                raise ModelError(
-                    f"The speaker baseline is {clip.baseline.shape[-1]} wide, the features are "
-                    f"{clip.utterance.shape[-1]} wide: make both with the same encoder."
-                )
+                widths = {"baseline": clip.baseline.shape[-1], "width": clip.utterance.shape[-1]}
+                raise ModelError("model_baseline_width", **widths)
             if clip.baseline is not None and not config.baseline:
-                raise ModelError(
-                    "This model takes no speaker baseline: leave it out, or train a model with "
-                    "--baseline."
-                )
+                raise ModelError("model_no_baseline")
             measured = 0 if clip.functionals is None else clip.functionals.shape[-1]
             if config.functionals and measured != config.functionals:
                 raise ModelError(
-                    f"This model needs {config.functionals} functionals a clip, the data has "
-                    f"{measured}: prepare the data again."
+                    "model_functionals", expected=config.functionals, measured=measured
                 )
 
 
