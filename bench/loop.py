@@ -97,7 +97,7 @@ def _prepared(args: argparse.Namespace, number: int) -> Prepared:
     words = f"prepare --corpus emodb --encoder {args.encoder} --out {place} --no-frames"
     words += f" --train-on-valid --folds {args.folds} --fold {number}"
     step = recipe.Step(place / "prepare.json", ("train", *words.split(), "--root", args.root))
-    recipe.walk([step])
+    recipe.run_steps([step])
     return load_prepared(place)
 
 
@@ -180,7 +180,7 @@ def llm(args: argparse.Namespace, prepared: Prepared, fold: int, place: Path) ->
         else:
             # the last number of steps counts; functionals are for the probe
             words += f" {recipe.STAGE_1} --max-steps {args.steps} --no-functionals"
-        recipe.walk([recipe.Step(stage / "metrics.json", ("train", *words.split()))])
+        recipe.run_steps([recipe.Step(stage / "metrics.json", ("train", *words.split()))])
         best = score_run(stage, data, "test").argmax(1)
         answers[name] = [data.classes[i] for i in best]
     return record | _judged(test) | {"answers": answers}

@@ -210,19 +210,6 @@ def paired(differences: np.ndarray, ids: Sequence[str]) -> dict[str, float]:
     return {"value": float(differences.mean()), "low": float(low), "high": float(high)}
 
 
-def table(summary: dict[str, Any]) -> str:
-    def cell(i: dict[str, Any] | None) -> str:
-        return f"{i['value']:.3f} [{i['low']:.3f}, {i['high']:.3f}]" if i else "-"
-
-    head = f"{'':<24}{'WA':<23}{'UA':<23}{'ECE':<23}NLL"
-    lines = [f"{summary['answers']} answers to {summary['clips']} clips", head]
-    for name, m in summary["figures"].items():
-        nll = "-" if m["nll"] is None else f"{m['nll']:.3f}"
-        lines.append(f"{name:<24}{cell(m['wa']):<23}{cell(m['ua']):<23}{cell(m['ece']):<23}{nll}")
-    lines += [f"{name:<38}{cell(i)}" for name, i in summary["differences"].items()]
-    return "\n".join(lines)
-
-
 def _check(plan: Plan, out: Path) -> None:
     """Results of another plan are not mixed with these."""
     path = out / "plan.json"
@@ -275,7 +262,7 @@ def main() -> None:
                 }
                 path = args.results or args.out / "results.json"
                 path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    print(table(summary))
+    print(args.results or args.out / "results.json")
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ def here(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     return Here(capsys)
 
 
+@pytest.mark.slow  # the one process of its own here
 def test_json_lines_for_a_folder_and_exit_code_1(place: Path) -> None:
     done = call(place, "sounds", "gone.wav", "--json", "--model", "model", "--batch", "2")
     assert done.returncode == 1
@@ -95,8 +96,8 @@ def test_json_lines_for_a_folder_and_exit_code_1(place: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_readable_text_in_chinese(place: Path) -> None:
-    done = call(place, "sounds/a.wav", "--model", "model", "--language", "zh")
+def test_readable_text_in_chinese(here: Here) -> None:
+    done = here("sounds/a.wav", "--model", "model", "--language", "zh")
     assert done.returncode == 0, done.stderr
     assert "生气" in done.stdout
     assert "%" in done.stdout
@@ -148,11 +149,12 @@ def test_names_that_find_nothing_fail_and_the_others_are_answered(place: Path, h
     assert "does not exist" in lines["clip[1].wav"]["error"]
 
 
-def test_help_explains_itself(place: Path) -> None:
-    done = call(place, "--help")
-    assert done.returncode == 0
-    assert "examples:" in done.stdout
-    assert "--language" in done.stdout
+def test_help_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    assert "examples:" in shown and "--language" in shown
 
 
 def test_collect_takes_folders_patterns_and_names(place: Path) -> None:

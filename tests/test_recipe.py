@@ -87,10 +87,10 @@ def test_corpora_are_named_with_their_folders() -> None:
 def test_steps_that_are_done_are_passed_over_and_a_failure_stops(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe.walk([recipe.Step(tmp_path, ("no.such.module",))])
+    recipe.run_steps([recipe.Step(tmp_path, ("no.such.module",))])
     assert "done before" in capsys.readouterr().out
     with pytest.raises(DataError, match="stopped with code"):
-        recipe.walk([recipe.Step(tmp_path / "missing", ("train", "merge", "--run", "no"))])
+        recipe.run_steps([recipe.Step(tmp_path / "missing", ("train", "merge", "--run", "no"))])
 
 
 def test_every_step_computes_with_one_thread(
@@ -104,7 +104,7 @@ def test_every_step_computes_with_one_thread(
 
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setattr(subprocess, "run", run)
-    recipe.walk(steps(tmp_path))
+    recipe.run_steps(steps(tmp_path))
     assert seen == ["1"] * 5
 
 

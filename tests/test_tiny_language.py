@@ -13,20 +13,20 @@ from audiollm.labels import EMOTIONS, LANGUAGES, word
 from audiollm.model.prompt import Kind, Prompt, cue_words
 from train.command import main as command
 from train.fit.instructions import instruct
-from train.tiny import drills, language, lexicon
-from train.tiny.drills import CLASSES, KINDS, Drawn
+from train.tiny import language, lexicon, network, synthetic
+from train.tiny.synthetic import CLASSES, KINDS, Drawn
 
-RECIPE = language.Recipe(steps=30, width=48, depth=2, heads=3, hidden=96, batch=8, rate=8e-3)
+RECIPE = network.Recipe(steps=30, width=48, depth=2, heads=3, hidden=96, batch=8, rate=8e-3)
 
 
 @cache
 def tokenizer() -> Any:
-    return language.build_tokenizer(RECIPE.vocabulary, seed=0, count=300)
+    return network.build_tokenizer(RECIPE.vocabulary, seed=0, count=300)
 
 
 @cache
 def drawn(count: int = 200) -> list[Drawn]:
-    return drills.held_out(tokenizer(), count, seed=3)
+    return synthetic.held_out(tokenizer(), count, seed=3)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_tokenizer_gives_back_any_text(text: str, tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
     tokenizer().save_pretrained(tmp_path)
-    language.build_llm(tokenizer(), RECIPE).config.save_pretrained(tmp_path)  # decides the class
+    network.build_llm(tokenizer(), RECIPE).config.save_pretrained(tmp_path)  # decides the class
     opened = AutoTokenizer.from_pretrained(tmp_path)
     ids = opened(text, add_special_tokens=False)["input_ids"]
     assert ids == tokenizer()(text, add_special_tokens=False)["input_ids"]
@@ -51,7 +51,7 @@ def test_tokenizer_gives_back_any_text(text: str, tmp_path: Path) -> None:
 
 
 def test_markers_are_single_tokens_and_the_template_is_chatml() -> None:
-    for marker in language.MARKERS:
+    for marker in network.MARKERS:
         assert len(tokenizer()(marker, add_special_tokens=False)["input_ids"]) == 1
     chat = tokenizer().apply_chat_template(
         [{"role": "user", "content": "hello"}], tokenize=False, add_generation_prompt=True
@@ -122,7 +122,7 @@ def test_cues_fall_on_all_sides_of_the_reference_ranges() -> None:
     from audiollm.audio.prosody import REFERENCES, levels
 
     rng = np.random.default_rng(0)
-    cues = [drills.draw_cues(rng) for _ in range(300)]
+    cues = [synthetic.draw_cues(rng) for _ in range(300)]
     for reference in REFERENCES:
         found = {levels(c).get(reference.cue) for c in cues}
         assert {"mid", "high"} <= found
@@ -133,7 +133,7 @@ def test_cues_fall_on_all_sides_of_the_reference_ranges() -> None:
 
 
 def test_training_lowers_the_loss_and_the_folder_opens(tmp_path: Path) -> None:
-    llm = language.build_llm(tokenizer(), RECIPE)
+    llm = network.build_llm(tokenizer(), RECIPE)
     before = language.examine(llm, tokenizer(), seed=1, count=40)["loss"]
     clock = language.train(llm, tokenizer(), RECIPE, tmp_path)
     assert clock.step == RECIPE.steps
@@ -147,9 +147,9 @@ def test_training_lowers_the_loss_and_the_folder_opens(tmp_path: Path) -> None:
 
 
 def test_a_vocabulary_without_room_for_hints_is_refused() -> None:
-    small = language.build_tokenizer(270, seed=0, count=20)
+    small = network.build_tokenizer(270, seed=0, count=20)
     with pytest.raises(ValueError, match="vocabulary is too small"):
-        drills.Examples(small, seed=0, batch=4)
+        synthetic.Examples(small, seed=0, batch=4)
 
 
 def test_kinds_are_those_of_the_product() -> None:
@@ -168,9 +168,9 @@ def test_going_on_from_a_folder_without_a_record_is_refused(
 
 
 def test_the_schedule_follows_the_clock_or_the_steps() -> None:
-    timed = language.Clock(language.Recipe(seconds=1e-9))
+    timed = language.Clock(network.Recipe(seconds=1e-9))
     assert timed.progress == 1
-    counted = language.Clock(language.Recipe(steps=100))
+    counted = language.Clock(network.Recipe(steps=100))
     counted.step = 50
     assert counted.progress == 0.5
     assert 0.4 < counted.rate(0) < 0.7

@@ -1,4 +1,4 @@
-"""The answers of all folds of the protocols, and what they say about the recipe.
+"""Figures and calibrations from the answers of all folds of the protocols.
 
 Shapes: N clips, C classes.
 """
@@ -21,7 +21,7 @@ from train.data.dataset import Clip, Prepared, load_prepared
 from train.data.speakers import COUNTS, Count, with_baselines
 from train.fit.probe import fit_probe
 
-SURE = 0.8  # an answer with so much probability says that it is sure
+SURE = 0.8  # probability from which an answer counts as confident
 STRENGTH = 0.001  # inverse L2 penalty of the probe on differences from a baseline
 # Added to the fitted slope: an unseen corpus may differ more than these do from each other, and
 # underconfidence does less harm than overconfidence
@@ -49,17 +49,17 @@ class Fold:
         return "new corpora" if self.name.startswith("corpus-") else "new speakers"
 
     @classmethod
-    def read(cls, place: Path, name: str) -> "Fold":
+    def read(cls, folder: Path, name: str) -> "Fold":
         """A fold of `train.tiny.protocols`.
 
         Raises:
-            DataError: somebody validated, or the model is calibrated already.
+            DataError: it has a validation split, or its model is calibrated already.
         """
-        result = json.loads((place / "evaluate" / "result.json").read_text(encoding="utf-8"))
-        prepared = load_prepared(place / "data")
-        manifest = checkpoint.read_manifest(place / "model")
+        result = json.loads((folder / "evaluate" / "result.json").read_text(encoding="utf-8"))
+        prepared = load_prepared(folder / "data")
+        manifest = checkpoint.read_manifest(folder / "model")
         if prepared.split("valid") or manifest.calibration != Calibration():
-            raise DataError(f"{place} was made with a validation split: give another --out.")
+            raise DataError(f"{folder} was made with a validation split: give another --out.")
         clips = {clip.id: clip for clip in prepared.split("test")}
         rows = result["clips"]
         given = {"0": [row["probabilities"] for row in rows]}
@@ -70,7 +70,7 @@ class Fold:
             mode: np.array([[row[c] for c in classes] for row in found])
             for mode, found in given.items()
         }
-        tables["probe"] = _probed(place, prepared, [row["id"] for row in rows])
+        tables["probe"] = _probed(folder, prepared, [row["id"] for row in rows])
         trained = {clip.label for clip in prepared.split("train")}
         if name.startswith("corpus-"):
             ids = [row["id"] for row in rows]
@@ -94,10 +94,10 @@ class Fold:
         return replace(self, tables=tables, distances=self.distances[keep], **parts)
 
 
-def _probed(place: Path, prepared: Prepared, ids: Sequence[str]) -> Table:
+def _probed(folder: Path, prepared: Prepared, ids: Sequence[str]) -> Table:
     """Probabilities [N, C] of the linear probe that `merge` left beside the model."""
     width = prepared.encoder.utterance_width
-    linear = probe.read(place / "model" / PROBE_NAME, width, prepared.classes)
+    linear = probe.read(folder / "model" / PROBE_NAME, width, prepared.classes)
     rows = np.stack([prepared.store.get(id).utterance for id in ids])
     table = np.zeros((len(ids), len(prepared.classes)))
     table[:, [prepared.classes.index(c) for c in linear.classes]] = linear.probabilities(rows)
@@ -115,22 +115,22 @@ def _compared(prepared: Prepared, ids: Sequence[str], count: Count, plain: Table
                 rows.append(features.utterance - features.baseline)
         return clips, np.array(rows)
 
-    taught, rows = found("train")
+    trained, rows = found("train")
     tested, differences = found("test")
     table = plain.copy()
-    if taught and tested:
-        labels = [clip.label for clip in taught]
+    if trained and tested:
+        labels = [clip.label for clip in trained]
         fitted = fit_probe(rows, labels, None, None, prepared.classes, strength=STRENGTH)
-        place = {id: i for i, id in enumerate(ids)}
-        table[[place[clip.id] for clip in tested]] = fitted.predict_proba(differences)
+        index = {id: i for i, id in enumerate(ids)}
+        table[[index[clip.id] for clip in tested]] = fitted.predict_proba(differences)
     return table
 
 
 def measure(folds: Sequence[Fold]) -> tuple[dict[str, Any], Calibrations]:
-    """Figures of both protocols, and the calibrations that all answers ask for.
+    """Figures of both protocols, and the calibrations fitted on all answers.
 
     UA and WA are over the classes that the corpus and the training clips share, and answers are
-    one of them. Calibration is judged on all classes that were trained, and for each corpus fitted
+    one of them. Calibration is tested on all trained classes, and for each corpus fitted
     on the answers about the other corpora alone; with one corpus, for each fold on the others.
     """
     protocols: dict[str, Any] = {}
@@ -203,7 +203,7 @@ def _fitted(folds: Sequence[Fold], mode: str, without: str) -> Calibration:
 
 
 def _calibration(folds: Sequence[Fold], own: Sequence[Fold], mode: str) -> dict[str, Any]:
-    """ECE and the accuracy of sure answers over all corpora of a protocol."""
+    """ECE and the accuracy of confident answers over all corpora of a protocol."""
     fitted_mode = "0" if mode == "0" else "8"
     truth: list[str] = []
     tables = []

@@ -92,7 +92,7 @@ def write_card(
             for path in sorted(folder.glob("*.safetensors"))
         ),
         "",
-        *_figures(results),
+        *figures(results),
         *_single(manifest.metrics),
         "## Commands",
         "",
@@ -119,8 +119,8 @@ def write_card(
     (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
 
 
-def _figures(results: dict[str, Any]) -> list[str]:
-    """A table for each protocol, and what the probabilities are worth."""
+def figures(results: dict[str, Any]) -> list[str]:
+    """Markdown: a table of UA for each protocol, and its calibration."""
     lines = []
     for protocol, found in results.get("protocols", {}).items():
         names = list(found["corpora"])

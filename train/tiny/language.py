@@ -1,10 +1,10 @@
-"""Trains the small LLM of the embedded default on the product's own prompts, before any sound.
+"""Trains the small LLM of the bundled model on synthetic examples, before any sound.
 
     python -m train.tiny.language --out runs/tiny-language --seconds 1000
 
-Words that hint at emotions stand where audio tokens will stand, plainly or mixed in embedding
-space. The LLM learns to read graded evidence from that place, so that in stage 1, where it is
-frozen, a projector can tell it something; and to copy measured cues into its answer.
+The slot of the audio tokens holds hints of emotions and cues, as words or mixed in embedding space.
+The LLM is trained to classify that evidence and to copy measured cues into its answer, so that in
+stage 1, where it is frozen, the gradient reaches the projector through it.
 """
 
 import argparse
@@ -12,212 +12,36 @@ import json
 import logging
 import math
 import shlex
-import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 from transformers import TrainerCallback
 
-from audiollm.audio.prosody import LEVELS, REFERENCES
 from audiollm.errors import ModelError
-from audiollm.labels import EMOTIONS
 from audiollm.model.audio_llm import AudioLLM, Example
 from audiollm.model.projector import Projector
 from audiollm.model.prompt import Prompt
 from train.command import main as command
-from train.tiny.drills import (
-    CLASSES,
-    TOKENIZER,
-    Drawn,
-    Examples,
-    SlotReader,
-    draw_example,
-    held_out,
-)
-from train.tiny.lexicon import SlotDrawer, cue_hints, every_word, hints
+from train.fit import runs
+from train.tiny.network import Recipe, build_llm, build_tokenizer
+from train.tiny.synthetic import Drawn, Examples, SlotReader, held_out
 
-MARKERS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-ALIKE = 0.8  # of queries and keys at the start: a token looks at its like first
-QUIET = 0.1  # of what layers add at the start: embeddings pass through
-CHATML = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' "
-    "+ message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
 RECORD = "language.json"
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How the LLM is made. The schedule follows the clock, or `steps` where they are given."""
-
-    seconds: float = 1000.0
-    steps: int | None = None
-    seed: int = 0
-    vocabulary: int = 1720
-    width: int = 192
-    depth: int = 4
-    heads: int = 3
-    hidden: int = 376
-    batch: int = 16
-    rate: float = 2.5e-3  # peak learning rate
-    weight_decay: float = 0.02
-
-
-# --- tokenizer and model ------------------------------------------------------------------------
-
-
-class _Verbatim:
-    """A tokenizer whose tokens are the texts themselves: shows what a prompt is made of."""
-
-    def __call__(self, text: str, **_: Any) -> dict[str, list[str]]:
-        return {"input_ids": [text]}
-
-
-def texts(count: int, seed: int) -> Iterator[str]:
-    """Generated prompts and answers, every part apart, then all words that a slot can hold."""
-    rng = np.random.default_rng([seed, TOKENIZER])
-    verbatim = _Verbatim()
-    slots = SlotDrawer(lambda word: (len(word),))  # slots are not read here
-    for _ in range(count):
-        example = draw_example(verbatim, slots, rng).example
-        for part in (*example.head, *example.tail, *example.answer):
-            text = cast(str, part)
-            for marker in MARKERS:
-                text = text.replace(marker, "")
-            yield text
-    for word in every_word():
-        yield from [word] * max(1, count // 500)
-    for emotion in EMOTIONS:  # class words come first: they are one token in any sentence
-        yield from [emotion.zh, emotion.en, f" {emotion.en}"] * max(1, count // 10)
-
-
-def build_tokenizer(vocabulary: int, seed: int, count: int = 3000) -> Any:
-    """Byte-level BPE with ChatML markers, as a tokenizer that `AutoTokenizer` opens."""
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import Qwen2Tokenizer
-
-    raw = Tokenizer(models.BPE())
-    apart = Regex("|".join(e.zh for e in EMOTIONS))  # Chinese has no spaces around its words
-    raw.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(apart, behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
-    raw.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        min_frequency=2,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        special_tokens=[AddedToken(m, normalized=False, special=True) for m in MARKERS],
-        show_progress=False,
-    )
-    raw.train_from_iterator(texts(count, seed), trainer)
-    learnt: Any = json.loads(raw.to_str())["model"]
-    # the class that AutoTokenizer takes for a Qwen2 folder, whatever the folder says: it brings
-    # its own splitting, which gives the same tokens, as no merge was learnt across words
-    return Qwen2Tokenizer(
-        vocab=learnt["vocab"],
-        merges=cast(Any, [tuple(pair) for pair in learnt["merges"]]),
-        eos_token="<|im_end|>",  # noqa: S106
-        pad_token="<|endoftext|>",  # noqa: S106
-        extra_special_tokens=["<|im_start|>"],
-        chat_template=CHATML,
-        clean_up_tokenization_spaces=False,
-        model_max_length=4096,
-    )
-
-
-def build_llm(tokenizer: Any, recipe: Recipe) -> Any:
-    """A Qwen2 of 1.8 million parameters in which hints of one class start as neighbours."""
-    from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
-
-    torch.manual_seed(recipe.seed)
-    config = Qwen2Config(
-        vocab_size=len(tokenizer),
-        hidden_size=recipe.width,
-        intermediate_size=recipe.hidden,
-        num_hidden_layers=recipe.depth,
-        num_attention_heads=recipe.heads,
-        num_key_value_heads=recipe.heads,
-        max_position_embeddings=4096,
-        tie_word_embeddings=True,
-        initializer_range=0.05,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        use_cache=True,
-    )
-    llm: Any = Qwen2ForCausalLM(config)
-    llm.generation_config = GenerationConfig(
-        do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
-    )
-    arrange_embeddings(llm.get_input_embeddings().weight.data, tokenizer)
-    for layer in llm.model.layers:
-        arrange_attention(layer.self_attn, recipe.width // recipe.heads)
-        layer.mlp.down_proj.weight.data *= QUIET
-    return llm
-
-
-@torch.no_grad()
-def arrange_embeddings(table: Tensor, tokenizer: Any) -> None:
-    """Tokens that mean one thing start as neighbours: hints of a class, hints of a cue's level
-    and the words for it, a word with and without a space or a capital. table: [V, H]."""
-    std = float(table.std())
-    groups = [set(hints(name)) for name in CLASSES]
-    for reference in REFERENCES:
-        for level in LEVELS:
-            zh = reference.name("zh") + reference.word(level, "zh")
-            groups.append({zh, *cue_hints(reference.cue, level)})
-    plain: dict[str, set[str]] = defaultdict(set)
-    for i in range(len(table)):
-        spelled = tokenizer.decode([i])
-        plain[spelled.strip().lower()].add(spelled)
-    groups += [spellings for name, spellings in plain.items() if name and len(spellings) > 1]
-    known = tokenizer.get_vocab()
-    for group in groups:
-        shared = torch.randn(table.shape[1]) * 1.4 * std
-        spellings = {s for word in group for s in plain.get(word.lower(), {word})}
-        for spelled in spellings:
-            pieces = tokenizer.tokenize(spelled)
-            if len(pieces) == 1:
-                table[known[pieces[0]]] += shared
-    table *= std / table.pow(2).mean(-1, keepdim=True).sqrt().clamp_min(1e-6)
-
-
-@torch.no_grad()
-def arrange_attention(attention: Any, size: int) -> None:
-    """Attention starts by looking for what is alike and copying it (mimetic initialisation,
-    Trockman & Kolter 2023): keys equal queries, and the output undoes the values.
-
-    size: width of a head. Small parts stay random.
-    """
-    query, key, value, out = (getattr(attention, f"{n}_proj").weight.data for n in "qkvo")
-    width = query.shape[1]
-    for k in range(len(key) // size):
-        place = slice(k * size, (k + 1) * size)
-        basis = torch.linalg.qr(torch.randn(width, size))[0].T  # [size, H], orthonormal rows
-        key[place] = 0.3 * key[place] + ALIKE * basis
-        query[place] = 0.3 * query[place] + ALIKE * basis
-    basis = torch.linalg.qr(torch.randn(width, width))[0][: len(value)]
-    value.copy_(0.3 * value + 0.5 * basis)
-    out.copy_(QUIET * (0.3 * out + 2 * basis.T[:, : out.shape[1]]))
-
-
 def with_slots(llm: Any) -> AudioLLM:
-    """The product's own model, with slots for sounds: merging and loss are the product's."""
+    """The Audio-LLM with slots in place of sounds: the same merging and loss."""
     return AudioLLM(llm, cast(Projector, SlotReader(llm.get_input_embeddings())))
 
 
@@ -225,7 +49,7 @@ def with_slots(llm: Any) -> AudioLLM:
 
 
 class Clock(TrainerCallback):
-    """How far the training is, 0 to 1; stops it at 1 and shows it."""
+    """Progress of the training, 0 to 1; stops it at 1 and shows a bar."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe, self.step, self.started = recipe, 0, time.monotonic()
@@ -243,7 +67,7 @@ class Clock(TrainerCallback):
         return min(1.0, self.seconds / self.recipe.seconds)
 
     def rate(self, _: int) -> float:
-        """Factor on the peak rate: warm-up over 4 %, then a cosine to 1 %."""
+        """Factor on the peak rate: linear warmup over 4 %, then a cosine to 1 %."""
         if self.progress < 0.04:
             return 0.02 + 0.98 * self.progress / 0.04
         return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (self.progress - 0.04) / 0.96))
@@ -267,8 +91,8 @@ def _collate(examples: list[Example]) -> dict[str, list[Example]]:
 
 
 def train(llm: Any, tokenizer: Any, recipe: Recipe, scratch: Path) -> Clock:
-    """Teaches `llm` in place. `scratch`: a folder for the Trainer, which saves nothing there."""
-    from transformers import Trainer, TrainingArguments
+    """Trains `llm` in place. `scratch`: a folder for the Trainer, which writes nothing there."""
+    from transformers import PrinterCallback, Trainer, TrainingArguments
 
     model = with_slots(llm).train()
     matrices = [p for p in model.parameters() if p.ndim > 1]
@@ -305,15 +129,13 @@ def train(llm: Any, tokenizer: Any, recipe: Recipe, scratch: Path) -> Clock:
         callbacks=[clock],
         optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, clock.rate)),
     )
-    from transformers import PrinterCallback
-
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     llm.eval()
     return clock
 
 
-# --- examination --------------------------------------------------------------------------------
+# --- evaluation ---------------------------------------------------------------------------------
 
 
 @torch.inference_mode()
@@ -393,18 +215,6 @@ def load(folder: Path) -> tuple[Any, Any]:
     return AutoTokenizer.from_pretrained(folder), llm
 
 
-def _commit() -> str:
-    """Commit of the working tree, empty outside a clone."""
-    asked = subprocess.run(
-        ["git", "rev-parse", "HEAD"],  # noqa: S607
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-    )
-    return asked.stdout.strip()
-
-
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="LLM folder to write")
     parser.add_argument("--seconds", type=float, default=Recipe.seconds, help="training time")
@@ -436,7 +246,7 @@ def run(args: argparse.Namespace) -> int:
     figures = examine(llm, tokenizer, recipe.seed)
     record = {
         "command": shlex.join(["python", "-m", "train.tiny.language", *sys.argv[1:]]),
-        "commit": _commit(),
+        "versions": runs.provenance([], {})["versions"],
         "recipe": asdict(recipe),
         "parameters": llm.num_parameters(),
         "steps": clock.step,

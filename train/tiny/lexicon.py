@@ -1,7 +1,7 @@
 """Words that hint at emotions and at acoustic cues, and slots drawn from them.
 
-A slot stands where the audio tokens will stand. It holds evidence in the form in which a
-projector can give it: hints mixed in proportion, in one token or in many, in no order.
+A slot takes the position of the audio tokens. It holds evidence in the form that a projector can
+produce: hints mixed in proportion, in one token or in many, in no order.
 """
 
 from collections import Counter
@@ -154,7 +154,7 @@ def draw_shares(classes: Sequence[str], rng: np.random.Generator) -> Shares:
     return {leader: share} | dict(zip(others, parts.tolist(), strict=True))
 
 
-def _said(cues: Cues | None, rng: np.random.Generator) -> list[str]:
+def _cue_words(cues: Cues | None, rng: np.random.Generator) -> list[str]:
     """One hint for each measured cue; usual levels need no mention and get one half the time."""
     if cues is None:
         return []
@@ -176,11 +176,11 @@ class SlotDrawer:
 
     def __init__(self, ids: Callable[[str], tuple[int, ...]]) -> None:
         self.tokens = {w: ids(w) for w in every_word()}
-        self.spoken = {name: [self.tokens[w] for w in hints(name)] for name in HINTS}
+        self.hints = {name: [self.tokens[w] for w in hints(name)] for name in HINTS}
         self.filler = [self.tokens[w] for w in FILLER.split()]
         self.single = {
             name: np.array([t[0] for t in tokens if len(t) == 1], np.int64)
-            for name, tokens in self.spoken.items()
+            for name, tokens in self.hints.items()
         }
         for name, tokens in self.single.items():
             if not len(tokens):
@@ -194,9 +194,9 @@ class SlotDrawer:
         count = int(rng.integers(2, 17))
         drawn = np.repeat(np.arange(len(names)), rng.multinomial(count, list(shares.values())))
         if 0 not in drawn:
-            drawn[0] = 0  # the leader is of the list of classes: somebody must be
-        spoken = [_pick(self.spoken[names[k]], rng) for k in drawn]
-        spoken += [self.tokens[w] for w in _said(cues, rng)]
+            drawn[0] = 0  # the leader is in the list of classes
+        spoken = [_pick(self.hints[names[k]], rng) for k in drawn]
+        spoken += [self.tokens[w] for w in _cue_words(cues, rng)]
         spoken += [_pick(self.filler, rng) for _ in range(int(rng.integers(0, count // 2 + 1)))]
         ids = [i for k in rng.permutation(len(spoken)) for i in spoken[k]]
         slot = Slot(np.array(ids, np.int64)[:, None], np.ones((len(ids), 1), np.float32))
@@ -211,7 +211,7 @@ class SlotDrawer:
         count = int(np.ceil(24 ** rng.uniform(0, 1)))
         lean = rng.uniform(2, 40) * np.array(list(shares.values())) + 1e-3
         parts = rng.dirichlet(lean, size=count)  # [N, classes]
-        said = [self.tokens[w][0] for w in _said(cues, rng)]
+        said = [self.tokens[w][0] for w in _cue_words(cues, rng)]
         cue_part = rng.uniform(0.1, 0.5) if said else 0.0
         filler_part = rng.uniform(0, 0.3) if rng.random() < 0.5 else 0.0
         ids, weights = [], []

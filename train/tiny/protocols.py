@@ -5,9 +5,9 @@
 
 (a) New speakers: speakers of every corpus are left out in turn, one fold after the other; all
 others of all corpora train. (b) New corpora: each corpus is left out whole, the others train.
-Projector and LoRA are trained anew in every fold; nobody validates. The linear probe learns from
-the same clips. Beside the figures, the calibrations that the answers of all folds ask for are
-written, for `merge --calibration`.
+Projector and LoRA are trained anew in every fold, without a validation split. The linear probe is
+fitted on the same clips. The calibrations fitted on the answers of all folds are written, too, for
+`merge --calibration`.
 """
 
 import argparse
@@ -17,12 +17,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from audiollm.contracts.manifest import to_json
 from train.command import main as command
 from train.fit import runs
-from train.tiny import answers, recipe
+from train.tiny import answers, card, recipe
 from train.tiny.answers import Fold
 
 FOLDS = {"emodb": 8, "ased": 5, "casia": 3, "emovo": 6, "nemo": 7}  # 5 of ASED's 54 speakers
@@ -33,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     words = "corpora of the folds; a name alone is bundled"
     add("--corpora", nargs="+", required=True, metavar="NAME=DIR", help=words)
     add("--language", type=Path, default=Path("runs/tiny/language"), metavar="DIR")
-    add("--out", type=Path, required=True, metavar="DIR", help="where folds leave their results")
+    add("--out", type=Path, required=True, metavar="DIR", help="results of the folds")
     add("--result", type=Path, metavar="FILE", help="default: OUT/protocols.json")
     add("--only", nargs="+", metavar="FOLD", help="these folds only, without a result")
     add("--seed", type=int, default=0)
@@ -42,13 +41,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     sources = recipe.parse(args.corpora)
-    recipe.walk([recipe.teach_language(args.language, args.seed)])
-    recipe.walk([recipe.prepare(args.out / "data", sources, args.seed, ("--test", "0"))])
+    recipe.run_steps([recipe.pretrain(args.language, args.seed)])
+    recipe.run_steps([recipe.prepare(args.out / "data", sources, args.seed, ("--test", "0"))])
     folds = dict(plan([name for name, _ in sources]))
     for name in args.only or folds:
-        place = args.out / name
-        recipe.share_features(args.out / "data", place / "data")
-        recipe.walk(recipe.chain(place, sources, args.language, args.seed, folds[name]))
+        fold = args.out / name
+        recipe.share_features(args.out / "data", fold / "data")
+        recipe.run_steps(recipe.chain(fold, sources, args.language, args.seed, folds[name]))
     if args.only:
         return 0
     found = [Fold.read(args.out / name, name) for name in folds]
@@ -63,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (args.out / "calibration.json").write_text(to_json(calibrations), encoding="utf-8")
-    print("\n".join(lines(result)))
+    print("\n".join(card.figures(result)))
     print(f"{path}\n{args.out / 'calibration.json'}")
     return 0
 
@@ -77,31 +76,6 @@ def plan(corpora: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     if len(corpora) > 1:
         for name in corpora:
             yield f"corpus-{name}", ("--test-corpus", name)
-
-
-def lines(result: dict[str, Any]) -> Iterator[str]:
-    """The figures for a terminal."""
-
-    def cell(m: dict[str, Any] | None) -> str:
-        if not m:
-            return f"{'-':<22}"
-        ua = m["ua"]
-        return f"{ua['value']:.3f} [{ua['low']:.3f}, {ua['high']:.3f}]  "
-
-    for protocol, found in result["protocols"].items():
-        yield f"{protocol}: UA (95 % interval)"
-        systems = list(next(iter(found["corpora"].values()))["systems"])
-        yield f"{'':<22}" + "".join(f"{name:<22}" for name in found["corpora"]) + "mean"
-        for system in systems:
-            cells = [c["systems"].get(system) for c in found["corpora"].values()]
-            mean = found["mean"][system]
-            yield f"{system:<22}" + "".join(map(cell, cells)) + f"{mean:.3f}"
-        for mode, c in found["calibration"].items():
-            sure = "-" if c["sure"] is None else f"{c['sure']:.3f}"
-            yield (
-                f"{mode}: ECE {c['ece']:.3f}; right {sure} of the {c['share']:.3f} of answers "
-                f"with {answers.SURE:g} or more"
-            )
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python -m train tiny --corpora emodb=DIR ased=DIR casia=DIR emovo=DIR nemo=DIR
     python -m train tiny --corpora emodb --out my-assets      # from CC0 speech alone
 
-Every step is one of this project's own commands, run as a person would; a step whose result is
-there is passed over, so a stopped recipe goes on where it was. Nothing follows the clock and
-every step computes with one thread: the same kind of machine makes the same weights again.
+Every step is a command of this project; a step whose result exists is skipped, so a stopped recipe
+continues where it was. No schedule depends on time and every step uses one thread: the same kind of
+machine reproduces the weights.
 """
 
 import argparse
@@ -43,7 +43,7 @@ STAGE_2 = (
     "--auxiliary 1 --auxiliary-by class --pretraining-epochs 3 --distillation 0.7 --evaluations 2"
 )
 PROBE = "--probe-strength 0.001"
-# Speakers of the page's examples: nobody of them is trained on
+# Speakers of the page's examples: not in the training data
 TESTED = ("emodb-10", "emodb-13")
 
 RESULTS = Path("docs/results/protocols.json")
@@ -59,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--calibration", type=Path, metavar="FILE", help=words)
     words = "results of the protocols, for the model card"
     add("--protocols", type=Path, default=RESULTS, metavar="FILE", help=words)
-    add("--work", default="runs/tiny", metavar="DIR", help="where the steps leave their results")
+    add("--work", default="runs/tiny", metavar="DIR", help="results of the steps")
     add("--out", default=str(ASSETS), metavar="DIR", help="gets tiny/")
     add("--seed", type=int, default=0)
 
@@ -76,12 +76,12 @@ def run(args: argparse.Namespace) -> int:
     work, out = Path(args.work), Path(args.out)
     sources = parse(args.corpora)
     language = work / "language"
-    walk([teach_language(language, args.seed)])
+    run_steps([pretrain(language, args.seed)])
     known = [name for name in TESTED if name.partition("-")[0] in dict(sources)]
     tested = ("--test-speakers", ",".join(known)) if known else ("--test", "0")
     merged = ("--calibration", str(args.calibration)) if args.calibration else ()
     evaluated = ("--record",) if known else ()
-    walk(chain(work, sources, language, args.seed, tested, merged, evaluated))
+    run_steps(chain(work, sources, language, args.seed, tested, merged, evaluated))
     publish(work, out, args.protocols if args.calibration else None)
     return 0
 
@@ -101,11 +101,11 @@ def parse(corpora: Sequence[str]) -> list[Source]:
     return found
 
 
-def walk(steps: Iterable[Step]) -> None:
-    """Takes the steps that are not done.
+def run_steps(steps: Iterable[Step]) -> None:
+    """Runs the steps that are not done.
 
     Raises:
-        DataError: a command failed; what it said stands above.
+        DataError: a command failed.
     """
     # several threads add up in another order, and Adam makes another model of the last bit
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -117,13 +117,13 @@ def walk(steps: Iterable[Step]) -> None:
         code = subprocess.run([sys.executable, "-m", *step.words], check=False).returncode  # noqa: S603
         if code:
             raise DataError(
-                f"The step `python -m {shlex.join(step.words)}` stopped with code {code}: mend "
-                "what it says and give the recipe again, it goes on there."
+                f"The step `python -m {shlex.join(step.words)}` stopped with code {code}: "
+                "correct the cause and run the recipe again; it continues there."
             )
 
 
-def teach_language(place: Path, seed: int) -> Step:
-    """The LLM learns its language; it gets no speech, so every fold may start from it."""
+def pretrain(place: Path, seed: int) -> Step:
+    """Synthetic pretraining of the LLM; it uses no speech, so every fold may start from it."""
     words = f"train.tiny.language --out {place} --seed {seed} {LANGUAGE}"
     return Step(place / "language.json", tuple(words.split()))
 
@@ -140,7 +140,7 @@ def chain(
     """From speech to an evaluated model, all in the folder `work`.
 
     `fold` are options of the split, `merged` those of the calibration, `evaluated` those of the
-    evaluation. Nobody validates: the recipe is fixed.
+    evaluation. There is no validation split: the recipe is fixed.
     """
     data, model = work / "data", work / "model"
     first, second = work / "stage1", work / "stage2"
@@ -161,7 +161,7 @@ def chain(
 
 
 def prepare(data: Path, sources: Sequence[Source], seed: int, fold: Sequence[str] = ()) -> Step:
-    """Features of all corpora, and of augmented copies of the clips that train."""
+    """Features of all corpora, and of augmented copies of the training clips."""
     named = [word for name, root in sources for word in ("--corpus", name, "--root", root)]
     words = f"prepare --encoder {ENCODER} --out {data} --no-frames --no-functionals --valid 0"
     words += f" --copies {COPIES} --seed {seed}"
@@ -217,7 +217,7 @@ def publish(work: Path, out: Path, protocols: Path | None = None) -> None:
 
 
 def summary(results: dict[str, Any]) -> dict[str, Any]:
-    """What page and API tell of the protocols: means over corpora of UA and WA without baseline and
+    """The protocols on page and in API: means over corpora of UA and WA without baseline and
     with one of 8 clips, and how often answers are right that say 80 % or more."""
     found = {}
     for protocol, measured in results["protocols"].items():
@@ -237,6 +237,6 @@ def summary(results: dict[str, Any]) -> dict[str, Any]:
 
 
 def near(path: Path) -> str:
-    """The path as seen from here: a card tells no stranger where its maker keeps files."""
+    """The path relative to the working folder, if it is inside: a card shows no private paths."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,4 +1,4 @@
-"""Examples for the small LLM before it hears anything: the product's prompts, a slot, an answer.
+"""Synthetic examples for the small LLM: the usual prompts, a slot of evidence, an answer.
 
 Prompts and answers come from `audiollm.model.prompt` and `train.fit.instructions`, as for sounds.
 """
@@ -92,10 +92,10 @@ def draw_example(
     # a question that lists no classes is one about all of them
     classes = CLASSES if kind == "yes_no" else draw_classes(rng)
     cues = draw_cues(rng) if kind == "intensity" or rng.random() < 0.85 else None
-    # a description has its cues from the sound alone
-    heard = cues if kind == "describe" or rng.random() < 0.5 else None
+    # a description has its cues from the slot alone
+    hinted = cues if kind == "describe" or rng.random() < 0.5 else None
     make = slots.words if rng.random() < 0.5 else slots.mixed
-    slot, shares = make(draw_shares(classes, rng), heard, rng)
+    slot, shares = make(draw_shares(classes, rng), hinted, rng)
     odds = likely(shares, classes)
     label = classes[int(odds.argmax() if decided else rng.choice(len(classes), p=odds))]
     chooser = random.Random(int(rng.integers(2**31)))  # noqa: S311 - reproducible draw
@@ -142,7 +142,7 @@ def held_out(tokenizer: Any, count: int, seed: int) -> list[Drawn]:
 
 
 class Quick:
-    """A tokenizer without the wrapping of transformers, that remembers what it was asked."""
+    """A tokenizer with a cache, without the overhead of transformers."""
 
     def __init__(self, tokenizer: Any) -> None:
         encode = tokenizer.backend_tokenizer.encode
@@ -153,11 +153,11 @@ class Quick:
 
 
 class SlotReader(nn.Module):
-    """Stands where the projector will stand: slots -> tokens in the LLM's embedding space."""
+    """In place of the projector: slots -> tokens in the LLM's embedding space."""
 
     def __init__(self, embeddings: nn.Embedding) -> None:
         super().__init__()
-        self._embeddings = [embeddings]  # in a list: it is the LLM's, not a part of this
+        self._embeddings = [embeddings]  # in a list: a parameter of the LLM, not of this module
 
     @property
     def device(self) -> torch.device:
