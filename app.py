@@ -7,7 +7,7 @@ import sys
 
 from audiollm.errors import AudioLLMError
 from audiollm.settings import Settings
-from audiollm.web import Services, build_ui, launch_options, resident, temporary
+from audiollm.web import Services, build_ui, launch_options, temporary
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -24,7 +24,9 @@ def main(arguments: list[str] | None = None) -> None:
     with temporary.folder():
         try:
             settings = Settings.from_env(**given)
-            demo = build_ui(resident.watched(Services.start(settings)))
+            services = Services.start(settings)
+            services.watch()
+            demo = build_ui(services)
             address = demo.launch(**launch_options(demo, settings))[1]
         except (AudioLLMError, OSError) as error:  # OSError: the port is taken
             sys.exit(str(error))

@@ -1,8 +1,7 @@
 """The resident engine: sound -> `Prediction`. Every answer to a person comes from here."""
 
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from audiollm.analysis.references import Basis
 from audiollm.audio import prosody, windows
 from audiollm.audio.loading import Sound
 from audiollm.audio.prosody import Track
-from audiollm.audio.steps import drained
 from audiollm.audio.timeline import Timeline
 from audiollm.audio.windows import Progress
 from audiollm.contracts.manifest import Manifest
@@ -149,7 +147,7 @@ class Predictor:
                 baseline, unless all of it expresses one emotion; a long sound without one is
                 compared with itself.
         """
-        heard = drained(self._classifier.hear(sounds, language, baseline, speakers=speakers))
+        heard = self._classifier.hear(sounds, language, baseline, speakers=speakers)
         texts: list[str] = []
         for scored, group in _by_batch(heard):
             winners, rows = [heard[i].winner for i in group], [heard[i].row for i in group]
@@ -159,7 +157,7 @@ class Predictor:
 
     def classify(self, sounds: Sequence[Sound], language: Language = "en") -> list[Prediction]:
         """Answers to a batch of sounds without a text, as soon as the probabilities are there."""
-        return [heard.prediction for heard in drained(self._classifier.hear(sounds, language))]
+        return [heard.prediction for heard in self._classifier.hear(sounds, language)]
 
     def speech(self, sound: Sound, language: Language = "en") -> SpeakerBaseline | None:
         """A recording as a baseline for others of the same speaker: such as a text read aloud, in
@@ -172,53 +170,65 @@ class Predictor:
         self,
         sound: Sound,
         language: Language = "en",
+        report: Callable[[Prediction | Progress], object] = lambda _: None,
         baseline: Basis | None = None,
         followed: Track | None = None,
         speaker: SpeakerBaseline | None = None,
-    ) -> Generator[Prediction | Progress]:
-        """The probabilities with an empty text, then the text as it grows.
+    ) -> Prediction:
+        """The answer to one sound; `report` gets what is there before it is complete.
 
-        Before that, how far it has come, if the sound is so long that it takes several batches.
-        Every text begins with the one before: no sentence is shown that is later taken back.
-        `followed` is `prosody.track(sound.samples)` where the caller has it already.
+        That is the progress of a sound so long that it takes several batches, the probabilities
+        with an empty text, then the text as it grows: each text begins with the one before.
+
+        Args:
+            report: called in this thread, while the text is written with the lock held, so it must
+                not block. What it raises ends the work.
+            followed: `prosody.track(sound.samples)` where the caller has it already.
         """
         tracks = [followed] if followed else ()
-        found = yield from self._classifier.hear([sound], language, baseline, tracks, [speaker])
-        heard = found[0]
-        yield heard.prediction
+        (heard,) = self._classifier.hear([sound], language, baseline, tracks, [speaker], report)
+        report(heard.prediction)
         raw, shown = "", ""
-        with (
-            self._pen,
-            closing(self._scorer.stream(heard.scored, heard.winner, language, heard.row)) as pieces,
-        ):
-            for piece in pieces:
-                raw += piece
-                growing = self._written(heard, raw, done=False)
-                if growing.text != shown:
-                    shown = growing.text
-                    yield growing
-        yield self._written(heard, raw.strip())
+
+        def write(piece: str) -> None:
+            nonlocal raw, shown
+            raw += piece
+            growing = self._written(heard, raw, done=False)
+            if growing.text != shown:
+                shown = growing.text
+                report(growing)
+
+        with self._pen:
+            self._scorer.stream(heard.scored, heard.winner, language, write, heard.row)
+        answer = self._written(heard, raw.strip())
+        report(answer)
+        return answer
 
     def timeline(
         self,
         sound: Sound,
-        followed: Track,  # noqa: ARG002 - as the other ways to ask about a sound take it
         language: Language = "en",
+        report: Callable[[Timeline], object] = lambda _: None,
         speaker: SpeakerBaseline | None = None,
-    ) -> Generator[Timeline]:
-        """The course of a sound, again after every batch of windows as it is filled in.
-
-        `speaker`: the speaker's speech, such as the `speech` of the answer to a long sound.
+    ) -> Timeline | None:
+        """The course of a sound; `report` gets it after every batch of windows as it is filled in.
 
         Windows in which nobody speaks, by `sound.speech`, stay NaN.
-        A sound of one window has no course: nothing comes.
+
+        Args:
+            report: raises to end the work.
+            speaker: the speaker's speech, such as the `speech` of the answer to a long sound.
+
+        Returns:
+            None for a sound of one window.
         """
         spans = windows.course(len(sound.samples) / audio.SAMPLE_RATE)
         if len(spans) == 1:
-            return
+            return None
         labels = self.manifest.labels
         table = np.full((len(spans), len(labels)), np.nan)
         spoken = [i for i, span in enumerate(spans) if windows.has_speech(sound, *span)]
+        line = None
         for batch in batches([spans[i][1] - spans[i][0] for i in spoken]):
             part = spoken[batch]
             edges = [[round(t * audio.SAMPLE_RATE) for t in spans[i]] for i in part]
@@ -228,7 +238,9 @@ class Predictor:
             clips = self._classifier.features(pieces, tracks, [speaker] * len(pieces))
             table[part] = self._classifier.score(clips, cues, language)[1]
             heard = part[-1] + 1 if part[-1] != spoken[-1] else len(spans)
-            yield Timeline(labels, tuple(spans), table.copy(), heard)
+            line = Timeline(labels, tuple(spans), table.copy(), heard)
+            report(line)
+        return line
 
     def probe(self, sound: Sound, followed: Track) -> dict[str, float]:
         """Class probabilities of the linear probe, projector and LLM left out; they sum to 1.
@@ -262,9 +274,15 @@ class Predictor:
         return self._distance.between(speech.mean, baseline.mean)
 
     def ask(
-        self, sound: Sound, followed: Track, question: str, language: Language = "en"
-    ) -> Generator[str]:
-        """What the LLM says to a free question about a short sound, growing.
+        self,
+        sound: Sound,
+        followed: Track,
+        question: str,
+        language: Language = "en",
+        report: Callable[[str], object] = lambda _: None,
+    ) -> str:
+        """What the LLM says to a free question about a short sound; `report` gets it as it grows,
+        and must not block.
 
         Raises:
             ModelError: its LLM was not made to follow instructions.
@@ -284,10 +302,15 @@ class Predictor:
         cues = prosody.summarise(sound.samples, followed)
         said = ""
         (clip,) = self._classifier.features([sound.samples], [followed])
-        with self._pen, closing(self._scorer.ask(clip, cues, question, language)) as pieces:
-            for piece in pieces:
-                said += piece
-                yield said
+
+        def write(piece: str) -> None:
+            nonlocal said
+            said += piece
+            report(said)
+
+        with self._pen:
+            self._scorer.ask(clip, cues, question, language, write)
+        return said
 
     def predict_files(
         self,

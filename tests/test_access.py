@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from audiollm.errors import ConfigError
 from audiollm.settings import Owner, Settings, Space
-from audiollm.web.auth import elsewhere, visitors
+from audiollm.web.auth import identity, remote_commands
 from audiollm.web.auth.access import ShutError, opened
 from audiollm.web.auth.sessions import COOKIE, WAITING, Sessions
 from audiollm.web.services import Services
@@ -92,7 +92,7 @@ def test_whoever_comes_through_the_net_does_not(headers: dict[str, str]) -> None
 
 
 def test_a_program_without_an_event_is_at_the_machine() -> None:
-    assert visitors.asking() is None
+    assert identity.asking() is None
     assert owned(HERE, None)
     assert not owned(EVERYWHERE, None)
     assert not owned("example.org", None)
@@ -218,7 +218,7 @@ def test_the_commands_for_elsewhere_are_understood() -> None:
     from train.__main__ import _parse
 
     space = Space("ann/app", "ann")
-    own, job = elsewhere.own_computer(space), elsewhere.hub_job(space)
+    own, job = remote_commands.own_computer(space), remote_commands.hub_job(space)
     said = [split(line) for line in own.splitlines()]
     *words, script = split(job)
     assert words[:3] == ["hf", "jobs", "run"] and words[-3:] == ["python:3.12", "bash", "-c"]

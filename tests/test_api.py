@@ -30,6 +30,7 @@ from audiollm.errors import AudioError, AudioLLMError, ConfigError, ModelError
 from audiollm.labels import Language
 from audiollm.predictor import Prediction, Predictor
 from audiollm.settings import ASSETS, Settings
+from audiollm.texts import text
 from audiollm.web import Services, api, build_ui, launch_options
 from audiollm.web.analyse.page import MODEL
 from tests.browser.fake import Card
@@ -142,7 +143,7 @@ def test_nothing_else_is_opened(uploads: Path, file: Any) -> None:
 
     sent = {k: here(v) for k, v in file.items()} if isinstance(file, dict) else here(file)
     predictor = FakePredictor()
-    with pytest.raises(AudioError, match="upload"):
+    with pytest.raises(AudioError, match=r"(?i)upload"):
         api.analyse(served_by(predictor), sent, "en")
     assert predictor.heard == []
 
@@ -160,7 +161,7 @@ def test_a_data_uri_is_heard_and_deleted() -> None:
 
 
 def test_a_data_uri_is_measured_before_it_is_decoded(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="limit is 1 MB"):
+    with pytest.raises(AudioError, match="1 MB"):
         api.held("data:," + "A" * 2_000_000, tmp_path, 1_000_000)
     assert not list(tmp_path.iterdir())
 
@@ -189,7 +190,7 @@ def test_a_batch_of_one_speaker_is_compared_with_itself(uploads: Path) -> None:
 
 def test_a_batch_is_bounded() -> None:
     services = served_by(FakePredictor())
-    with pytest.raises(AudioError, match="65 files and the limit of a batch is 64"):
+    with pytest.raises(AudioError, match=r"65 files.*64"):
         api.analyse_batch(services, ["/etc/passwd"] * 65, "en")
     assert len(api.analyse_batch(services, ["/etc/passwd"] * 64, "en")) == 64
     with pytest.raises(AudioError, match="list"):
@@ -217,7 +218,7 @@ def test_a_failure_is_one_sentence(
         assert not caplog.records
         with pytest.raises(gr.Error) as told:
             endpoint(served_by(FakePredictor(bug=ZeroDivisionError("secret"))), name)(sent, "en")
-    assert "fault of the program" in told.value.message
+    assert told.value.message == text("error_bug", "en")
     assert "secret" not in told.value.message
     assert [r.exc_info is not None for r in caplog.records] == [True]
 
@@ -373,11 +374,11 @@ def test_a_path_on_the_server_is_refused(server: Server, path: str, marked: Any)
     for sent in ({"path": path, **marked}, {"path": path, "is_stream": True, **marked}, path):
         event, told = server.ask("analyse", sent, "en")
         assert event == "error"
-        assert "uploaded" in told["error"] or "upload a file" in told["error"]
+        assert "upload" in told["error"].lower()  # Gradio's own words, or ours
         event, told = server.ask("analyse_batch", [sent], "en")
         (answer,) = told[0] if event == "complete" else [told]
         assert "label" not in answer
-        assert "upload" in answer["error"]
+        assert "upload" in answer["error"].lower()
     assert server.kept() == before
 
 
@@ -393,7 +394,7 @@ def test_limits_of_length_and_size_hold(server: Server) -> None:
     heavy = f"data:;base64,{base64.b64encode(bytes(LARGEST + 1)).decode()}"
     event, told = server.ask("analyse_batch", [heavy], "en")
     assert event == "complete"
-    assert "limit is 1 MB" in told[0][0]["error"]
+    assert told[0][0]["error"] == text("api_too_large", "en", limit=1)
 
 
 def test_refusals_reach_gradio_client_as_sentences(server: Server, tmp_path: Path) -> None:

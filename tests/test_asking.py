@@ -57,8 +57,9 @@ def test_what_was_measured_stands_before_the_question(engine: Predictor) -> None
 
 def test_the_answer_grows_to_what_generation_from_the_whole_prompt_says(asked: Predictor) -> None:
     sound, followed = heard(1.2)
-    steps = list(asked.ask(sound, followed, "why angry", "en"))
-    assert steps
+    steps: list[str] = []
+    whole = asked.ask(sound, followed, "why angry", "en", steps.append)
+    assert steps and steps[-1] == whole
     assert all(b.startswith(a) for a, b in pairwise(steps))
     scorer = asked._scorer
     layout = scorer.prompt.free("why angry", "en", prosody.summarise(sound.samples, followed))
@@ -76,21 +77,24 @@ def test_the_answer_grows_to_what_generation_from_the_whole_prompt_says(asked: P
 
 def test_a_reader_who_leaves_frees_the_model(asked: Predictor) -> None:
     sound, followed = heard(1.0)
-    growing = asked.ask(sound, followed, "why angry", "en")
-    next(growing)
-    growing.close()
-    assert not asked._classifier.lock.locked()
+
+    def leave(_: str) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        asked.ask(sound, followed, "why angry", "en", leave)
+    assert not asked._classifier.lock.locked() and not asked._pen.locked()
 
 
 def test_a_model_without_instructions_says_so(engine: Predictor) -> None:
     with pytest.raises(ModelError, match="cannot answer questions"):
-        next(engine.ask(*heard(1.0), "why?", "en"))
+        engine.ask(*heard(1.0), "why?", "en")
 
 
 @pytest.mark.parametrize(("question", "said"), [("  \n ", "no question"), ("a" * 501, "501")])
 def test_a_question_has_a_length(asked: Predictor, question: str, said: str) -> None:
     with pytest.raises(AudioError, match=said):
-        next(asked.ask(*heard(1.0), question, "en"))
+        asked.ask(*heard(1.0), question, "en")
     assert not asked._classifier.lock.locked()
 
 
@@ -99,7 +103,7 @@ def test_questions_are_about_short_sounds(
 ) -> None:
     monkeypatch.setattr(windows, "LONGEST", 1.0)
     with pytest.raises(AudioError, match="shorter"):
-        next(asked.ask(*heard(2.0), "why?", "en"))
+        asked.ask(*heard(2.0), "why?", "en")
 
 
 def test_the_probe_answers_without_the_llm(
@@ -134,5 +138,5 @@ def test_a_failure_while_generating_reaches_the_reader(
 
     monkeypatch.setattr(asked._scorer.model.causal_lm, "generate", broken)
     with pytest.raises(RuntimeError, match="out of memory"):
-        list(asked.ask(*heard(1.0), "why?", "en"))
+        asked.ask(*heard(1.0), "why?", "en")
     assert not asked._classifier.lock.locked()

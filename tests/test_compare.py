@@ -14,8 +14,9 @@ from audiollm.labelling.store import LabelStore
 from audiollm.labels import LANGUAGES
 from audiollm.model import registry
 from audiollm.settings import Settings
-from audiollm.web import services
-from audiollm.web.analyse import compare, keeping
+from audiollm.texts import text
+from audiollm.web import model_host
+from audiollm.web.analyse import compare, saved_clips
 from audiollm.web.analyse.compare import CLIP, PROBE, Comparison
 from audiollm.web.services import Services
 from tests.browser.fake import METRICS, SURE, Card, FakePredictor
@@ -67,7 +68,7 @@ def two_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     def entries(_: Settings) -> list[registry.Entry]:
         return [registry.Entry(n, n, 1, METRICS) for n in ("tiny", *table, "broken")]
 
-    monkeypatch.setattr(services, "_loader", loader)
+    monkeypatch.setattr(model_host, "_loader", loader)
     monkeypatch.setattr(registry, "entries", entries)
     return serve(tmp_path)
 
@@ -85,7 +86,7 @@ def test_what_an_answer_can_be_held_against(two_models: Services, tmp_path: Path
 
 def test_two_recordings_are_compared_with_their_cues(tmp_path: Path, clip: str, other: str) -> None:
     found = last(compare.compare(serve(tmp_path), clip, CLIP, other, "en"))
-    assert "sound alike" in found.verdict
+    assert text("clips_agree", "en") in found.verdict
     assert "<table>" in found.verdict
     assert found.figure is not None
     assert found.evidence is None  # not a disagreement about one sound
@@ -102,17 +103,17 @@ def test_a_disagreement_is_shown_and_can_be_kept(
     found = last(compare.compare(two_models, clip, "else", None, language))
     assert 'class="verdict differ"' in found.verdict
     assert found.evidence is not None
-    came = keeping.keep(two_models, found.evidence, language)
-    assert "error" not in came.said
+    came = saved_clips.keep(two_models, found.evidence, language)
+    assert "error" not in came.message
     (kept,) = SavedClips(two_models.settings.home).all()
     told = (kept.id, kept.reason, kept.model, kept.other_model)
-    assert told == (came.kept, "disagreement", "tiny", "else")
+    assert told == (came.id, "disagreement", "tiny", "else")
     assert kept.other_answer == pytest.approx(DISAGREES)
     (task,) = LabelStore(two_models.settings.home).tasks()  # the Label page asks about it
     assert (task.path, task.reason, task.other_model) == (str(kept.path), "disagreement", "else")
     heard, _ = soundfile.read(kept.path)
     assert np.abs(heard - voiced(1.5)).max() < 1e-3
-    keeping.forget(two_models, came.kept, language)
+    saved_clips.forget(two_models, came.id, language)
     assert SavedClips(two_models.settings.home).all() == []
     assert LabelStore(two_models.settings.home).tasks() == []
 
@@ -129,8 +130,8 @@ def test_one_second_model_is_in_memory_at_a_time(
     two_models: Services, clip: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_back = []
-    monkeypatch.setattr(services, "_give_memory_back", lambda: given_back.append(1))
-    monkeypatch.setattr(services, "LOOKED", 0.01)
+    monkeypatch.setattr(model_host, "free_memory", lambda: given_back.append(1))
+    monkeypatch.setattr(model_host, "POLL", 0.01)
     with two_models.another("same") as second:
         assert second.model.result().card.name == "same"
         assert not two_models._second.acquire(blocking=False)
@@ -161,9 +162,9 @@ def test_classes_that_one_side_lacks_have_one_bar(tmp_path: Path, clip: str) -> 
 @pytest.mark.parametrize(
     ("path", "rival", "second", "said"),
     [
-        (None, PROBE, None, "no recording"),
-        ("clip", CLIP, None, "second recording first"),
-        ("clip", "../../etc", None, "choose again"),
+        (None, PROBE, None, text("no_clip", "en")),
+        ("clip", CLIP, None, text("no_second", "en")),
+        ("clip", "../../etc", None, text("no_rival", "en")),
         ("clip", "broken", None, "damaged"),
         ("missing.wav", PROBE, None, "missing.wav"),
         ("clip", CLIP, "missing.wav", "missing.wav"),
@@ -183,30 +184,32 @@ def test_a_bug_is_a_sentence_too(
 ) -> None:
     monkeypatch.setattr(FakePredictor, "stream", lambda *_, **__: 1 / 0)
     assert (
-        "fault of the program" in last(compare.compare(two_models, clip, PROBE, None, "en")).notice
+        text("error_bug", "en") in last(compare.compare(two_models, clip, PROBE, None, "en")).notice
     )
 
 
 def test_a_small_model_says_kindly_that_it_cannot_answer(tmp_path: Path, clip: str) -> None:
     made = serve(tmp_path)
-    assert "cannot answer questions" in list(compare.ask(made, clip, "why?", "en"))[-1]
-    assert "不能回答问题" in list(compare.ask(made, clip, "why?", "zh"))[-1]
-    assert "no recording" in list(compare.ask(made, None, "why?", "en"))[-1]
+    for language in LANGUAGES:
+        said = list(compare.ask(made, clip, "why?", language))[-1]
+        assert text("cannot_ask", language) in said
+    assert text("no_clip", "en") in list(compare.ask(made, None, "why?", "en"))[-1]
 
 
 def test_an_answer_in_free_words_grows_escaped_and_says_that_nobody_checked_it(
     tmp_path: Path, clip: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def ask(*_: Any) -> Iterator[str]:
-        yield "because <b>"
-        yield "because <b>loud"
+    def ask(*given: Any) -> str:
+        given[-1]("because <b>")
+        given[-1]("because <b>loud")
+        return "because <b>loud"
 
     monkeypatch.setattr(FakePredictor, "ask", ask, raising=False)
     made = serve(tmp_path, card=Card(questions=True))
     steps = list(compare.ask(made, clip, "why?", "en"))
     assert "growing" in steps[1]
     assert "because &lt;b&gt;loud" in steps[-1]
-    assert "nothing has checked" in steps[-1]
+    assert text("unchecked", "en") in steps[-1]
 
 
 def test_a_model_card_fetches_nothing_and_runs_nothing(tmp_path: Path) -> None:

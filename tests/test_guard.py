@@ -27,39 +27,21 @@ from tests.browser.fake import FakePredictor
 
 OWNER = Owner("ann", "correct horse battery")
 SLOW = 240.0  # s: another job may have the processor
-ANYBODY = {  # they analyse, speak another language, ask who asks; what is the owner's in them asks
-    "api.register.<locals>.describe_model",
-    "api.register.<locals>.hear_emotion",
-    "api.register.<locals>.hear_emotions",
+ANYBODY = {  # they analyse, change the language, log in; what is the owner's in them asks
+    *(f"api.register.<locals>.{n}" for n in ("describe_model", "hear_emotion", "hear_emotions")),
     "api.register.<locals>.hear_one_speaker",
-    "analyse.page._arrivals.<locals>.arrive",
-    "analyse.page._arrivals.<locals>.look",
-    "analyse.page._arrivals.<locals>.speak",
-    "analyse.page._arrivals.<locals>.switch",  # actions.switch: only what is offered
-    "analyse.page.connect.<locals>.again",
-    "analyse.page.connect.<locals>.analyse",
-    "analyse.page.connect.<locals>.begin",
-    "analyse.page.connect.<locals>.change",
-    "analyse.page.connect.<locals>.leave",
-    "analyse.page.connect.<locals>.reorder",
-    "analyse.page.connect.<locals>.stop",
-    "analyse.page.connect.<locals>.tell",
-    "owner.door.Gate.connect.<locals>.<lambda>",
-    "owner.door.Gate.connect.<locals>.enter",
-    "owner.door.Gate.connect.<locals>.look",
-    "analyse.more.connect.<locals>.against",
-    "analyse.more.connect.<locals>.ask",
-    "analyse.more.connect.<locals>.forget",  # compare.forget: asks Services.keeps
-    "analyse.more.connect.<locals>.keep",
-    "analyse.more.connect.<locals>.send",
-    "analyse.more.connect.<locals>.take_back",  # the same
-    "analyse.more.connect.<locals>.wants",
-    "analyse.voice.connect.<locals>.begin",
-    "analyse.voice.connect.<locals>.decides.<locals>.decide",
-    "analyse.voice.connect.<locals>.forget",
-    "analyse.voice.connect.<locals>.read",
-    "analyse.voice.connect.<locals>.turned",
-    "analyse.voice.follow.<locals>.tell",
+    *(f"analyse.page.AnalysePage.{n}" for n in ("arrive", "look", "speak", "switch", "again")),
+    *(f"analyse.page.AnalysePage.{n}" for n in ("analyse", "begin", "change", "leave", "reorder")),
+    *(f"analyse.page.AnalysePage.{n}" for n in ("stops", "tell")),
+    "auth.login.Login.connect.<locals>.<lambda>",
+    "auth.login.Login.connect.<locals>.enters.<locals>.enter",
+    "auth.login.Login.connect.<locals>.look",
+    # saving and removing ask Services.keeps
+    *(f"analyse.more.MorePanel.{n}" for n in ("compares", "asks", "saves", "sends", "takes_back")),
+    *(f"analyse.more.MorePanel.{n}" for n in ("forgets", "chooses")),
+    *(f"analyse.voice.VoicePanel.{n}" for n in ("tell", "turned", "forgotten", "begin_reading")),
+    "analyse.voice.VoicePanel.was_read",
+    "analyse.voice.VoicePanel.connect.<locals>.decides.<locals>.decide",
     "str",  # chooses an example
 }
 
@@ -100,7 +82,7 @@ def nothing_in(part: Any) -> Any:
 
 
 def name_of(event: Any) -> str:
-    """Module below ui and qualified name of what a handler does."""
+    """Module below web and qualified name of what a handler does."""
     does = inspect.unwrap(event.fn)
     if isinstance(does, functools.partial):
         does = does.func

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from threadpoolctl import ThreadpoolController
 from audiollm import audio
 from audiollm.analysis import composition
 from audiollm.audio import prosody, windows
-from audiollm.audio.steps import drained
+from audiollm.audio.timeline import Timeline
 from audiollm.audio.windows import Progress
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.inference import votes
@@ -25,6 +25,7 @@ from audiollm.labels import Language
 from audiollm.model import calibration, threads
 from audiollm.predictor import Prediction, Predictor
 from audiollm.settings import Settings
+from audiollm.web.events import streamed
 from tests import tiny
 from tests.conftest import voiced
 
@@ -127,7 +128,7 @@ def test_only_the_windows_to_go_on_from_are_kept(
 ) -> None:
     monkeypatch.setattr(windows, "LONGEST", 0.5)
     monkeypatch.setattr(votes, "BATCH_WINDOWS", 16)
-    heard = drained(engine._classifier.hear([sound(8.0)], "en"))[0]
+    heard = engine._classifier.hear([sound(8.0)], "en")[0]
     assert len(heard.scored.segments) <= len(tiny.CLASSES)
     assert len(heard.scored.cache.layers[0].keys) == len(heard.scored.segments)
 
@@ -214,16 +215,22 @@ def test_a_long_sound_tells_how_far_it_has_come(
     silence = np.zeros(round(1.2 * RATE), np.float32)
     clip = audio.from_array(np.concatenate([voiced(1.8), silence]), RATE)
     followed = prosody.track(clip.samples)
-    parts = list(engine.stream(clip, "en", followed=followed))
+    parts: list[Prediction | Progress] = []
+    engine.stream(clip, "en", parts.append, followed=followed)
     voting = len(windows.voting(clip, followed))
     assert 2 < voting <= 4
     assert [p for p in parts if isinstance(p, Progress)] == [Progress(2, voting)]
     assert written(parts)[-1] == engine.predict([clip], "en")[0]
-    assert not any(isinstance(p, Progress) for p in engine.stream(sound(0.9), "en"))
-    stopped = engine.stream(clip, "en")
-    next(stopped)  # a person who leaves in the middle frees the model
-    stopped.close()
+    parts.clear()
+    engine.stream(sound(0.9), "en", parts.append)
+    assert written(parts) == parts
+    with pytest.raises(InterruptedError):  # a person who leaves in the middle frees the model
+        engine.stream(clip, "en", leave)
     assert engine.predict([sound(0.4)])[0].label
+
+
+def leave(_: object) -> None:
+    raise InterruptedError
 
 
 @given(st.lists(st.floats(0.1, windows.LONGEST), max_size=60))
@@ -241,9 +248,9 @@ def test_the_course_of_a_sound_is_that_of_its_windows(
     monkeypatch.setattr(votes, "BATCH_WINDOWS", 2)
     quiet = np.zeros(4 * RATE, np.float32)
     clip = audio.from_array(np.concatenate([voiced(4.0), quiet, voiced(3.0)]), RATE)
-    followed = prosody.track(clip.samples)
-    steps = list(engine.timeline(clip, followed, "en"))
-    whole = steps[-1]
+    steps: list[Timeline] = []
+    whole = engine.timeline(clip, "en", steps.append)
+    assert whole is steps[-1]
     assert len(whole.spans) == 10
     assert [step.heard for step in steps] == sorted(step.heard for step in steps)
     assert whole.heard == 10
@@ -258,7 +265,8 @@ def test_the_course_of_a_sound_is_that_of_its_windows(
 
 
 def test_stream_shows_probabilities_first_and_ends_with_the_whole_text(engine: Predictor) -> None:
-    answers = written(engine.stream(sound(1.0), "en"))
+    answers: list[Any] = []
+    engine.stream(sound(1.0), "en", answers.append)
     assert answers[0].text == ""
     assert sum(answers[0].probabilities.values()) == pytest.approx(1)
     assert answers[-1].text == engine.predict([sound(1.0)], "en")[0].text
@@ -267,9 +275,9 @@ def test_stream_shows_probabilities_first_and_ends_with_the_whole_text(engine: P
 
 def test_an_abandoned_stream_frees_the_model(engine: Predictor) -> None:
     """A closed page must not block the next visitor."""
-    stream = engine.stream(sound(1.0), "en")
-    next(stream)
-    stream.close()
+    with pytest.raises(InterruptedError):
+        engine.stream(sound(1.0), "en", leave)
+    assert not engine._pen.locked()
     assert engine.predict([sound(1.0)])[0].label
 
 
@@ -278,23 +286,38 @@ def test_a_short_sound_is_answered_in_the_middle_of_a_long_one(
 ) -> None:
     monkeypatch.setattr(windows, "LONGEST", 0.5)
     monkeypatch.setattr(votes, "BATCH_WINDOWS", 2)
-    long = engine.stream(sound(3.0), "en")
-    with ThreadPoolExecutor(1) as other, closing(long):
-        assert isinstance(next(long), Progress)
-        short = other.submit(engine.predict, [sound(0.4)], "en").result(timeout=60)
-        assert short[0].label
-        assert written(long)[-1] == engine.predict([sound(3.0)], "en")[0]
+    short: list[Prediction] = []
+    with ThreadPoolExecutor(1) as other:
+
+        def ask_meanwhile(part: Prediction | Progress) -> None:
+            if isinstance(part, Progress) and not short:
+                short.extend(other.submit(engine.predict, [sound(0.4)], "en").result(timeout=60))
+
+        answer = engine.stream(sound(3.0), "en", ask_meanwhile)
+    assert short[0].label
+    assert answer == engine.predict([sound(3.0)], "en")[0]
 
 
 def test_probabilities_do_not_wait_for_somebody_elses_text(engine: Predictor) -> None:
-    writing = engine.stream(sound(1.0), "en")
-    second = engine.stream(sound(0.5), "en")
-    with ThreadPoolExecutor(1) as other, closing(writing):
-        next(writing)
-        next(writing)  # the text has begun
-        first = other.submit(next, second).result(timeout=60)
-        assert isinstance(first, Prediction) and first.text == ""
-    assert written(second)[-1].text
+    first: list[Prediction] = []
+    with ThreadPoolExecutor(1) as other:
+
+        def ask_meanwhile(part: Prediction | Progress) -> None:
+            if isinstance(part, Prediction) and part.text and not first:  # the text has begun
+                first.extend(other.submit(engine.classify, [sound(0.5)]).result(timeout=60))
+
+        engine.stream(sound(1.0), "en", ask_meanwhile)
+    assert first[0].text == ""
+
+
+def test_a_slow_reader_keeps_nobody_waiting(engine: Predictor) -> None:
+    """The whole answer of another visitor comes while the first browser reads nothing."""
+    slow = streamed(partial(engine.stream, sound(1.0), "en"))
+    next(slow)
+    with ThreadPoolExecutor(1) as other:
+        answer = other.submit(engine.stream, sound(0.5), "en").result(timeout=60)
+    assert answer.text
+    assert list(slow)[-1].text
 
 
 def test_files_answer_in_order_and_one_bad_file_harms_no_other(

@@ -23,10 +23,10 @@ from audiollm.labels import LANGUAGES
 from audiollm.model.loading import Loading
 from audiollm.settings import Settings
 from audiollm.texts import text
-from audiollm.web import gpu, resident
-from audiollm.web import services as of_page
+from audiollm.web import model_host
 from audiollm.web.analyse import actions as analyse
-from audiollm.web.services import AwayError, Services
+from audiollm.web.model_host import AwayError
+from audiollm.web.services import Services
 from audiollm.web.train import actions, estimate
 from audiollm.web.train.plan import Plan
 from tests.browser.fake import Card, FakePredictor
@@ -75,7 +75,7 @@ class Machine:
 
             return load
 
-        monkeypatch.setattr(of_page, "_loader", loader)
+        monkeypatch.setattr(model_host, "_loader", loader)
         self.home, self.given = home, Settings(home=home, device="cuda", **settings)
         self.services = self.start()
 
@@ -89,7 +89,7 @@ class Machine:
         return self.services
 
     def look(self) -> Services:
-        resident.look(self.services)
+        self.services.look()
         return self.settled()
 
     def free(self, device: str) -> int:
@@ -181,7 +181,7 @@ def test_who_cannot_answer_on_the_processor_says_so_and_comes_back(
     assert isinstance(machine.services.model.exception(), AwayError)
     for language in LANGUAGES:
         assert text("away_busy", language) in analyse.about(machine.services, language)
-    with pytest.raises(ModelError, match="by itself"):
+    with pytest.raises(ModelError, match="automatically"):
         machine.services.predictor()
     become(home, id, "done")
     machine.look()
@@ -202,7 +202,7 @@ def test_a_gpu_that_stays_full_is_tried_again_later(
     machine.full = False
     machine.look()
     assert machine.services.away == "grinding"  # not at once
-    machine.services._later = 0
+    machine.services._retry_at = 0
     machine.look()
     assert (machine.services.away, machine.services.predictor().card.device) == ("", GPU)
 
@@ -245,10 +245,12 @@ def test_a_page_on_the_processor_never_looks(home: Path, monkeypatch: pytest.Mon
     found = Services.start(Settings(home=home), load=load, examples=home)  # type: ignore
     found.predictor()
     monkeypatch.setattr(gpu_memory, "requesting_job", lambda *_: pytest.fail("it looked"))
-    resident.look(found)
-    assert not home.exists() and resident.place(found) == ""
-    assert gpu.gpu(Settings(device="mps")) == gpu.gpu(Settings(device="cpu")) == ""
-    assert gpu.gpu(Settings(device="cuda:1")) == "cuda:1"
+    found.look()
+    assert not home.exists() and found.gpu == ""
+    assert (
+        model_host.gpu_of(Settings(device="mps")) == model_host.gpu_of(Settings(device="cpu")) == ""
+    )
+    assert model_host.gpu_of(Settings(device="cuda:1")) == "cuda:1"
 
 
 def test_visitors_are_told(home: Path, monkeypatch: pytest.MonkeyPatch, clip: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import gradio as gr
 import numpy as np
 import pytest
 import soundfile
@@ -18,10 +19,11 @@ from audiollm.predictor import Predictor
 from audiollm.settings import Settings
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.analyse import actions, adapting, voice
-from audiollm.web.analyse.adapting import Gain
-from audiollm.web.analyse.known_voice import MOST, Voice
+from audiollm.web.analyse import actions, speaker_baseline, voice
+from audiollm.web.analyse.enrolment import MOST, Enrolment
+from audiollm.web.analyse.speaker_baseline import Gain
 from audiollm.web.services import Example, Services
+from audiollm.web.static import Static
 from tests.browser.fake import METRICS, UNSURE, Card, FakePredictor
 from tests.conftest import RATE, voiced
 
@@ -56,20 +58,26 @@ def said(services: Services, path: str, who: str, language: Language = "en") -> 
 
 
 def known(services: Services, who: str, language: Language = "en") -> str:
-    shown = voice.told(services, adapting.known(services, who), language)
+    shown = voice.told(services, speaker_baseline.known(services, who), language)
     return re.sub("<[^>]*>", "", shown)
+
+
+def available(services: Services) -> bool:
+    with gr.Blocks():
+        panel = voice.VoicePanel(services, Static())
+    return bool(panel.available()[panel.everything]["visible"])
 
 
 def test_nothing_is_kept_before_it_is_switched_on(services: Services, tmp_path: Path) -> None:
     said(services, recorded(tmp_path, "a"), ANN)
-    assert services.voices == {}
+    assert services.enrolments == {}
     assert known(services, ANN) == ""
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_fourth_recording_is_compared_with_three(tmp_path: Path, language: Language) -> None:
     services = serving()
-    adapting.switch(services, ANN, True)
+    speaker_baseline.switch(services, ANN, True)
     assert known(services, ANN, language) == text("voice_nothing", language)
     compared = text("voice_compared", language, n=6)
     for i, name in enumerate("abc"):
@@ -86,35 +94,35 @@ def test_the_fourth_recording_is_compared_with_three(tmp_path: Path, language: L
 
 def test_two_pages_know_nothing_of_each_other(services: Services, tmp_path: Path) -> None:
     for who in (ANN, BEN):
-        adapting.switch(services, who, True)
+        speaker_baseline.switch(services, who, True)
     paths = [recorded(tmp_path, name) for name in "abc"]
     for path in paths:
         said(services, path, ANN)
-    assert len(services.voices[ANN].clips) == 3
-    assert services.voices[BEN].clips == {}
+    assert len(services.enrolments[ANN].clips) == 3
+    assert services.enrolments[BEN].clips == {}
     assert "voice" not in said(services, recorded(tmp_path, "d"), BEN)
-    adapting.leave(services, ANN)
-    assert list(services.voices) == [BEN]
-    assert list(services.voices[BEN].clips) == [str(tmp_path / "d.wav")]
+    speaker_baseline.leave(services, ANN)
+    assert list(services.enrolments) == [BEN]
+    assert list(services.enrolments[BEN].clips) == [str(tmp_path / "d.wav")]
 
 
 @pytest.mark.parametrize("way", ["off", "forget", "leave", "model"])
 def test_features_are_forgotten_with_everything_that_holds_them(
     services: Services, tmp_path: Path, way: str
 ) -> None:
-    adapting.switch(services, ANN, True)
+    speaker_baseline.switch(services, ANN, True)
     said(services, recorded(tmp_path, "a"), ANN)
-    (features,) = services.voices[ANN].clips.values()
+    (features,) = services.enrolments[ANN].clips.values()
     gone = weakref.ref(features)
     running = actions.analyse(services, recorded(tmp_path, "b"), "en", ANN)
     next(running)
     del features
     if way == "off":
-        adapting.switch(services, ANN, False)
+        speaker_baseline.switch(services, ANN, False)
     elif way == "forget":
-        adapting.forget(services, ANN)
+        speaker_baseline.forget(services, ANN)
     elif way == "leave":
-        adapting.leave(services, ANN)
+        speaker_baseline.leave(services, ANN)
     else:
         services.using = "another"
         assert known(services, ANN) == text("voice_changed", "en")
@@ -122,13 +130,13 @@ def test_features_are_forgotten_with_everything_that_holds_them(
     del running
     gc.collect()
     assert gone() is None
-    left = services.voices.get(ANN)
+    left = services.enrolments.get(ANN)
     assert (left is None) == (way in ("off", "leave"))
     assert left is None or left.clips == {}
 
 
 def test_nothing_is_written(services: Services, tmp_path: Path) -> None:
-    adapting.switch(services, ANN, True)
+    speaker_baseline.switch(services, ANN, True)
     home = tmp_path / "home"
     services.settings = replace(services.settings, home=home)
     before = sorted(tmp_path.iterdir())
@@ -142,14 +150,14 @@ def test_examples_are_not_the_visitors_voice(services: Services, tmp_path: Path)
     paths = [recorded(tmp_path, name) for name in "abc"]
     other = recorded(tmp_path, "example")
     services.examples = (Example(Path(other), "angry", {"en": "x", "zh": "x"}),)
-    adapting.switch(services, ANN, True)
+    speaker_baseline.switch(services, ANN, True)
     for path in [*paths, other]:
         assert text("voice_compared", "en", n=6) not in said(services, path, ANN)
-    assert list(services.voices[ANN].clips) == paths
+    assert list(services.enrolments[ANN].clips) == paths
 
 
 def three(services: Services, folder: Path) -> None:
-    adapting.switch(services, ANN, True)
+    speaker_baseline.switch(services, ANN, True)
     for name in "abc":
         said(services, recorded(folder, name), ANN)
 
@@ -158,23 +166,23 @@ def test_another_voice_is_asked_about_and_not_compared(services: Services, tmp_p
     three(services, tmp_path)
     other = recorded(tmp_path, "other", pitch=300)
     assert "acted" not in said(services, other, ANN)
-    mine = services.voices[ANN]
+    mine = services.enrolments[ANN]
     assert mine.question and mine.question.path == other
     assert other not in mine.clips
-    assert not adapting.decide(services, ANN, "out")
+    assert not speaker_baseline.decide(services, ANN, "out")
     assert mine.question is None
     said(services, other, ANN)  # nobody asks twice
     assert mine.question is None and other not in mine.clips
     mine.left_out.clear()
     said(services, other, ANN)
-    assert adapting.decide(services, ANN, "mine")  # and now it is compared
+    assert speaker_baseline.decide(services, ANN, "mine")  # and now it is compared
     assert text("voice_compared", "en", n=6) in said(services, other, ANN)
     assert len(mine.clips) == 4
     mine.clips.pop(other)
     said(services, other, ANN)
-    assert not adapting.decide(services, ANN, "anew")
+    assert not speaker_baseline.decide(services, ANN, "anew")
     assert list(mine.clips) == [other]
-    assert not adapting.decide(services, ANN, "mine")  # there is no question any more
+    assert not speaker_baseline.decide(services, ANN, "mine")  # there is no question any more
 
 
 def test_speech_of_one_emotion_is_not_compared_with(tmp_path: Path) -> None:
@@ -190,18 +198,18 @@ def test_speech_of_one_emotion_is_not_compared_with(tmp_path: Path) -> None:
 
 
 def test_a_text_that_is_read_counts_and_its_sound_goes(services: Services, tmp_path: Path) -> None:
-    adapting.switch(services, ANN, True)
+    speaker_baseline.switch(services, ANN, True)
     path = recorded(tmp_path, "read", seconds=16.0)
-    adapting.read(services, ANN, path, "en")
+    speaker_baseline.read(services, ANN, path, "en")
     assert not Path(path).exists()
     assert known(services, ANN).startswith(text("voice_rests", "en", n=16))
     assert text("voice_compared", "en", n=16) in said(services, recorded(tmp_path, "a"), ANN)
-    adapting.read(services, ANN, recorded(tmp_path, "again", seconds=12.0), "en")
-    assert services.voices[ANN].others(str(tmp_path / "a.wav")).seconds == 12.0  # type: ignore[union-attr]
+    speaker_baseline.read(services, ANN, recorded(tmp_path, "again", seconds=12.0), "en")
+    assert services.enrolments[ANN].others(str(tmp_path / "a.wav")).seconds == 12.0  # type: ignore[union-attr]
     silent = tmp_path / "silent.wav"
     soundfile.write(silent, np.zeros(RATE), RATE)
     with pytest.raises(NoSpeechError):
-        adapting.read(services, ANN, str(silent), "en")
+        speaker_baseline.read(services, ANN, str(silent), "en")
     assert not silent.exists()
 
 
@@ -210,32 +218,32 @@ def test_only_so_many_recordings_are_kept(services: Services) -> None:
     from audiollm import audio
 
     features = speech(audio.from_array(voiced(1.0), RATE))
-    mine = Voice("one")
+    mine = Enrolment("one")
     for i in range(MOST + 5):
         mine.add(str(i), features)
     assert len(mine.clips) == MOST and "0" not in mine.clips
 
 
 def test_figures_that_are_none_are_not_told(services: Services) -> None:
-    assert adapting.gain(services, 3) == Gain("speakers", 3, 0.75, 0.71)
-    assert adapting.gain(services, 20) == Gain("speakers", 8, 0.8, 0.71)
-    assert adapting.gain(services, 2) is None
+    assert speaker_baseline.gain(services, 3) == Gain("speakers", 3, 0.75, 0.71)
+    assert speaker_baseline.gain(services, 20) == Gain("speakers", 8, 0.8, 0.71)
+    assert speaker_baseline.gain(services, 2) is None
     protocols = {"new speakers": {"wa": 0.8}, "new corpora": {"wa": 0.47, "wa_8": 0.56}}
     told = serving(card=Card(baseline=True, metrics={"protocols": protocols}))
-    assert adapting.gain(told, 3) == Gain("corpora", 8, 0.56, 0.47)
+    assert speaker_baseline.gain(told, 3) == Gain("corpora", 8, 0.56, 0.47)
     for broken in ({}, {"baselines": 3}, {"baselines": {"3": {"wa": {"value": "<b>"}}}}):
         card = Card(baseline=True, metrics={**METRICS, **broken})
-        assert adapting.gain(serving(card=card), 5) is None
-    assert voice.available(services)["visible"]
-    assert not voice.available(serving(card=Card()))["visible"]
+        assert speaker_baseline.gain(serving(card=card), 5) is None
+    assert available(services)
+    assert not available(serving(card=Card()))
 
 
 def test_a_long_recording_says_that_it_is_its_own_baseline(services: Services) -> None:
     from audiollm import audio
 
     clip = audio.from_array(voiced(1.0), RATE)
-    first = next(iter(cast(Any, services.predictor()).stream(clip, "en")))
+    (first,) = services.predictor().classify([clip], "en")
     answer = replace(first, baseline_seconds=90.0)
     assert text("voice_itself", "en") in render.compared(answer, False, "en")
-    assert not adapting.rests_on(answer, None)
+    assert not speaker_baseline.rests_on(answer, None)
     assert render.compared(first, False, "en") == ""

@@ -7,7 +7,7 @@ recording costs 128 kB of memory a second at most, whatever its channels and rat
 import hashlib
 import stat
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,7 +20,6 @@ import soxr
 
 from audiollm.audio import speech
 from audiollm.audio.decoding import BLOCK, blocks, clock, clock_zh, too_long
-from audiollm.audio.steps import drained
 from audiollm.errors import AudioError, NoSpeechError
 from audiollm.settings import Settings
 
@@ -72,19 +71,19 @@ class Sound:
         return speech.detect(self.samples)
 
 
-def load(source: str | Path | bytes, settings: Settings | None = None) -> Sound:
+def load(
+    source: str | Path | bytes,
+    settings: Settings | None = None,
+    progress: Callable[[float], object] = lambda _: None,
+) -> Sound:
     """A sound from a file or from a file's bytes; the content decides, not the file's ending.
+
+    Args:
+        progress: called after every block with the seconds that have been read; raises to cancel.
 
     Raises:
         AudioError: missing, unreadable, empty, not sound, damaged, cut off, too long, too large.
     """
-    return drained(read(source, settings))
-
-
-def read(
-    source: str | Path | bytes, settings: Settings | None = None
-) -> Generator[float, None, Sound]:
-    """The same, a block at a time: after each, how many seconds have been read."""
     settings = settings or Settings()
     name = _name(source)
     mixer = _Mixer(name, settings.max_seconds)
@@ -94,7 +93,7 @@ def read(
     ):
         for block, rate in parts:
             mixer.add(block, rate)
-            yield float(mixer.length)
+            progress(float(mixer.length))
     return mixer.sound()
 
 

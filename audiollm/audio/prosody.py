@@ -5,14 +5,13 @@ put against a stated reference range: the middle 80 % of neutral speech in five 
 (`python -m bench.reference_ranges` measures it again).
 """
 
-from collections.abc import Generator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiollm.audio.steps import drained
 from audiollm.labels import Language
 
 SAMPLE_RATE = 16000
@@ -48,21 +47,19 @@ def frames_of(samples: Samples, size: int, hop: int = HOP) -> NDArray[np.float32
     return np.lib.stride_tricks.sliding_window_view(padded, size)[: count * hop : hop][:count]
 
 
-def track(samples: Samples) -> Track:
+def track(samples: Samples, progress: Callable[[float], object] = lambda _: None) -> Track:
     """Pitch by the window-corrected autocorrelation of Boersma (1993), energy, activity.
 
-    samples: [N] at 16 kHz, float.
+    Args:
+        samples: [N] at 16 kHz, float.
+        progress: called before every block but the first with the share that is measured; raises
+            to cancel.
     """
-    return drained(follow(samples))
-
-
-def follow(samples: Samples) -> Generator[float, None, Track]:
-    """The same, a block at a time: before every block but the first, the share that is done."""
     frames = frames_of(samples, WINDOW)
     blocks = []
     for start in range(0, len(frames), BLOCK):
         if start:
-            yield start / len(frames)
+            progress(start / len(frames))
         blocks.append(_follow(frames[start : start + BLOCK]))
     energy, f0, voicing = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     loud = max(np.percentile(energy, 95), FLOOR_DB)

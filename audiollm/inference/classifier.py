@@ -1,7 +1,7 @@
 """Sounds -> class probabilities: encoder, projector and LLM, window by window, batch by batch."""
 
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,11 +61,13 @@ class Classifier:
         baseline: Basis | None = None,
         followed: Sequence[Track] = (),
         speakers: Sequence[SpeakerBaseline | None] = (),
-    ) -> Generator[Progress, None, list["Heard"]]:
+        progress: Callable[[Progress], object] = lambda _: None,
+    ) -> list["Heard"]:
         """Scores every sound: the mean of its windows' probabilities, by their seconds of speech.
 
         Of what was scored only the rows that a text may go on from are kept, at most one for
-        each class of a sound, so that memory does not grow with the length of the sound.
+        each class of a sound, so that memory does not grow with the length of the sound. No lock
+        is held while `progress` is called.
         """
         if language not in self.manifest.languages:
             raise ConfigError(
@@ -76,14 +78,13 @@ class Classifier:
         followed = followed or [prosody.track(s.samples) for s in sounds]
         cues = [prosody.summarise(s.samples, t) for s, t in zip(sounds, followed, strict=True)]
         voting = [(i, w) for i, s in enumerate(sounds) for w in windows.voting(s, followed[i])]
-        compared = yield from self._compared(
-            voting, cues, language, speakers or [None] * len(sounds)
-        )
+        others = speakers or [None] * len(sounds)
+        compared = self._compared(voting, cues, language, others, progress)
         votes = [Votes.of(len(labels)) for _ in sounds]
         for batch in batches([w.seconds for _, w in voting]):
             if batch.start:
                 done = (len(voting) + batch.start) // 2 if compared.clips else batch.start
-                yield Progress(done, len(voting))
+                progress(Progress(done, len(voting)))
             part = voting[batch]
             clips = compared.clips[batch] or self.features(*_sounds(part))
             # the cues of the whole clip: the text quotes what the person is shown
@@ -129,7 +130,8 @@ class Classifier:
         cues: Sequence[Cues],
         language: Language,
         speakers: Sequence[SpeakerBaseline | None],
-    ) -> Generator[Progress, None, "_Compared"]:
+        progress: Callable[[Progress], object],
+    ) -> "_Compared":
         """What the windows are compared with, where the model takes a baseline.
 
         A window of a long sound without a baseline of its own is compared with the others. What is
@@ -147,7 +149,7 @@ class Classifier:
         compares = [bool(given[i]) or len(rows[i]) > FEWEST for i in sounds]
         for batch in batches([w.seconds for _, w in voting]):
             if batch.start:
-                yield Progress(batch.start // 2, len(voting))
+                progress(Progress(batch.start // 2, len(voting)))
             clips += self.features(*_sounds(voting[batch]))
             part = [row for row in range(*batch.indices(len(voting))) if compares[voting[row][0]]]
             if part:

@@ -7,7 +7,7 @@
 Nothing checks the answer: probabilities and the checked analysis come from scoring.py.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable
 
 import torch
 
@@ -15,7 +15,7 @@ from audiollm.audio.prosody import Cues
 from audiollm.errors import AudioError
 from audiollm.labels import Language
 from audiollm.model.audio_llm import AudioLLM
-from audiollm.model.generation import pieces
+from audiollm.model.generation import Pieces
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
 
@@ -50,14 +50,12 @@ def answer(
     cues: Cues | None,
     question: str,
     language: Language,
-) -> Generator[str]:
-    """What the LLM says to the question, piece by piece; close the iterator to end it."""
+    write: Callable[[str], object],
+) -> None:
+    """Passes the LLM's answer to the question to `write`, piece by piece."""
     layout = prompt.free(checked(question), language, cues)
     with torch.inference_mode():
         merged = model.merge([layout.head], [clip], [layout.tail])
-
-    @torch.inference_mode()
-    def generate(streamer: object, stopping: list[object]) -> None:
         model.causal_lm.generate(  # type: ignore[operator]
             inputs_embeds=merged.embeds,
             attention_mask=merged.mask.long(),
@@ -65,9 +63,6 @@ def answer(
             do_sample=False,
             eos_token_id=prompt.end,
             pad_token_id=prompt.end,
-            streamer=streamer,
-            stopping_criteria=stopping,
+            # generation from embeddings returns new ids only
+            streamer=Pieces(prompt.tokenizer, write, skip_prompt=False),
         )
-
-    # generation from embeddings returns new ids only
-    return pieces(prompt.tokenizer, generate, skip_prompt=False)

@@ -1,53 +1,24 @@
-"""What `transformers` generates in a thread, as an iterator that can be closed early."""
+"""Text that `transformers` generates, passed on piece by piece."""
 
-from collections.abc import Callable, Generator
-from threading import Event, Thread
+from collections.abc import Callable
 from typing import Any
 
-import torch
-from torch import Tensor
-
-Generate = Callable[[Any, list[Any]], object]  # (streamer, stopping criteria)
-PATIENCE = 60.0  # s for a piece of text
+from transformers import TextStreamer
 
 
-class _Stop:
-    """A stopping criterion of transformers that another thread can fulfil."""
+class Pieces(TextStreamer):
+    """A streamer of `generate` that hands each new piece of text to a callback.
 
-    def __init__(self) -> None:
-        self.event = Event()
-
-    def __call__(self, ids: Tensor, scores: Tensor, **_: Any) -> Tensor:  # noqa: ARG002
-        return torch.full((len(ids),), self.event.is_set(), device=ids.device)
-
-
-def pieces(tokenizer: Any, generate: Generate, *, skip_prompt: bool) -> Generator[str]:
-    """The text that `generate` makes, piece by piece.
-
-    A reader that closes the iterator ends the generation before it gets control back.
+    The callback runs in the generating thread; an exception that it raises ends the generation.
     `skip_prompt`: the ids that generation starts from are no part of the text.
     """
-    from transformers import TextIteratorStreamer
 
-    streamer = TextIteratorStreamer(
-        tokenizer, skip_prompt=skip_prompt, timeout=PATIENCE, skip_special_tokens=True
-    )
-    failure: list[BaseException] = []
-    stop = _Stop()
+    def __init__(
+        self, tokenizer: Any, write: Callable[[str], object], *, skip_prompt: bool
+    ) -> None:
+        super().__init__(tokenizer, skip_prompt=skip_prompt, skip_special_tokens=True)
+        self._write = write
 
-    def work() -> None:
-        try:
-            generate(streamer, [stop])
-        except BaseException as error:  # handed to the reader below
-            failure.append(error)
-            streamer.end()
-
-    thread = Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        yield from streamer
-    finally:
-        stop.event.set()
-        thread.join()
-    if failure:
-        raise failure[0]
+    def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: ARG002
+        if text:
+            self._write(text)

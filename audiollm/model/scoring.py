@@ -8,7 +8,7 @@ winner's keys and values are kept, so the analysis goes on from exactly what was
 Shapes: B clips, P cached prefix, S packed length, C classes.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from audiollm.audio.prosody import Cues
 from audiollm.labels import Language
 from audiollm.model import asking
 from audiollm.model.audio_llm import AudioLLM
-from audiollm.model.generation import pieces
+from audiollm.model.generation import Pieces
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
 
@@ -127,7 +127,6 @@ class Scorer:
         rows: Sequence[int] | None = None,
         max_new_tokens: int = 96,
         streamer: Any = None,
-        stopping: list[Any] | None = None,
     ) -> list[str]:
         """Text after the winning class word, for the given rows of a scored batch."""
         rows = list(range(len(winners))) if rows is None else list(rows)
@@ -159,27 +158,32 @@ class Scorer:
             eos_token_id=self.prompt.end,
             pad_token_id=self.prompt.end,
             streamer=streamer,
-            stopping_criteria=stopping,
         )
         texts = self.prompt.tokenizer.batch_decode(out[:, size:], skip_special_tokens=True)
         return [text.strip() for text in texts]
 
     def stream(
-        self, scored: Scored, winner: int, language: Language, row: int = 0
-    ) -> Generator[str]:
-        """The same text, piece by piece; closing the iterator ends the generation."""
-
-        def generate(streamer: Any, stopping: list[Any]) -> None:
-            chosen = [winner], language, [row]
-            self.generate(scored, *chosen, streamer=streamer, stopping=stopping)
-
-        return pieces(self.prompt.tokenizer, generate, skip_prompt=True)
+        self,
+        scored: Scored,
+        winner: int,
+        language: Language,
+        write: Callable[[str], object],
+        row: int = 0,
+    ) -> None:
+        """The same text of one row, passed to `write` piece by piece."""
+        streamer = Pieces(self.prompt.tokenizer, write, skip_prompt=True)
+        self.generate(scored, [winner], language, [row], streamer=streamer)
 
     def ask(
-        self, clip: Features, cues: Cues | None, question: str, language: Language
-    ) -> Generator[str]:
+        self,
+        clip: Features,
+        cues: Cues | None,
+        question: str,
+        language: Language,
+        write: Callable[[str], object],
+    ) -> None:
         """What the LLM says to a free question about a clip, piece by piece."""
-        return asking.answer(self.model, self.prompt, clip, cues, question, language)
+        asking.answer(self.model, self.prompt, clip, cues, question, language, write)
 
     def _prefix(self, head: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
         """Keys and values of the instruction, [1, heads, P, size] a layer, computed once."""

@@ -10,9 +10,9 @@ from starlette.routing import Route
 from audiollm.settings import Settings
 from audiollm.texts import TEXTS
 from audiollm.web import api
-from audiollm.web.analyse import page as analyse
-from audiollm.web.auth import access, login
-from audiollm.web.auth.door import Gate
+from audiollm.web.analyse.page import AnalysePage
+from audiollm.web.auth import access, sessions
+from audiollm.web.auth.login import Login
 from audiollm.web.label import events as label_events
 from audiollm.web.label import page as label
 from audiollm.web.services import EXAMPLES, Services
@@ -56,25 +56,24 @@ def build_ui(services: Services) -> Page:
     with Page(analytics_enabled=False, title="AudioLLM", delete_cache=cache) as demo:
         api.register(services)  # first, or a listener of the page takes the name /analyse
         language = _top(static)
-        gate = Gate(services, static)
+        login = Login(services, static)
         with gr.Tabs():
             with gr.Tab(of_browser("tab_analyse"), elem_id="analyse-tab") as tab:
                 static.place(tab, "tab_analyse", "label")
-                analysing = analyse.lay_out(services, static, language)
+                analysing = AnalysePage(services, static, language)
             with gr.Tab(of_browser("tab_train"), elem_id="train-tab") as tab:
                 static.place(tab, "tab_train", "label")
-                training = gate.page("train", lambda: train.Page(static, tab), trains=True)
+                training = login.page("train", lambda: train.Page(static, tab), trains=True)
             with gr.Tab(of_browser("tab_label"), elem_id="label-tab") as tab:
                 static.place(tab, "tab_label", "label")
-                labelling = gate.page("label", lambda: label.lay_out(static, tab))
-        arrived = analyse.connect(demo, analysing, services, static)
+                labelling = login.page("label", lambda: label.lay_out(static, tab))
+        arrived = analysing.connect(demo)
         clocks = [training.clock] if training else []
-        entered = gate.connect(language, arrived, clocks, analysing.clock)
-        anybody = set(demo.fns)  # strangers may do what stands above, and nothing that follows
+        entered = login.connect(language, arrived, clocks, analysing.clock)
         train_events.connect(training, services, language, entered, analysing.clock)
         label_events.connect(labelling, services, language, entered)
-    access.guard(demo, services, anybody)
-    demo.routes = login.routes(services.settings, services.sessions)
+    access.guard(demo, services)
+    demo.routes = sessions.routes(services.settings, services.sessions)
     demo.texts = static.i18n()
     # programs wait in the same queue (gradio_client and /call do so); what would pass it by is shut
     demo.queue(max_size=WAITING, api_open=False)

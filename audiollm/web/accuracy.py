@@ -28,6 +28,7 @@ class Accuracy:
     speakers: float  # right on new speakers of known corpora
     corpora: float  # right on corpora that were left out whole
     sure: float | None  # right of the answers there with 80 % or more; None where there are none
+    share: float | None  # of the answers there that have 80 % or more
     baseline: float | None  # right there with a baseline of 8 clips
 
 
@@ -35,17 +36,12 @@ def protocols(metrics: Mapping[str, Any]) -> Accuracy | None:
     """What the manifest says of both protocols; None where it says nothing that can be used."""
     try:
         known, new = metrics["protocols"]["new speakers"], metrics["protocols"]["new corpora"]
-        sure, compared = new.get("sure"), new.get("wa_8")
-        found = Accuracy(
-            float(known["wa"]),
-            float(new["wa"]),
-            None if sure is None else float(sure),
-            None if compared is None else float(compared),
-        )
+        wa = float(known["wa"]), float(new["wa"])
+        others = [None if new.get(k) is None else float(new[k]) for k in ("sure", "share", "wa_8")]
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    shares = [found.speakers, found.corpora, found.sure, found.baseline]
-    return found if all(s is None or 0 <= s <= 1 for s in shares) else None
+    valid = all(s is None or 0 <= s <= 1 for s in (*wa, *others))
+    return Accuracy(*wa, *others) if valid else None
 
 
 def sentence(metrics: Mapping[str, Any], codes: Sequence[str], language: Language) -> str:
@@ -61,7 +57,9 @@ def sentence(metrics: Mapping[str, Any], codes: Sequence[str], language: Languag
         new=tenths(found.corpora),
     )
     if found.sure is not None:
-        said += text("accuracy_sure", language, sure=tenths(found.sure))
+        code = "accuracy_sure" if found.share else "accuracy_sure_only"
+        share = f"{100 * found.share:.2g}%" if found.share else ""
+        said += text(code, language, sure=tenths(found.sure), share=share)
     return said
 
 

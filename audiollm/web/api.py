@@ -20,7 +20,7 @@ from gradio.utils import get_upload_folder
 from audiollm.errors import AudioError, AudioLLMError, ConfigError
 from audiollm.labels import Language
 from audiollm.texts import text
-from audiollm.web.analyse.page import MODEL
+from audiollm.web.events import MODEL, public
 from audiollm.web.services import Services
 
 if TYPE_CHECKING:
@@ -127,12 +127,9 @@ def analyse_batch(
         AudioLLMError: no list, too many files, the language is not taught, there is no model.
     """
     if not isinstance(files, list):
-        raise AudioError("The files of a batch must come as a list: send one file as [file].")
+        raise AudioError("api_no_list")
     if len(files) > MOST_FILES:
-        raise AudioError(
-            f"These are {len(files)} files and the limit of a batch is {MOST_FILES}: "
-            "send them in several batches."
-        )
+        raise AudioError("api_too_many", n=len(files), limit=MOST_FILES)
     answers = _answers(services, files, language, same_speaker)
     return [
         {"error": a.in_language(language)} if isinstance(a, AudioLLMError) else a.to_dict()
@@ -190,7 +187,7 @@ def uploaded(file: object) -> Path:
     except (OSError, ValueError):  # zero byte in it, links in a circle
         path = None
     if path is None or not path.is_relative_to(Path(get_upload_folder()).resolve()):
-        raise AudioError("This is not an uploaded file: upload the sound first (see docs/api.md).")
+        raise AudioError("api_not_uploaded")
     return path
 
 
@@ -204,17 +201,13 @@ def held(address: str, folder: Path, most: int) -> Path:
     """
     head, _, content = address.partition(",")
     if not head.startswith("data:"):
-        raise AudioError("This is no sound: upload a file, or send its content as a data: URI.")
+        raise AudioError("api_no_sound")
     if len(content) * 3 // 4 > most:
-        raise AudioError(
-            f"This sound is too large, the limit is {most / 1e6:.0f} MB: cut it into pieces."
-        )
+        raise AudioError("api_too_large", limit=f"{most / 1e6:.0f}")
     try:
         decoded = b64decode(content, validate=True)
     except ValueError as error:
-        raise AudioError(
-            "This data: URI holds no base64: encode it again, or upload the file."
-        ) from error
+        raise AudioError("api_no_base64") from error
     path = folder / f"sound-{len(list(folder.iterdir()))}"
     path.write_bytes(decoded)
     return path
@@ -224,6 +217,7 @@ def _in_a_sentence(answer: Callable[P, R]) -> Callable[P, R]:
     """Every failure reaches the caller as one sentence, in the language of the answer that was
     asked for; a bug also reaches the log."""
 
+    @public
     @wraps(answer)
     def told(*args: P.args, **kwargs: P.kwargs) -> R:
         language: Language = "zh" if "zh" in (*args[1:], kwargs.get("language")) else "en"
@@ -248,8 +242,5 @@ def require_mcp() -> bool:
         for part in ("lowlevel.helper_types", "sse", "streamable_http_manager"):
             importlib.import_module(f"mcp.server.{part}")
     except ImportError as error:
-        raise ConfigError(
-            "The MCP server needs a package that is not here or has another version: "
-            'pip install "gradio[mcp]", or start without --mcp and AUDIOLLM_MCP.'
-        ) from error
+        raise ConfigError("config_mcp") from error
     return True

@@ -5,7 +5,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -89,30 +89,17 @@ class FakePredictor:
     def stream(
         self,
         sound: Sound,
-        language: Language,
+        language: Language = "en",
+        report: Callable[[Any], object] = lambda _: None,
         followed: prosody.Track | None = None,
         speaker: SpeakerBaseline | None = None,
-    ) -> Iterator[Prediction | Progress]:
+    ) -> Prediction:
         for done in range(1, self.batches):
             time.sleep(self.pause)
-            yield Progress(done, self.batches)
-        emotion = one_emotion(speaker, self.card.labels) if speaker else ""
-        compares = speaker is not None and speaker.usable and not emotion
-        label = max(self.probabilities, key=lambda k: self.probabilities[k])
-        first = Prediction(
-            label=label,
-            probabilities=self.probabilities,
-            text="",
-            language=language,
-            model=self.card.name,
-            seconds=sound.seconds,
-            cues=prosody.summarise(sound.samples, followed or prosody.track(sound.samples)),
-            baseline_seconds=round(speaker.seconds, 1) if speaker and compares else 0.0,
-            baseline_emotion=emotion,
-            speech=self._speech(sound),
-        )
-        yield first
-        said = word(label, language)
+            report(Progress(done, self.batches))
+        answer = self._first(sound, language, followed, speaker)
+        report(answer)
+        said = word(answer.label, language)
         pieces = (
             (f"{said}。", f"这段声音听起来{said}。", "强度：中等。", "依据：音高偏高，音色明亮。")
             if language == "zh"
@@ -125,7 +112,36 @@ class FakePredictor:
         )
         for count in range(1, len(pieces) + 1):
             time.sleep(self.pause)
-            yield dataclasses.replace(first, text="".join(pieces[:count]))
+            answer = dataclasses.replace(answer, text="".join(pieces[:count]))
+            report(answer)
+        return answer
+
+    def classify(self, sounds: Sequence[Sound], language: Language = "en") -> list[Prediction]:
+        return [self._first(sound, language) for sound in sounds]
+
+    def _first(
+        self,
+        sound: Sound,
+        language: Language,
+        followed: prosody.Track | None = None,
+        speaker: SpeakerBaseline | None = None,
+    ) -> Prediction:
+        """Without a text."""
+        emotion = one_emotion(speaker, self.card.labels) if speaker else ""
+        compares = speaker is not None and speaker.usable and not emotion
+        label = max(self.probabilities, key=lambda k: self.probabilities[k])
+        return Prediction(
+            label=label,
+            probabilities=self.probabilities,
+            text="",
+            language=language,
+            model=self.card.name,
+            seconds=sound.seconds,
+            cues=prosody.summarise(sound.samples, followed or prosody.track(sound.samples)),
+            baseline_seconds=round(speaker.seconds, 1) if speaker and compares else 0.0,
+            baseline_emotion=emotion,
+            speech=self._speech(sound),
+        )
 
     def _speech(self, sound: Sound) -> SpeakerBaseline:
         pitch = np.array([[prosody.measure(sound.samples).pitch_hz or 0.0]], np.float32)
@@ -147,19 +163,21 @@ class FakePredictor:
     def timeline(
         self,
         sound: Sound,
-        followed: prosody.Track,  # noqa: ARG002
-        language: Language,  # noqa: ARG002
+        language: Language = "en",  # noqa: ARG002
+        report: Callable[[Timeline], object] = lambda _: None,
         speaker: SpeakerBaseline | None = None,  # noqa: ARG002
-    ) -> Iterator[Timeline]:
+    ) -> Timeline | None:
         """Each window a little less of the first class; silence stays empty."""
         spans = windows.course(sound.seconds)
         table = np.full((len(spans), len(self.probabilities)), np.nan)
-        for i, span in enumerate(spans):
+        line = None
+        for i, span in enumerate(spans if len(spans) > 1 else ()):
             if windows.has_speech(sound, *span):
                 row = np.array(list(self.probabilities.values())) + np.eye(len(table[0]))[1] * i / 4
                 table[i] = row / row.sum()
-            if len(spans) > 1:
-                yield Timeline(tuple(self.probabilities), tuple(spans), table.copy(), i + 1)
+            line = Timeline(tuple(self.probabilities), tuple(spans), table.copy(), i + 1)
+            report(line)
+        return line
 
     def ask(
         self,
@@ -167,19 +185,21 @@ class FakePredictor:
         followed: prosody.Track,  # noqa: ARG002
         question: str,
         language: Language = "en",
-    ) -> Iterator[str]:
+        report: Callable[[str], object] = lambda _: None,
+    ) -> str:
         """The question again, and how long the sound is."""
         said = f"{question} {sound.seconds:.1f} " + ("秒。" if language == "zh" else "seconds.")
         for end in range(8, len(said) + 8, 8):
             time.sleep(self.pause)
-            yield said[:end]
+            report(said[:end])
+        return said
 
 
 if __name__ == "__main__":
     import os
 
     import app
-    from audiollm.web import services
+    from audiollm.web import model_host, services
 
     answers = UNSURE if os.environ.get("FAKE_UNSURE") else SURE
     batches = int(os.environ.get("FAKE_BATCHES", "0"))
@@ -200,7 +220,7 @@ if __name__ == "__main__":
 
         return load
 
-    services._loader = loader  # type: ignore[assignment]
+    model_host._loader = loader  # type: ignore[assignment]
     start = services.Services.start.__func__  # type: ignore[attr-defined]
     folder = Path(os.environ.get("FAKE_EXAMPLES", services.EXAMPLES))
     services.Services.start = classmethod(partial(start, examples=folder))  # type: ignore

@@ -9,7 +9,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,16 +54,12 @@ class Result(TypedDict):
 
 def hear(predictor: "Predictor", samples: Samples) -> Answer:
     """What a person who records these samples is told. [N] -> probabilities of C classes."""
-    from audiollm.predictor import Prediction
-
     try:
         sound = audio.from_array(samples, audio.SAMPLE_RATE, predictor.settings)
         audio.require_speech(sound)
     except NoSpeechError as error:
         return {"predicted": None, "probabilities": None, "error": str(error)}
-    # the probabilities come before the text, which nobody reads here: it is never written
-    with closing(predictor.stream(sound, predictor.manifest.languages[0])) as parts:
-        first = next(p for p in parts if isinstance(p, Prediction))
+    (first,) = predictor.classify([sound], predictor.manifest.languages[0])
     return {"predicted": first.label, "probabilities": first.probabilities, "error": None}
 
 

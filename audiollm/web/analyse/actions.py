@@ -1,16 +1,16 @@
-"""What the page does, as plain functions: a sound's path in, a `View` out. No gradio here."""
+"""What the Analyse page does, as plain functions: sound file in, `View` out. No gradio here."""
 
 import logging
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from audiollm.audio.steps import told
 from audiollm.audio.timeline import Timeline, overview
 from audiollm.audio.windows import Progress
 from audiollm.errors import AudioError, AudioLLMError, ModelError
@@ -19,20 +19,20 @@ from audiollm.model import registry
 from audiollm.model.speaker import SpeakerBaseline
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.analyse import adapting, exports, turns
+from audiollm.web.analyse import exports, speaker_baseline
+from audiollm.web.analyse.clip_loading import Clip, load_clip
 from audiollm.web.analyse.course import course
-from audiollm.web.analyse.hearing import Heard, hear
-from audiollm.web.analyse.known_voice import Voice
 from audiollm.web.analyse.plots import bars
-from audiollm.web.services import AwayError, Services, until_loaded
+from audiollm.web.events import streamed
+from audiollm.web.services import Services
 
 if TYPE_CHECKING:
     from audiollm.predictor import Prediction, Predictor
 
 LOG = logging.getLogger(__name__)
-MEASURING = 0.2  # share of the way to a long recording's answer: pitch and pauses come first
-SURE = 0.05  # share of the way from which on the rest is estimated
-REDRAWN = 1.0  # s between two pictures of a course that is still growing
+MEASURING = 0.2  # share of the work on a long recording that pitch and pauses take; they come first
+SURE = 0.05  # share of the work from which on the rest is estimated
+REDRAWN = 1.0  # s between two figures of a course that is still growing
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,9 @@ class View:
         return bool(self.headline)
 
 
+Report = Callable[[View], object]
+
+
 def spoken_language(accept: str | None) -> Language:
     """Language of the page from the browser's `Accept-Language`: its first choice counts, as it
     does for the texts that the browser translates itself."""
@@ -65,7 +68,7 @@ def spoken_language(accept: str | None) -> Language:
 
 
 def page_language(asked: str | None, before: str, accept: str | None) -> Language:
-    """What the address asks for, else what was chosen before, else what the browser speaks."""
+    """What the address asks for, else what was chosen before, else the browser's language."""
     chosen: dict[str, Language] = {"zh": "zh", "en": "en"}
     return chosen.get(asked or "") or chosen.get(before) or spoken_language(accept)
 
@@ -87,7 +90,7 @@ def begin(path: str | None, language: Language) -> View:
     """At once, before the queue: that the clip has arrived."""
     if not path:
         return empty(language)
-    return View(notice=render.notice(text("listening", language), "wait"))
+    return View(notice=render.notice(text("analysing", language), "wait"))
 
 
 def analyse(
@@ -100,19 +103,19 @@ def analyse(
     """The answer to one clip as it comes into being; every failure is shown as a sentence.
 
     `fixed`: the bars stand in the same order for every clip.
-    It ends early when the visitor has come to want another answer, or none. That it was stopped
-    is said here, as the last word: said by another event, it could be overtaken.
+    It ends early when the visitor has asked for another answer, or for none. That it was stopped
+    is shown here, as the last view: another event could be overtaken.
     """
-    turn = turns.take(services, visitor, path, language)
-    last = View()
-    with closing(_analyse(services, path, language, visitor, fixed)) as views:
+    request, last = services.requests.take(visitor, path, language), View()
+    work = partial(_analyse, services, path, language, visitor, fixed)
+    with closing(streamed(work)) as views:
         for view in views:
-            now = services.wanted.get(visitor)
-            if now is not turn:
-                if now and not now.taken:  # said again: what is still under way would cover it
+            now = services.requests.newest.get(visitor)
+            if now is not request:
+                if now and not now.taken:  # shown again: what is still under way would cover it
                     yield begin(now.path, now.language)
                 return
-            if turn.stopped:
+            if request.stopped:
                 yield stopped(last, language)
                 return
             last = view
@@ -120,139 +123,119 @@ def analyse(
 
 
 def _analyse(
-    services: Services, path: str | None, language: Language, visitor: str, fixed: bool
-) -> Generator[View]:
-    if not path:
-        yield View(notice=render.notice(text("no_clip", language), "wait"))
-        return
+    services: Services,
+    path: str | None,
+    language: Language,
+    visitor: str,
+    fixed: bool,
+    report: Report,
+) -> None:
     try:
-        way = _Way(language)
-        heard = yield from told(hear(services, path), way.measured)
-        for came in until_loaded(services):
-            yield View(notice=render.loading(came, language))
-        if services.away:
-            yield View(notice=render.notice(text("away_first", language), "wait"))
-        voice = adapting.of_clip(services, visitor, path)
-        clip = _Clip(path, services.acted(path), voice)
-        yield from _answer(services.predictor(), heard, clip, language, fixed, way)
+        if path:
+            _answer(services, path, language, visitor, fixed, report)
+        else:
+            report(View(notice=render.notice(text("no_clip", language), "wait")))
     except AudioLLMError as error:
-        yield failure(error, language)
+        report(failure(error, language))
     except Exception:
         LOG.exception("analysing a clip failed")
-        yield sorry(text("error_bug", language), language)
-
-
-@dataclass(frozen=True)
-class _Clip:
-    """What is known of a file before it is heard."""
-
-    path: str
-    acted: str  # the class that the speaker of an example was asked for, or ""
-    voice: Voice | None  # of the visitor, where they want their recordings compared
-
-    @property
-    def name(self) -> str:
-        """Without its folder and ending."""
-        return Path(self.path).stem
-
-
-class _Way:
-    """How much of the way to the answer is done, and how long the rest may take."""
-
-    def __init__(self, language: Language) -> None:
-        self.language, self.began = language, time.monotonic()
-
-    def measured(self, share: float | None) -> View:
-        """Pitch and pauses come first; None: before that the file is read."""
-        if share is None:
-            self.began = time.monotonic()
-            return View(notice=render.reading(self.language))
-        return self._view(MEASURING * share)
-
-    def heard(self, share: float) -> View:
-        """Then the windows that vote on the answer."""
-        return self._view(MEASURING + (1 - MEASURING) * share)
-
-    def _view(self, share: float) -> View:
-        passed = time.monotonic() - self.began
-        left = passed * (1 - share) / share if share >= SURE else None
-        return View(notice=render.progress(share, left, self.language))
+        report(sorry(text("error_bug", language), language))
 
 
 def _answer(
-    predictor: "Predictor", heard: Heard, clip: _Clip, language: Language, fixed: bool, way: _Way
-) -> Iterator[View]:
-    """The figure with the first item, the text as it grows, then the course of the recording."""
-    view, last = View(), None
-    others = clip.voice.others(clip.path) if clip.voice else None
-    # closed here and not when collected: a visitor who leaves must not keep the model locked
-    with closing(adapting.compared(predictor, heard, language, clip.voice, clip.path)) as parts:
-        for part in parts:
-            if isinstance(part, Progress):
-                yield way.heard(part.heard / part.windows)
-                continue
-            if last is None:  # afterwards only the text grows
-                view = View(
-                    headline=render.headline(part.probabilities, language)
-                    + render.acted(clip.acted, part.label, language)
-                    + render.compared(part, adapting.rests_on(part, others), language),
-                    figure=bars(part.probabilities, language, fixed),
-                    said=part.probabilities,
-                    cues=render.cue_table(part.cues, language)
-                    + render.too_loud(heard.sound, language),
-                )
-            else:
-                view = replace(view, figure=None)
-            last = part
-            view = replace(view, text=_text(part, language, done=False))
-            yield view
-    if last is None:
-        return
-    speaker = None  # what the answer rests on, for the course as well
-    if last.baseline_seconds:
-        speaker = others if adapting.rests_on(last, others) else last.speech
-    if clip.voice:
-        clip.voice.offer(predictor, clip.path, last.speech)
-    text_ = _text(last, language, done=True)
+    services: Services, path: str, language: Language, visitor: str, fixed: bool, report: Report
+) -> None:
+    """The figure with the first report, the text as it grows, then the course of the recording."""
+    began, view = time.monotonic(), View()
+
+    def show_progress(share: float) -> None:
+        passed = time.monotonic() - began
+        left = passed * (1 - share) / share if share >= SURE else None
+        report(View(notice=render.progress(share, left, language)))
+
+    def show_loading(share: float | None) -> None:
+        nonlocal began
+        if share is None:
+            began = time.monotonic()
+            report(View(notice=render.reading(language)))
+        else:
+            show_progress(MEASURING * share)
+
+    clip = load_clip(path, services.settings, show_loading)
+    predictor = services.wait(lambda now: report(View(notice=render.loading(now, language))))
+    if services.away:
+        report(View(notice=render.notice(text("away_first", language), "wait")))
+    enrolment = speaker_baseline.of_clip(services, visitor, path)
+    others = enrolment.others(path) if enrolment else None
+
+    def show(part: "Prediction | Progress") -> None:
+        nonlocal view
+        if isinstance(part, Progress):
+            show_progress(MEASURING + (1 - MEASURING) * part.heard / part.windows)
+            return
+        figure = None
+        if not view.answered:  # afterwards only the text grows
+            figure = bars(part.probabilities, language, fixed)
+            compared = speaker_baseline.rests_on(part, others)
+            view = View(
+                headline=render.headline(part.probabilities, language)
+                + render.acted(services.acted(path), part.label, language)
+                + render.compared(part, compared, language),
+                said=part.probabilities,
+                cues=render.cue_table(part.cues, language) + render.too_loud(clip.sound, language),
+            )
+        report(replace(view, figure=figure, text=_text(part, language, done=False)))
+
+    answer = speaker_baseline.predict(predictor, clip, language, enrolment, path, show)
+    speaker = None  # what the answer was compared with, for the course as well
+    if answer.baseline_seconds:
+        speaker = others if speaker_baseline.rests_on(answer, others) else answer.speech
+    if enrolment:
+        enrolment.offer(predictor, path, answer.speech)
+    name = Path(path).stem
     view = replace(
-        view, figure=None, text=text_, actions=exports.actions(last, None, language, clip.name)
+        view,
+        text=_text(answer, language, done=True),
+        actions=exports.actions(answer, None, language, name),
     )
-    yield view
+    report(view)
     try:
-        yield from _course(predictor, heard, last, view, clip.name, speaker)
-    except Exception:  # the answer stands without its picture
+        _course(predictor, clip, answer, view, name, speaker, report)
+    except Exception:  # the answer is shown without its figure
         LOG.exception("drawing the course failed")
-        yield replace(view, hint="", course=None)
+        report(view)
 
 
 def _course(
     predictor: "Predictor",
-    heard: Heard,
+    clip: Clip,
     answer: "Prediction",
     view: View,
     name: str,
     speaker: SpeakerBaseline | None,
-) -> Iterator[View]:
-    """The picture of the recording, its emotions filled in as the windows are heard."""
+    report: Report,
+) -> None:
+    """The figure of the recording, its emotions filled in as the windows are scored."""
     language = answer.language
-    seen = overview(heard.sound, heard.followed)
+    seen = overview(clip.sound, clip.track)
     view = replace(view, hint=render.hint(None, language))
-    yield replace(view, course=course(seen, None, language))
+    report(replace(view, course=course(seen, None, language)))
     drawn = time.monotonic()
-    line: Timeline | None = None
-    line_of = predictor.timeline(heard.sound, heard.followed, language, speaker=speaker)
-    with closing(line_of) as steps:
-        for line in steps:
-            unfinished = line.heard < len(line.spans)
-            if unfinished and time.monotonic() - drawn > REDRAWN:
-                drawn = time.monotonic()
-                hint = render.hint(None, language, line.heard / len(line.spans))
-                yield replace(view, course=course(seen, line, language), hint=hint)
+
+    def show(line: Timeline) -> None:
+        nonlocal drawn
+        unfinished = line.heard < len(line.spans)
+        if unfinished and time.monotonic() - drawn > REDRAWN:
+            drawn = time.monotonic()
+            hint = render.hint(None, language, line.heard / len(line.spans))
+            report(replace(view, course=course(seen, line, language), hint=hint))
+
+    line = predictor.timeline(clip.sound, language, show, speaker=speaker)
     if line is not None:
         actions = exports.actions(answer, line, language, name)
         hint = render.hint(line.spans[0][1] - line.spans[0][0], language)
         hint += render.course_table(line, language)
-        yield replace(view, course=course(seen, line, language), hint=hint, actions=actions)
+        report(replace(view, course=course(seen, line, language), hint=hint, actions=actions))
 
 
 def _text(prediction: "Prediction", language: Language, done: bool) -> str:
@@ -260,15 +243,12 @@ def _text(prediction: "Prediction", language: Language, done: bool) -> str:
 
 
 def failure(error: AudioLLMError, language: Language) -> View:
-    """The error's own sentence; where it has none in Chinese, a Chinese page says first what kind
-    of error it is."""
+    """The error's own sentence."""
     return sorry(explained(error, language), language)
 
 
 def explained(error: AudioLLMError, language: Language) -> str:
     """One sentence; in Chinese where there is a translation, else with what kind of error it is."""
-    if isinstance(error, AwayError):
-        return text("away_busy", language)
     if language == "en" or error.zh:
         return error.in_language(language)
     kinds = {AudioError: "audio", ModelError: "model"}
@@ -299,19 +279,19 @@ def about(services: Services, language: Language) -> str:
 
 
 def choices(services: Services, language: Language) -> list[tuple[str, str]]:
-    """(words, id) of the models that may be chosen: none for strangers, none where there is but
+    """(words, id) of the models that may be chosen: none for visitors, none where there is but
     one."""
     return [(render.entry(e, language), e.id) for e in offered(services)]
 
 
 def offered(services: Services) -> list[registry.Entry]:
-    """The models among which people may choose: [] where there is no choice."""
+    """The models that can be chosen: [] where there is no choice."""
     found = registry.entries(services.settings) if services.owned else []
     return found if len(found) > 1 else []
 
 
 def switch(services: Services, id: str) -> None:
-    """Let one of `choices` answer; whatever else is asked for, by whomever, is passed over."""
+    """Activates one of `choices`; whatever else is asked for, by whomever, is ignored."""
     if any(id == known for _, known in choices(services, "en")):
         try:
             services.switch(id)

@@ -1,202 +1,161 @@
-"""The switch "Adapt to my voice" and what belongs to it: what is known, a text to read, Forget.
+"""The switch "Adapt to my voice" and what belongs to it: its state, a text to read, Forget.
 
-`lay_out` places the parts, `connect` says what moves them; what happens stands in adapting.py.
+What happens stands in speaker_baseline.py.
 """
 
+import logging
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
 from audiollm.analysis.wording import percent
+from audiollm.errors import AudioLLMError
 from audiollm.labels import Language, word
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.analyse import adapting
+from audiollm.web.analyse import speaker_baseline
 from audiollm.web.analyse.actions import explained
-from audiollm.web.analyse.adapting import Decision
-from audiollm.web.analyse.more import visitor
-from audiollm.web.quiet import AT_ONCE
+from audiollm.web.analyse.speaker_baseline import Decision, Enrolment
+from audiollm.web.events import AT_ONCE, MODEL, QUIET, Update, public, visitor
 from audiollm.web.services import Services
 from audiollm.web.static import Static
 
-if TYPE_CHECKING:
-    from audiollm.web.analyse.known_voice import Voice
-
-LET_GO = 1.0  # s that a browser needs until it asks for a recording no more
+LOG = logging.getLogger(__name__)
+LET_GO = 1.0  # s until a browser no longer asks for a recording
 DECISIONS: tuple[Decision, ...] = ("anew", "mine", "out")
 
 
-@dataclass(frozen=True, eq=False)
-class VoiceParts:
-    """What a visitor sees and touches."""
+class VoicePanel:
+    """The parts of the page, hidden until the model is known, and their handlers."""
 
-    everything: gr.Column  # shown where the model takes a baseline
-    switch: gr.Checkbox
-    told: gr.HTML
-    asks: gr.Column
-    decisions: dict[Decision, gr.Button]
-    buttons: gr.Row
-    read: gr.Button
-    forget: gr.Button
-    reading: gr.Column  # the text, and its recording
-    recorder: gr.Audio
-    failed: gr.HTML  # that it is being heard, or why it cannot be used
+    def __init__(self, services: Services, static: Static) -> None:
+        self.services = services
+        with gr.Column(visible=False, elem_id="voice") as self.everything:
+            self.switch = static.labelled(
+                gr.Checkbox, "voice", container=False, elem_id="voice-switch"
+            )
+            static.html("voice_consent", elem_id="voice-consent")
+            self.told = gr.HTML(visible=False, elem_id="voice-told")
+            with gr.Column(visible=False, elem_id="voice-asks") as self.asks:
+                static.html("voice_other", '<p role="alert">{}</p>')
+                with gr.Row(elem_id="voice-decisions"):
+                    self.decisions = {
+                        d: static.button(f"voice_{d}", size="sm", elem_id=f"voice-{d}")
+                        for d in DECISIONS
+                    }
+            with gr.Row(visible=False, elem_id="voice-buttons") as self.buttons:
+                self.read = static.button("voice_read", size="sm", elem_id="voice-read")
+                self.forget = static.button("voice_forget", size="sm", elem_id="voice-forget")
+            with gr.Column(visible=False, elem_id="voice-reading") as self.reading:
+                static.html("voice_how")
+                static.html("voice_text", "<blockquote>{}</blockquote>", elem_id="voice-text")
+                self.recorder = static.sound(
+                    "voice_reading", sources=["microphone"], elem_id="voice-sound"
+                )
+                self.failed = gr.HTML(visible=False, elem_id="voice-failed")
+        self.view = [
+            *(self.switch, self.told, self.asks),
+            *(self.buttons, self.reading, self.recorder, self.failed),
+        ]
 
-    @property
-    def view(self) -> list[Any]:
-        """In the order of `show`."""
-        return [self.switch, self.told, self.asks, self.buttons, self.reading, self.failed]
+    def available(self) -> Update:
+        """Shown where the model takes a baseline."""
+        card = self.services.card
+        return {self.everything: gr.update(visible=bool(card and card.baseline))}
 
+    def show(
+        self, who: str, language: Language, reads: bool | None = None, failed: str = ""
+    ) -> Update:
+        """`reads`: whether the text to read is shown; None: as before."""
+        enrolment = speaker_baseline.known(self.services, who)
+        on = enrolment is not None
+        same = on and reads is None
+        return {
+            self.switch: on,
+            self.told: gr.update(value=told(self.services, enrolment, language), visible=on),
+            self.asks: gr.update(visible=bool(enrolment and enrolment.question)),
+            self.buttons: gr.update(visible=on),
+            self.reading: gr.skip() if same else gr.update(visible=bool(on and reads)),
+            self.failed: gr.update(value=failed, visible=bool(failed)),
+        }
 
-def lay_out(static: Static) -> VoiceParts:
-    """Place the parts, hidden until the model is known."""
-    with gr.Column(visible=False, elem_id="voice") as everything:
-        switch = static.labelled(gr.Checkbox, "voice", container=False, elem_id="voice-switch")
-        static.html("voice_consent", elem_id="voice-consent")
-        told = gr.HTML(visible=False, elem_id="voice-told")
-        with gr.Column(visible=False, elem_id="voice-asks") as asks:
-            static.html("voice_other", '<p role="alert">{}</p>')
-            with gr.Row(elem_id="voice-decisions"):
-                decisions = {
-                    decision: static.button(
-                        f"voice_{decision}", size="sm", elem_id=f"voice-{decision}"
-                    )
-                    for decision in DECISIONS
-                }
-        with gr.Row(visible=False, elem_id="voice-buttons") as buttons:
-            read = static.button("voice_read", size="sm", elem_id="voice-read")
-            forget = static.button("voice_forget", size="sm", elem_id="voice-forget")
-        with gr.Column(visible=False, elem_id="voice-reading") as reading:
-            static.html("voice_how")
-            static.html("voice_text", "<blockquote>{}</blockquote>", elem_id="voice-text")
-            recorder = static.sound("voice_reading", sources=["microphone"], elem_id="voice-sound")
-            failed = gr.HTML(visible=False, elem_id="voice-failed")
-    return VoiceParts(
-        everything=everything,
-        switch=switch,
-        told=told,
-        asks=asks,
-        decisions=decisions,
-        buttons=buttons,
-        read=read,
-        forget=forget,
-        reading=reading,
-        recorder=recorder,
-        failed=failed,
-    )
+    @public
+    def tell(self, chosen: Language, request: gr.Request) -> Update:
+        return self.show(visitor(request), chosen)
 
+    @public
+    def turned(self, on: bool, chosen: Language, request: gr.Request) -> Update:
+        speaker_baseline.switch(self.services, visitor(request), on)
+        return self.show(visitor(request), chosen)
 
-def available(services: Services) -> Any:
-    """An update for `VoiceParts.everything`."""
-    card = services.card
-    return gr.update(visible=bool(card and card.baseline))
+    @public
+    def forgotten(self, chosen: Language, request: gr.Request) -> Update:
+        speaker_baseline.forget(self.services, visitor(request))
+        return self.show(visitor(request), chosen, reads=False)
 
+    @public
+    def begin_reading(self, chosen: Language, request: gr.Request) -> Update:
+        return self.show(visitor(request), chosen, reads=True)
 
-def show(
-    services: Services, who: str, language: Language, reads: bool | None = None, failed: str = ""
-) -> list[Any]:
-    """Updates for `VoiceParts.view`; `reads`: whether the text to read stands there, as
-    before if it is None."""
-    voice = adapting.known(services, who)
-    on = voice is not None
-    return [
-        on,
-        gr.update(value=told(services, voice, language), visible=on),
-        gr.update(visible=bool(voice and voice.question)),
-        gr.update(visible=on),
-        gr.update() if on and reads is None else gr.update(visible=bool(on and reads)),
-        gr.update(value=failed, visible=bool(failed)),
-    ]
-
-
-def told(services: Services, voice: "Voice | None", language: Language) -> str:
-    """What is known of the voice, and what that means, in one paragraph."""
-    if voice is None:
-        return ""
-    baseline = voice.others()
-    if baseline is None:
-        said = [text("voice_changed" if voice.forgotten else "voice_nothing", language)]
-    elif not baseline.usable:
-        said = [text("voice_few", language, n=round(baseline.seconds))]
-    elif name := adapting.emotion(services, baseline):
-        said = [text("voice_one_emotion", language, name=escape(word(name, language)))]
-    else:
-        said = [f"<b>{text('voice_rests', language, n=round(baseline.seconds))}</b>"]
-        if found := adapting.gain(services, baseline.windows):
-            shares = {"right": percent(found.right), "plain": percent(found.plain)}
-            said.append(text(f"voice_{found.where}", language, clips=found.clips, **shares))
-    return f'<p role="status">{("" if language == "zh" else " ").join(said)}</p>'
-
-
-def connect(
-    parts: VoiceParts,
-    language: gr.Radio,
-    services: Services,
-    quiet: dict[str, Any],
-    turn: dict[str, Any],
-) -> Any:
-    """`quiet` are options of every event, `turn` of those that wait for the model. Returns the
-    event after which a clip that was not compared with this voice has to be analysed anew."""
-
-    def turned(on: bool, chosen: Language, request: gr.Request) -> list[Any]:
-        adapting.switch(services, visitor(request), on)
-        return show(services, visitor(request), chosen)
-
-    def forget(chosen: Language, request: gr.Request) -> list[Any]:
-        adapting.forget(services, visitor(request))
-        return show(services, visitor(request), chosen, reads=False)
-
-    def begin(chosen: Language, request: gr.Request) -> list[Any]:
-        return show(services, visitor(request), chosen, reads=True)
-
-    def read(path: str | None, chosen: Language, request: gr.Request) -> Iterator[list[Any]]:
+    @public
+    def was_read(self, path: str | None, chosen: Language, request: gr.Request) -> Iterator[Update]:
         """The player goes before the sound does, or it would ask for what is deleted."""
         who, failed = visitor(request), ""
-        waits = render.notice(text("listening", chosen), "wait")
-        yield [None, *show(services, who, chosen, reads=True, failed=waits)]
+        waits = render.notice(text("analysing", chosen), "wait")
+        yield {self.recorder: None, **self.show(who, chosen, reads=True, failed=waits)}
         time.sleep(LET_GO)
         try:
             if path:
-                adapting.read(services, who, path, chosen)
-        except Exception as error:
-            known = adapting.said(error)
-            said = explained(known, chosen) if known else text("voice_bug", chosen)
-            failed = render.notice(said, "error")
-        yield [None, *show(services, who, chosen, reads=bool(failed), failed=failed)]
+                speaker_baseline.read(self.services, who, path, chosen)
+        except AudioLLMError as error:
+            failed = render.notice(explained(error, chosen), "error")
+        except Exception:
+            LOG.exception("reading a baseline failed")
+            failed = render.notice(text("voice_bug", chosen), "error")
+        yield {self.recorder: None, **self.show(who, chosen, reads=bool(failed), failed=failed)}
 
-    outputs = parts.view
-    parts.switch.input(turned, [parts.switch, language], outputs, **AT_ONCE)
-    parts.forget.click(forget, language, outputs, **AT_ONCE)
-    parts.read.click(begin, language, outputs, **AT_ONCE)
-    recorded = [parts.recorder, *outputs]
-    parts.recorder.stop_recording(read, [parts.recorder, language], recorded, **quiet, **turn)
+    def connect(self, language: gr.Radio) -> Any:
+        """Returns the event after which a clip that was not compared with the baseline has to be
+        analysed again."""
 
-    def decides(decision: Decision) -> Any:
-        def decide(chosen: Language, request: gr.Request) -> list[Any]:
-            adapting.decide(services, visitor(request), decision)
-            return show(services, visitor(request), chosen)
+        def decides(decision: Decision) -> Any:
+            @public
+            def decide(chosen: Language, request: gr.Request) -> Update:
+                speaker_baseline.decide(self.services, visitor(request), decision)
+                return self.show(visitor(request), chosen)
 
-        return decide
+            return decide
 
-    decided = {
-        decision: button.click(decides(decision), language, parts.view, **AT_ONCE)
-        for decision, button in parts.decisions.items()
-    }
-    return decided["mine"]
+        self.switch.input(self.turned, [self.switch, language], self.view, **AT_ONCE)
+        self.forget.click(self.forgotten, language, self.view, **AT_ONCE)
+        self.read.click(self.begin_reading, language, self.view, **AT_ONCE)
+        language.input(self.tell, language, self.view, **AT_ONCE)
+        recorded = [self.recorder, language]
+        self.recorder.stop_recording(self.was_read, recorded, self.view, **QUIET, **MODEL)
+        decided = {
+            decision: button.click(decides(decision), language, self.view, **AT_ONCE)
+            for decision, button in self.decisions.items()
+        }
+        return decided["mine"]
 
 
-def follow(
-    parts: VoiceParts, language: gr.Radio, services: Services, answered: Sequence[Any]
-) -> None:
-    """What is known of the voice is told anew after every answer, and in another language."""
-
-    def tell(chosen: Language, request: gr.Request) -> list[Any]:
-        return show(services, visitor(request), chosen)
-
-    for answer in answered:
-        answer.then(tell, language, parts.view, **AT_ONCE)
-    language.input(tell, language, parts.view, **AT_ONCE)
+def told(services: Services, enrolment: Enrolment | None, language: Language) -> str:
+    """The state of the baseline and its effect, in one paragraph."""
+    if enrolment is None:
+        return ""
+    baseline = enrolment.others()
+    if baseline is None:
+        said = [text("voice_changed" if enrolment.forgotten else "voice_nothing", language)]
+    elif not baseline.usable:
+        said = [text("voice_few", language, n=round(baseline.seconds))]
+    elif name := speaker_baseline.emotion(services, baseline):
+        said = [text("voice_one_emotion", language, name=escape(word(name, language)))]
+    else:
+        said = [f"<b>{text('voice_rests', language, n=round(baseline.seconds))}</b>"]
+        if found := speaker_baseline.gain(services, baseline.windows):
+            shares = {"right": percent(found.right), "plain": percent(found.plain)}
+            said.append(text(f"voice_{found.where}", language, clips=found.clips, **shares))
+    return f'<p role="status">{("" if language == "zh" else " ").join(said)}</p>'

@@ -1,13 +1,13 @@
 """Who may do what changes this machine, or shows what is on it: its owner.
 
 Every plain function that starts, changes or reads something of the owner's (jobs, data, labels,
-models) begins with `opened(services)`. Nothing has to be handed down: who asks is known from the
-event that runs (`visitors`). Besides, `guard` shuts every handler of the page that is not meant for
-everybody, so one that forgets to ask is shut all the same.
+models) begins with `opened(services)`; who asks is known from the event that runs (`identity`).
+Besides, `guard` refuses visitors every handler that is not declared `events.public`, so a handler
+that forgets to ask is closed to them all the same.
 """
 
 import inspect
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
@@ -16,67 +16,65 @@ import gradio as gr
 from audiollm.errors import AudioLLMError
 from audiollm.settings import Settings
 from audiollm.texts import text
-from audiollm.web.analyse import actions
-from audiollm.web.auth import visitors
+from audiollm.web.analyse.actions import spoken_language
+from audiollm.web.auth import identity
+from audiollm.web.events import PUBLIC
 from audiollm.web.services import Services
 
 PRESSED = ("click", "submit", "upload")  # what a person does; the rest a page does by itself
 
 
 class ShutError(AudioLLMError):
-    """A stranger wants to do what is the owner's."""
+    """A visitor asks for what is the owner's."""
 
 
 def opened(services: Services) -> Settings:
-    """The settings, for whoever owns this machine.
+    """The settings, for the owner.
 
     Raises:
-        ShutError: a stranger asks.
+        ShutError: a visitor asks.
     """
     if not services.owned:
-        raise ShutError(text("refused", "en"))
+        raise ShutError("refused")
     return services.settings
 
 
-def guard(demo: gr.Blocks, services: Services, anybody: Collection[int]) -> None:
-    """From now on every handler of the page refuses strangers before it runs, but for those whose
-    number is among `anybody`.
+def guard(demo: gr.Blocks, services: Services) -> None:
+    """Every handler of the page that is not public refuses visitors before it runs.
 
-    What a person pressed is refused with a sentence; what the page asks by itself gets nothing.
+    What a person pressed is refused with a sentence; what the page asks by itself changes nothing.
     """
-    for number, event in demo.fns.items():
-        if event.fn is not None and number not in anybody:
+    for event in demo.fns.values():
+        if event.fn is not None and not getattr(event.fn, PUBLIC, False):
             event.fn = _refusing(event.fn, event, services)
 
 
-def _refusing(does: Callable[..., Any], event: Any, services: Services) -> Callable[..., Any]:
+def _refusing(handler: Callable[..., Any], event: Any, services: Services) -> Callable[..., Any]:
     """The handler, of the same kind and signature: Gradio looks at both."""
-    if inspect.iscoroutinefunction(does) or inspect.isasyncgenfunction(does):
-        raise TypeError(f"{does} is asynchronous, and what guards the page knows no such handler.")
+    if inspect.iscoroutinefunction(handler) or inspect.isasyncgenfunction(handler):
+        raise TypeError(f"{handler} is asynchronous, and the guard knows no such handler.")
     pressed = all(name in PRESSED for _, name in event.targets)
-    nothing = [gr.skip() for _ in event.outputs]
 
     def refusal() -> Any:
         if pressed:
-            request = visitors.asking()
+            request = identity.asking()
             accepted = request.headers.get("accept-language") if request else ""
-            said = text("refused", actions.spoken_language(accepted))
-            raise gr.Error(said, print_exception=False)
-        return nothing[0] if len(nothing) == 1 else nothing or None
+            raise gr.Error(text("refused", spoken_language(accepted)), print_exception=False)
+        return gr.skip() if event.outputs else None
 
-    if inspect.isgeneratorfunction(does):
+    if inspect.isgeneratorfunction(handler):
 
-        @wraps(does)
+        @wraps(handler)
         def steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
             if services.owned:
-                yield from does(*args, **kwargs)
+                yield from handler(*args, **kwargs)
             else:
                 yield refusal()
 
         return steps
 
-    @wraps(does)
+    @wraps(handler)
     def step(*args: Any, **kwargs: Any) -> Any:
-        return does(*args, **kwargs) if services.owned else refusal()
+        return handler(*args, **kwargs) if services.owned else refusal()
 
     return step

@@ -1,79 +1,186 @@
-"""The addresses to which page.js sends the owner's name and password, beside Gradio's own.
+"""The login before a page that is the owner's, or the reason why there is none.
 
-They do not go through an event, so they stand in no queue and in no state of the page.
+`Login.page` lays a page out behind the login, `Login.connect` connects the handlers. They only show
+and hide: who may do what is decided by `access` for every single event.
 """
 
-import json
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+import gradio as gr
 
-from audiollm.settings import Settings
-from audiollm.web.auth.sessions import COOKIE, LASTS, Sessions
-from audiollm.web.auth.visitors import from_elsewhere
+from audiollm.errors import ConfigError
+from audiollm.labels import Language
+from audiollm.texts import text
+from audiollm.web import render
+from audiollm.web.auth import remote_commands
+from audiollm.web.auth.sessions import LOGIN, LOGOUT
+from audiollm.web.events import AT_ONCE, Update, public
+from audiollm.web.services import Services
+from audiollm.web.static import Static, of_browser
 
-LOGIN, LOGOUT = "/owner/login", "/owner/logout"
-LARGEST = 4096  # bytes of a request
-CODES = {"in": 200, "wrong": 401, "busy": 429, "refused": 403, "bad": 400}
-
-
-def routes(settings: Settings, sessions: Sessions) -> list[Route]:
-    """None where there is no password to log in with."""
-    owner = settings.owner
-    if settings.login != "password" or owner is None:
-        return []
-
-    async def log_in(request: Request) -> Response:
-        if from_elsewhere(request):
-            return _said("refused")
-        given = await _given(request)
-        if given is None:
-            return _said("bad")
-        address = request.client.host if request.client else ""
-        outcome = await sessions.try_(owner, *given, address)
-        answer = _said(outcome)
-        if outcome == "in":
-            sessions.end(request.cookies.get(COOKIE, ""))
-            secure = "https" in (request.url.scheme, request.headers.get("origin", "")[:5])
-            answer.set_cookie(
-                COOKIE,
-                sessions.begin(),
-                max_age=int(LASTS),
-                httponly=True,
-                samesite="strict",
-                secure=secure,
-            )
-        return answer
-
-    async def log_out(request: Request) -> Response:
-        if from_elsewhere(request):
-            return _said("refused")
-        sessions.end(request.cookies.get(COOKIE, ""))
-        answer = _said("in")
-        answer.delete_cookie(COOKIE)
-        return answer
-
-    return [
-        Route(LOGIN, log_in, methods=["POST"]),
-        Route(LOGOUT, log_out, methods=["POST"]),
-    ]
+OFTEN = 30.0  # s between two looks whether a login still counts
+HERE = 'new URL(window.gradio_config?.root || "/", location.href).pathname.replace(/\\/$/, "")'
+# The password goes to its own address, and into no event
+ENTER = f"""async (name, password, chosen) => {{
+  const body = JSON.stringify({{ name, password }});
+  try {{
+    const answer = await fetch({HERE} + "{LOGIN}", {{ method: "POST", body }});
+    return [(await answer.json()).outcome, "", chosen];
+  }} catch {{
+    return ["failed", "", chosen];
+  }}
+}}"""
+# A page looks at its things when its tab is opened, and the owner stands in it already
+OPEN_AGAIN = """() => {
+  const tabs = [...document.querySelectorAll("[role=tab]")];
+  const open = tabs.find((tab) => tab.getAttribute("aria-selected") === "true");
+  const inside = [...document.querySelectorAll(".inside")].some((part) => part.offsetParent);
+  if (!inside || !open || open === tabs[0]) return;
+  tabs[0].click();
+  setTimeout(() => open.click(), 100);
+}"""
+# What was seen behind the door goes with the page
+LEAVE = f"""async () => {{
+  await fetch({HERE} + "{LOGOUT}", {{ method: "POST" }});
+  location.reload();
+}}"""
+T = TypeVar("T")
 
 
-def _said(outcome: str) -> JSONResponse:
-    return JSONResponse({"outcome": outcome}, CODES[outcome], {"Cache-Control": "no-store"})
+@dataclass(eq=False)
+class Login:
+    """All pages behind the login: of each either the outside is shown or the inside."""
 
+    services: Services
+    static: Static
+    pages: list[tuple[gr.Column, gr.Column]] = field(default_factory=list)  # outside, inside
+    # name, password, button, message
+    forms: list[tuple[gr.Textbox, gr.Textbox, gr.Button, gr.HTML]] = field(default_factory=list)
 
-async def _given(request: Request) -> tuple[str, str] | None:
-    """Name and password; None where the request holds something else."""
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > LARGEST:
+    def page(self, name: str, lay_out: Callable[[], T], *, trains: bool = False) -> T | None:
+        """Lay a page out behind the login; None, and the reason, where nobody can log in."""
+        settings = self.services.settings
+        space = settings.space
+        if trains and space and space.zero_gpu:
+            self._shut("door_zero_gpu", trains)
             return None
+        if settings.login == "shut":
+            self._shut("door_shut_space" if space else "door_shut", trains)
+            return None
+        if settings.login == "hub":
+            require_oauth()
+            gr.LoginButton(size="sm", elem_id=f"{name}-hub")
+        with gr.Column(visible=False, elem_id=f"{name}-door", elem_classes="door") as outside:
+            self.static.html(f"door_{settings.login}")
+            if settings.login == "password":
+                self.forms.append(self._form(name))
+        seen = settings.login == "open"
+        with gr.Column(visible=seen, elem_id=f"{name}-inside", elem_classes="inside") as inside:
+            if settings.login == "password":
+                leave = self.static.button("door_leave", size="sm", elem_id=f"{name}-leave")
+                leave.click(None, js=LEAVE, **AT_ONCE)
+            made = lay_out()
+        self.pages.append((outside, inside))
+        return made
+
+    def _shut(self, reason: str, trains: bool) -> None:
+        self.static.html(reason, elem_classes="shut")
+        space = self.services.settings.space
+        if not trains or space is None:
+            return
+        self.static.html("door_elsewhere")
+        for key, commands in (
+            ("elsewhere_own", remote_commands.own_computer(space)),
+            ("elsewhere_job", remote_commands.hub_job(space)),
+        ):
+            shown = gr.Textbox(
+                commands,
+                label=of_browser(key),
+                lines=6,
+                max_lines=14,
+                interactive=False,
+                buttons=["copy"],
+                elem_id=key.replace("_", "-"),
+                elem_classes="commands",
+            )
+            self.static.place(shown, key, "label")
+
+    def _form(self, page: str) -> tuple[gr.Textbox, gr.Textbox, gr.Button, gr.HTML]:
+        def box(key: str, fills: Any, **options: Any) -> gr.Textbox:
+            html = gr.InputHTMLAttributes(autocomplete=fills)
+            return self.static.labelled(
+                gr.Textbox, key, max_lines=1, html_attributes=html, **options
+            )
+
+        name = box("door_name", "username", elem_id=f"{page}-owner")
+        hidden: dict[str, Any] = {"type": "password", "elem_id": f"{page}-password"}
+        password = box("door_secret", "current-password", **hidden)
+        enter = self.static.button("door_enter", variant="primary", elem_id=f"{page}-enter")
+        return name, password, enter, gr.HTML(elem_id=f"{page}-told-door")
+
+    def connect(
+        self, language: gr.Radio, arrived: Any, clocks: Sequence[gr.Timer], loading: gr.Timer
+    ) -> Any:
+        """`clocks` run for the owner alone; `loading` looks what may be chosen on the Analyse page.
+
+        Returns the event after which the owner is logged in.
+        """
+        services = self.services
+        inside, watch = gr.State(False), gr.Timer(OFTEN, active=False)
+        # what the page shows: until somebody has looked, neither side
+        shown = gr.State(True if services.settings.login == "open" else None)
+        sides = [side for page in self.pages for side in page]
+        outcome: list[Any] = [*sides, shown, inside, watch, *clocks]
+
+        @public
+        def look(before: bool | None) -> Update:
+            owner = services.owned
+            update: Update = {shown: owner, inside: owner}
+            update |= {timer: gr.Timer(active=owner) for timer in (watch, *clocks)}
+            if before != owner:  # a column that is shown once more shows all that is hidden in it
+                for outer, inner in self.pages:
+                    update |= {outer: gr.update(visible=not owner), inner: gr.update(visible=owner)}
+            return update
+
+        def enters(password: gr.Textbox, told: gr.HTML) -> Any:
+            @public
+            def enter(answer: str, _password: str, chosen: Language) -> Update:
+                """`answer` is that of the login's own address."""
+                message = ""
+                if not services.owned:
+                    key = f"door_{answer}" if answer in ("wrong", "busy") else "door_failed"
+                    message = render.notice(text(key, chosen), "error")
+                looks = gr.Timer(active=services.owned)
+                return {**look(None), password: "", told: message, loading: looks}
+
+            return enter
+
+        arrived.then(look, shown, outcome, **AT_ONCE)
+        watch.tick(look, shown, outcome, **AT_ONCE)
+        for name, password, button, told in self.forms:
+            entered = gr.on(
+                [button.click, name.submit, password.submit],
+                enters(password, told),
+                [name, password, language],
+                [*outcome, password, told, loading],
+                js=ENTER,
+                **AT_ONCE,
+            )
+            entered.then(None, js=OPEN_AGAIN, **AT_ONCE)
+        return inside.change(public(lambda: None), None, None, **AT_ONCE)
+
+
+def require_oauth() -> None:
+    """Spaces have what Gradio's login with Hugging Face needs; it would fail without a sentence.
+
+    Raises:
+        ConfigError: it is not here.
+    """
     try:
-        found = json.loads(body)
-        name, password = found["name"], found["password"]
-    except (ValueError, TypeError, KeyError):
-        return None
-    return (name, password) if isinstance(name, str) and isinstance(password, str) else None
+        for part in ("authlib.integrations.starlette_client", "itsdangerous"):
+            importlib.import_module(part)
+    except ImportError as error:
+        raise ConfigError("config_oauth") from error

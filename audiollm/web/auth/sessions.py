@@ -1,21 +1,31 @@
-"""The owner's logins with a password: who is in, and how slowly it can be guessed. No gradio here.
+"""The owner's logins with a password, the limits on guessing, and their addresses.
 
-A login is a random number in a cookie that scripts cannot read; here only its hash is kept, in
-memory. So logging out ends it, and so does a restart of the program.
+A session is a random number in a cookie that scripts cannot read; here only its hash is kept, in
+memory. So logging out ends it, and so does a restart of the program. The page sends name and
+password to addresses beside Gradio's own: they stand in no queue and in no state of the page. No
+gradio here.
 """
 
 import asyncio
 import hashlib
 import hmac
+import json
 import secrets
 import time
 from dataclasses import dataclass, field
 from typing import Literal
 
-from audiollm.settings import Owner
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-COOKIE = "audiollm-owner"
-LASTS = 12 * 3600.0  # s: a login
+from audiollm.settings import Owner, Settings
+from audiollm.web.auth.identity import COOKIE, from_elsewhere
+
+LOGIN, LOGOUT = "/owner/login", "/owner/logout"
+LARGEST = 4096  # bytes of a request
+CODES = {"in": 200, "wrong": 401, "busy": 429, "refused": 403, "bad": 400}
+LASTS = 12 * 3600.0  # s
 PAUSE = 1.0  # s that a wrong guess costs everybody who guesses
 WAITING = 32  # who may wait for that, one from each address
 Outcome = Literal["in", "wrong", "busy"]
@@ -23,7 +33,7 @@ Outcome = Literal["in", "wrong", "busy"]
 
 @dataclass(eq=False)
 class Sessions:
-    """The logins of one running program."""
+    """The logged-in sessions of one running program."""
 
     pause: float = PAUSE
     _ends: dict[str, float] = field(default_factory=dict)  # hash -> s of the monotonic clock
@@ -46,7 +56,7 @@ class Sessions:
             self._waiting.discard(address)
 
     def begin(self) -> str:
-        """A new login; what its cookie holds."""
+        """A new session; what its cookie holds."""
         now = time.monotonic()
         self._ends = {key: end for key, end in self._ends.items() if end > now}
         token = secrets.token_urlsafe(32)
@@ -60,10 +70,71 @@ class Sessions:
         self._ends.pop(_hash(token), None)
 
 
-def _same(given: str, right: str) -> bool:
-    """In the same time wherever they differ, and however long what is given."""
-    return hmac.compare_digest(_hash(given), _hash(right))
+def _same(entered: str, right: str) -> bool:
+    """In the same time wherever they differ, and however long what was entered is."""
+    return hmac.compare_digest(_hash(entered), _hash(right))
 
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def routes(settings: Settings, sessions: Sessions) -> list[Route]:
+    """None where there is no password to log in with."""
+    owner = settings.owner
+    if settings.login != "password" or owner is None:
+        return []
+
+    async def log_in(request: Request) -> Response:
+        if from_elsewhere(request):
+            return _answer("refused")
+        entered = await _credentials(request)
+        if entered is None:
+            return _answer("bad")
+        address = request.client.host if request.client else ""
+        outcome = await sessions.try_(owner, *entered, address)
+        answer = _answer(outcome)
+        if outcome == "in":
+            sessions.end(request.cookies.get(COOKIE, ""))
+            secure = "https" in (request.url.scheme, request.headers.get("origin", "")[:5])
+            answer.set_cookie(
+                COOKIE,
+                sessions.begin(),
+                max_age=int(LASTS),
+                httponly=True,
+                samesite="strict",
+                secure=secure,
+            )
+        return answer
+
+    async def log_out(request: Request) -> Response:
+        if from_elsewhere(request):
+            return _answer("refused")
+        sessions.end(request.cookies.get(COOKIE, ""))
+        answer = _answer("in")
+        answer.delete_cookie(COOKIE)
+        return answer
+
+    return [
+        Route(LOGIN, log_in, methods=["POST"]),
+        Route(LOGOUT, log_out, methods=["POST"]),
+    ]
+
+
+def _answer(outcome: str) -> JSONResponse:
+    return JSONResponse({"outcome": outcome}, CODES[outcome], {"Cache-Control": "no-store"})
+
+
+async def _credentials(request: Request) -> tuple[str, str] | None:
+    """Name and password; None where the request holds something else."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LARGEST:
+            return None
+    try:
+        found = json.loads(body)
+        name, password = found["name"], found["password"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return (name, password) if isinstance(name, str) and isinstance(password, str) else None

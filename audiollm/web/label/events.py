@@ -14,10 +14,10 @@ from audiollm.labelling.tasks import REASONS
 from audiollm.labels import Language
 from audiollm.texts import text
 from audiollm.web import render
+from audiollm.web.events import AT_ONCE, QUIET
 from audiollm.web.label import actions, card, report, sources, teach, worth
 from audiollm.web.label.actions import Desk
 from audiollm.web.label.page import FORMATS, Parts
-from audiollm.web.quiet import AT_ONCE, QUIET
 from audiollm.web.services import Services
 from audiollm.web.train import view
 from audiollm.web.train.actions import devices as devices_of

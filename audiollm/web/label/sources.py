@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,8 +98,7 @@ def gather(
 def _answers(predictor: "Predictor", name: str, sound: Sound) -> Answers:
     """The model's probabilities without its text, and those of the linear probe."""
     cues = prosody.track(sound.samples)
-    with closing(predictor.stream(sound, predictor.card.languages[0], followed=cues)) as parts:
-        answer = next(part.probabilities for part in parts if not hasattr(part, "windows"))
+    answer = predictor.classify([sound], predictor.card.languages[0])[0].probabilities
     if not predictor.card.probe:
         return Answers(name, dict(answer))
     return Answers(name, dict(answer), f"{name}: probe", predictor.probe(sound, cues))

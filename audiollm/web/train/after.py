@@ -17,7 +17,7 @@ from audiollm.jobs.job import Job
 from audiollm.labels import Language, word
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.quiet import AT_ONCE
+from audiollm.web.events import AT_ONCE
 from audiollm.web.services import Services
 from audiollm.web.static import Static, of_browser
 from audiollm.web.train import judged, mistakes, tested

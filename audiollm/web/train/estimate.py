@@ -20,7 +20,7 @@ from audiollm.jobs.job import ACTIVE, Job
 from audiollm.labels import Language
 from audiollm.settings import ASSETS, Settings
 from audiollm.texts import text
-from audiollm.web import gpu, render, resident
+from audiollm.web import model_host, render
 from audiollm.web.auth.access import opened
 from audiollm.web.services import Services
 from audiollm.web.train import prepared
@@ -197,8 +197,8 @@ def told(services: Services, plan: Plan, language: Language) -> str:
         check(plan, found)
     except TightError as error:
         body += render.notice(error.in_language(language), "error")
-        place = gpu.named(str(error.values["device"]))
-        if place and place == resident.place(services):
+        place = model_host.named(str(error.values["device"]))
+        if place and place == services.gpu:
             body += f'<p class="estimate">{text("estimate_room", language)}</p>'
     return body
 

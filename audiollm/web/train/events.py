@@ -15,7 +15,7 @@ from audiollm.jobs.job import ACTIVE
 from audiollm.labels import Language
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.quiet import AT_ONCE
+from audiollm.web.events import AT_ONCE
 from audiollm.web.services import Services
 from audiollm.web.train import actions, activation, after, curves, planning, view
 from audiollm.web.train.activation import WorseError

@@ -10,7 +10,7 @@ from audiollm.errors import AudioLLMError
 from audiollm.labels import Language
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.quiet import AT_ONCE
+from audiollm.web.events import AT_ONCE
 from audiollm.web.services import Services
 from audiollm.web.static import Static, of_browser
 from audiollm.web.train import uploads

@@ -13,7 +13,7 @@ import gradio as gr
 from audiollm.labels import Language
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.quiet import AT_ONCE
+from audiollm.web.events import AT_ONCE
 from audiollm.web.services import Services
 from audiollm.web.train import (
     actions,

@@ -14,7 +14,7 @@ import gradio as gr
 from audiollm.labels import Language, word
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.quiet import AT_ONCE
+from audiollm.web.events import AT_ONCE
 from audiollm.web.services import Services
 from audiollm.web.static import Static, of_browser
 from audiollm.web.train import clips, kept, recordings_view

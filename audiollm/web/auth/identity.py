@@ -1,10 +1,11 @@
-"""Who asks: the owner of this machine, or a stranger? No page is drawn here.
+"""The identity behind a request: the owner of this machine, or a visitor. No page is drawn here.
 
-Gradio tells which request an event came with, so nobody has to hand it down: `Services.owned` and
-`access.opened` know who asks wherever they are called in a handler.
+Gradio tells which request an event came with: `Services.owned` and `access.opened` know who asks
+wherever they are called in a handler.
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,9 +13,9 @@ from gradio.context import LocalContext
 from starlette.requests import Request
 
 from audiollm.settings import Settings, is_loopback
-from audiollm.web.auth.sessions import COOKIE, Sessions
 
-# a proxy adds them: whoever comes through one is not at this machine, wherever it stands
+COOKIE = "audiollm-owner"
+# a proxy adds them: whoever comes through one is not at this machine, wherever the proxy runs
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
@@ -45,8 +46,11 @@ def from_elsewhere(request: Request) -> bool:
     return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 
 
-def owns(settings: Settings, sessions: Sessions) -> bool:
-    """Whether the owner asks. Outside of an event: whether no login is needed."""
+def is_owner(settings: Settings, logged_in: Callable[[str], bool]) -> bool:
+    """Whether the owner asks. Outside of an event: whether no login is needed.
+
+    `logged_in`: whether the value of a cookie belongs to a session.
+    """
     request = asking()
     if request is None:
         return settings.login == "open"
@@ -56,7 +60,7 @@ def owns(settings: Settings, sessions: Sessions) -> bool:
         case "open":
             return at_the_machine(request)
         case "password":
-            return sessions.knows(request.cookies.get(COOKIE, ""))
+            return logged_in(request.cookies.get(COOKIE, ""))
         case "hub":
             return settings.space is not None and _is_author(request, settings.space.author)
         case _:

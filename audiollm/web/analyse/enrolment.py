@@ -1,4 +1,4 @@
-"""Features of one visitor's recordings: the speaker baseline of their page, in memory alone."""
+"""The recordings that a visitor has enrolled as their speaker baseline, in memory alone."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,30 +13,30 @@ MOST = 64  # recordings: of more, the mean hardly changes
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """A recording that sounds like another voice."""
+class Candidate:
+    """A recording in which another speaker was detected."""
 
     path: str
     speech: SpeakerBaseline
 
 
 @dataclass(eq=False)
-class Voice:
+class Enrolment:
     """Features of one visitor's recordings, by the paths of these."""
 
     model: str  # id of the model whose features they are
     clips: dict[str, SpeakerBaseline] = field(default_factory=dict)
-    question: Question | None = None
-    left_out: set[str] = field(default_factory=set)  # paths of recordings of somebody else
-    forgotten: bool = False  # because another model answers
+    question: Candidate | None = None
+    left_out: set[str] = field(default_factory=set)  # paths of recordings of other speakers
+    forgotten: bool = False  # because another model is active
 
     def others(self, path: str = "") -> SpeakerBaseline | None:
         """The baseline for a recording: all but itself."""
         return together(clip for name, clip in self.clips.items() if name != path)
 
     def is_other(self, predictor: "Predictor", path: str, speech: SpeakerBaseline | None) -> bool:
-        """Whether somebody else probably speaks in a recording. Not where the visitor has said that
-        it is them, nor while too little is known of their voice."""
+        """Whether another speaker is detected in a recording. Not where the visitor has said that
+        it is theirs, nor while the baseline is too short."""
         known = self.others(path)
         if path in self.clips or speech is None or known is None or not known.usable:
             return False
@@ -44,11 +44,10 @@ class Voice:
         return apart is not None and apart > OTHER_VOICE
 
     def offer(self, predictor: "Predictor", path: str, speech: SpeakerBaseline | None) -> None:
-        """The recording counts from now on; where it sounds like another voice, the visitor is
-        asked first."""
+        """Adds the recording; where another speaker is detected, the visitor is asked first."""
         if self.is_other(predictor, path, speech):
             if speech and path not in self.left_out:
-                self.question = Question(path, speech)
+                self.question = Candidate(path, speech)
         elif speech:
             self.question = None
             self.add(path, speech)

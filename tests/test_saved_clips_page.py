@@ -13,9 +13,10 @@ from audiollm.labelling.saved import SavedClips
 from audiollm.labelling.store import LabelStore
 from audiollm.labelling.tasks import Label, Task
 from audiollm.texts import text
-from audiollm.web.analyse import compare, keeping
+from audiollm.web import render
+from audiollm.web.analyse import compare, saved_clips
 from audiollm.web.analyse.compare import PROBE
-from audiollm.web.analyse.keeping import Evidence, Outcome
+from audiollm.web.analyse.saved_clips import Evidence, Outcome
 from audiollm.web.services import Services
 from tests.browser.fake import SURE
 from tests.conftest import RATE, voiced
@@ -30,7 +31,7 @@ def clip(tmp_path: Path) -> str:
 
 
 def keep_clip(services: Services, clip: str | None, language: str = "en") -> Outcome:
-    came = compare.keep_clip(services, clip, language, lambda: True)  # type: ignore[arg-type]
+    came = saved_clips.keep_clip(services, clip, language, lambda: True)  # type: ignore[arg-type]
     assert came is not None
     return came
 
@@ -50,10 +51,10 @@ def evaluated(home: Path, clip: str) -> Task:
 def test_nothing_is_kept_for_strangers(tmp_path: Path, clip: str) -> None:
     stranger = serve(tmp_path, host="0.0.0.0")  # noqa: S104
     seen = Evidence(clip, "kept", "tiny", SURE)
-    assert keeping.keep(stranger, seen, "en").kept == ""
-    assert keep_clip(stranger, clip).kept == ""
+    assert saved_clips.keep(stranger, seen, "en").id == ""
+    assert keep_clip(stranger, clip).id == ""
     assert last(compare.compare(stranger, clip, PROBE, None, "en")).evidence is None
-    keeping.forget(stranger, "anything", "en")
+    saved_clips.forget(stranger, "anything", "en")
     assert not (tmp_path / "home").exists()
 
 
@@ -63,10 +64,10 @@ def test_what_strangers_may_keep_waits_outside_of_the_queue(tmp_path: Path, clip
     home = stranger.settings.home
     task = evaluated(home, clip)
     came = keep_clip(stranger, clip)
-    assert came.kept and text("is_kept", "en") in came.said
+    assert came.id and text("is_kept", "en") in came.message
     assert LabelStore(home).tasks() == [task]
-    assert keeping.forget(stranger, came.kept, "en") == Outcome(
-        keeping.render.notice(text("is_forgotten", "en"), "wait")
+    assert saved_clips.forget(stranger, came.id, "en") == Outcome(
+        render.notice(text("is_forgotten", "en"), "wait")
     )
     assert LabelStore(home).tasks() == [task]
     assert SavedClips(home).all() == []
@@ -76,12 +77,12 @@ def test_a_clip_is_kept_with_its_answer_and_stands_in_the_queue(tmp_path: Path, 
     made = serve(tmp_path)
     came = keep_clip(made, clip, "zh")
     (kept,) = SavedClips(made.settings.home).all()
-    assert (kept.id, kept.reason, kept.answer) == (came.kept, "kept", pytest.approx(SURE))
+    assert (kept.id, kept.reason, kept.answer) == (came.id, "kept", pytest.approx(SURE))
     (task,) = LabelStore(made.settings.home).tasks()
     assert (task.source, task.reason, task.path) == ("analyse", "sent", str(kept.path))
-    assert text("is_queued", "zh") in came.said
-    assert keep_clip(made, None).kept == ""
-    assert "missing.wav" in keep_clip(made, "missing.wav").said
+    assert text("is_queued", "zh") in came.message
+    assert keep_clip(made, None).id == ""
+    assert "missing.wav" in keep_clip(made, "missing.wav").message
 
 
 def test_a_task_from_elsewhere_survives_keeping_and_taking_back(tmp_path: Path, clip: str) -> None:
@@ -89,7 +90,7 @@ def test_a_task_from_elsewhere_survives_keeping_and_taking_back(tmp_path: Path, 
     task = evaluated(made.settings.home, clip)
     came = keep_clip(made, clip)
     assert LabelStore(made.settings.home).tasks() == [task]
-    assert keeping.forget(made, came.kept, "en").kept == ""
+    assert saved_clips.forget(made, came.id, "en").id == ""
     assert LabelStore(made.settings.home).tasks() == [task]
 
 
@@ -99,8 +100,8 @@ def test_what_somebody_has_labelled_stays(tmp_path: Path, clip: str) -> None:
     labels = LabelStore(made.settings.home)
     (task,) = labels.tasks()
     labels.add_label(Label(task.id, "Ann", "sad"))
-    left = keeping.forget(made, came.kept, "en")
-    assert left.kept == came.kept and text("is_labelled", "en") in left.said
+    left = saved_clips.forget(made, came.id, "en")
+    assert left.id == came.id and text("is_labelled", "en") in left.message
     assert Path(task.path).is_file()
     assert len(SavedClips(made.settings.home).all()) == 1
 
@@ -115,12 +116,12 @@ def test_a_clip_that_cannot_be_queued_is_not_kept_either(
     with monkeypatch.context() as patch:
         patch.setattr(LabelStore, "add_tasks", full)
         came = keep_clip(made, clip)
-        assert "make room" in came.said and not came.kept
+        assert "make room" in came.message and not came.id
         assert SavedClips(made.settings.home).all() == []
     before = keep_clip(made, clip)
     monkeypatch.setattr(LabelStore, "add_tasks", full)
-    assert not keep_clip(made, clip).kept
-    assert [kept.id for kept in SavedClips(made.settings.home).all()] == [before.kept]
+    assert not keep_clip(made, clip).id
+    assert [kept.id for kept in SavedClips(made.settings.home).all()] == [before.id]
 
 
 def test_a_long_recording_is_refused_before_it_is_kept(
@@ -129,17 +130,17 @@ def test_a_long_recording_is_refused_before_it_is_kept(
     path = tmp_path / "long.flac"
     soundfile.write(path, np.tile(voiced(2.0), 61), RATE)
     made = serve(tmp_path)
-    came = keeping.keep(made, Evidence(str(path), "kept", "tiny", SURE), "zh")
-    assert "120" in came.said and "只能" in came.said and not came.kept
+    came = saved_clips.keep(made, Evidence(str(path), "kept", "tiny", SURE), "zh")
+    assert "120" in came.message and "只能" in came.message and not came.id
     assert not (tmp_path / "home").exists()
 
 
 def test_a_fault_is_a_sentence(tmp_path: Path, clip: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SavedClips, "add", lambda *_: 1 / 0)
-    assert text("keep_bug", "en") in keep_clip(serve(tmp_path), clip).said
+    assert text("keep_bug", "en") in keep_clip(serve(tmp_path), clip).message
 
 
 def test_nobody_keeps_what_nobody_looks_at_any_more(tmp_path: Path, clip: str) -> None:
     made = serve(tmp_path)
-    assert compare.keep_clip(made, clip, "en", lambda: False) is None
+    assert saved_clips.keep_clip(made, clip, "en", lambda: False) is None
     assert not (tmp_path / "home").exists()

@@ -1,0 +1,64 @@
+"""The state of requests: what every open page is to show now. No gradio here."""
+
+from dataclasses import dataclass, field
+from threading import RLock
+
+from audiollm.labels import Language
+
+
+@dataclass(eq=False)
+class Request:
+    """What a visitor has asked for last."""
+
+    path: str | None  # of the clip; None: nothing
+    language: Language
+    taken: bool = False  # an answer has begun
+    stopped: bool = False  # by the visitor
+
+    def is_of(self, path: str | None, language: Language) -> bool:
+        return (self.path, self.language) == (path, language)
+
+
+@dataclass(eq=False)
+class Requests:
+    """The newest request of each visitor. A run of the model ends when it is no longer that."""
+
+    newest: dict[str, Request] = field(default_factory=dict)  # by visitor
+    _lock: RLock = field(default_factory=RLock)
+
+    def begin(self, visitor: str, path: str | None, language: Language) -> Request:
+        """A new request; whatever still runs for the visitor ends."""
+        request = self.newest[visitor] = Request(path, language)
+        return request
+
+    def take(self, visitor: str, path: str | None, language: Language) -> Request:
+        """The request to answer: the one that has begun for just this, else a new one."""
+        with self._lock:
+            request = self.newest.get(visitor)
+            if request is None or request.taken or not request.is_of(path, language):
+                request = self.begin(visitor, path, language)
+            request.taken = True
+            return request
+
+    def change(self, visitor: str, path: str | None, language: Language) -> bool:
+        """A clip has come or gone: whether a request begins with that. Not where its answer has
+        begun already."""
+        with self._lock:  # or that answer might be taken in between, and end
+            if self.is_shown(visitor, path, language):
+                return False
+            self.begin(visitor, path, language)
+            return True
+
+    def is_shown(self, visitor: str, path: str | None, language: Language) -> bool:
+        """Whether the visitor still looks at this clip, in this language."""
+        request = self.newest.get(visitor)
+        return request is not None and request.is_of(path, language)
+
+    def stop(self, visitor: str) -> None:
+        """What is being answered to the visitor ends with its next view."""
+        if request := self.newest.get(visitor):
+            request.stopped = True
+
+    def leave(self, visitor: str) -> None:
+        """The visitor has closed the page."""
+        self.newest.pop(visitor, None)

@@ -1,0 +1,93 @@
+"""How handlers of the page run: in silence, as a stream, and for whom."""
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextvars import copy_context
+from queue import SimpleQueue
+from threading import Event, Thread
+from typing import Any, TypeAlias, TypeVar
+
+import gradio as gr
+
+# `show_progress_on` is empty, not absent: Gradio reports the state of an event to everything that
+# it ever had as an output, whatever `show_progress` says, and copies all that stands inside those
+# first. A clock that ticks once a second kept a third of a processor busy with that.
+QUIET: dict[str, Any] = {
+    "show_progress": "hidden",
+    "show_progress_on": [],
+    "api_visibility": "private",
+}
+AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}  # and waits for nobody
+# The model scores one batch at a time, so more visitors at once are not faster; but a short clip
+# need not wait until an hour of sound is done
+MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 4}
+PUBLIC = "audiollm_public"
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+Item = TypeVar("Item")
+Update: TypeAlias = dict[Any, Any]  # component -> its new value; others stay as they are
+
+
+def public(handler: Handler) -> Handler:
+    """Declares a handler that everybody may call; all others refuse whoever is not the owner."""
+    vars(handler)[PUBLIC] = True
+    return handler
+
+
+def visitor(request: gr.Request) -> str:
+    """Identifies one open page."""
+    return request.session_hash or ""
+
+
+class Cancelled(BaseException):
+    """Raised by `report` where nobody reads any more; passes every `except Exception`."""
+
+
+def streamed(work: Callable[[Callable[[Item], None]], object]) -> Generator[Item]:
+    """What `work(report)` reports, in order.
+
+    It runs in a thread of its own with the context of the caller and never waits for the reader:
+    whatever it locks is released however slowly a browser reads. Once the reader has left, the next
+    report raises `Cancelled`. When this generator has ended, the thread has ended too.
+    """
+    items: SimpleQueue[Any] = SimpleQueue()
+    left, end = Event(), object()
+    failures: list[BaseException] = []
+
+    def report(item: Item) -> None:
+        if left.is_set():
+            raise Cancelled
+        items.put(item)
+
+    def run() -> None:
+        try:
+            work(report)
+        except Cancelled:
+            pass
+        except BaseException as error:  # handed to the reader
+            failures.append(error)
+        finally:
+            items.put(end)
+
+    thread = Thread(target=copy_context().run, args=(run,), name="handler", daemon=True)
+    thread.start()
+    try:
+        while (item := items.get()) is not end:
+            yield item
+    finally:
+        left.set()
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def shown_while(steps: Iterable[Update], wanted: Callable[[], bool]) -> Iterator[Update]:
+    """The steps of a run as long as they are wanted.
+
+    Gradio repeats the last step when a run has ended, and by then another run may have written in
+    its place: where that is so, an update that changes nothing comes last.
+    """
+    for step in steps:
+        if not wanted():
+            break
+        yield step
+    if not wanted():
+        yield gr.skip()
