@@ -32,7 +32,7 @@ from audiollm.predictor import Prediction, Predictor
 from audiollm.settings import ASSETS, Settings
 from audiollm.texts import text
 from audiollm.web import Services, api, build_ui, launch_options
-from audiollm.web.analyse.page import MODEL
+from audiollm.web.events import MODEL
 from tests.browser.fake import Card
 from tests.conftest import RATE
 

@@ -23,7 +23,7 @@ from audiollm.predictor import Predictor
 from audiollm.settings import Settings
 from audiollm.texts import TEXTS
 from audiollm.web import Services, build_ui, launch_options
-from audiollm.web.analyse.page import MODEL
+from audiollm.web.events import MODEL
 from audiollm.web.services import EXAMPLES
 from tests.browser.fake import FakePredictor
 
