@@ -123,13 +123,13 @@ def figures(results: dict[str, Any]) -> list[str]:
     """Markdown: a table of UA for each protocol, and its calibration."""
     lines = []
     for protocol, found in results.get("protocols", {}).items():
-        names = list(found["corpora"])
+        names = [f"{n} ({CORPORA[n][0]})" if n in CORPORA else n for n in found["corpora"]]
         lines += [
             f"## Accuracy on {protocol}",
             "",
             "UA (unweighted average recall), 95 % intervals; the same recipe without these clips.",
             "",
-            "| | " + " | ".join(f"{n} ({CORPORA[n][0]})" for n in names) + " | mean |",
+            "| | " + " | ".join(names) + " | mean |",
             "|---" * (len(names) + 2) + "|",
         ]
         for system, mean in found["mean"].items():
