@@ -68,7 +68,7 @@ def gather(
         path = Path(folder.strip()).expanduser()
         if not folder.strip() or not path.is_dir():
             raise LabelError("label_no_folder", folder=folder)
-        yield render.notice(text("listening", language), "wait")
+        yield render.notice(text("analysing", language), "wait")
         model, name = services.predictor(), services.using
         paths, tasks = sounds_below(path), []
         for done, file in enumerate(paths, start=1):
