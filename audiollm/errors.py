@@ -14,25 +14,18 @@ class AudioLLMError(Exception):
     Args:
         code: of the catalogue of texts; what is no code there is an English sentence.
         zh: that sentence in Chinese; "" where it was not translated.
-        values: of the fields of the code's sentence.
+        values: of the fields of the code's sentence; one that is an error itself, as the reason
+            of this one, is shown in the same language.
     """
 
     def __init__(self, code: str, zh: str = "", **values: object) -> None:
         self.code, self.values = (code, values) if code in TEXTS else ("", {})
-        self.zh = _text(code, "zh", values) if self.code else zh
-        super().__init__(_text(code, "en", values) if self.code else code)
+        self.zh = text(code, "zh", **values) if self.code else zh
+        super().__init__(text(code, "en", **values) if self.code else code)
 
     def in_language(self, language: Language) -> str:
         """The sentence; in English where it was not translated."""
         return self.zh if language == "zh" and self.zh else str(self)
-
-
-def _text(code: str, language: Language, values: dict[str, object]) -> str:
-    """A value that is an error itself, as the reason of this one, is in the same language."""
-    own = {
-        k: v.in_language(language) if isinstance(v, AudioLLMError) else v for k, v in values.items()
-    }
-    return text(code, language, **own)
 
 
 class AudioError(AudioLLMError):

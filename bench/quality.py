@@ -147,7 +147,7 @@ def ablations(result: dict[str, Any]) -> Rows:
 
 
 def robustness(result: dict[str, Any]) -> Rows:
-    """Clean and spoiled sounds: `python -m train robustness`."""
+    """Clean and degraded sounds: `python -m train robustness`."""
     rows = [["", "UA", "change of UA", "WA", "ECE"]]
     for name, m in result["conditions"].items():
         moved = interval(result["change"].get(name), "+")

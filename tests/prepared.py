@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from audiollm.audio.prosody import Cues
+from audiollm.contracts.prepared import Clip, write_prepared
 from tests import tiny
-from train.data.dataset import Clip, write_prepared
 from train.data.features import FeatureWriter
+from train.data.prepare import summarise
 
 
 def write(folder: Path, *, frames: bool = True, per_class: int = 12, noise: float = 0.6) -> Path:
@@ -49,7 +50,7 @@ def write(folder: Path, *, frames: bool = True, per_class: int = 12, noise: floa
         "classes": list(tiny.CLASSES),
         "encoder": {"id": "tiny", "width": tiny.WIDTH, "fingerprint": "fingerprint-of-test"},
     }
-    write_prepared(folder, info, clips, [], {})
+    write_prepared(folder, info, clips, [], summarise(clips, []))
     return folder
 
 

@@ -17,7 +17,7 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
     for names in (
         "errors labels settings texts",
         "contracts",
-        "hub metrics",
+        "figures hub metrics",
         "audio",
         "database encoder",
         "model",

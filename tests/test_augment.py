@@ -12,7 +12,7 @@ from audiollm.audio.prosody import SAMPLE_RATE
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
 from tests import prepared, tiny
-from train.data.augment import SPEED, faster, spoiled
+from train.data.augment import SPEED, augmented, faster
 from train.data.dataset import load_prepared
 from train.data.features import FeatureStore, copy_id
 from train.fit.examples import ExampleDataset
@@ -26,10 +26,10 @@ def tone(hertz: float = 200.0, seconds: float = 1.0) -> np.ndarray:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 40_000), st.integers(0, 2**31), st.floats(0.0, 1.0))
-def test_a_spoiled_sound_is_a_sound(length: int, seed: int, level: float) -> None:
+def test_an_augmented_sound_is_a_sound(length: int, seed: int, level: float) -> None:
     samples = (np.random.default_rng(seed).standard_normal(length) * level).astype(np.float32)
     samples = np.clip(samples, -1, 1) if length else np.zeros(1, np.float32)
-    heard = spoiled(samples, [seed, 1])
+    heard = augmented(samples, [seed, 1])
     assert heard.dtype == np.float32
     assert np.isfinite(heard).all()
     assert np.abs(heard).max() <= 1
@@ -37,7 +37,7 @@ def test_a_spoiled_sound_is_a_sound(length: int, seed: int, level: float) -> Non
 
 
 def test_copies_differ_and_repeat() -> None:
-    once, again, other = (spoiled(tone(), seed) for seed in ([1, 1], [1, 1], [1, 2]))
+    once, again, other = (augmented(tone(), seed) for seed in ([1, 1], [1, 1], [1, 2]))
     assert np.array_equal(once, again)
     assert once.shape != other.shape or not np.allclose(once, other)
     level = np.sqrt(np.mean(once.astype(float) ** 2))

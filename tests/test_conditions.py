@@ -10,7 +10,7 @@ from scipy import signal
 
 from tests.conftest import RATE, voiced
 from train.data import conditions
-from train.data.conditions import CONDITIONS, RT60, Samples, spoil
+from train.data.conditions import CONDITIONS, RT60, Samples, degrade
 
 sounds = arrays.arrays(
     np.float32,
@@ -37,7 +37,7 @@ def decibels(ratio: float) -> float:
 @effort(deadline=None, max_examples=40)
 def test_length_type_and_finiteness_are_kept(name: str, samples: Samples) -> None:
     before = samples.copy()
-    after = spoil(samples, name, "clip")
+    after = degrade(samples, name, "clip")
     assert (after.shape, after.dtype) == (samples.shape, np.float32)
     assert np.isfinite(after).all()
     assert (samples == before).all()  # the caller hears it again under the next condition
@@ -46,13 +46,13 @@ def test_length_type_and_finiteness_are_kept(name: str, samples: Samples) -> Non
 @pytest.mark.parametrize("name", CONDITIONS)
 @pytest.mark.parametrize("size", [1, 2, 3, 159, 160, 5001])
 def test_silence_stays_silent(name: str, size: int) -> None:
-    assert not spoil(np.zeros(size, np.float32), name, "clip").any()
+    assert not degrade(np.zeros(size, np.float32), name, "clip").any()
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
-def test_a_clip_is_always_spoiled_alike_and_two_clips_differently(name: str) -> None:
+def test_a_clip_is_always_degraded_alike_and_two_clips_differently(name: str) -> None:
     samples = voiced(1.0)
-    once, again, other = (spoil(samples, name, clip) for clip in ("a", "a", "b"))
+    once, again, other = (degrade(samples, name, clip) for clip in ("a", "a", "b"))
     np.testing.assert_array_equal(once, again)
     random = name.startswith(("noise", "small room"))
     assert np.array_equal(once, other) != random

@@ -12,10 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audiollm.contracts.prepared import read_rejected, write_prepared
 from audiollm.errors import DataError
+from tests.codes import coded
 from train.corpora import SPLITS, Clip, Rejected
-from train.data.dataset import check_leaks, load_prepared, split, without_copies, write_prepared
+from train.data.dataset import load_prepared
 from train.data.features import FeatureWriter
+from train.data.prepare import summarise
+from train.data.splits import SplitResult, check_leaks, split, without_copies
 
 CLASSES = ("angry", "happy", "sad")
 
@@ -38,6 +42,10 @@ def clips_of(
 
 def unknown(clips: list[Clip]) -> list[Clip]:
     return [replace(c, speaker="") for c in clips]
+
+
+def codes(done: SplitResult) -> list[str]:
+    return [note.code for note in done.notes]
 
 
 def sides(clips: tuple[Clip, ...] | list[Clip]) -> dict[str, set[str]]:
@@ -102,7 +110,11 @@ def test_nobody_stands_on_two_sides(
         for label in {label for _, label in voices} - {
             c.label for c in done.clips if c.split == side
         }:
-            assert any(label in note and side in note for note in done.notes)
+            assert any(
+                label in note.values["labels"] and side == note.values["split"]
+                for note in done.notes
+                if note.code == "note_absent"
+            )
 
 
 @settings(max_examples=60, deadline=None)
@@ -134,7 +146,7 @@ def test_whoever_would_validate_may_train_while_the_same_clips_test() -> None:
     plain, more = split(clips), split(clips, train_on_valid=True)
     turned = {"train": "train", "valid": "train", "test": "test"}
     assert [turned[c.split] for c in plain.clips] == [c.split for c in more.clips]
-    assert any("nobody validates" in note for note in more.notes)
+    assert "note_no_validation" in codes(more)
 
 
 def test_a_whole_corpus_may_test() -> None:
@@ -170,26 +182,25 @@ def test_a_class_that_few_speakers_have_reaches_every_side() -> None:
 def test_few_speakers() -> None:
     done = split(clips_of(3))
     assert sorted(side for s in sides(done.clips).values() for side in s) == sorted(SPLITS)
-    assert "3 speakers only" in done.notes[0]
+    assert (done.notes[0].code, done.notes[0].values["n"]) == ("note_few_speakers", 3)
     two = split(clips_of(2, each=30))
     (shared,) = two.shared
     assert sorted(map(sorted, sides(two.clips).values())) == [["test"], ["train", "valid"]]
-    assert "two speakers only" in two.notes[0]
-    assert shared in two.notes[0]
-    with pytest.raises(DataError, match="valid side is empty: with 1 speakers"):
+    assert (two.notes[0].code, two.notes[0].values["other"]) == ("note_two_speakers", shared)
+    with pytest.raises(DataError, check=coded("data_empty_split")):
         split(clips_of(1))
     joined = split(clips_of(1, corpus="a") + clips_of(5, corpus="b"))
     assert sides(joined.clips)["a-00"] == {"train"}
-    assert "a: one speaker, all of it in train" in joined.notes
+    assert "note_one_speaker" in codes(joined)
 
 
 def test_unknown_speakers_need_random() -> None:
     clips = unknown(clips_of(5, each=20))
-    with pytest.raises(DataError, match="100 of 100 clips of c do not say who speaks"):
+    with pytest.raises(DataError, check=coded("data_unknown_speakers")):
         split(clips)
     done = split(clips, by="random")
     assert {(c.split, c.label) for c in done.clips} == {(s, k) for s in SPLITS for k in CLASSES}
-    assert "random" in done.notes[0]
+    assert codes(done) == ["note_random"]
     known = split(clips_of(5, each=20), by="random")
     assert known.shared
     folds = [split(clips, by="random", folds=4, fold=i) for i in range(4)]
@@ -206,8 +217,8 @@ def test_given_split_is_kept() -> None:
     clips = given_split(clips_of(3), s00="test", s01="train", s02="valid")
     done = split(clips)
     assert list(done.clips) == clips
-    assert done.notes == ("c: the split that the corpus brings",)
-    with pytest.raises(DataError, match="brings no split of its own"):
+    assert codes(done) == ["note_given"]
+    with pytest.raises(DataError, check=coded("data_no_own_split")):
         split(clips_of(3), by="given")
     remade = split(clips, by="speaker", seed=1)
     assert all(len(s) == 1 for s in sides(remade.clips).values())
@@ -219,7 +230,7 @@ def test_given_split_without_a_valid_side() -> None:
     assert {c.speaker for c in done.clips if c.split == "test"} == {"c-03"}
     assert len({c.speaker for c in done.clips if c.split == "valid"}) == 1
     assert not done.shared
-    assert "held out of train, by speaker" in " ".join(done.notes)
+    assert "note_valid_by_speaker" in codes(done)
 
 
 def test_given_split_of_the_original_project() -> None:
@@ -230,22 +241,22 @@ def test_given_split_of_the_original_project() -> None:
     assert {(c.split, c.label) for c in done.clips[:30]} == {
         (s, k) for s in ("train", "valid") for k in CLASSES
     }
-    assert "who speaks is unknown" in " ".join(done.notes)
+    assert "note_speakers_unknown" in codes(done)
 
 
 def test_given_split_that_leaks() -> None:
     clips = [replace(c, split=("train", "valid", "test")[i % 3]) for i, c in enumerate(clips_of(6))]
-    with pytest.raises(DataError, match=r"c-00, c-01, c-02 and 3 more speakers on two sides"):
+    with pytest.raises(DataError, match="c-00, c-01, c-02 and 3 more speakers"):
         split(clips)
     done = split(clips, by="given")
     assert len(done.shared) == 6
-    assert "stand on two sides of it" in " ".join(done.notes)
+    assert "note_shared" in codes(done)
 
 
 def test_given_split_that_is_incomplete() -> None:
-    with pytest.raises(DataError, match="18 of 36 clips name no split"):
+    with pytest.raises(DataError, check=coded("data_split_without")):
         split([replace(c, split="train" if i % 2 else "") for i, c in enumerate(clips_of(6))])
-    with pytest.raises(DataError, match="no train side"):
+    with pytest.raises(DataError, check=coded("data_split_no_train")):
         split(given_split(clips_of(2), s00="test", s01="valid"))
 
 
@@ -268,7 +279,7 @@ def test_numbers_that_are_off(numbers: dict[str, Any], words: str) -> None:
 def test_leaks_are_found() -> None:
     a = Clip("a.wav", "sad", "s1", split="train", id="1")
     check_leaks([a, replace(a, path="b.wav", id="2")])
-    with pytest.raises(DataError, match="s1 stand on two sides"):
+    with pytest.raises(DataError, check=coded("data_leak_speakers")):
         check_leaks([a, replace(a, split="test", id="2")])
     check_leaks([a, replace(a, split="test", id="2")], allowed={"s1"})
     with pytest.raises(DataError, match=r"b\.wav \(test\) is the same sound as a\.wav \(train\)"):
@@ -281,8 +292,8 @@ def test_copies_are_rejected() -> None:
     kept, rejected = without_copies([a, same, other, replace(a, path="d.wav", id="2")])
     assert [c.path for c in kept] == ["a.wav", "d.wav"]
     assert rejected == (
-        Rejected("b.wav", "identical audio: the same sound as a.wav"),
-        Rejected("c.wav", "identical audio, other label: the same sound as a.wav"),
+        Rejected.of("b.wav", "reject_copy", path="a.wav"),
+        Rejected.of("c.wav", "reject_copy_other_label", path="a.wav"),
     )
 
 
@@ -292,7 +303,8 @@ def prepared(folder: Path, clips: list[Clip]) -> Path:
             writer.add(clip.id, utterance=np.ones(4, np.float32))
     encoder = {"id": "tiny", "width": 4, "fingerprint": "abc"}
     info = {"corpus": "c", "classes": list(CLASSES), "encoder": encoder}
-    write_prepared(folder, info, clips, [Rejected("x.wav", "no speech: silence")], {"all": {}})
+    refused = [Rejected.of("x.wav", "reject_no_speech", error="silence")]
+    write_prepared(folder, info, clips, refused, summarise(clips, refused))
     return folder
 
 
@@ -308,7 +320,11 @@ def test_prepared_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no split 'dev': use one of train, valid, test"):
         found.split("dev")
     rows = [json.loads(line) for line in (tmp_path / "rejected.jsonl").read_text().splitlines()]
-    assert rows == [{"path": "x.wav", "reason": "no speech: silence"}]
+    about = {"code": "reject_no_speech", "values": {"error": "silence"}}
+    assert rows == [{"path": "x.wav", "reason": "no speech: silence", **about}]
+    assert read_rejected(tmp_path)[0].message.in_language("zh") == "没有检测到语音：silence"
+    (tmp_path / "rejected.jsonl").write_text('{"path": "x.wav", "reason": "no speech: old"}\n')
+    assert read_rejected(tmp_path)[0].message.in_language("zh") == "no speech: old"
 
 
 def test_prepared_folder_refused(tmp_path: Path) -> None:

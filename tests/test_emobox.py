@@ -45,7 +45,8 @@ def test_a_fold_is_exactly_that_of_its_files(fold: int, root: Path, audio: Path)
         lines = (root / f"fold_{fold}/emovo_{name}_fold_{fold}.jsonl").read_text().splitlines()
         assert stems(found, name) == {Path(json.loads(line)["wav"]).stem for line in lines}
     assert not stems(found, "valid")
-    assert found.notes == (f"emovo: fold {fold} of EmoBox",)
+    (note,) = found.notes
+    assert (note.code, note.values) == ("note_emobox_fold", {"corpus": "emovo", "fold": fold})
 
 
 def test_clips_are_those_of_the_corpus_itself(root: Path, audio: Path) -> None:
@@ -75,7 +76,7 @@ def test_a_fold_that_shares_speakers_is_kept_only_when_asked(root: Path, audio: 
         split(found.clips, valid=0)
     done = split(found.clips, valid=0, by="given")
     assert len(done.shared) == 6
-    assert "figures flatter" in " ".join(done.notes)
+    assert "note_shared" in [note.code for note in done.notes]
 
 
 def test_sound_beside_the_metadata_needs_no_option(root: Path) -> None:
@@ -98,7 +99,7 @@ def test_missing_sound_is_listed_and_counted(root: Path, audio: Path) -> None:
         "gio-m3-b1": ("file missing", False),
         "tri-m2-b1": ("ambiguous file", False),
     }
-    text = " ".join(found.notes)
+    text = " ".join(map(str, found.notes))
     assert "2 of 20 train clips of EmoBox are not here" in text
     assert "2 of 4 test clips of EmoBox are not here" in text
 
@@ -242,7 +243,7 @@ def test_no_guess_is_made(tmp_path: Path) -> None:
     both = lookup.find(wanted, touch(tmp_path / "flat", "201.wav"))
     assert all(str(reason).startswith("ambiguous file: 201.wav could be") for reason in both)
     alike = lookup.find(wanted[:1], touch(tmp_path / "two", "a/201.wav", "b/201.wav"))
-    assert "2 could be meant, among them a/201.wav and b/201.wav" in str(alike[0])
+    assert "2 could be meant, among them a/201.wav, b/201.wav" in str(alike[0])
     assert str(lookup.find(["x/a-b.wav"], touch(tmp_path / "c", "noisy-a-b.wav"))[0]).startswith(
         "file missing: nothing below"
     )

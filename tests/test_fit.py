@@ -409,8 +409,10 @@ def test_shared_classes_are_those_that_are_there(
     assert result["metrics"]["classes"] == shared
     assert {tuple(p["classes"]) for p in result["probes"].values()} == {tuple(shared)}
     assert {p["n"] for p in result["probes"].values()} == {result["metrics"]["n"]} == {6}
-    assert any("2 clips of bored" in n and "the answer sad" in n for n in result["notes"])
-    assert any(n.startswith("2 recordings could not be used") for n in result["notes"])
+    notes = {note["code"]: note["values"] for note in result["notes"]}
+    assert notes["note_without_clips"] == {"n": 2, "label": "bored"}
+    assert notes["note_without_answer"] == {"label": "sad"}
+    assert notes["note_not_usable"] == {"n": 2}
 
 
 def test_classes_are_chosen_before_probabilities_vanish(

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from audiollm.contracts.comparison import COMPARED
 from audiollm.jobs.job import Job, Step
 from audiollm.labels import LANGUAGES, Language
-from audiollm.web.label import improve
+from audiollm.web.train import results_view, view
 
 
 def result() -> dict[str, Any]:
@@ -34,12 +35,20 @@ def result() -> dict[str, Any]:
     }
     labels = {"corrected": 3, "new": 1}
     left = {"no class": 2, "people are level": 1}
-    return {"labels": labels, "left": left, "held_out": part, "corrected": None, "notes": ["<i>"]}
+    models = {name: {"name": name} for name in ("before", "after")}
+    return {
+        "models": models,
+        "labels": labels,
+        "left": left,
+        "held_out": part,
+        "corrected": None,
+        "notes": ["<i>"],
+    }
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_before_and_after_as_the_page_shows_it(language: Language) -> None:
-    said = improve.html(result(), language)
+    said = results_view.improvement(result(), language)
     assert "+0.25 <small>[+0.15, +0.35]</small>" in said and "0.50</td><td>0.75" in said
     assert "<b>" not in said and "<i>" not in said and "&lt;b&gt;.wav" in said
     if language == "en":
@@ -51,10 +60,10 @@ def test_before_and_after_as_the_page_shows_it(language: Language) -> None:
 
 
 def test_what_a_job_found_is_read_from_its_file(tmp_path: Path) -> None:
-    found = tmp_path / improve.COMPARED
+    found = tmp_path / COMPARED
     steps = (Step("compare", ("train", "compare"), found),)
     job = Job("id", "x", "cpu", "done", "", 1, steps, 1.0, None, (), "")
-    assert improve.compared(job) is None
+    assert view.compared(job, COMPARED) is None
     found.write_text(json.dumps(result()))
-    assert improve.compared(job) == result()
-    assert improve.compared(replace(job, steps=())) is None
+    assert view.compared(job, COMPARED) == result()
+    assert view.compared(replace(job, steps=()), COMPARED) is None

@@ -130,7 +130,7 @@ def test_a_labelled_clip_is_rejected_by_its_level_alone(tmp_path: Path) -> None:
     assert found.reason.startswith("no speech: No speech detected: the sound is silent")
 
 
-def test_training_clips_alone_get_spoiled_copies(
+def test_training_clips_alone_get_augmented_copies(
     done: Path, voices: Path, frozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("--corpus", "manifest", "--root", voices, "--encoder", frozen, "--out", tmp_path)
@@ -339,7 +339,7 @@ def test_classes_and_trial(voices: Path, frozen: Path, tmp_path: Path) -> None:
     found = load_prepared(out)
     assert found.classes == ("angry", "sad")
     assert len(found.clips) <= 7
-    assert "a trial" in found.info["split"]["notes"][-1]
+    assert found.info["split"]["notes"][-1]["code"] == "note_trial"
     rejected = (out / "rejected.jsonl").read_text()
     assert rejected.count("class left out: happy is not among --classes") == 4
 

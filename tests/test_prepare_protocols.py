@@ -98,7 +98,8 @@ def test_a_fold_of_emobox(recordings: Path, frozen: Path, tmp_path: Path) -> Non
     assert found.info["sources"] == [
         {"corpus": "emobox", "root": str(metadata), "audio": str(copy), "fold": 1}
     ]
-    assert "1 of 4 test clips of EmoBox are not here" in " ".join(found.info["split"]["notes"])
+    notes = [note["text"] for note in found.info["split"]["notes"]]
+    assert "1 of 4 test clips of EmoBox are not here" in " ".join(notes)
     (lost,) = map(json.loads, (tmp_path / "out/rejected.jsonl").read_text().splitlines())
     assert lost["path"] == "downloads/emovo/f1/gio-f1-b2.wav"
     some = prepare(words, frozen, tmp_path / "out", "--emobox-fold", 1, "--valid", 0.2)

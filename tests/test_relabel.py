@@ -149,7 +149,7 @@ def test_from_labels_to_a_comparison(
     assert result["labels"] == {"corrected": 1, "confirmed": 1, "new": 1}
     assert result["corrected"]["clips"] == 2 and result["held_out"]["clips"] == 3
     assert result["held_out"]["speakers"] == [clips["angry3.wav"].speaker]
-    assert "untouched speakers: 3" in capsys.readouterr().out
+    assert "held-out speakers: 3" in capsys.readouterr().out
     trained = checkpoint.read_manifest(tmp_path / "model").training["speakers"]
     assert set(trained["train"]) >= {c.speaker for c in data.split("train")} - {""}
 
@@ -192,4 +192,4 @@ def test_data_of_another_encoder_are_refused(place: Path, tmp_path: Path) -> Non
 
 def test_only_data_of_relabel_can_be_compared_on(place: Path) -> None:
     with pytest.raises(DataError, match="train relabel"):
-        compare.labels_of(load_prepared(place / "data"))
+        compare.corrections(load_prepared(place / "data"))

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiollm import metrics
-from train.evaluate import figures
-from train.evaluate.report import ClipResult, EvaluationResult, write_html
+from audiollm import figures, metrics
+from audiollm.contracts.messages import Message
+from audiollm.contracts.result import ClipResult, EvaluationResult
+from train.evaluate.report import write_html
 
 CLASSES = ("angry", "happy", "neutral", "sad")
 CJK = re.compile(r"[\u4e00-\u9fff]")
@@ -67,7 +68,7 @@ def _result(clips: int = 60, nasty: str = NASTY) -> EvaluationResult:
         "baselines": {"3": _baseline(truth, table, 0.5), "all": _baseline(truth, table, 2.0)},
         "probes": {"utterance": measured, f"both{nasty}": measured},
         "clips": rows,
-        "notes": [f"The encoder has heard speaker 1 before. {nasty}"],
+        "notes": [Message.of("note_seen_encoder", speakers=[f"speaker 1{nasty}"]).to_dict()],
     }
 
 
@@ -129,7 +130,7 @@ def test_foreign_text_is_escaped(page: Path) -> None:
     parser = _Elements()
     parser.feed(text)
     assert "<script>alert" not in text
-    assert parser.count["script"] == 4  # plotly, two of data, ours
+    assert parser.count["script"] == 3  # plotly, data, ours
     assert "&lt;script&gt;alert" in text
 
 
@@ -163,8 +164,8 @@ def test_a_speaker_baseline_has_a_row_for_each_number_of_clips(page: Path, tmp_p
 
 
 def test_confusion_figure() -> None:
-    got = figures.confusion(_result()["metrics"]).data[0]
-    assert got.x[-1] == figures.NO_ANSWER and got.x[0] == "angry<br>生气"
+    got = figures.confusion(_result()["metrics"], "zh").data[0]
+    assert got.x[-1] == "无回答" and got.x[0] == "生气"
     assert np.allclose(np.sum(got.z, axis=1), 1)
     assert got.customdata[0][1] == ["angry", "happy"]
 
@@ -173,7 +174,7 @@ def test_recall_figure_leaves_out_classes_without_clips() -> None:
     got = metrics.report(["sad", "angry"], ["sad", "sad"], None, CLASSES).to_dict()
     bars, marks = figures.recall({"": got, "both": got}, "zh").data
     assert (bars.name, marks.name) == ("本模型", "探针：两者")
-    assert list(bars.y) == ["angry 生气", "sad 难过"] and list(bars.x) == list(marks.x) == [0, 1]
+    assert list(bars.y) == ["生气", "难过"] and list(bars.x) == list(marks.x) == [0, 1]
 
 
 def test_without_probabilities_probes_or_speakers(tmp_path: Path) -> None:

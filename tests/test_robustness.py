@@ -119,7 +119,8 @@ def test_sounds_that_are_gone_or_changed_are_named(place: Path, capsys: Any) -> 
         "happy3.wav": "happy3.wav was changed: prepare it again.",
     }
     assert all(m["n"] == 2 for m in found["conditions"].values())
-    assert "2 of 4 clips have no sound" in found["notes"][0]
+    assert found["notes"][0]["code"] == "note_no_audio"
+    assert found["notes"][0]["values"] == {"n": 2, "all": 4}
     assert f"Lost: {gone}: angry2.wav does not exist" in shown
 
 
@@ -135,7 +136,7 @@ def test_a_sound_without_an_answer_counts_as_wrong(
     for clip in found["clips"]:
         answer = clip["answers"]["quiet, -20 dB"]
         assert answer["predicted"] is None and "silent" in answer["error"]
-    assert "A trial: 2 of 4 clips were heard." in capsys.readouterr().out
+    assert "A trial: 2 of 4 clips were scored." in capsys.readouterr().out
 
 
 def test_refusals(place: Path, tmp_path: Path, capsys: Any) -> None:
@@ -153,7 +154,7 @@ def test_refusals(place: Path, tmp_path: Path, capsys: Any) -> None:
     assert "ready-made features and no sound" in refused("--data", str(tmp_path / "features"))
     without_sound.write(tmp_path / "soundless")
     gone = refused("--data", str(tmp_path / "soundless"))
-    assert gone.startswith("None of 10 sounds can be heard, the first: angry5.wav does not exist")
+    assert gone.startswith("None of 10 sounds can be opened, the first: angry5.wav does not exist")
     assert "--max-clips must be 1 or more" in refused("--max-clips", "0")
 
 
@@ -227,9 +228,9 @@ def test_voices_that_were_trained_on_are_named(place: Path) -> None:
     engine = Predictor.load(str(place / "model"), Settings(home=place, device="cpu"))
     engine.manifest.training.update({"speakers": {"train": ["a", "b"]}, "speakers_known": True})
     (note,) = robustness._seen(engine, {"b", "c"})
-    assert note == "Not speaker-independent: the model was trained on b."
+    assert (note.code, note.values["speakers"]) == ("note_seen_model", ["b"])
     assert robustness._seen(engine, {"c"}) == []
-    assert "Who speaks here" in robustness._seen(engine, {"c", ""})[0]
+    assert robustness._seen(engine, {"c", ""})[0].code == "note_voices_may_be_known"
 
 
 def test_another_split_and_what_its_table_says(place: Path) -> None:
@@ -237,6 +238,6 @@ def test_another_split_and_what_its_table_says(place: Path) -> None:
     found = robustness.measure(engine, load_prepared(place / "data"), "train")
     text = robustness.table(found)
     for note in found["notes"]:
-        assert f"Note: {note}" in text
+        assert f"Note: {note['text']}" in text
     head = text.splitlines()[0]
     assert head.startswith("test on") and "train: 2 clips, 1 speakers" in head

@@ -46,7 +46,7 @@ def test_parts_join_to_the_whole_and_nothing_is_heard_twice(
     assert f"Part 2 of 3: 5 clips in {out / 'parts' / '2-of-3'}" in capsys.readouterr().out
     assert not (out / "prepare.json").exists()
     heard: list[int] = []
-    monkeypatch.setattr(extract, "_hear", lambda batch, *_: heard.append(len(batch)))
+    monkeypatch.setattr(extract, "_encode", lambda batch, *_: heard.append(len(batch)))
     assert run(*words) == 0
     assert sum(heard) == 0
     assert not list((out / "parts").iterdir())

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from audiollm.contracts.fit import FitConfig
+from audiollm.contracts.insight import Insight
+from audiollm.contracts.prepared import Clip
 from audiollm.errors import ConfigError
 from audiollm.hub import ENCODERS, LLMS
 from audiollm.jobs.job import ACTIVE, IDLE, Job, State, Step
@@ -26,16 +28,12 @@ from audiollm.web.train import (
     activation,
     curves,
     estimate,
-    look,
-    prepared,
     proposal,
     recordings_view,
+    sources,
     upload,
-    uploads,
     view,
 )
-from audiollm.web.train import clips as training_clips
-from audiollm.web.train.look import Heard, Insight
 from audiollm.web.train.plan import Plan
 from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask
 from tests.browser.fake import FakePredictor
@@ -83,15 +81,15 @@ def test_prepared_folders_are_found_and_broken_ones_passed_over(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     here = serve(tmp_path)
-    assert prepared.prepared(here) == []
+    assert sources.prepared(here) == {}
     one = prepare(tmp_path / "data" / "one")
     two = prepare(tmp_path / "home" / "data" / "two", shared_speakers=["a"])
     broken = prepare(tmp_path / "data" / "broken")
     (broken / "summary.json").write_text("{")
-    found = prepared.prepared(here)
-    assert [data.folder for data in found] == [one, two]
+    found = sources.prepared(here)
+    assert list(found) == [one, two]
     assert str(broken) in caplog.text
-    assert (found[0].whole.clips, found[0].rejected, found[1].shared) == (18, 2, 1)
+    assert (found[one].all.clips, found[one].rejected) == (18, {"too short": 2})
     for language in LANGUAGES:
         ids = [id for _, id in recordings_view.sources(found, language)]
         assert ids == [EMODB, str(one), str(two), FOLDER, HUB]
@@ -259,12 +257,8 @@ def reachable(module: Any) -> list[Callable[..., Any]]:
     ]
 
 
-EVERY = [*reachable(actions), *reachable(activation), *reachable(prepared), *reachable(view)]
-EVERY += [
-    f
-    for m in (estimate, recordings_view, upload, uploads, look, training_clips)
-    for f in reachable(m)
-]
+EVERY = [*reachable(actions), *reachable(activation), *reachable(sources), *reachable(view)]
+EVERY += [f for m in (estimate, recordings_view, upload) for f in reachable(m)]
 
 
 @pytest.mark.parametrize("function", EVERY, ids=lambda f: f.__name__)
@@ -277,11 +271,11 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
         "job": job(),
         "language": "en",
         "source": EMODB,
-        "place": "",
+        "path": "",
         "file": "x.zip",
         "ask": Ask(EMODB, ""),
         "found": Insight(tmp_path, ()),
-        "clip": Heard("/etc/passwd", "sad"),
+        "clip": Clip("/etc/passwd", "sad"),
         "settings": (),
         "wanted": "x",
         "values": DEFAULT.values(),
@@ -377,7 +371,7 @@ def test_recordings_are_prepared_alone_and_once(tmp_path: Path) -> None:
         actions.prepare(here, Plan("again"))
     assert refused.value.code == "prepare_twice"
     prepare(made)
-    assert prepared.prepared_folders(here) == [made]
+    assert sources.prepared_folders(here) == [made]
     with pytest.raises(ConfigError):
         actions.prepare(here, Plan("again", str(made)))
     assert actions.prepared_by(here, {"name": "x", "source": str(made)}) == ""

@@ -9,23 +9,22 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from audiollm.errors import AudioError, ConfigError, DataError
+from audiollm.contracts.insight import Group, Insight, of_prepared
+from audiollm.contracts.prepared import write_prepared
+from audiollm.errors import AudioError, AudioLLMError, ConfigError, DataError
 from audiollm.labels import LANGUAGES
 from audiollm.texts import TEXTS, text
-from audiollm.web.said import SaidError
-from audiollm.web.train import clips as training_clips
-from audiollm.web.train import look as training_look
-from audiollm.web.train import recordings, recordings_view, upload
-from audiollm.web.train.look import Group, Heard, Insight, of_bundled, of_prepared
+from audiollm.web.train import recordings, recordings_view, sources, upload
 from audiollm.web.train.recordings import Choice
-from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask, asked, reader_of
+from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask, asked, of_bundled, reader_of
+from tests.codes import coded
 from tests.conftest import RATE
 from tests.test_unpacking import CLASSES, STRANGER, packed, serve, wav
 from train import corpora
 from train.corpora import Clip, Corpus, Rejected
-from train.data.dataset import write_prepared
 from train.data.features import FeatureWriter
 from train.data.look import look, sound_file
+from train.data.prepare import summarise
 
 # --- which reader
 
@@ -55,7 +54,7 @@ def test_the_reader_is_known_by_what_lies_there(tmp_path: Path) -> None:
         with pytest.raises(ConfigError):
             asked(FOLDER, bad)
     for bad in ("", "name", "a/b/c", "-x/y", "../x", "a/.."):
-        with pytest.raises(ConfigError, match="user/name"):
+        with pytest.raises(ConfigError, check=coded("hub_id")):
             asked(HUB, bad)
 
 
@@ -71,39 +70,41 @@ def corpus(tmp_path: Path, *, named: bool = True) -> Corpus:
         clips.append(Clip(str(path), ("angry", "sad")[i % 2], speaker, corpus="x"))
     (tmp_path / "12.wav").write_bytes((tmp_path / "3.wav").read_bytes())
     clips.append(Clip(str(tmp_path / "12.wav"), "sad", "x-0" if named else "", corpus="x"))
-    refused = tuple(Rejected(f"{i}.txt", "no class: it lies apart") for i in range(7))
+    refused = tuple(Rejected.of(f"{i}.txt", "reject_no_class") for i in range(7))
     return Corpus("x", tuple(clips), refused)
 
 
 def test_a_look_counts_and_tries_the_split(tmp_path: Path) -> None:
-    said = look(corpus(tmp_path))
-    assert json.loads(json.dumps(said)) == said
-    found = training_look._told(tmp_path, said)
+    found = look(corpus(tmp_path), tmp_path)
+    assert Insight.from_json(found.to_json()) == found
     assert (found.clips, found.speakers(), found.nameless) == (13, 6, 0)
     assert found.classes == {"angry": 6, "sad": 7}
-    assert set(found.sides) == {"train", "valid", "test"} and not found.trouble
-    assert found.rejected == {"no class": 7} and len(found.first) == 5
+    assert set(found.splits) == {"train", "valid", "test"} and not found.trouble
+    assert [(r.kind("en"), n) for r, n in found.rejected] == [("no class", 7)] and len(
+        found.first
+    ) == 5
     assert found.copies == 1 and found.shared == 0
     assert not found.estimated and len(found.seconds) == 13
     mean = sum(found.seconds) / 13
     assert found.minutes() == pytest.approx(13 * mean / 60)
-    assert {clip.label for clip in found.heard} == {"angry", "sad"}
-    assert all(clip.side for clip in found.heard)
+    assert {clip.label for clip in found.samples} == {"angry", "sad"}
+    assert all(clip.split for clip in found.samples)
     for language in LANGUAGES:
         shown = recordings_view.summary(found, language)
         assert text("data_planned", language) in shown
         assert text("data_copies", language, n=1) in shown
-        kind = {"en": "no class", "zh": "不在类别文件夹中"}[language]
+        kind = {"en": "no class", "zh": "没有类别"}[language]
         assert f"{kind} 7" in shown and "0.txt" in shown
 
 
 def test_a_look_says_what_prepare_would_refuse(tmp_path: Path) -> None:
-    found = training_look._told(tmp_path, look(corpus(tmp_path, named=False)))
-    assert found.sides == {} and found.nameless == 13 and "who speaks" in found.trouble
+    found = look(corpus(tmp_path, named=False), tmp_path)
+    assert found.splits == {} and found.nameless == 13
+    assert found.trouble is not None and found.trouble.code == "data_unknown_speakers"
     told = text("data_nameless", "zh", n=13, all=13)
     assert told in recordings_view.warnings(found, "zh")
-    found = training_look._told(tmp_path, look(corpus(tmp_path, named=False), "random"))
-    assert found.sides and not found.trouble
+    found = look(corpus(tmp_path, named=False), tmp_path, "random")
+    assert found.splits and not found.trouble
     assert text("data_unknown", "en") in recordings_view.warnings(found, "en")
 
 
@@ -113,7 +114,7 @@ def test_a_folder_is_looked_at_in_a_process_of_its_own(tmp_path: Path) -> None:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / f"{name}.wav").write_bytes(wav(seed=len(name) + ord(name[-1])))
     here = serve(tmp_path)
-    found = training_look.of_recordings(here, asked(FOLDER, str(root), r"(s\d)-"))
+    found = sources.of_recordings(here, asked(FOLDER, str(root), r"(s\d)-"))
     assert (found.clips, found.speakers(), found.classes) == (4, 3, {"angry": 2, "sad": 2})
     choice = Choice(FOLDER, str(root), "", r"(s\d)-", False)
     shown, picture, *_ = recordings.seen(here, choice, "en")
@@ -124,9 +125,9 @@ def test_a_folder_is_looked_at_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert Path(last).parent == root / "sad" and Path(last).name in told["value"]
     _, _, next_one = recordings.played(here, choice, "sad", last, "en")
     assert next_one != last
-    with pytest.raises(DataError, match="No usable folder clip"):
+    with pytest.raises(DataError, check=coded("data_no_usable")):
         (tmp_path / "none").mkdir()
-        training_look.of_recordings(here, asked(FOLDER, str(tmp_path / "none")))
+        sources.of_recordings(here, asked(FOLDER, str(tmp_path / "none")))
 
 
 def test_a_look_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,11 +139,11 @@ def test_a_look_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             raise subprocess.TimeoutExpired("look", 1)
         return subprocess.CompletedProcess("look", 1, b"", b"Traceback")
 
-    monkeypatch.setattr(training_look.subprocess, "run", run)
+    monkeypatch.setattr(sources.subprocess, "run", run)
     for key in ("look_slow", "look_failed"):
-        with pytest.raises(SaidError) as failed:
-            training_look.of_recordings(here, Ask("folder", str(tmp_path)))
-        assert failed.value.key == key
+        with pytest.raises(AudioLLMError) as failed:
+            sources.of_recordings(here, Ask("folder", str(tmp_path)))
+        assert failed.value.code == key
 
 
 # --- the hub
@@ -155,9 +156,9 @@ def test_the_hub_is_asked_and_its_silence_is_explained(
 
     here = serve(tmp_path)
     for bad in ("", "name", "https://huggingface.co/x/y"):
-        with pytest.raises(SaidError) as refused:
-            training_look.on_hub(here, bad)
-        assert refused.value.key == "hub_id"
+        with pytest.raises(AudioLLMError) as refused:
+            sources.on_hub(here, bad)
+        assert refused.value.code == "hub_id"
 
     def silent(*_: Any, **__: Any) -> None:
         raise ConnectionError("no route")
@@ -222,14 +223,14 @@ def test_clean_recordings_are_not_warned_of(tmp_path: Path) -> None:
     assert recordings_view.warnings(found, "en") == []
     assert "are not used" not in recordings_view.summary(found, "en")
     (tmp_path / "one" / "clips.jsonl").write_text("{")
-    with pytest.raises(ConfigError, match="prepare it again"):
+    with pytest.raises(DataError, check=coded("data_no_object")):
         of_prepared(tmp_path / "one")
 
 
 def test_the_bundled_corpus_is_counted() -> None:
     found = of_bundled()
     assert found.clips == sum(found.classes.values()) > 100
-    assert found.sides == {} and not found.estimated
+    assert found.splits == {} and not found.estimated
     assert text("data_about", "en", n="") not in recordings_view.summary(found, "en")
     assert recordings_view.classes(found, "zh").data[0].y
 
@@ -242,16 +243,16 @@ def test_only_what_is_listed_is_heard(tmp_path: Path) -> None:
     sound, secret = tmp_path / "a.wav", tmp_path / "secret.txt"
     sound.write_bytes(wav(1.5))
     secret.write_text("secret")
-    listed = (Heard(str(sound), "sad"), Heard(str(secret), "happy"))
-    found = Insight(tmp_path, (Group("sad", "", 1, frozenset()),), heard=listed)
-    rate, samples = training_clips.sound(here, found, training_clips.draw(found, "sad"))
+    listed = (Clip(str(sound), "sad"), Clip(str(secret), "happy"))
+    found = Insight(tmp_path, (Group("sad", "", 1, frozenset()),), samples=listed)
+    rate, samples = sources.sound(here, found, recordings.draw(found, "sad"))
     assert (rate, samples.shape) == (RATE, (RATE * 3 // 2,)) and np.abs(samples).max() > 1000
-    with pytest.raises(DataError, match="not among these"):
-        training_clips.sound(here, found, Heard(str(sound), "angry"))
+    with pytest.raises(DataError, check=coded("source_not_listed")):
+        sources.sound(here, found, Clip(str(sound), "angry"))
     with pytest.raises(AudioError):  # what is no sound never leaves
-        training_clips.sound(here, found, training_clips.draw(found, "happy"))
-    with pytest.raises(SaidError, match="none to listen to"):
-        training_clips.draw(found, "angry")
+        sources.sound(here, found, recordings.draw(found, "happy"))
+    with pytest.raises(DataError, check=coded("hear_none")):
+        recordings.draw(found, "angry")
 
 
 def test_no_other_folder_is_taken_for_prepared_recordings(
@@ -261,8 +262,8 @@ def test_no_other_folder_is_taken_for_prepared_recordings(
     here = serve(tmp_path)
     known = prepared(tmp_path / "home" / "data" / "one", [row(1, "sad", "train")])
     other = prepared(tmp_path / "elsewhere", [row(1, "sad", "train")])
-    assert isinstance(recordings_view.insight(here, str(known), ""), Insight)
-    assert recordings_view.insight(here, str(other), "") is None
+    assert isinstance(sources.insight(here, str(known), ""), Insight)
+    assert sources.insight(here, str(other), "") is None
     sound, *_ = recordings.played(here, Choice(str(other), "", "", "", False), "", "", "en")
     assert "value" not in sound or sound["value"] is None
 
@@ -283,28 +284,28 @@ def test_a_row_of_a_data_set_is_heard(tmp_path: Path, monkeypatch: pytest.Monkey
     }
     saved = tmp_path / "saved"
     datasets.Dataset.from_dict(rows).cast(features).save_to_disk(saved)
-    found = training_look._told(saved, look(corpora.read("datasets", saved)))
-    assert found.clips == 3 and len(found.seconds) == 3 and found.heard == ()
+    found = look(corpora.read("datasets", saved), saved)
+    assert found.clips == 3 and len(found.seconds) == 3 and found.samples == ()
     out = tmp_path / "data" / "set"
     clip = Clip(f"{saved}#train/2", "sad", "3", split="train", id="ab" * 32)
     with FeatureWriter(out / "features", "of-test") as writer:
         writer.add(clip.id, utterance=np.zeros(4, np.float32))
     encoder = {"id": "tiny", "width": 4, "fingerprint": "of-test"}
-    sources = [{"corpus": "datasets", "root": str(saved)}]
-    info = {"corpus": "datasets", "sources": sources, "classes": ["sad"], "encoder": encoder}
-    write_prepared(out, info, [clip], [], {})
-    heard = of_prepared(out)
+    read_from = [{"corpus": "datasets", "root": str(saved)}]
+    info = {"corpus": "datasets", "sources": read_from, "classes": ["sad"], "encoder": encoder}
+    write_prepared(out, info, [clip], [], summarise([clip], []))
+    seen = of_prepared(out)
     asked_for: list[list[str]] = []
 
     def run(command: list[str], **_: Any) -> Any:
         asked_for.append(command)
         return subprocess.CompletedProcess(command, 0, sound_file(out, command[-1]))
 
-    monkeypatch.setattr(training_clips.subprocess, "run", run)
-    _, samples = training_clips.sound(serve(tmp_path), heard, heard.heard[0])
+    monkeypatch.setattr(sources.subprocess, "run", run)
+    _, samples = sources.sound(serve(tmp_path), seen, seen.samples[0])
     assert len(samples) == RATE * 3 // 2
     assert asked_for[0][2:] == ["train", "look", "--data", str(out), "--clip", clip.id]
-    with pytest.raises(DataError, match="no clip"):
+    with pytest.raises(DataError, check=coded("data_no_clip_id")):
         sound_file(out, "nobody")
 
 

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as some
 
+from audiollm.errors import DataError
 from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
 from audiollm.texts import text
-from audiollm.web.said import SaidError
 from audiollm.web.services import Services
 from audiollm.web.train import recordings_view, upload
 from audiollm.web.train.upload import take
@@ -70,20 +70,20 @@ def test_a_zip_of_class_folders_is_unpacked(
     members = {above + name: content for name, content in {**CLASSES, **extra}.items()}
     made = take(serve(tmp_path), packed(tmp_path / "My clips (2).zip", members))
     folder = tmp_path / "home" / "uploads" / "My-clips-2"
-    assert made.place == (folder / "manifest.csv" if extra else folder)
+    assert made.path == (folder / "manifest.csv" if extra else folder)
     assert (made.files, made.left_out) == (3, {})
     for name, content in CLASSES.items():
         assert (folder / name).read_bytes() == content
     again = take(serve(tmp_path), packed(tmp_path / "My clips (2).zip", members))
     assert left(tmp_path) == ["My-clips-2", "My-clips-2-2"]
-    assert again.place != made.place
+    assert again.path != made.path
     for language in LANGUAGES:
-        assert str(made.place) in recordings_view.uploaded(made, language)
+        assert str(made.path) in recordings_view.uploaded(made, language)
 
 
 def test_one_class_alone_is_no_wrapper(tmp_path: Path) -> None:
     made = take(serve(tmp_path), packed(tmp_path / "a.zip", {"angry/a.wav": b"1"}))
-    assert (made.place / "angry" / "a.wav").is_file()
+    assert (made.path / "angry" / "a.wav").is_file()
 
 
 def test_what_is_no_recording_stays_in_the_zip_and_is_counted(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_chinese_names_of_windows_are_read(tmp_path: Path) -> None:
     gbk = "声音".encode("gb18030")
     path.write_bytes(path.read_bytes().replace(b"XXXX", gbk))
     made = take(serve(tmp_path), path)
-    assert (made.place / "angry" / "声音.wav").read_bytes() == b"1"
+    assert (made.path / "angry" / "声音.wav").read_bytes() == b"1"
 
 
 def refusals(tmp_path: Path) -> dict[str, Path]:
@@ -171,9 +171,9 @@ def refusals(tmp_path: Path) -> dict[str, Path]:
 def test_what_cannot_be_used_is_refused_in_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     here = serve(tmp_path, max_bytes=4000)
     for key, path in refusals(tmp_path).items():
-        with pytest.raises(SaidError) as refused:
+        with pytest.raises(DataError) as refused:
             take(here, path)
-        assert refused.value.key == key.strip(), path
+        assert refused.value.code == key.strip(), path
         assert left(tmp_path) == []
         for language in LANGUAGES:
             said = refused.value.in_language(language)
@@ -194,12 +194,12 @@ def test_what_cannot_be_used_is_refused_in_one_sentence_and_leaves_nothing(tmp_p
 def test_a_table_in_a_zip_names_files_of_the_zip_alone(tmp_path: Path, line: str) -> None:
     table = f"file,label\nangry/a.wav,angry\n{line}\n"
     path = packed(tmp_path / "a.zip", {**CLASSES, "manifest.csv": table})
-    with pytest.raises(SaidError, match="line 3, names a file outside") as refused:
+    with pytest.raises(DataError, match="line 3, names a file outside") as refused:
         take(serve(tmp_path), path)
-    assert refused.value.key == "upload_outside" and left(tmp_path) == []
+    assert refused.value.code == "upload_outside" and left(tmp_path) == []
     row = json.dumps({"file": "/etc/x.wav", "label": "sad"}).replace("/", "\\u002f")
     path = packed(tmp_path / "b.zip", {**CLASSES, "manifest.jsonl": f"\n{row}\n"})
-    with pytest.raises(SaidError, match="line 2"):
+    with pytest.raises(DataError, match="line 2"):
         take(serve(tmp_path), path)
 
 
@@ -210,9 +210,9 @@ def test_a_zip_may_not_list_more_than_can_be_kept(
     for name, value in (("MOST_FILES", 2), ("LONGEST_LIST", 100)):
         with monkeypatch.context() as patch:
             patch.setattr(upload, name, value)
-            with pytest.raises(SaidError) as refused:
+            with pytest.raises(DataError) as refused:
                 take(serve(tmp_path), path)
-            assert refused.value.key == "upload_many"
+            assert refused.value.code == "upload_many"
     assert left(tmp_path) == []
 
 
@@ -226,9 +226,9 @@ def test_a_full_disk_and_a_kill_leave_no_half_folder(
 
     with monkeypatch.context() as patch:
         patch.setattr(upload, "_write", full)
-        with pytest.raises(SaidError) as refused:
+        with pytest.raises(DataError) as refused:
             take(here, path)
-    assert refused.value.key == "upload_full" and left(tmp_path) == []
+    assert refused.value.code == "upload_full" and left(tmp_path) == []
     half = tmp_path / "home" / "uploads" / ".part-of-a-killed-one"
     (half / "angry").mkdir(parents=True)
     take(here, path)
@@ -243,10 +243,10 @@ def test_a_table_of_files_of_this_machine_is_kept(tmp_path: Path) -> None:
     table = tmp_path / "列表.csv"
     table.write_bytes(f"file,label,speaker\n{rows}\n".encode("gb18030"))  # of a spreadsheet
     made = take(serve(tmp_path), table)
-    assert (made.files, made.place.name, made.place.parent.name) == (0, "manifest.csv", "列表")
-    found = corpora.read("manifest", made.place)
+    assert (made.files, made.path.name, made.path.parent.name) == (0, "manifest.csv", "列表")
+    found = corpora.read("manifest", made.path)
     assert {clip.path for clip in found.clips} == {str(path) for path in sounds.values()}
-    assert str(made.place) in recordings_view.uploaded(made, "zh")
+    assert str(made.path) in recordings_view.uploaded(made, "zh")
 
 
 NAMES = some.lists(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from audiollm.errors import DataError
 from audiollm.labels import LANGUAGES
-from audiollm.web.said import SaidError
 from audiollm.web.services import Services
-from audiollm.web.train import actions, kept, upload, uploads
+from audiollm.web.train import actions, recordings, upload
 from audiollm.web.train.plan import Plan
 from audiollm.web.train.sources import FOLDER
 from tests.test_training import serve
@@ -23,17 +23,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
 def test_an_upload_is_listed_and_deleted_with_all_that_is_in_it(
     here: Services, tmp_path: Path
 ) -> None:
-    assert uploads.uploads(here) == []
-    one = upload.take(here, packed(tmp_path / "One.zip", CLASSES)).place
+    assert upload.uploads(here) == []
+    one = upload.take(here, packed(tmp_path / "One.zip", CLASSES)).path
     rows: dict[str, bytes | str] = {"all.csv": "file,label\na.wav,sad\n", "a.wav": b"1"}
-    table = upload.take(here, packed(tmp_path / "two.zip", rows)).place
-    assert [path.name for path in uploads.uploads(here)] == ["One", "two"]
-    assert uploads.place_of(one) == one and uploads.place_of(table.parent) == table
-    assert uploads.sounds(uploads.named(here, "One")) == 3
-    uploads.delete(here, "One")
+    table = upload.take(here, packed(tmp_path / "two.zip", rows)).path
+    assert [path.name for path in upload.uploads(here)] == ["One", "two"]
+    assert upload.recordings_of(one) == one and upload.recordings_of(table.parent) == table
+    assert upload.count_sounds(upload.named(here, "One")) == 3
+    upload.delete(here, "One")
     assert left(tmp_path) == ["two"]
-    with pytest.raises(SaidError, match="One"):
-        uploads.delete(here, "One")
+    with pytest.raises(DataError, match="One"):
+        upload.delete(here, "One")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../home", ".lock", ".part-1", "/", None, "link"])
@@ -43,27 +43,27 @@ def test_nothing_else_is_deleted(here: Services, tmp_path: Path, name: str | Non
     place = tmp_path / "home" / "uploads"
     (place / "link").symlink_to(tmp_path / "mine")
     (place / ".part-1").mkdir()
-    with pytest.raises(SaidError) as refused:
-        uploads.delete(here, name)
+    with pytest.raises(DataError) as refused:
+        upload.delete(here, name)
     for language in LANGUAGES:
         assert refused.value.in_language(language)
     assert (tmp_path / "mine").is_dir() and left(tmp_path) == [".part-1", "link", "one"]
 
 
 def test_what_a_job_is_to_read_stays(here: Services, tmp_path: Path) -> None:
-    place = upload.take(here, packed(tmp_path / "one.zip", CLASSES)).place
+    place = upload.take(here, packed(tmp_path / "one.zip", CLASSES)).path
     job = actions.start(here, Plan("x", FOLDER, str(place)))
     upload.take(here, packed(tmp_path / "one-more.zip", CLASSES))
-    with pytest.raises(SaidError, match="x is to read one"):
-        uploads.delete(here, "one")
-    uploads.delete(here, "one-more")
+    with pytest.raises(DataError, match="x is to read one"):
+        upload.delete(here, "one")
+    upload.delete(here, "one-more")
     actions.stop(here, job)
-    uploads.delete(here, "one")
+    upload.delete(here, "one")
     assert left(tmp_path) == []
 
 
 def test_the_page_asks_before() -> None:
-    first, sure = kept.asks("one"), kept.asks("one", "Sure?")
+    first, sure = recordings.asks("one"), recordings.asks("one", "Sure?")
     assert [part["visible"] for part in first] == [True, "hidden", "hidden", "hidden"]
     assert [part["visible"] for part in sure] == ["hidden", True, True, True]
-    assert [part["visible"] for part in kept.asks(None)] == ["hidden"] * 4
+    assert [part["visible"] for part in recordings.asks(None)] == ["hidden"] * 4

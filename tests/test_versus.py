@@ -7,24 +7,26 @@ from typing import Any
 
 import pytest
 
+from audiollm.contracts.comparison import COMPARED, PARTS, VERSUS, Change, change
 from audiollm.contracts.manifest import MANIFEST_NAME, Manifest, read_json, to_json
+from audiollm.contracts.messages import Message
 from audiollm.errors import DataError
 from audiollm.labels import LANGUAGES
 from audiollm.model import registry
 from audiollm.settings import Settings
 from audiollm.texts import TEXTS, text
 from audiollm.web.services import Services
-from audiollm.web.train import actions, activation, versus, view
+from audiollm.web.train import actions, activation, results_view, view
 from audiollm.web.train.activation import WorseError
-from audiollm.web.train.plan import VERSUS, Plan
-from audiollm.web.train.versus import Change
+from audiollm.web.train.plan import Plan
 from tests import tiny
 from tests.browser.fake import Card, FakePredictor
+from tests.codes import coded
 from tests.test_prepare import LABELS, voice
 from tests.test_training import job
 from train.__main__ import main
 from train.data.dataset import load_prepared
-from train.evaluate.against import against
+from train.evaluate.compare import with_active
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +68,11 @@ def evaluation(folder: Path, path: Path, right: bool = True) -> Path:
         other = next(name for name in tiny.CLASSES if name != clip.label)
         said = clip.label if right else other
         shares = {name: 0.8 if name == said else 0.05 for name in tiny.CLASSES}
-        rows.append({"id": clip.id, "probabilities": shares})
+        about = {"id": clip.id, "path": clip.path, "label": clip.label, "predicted": said}
+        rows.append({**about, "probabilities": shares, "speaker": clip.speaker, "seconds": 1.0})
     path.parent.mkdir(parents=True, exist_ok=True)
     model = {"name": "new", "folder": str(folder / "models" / "new"), "hash": "x"}
-    path.write_text(json.dumps({"model": model, "clips": rows}))
+    path.write_text(json.dumps({"model": model, "metrics": {}, "clips": rows}))
     return path
 
 
@@ -80,7 +83,7 @@ def test_both_are_judged_on_the_same_clips_and_known_voices_apart(
     told = evaluation(place, tmp_path / "result.json")
     words = f"compare --before {place}/model --answers {told} --data {place}/data"
     assert main(words.split()) == 0
-    assert "speakers that the first has learned from" in capsys.readouterr().out
+    assert "training speakers of the active model" in capsys.readouterr().out
     found = json.loads((tmp_path / VERSUS).read_text())
     half = len(LABELS)
     assert (found["held_out"]["clips"], found["heard"]["clips"]) == (half, half)
@@ -91,7 +94,7 @@ def test_both_are_judged_on_the_same_clips_and_known_voices_apart(
         assert ua["after"]["value"] == 1 and 0 <= ua["before"]["value"] < 1
         assert ua["change"]["value"] == pytest.approx(1 - ua["before"]["value"])
         assert ua["change"]["low"] <= ua["change"]["value"] <= ua["change"]["high"]
-    headline = versus.change(found)
+    headline = change(found)
     assert headline is not None and headline.fair and headline.clips == half
     assert found["notes"] == []  # who was heard is judged apart, and nothing else is to be said
 
@@ -103,9 +106,10 @@ def test_another_encoder_hears_the_sounds_itself(
     told = evaluation(place, tmp_path / "result.json")
     settings = Settings(home=place / "home", device="cpu")
     prepared = load_prepared(place / "data")
-    same = against(str(place / "model"), told, prepared, settings)
+    same = with_active(str(place / "model"), told, prepared, settings)
     monkeypatch.setattr("train.evaluate.evaluate.check_encoder", _strange)
-    heard = against(str(place / "model"), told, prepared, settings)
+    heard = with_active(str(place / "model"), told, prepared, settings)
+    assert heard["held_out"] is not None and same["held_out"] is not None
     assert heard["held_out"]["ua"] == same["held_out"]["ua"]
     assert heard["notes"] == same["notes"]
 
@@ -118,18 +122,20 @@ def test_a_comparison_that_cannot_be_made_says_why(place: Path, tmp_path: Path) 
     told = evaluation(place, tmp_path / "result.json")
     settings = Settings(home=place / "home", device="cpu")
     prepared = load_prepared(place / "data")
-    gone = against(str(tmp_path / "gone"), told, prepared, settings)
+    gone = with_active(str(tmp_path / "gone"), told, prepared, settings)
     assert gone["held_out"] is None and gone["heard"] is None
-    assert "could not be compared with" in gone["notes"][0]
-    assert versus.change(gone) is None
+    assert gone["notes"][0]["code"] == "note_not_compared"
+    assert change(gone) is None
     for language in LANGUAGES:
-        assert text("versus_nothing", language) in versus.html(gone, language)
-    told.write_text(json.dumps({"model": {}, "clips": [{"id": "x", "probabilities": {}}]}))
-    with pytest.raises(DataError, match="other clips"):
-        against("tiny", told, prepared, settings)
+        assert text("versus_nothing", language) in results_view.with_active(gone, language)
+    other = json.loads(told.read_text())
+    other["clips"][0]["id"] = "x"
+    told.write_text(json.dumps(other))
+    with pytest.raises(DataError, check=coded("evaluate_other_clips")):
+        with_active("tiny", told, prepared, settings)
     told.write_text("{")
-    with pytest.raises(DataError, match="no evaluation"):
-        against("tiny", told, prepared, settings)
+    with pytest.raises(DataError, check=coded("data_no_result")):
+        with_active("tiny", told, prepared, settings)
 
 
 def test_only_classes_that_both_know_are_judged(
@@ -142,9 +148,11 @@ def test_only_classes_that_both_know_are_judged(
         row["probabilities"] = {**shares, "bored": 0.05}
     told.write_text(json.dumps(found))
     settings = Settings(home=place / "home", device="cpu")
-    result = against(str(place / "model"), told, load_prepared(place / "data"), settings)
+    result = with_active(str(place / "model"), told, load_prepared(place / "data"), settings)
+    assert result["held_out"] is not None
     assert {one["name"] for one in result["held_out"]["per_class"]} <= set(tiny.CLASSES)
-    assert any("4 classes that both know" in note for note in result["notes"])
+    codes = {note["code"]: note["values"] for note in result["notes"]}
+    assert codes["note_both_know"] == {"n": 4}
 
 
 # --- on the page
@@ -162,38 +170,38 @@ def comparison(new: str, old: str, by: float, part: str = "held_out") -> dict[st
     judged = {"clips": 80, "speakers": ["a", "b"], "ua": figures, "wa": figures}
     judged |= {"per_class": [one], "flipped": [flip]}
     models = {"before": {"name": "<old>", "folder": old}, "after": {"name": "n", "folder": new}}
-    notes = ["It is <so>.", "Not speaker-independent: the encoder was trained on a<b."]
+    notes = ["It is <so>.", Message.of("note_seen_encoder", speakers=["a<b"]).to_dict()]
     empty = {"held_out": None, "heard": None, "notes": notes}
     return {"models": models, **empty, part: judged}
 
 
-@pytest.mark.parametrize("part", versus.PARTS)
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize(("by", "key"), [(0.2, "better"), (-0.2, "worse"), (-0.01, "level")])
 def test_a_comparison_is_told(part: str, by: float, key: str) -> None:
     found = comparison("n", "o", by, part)
-    change = versus.change(found)
-    assert change is not None and change.fair == (part == "held_out")
+    headline = change(found)
+    assert headline is not None and headline.fair == (part == "held_out")
     for language in LANGUAGES:
-        shown = versus.html(found, language)
-        assert versus.verdict(change, language) in shown
+        shown = results_view.with_active(found, language)
+        assert results_view.verdict(headline, language) in shown
         assert TEXTS[f"versus_{key}"][language].split("{")[0] in shown
-        assert ("编码器学过 a&lt;b 的声音" in shown) == (language == "zh")
+        assert "trained on a&lt;b" in shown or "编码器用 a&lt;b 的声音训练过" in shown
         assert "&lt;old&gt;" in shown and "<x>" not in shown and "<so>" not in shown
         told = {"clips": 80, "speakers": 2, "name": "&lt;old&gt;"}
         assert text(f"versus_{part}", language, **told) in shown
-    assert versus.html({"models": {}}, "en") == ""
+    assert results_view.with_active({"models": {}}, "en") == ""
 
 
 def test_a_job_that_is_done_shows_its_comparison(tmp_path: Path) -> None:
     steps = tuple(Plan("mine", rival="tiny").steps_in(tmp_path))
     done = job("done", name="mine", steps=steps, step=6, share=1.0)
-    assert versus.of_job(done) is None
+    assert view.compared(done, VERSUS) is None
     steps[-1].result.parent.mkdir(parents=True)
     steps[-1].result.write_text(json.dumps(comparison("n", "o", 0.1)))
-    found = versus.of_job(done)
-    assert found is not None and versus.change(found) is not None
+    found = view.compared(done, VERSUS)
+    assert found is not None and change(found) is not None
     steps[-1].result.write_text("[")
-    assert versus.of_job(done) is None
+    assert view.compared(done, VERSUS) is None
     assert view.step(job(steps=steps, step=6), "en").endswith(text("step_versus", "en"))
 
 
@@ -214,7 +222,7 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     return found
 
 
-@pytest.mark.parametrize("where", [("new-evaluate", VERSUS), ("new-improve", versus.COMPARED)])
+@pytest.mark.parametrize("where", [("new-evaluate", VERSUS), ("new-improve", COMPARED)])
 def test_promote_heeds_the_same_clips_before_two_test_sets(
     gate: Services, tmp_path: Path, where: tuple[str, str]
 ) -> None:

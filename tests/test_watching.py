@@ -15,7 +15,7 @@ from audiollm.jobs.runner import failure_of
 from audiollm.labels import LANGUAGES, word
 from audiollm.metrics import report
 from audiollm.texts import from_stored, stored, text
-from audiollm.web.train import curves, result, view
+from audiollm.web.train import curves, results_view, view
 from tests.test_training import job
 
 CLASSES = ("angry", "happy", "sad")
@@ -84,17 +84,16 @@ def test_speed_and_memory_of_the_fit_that_runs_are_told(tmp_path: Path) -> None:
     assert [trace.yaxis for trace in figure.data] == ["y2", "y3"]
 
 
-def test_an_evaluation_is_told_emotion_by_emotion(tmp_path: Path) -> None:
+def test_an_evaluation_is_shown_class_by_class() -> None:
     truth = ["angry"] * 4 + ["happy"] * 4
     answers = ["angry", "angry", "angry", "happy", "sad", "sad", "angry", "happy"]
     table = [[0.8 if c == a else 0.1 for c in CLASSES] for a in answers]
     import numpy as np
 
     found = report(truth, answers, np.array(table), CLASSES).to_dict()
-    path = tmp_path / "result.json"
-    path.write_text(json.dumps({"metrics": found, "probes": {"both": found}}))
+    result: Any = {"metrics": found, "probes": {"both": found}}
     for language in LANGUAGES:
-        shown = result.detail(path, language)
+        shown = results_view.per_class(result, language)
         assert text("result_each", language) in shown
         comma = "、" if language == "zh" else ", "
         assert f"{word('sad', language)} 2{comma}{word('angry', language)} 1" in shown
@@ -107,6 +106,5 @@ def test_an_evaluation_is_told_emotion_by_emotion(tmp_path: Path) -> None:
             assert f">{value} <small>[{low:.2f}, {high:.2f}]</small> <progress" in shown
         assert text("result_probe", language, probe="0.50", own="0.50") in shown
         assert text("result_bold", language, ece=f"{found['ece']['value']:.2f}", by="30") in shown
-    path.write_text('{"metrics": {}}')
-    assert result.detail(path, "en") == ""
-    assert result.detail(tmp_path / "nowhere.json", "en") == ""
+    damaged: Any = {**result, "metrics": {}}
+    assert results_view.per_class(damaged, "en") == ""

@@ -17,6 +17,7 @@ PROGRESS_NAME = "progress.jsonl"  # a line each time something was measured
 METRICS_NAME = "metrics.json"  # the best evaluation; there is none before the run has finished
 STOP_NAME = "stop"  # put into a run folder, it saves a checkpoint and stops
 STOPPED = 75  # exit code of a run that was stopped so
+REFUSED = 2  # exit code of a command whose last line on stderr is its error message
 
 Stage = Literal[1, 2]
 Target = Literal["corpus", "class"]  # of the auxiliary head: classes of each corpus, or of all

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from audiollm import hub
+from audiollm.contracts.fit import PROGRESS_NAME, RUN_NAME
 from audiollm.jobs import progress
 from audiollm.settings import Settings
 
@@ -158,7 +159,7 @@ def paces(folders: Iterable[Path], settings: Settings) -> list[Pace]:
     """What the newest runs in folders of runs took; what cannot be read says nothing."""
     found: list[tuple[float, Path]] = []
     for folder in folders:
-        for path in folder.glob("*/progress.jsonl") if folder.is_dir() else ():
+        for path in folder.glob(f"*/{PROGRESS_NAME}") if folder.is_dir() else ():
             try:
                 found.append((path.stat().st_mtime, path.parent))
             except OSError:
@@ -169,7 +170,7 @@ def paces(folders: Iterable[Path], settings: Settings) -> list[Pace]:
 
 def _pace(run: Path, settings: Settings) -> Pace | None:
     try:
-        told = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        told = json.loads((run / RUN_NAME).read_text(encoding="utf-8"))
         config, device = told["config"], str(told["info"]["device"])
         batch = int(config["batch_size"])
         llm, stage = shape(str(config["llm"]), settings), int(config["stage"])

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audiollm.contracts.fit import PROGRESS_NAME
+
 PROMPT = "$ "  # begins the line of a log that names the command
 COLUMNS = (
     "loss",
@@ -42,7 +44,7 @@ def curves(run: Path) -> dict[str, list[float | None]]:
     """
     steps: dict[int, dict[str, float]] = {}
     try:
-        text = (run / "progress.jsonl").read_text(encoding="utf-8", errors="replace")
+        text = (run / PROGRESS_NAME).read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
     for line in _parsed(text.splitlines()):
@@ -59,7 +61,7 @@ def curves(run: Path) -> dict[str, list[float | None]]:
 
 def lines(run: Path) -> list[dict[str, Any]]:
     """Everything that a run has measured, in the order in which it was written."""
-    return list(_parsed(tail(run / "progress.jsonl")))
+    return list(_parsed(tail(run / PROGRESS_NAME)))
 
 
 def step_seconds(lines: Iterable[Mapping[str, Any]]) -> list[float]:
@@ -75,7 +77,7 @@ def step_seconds(lines: Iterable[Mapping[str, Any]]) -> list[float]:
 
 def fit(run: Path) -> Fit:
     """Progress of the run in a folder; zero where it has not begun."""
-    lines = list(_parsed(tail(run / "progress.jsonl")))
+    lines = list(_parsed(tail(run / PROGRESS_NAME)))
     if not lines:
         return Fit(0.0, None)
     last = lines[-1]

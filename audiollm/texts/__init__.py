@@ -25,8 +25,19 @@ TEXTS: dict[str, dict[Language, str]] = {
 
 
 def text(code: str, language: Language, **values: object) -> str:
-    """One sentence, its blanks filled in."""
-    return TEXTS[code][language].format(**values)
+    """One sentence, its blanks filled in.
+
+    values: an error or a message is shown in the same language, the members of a list are joined.
+    """
+    shown = {name: _shown(value, language) for name, value in values.items()}
+    return TEXTS[code][language].format(**shown)
+
+
+def _shown(value: object, language: Language) -> object:
+    if isinstance(value, list | tuple):
+        return ("、" if language == "zh" else ", ").join(str(_shown(v, language)) for v in value)
+    in_language = getattr(value, "in_language", None)
+    return in_language(language) if in_language else value
 
 
 def stored(code: str, **values: object) -> str:

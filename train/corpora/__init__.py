@@ -10,7 +10,7 @@ from pathlib import Path
 from audiollm.errors import DataError
 from audiollm.settings import ASSETS
 from train.corpora import dialogue, emobox, hub, named, original, tables
-from train.corpora.base import SPLITS, Clip, Corpus, Rejected, Split
+from train.corpora.base import SPLITS, Clip, Corpus, Rejected, Split, UnusableError
 
 __all__ = [
     "NAMES",
@@ -20,6 +20,7 @@ __all__ = [
     "Options",
     "Rejected",
     "Split",
+    "UnusableError",
     "default_root",
     "expected",
     "read",
@@ -58,7 +59,7 @@ def expected(corpus: str) -> str:
     if corpus in named.CONVENTIONS:
         return named.CONVENTIONS[corpus].example
     if corpus not in _OTHERS:
-        raise DataError(f"Unknown corpus {corpus!r}: use one of {', '.join(NAMES)}.")
+        raise DataError("data_unknown_corpus", corpus=repr(corpus), names=NAMES)
     return _OTHERS[corpus]
 
 
@@ -91,12 +92,17 @@ def read(corpus: str, root: str | Path, options: Options | None = None) -> Corpu
     if Path(root).exists():
         root = Path(root).absolute()  # clips are looked up from other folders later
     elif corpus != "datasets":
-        raise DataError(f"{root} does not exist: expected {wanted}.")
+        raise DataError("data_no_root", root=root, expected=wanted)
     found = _read(corpus, root, options)
     if not found.clips:
-        first = f" (first: {found.rejected[0].reason})" if found.rejected else ""
-        count = f"{len(found.rejected)} files rejected{first}" if found.rejected else "none found"
-        raise DataError(f"No usable {corpus} clip in {root}, {count}: expected {wanted}.")
+        raise DataError(
+            "data_no_usable_first" if found.rejected else "data_no_usable",
+            corpus=corpus,
+            root=root,
+            n=len(found.rejected),
+            first=found.rejected[0].message if found.rejected else "",
+            expected=wanted,
+        )
     if options.language:
         language = options.language
         clips = tuple(c if c.language else replace(c, language=language) for c in found.clips)

@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from audiollm import labels
 from audiollm.audio import SUFFIXES
 from audiollm.contracts.manifest import EncoderRef
+from audiollm.contracts.messages import Message
+from audiollm.contracts.prepared import SPLITS, Clip, Rejected, Split
+from audiollm.errors import AudioLLMError
 
-Split = Literal["train", "valid", "test"]
-SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+__all__ = ["SPLITS", "Clip", "Corpus", "Rejected", "Split"]
+
 _SPLIT_WORDS: dict[str, Split] = {
     "train": "train",
     "training": "train",
@@ -26,33 +28,8 @@ _SPLIT_WORDS: dict[str, Split] = {
 }
 
 
-@dataclass(frozen=True)
-class Clip:
-    """One recording of one person. A reader fills what it knows, `prepare` the rest."""
-
-    path: str  # the sound file, or DATASET#SPLIT/ROW
-    label: str  # canonical class name
-    speaker: str = ""  # starts with the corpus; "" where nobody knows
-    seconds: float = 0.0  # 0 where unknown
-    language: str | None = None  # two letters
-    corpus: str = ""
-    split: str = ""  # train | valid | test; "" until a split is made
-    id: str = ""  # content hash; "" until decoded
-    cues: dict[str, Any] | None = field(default=None, hash=False)  # measured prosody
-    # what people said: class -> weight, all together 1 for a clip that counts as any other
-    votes: dict[str, float] | None = field(default=None, hash=False)
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A file that is not used. `reason` is `kind: detail`; kinds are counted in the summary."""
-
-    path: str
-    reason: str
-
-    @property
-    def kind(self) -> str:
-        return self.reason.split(":", 1)[0]
+class UnusableError(AudioLLMError):
+    """Why a reader rejects a file; its code is one of the catalogue's `reject_...`."""
 
 
 def open_file(clip: Clip) -> Path | bytes:
@@ -77,7 +54,7 @@ class Corpus:
     clips: tuple[Clip, ...]
     rejected: tuple[Rejected, ...] = ()
     encoder: EncoderRef | None = None
-    notes: tuple[str, ...] = ()  # what a person should know about it
+    notes: tuple[Message, ...] = ()  # what a person should know about it
     open: Callable[[Clip], Path | bytes] = open_file
     stamp: Callable[[Clip], str] = stamp_file
 
@@ -107,18 +84,18 @@ def class_name(raw: object) -> str:
     """The canonical class of a written label.
 
     Raises:
-        ValueError: it cannot be one; the message is a reason for `Rejected`.
+        UnusableError: it cannot be one.
     """
     try:
         return labels.canonical(str(raw))
-    except ValueError as error:
-        raise ValueError(f"label not understood: {error}") from None
+    except ValueError:
+        raise UnusableError("reject_label", value=repr(str(raw))) from None
 
 
 def gather(
     items: Iterable[tuple[str, Callable[[], Clip]]],
 ) -> tuple[tuple[Clip, ...], tuple[Rejected, ...]]:
-    """Builds each clip; a ValueError becomes the reason why its file is rejected.
+    """Builds each clip; an UnusableError becomes the reason why its file is rejected.
 
     items: (path shown to the user, function that builds the clip).
     """
@@ -127,8 +104,8 @@ def gather(
     for path, build in items:
         try:
             clips.append(build())
-        except ValueError as error:
-            rejected.append(Rejected(path, str(error)))
+        except UnusableError as error:
+            rejected.append(Rejected(path, Message.of_error(error)))
     return tuple(clips), tuple(rejected)
 
 

@@ -14,6 +14,7 @@ from train.corpora.base import (
     Clip,
     Corpus,
     Split,
+    UnusableError,
     class_name,
     gather,
     slug,
@@ -72,11 +73,11 @@ def _turns(table: Path, codes: dict[str, str]) -> Iterator[tuple[str, Callable[[
 
 def _turn(file: Path, speaker: str, code: str, codes: dict[str, str]) -> Clip:
     if code == "xxx":
-        raise ValueError("no agreed label: the annotators of this turn did not agree (xxx)")
+        raise UnusableError("reject_no_agreement")
     if code not in codes:
-        raise ValueError(f"label not understood: {code!r} is no IEMOCAP code")
+        raise UnusableError("reject_code", value=repr(code), corpus="IEMOCAP")
     if not file.is_file():
-        raise ValueError("file missing: the table names it, the folder lacks it")
+        raise UnusableError("reject_missing")
     return Clip(
         path=str(file),
         label=codes[code],
@@ -126,9 +127,9 @@ def _media(root: Path) -> dict[tuple[Split, str], Path]:
 
 def _utterance(file: Path | None, split: Split, emotion: str, speaker: str) -> Clip:
     if file is None:
-        raise ValueError("file missing: the table names it, the folder lacks it")
+        raise UnusableError("reject_missing")
     if _SEVERAL.search(speaker.strip()):
-        raise ValueError(f"several speakers: {speaker!r} talk together")
+        raise UnusableError("reject_several", speaker=repr(speaker))
     return Clip(
         path=str(file),
         label=class_name(emotion),

@@ -15,9 +15,10 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from audiollm.contracts.messages import Message
 from audiollm.errors import DataError
 from train.corpora import lookup, named
-from train.corpora.base import SPLITS, Clip, Corpus, class_name, gather, slug
+from train.corpora.base import SPLITS, Clip, Corpus, UnusableError, class_name, gather, slug
 
 EXAMPLE = (
     "emovo/emovo.jsonl and emovo/fold_1/emovo_train_fold_1.jsonl, data/NAME of EmoBox's "
@@ -64,11 +65,13 @@ def read_emobox(root: Path, audio: Path | None = None, fold: int | None = None) 
         for row, file in zip(rows, files, strict=True)
     ]
     clips, rejected = gather(items)
-    notes = [] if fold is None else [f"{name}: fold {fold} of EmoBox"]
+    notes = [] if fold is None else [Message.of("note_emobox_fold", corpus=name, fold=fold)]
     have = Counter(clip.split for clip in clips)
     notes += [
-        f"{name}: {total - have[split]} of {total} {split or 'listed'} clips of EmoBox are not "
-        "here, so figures compare with published ones only if these count as wrong"
+        Message.of(
+            "note_emobox_missing",
+            **{"corpus": name, "n": total - have[split], "all": total, "split": split or "listed"},
+        )
         for split, total in Counter(row.split for row in rows).items()
         if total > have[split]
     ]
@@ -181,11 +184,13 @@ def _codes(root: Path, name: str) -> dict[str, str]:
     return found
 
 
-def _clip(name: str, row: _Row, file: Path | str, codes: dict[str, str]) -> Clip:
-    if isinstance(file, str):
-        raise ValueError(f"{file} ({row.split} clip)" if row.split else file)
+def _clip(name: str, row: _Row, file: Path | Message, codes: dict[str, str]) -> Clip:
+    if isinstance(file, Message):
+        if row.split:
+            raise UnusableError("reject_emobox", reason=file, split=row.split)
+        raise UnusableError(file.code, **file.values)
     if codes and row.emo not in codes:
-        raise ValueError(f"label not understood: {row.emo!r} is no code of {name} in EmoBox")
+        raise UnusableError("reject_code", value=repr(row.emo), corpus=f"{name} in EmoBox")
     inside = PurePosixPath(row.wav).with_suffix("").as_posix()
     speaker, language = named.who(name, inside)
     return Clip(

@@ -10,7 +10,16 @@ from typing import Any
 
 from audiollm.audio import SUFFIXES
 from audiollm.errors import DataError
-from train.corpora.base import Clip, Corpus, class_name, gather, slug, speaker_name, split_name
+from train.corpora.base import (
+    Clip,
+    Corpus,
+    UnusableError,
+    class_name,
+    gather,
+    slug,
+    speaker_name,
+    split_name,
+)
 from train.corpora.tables import find_manifest, read_folder, read_manifest
 
 DATASETS_EXAMPLE = "a hub id like user/name, a folder or file of parquet, or a save_to_disk folder"
@@ -86,8 +95,10 @@ class _Part:
         found = {key: _named(table.features, aliases) for key, aliases in _COLUMNS.items()}
         if self.audio is None or found["label"] is None:
             raise DataError(
-                f"{root} has the columns {', '.join(table.features)}; it needs one with sound "
-                f"(audio) and one with the class ({' or '.join(_COLUMNS['label'][:2])})."
+                "data_set_columns",
+                root=root,
+                columns=list(table.features),
+                labels=_COLUMNS["label"][:2],
             )
         if isinstance(table.features[self.audio], datasets.Audio):
             table = table.cast_column(self.audio, datasets.Audio(decode=False))
@@ -106,7 +117,7 @@ class _Part:
         raw = self.field("label", row)
         if isinstance(raw, int) and not isinstance(raw, bool):
             if not 0 <= raw < len(self.classes):
-                raise ValueError(f"label not understood: {raw} is the number of no named class")
+                raise UnusableError("reject_number", number=raw)
             raw = self.classes[raw]
         return class_name(raw)
 
@@ -165,7 +176,7 @@ def _read_loose(id: str, name: str, language: str | None) -> Corpus:
     try:
         got = huggingface_hub.snapshot_download(id, repo_type="dataset", allow_patterns=wanted)
     except Exception as error:  # its client raises whatever its HTTP library does
-        raise DataError(_unreachable(id, ConnectionError())) from error
+        raise DataError("data_set_offline", id=id) from error
     folder = Path(got)
     if find_manifest(folder) is not None:
         return read_manifest(folder, name, language)
@@ -190,37 +201,21 @@ def _load(root: str | Path) -> dict[str, Any]:
         elif (where / "dataset_dict.json").is_file() or (where / "state.json").is_file():
             loaded = datasets.load_from_disk(str(where))
         elif where.is_dir() and not _is_dataset(where):
-            raise DataError(
-                f"{where} holds no parquet or saved data set: for folders of sound files use "
-                "--corpus folder or --corpus manifest."
-            )
+            raise DataError("data_set_folder", root=where)
         else:
             loaded = datasets.load_dataset(str(root))
     except DataError:
         raise
     except (ConnectionError, datasets.exceptions.DatasetNotFoundError) as error:
-        raise DataError(_unreachable(str(root), error)) from error
+        offline = isinstance(error, ConnectionError)  # also with HF_HUB_OFFLINE
+        raise DataError("data_set_offline" if offline else "data_set_missing", id=root) from error
     except Exception as error:  # datasets raises a dozen kinds; all mean that it did not load
         if _wants_decoder(error):
             raise _LooseFilesError from error
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
-            f"{root} could not be loaded as a data set ({first}): expected {DATASETS_EXAMPLE}."
+            "data_set_broken", root=root, error=first, expected=DATASETS_EXAMPLE
         ) from error
     if isinstance(loaded, datasets.DatasetDict):
         return {str(part): table for part, table in loaded.items()}
     return {"train": loaded}
-
-
-def _unreachable(id: str, error: Exception) -> str:
-    """Why a data set did not come from the hub, and what to do."""
-    if isinstance(error, ConnectionError):  # also with HF_HUB_OFFLINE
-        return (
-            f"{id} is not on this machine, and the hub does not answer: on a computer that reaches "
-            f"it, hf download --repo-type dataset {id} --local-dir DIR; bring DIR here and name it "
-            "instead."
-        )
-    return (
-        f"The hub has no data set {id} for you: check the name; if it is private or wants its "
-        "terms accepted, do so on its page and log in with hf auth login."
-    )

@@ -9,13 +9,14 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from audiollm.contracts.messages import Message
 from train.corpora.base import audio_files, below
 
 _Words = tuple[str, ...]
 _Index = dict[_Words, list[tuple[Path, _Words]]]
 
 
-def find(wanted: Sequence[str], root: Path) -> list[Path | str]:
+def find(wanted: Sequence[str], root: Path) -> list[Path | Message]:
     """For each path the file below `root` that is meant, or the reason why none is taken.
 
     A file is taken where its whole name and that of the path agree. Of several the one whose
@@ -30,16 +31,16 @@ def find(wanted: Sequence[str], root: Path) -> list[Path | str]:
         for file in files:
             claims[file][agreement] += 1
 
-    def choose(agreement: int, files: list[Path]) -> Path | str:
+    def choose(agreement: int, files: list[Path]) -> Path | Message:
         if not files:
-            return f"file missing: nothing below {root} has its name"
+            return Message.of("reject_nowhere", root=str(root))
         if len(files) > 1:
-            some = " and ".join(str(f.relative_to(root)) for f in files[:2])
-            return f"ambiguous file: {len(files)} could be meant, among them {some}"
+            some = [str(file.relative_to(root)) for file in files[:2]]
+            return Message.of("reject_ambiguous", n=len(files), files=some)
         if agreement < max(claims[files[0]]):
-            return f"file missing: {files[0].name} is that of another clip"
+            return Message.of("reject_taken", file=files[0].name)
         if claims[files[0]][agreement] > 1:
-            return f"ambiguous file: {files[0].name} could be that of another clip, too"
+            return Message.of("reject_shared", file=files[0].name)
         return files[0]
 
     return [choose(*found) for found in nearest]

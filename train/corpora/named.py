@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from train.corpora.base import Clip, Corpus, audio_files, below, gather, speaker_name
+from train.corpora.base import (
+    Clip,
+    Corpus,
+    UnusableError,
+    audio_files,
+    below,
+    gather,
+    speaker_name,
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,7 @@ class Convention:
     pattern: str
     codes: dict[str, str]  # the pattern's `label`, lower case -> class name
     example: str
-    refuse: Callable[[re.Match[str]], str | None] = lambda _: None  # reason, or None
+    refuse: Callable[[re.Match[str]], str | None] = lambda _: None  # code of the reason, or None
     language_of: Callable[[re.Match[str]], str | None] = lambda _: None
 
 
@@ -48,9 +56,9 @@ def _words(*names: str) -> dict[str, str]:
 
 def _not_speech(match: re.Match[str]) -> str | None:
     if match["channel"] == "02":
-        return "song: RAVDESS vocal channel 02 is sung, not spoken"
+        return "reject_song"
     if match["modality"] == "02":
-        return "no sound: RAVDESS modality 02 is video only"
+        return "reject_video"
     return None
 
 
@@ -205,13 +213,13 @@ def _clip(
 ) -> Clip:
     match = pattern.fullmatch(inside)
     if match is None:
-        raise ValueError(f"misnamed: not like {convention.example}")
+        raise UnusableError("reject_misnamed", example=convention.example)
     reason = convention.refuse(match)
     if reason:
-        raise ValueError(reason)
+        raise UnusableError(reason)
     label = convention.codes.get(match["label"].lower())
     if label is None:
-        raise ValueError(f"label not understood: {match['label']!r} is no {name} code")
+        raise UnusableError("reject_code", value=repr(match["label"]), corpus=name)
     return Clip(
         path=str(file),
         label=label,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from audiollm.contracts.manifest import EncoderRef
 from audiollm.errors import DataError
-from train.corpora.base import Clip, Corpus, Rejected, class_name, gather
+from train.corpora.base import Clip, Corpus, Rejected, UnusableError, class_name, gather
 
 EXAMPLE = "train.json and valid.json (and test.json where kept) beside features/feat_0.npy"
 ENCODERS = {768: "emotion2vec_plus_base", 1024: "emotion2vec_plus_large"}
@@ -24,7 +24,7 @@ ENCODERS = {768: "emotion2vec_plus_base", 1024: "emotion2vec_plus_large"}
 def read_original(root: Path) -> Corpus:
     """The project's own split; without test.json, valid.json is the test side.
 
-    (`dataset.split` then holds a validation part out of train.json.)
+    (`splits.split` then holds a validation part out of train.json.)
 
     Raises:
         DataError: no train.json, or it is not what the original scripts wrote.
@@ -49,17 +49,17 @@ def load(path: Path) -> NDArray[np.float32]:
     """One utterance feature -> float32 [D].
 
     Raises:
-        ValueError: not a .npy file of one finite vector; the message is a rejection reason.
+        UnusableError: not a .npy file of one finite vector.
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"unreadable: {error}") from error
+        raise UnusableError("reject_unreadable", error=str(error)) from error
     if array.dtype.kind != "f" or array.size != max(array.shape, default=0):
-        raise ValueError(f"not a feature: {array.dtype} of shape {array.shape}, not one vector")
+        raise UnusableError("reject_shape", dtype=array.dtype, shape=str(array.shape))
     vector = np.array(array, dtype=np.float32).reshape(-1)
     if not np.isfinite(vector).all():
-        raise ValueError("not a feature: it holds numbers that are not finite")
+        raise UnusableError("reject_not_finite")
     return vector
 
 
@@ -75,13 +75,13 @@ def _entries(table: Path) -> list[object]:
 
 def _clip(root: Path, split: str, entry: object) -> Clip:
     if not isinstance(entry, dict) or not isinstance(entry.get("audio_feature_path"), str):
-        raise ValueError("no feature: the entry names no audio_feature_path")
+        raise UnusableError("reject_no_feature")
     name = PureWindowsPath(entry["audio_feature_path"]).name  # splits at / and at \
     file = root / "features" / name
     if not name or not file.is_file():
-        raise ValueError(f"file missing: features/{name} is not beside the JSON")
+        raise UnusableError("reject_missing")
     if not entry.get("label"):
-        raise ValueError("no label: the entry leaves it empty")
+        raise UnusableError("reject_no_label")
     return Clip(
         path=str(file),
         label=class_name(entry["label"]),
@@ -102,7 +102,7 @@ def _of_one_width(clips: tuple[Clip, ...]) -> tuple[tuple[Clip, ...], tuple[Reje
     def checked(clip: Clip) -> Clip:
         width = load(Path(clip.path)).shape[0]
         if widths and width not in widths:
-            raise ValueError(f"not a feature: {width} wide where the others have {min(widths)}")
+            raise UnusableError("reject_width", width=width, others=min(widths))
         widths.add(width)
         return clip
 

@@ -25,10 +25,7 @@ def opener(info: dict[str, Any]) -> Callable[[Clip], Path | bytes]:
         for s in info.get("sources", [])
     ]
     if info["corpus"] == "original" or any(name == "original" for name, *_ in sources):
-        raise DataError(
-            "This data holds ready-made features and no sound that could be spoiled: prepare the "
-            "recordings themselves, for example with --corpus folder."
-        )
+        raise DataError("data_no_sound")
 
     @cache
     def owners() -> tuple[dict[str, Corpus], list[DataError]]:

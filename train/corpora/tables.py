@@ -14,6 +14,7 @@ from train.corpora.base import (
     Clip,
     Corpus,
     Rejected,
+    UnusableError,
     audio_files,
     class_name,
     gather,
@@ -57,12 +58,12 @@ def read_folder(
         parts = file.relative_to(root).parts
         folders = parts[1:-1] if split_name(parts[0]) and len(parts) > 2 else parts[:-1]
         if not folders:
-            raise ValueError("no class: the file lies in no class folder")
+            raise UnusableError("reject_no_class")
         speaker = ""
         if pattern is not None:
             match = pattern.search("/".join(parts))
             if match is None:
-                raise ValueError("no speaker: the speaker pattern finds none in the path")
+                raise UnusableError("reject_no_speaker")
             speaker = match[1] if pattern.groups else match[0]
         return Clip(
             path=str(file),
@@ -80,9 +81,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise DataError(
-            f"--speaker-pattern {pattern!r} is no regular expression: {error}."
-        ) from None
+        raise DataError("data_pattern", pattern=repr(pattern), error=error) from None
 
 
 def find_manifest(root: Path, metadata: bool = True) -> Path | None:
@@ -101,7 +100,7 @@ def read_manifest(root: Path, name: str = "", language: str | None = None) -> Co
     """
     table = find_manifest(root)
     if table is None:
-        raise DataError(f"No manifest in {root}: expected {MANIFEST_EXAMPLE}.")
+        raise DataError("data_no_manifest", root=root, expected=MANIFEST_EXAMPLE)
     name = name or slug(table.resolve().parent.name) or "manifest"
     bad: list[Rejected] = []
     rows = _json_rows(table, bad) if "json" in table.suffix.lower() else _csv_rows(table)
@@ -122,15 +121,15 @@ def _without_split(clip: Clip) -> Clip:
 def _row(folder: Path, name: str, language: str | None, row: dict[str, Any]) -> Clip:
     for column in ("path", "label"):
         if not str(row.get(column) or "").strip():
-            raise ValueError(f"no {column}: the row of the manifest leaves it empty")
+            raise UnusableError(f"reject_no_{column}")
     file = folder / str(row["path"]).strip()
     if not file.is_file():
         file = folder / str(row["path"]).strip().replace("\\", "/")  # written on Windows
     if not file.is_file():
-        raise ValueError("file missing: the manifest names it, the folder lacks it")
+        raise UnusableError("reject_missing")
     split = split_name(row["split"]) if row.get("split") else ""
     if split is None:
-        raise ValueError(f"split not understood: {row['split']!r} is not train, valid or test")
+        raise UnusableError("reject_split", value=repr(row["split"]))
     return Clip(
         path=str(file),
         label=class_name(row["label"]),
@@ -160,9 +159,7 @@ def _csv_rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         for row in reader:
             yield reader.line_num, {key: row[column] for key, column in columns.items()}
     except csv.Error as error:
-        raise DataError(
-            f"{table} is not a readable CSV file at line {reader.line_num}: {error}."
-        ) from None
+        raise DataError("data_table_csv", table=table, line=reader.line_num, error=error) from None
 
 
 def _json_rows(table: Path, bad: list[Rejected]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -174,7 +171,7 @@ def _json_rows(table: Path, bad: list[Rejected]) -> Iterator[tuple[int, dict[str
         except ValueError:
             row = None
         if not isinstance(row, dict):
-            bad.append(Rejected(f"{table}:{number}", "not JSON: the line holds no JSON object"))
+            bad.append(Rejected.of(f"{table}:{number}", "reject_not_json"))
             continue
         columns = _columns(tuple(row), table)
         yield number, {key: row[column] for key, column in columns.items()}
@@ -189,10 +186,8 @@ def _columns(found: Any, table: Path) -> dict[str, str]:
         if any(alias in lower for alias in aliases)
     }
     if "path" not in columns or "label" not in columns:
-        raise DataError(
-            f"{table} has the columns {', '.join(map(str, found)) or '(none)'}; it needs "
-            f"{MANIFEST_EXAMPLE}."
-        )
+        names = list(map(str, found)) or "(none)"
+        raise DataError("data_table_columns", table=table, columns=names, expected=MANIFEST_EXAMPLE)
     return columns
 
 
@@ -200,6 +195,6 @@ def _text(table: Path) -> str:
     try:
         return table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise DataError(f"{table} is not UTF-8 text: save it as UTF-8.") from None
+        raise DataError("data_table_utf8", table=table) from None
     except OSError as error:
-        raise DataError(f"{table} cannot be read: {error.strerror}.") from error
+        raise DataError("data_unreadable", path=table, error=error.strerror) from error

@@ -1,6 +1,6 @@
-"""What rooms, microphones and moods do to a sound: spoiled copies of training clips.
+"""Data augmentation: copies of training clips with another speed, room, microphone and noise.
 
-Every function draws from the generator it is given, so that the same seed spoils alike.
+Every function draws from the generator it is given, so that the same seed gives the same copy.
 """
 
 import numpy as np
@@ -14,25 +14,25 @@ TAIL = 4000  # samples of reverberation: a quarter of a second holds what matter
 SPEED = 0.1  # a copy is played so much slower or faster, and so deeper or higher, at most
 
 
-def spoiled(samples: Samples, seed: list[int]) -> Samples:
+def augmented(samples: Samples, seed: list[int]) -> Samples:
     """Another speaker's speed, room and microphone at the level of the original.
 
     samples: [N] at 16 kHz, [-1, 1] -> about [N]; the same seed gives the same sound.
     """
     rng = np.random.default_rng(seed)
     level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-    heard = distort(normalised(faster(samples, 1 + rng.uniform(-SPEED, SPEED))), rng)
-    return np.clip(heard * np.float32(level), -1, 1)
+    copy = distort(normalised(faster(samples, 1 + rng.uniform(-SPEED, SPEED))), rng)
+    return np.clip(copy * np.float32(level), -1, 1)
 
 
 def faster(samples: Samples, speed: float) -> Samples:
     """Played `speed` times as fast: [N] -> [N / speed], linearly interpolated."""
-    place = np.arange(max(1, int(len(samples) / speed))) * speed
-    return np.interp(place, np.arange(len(samples)), samples).astype(np.float32)
+    at = np.arange(max(1, int(len(samples) / speed))) * speed
+    return np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
 
 
 def normalised(samples: Samples) -> Samples:
-    """Zero mean and unit variance, as the encoder hears every sound."""
+    """Zero mean and unit variance, as the encoder takes every sound."""
     centred = samples - samples.mean(dtype=np.float64)
     return (centred / np.sqrt(np.mean(centred**2) + 1e-10)).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""What rooms, microphones and telephones do to a sound: fixed conditions to test a model under.
+"""Fixed acoustic conditions to test a model under: noise, a room, a telephone, low level.
 
 A condition takes samples [N], float32 at 16 kHz, and gives as many back; N is at least 1. What
 is random in it comes from the generator that it is given. A loud sound may leave [-1, 1]:
@@ -54,8 +54,8 @@ def telephone(samples: Samples, rng: np.random.Generator) -> Samples:  # noqa: A
     size = len(samples)
     narrow = soxr.resample(np.append(samples, samples[-1:]), SAMPLE_RATE, TELEPHONE_RATE)
     sections = signal.ellip(6, 0.5, 40, BAND, "bandpass", fs=TELEPHONE_RATE, output="sos")
-    heard = signal.sosfilt(sections, narrow.astype(np.float64))
-    wide = soxr.resample(heard, TELEPHONE_RATE, SAMPLE_RATE)[:size]
+    filtered = signal.sosfilt(sections, narrow.astype(np.float64))
+    wide = soxr.resample(filtered, TELEPHONE_RATE, SAMPLE_RATE)[:size]
     return np.pad(wide, (0, size - len(wide))).astype(np.float32)
 
 
@@ -86,7 +86,7 @@ CONDITIONS: dict[str, Condition] = {
 }
 
 
-def spoil(samples: Samples, condition: str, clip_id: str) -> Samples:
+def degrade(samples: Samples, condition: str, clip_id: str) -> Samples:
     """The sound under a condition: always the same for the same clip. [N] -> [N]"""
     seed = hashlib.sha256(f"{clip_id} {condition}".encode()).digest()[:8]
     return CONDITIONS[condition](samples, np.random.default_rng(int.from_bytes(seed, "big")))

@@ -1,7 +1,7 @@
 """Every clip of a corpus -> content hash, measured cues and encoder features, resumable.
 
-Decoding and measuring run in worker processes while the encoder hears the clips before. What
-was measured is remembered by path in `journal.jsonl`, what was heard in the feature store by
+Decoding and measuring run in worker processes while the encoder works on the clips before. What
+was measured is remembered by path in `journal.jsonl`, features in the store by
 content: a second run decodes only new or changed files and encodes only new sounds. No torch
 here, because every worker imports this module.
 """
@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from audiollm import audio
 from audiollm.audio import functionals, prosody
+from audiollm.contracts.messages import Message
 from audiollm.errors import AudioError, DataError, NoSpeechError
 from audiollm.settings import Settings
 from train.corpora import Clip, Corpus, Rejected
@@ -68,7 +69,7 @@ class _Job:
     index: int
     clip: Clip
     corpus: Corpus
-    copy: int = 0  # 0: the sound as it is; else the number of a spoiled copy
+    copy: int = 0  # 0: the sound as it is; else the number of an augmented copy
 
 
 def extract(
@@ -83,7 +84,7 @@ def extract(
 
     Args:
         folder: the prepared data folder.
-        copy: above 0 every sound is spoiled first (`augment.spoiled`); the id of the copy is
+        copy: above 0 every sound is augmented first (`augment.augmented`); the id of the copy is
             that of `copy_id`.
 
     Raises:
@@ -117,7 +118,7 @@ def extract(
                         new[result.id] = result
                     known = journal.add(job, result)
                     done[job.index] = _finished(job.clip, known)
-                _hear(list(new.values()), encoder, writer, wanted)
+                _encode(list(new.values()), encoder, writer, wanted)
                 added |= new.keys()
                 bar.update(len(chunk))
                 bar.set_postfix(rejected=len(rejected), refresh=False)
@@ -127,11 +128,11 @@ def extract(
     )
 
 
-def _hear(
+def _encode(
     batch: list[_Measured], encoder: "Encoder", writer: FeatureWriter, wanted: Wanted
 ) -> None:
-    heard = encoder.encode([m.samples for m in batch], batch_seconds=wanted.batch_seconds)
-    for measured, encoded in zip(batch, heard, strict=True):
+    found = encoder.encode([m.samples for m in batch], batch_seconds=wanted.batch_seconds)
+    for measured, encoded in zip(batch, found, strict=True):
         writer.add(
             measured.id,
             utterance=encoded.utterance,
@@ -158,19 +159,20 @@ def _finished(clip: Clip, known: dict[str, Any]) -> Clip:
 def _measure(
     source: Path | bytes, path: str, wanted: Wanted, settings: Settings, copy: int = 0
 ) -> _Measured | Rejected:
-    """Decodes and measures one clip, or a spoiled copy of it. Runs in a worker."""
+    """Decodes and measures one clip, or an augmented copy of it. Runs in a worker."""
     try:
         sound = audio.load(source, settings)
         audio.require_level(sound)
     except NoSpeechError as error:
-        return Rejected(path, f"no speech: {error}")
+        return Rejected(path, Message.of("reject_no_speech", error=error))
     except AudioError as error:
-        return Rejected(path, f"unreadable: {error}")
+        return Rejected(path, Message.of("reject_unreadable", error=error))
     if sound.seconds > wanted.max_seconds:
-        return Rejected(path, f"too long: {sound.seconds:.0f} s of at most {wanted.max_seconds:g}")
+        lengths = {"seconds": f"{sound.seconds:.0f}", "most": f"{wanted.max_seconds:g}"}
+        return Rejected(path, Message.of("reject_too_long", **lengths))
     id, samples = audio.content_hash(sound), sound.samples
     if copy:
-        samples = augment.spoiled(samples, [int(id[:8], 16), copy])
+        samples = augment.augmented(samples, [int(id[:8], 16), copy])
     followed = prosody.track(samples)
     return _Measured(
         id=copy_id(id, copy),
@@ -245,7 +247,7 @@ def _chunks(
 
 
 def _bar(total: int) -> Any:
-    return tqdm(total=total, unit="clip", desc="Hearing", smoothing=0.1, dynamic_ncols=True)
+    return tqdm(total=total, unit="clip", desc="Encoding", smoothing=0.1, dynamic_ncols=True)
 
 
 # ------------------------------------------------------------------ journal

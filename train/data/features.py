@@ -30,7 +30,7 @@ _TEMPORARY = ".part"
 
 
 def copy_id(id: str, copy: int) -> str:
-    """Under which the features of a spoiled copy are stored; a content hash as `id` is."""
+    """Under which the features of an augmented copy are stored; a content hash as `id` is."""
     return hashlib.sha256(f"{id}+{copy}".encode()).hexdigest() if copy else id
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from audiollm.contracts.messages import Message
 from audiollm.errors import DataError
 from train.corpora import Clip
 
@@ -26,18 +27,12 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not (0 <= self.valid < 1 and 0 <= self.test < 1 and self.valid + self.test < 1):
-            raise DataError(
-                f"The shares valid={self.valid} and test={self.test} must be 0 or more and leave "
-                "something to train on."
-            )
+            raise DataError("data_shares", valid=self.valid, test=self.test)
         least = 3 if self.valid else 2
         if self.folds and self.folds < least:
-            raise DataError(
-                f"--folds must be {least} or more, not {self.folds}: one to test, one to validate "
-                "(none with --valid 0), the rest to train."
-            )
+            raise DataError("data_folds", least=least, folds=self.folds)
         if self.folds and not 0 <= self.fold < self.folds:
-            raise DataError(f"--fold must be 0 to {self.folds - 1}, not {self.fold}.")
+            raise DataError("data_fold", last=self.folds - 1, fold=self.fold)
 
     def rng(self, *what: object) -> random.Random:
         return random.Random(":".join(map(str, (self.seed, *what))))  # noqa: S311
@@ -118,7 +113,7 @@ def _check_speakers(tested: set[str], clips: Iterable[Clip], mixed: bool) -> Non
     if tested - known:
         raise DataError(
             f"--test-speakers {few(tested - known)}: nobody of that name speaks here; names are "
-            f"as in clips.jsonl: {few(known) or 'none is known'}."
+            f"as in clips.jsonl: {few(known) if known else 'none is known'}."
         )
     if mixed:
         raise DataError(
@@ -126,10 +121,12 @@ def _check_speakers(tested: set[str], clips: Iterable[Clip], mixed: bool) -> Non
         )
 
 
-def few(names: Iterable[str]) -> str:
+def few(names: Iterable[str]) -> str | Message:
     """The first three names, and how many more there are."""
     names = sorted(names)
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more speakers" if len(names) > 3 else "")
+    if len(names) <= 3:
+        return ", ".join(names)
+    return Message.of("few_speakers", names=names[:3], n=len(names) - 3)
 
 
 def parse_folds(text: str) -> Folds:
@@ -169,10 +166,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--split",
         choices=("auto", "speaker", "given", "random"),
         default="auto",
-        help="auto: the corpus's own split, else by speaker; speaker: nobody on two sides; given: "
+        help="auto: the corpus's own split, else by speaker; speaker: nobody in two splits; given: "
         "the corpus's own even if speakers repeat; random: ignore speakers (default: auto)",
     )
-    add("--seed", type=int, default=0, help="another seed, other speakers on each side")
+    add("--seed", type=int, default=0, help="another seed, other speakers in each split")
     words = "emobox: train, validate and test as fold K of EmoBox does, numbered from 1"
     add("--emobox-fold", type=int, metavar="K", help=words)
     words = "share of clips to validate; 0: none (default: 0.15, with --emobox-fold 0)"
@@ -197,7 +194,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def choices(args: argparse.Namespace) -> dict[str, Any]:
-    """What `split` is told, besides --split itself.
+    """The arguments of `split`, besides --split itself.
 
     Raises:
         DataError: options that exclude each other, or one of a corpus that is not read.

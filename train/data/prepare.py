@@ -14,20 +14,22 @@ from typing import Any
 from audiollm import hub, labels
 from audiollm.audio import functionals
 from audiollm.contracts.manifest import EncoderRef, Statistics
+from audiollm.contracts.messages import Message
+from audiollm.contracts.prepared import FEATURES, REJECTED, Counts, Summary, write_prepared
 from audiollm.errors import DataError
 from audiollm.settings import Settings
 from train import corpora
 from train.corpora import SPLITS, Clip, Corpus, Rejected
 from train.data import plan, shards
-from train.data.dataset import split, without_copies, write_prepared
 from train.data.features import FeatureWriter
 from train.data.shards import Shard
+from train.data.splits import split, without_copies
 
 STATISTICS: dict[str, Statistics] = {"mean": "mean", "mean-std": "mean_std"}  # option -> ours
 
 EPILOG = """examples:
   python -m train prepare --corpus emodb
-      the bundled EmoDB, heard by the bundled encoder, into data/emodb
+      the bundled EmoDB, encoded by the bundled encoder, into data/emodb
   python -m train prepare --corpus emodb --root ~/emodb --corpus ased --root ~/ased --out data/both
       two corpora in one folder
   python -m train prepare --corpus manifest --root my/manifest.csv --encoder emotion2vec_plus_base
@@ -91,7 +93,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     plan.add_options(parser)
 
-    add = parser.add_argument_group("how it is heard").add_argument
+    add = parser.add_argument_group("how it is encoded").add_argument
     words = "a preset (whisper-base, emotion2vec_plus_base), a hub id or a folder"
     add("--encoder", default=hub.BUNDLED_ENCODER, metavar="ID", help=words)
     words = (
@@ -107,13 +109,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     switch = argparse.BooleanOptionalAction
     add("--frames", action=switch, default=True, help="keep 50 Hz frames, not only their mean")
     add("--functionals", action=switch, default=True, help="measure acoustic statistics too")
-    words = "spoiled copies of every training clip: speed, room, noise, microphone (default: 0)"
+    words = "augmented copies of every training clip: speed, room, noise, microphone (default: 0)"
     add("--copies", type=int, default=0, metavar="N", help=words)
     add("--max-seconds", type=float, default=120.0, help="longer clips are rejected (default: 120)")
-    add("--batch-seconds", type=float, help="sound heard at once (default: 60, on a GPU 600)")
+    add("--batch-seconds", type=float, help="sound encoded at once (default: 60, on a GPU 600)")
     add("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps (default: AUDIOLLM_DEVICE)")
     add("--workers", type=int, help="processes that decode (default: one a core, at most 8)")
-    words = "hear part I (0 to N-1) of N alone; the same command without it joins the parts"
+    words = "encode part I (0 to N-1) of N alone; the same command without it joins the parts"
     add("--shard", metavar="I/N", help=words)
 
 
@@ -128,14 +130,14 @@ def _layers(text: str) -> tuple[int, ...]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Reads, decodes, hears, splits, writes. Returns the exit code.
+    """Reads, decodes, encodes, splits, writes. Returns the exit code.
 
     Raises:
         AudioLLMError: a corpus, a model or a folder cannot be used.
     """
     settings = Settings.from_env()
     if not args.sources:
-        raise DataError(f"Say what to prepare: --corpus and one of {', '.join(corpora.NAMES)}.")
+        raise DataError("data_say_corpus", names=corpora.NAMES)
     how = plan.choices(args)
     options = corpora.Options(
         args.language, args.merge_excited, args.speaker_pattern, args.audio, args.emobox_fold
@@ -155,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
     if any(corpus.encoder for corpus in found):
         encoder, clips, rejected = _copy(found, out)
     else:
-        encoder, clips, rejected = _hear(found, out, args, settings)
+        encoder, clips, rejected = _encode(found, out, args, settings)
     clips, copies = without_copies(clips)
     if not clips:
         raise DataError(
@@ -165,11 +167,11 @@ def run(args: argparse.Namespace) -> int:
     rejected = (*(r for c in found for r in c.rejected), *left_out, *rejected, *copies)
 
     for copy in range(1, args.copies + 1):
-        _hear(_training(found, parts.clips), out, args, settings, copy)
+        _encode(_training(found, parts.clips), out, args, settings, copy)
     statistics = functionals.SIZE if args.functionals and not found[0].encoder else 0
     notes = [*(note for corpus in found for note in corpus.notes), *parts.notes]
     if args.max_clips:
-        notes.append(f"a trial: at most {args.max_clips} clips of each corpus were taken")
+        notes.append(Message.of("note_trial", n=args.max_clips))
     info = {
         "corpus": "+".join(dict.fromkeys(corpus.name for corpus in found)),
         "root": str(sources[0][1]) if len(sources) == 1 else [str(root) for _, root in sources],
@@ -184,7 +186,7 @@ def run(args: argparse.Namespace) -> int:
             **how,
             "speakers_known": all(c.speaker for c in clips),
             "shared_speakers": sorted(parts.shared),
-            "notes": notes,
+            "notes": [note.to_dict() for note in notes],
         },
         "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
     }
@@ -206,11 +208,11 @@ def _source(name: str, root: str | Path, args: argparse.Namespace) -> dict[str, 
 def _part(
     shard: Shard, found: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings
 ) -> int:
-    """Hears one part; nothing is split yet, so spoiled copies come when the parts are joined."""
+    """Encodes one part; augmented copies come when the parts are joined and split."""
     if any(corpus.encoder for corpus in found):
         raise DataError("Ready-made features are only copied: leave --shard out.")
     place = shard.folder(out)
-    _, clips, rejected = _hear(shard.of(found), place, args, settings)
+    _, clips, rejected = _encode(shard.of(found), place, args, settings)
     print(
         f"Part {shard.number} of {shard.count}: {len(clips)} clips in {place}, {len(rejected)} "
         "cannot be used. When all parts are there, give the same command without --shard."
@@ -240,7 +242,7 @@ def _chosen(
         clips = corpus.clips
         if wanted is not None:
             left_out += [
-                Rejected(c.path, f"class left out: {c.label} is not among --classes")
+                Rejected.of(c.path, "reject_class", label=c.label)
                 for c in clips
                 if c.label not in wanted
             ]
@@ -276,10 +278,10 @@ def _training(found: list[Corpus], clips: Sequence[Clip]) -> list[Corpus]:
     return [corpus for corpus in parts if corpus.clips]
 
 
-def _hear(
+def _encode(
     found: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings, copy: int = 0
 ) -> tuple[EncoderRef, tuple[Clip, ...], tuple[Rejected, ...]]:
-    """Cues and features of sound, or of its spoiled copies, by the frozen encoder."""
+    """Cues and features of sound, or of its augmented copies, by the frozen encoder."""
     from audiollm import encoder as encoders
     from audiollm import hub
     from audiollm.model import checkpoint
@@ -323,7 +325,7 @@ def _copy(
             "knows that one encoder made both; prepare them into folders of their own."
         )
     clips = []
-    with FeatureWriter(out / "features", found[0].encoder.fingerprint) as writer:
+    with FeatureWriter(out / FEATURES, found[0].encoder.fingerprint) as writer:
         for clip in found[0].clips:
             vector = load(Path(clip.path))
             clips.append(replace(clip, id=hashlib.sha256(vector.tobytes()).hexdigest()))
@@ -332,39 +334,38 @@ def _copy(
     return found[0].encoder, tuple(clips), ()
 
 
-def summarise(clips: Sequence[Clip], rejected: Sequence[Rejected]) -> dict[str, Any]:
-    """Counts of every side and the reasons of rejection: summary.json."""
+def summarise(clips: Sequence[Clip], rejected: Sequence[Rejected]) -> Summary:
+    """Counts of every split and the reasons of rejection."""
 
-    def part(members: list[Clip]) -> dict[str, Any]:
+    def part(members: list[Clip]) -> Counts:
         counts = Counter(c.label for c in members)
-        return {
-            "clips": len(members),
-            "hours": round(sum(c.seconds for c in members) / 3600, 4),
-            "speakers": len({c.speaker for c in members if c.speaker}),
-            "classes": {name: counts[name] for name in labels.ordered(counts)},
-        }
+        return Counts(
+            clips=len(members),
+            hours=round(sum(c.seconds for c in members) / 3600, 4),
+            speakers=len({c.speaker for c in members if c.speaker}),
+            classes={name: counts[name] for name in labels.ordered(counts)},
+        )
 
     names = sorted({c.corpus for c in clips})
-    return {
-        "splits": {side: part([c for c in clips if c.split == side]) for side in SPLITS},
-        "corpora": {name: part([c for c in clips if c.corpus == name]) for name in names},
-        "all": part(list(clips)),
-        "rejected": dict(Counter(r.kind for r in rejected).most_common()),
-    }
+    return Summary(
+        splits={name: part([c for c in clips if c.split == name]) for name in SPLITS},
+        corpora={name: part([c for c in clips if c.corpus == name]) for name in names},
+        all=part(list(clips)),
+        rejected=dict(Counter(r.kind for r in rejected).most_common()),
+    )
 
 
-def table(summary: dict[str, Any], notes: Sequence[str], out: Path) -> str:
+def table(summary: Summary, notes: Sequence[Message], out: Path) -> str:
     """The summary as a person reads it."""
-    classes = list(summary["all"]["classes"])
-    rows = [["", "clips", "hours", "speakers", *classes]]
-    parts = {**summary["splits"], "all": summary["all"]}
-    if len(summary["corpora"]) > 1:
-        parts.update(summary["corpora"])
+    classes = list(summary.all.classes)
+    rows: list[list[Any]] = [["", "clips", "hours", "speakers", *classes]]
+    parts = {**summary.splits, "all": summary.all}
+    if len(summary.corpora) > 1:
+        parts.update(summary.corpora)
     for name, part in parts.items():
-        speakers = part["speakers"] or "?"
-        counts = [part["classes"].get(label, 0) for label in classes]
-        hours = f"{part['hours']:.2f}" if part["hours"] else "?"  # features bring no length
-        rows.append([name, part["clips"], hours, speakers, *counts])
+        counts = [part.classes.get(label, 0) for label in classes]
+        hours = f"{part.hours:.2f}" if part.hours else "?"  # features bring no length
+        rows.append([name, part.clips, hours, part.speakers or "?", *counts])
     widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "  ".join(
@@ -373,13 +374,10 @@ def table(summary: dict[str, Any], notes: Sequence[str], out: Path) -> str:
         )
         for row in rows
     ]
-    if summary["rejected"]:
-        total = sum(summary["rejected"].values())
-        lines += [
-            "",
-            f"{total} files are not used; {out / 'rejected.jsonl'} says why, file by file:",
-        ]
-        lines += [f"  {count:>6}  {kind}" for kind, count in summary["rejected"].items()]
+    if summary.rejected:
+        total = sum(summary.rejected.values())
+        lines += ["", f"{total} files are not used; {out / REJECTED} says why, file by file:"]
+        lines += [f"  {count:>6}  {kind}" for kind, count in summary.rejected.items()]
     lines += ["", *(f"Note: {note}." for note in notes)] if notes else []
     lines += ["", f"Prepared in {out}. Next: python -m train fit --stage 1 --data {out}"]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""A prepared folder once more, with other labels or more clips: nothing is heard twice."""
+"""A prepared folder once more, with other labels or more clips: nothing is encoded twice."""
 
 import os
 import shutil
@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from audiollm.contracts.prepared import FEATURES, write_prepared
 from audiollm.errors import DataError
-from train.data.dataset import Clip, Prepared, load_prepared, write_prepared
+from train.data.dataset import Clip, Prepared, load_prepared
 from train.data.features import shard_paths
 from train.data.prepare import summarise
 
@@ -16,19 +17,19 @@ def share_features(prepared: Prepared, out: Path) -> None:
     """Puts the features of `prepared` into another folder, by links where the disk has them.
 
     A shard is never changed once it is there, so both folders may keep the same file. What is
-    heard for `out` later comes after them.
+    encoded for `out` later comes after them.
 
     Raises:
         DataError: the disk refuses.
     """
-    store = out / "features"
+    store = out / FEATURES
     if store.exists():
         return
     part = out / "features.part"
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        for shard in shard_paths(prepared.folder / "features"):
+        for shard in shard_paths(prepared.folder / FEATURES):
             try:
                 os.link(shard, part / shard.name)
             except OSError:  # another disk, or one without links

@@ -1,5 +1,5 @@
-"""Hearing a large corpus in parts: `prepare --shard I/N` hears every Nth clip, in a folder of its
-own, on any machine; the same command without --shard takes all parts in and hears what is missing.
+"""A large corpus encoded in parts: `prepare --shard I/N` encodes every Nth clip, in a folder of its
+own, on any machine; the same command without --shard joins all parts and encodes what is missing.
 
 out/parts/I-of-N/   features/ and journal.jsonl, as `prepare` itself writes them into `out`
 """
@@ -43,7 +43,7 @@ class Shard:
         return cls(int(found[1]), int(found[2]))
 
     def folder(self, out: Path) -> Path:
-        """Where this part is heard."""
+        """Where this part is written."""
         return out / _PARTS / f"{self.number}-of-{self.count}"
 
     def of(self, found: Sequence[Corpus]) -> list[Corpus]:
@@ -65,23 +65,23 @@ class Shard:
 
 
 def gather(out: Path, encoder: str) -> int:
-    """Moves what the parts have heard into `out`; returns how many parts there were.
+    """Moves what the parts have encoded into `out`; returns how many parts there were.
 
     encoder: fingerprint. Killed in the middle, the next call goes on; at worst a part's clips are
-    decoded again, never heard again.
+    decoded again, never encoded again.
 
     Raises:
-        DataError: a part is being written, or was heard by another encoder.
+        DataError: a part is being written, or was made by another encoder.
     """
     parts = sorted(path for path in (out / _PARTS).glob("*-of-*") if path.is_dir())
     for part in parts:
         with (
             FeatureWriter(out / "features", encoder) as whole,
-            FeatureWriter(part / "features", encoder) as heard,
+            FeatureWriter(part / "features", encoder) as other,
         ):
             taken = shard_paths(whole.folder)
             number = int(taken[-1].stem) + 1 if taken else 0
-            for path in shard_paths(heard.folder):
+            for path in shard_paths(other.folder):
                 path.replace(whole.folder / f"{number:05d}.safetensors")
                 number += 1
             journal = part / "journal.jsonl"

@@ -6,30 +6,31 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from audiollm.contracts.messages import Message
 from audiollm.errors import DataError
 from train.corpora import SPLITS, Clip, Rejected
 from train.data.plan import Folds, Plan, few, plan_each
 
 By = Literal["auto", "speaker", "given", "random"]
 _TRIALS = 200  # random assignments tried for a good one
-_CLOSE = 0.05  # of all clips: by how much a side may miss its target in an accepted trial
+_CLOSE = 0.05  # of all clips: by how much a split may miss its target in an accepted trial
 
 
 @dataclass(frozen=True)
 class SplitResult:
-    """Clips with their side, and what a person should know about the split."""
+    """Clips with their split, and what a person should know about it."""
 
     clips: tuple[Clip, ...]
-    notes: tuple[str, ...] = ()
-    shared: frozenset[str] = frozenset()  # speakers on two sides, each declared in a note
+    notes: tuple[Message, ...] = ()
+    shared: frozenset[str] = frozenset()  # speakers in two splits, each declared in a note
 
 
 @dataclass(frozen=True)
-class _Sides:
-    """The side of each clip of one corpus, in the order of its clips."""
+class _Part:
+    """The split of each clip of one corpus, in the order of its clips."""
 
-    sides: list[str]
-    notes: tuple[str, ...] = ()
+    splits: list[str]
+    notes: tuple[Message, ...] = ()
     shared: frozenset[str] = frozenset()
 
 
@@ -45,11 +46,11 @@ def split(
     test_corpus: Collection[str] = (),
     test_speakers: Collection[str] = (),
 ) -> SplitResult:
-    """Puts every clip on the train, valid or test side, each corpus for itself.
+    """Puts every clip into the train, valid or test split, each corpus for itself.
 
     by: `auto` keeps a split that the corpus brings and else makes a speaker-disjoint one;
-        `speaker` always makes one; `given` keeps the corpus's own even where speakers stand on
-        two sides of it, and says so; `random` ignores speakers.
+        `speaker` always makes one; `given` keeps the corpus's own even where speakers are in
+        two splits of it, and says so; `random` ignores speakers.
     folds: K > 0 parts the speakers (with `random`: the clips) into K folds, numbered from 0;
         test is `fold`, valid the next one, or none where `valid` is 0, so that all other folds
         train. K = number of speakers leaves one speaker out. Corpus -> K gives each its own
@@ -74,148 +75,133 @@ def split(
             done[index] = replace(clip, split="test")
         else:
             groups[clip.corpus].append(index)
-    notes = [f"{corpus}: tests, whole" for corpus in sorted(set(test_corpus))]
+    notes = [Message.of("note_tests_whole", corpus=name) for name in sorted(set(test_corpus))]
     if test_speakers:
-        notes.append(f"only {few(set(test_speakers))} test")
+        notes.append(Message.of("note_only_test", speakers=few(set(test_speakers))))
     shared: set[str] = set()
     for corpus in sorted(groups):
         part = _split_corpus(corpus, [clips[i] for i in groups[corpus]], plans[corpus], by)
-        for index, side in zip(groups[corpus], part.sides, strict=True):
-            done[index] = replace(clips[index], split=side)
+        for index, name in zip(groups[corpus], part.splits, strict=True):
+            done[index] = replace(clips[index], split=name)
         notes += part.notes
         shared |= part.shared
     tests = any(plan.test or plan.folds for plan in plans.values())
     notes += _gaps(done, {"train": True, "valid": valid > 0, "test": tests})
     if train_on_valid:
         done = [replace(clip, split="train") if clip.split == "valid" else clip for clip in done]
-        notes.append("those who would validate train too, so nobody validates")
+        notes.append(Message.of("note_no_validation"))
     check_leaks(done, allowed=shared)
     return SplitResult(tuple(done), tuple(notes), frozenset(shared))
 
 
-def _split_corpus(corpus: str, clips: list[Clip], plan: Plan, by: By) -> _Sides:
+def _split_corpus(corpus: str, clips: list[Clip], plan: Plan, by: By) -> _Part:
     if by in ("auto", "given") and not plan.folds and any(c.split for c in clips):
         return _given(corpus, clips, plan, by)
     if by == "given":
-        raise DataError(f"{corpus} brings no split of its own: leave --split given away.")
+        raise DataError("data_no_own_split", corpus=corpus)
     if by == "random":
-        note = f"{corpus}: split at random, so a speaker may stand on two sides and figures flatter"
-        sides = _stratified(clips, plan, corpus)
-        return _Sides(sides, (note,), _on_two_sides(clips, sides))
+        note = Message.of("note_random", corpus=corpus)
+        splits = _stratified(clips, plan, corpus)
+        return _Part(splits, (note,), _in_two_splits(clips, splits))
     unknown = sum(not c.speaker for c in clips)
     if unknown:
-        raise DataError(
-            f"{unknown} of {len(clips)} clips of {corpus} do not say who speaks, so speakers "
-            "cannot be kept apart: give the speakers in a manifest (or --speaker-pattern), or "
-            "accept flattered figures with --split random."
-        )
+        raise DataError("data_unknown_speakers", corpus=corpus, n=unknown, all=len(clips))
     return _by_speaker(corpus, clips, plan)
 
 
-def _given(corpus: str, clips: list[Clip], plan: Plan, by: By) -> _Sides:
-    """The corpus's own split, completed where it lacks a side."""
+def _given(corpus: str, clips: list[Clip], plan: Plan, by: By) -> _Part:
+    """The corpus's own split, completed where one is missing."""
     without = sum(not c.split for c in clips)
-    sides = [c.split if plan.tests or c.split != "test" else "train" for c in clips]
-    if without or "train" not in sides:
-        missing = f"{without} of {len(clips)} clips name no split" if without else "no train side"
-        raise DataError(
-            f"The split that {corpus} brings is incomplete ({missing}): complete it, or make a new "
-            "one with --split speaker."
-        )
-    notes = [f"{corpus}: the split that the corpus brings"]
-    if plan.tests and "test" not in sides and "valid" in sides:
-        sides = ["test" if side == "valid" else side for side in sides]
-        notes.append(f"{corpus}: it has no test side, so its valid side is the test side")
+    splits = [c.split if plan.tests or c.split != "test" else "train" for c in clips]
+    if without:
+        raise DataError("data_split_without", corpus=corpus, n=without, all=len(clips))
+    if "train" not in splits:
+        raise DataError("data_split_no_train", corpus=corpus)
+    notes = [Message.of("note_given", corpus=corpus)]
+    if plan.tests and "test" not in splits and "valid" in splits:
+        splits = ["test" if name == "valid" else name for name in splits]
+        notes.append(Message.of("note_valid_tests", corpus=corpus))
     held: frozenset[str] = frozenset()
-    if "valid" not in sides and plan.valid:
-        index = [i for i, side in enumerate(sides) if side == "train"]
+    if "valid" not in splits and plan.valid:
+        index = [i for i, name in enumerate(splits) if name == "train"]
         part = _held_out(corpus, [clips[i] for i in index], plan)
-        for i, side in zip(index, part.sides, strict=True):
-            sides[i] = side
+        for i, name in zip(index, part.splits, strict=True):
+            splits[i] = name
         notes += part.notes
         held = part.shared
-    shared = _on_two_sides(clips, sides)
+    shared = _in_two_splits(clips, splits)
     if shared - held and by != "given":
-        raise DataError(
-            f"The split that {corpus} brings has {few(shared)} on two sides: make a new one with "
-            "--split speaker, or keep it with --split given, which is noted in prepare.json."
-        )
+        raise DataError("data_split_leaks", corpus=corpus, speakers=few(shared))
     if shared - held:
-        notes.append(f"{corpus}: {few(shared)} stand on two sides of it, so figures flatter")
+        notes.append(Message.of("note_shared", corpus=corpus, speakers=few(shared)))
     if not all(c.speaker for c in clips):
-        notes.append(f"{corpus}: who speaks is unknown, a speaker may stand on two sides")
-    return _Sides(sides, tuple(notes), shared)
+        notes.append(Message.of("note_speakers_unknown", corpus=corpus))
+    return _Part(splits, tuple(notes), shared)
 
 
-def _held_out(corpus: str, clips: list[Clip], plan: Plan) -> _Sides:
-    """A valid side out of a train side: of other speakers where they are known."""
+def _held_out(corpus: str, clips: list[Clip], plan: Plan) -> _Part:
+    """A valid split out of a train split: of other speakers where they are known."""
     speakers = {c.speaker for c in clips}
     only = plan.without_test()
     if len(speakers) > 1 and "" not in speakers:
-        note = f"{corpus}: the valid side is held out of train, by speaker"
+        note = Message.of("note_valid_by_speaker", corpus=corpus)
         where = _assign(_counts(clips), only, only.rng(corpus, "valid"))
-        return _Sides([where[c.speaker] for c in clips], (note,))
-    sides = _stratified(clips, only, corpus)
-    note = f"{corpus}: the valid side is held out of train at random"
-    return _Sides(sides, (note,), _on_two_sides(clips, sides))
+        return _Part([where[c.speaker] for c in clips], (note,))
+    splits = _stratified(clips, only, corpus)
+    note = Message.of("note_valid_random", corpus=corpus)
+    return _Part(splits, (note,), _in_two_splits(clips, splits))
 
 
-def _by_speaker(corpus: str, clips: list[Clip], plan: Plan) -> _Sides:
+def _by_speaker(corpus: str, clips: list[Clip], plan: Plan) -> _Part:
     counts = _counts(clips)
     speakers = sorted(counts)
     if plan.folds:
         if plan.folds > len(speakers):
-            raise DataError(
-                f"{corpus} has {len(speakers)} speakers, too few for {plan.folds} folds: --folds "
-                "can be at most the number of speakers."
-            )
+            raise DataError("data_many_folds", corpus=corpus, n=len(speakers), folds=plan.folds)
         where = _fold_of(counts, plan, plan.rng(corpus, "folds"))
-        return _Sides([plan.split_of_fold(where[c.speaker]) for c in clips])
+        return _Part([plan.split_of_fold(where[c.speaker]) for c in clips])
     if len(speakers) == 1:
-        return _Sides(["train"] * len(clips), (f"{corpus}: one speaker, all of it in train",))
+        return _Part(["train"] * len(clips), (Message.of("note_one_speaker", corpus=corpus),))
     if len(speakers) == 2 and plan.valid and plan.test:
         tested = plan.rng(corpus).choice(speakers)
         index = [i for i, c in enumerate(clips) if c.speaker != tested]
         part = _stratified([clips[i] for i in index], plan.without_test(), corpus)
-        sides = ["test"] * len(clips)
-        for i, side in zip(index, part, strict=True):
-            sides[i] = side
+        splits = ["test"] * len(clips)
+        for i, name in zip(index, part, strict=True):
+            splits[i] = name
         other = clips[index[0]].speaker
-        note = (
-            f"{corpus}: two speakers only: {tested} is the test side, and the valid side is held "
-            f"out of {other}, who is trained on too"
-        )
-        return _Sides(sides, (note,), frozenset({other}))
-    sides_of = _assign(counts, plan, plan.rng(corpus))
-    notes: tuple[str, ...] = ()
+        note = Message.of("note_two_speakers", corpus=corpus, tested=tested, other=other)
+        return _Part(splits, (note,), frozenset({other}))
+    split_of = _assign(counts, plan, plan.rng(corpus))
+    notes: tuple[Message, ...] = ()
     if len(speakers) <= 3:
-        notes = (f"{corpus}: {len(speakers)} speakers only, so figures are about single persons",)
-    return _Sides([sides_of[c.speaker] for c in clips], notes)
+        notes = (Message.of("note_few_speakers", corpus=corpus, n=len(speakers)),)
+    return _Part([split_of[c.speaker] for c in clips], notes)
 
 
 def _assign(counts: dict[str, Counter[str]], plan: Plan, rng: random.Random) -> dict[str, str]:
-    """Speaker -> side. Of many shuffles, the first in which every class is on every side and the
-    sides are close to their targets; else the one that comes nearest: no class untrained, then
-    classes on every side, then sizes."""
+    """Speaker -> split. Of many shuffles, the first in which every class is in every split and the
+    splits are close to their targets; else the one that comes nearest: no class untrained, then
+    classes in every split, then sizes."""
     total = sum(c.total() for c in counts.values())
-    targets = {side: share * total for side, share in (("test", plan.test), ("valid", plan.valid))}
-    targets = {side: target for side, target in targets.items() if target > 0}
+    targets = {name: share * total for name, share in (("test", plan.test), ("valid", plan.valid))}
+    targets = {name: target for name, target in targets.items() if target > 0}
     owners = Counter(label for c in counts.values() for label in c)
     least = sum(max(0, 1 + len(targets) - n) for n in owners.values())  # gaps of any split
     best: tuple[tuple[int, int, float], dict[str, str]] | None = None
     for _ in range(_TRIALS):
         order = sorted(counts)
         rng.shuffle(order)
-        sides = _fill(order, counts, targets)
-        held: dict[str, Counter[str]] = {side: Counter() for side in (*targets, "train")}
-        for speaker, side in sides.items():
-            held[side].update(counts[speaker])
+        splits = _fill(order, counts, targets)
+        held: dict[str, Counter[str]] = {name: Counter() for name in (*targets, "train")}
+        for speaker, name in splits.items():
+            held[name].update(counts[speaker])
         unlearnt = sum(not held["train"][c] for c in owners)
         missing = sum(not have[c] for have in held.values() for c in owners)
         miss = max((abs(held[k].total() - target) for k, target in targets.items()), default=0.0)
         score = (unlearnt, missing, round(miss / total, 6))
         if best is None or score < best[0]:
-            best = (score, sides)
+            best = (score, splits)
         if not unlearnt and missing == least and score[2] <= _CLOSE:
             break
     return best[1] if best else {}
@@ -224,19 +210,19 @@ def _assign(counts: dict[str, Counter[str]], plan: Plan, rng: random.Random) -> 
 def _fill(
     order: list[str], counts: dict[str, Counter[str]], targets: dict[str, float]
 ) -> dict[str, str]:
-    """Gives each side speakers while that brings it nearer to its target; the rest trains."""
-    sides = dict.fromkeys(order, "train")
+    """Gives each split speakers while that brings it nearer to its target; the rest trains."""
+    splits = dict.fromkeys(order, "train")
     free = list(order)
-    for still, (side, target) in zip(range(len(targets), 0, -1), targets.items(), strict=True):
+    for still, (name, target) in zip(range(len(targets), 0, -1), targets.items(), strict=True):
         have = 0
         for speaker in list(free):
             size = counts[speaker].total()
             nearer = not have or abs(have + size - target) < abs(have - target)
-            if nearer and len(free) > still:  # one speaker stays for each later side
-                sides[speaker] = side
+            if nearer and len(free) > still:  # one speaker stays for each later split
+                splits[speaker] = name
                 free.remove(speaker)
                 have += size
-    return sides
+    return splits
 
 
 def _fold_of(counts: dict[str, Counter[str]], plan: Plan, rng: random.Random) -> dict[str, int]:
@@ -255,8 +241,8 @@ def _fold_of(counts: dict[str, Counter[str]], plan: Plan, rng: random.Random) ->
 
 
 def _stratified(clips: list[Clip], plan: Plan, corpus: str) -> list[str]:
-    """The side of each clip, every class in the wanted shares, speakers ignored."""
-    sides = ["train"] * len(clips)
+    """The split of each clip, every class in the wanted shares, speakers ignored."""
+    splits = ["train"] * len(clips)
     strata: dict[str, list[int]] = defaultdict(list)
     for index, clip in enumerate(clips):
         strata[clip.label].append(index)
@@ -265,16 +251,16 @@ def _stratified(clips: list[Clip], plan: Plan, corpus: str) -> list[str]:
         plan.rng(corpus, label).shuffle(members)
         if plan.folds:
             for position, i in enumerate(members):
-                sides[i] = plan.split_of_fold(position % plan.folds)
+                splits[i] = plan.split_of_fold(position % plan.folds)
             continue
         least = 1 if len(members) >= 3 else 0
         test = max(least, round(plan.test * len(members))) if plan.test else 0
         valid = max(least, round(plan.valid * len(members))) if plan.valid else 0
         for i in members[:test]:
-            sides[i] = "test"
+            splits[i] = "test"
         for i in members[test : test + valid]:
-            sides[i] = "valid"
-    return sides
+            splits[i] = "valid"
+    return splits
 
 
 def _counts(clips: Iterable[Clip]) -> dict[str, Counter[str]]:
@@ -285,36 +271,33 @@ def _counts(clips: Iterable[Clip]) -> dict[str, Counter[str]]:
     return dict(counts)
 
 
-def _on_two_sides(clips: Sequence[Clip], sides: Sequence[str]) -> frozenset[str]:
+def _in_two_splits(clips: Sequence[Clip], splits: Sequence[str]) -> frozenset[str]:
     where: dict[str, set[str]] = defaultdict(set)
-    for clip, side in zip(clips, sides, strict=True):
+    for clip, name in zip(clips, splits, strict=True):
         if clip.speaker:
-            where[clip.speaker].add(side)
+            where[clip.speaker].add(name)
     return frozenset(speaker for speaker, on in where.items() if len(on) > 1)
 
 
-def _gaps(clips: Sequence[Clip], wanted: dict[str, bool]) -> list[str]:
-    """Classes that a side lacks, in words. An empty side is an error."""
+def _gaps(clips: Sequence[Clip], wanted: dict[str, bool]) -> list[Message]:
+    """Classes that a split lacks. An empty split is an error."""
     held: dict[str, set[str]] = {
-        side: {c.label for c in clips if c.split == side} for side in SPLITS
+        name: {c.label for c in clips if c.split == name} for name in SPLITS
     }
-    for side, needed in wanted.items():
-        if needed and not held[side]:
-            raise DataError(
-                f"The {side} side is empty: with {len({c.speaker for c in clips})} speakers there "
-                "is nobody to put there; add clips of other speakers, set the share of that side "
-                "to 0, or accept flattered figures with --split random."
-            )
+    for name, needed in wanted.items():
+        if needed and not held[name]:
+            speakers = len({c.speaker for c in clips})
+            raise DataError("data_empty_split", split=name, n=speakers)
     classes = set().union(*held.values())
     return [
-        f"no clip of {', '.join(sorted(classes - have))} on the {side} side"
-        for side, have in held.items()
+        Message.of("note_absent", labels=sorted(classes - have), split=name)
+        for name, have in held.items()
         if have and classes - have
     ]
 
 
 def check_leaks(clips: Iterable[Clip], allowed: Collection[str] = ()) -> None:
-    """Nobody and no sound stands on two sides.
+    """Nobody and no sound is in two splits.
 
     allowed: speakers of whom that is known and declared.
 
@@ -322,16 +305,19 @@ def check_leaks(clips: Iterable[Clip], allowed: Collection[str] = ()) -> None:
         DataError: a speaker or a content hash does.
     """
     clips = list(clips)
-    speakers = _on_two_sides(clips, [c.split for c in clips]) - set(allowed)
+    speakers = _in_two_splits(clips, [c.split for c in clips]) - set(allowed)
     if speakers:
-        raise DataError(f"{few(speakers)} stand on two sides of the split: split by speaker.")
-    sides: dict[str, Clip] = {}
+        raise DataError("data_leak_speakers", speakers=few(speakers))
+    splits: dict[str, Clip] = {}
     for clip in clips:
-        first = sides.setdefault(clip.id, clip) if clip.id else clip
+        first = splits.setdefault(clip.id, clip) if clip.id else clip
         if first.split != clip.split:
             raise DataError(
-                f"{clip.path} ({clip.split}) is the same sound as {first.path} ({first.split}): "
-                "remove one of the two."
+                "data_leak_sound",
+                path=clip.path,
+                split=clip.split,
+                other=first.path,
+                other_split=first.split,
             )
 
 
@@ -343,6 +329,6 @@ def without_copies(clips: Iterable[Clip]) -> tuple[tuple[Clip, ...], tuple[Rejec
         kept = first.setdefault(clip.id or clip.path, clip)
         if kept is clip:
             continue
-        kind = "identical audio" if kept.label == clip.label else "identical audio, other label"
-        rejected.append(Rejected(clip.path, f"{kind}: the same sound as {kept.path}"))
+        code = "reject_copy" if kept.label == clip.label else "reject_copy_other_label"
+        rejected.append(Rejected.of(clip.path, code, path=kept.path))
     return tuple(first.values()), tuple(rejected)

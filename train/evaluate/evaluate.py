@@ -1,4 +1,4 @@
-"""`python -m train evaluate`: what a model is worth on speakers that it has not heard."""
+"""`python -m train evaluate`: a model measured on speakers that it was not trained on."""
 
 import argparse
 import json
@@ -15,6 +15,9 @@ import numpy as np
 
 from audiollm import metrics
 from audiollm.contracts.manifest import MANIFEST_NAME, from_dict, to_json
+from audiollm.contracts.messages import Message
+from audiollm.contracts.prepared import read_rejected
+from audiollm.contracts.result import REPORT, RESULT, EvaluationResult
 from audiollm.errors import ConfigError, DataError
 from audiollm.model import calibration
 from audiollm.settings import Settings
@@ -30,7 +33,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--model", required=True, metavar="ID", help="preset or model folder")
     add("--data", required=True, metavar="DIR", help="folder made by `prepare`")
     add("--split", choices=("train", "valid", "test"), default="test")
-    add("--shared-classes", action="store_true", help="judge only classes that both sides know")
+    add(
+        "--shared-classes",
+        action="store_true",
+        help="score only the classes that both know",
+    )
     add("--record", action="store_true", help="write the headline figures into the model's folder")
     add(
         "--texts",
@@ -48,12 +55,9 @@ def run(args: argparse.Namespace) -> int:
     from audiollm.model import checkpoint
 
     if args.record and (args.split != "test" or args.shared_classes):
-        raise ConfigError(
-            "--record keeps what the whole test split says: leave --split and --shared-classes "
-            "out, or leave --record out."
-        )
+        raise ConfigError("evaluate_record")
     if args.texts < 0:
-        raise ConfigError(f"--texts must be 0 or more, not {args.texts}.")
+        raise ConfigError("evaluate_texts", n=args.texts)
     settings = Settings.from_env()
     device = checkpoint.pick_device(settings.device)
     loaded = checkpoint.load(args.model, settings, device)
@@ -73,12 +77,12 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out or f"runs/{name}")
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-    (out / "result.json").write_text(text, encoding="utf-8")
-    report.write_html(result, out / "report.html")
+    (out / RESULT).write_text(text, encoding="utf-8")
+    report.write_html(result, out / REPORT)
     if args.record:
         record(loaded, prepared, settings, result)
     print(summary(result))
-    print(f"{out}/report.html")
+    print(f"{out / REPORT}")
     return 0
 
 
@@ -90,7 +94,7 @@ def evaluate(
     batch_size: int,
     settings: Settings,
     strength: float | None = None,
-) -> report.EvaluationResult:
+) -> EvaluationResult:
     """Scores a split with a loaded model and measures it beside the linear probe.
 
     A model that takes a speaker baseline is also measured with 3, 8 and all other clips of each
@@ -112,9 +116,9 @@ def evaluate(
     answers = [classes[i] for i in table.argmax(1)]
     truth, speakers = [c.label for c in clips], [c.speaker for c in clips]
 
-    def measure(given: np.ndarray) -> metrics.Metrics:
-        named = [classes[i] for i in given.argmax(1)]
-        return metrics.report(truth, named, given, classes, speakers)
+    def measure(table: np.ndarray) -> metrics.Metrics:
+        named = [classes[i] for i in table.argmax(1)]
+        return metrics.report(truth, named, table, classes, speakers)
 
     measured = measure(table)
     notes += [*_seen(loaded, clips, settings), *_unused(prepared)]
@@ -139,7 +143,7 @@ def evaluate(
             "seconds": round(time.time() - began, 1),
         },
         "metrics": measured.to_dict(),
-        "baselines": {count: measure(given).to_dict() for count, given in tables.items()},
+        "baselines": {count: measure(other).to_dict() for count, other in tables.items()},
         "probes": _probes(prepared, split, clips, classes, notes, strength),
         "clips": [
             {
@@ -155,7 +159,7 @@ def evaluate(
             }
             for i, (clip, answer, row) in enumerate(zip(clips, answers, table, strict=True))
         ],
-        "notes": notes,
+        "notes": [note.to_dict() for note in notes],
     }
 
 
@@ -211,7 +215,7 @@ def _named(classes: Sequence[str], row: np.ndarray) -> dict[str, float]:
 
 
 def _texts(loaded: Any, prepared: Prepared, split: str, count: int) -> dict[str, Any]:
-    """What the written analyses are worth, of clips whose class the model knows."""
+    """Whether the written analyses are true, of clips whose class the model knows."""
     from train.evaluate import texts
 
     known = [c for c in prepared.split(split) if c.label in loaded.manifest.labels]
@@ -220,47 +224,33 @@ def _texts(loaded: Any, prepared: Prepared, split: str, count: int) -> dict[str,
 
 def _choose(
     prepared: Prepared, split: str, known: tuple[str, ...], shared: bool
-) -> tuple[list[Clip], tuple[str, ...], list[str]]:
+) -> tuple[list[Clip], tuple[str, ...], list[Message]]:
     """The clips to judge, the classes to judge them by, and what a reader must know of it."""
     clips = list(prepared.split(split))
     if not clips:
-        raise DataError(f"{prepared.folder} has no {split} clips.")
-    strange = Counter(c.label for c in clips if c.label not in known)
-    if not strange and not shared:
+        raise DataError("evaluate_no_clips", folder=prepared.folder, split=split)
+    unknown = Counter(c.label for c in clips if c.label not in known)
+    if not unknown and not shared:
         # a class that the data cannot hold may still be answered: it is then wrong
         return clips, known, []
     if not shared:
-        raise DataError(
-            f"The model does not know {', '.join(strange)}, which {sum(strange.values())} clips "
-            "are labelled with: judge the other classes alone with --shared-classes."
-        )
+        raise DataError("evaluate_unknown_classes", labels=list(unknown), n=unknown.total())
     kept = [c for c in clips if c.label in known]
     present = {c.label for c in kept}
     classes = tuple(c for c in known if c in present)
     if len(classes) < 2:
-        raise DataError(f"The model and {prepared.folder} share fewer than two classes.")
-    left = [f"{n} clips of {name}" for name, n in strange.items()]
-    left += [f"the answer {name}" for name in known if name not in present]
-    without = f"; left out: {', '.join(left)}" if left else ""
-    return kept, classes, [f"Judged by the {len(classes)} shared classes{without}."]
+        raise DataError("evaluate_few_shared", name=prepared.folder, other="the model")
+    notes = [Message.of("note_shared_classes", n=len(classes))]
+    notes += [Message.of("note_without_clips", n=n, label=name) for name, n in unknown.items()]
+    absent = [name for name in known if name not in present]
+    return kept, classes, notes + [Message.of("note_without_answer", label=n) for n in absent]
 
 
-def _unused(prepared: Prepared) -> list[str]:
+def _unused(prepared: Prepared) -> list[Message]:
     """A note on recordings that `prepare` could not use; copies and choices are not missed."""
-    path = prepared.folder / "rejected.jsonl"
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        reasons = [str(json.loads(line)["reason"]) for line in lines if line.strip()]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is damaged: run prepare again.") from error
+    reasons = [one.reason for one in read_rejected(prepared.folder)]
     lost = [r for r in reasons if not r.startswith(("identical audio", "class left out"))]
-    if not lost:
-        return []
-    many = f"{len(lost)} recordings" if len(lost) > 1 else "1 recording"
-    return [
-        f"{many} could not be used by prepare and {'are' if len(lost) > 1 else 'is'} not in these "
-        "figures: see rejected.jsonl."
-    ]
+    return [Message.of("note_not_usable", n=len(lost))] if lost else []
 
 
 def _probes(
@@ -268,7 +258,7 @@ def _probes(
     split: str,
     clips: list[Clip],
     classes: tuple[str, ...],
-    notes: list[str],
+    notes: list[Message],
     strength: float | None,
 ) -> dict[str, dict[str, Any]]:
     """Linear probes judged by the very clips and classes that the model is judged by."""
@@ -277,44 +267,46 @@ def _probes(
             prepared, split, clips=clips, classes=classes, strength=strength
         )
     except DataError as error:
-        notes.append(f"No linear probe: {error}")
+        notes.append(Message.of("note_no_probe", error=error))
         return {}
     return {name: m.to_dict() for name, m in found.items()}
 
 
 def check_encoder(loaded: Any, prepared: Prepared) -> None:
-    """Raises: DataError: the features are of another encoder than the model's, of other layers
-    or other statistics."""
-    known, given = loaded.manifest.encoder, prepared.encoder
-    if (known.width, known.utterance_width) != (given.width, given.utterance_width) or (
-        known.fingerprint and given.fingerprint and known.fingerprint != given.fingerprint
+    """
+    Raises:
+        DataError: the features are of another encoder than the model's, of other layers or other
+            statistics.
+    """
+    known, found = loaded.manifest.encoder, prepared.encoder
+    if (known.width, known.utterance_width) != (found.width, found.utterance_width) or (
+        known.fingerprint and found.fingerprint and known.fingerprint != found.fingerprint
     ):
-        raise DataError(
-            f"{loaded.manifest.name} takes the features of {known.options}, {prepared.folder} was "
-            f"prepared with {given.options}: prepare it again with {known.options}."
-        )
+        options = {"options": known.options, "found": found.options}
+        name, folder = loaded.manifest.name, prepared.folder
+        raise DataError("evaluate_encoder", name=name, folder=folder, **options)
 
 
-def _seen(loaded: Any, clips: list[Clip], settings: Settings) -> list[str]:
+def _seen(loaded: Any, clips: list[Clip], settings: Settings) -> list[Message]:
     """Warnings about speakers that the model or its encoder was trained on."""
-    notes = []
+    manifest, notes = loaded.manifest, []
     if not all(c.speaker for c in clips):
-        notes.append("The speakers of this data are unknown: some may be on both sides.")
-    if not seen_speakers.voices_recorded(loaded.manifest.training):
-        notes.append("It is not known whose voices the model was trained on: these may be theirs.")
-    return notes + seen_speakers.known_voices(loaded.manifest, (c.speaker for c in clips), settings)
+        notes.append(Message.of("note_test_speakers_unknown"))
+    if not seen_speakers.voices_recorded(manifest.training):
+        notes.append(Message.of("note_voices_unknown", name=manifest.name))
+    return notes + seen_speakers.known_voices(manifest, (c.speaker for c in clips), settings)
 
 
 def record(
     loaded: Any,
     prepared: Prepared,
     settings: Settings,
-    result: report.EvaluationResult,
+    result: EvaluationResult,
 ) -> None:
     """Puts the headline figures into the model's manifest, for the page that shows the model."""
     clips = list(prepared.split("test"))
-    sides = prepared.info.get("split", {})
-    shared = sides.get("by") == "random" or bool(sides.get("shared_speakers"))
+    how = prepared.info.get("split", {})
+    shared = how.get("by") == "random" or bool(how.get("shared_speakers"))
     probes = {name: {k: p[k] for k in ("ua", "wa")} for name, p in result["probes"].items()}
     headline = {
         **from_dict(metrics.Metrics, result["metrics"]).short(),
@@ -326,7 +318,7 @@ def record(
             name: {k: b[k] for k in ("ua", "wa")} for name, b in result["baselines"].items()
         },
         "probes": probes,
-        "notes": result["notes"],
+        "notes": [note["text"] for note in result["notes"]],
         "date": result["run"]["date"],
         "command": result["run"]["command"],
     }
@@ -336,7 +328,7 @@ def record(
     part.replace(loaded.folder / MANIFEST_NAME)
 
 
-def summary(result: report.EvaluationResult) -> str:
+def summary(result: EvaluationResult) -> str:
     """The headline for a terminal: model, probes, and what limits both."""
 
     def line(name: str, m: dict[str, Any]) -> str:
@@ -355,7 +347,7 @@ def summary(result: report.EvaluationResult) -> str:
     ]
     recalls = ", ".join(f"{c['name']} {c['recall']:.2f}" for c in m["per_class"] if c["support"])
     lines += [f"recall: {recalls}", *_texts_summary(result.get("texts"))]
-    return "\n".join([*lines, *(f"Note: {n}" for n in result["notes"])])
+    return "\n".join([*lines, *(f"Note: {note['text']}" for note in result["notes"])])
 
 
 def _texts_summary(texts: dict[str, Any] | None) -> list[str]:
@@ -375,8 +367,8 @@ def _texts_summary(texts: dict[str, Any] | None) -> list[str]:
     for language, of in texts["languages"].items():
         for kind in ("raw", "shown"):
             cells = "".join(f"{cell(of[kind][k]):<24}" for k in ("parsed", "named", "agreeing"))
-            said = "the LLM's" if kind == "raw" else "shown"
-            lines.append(f"{f'{language}, {said}':<24}{cells}{cell(of[kind]['intensity'])}")
+            name = "the LLM's" if kind == "raw" else "shown"
+            lines.append(f"{f'{language}, {name}':<24}{cells}{cell(of[kind]['intensity'])}")
         lines.append(
             f"{language}: {of['corrected']} statements corrected in {of['texts_corrected']} texts, "
             f"{of['added']} cues added, {of['dropped']} sentences not shown"

@@ -8,64 +8,23 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from string import Template
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
-from audiollm import labels
-from train.evaluate import figures
-from train.evaluate.figures import NO_ANSWER, class_text
+from audiollm import figures, labels
+from audiollm.contracts.messages import read_messages
+from audiollm.contracts.result import (
+    ClipResult,
+    DataInfo,
+    EvaluationResult,
+    confidences,
+    mistakes,
+    probability,
+)
+from audiollm.texts import TEXTS
 
 _MODEL = ' class="model"'
 _PAGE = Path(__file__).with_name("report.html")
-
-
-class ModelInfo(TypedDict):
-    name: str
-    folder: str
-    hash: str  # sha256 of the weights
-
-
-class DataInfo(TypedDict):
-    folder: str
-    corpus: str
-    split: str
-    speakers: list[str]  # names
-
-
-class RunInfo(TypedDict):
-    command: str
-    date: str  # ISO 8601
-    versions: dict[str, str]  # package -> version
-    device: str
-    precision: str
-    seconds: float  # taken by the whole evaluation
-
-
-class ClipResult(TypedDict):
-    id: str
-    path: str
-    label: str
-    predicted: str | None  # None: no answer, `error` says why
-    probabilities: dict[str, float] | None
-    speaker: str
-    seconds: float  # of the sound
-    baselines: NotRequired[dict[str, dict[str, float]]]  # probabilities with a speaker baseline
-    distance: NotRequired[float | None]  # of the features from the training data
-    text: NotRequired[str]
-    error: NotRequired[str]
-
-
-class EvaluationResult(TypedDict):
-    """What `python -m train evaluate` writes as JSON, and all that the page is made from."""
-
-    model: ModelInfo
-    data: DataInfo
-    run: RunInfo
-    metrics: dict[str, Any]  # Metrics.to_dict() of the model
-    baselines: dict[str, dict[str, Any]]  # clips of a speaker baseline -> Metrics.to_dict()
-    probes: dict[str, dict[str, Any]]  # name (utterance, functionals, both) -> Metrics.to_dict()
-    clips: list[ClipResult]  # all of them, right or wrong
-    texts: NotRequired[dict[str, Any]]  # of `texts.measure`, where texts were asked for
-    notes: list[str]  # warnings a reader must see, such as speakers that the encoder has seen
+_SPLITS = {"train": "训练集", "valid": "验证集", "test": "测试集"}
 
 
 def write_html(result: EvaluationResult, path: Path) -> None:
@@ -83,20 +42,16 @@ def _page(result: EvaluationResult) -> str:
 
     metrics, data, run = result["metrics"], result["data"], result["run"]
     systems = {"": metrics, **result["probes"]}
-    confidences = _confidences(result["clips"])
+    claims = confidences(result["clips"])
     plots = {
         language: {
             "confusion": figures.confusion(metrics, language),
             "recall": figures.recall(systems, language),
-            **(
-                {"reliability": figures.reliability(metrics, confidences, language)}
-                if confidences
-                else {}
-            ),
+            **({"reliability": figures.reliability(metrics, claims, language)} if claims else {}),
         }
         for language in labels.LANGUAGES
     }
-    wrong = [clip for clip in result["clips"] if clip["predicted"] != clip["label"]]
+    wrong = mistakes(result["clips"])
     return Template(_PAGE.read_text(encoding="utf-8")).substitute(
         title=_e(f"{result['model']['name']} · {data['corpus']}"),
         subtitle=_subtitle(metrics, data, run["date"][:10]),
@@ -105,7 +60,7 @@ def _page(result: EvaluationResult) -> str:
         headline=_headline(metrics, systems),
         method=_method(metrics),
         confusion_width=150 + 62 * len(metrics["classes"]),
-        reliability=_reliability(metrics) if confidences else "",
+        reliability=_reliability(metrics) if claims else "",
         per_class=_per_class(metrics),
         baselines=_baselines(metrics, result["baselines"]) if result["baselines"] else "",
         texts=_texts(result.get("texts")),
@@ -123,7 +78,6 @@ def _page(result: EvaluationResult) -> str:
                 for language, drawn in plots.items()
             }
         ),
-        colours=_json([[figures.LIGHT[name], figures.DARK[name]] for name in figures.LIGHT]),
     )
 
 
@@ -141,25 +95,20 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
 
 
-def _confidences(clips: Iterable[ClipResult]) -> list[float]:
-    return [
-        clip["probabilities"][clip["predicted"]]
-        for clip in clips
-        if clip["probabilities"] and clip["predicted"] is not None
-    ]
-
-
 def _subtitle(metrics: Mapping[str, Any], data: DataInfo, day: str) -> str:
     split, n, voices = _e(data["split"]), metrics["n"], len(data["speakers"])
     of, spoken = (f" of {voices} speakers", f"，{voices} 位说话人") if voices else ("", "")
     return _both(
         f"{split} split · {n} clips{of} · {_e(day)}",
-        f"{figures.SPLITS.get(data['split'], split)} · {n} 段录音{spoken} · {_e(day)}",
+        f"{_SPLITS.get(data['split'], split)} · {n} 段录音{spoken} · {_e(day)}",
     )
 
 
-def _notes(notes: Iterable[str]) -> str:
-    items = "".join(f"<li>{_e(note)}</li>" for note in notes)
+def _notes(notes: Iterable[Any]) -> str:
+    items = ""
+    for note in read_messages(notes):
+        en, zh = _e(note), _e(note.in_language("zh"))
+        items += f"<li>{en if en == zh else _both(en, zh)}</li>"
     return f'<ul class="notes" aria-label="Notes">{items}</ul>' if items else ""
 
 
@@ -240,13 +189,12 @@ def _method(metrics: Mapping[str, Any]) -> str:
 
 
 def _reliability(metrics: Mapping[str, Any]) -> str:
-    en = "Points below the dotted line: the model is more certain than it is right."
-    zh = "虚线下方的点：模型的把握大于它的正确率。"
+    en, zh = (TEXTS["judged_means"][language] for language in labels.LANGUAGES)
     if ece := metrics["ece"]:
         value, low, high = (f"{ece[key]:.3f}" for key in ("value", "low", "high"))
         en += f" On average they are {value} apart (ECE, {low} – {high})."
         zh += f"两者平均相差 {value}（ECE，{low} – {high}）。"
-    title = _both("Are its probabilities true?", "它给出的概率可信吗？")
+    title = _both(*(TEXTS["judged_reliability"][language] for language in labels.LANGUAGES))
     return f'<h2>{title}</h2><p>{_both(en, zh)}</p><div class="plot" id="reliability"></div>'
 
 
@@ -351,28 +299,36 @@ def _titles(en: str, zh: str) -> str:
 def _wrong(clips: Iterable[ClipResult]) -> str:
     """Rows of the misclassified clips, the most confident mistake first."""
 
-    def chosen(clip: ClipResult, name: str | None) -> float | None:
-        return (clip["probabilities"] or {}).get(name) if name is not None else None
-
-    def share(value: float | None) -> str:
-        shown = "–" if value is None else f"{value:.0%}"
-        return f'<td data-value="{-1 if value is None else value}">{shown}</td>'
+    def share(clip: ClipResult, name: str | None) -> str:
+        value = probability(clip, name) if name and clip["probabilities"] else -1
+        return f'<td data-value="{value}">{"–" if value < 0 else f"{value:.0%}"}</td>'
 
     def row(clip: ClipResult) -> str:
         label, answer = clip["label"], clip["predicted"]
-        said = clip.get("error") or clip.get("text") or ""
-        pair = _e(f"{label} → {answer or NO_ANSWER} {labels.word(label, 'zh')}")
+        written = clip.get("error") or clip.get("text") or ""
+        pair = _e(
+            f"{label} → {answer or TEXTS['judged_no_answer']['en']} {labels.word(label, 'zh')}"
+        )
         return (
             f'<tr data-search="{pair}"><td>{_dot(label)}</td>'
-            f"<td>{_dot(answer) if answer else _both(NO_ANSWER, figures.NO_ANSWER_ZH)}</td>"
-            f"{share(chosen(clip, answer))}{share(chosen(clip, label))}"
+            f"<td>{_dot(answer) if answer else _no_answer()}</td>"
+            f"{share(clip, answer)}{share(clip, label)}"
             f'<td>{_e(clip["speaker"])}</td><td data-value="{float(clip["seconds"])}">'
             f'{clip["seconds"]:.1f}</td><td class="path">{_e(clip["path"])}'
-            f"{f'<small>{_e(said)}</small>' if said else ''}</td></tr>"
+            f"{f'<small>{_e(written)}</small>' if written else ''}</td></tr>"
         )
 
-    worst = sorted(clips, key=lambda c: (-(chosen(c, c["predicted"]) or 0), c["path"]))
-    return "".join(row(clip) for clip in worst)
+    return "".join(map(row, clips))
+
+
+def _no_answer() -> str:
+    return _both(*(TEXTS["judged_no_answer"][language] for language in labels.LANGUAGES))
+
+
+def class_text(name: str) -> str:
+    """`angry 生气`, safe in HTML; a corpus's own class stands alone."""
+    words = dict.fromkeys(_e(labels.word(name, language)) for language in labels.LANGUAGES)
+    return " ".join(words)
 
 
 def _dot(name: str) -> str:

@@ -1,4 +1,4 @@
-"""`python -m train robustness`: what is left of a model in a noisy room or on a telephone.
+"""`python -m train robustness`: a model under noise, in a room and on a telephone.
 
 Shapes: N samples of a sound, or clips; C classes; U resampled units (speakers or clips).
 """
@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from audiollm import audio, metrics
+from audiollm.contracts.messages import Message
+from audiollm.contracts.result import RESULT, DataInfo, ModelInfo, RunInfo
 from audiollm.errors import AudioError, DataError, NoSpeechError
 from audiollm.settings import Settings
 from train.corpora import Clip
 from train.corpora.reopen import opener
 from train.data import prepare, seen_speakers
-from train.data.conditions import CONDITIONS, Samples, spoil
+from train.data.conditions import CONDITIONS, Samples, degrade
 from train.data.dataset import Prepared, load_prepared
-from train.evaluate.report import DataInfo, ModelInfo, RunInfo
 from train.fit import runs
 
 if TYPE_CHECKING:
@@ -49,11 +50,11 @@ class Result(TypedDict):
     change: dict[str, dict[str, Any]]  # name -> Interval of UA minus UA of clean, as a dict
     clips: list[dict[str, Any]]  # id, path, label, speaker, seconds, answers: condition -> Answer
     lost: list[dict[str, str]]  # path and reason: clips without sound, in none of the figures
-    notes: list[str]  # what a reader must know
+    notes: list[dict[str, Any]]  # `Message.to_dict()`: what a reader must know
 
 
-def hear(predictor: "Predictor", samples: Samples) -> Answer:
-    """What a person who records these samples is told. [N] -> probabilities of C classes."""
+def answer(predictor: "Predictor", samples: Samples) -> Answer:
+    """What the Analyse page would answer to these samples. [N] -> probabilities of C classes."""
     try:
         sound = audio.from_array(samples, audio.SAMPLE_RATE, predictor.settings)
         audio.require_speech(sound)
@@ -80,12 +81,12 @@ def measure(
     clips, notes = _choose(prepared, split, classes, most)
     rows: list[dict[str, Any]] = []
     lost: list[dict[str, str]] = []
-    with tqdm(total=len(clips) * len(CONDITIONS), unit="sound", desc="Hearing") as bar:
+    with tqdm(total=len(clips) * len(CONDITIONS), unit="sound", desc="Scoring") as bar:
         for clip in clips:
             try:
                 sound = audio.load(open_clip(clip), predictor.settings)
                 if audio.content_hash(sound) != clip.id:
-                    raise DataError(f"{Path(clip.path).name} was changed: prepare it again.")
+                    raise DataError("evaluate_changed", file=Path(clip.path).name)
             except (AudioError, DataError) as error:
                 lost.append({"path": clip.path, "reason": str(error)})
                 bar.update(len(CONDITIONS))
@@ -93,13 +94,13 @@ def measure(
             fields = {k: getattr(clip, k) for k in ("id", "path", "label", "speaker", "seconds")}
             rows.append({**fields, "answers": {}})
             for name in CONDITIONS:
-                samples = spoil(sound.samples, name, clip.id)
-                rows[-1]["answers"][name] = hear(predictor, samples)
+                samples = degrade(sound.samples, name, clip.id)
+                rows[-1]["answers"][name] = answer(predictor, samples)
                 bar.update()
     if not rows:
-        raise DataError(f"None of {len(lost)} sounds can be heard, the first: {lost[0]['reason']}")
+        raise DataError("evaluate_no_audio", n=len(lost), error=lost[0]["reason"])
     if lost:
-        notes.insert(0, f"{len(lost)} of {len(clips)} clips have no sound and are in no figure.")
+        notes.insert(0, Message.of("note_no_audio", n=len(lost), all=len(clips)))
     tables = {name: _metrics(rows, name, classes) for name in CONDITIONS}
     speakers = sorted({row["speaker"] for row in rows})
     notes += _seen(predictor, set(speakers))
@@ -132,7 +133,7 @@ def measure(
         },
         "clips": rows,
         "lost": lost,
-        "notes": notes,
+        "notes": [note.to_dict() for note in notes],
     }
 
 
@@ -181,27 +182,27 @@ def _metrics(
 
 def _choose(
     prepared: Prepared, split: str, known: Sequence[str], most: int | None
-) -> tuple[list[Clip], list[str]]:
-    """The clips to hear, and what a reader must know of the choice."""
+) -> tuple[list[Clip], list[Message]]:
+    """The clips to score, and what a reader must know of the choice."""
     found = prepared.split(split)
     clips = [clip for clip in found if clip.label in known]
-    strange = Counter(clip.label for clip in found if clip.label not in known)
-    notes = [f"Left out: {n} clips of {name}, unknown to the model." for name, n in strange.items()]
+    unknown = Counter(clip.label for clip in found if clip.label not in known)
+    notes = [Message.of("note_without_clips", n=n, label=name) for name, n in unknown.items()]
     if most is not None and most < 1:
-        raise DataError(f"--max-clips must be 1 or more, not {most}.")
+        raise DataError("evaluate_max_clips", n=most)
     if not clips:
-        raise DataError(f"{prepared.folder} has no {split} clips of a class that the model knows.")
+        raise DataError("evaluate_no_known_clips", folder=prepared.folder, split=split)
     if most is not None and most < len(clips):
-        notes.append(f"A trial: {most} of {len(clips)} clips were heard.")
+        notes.append(Message.of("note_some_clips", n=most, all=len(clips)))
         clips = list(prepare.sample(clips, most, seed=0))
     return clips, notes
 
 
-def _seen(predictor: "Predictor", speakers: set[str]) -> list[str]:
+def _seen(predictor: "Predictor", speakers: set[str]) -> list[Message]:
     """Warnings about voices that the model, or its encoder, was or may have been trained on."""
     notes = seen_speakers.known_voices(predictor.manifest, speakers, predictor.settings)
     if "" in speakers or not seen_speakers.voices_recorded(predictor.manifest.training):
-        notes.append("Who speaks here or in training is unknown: the model may know these voices.")
+        notes.append(Message.of("note_voices_may_be_known"))
     return notes
 
 
@@ -238,7 +239,8 @@ def table(result: Result) -> str:
             "* differs from clean: the interval of the change does not hold 0",
             "",
             *_columns(recalls),
-            *(["", *(f"Note: {note}" for note in result["notes"])] if result["notes"] else []),
+            *([""] if result["notes"] else []),
+            *(f"Note: {note['text']}" for note in result["notes"]),
             *lost,
         ]
     )
@@ -261,7 +263,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Hears, measures, writes. Returns the exit code.
+    """Measures and writes. Returns the exit code.
 
     Raises:
         AudioLLMError: the model or the data cannot be used.
@@ -276,7 +278,7 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out or f"runs/{name}")
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-    (out / "result.json").write_text(text, encoding="utf-8")
+    (out / RESULT).write_text(text, encoding="utf-8")
     print(table(result))
-    print(f"{out}/result.json")
+    print(f"{out / RESULT}")
     return 0

@@ -17,9 +17,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from audiollm.contracts.prepared import write_text
 from audiollm.errors import DataError
 from train.corpora import SPLITS, Clip
-from train.data.dataset import Prepared, load_prepared, write_text
+from train.data.dataset import Prepared, load_prepared
 from train.fit.probe import features_of, fit_probe
 
 FOLDS = 10  # at most; fewer speakers make leave-one-speaker-out folds

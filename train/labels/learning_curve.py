@@ -25,10 +25,11 @@ import numpy as np
 
 from audiollm import audio
 from audiollm.audio import functionals
+from audiollm.contracts.prepared import write_text
 from audiollm.errors import AudioError, DataError
 from audiollm.labelling.statistics import FEWEST
 from audiollm.settings import Settings
-from train.data.dataset import Clip, Prepared, load_prepared, write_text
+from train.data.dataset import Clip, Prepared, load_prepared
 from train.evaluate.paired import Draws, draws
 from train.fit.probe import DEFAULT_STRENGTH, features_of, fit_probe
 from train.labels.resolve import (

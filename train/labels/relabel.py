@@ -21,11 +21,12 @@ from typing import Any
 
 from audiollm import hub
 from audiollm.contracts.manifest import PROJECTOR_NAME, Manifest
+from audiollm.contracts.prepared import CORRECTED, write_text
 from audiollm.errors import DataError, ModelError
 from audiollm.model import checkpoint
 from audiollm.settings import Settings
 from train.corpora import Clip, Corpus
-from train.data.dataset import RECORD, Prepared, load_prepared, write_text
+from train.data.dataset import Prepared, load_prepared
 from train.data.rewrite import rewrite, share_features
 from train.fit import runs
 from train.fit.runs import FitConfig, Run
@@ -76,7 +77,7 @@ def relabel(
     weight: float,
     settings: Settings,
 ) -> dict[str, Any]:
-    """Writes `out`/data; returns the record of the labels, which is stored there as RECORD.
+    """Writes `out`/data; returns the record of the labels, which is stored there as CORRECTED.
 
     Raises:
         DataError: the data have another encoder, or no label is left for training.
@@ -97,7 +98,7 @@ def relabel(
     record = {"labels": rows, "left": dict(reasons), "tested": sorted(tested)}
     classes = list(manifest.labels)
     rewrite(prepared, clips, data, {"classes": classes, "labelled": record["left"]})
-    write_text(data / RECORD, json.dumps(record, ensure_ascii=False) + "\n")
+    write_text(data / CORRECTED, json.dumps(record, ensure_ascii=False) + "\n")
     return record
 
 

@@ -3,17 +3,19 @@
 The new model answers only when somebody lets it: `training.promote`, as for any other.
 """
 
-import json
 import math
 import re
 import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from audiollm import hub
+from audiollm.contracts.comparison import COMPARED
+from audiollm.contracts.fit import METRICS_NAME, RUN_NAME
 from audiollm.contracts.manifest import MANIFEST_NAME, Manifest, read_json
+from audiollm.contracts.prepared import PREPARED, read_clips, read_info, read_summary
+from audiollm.contracts.result import RESULT
 from audiollm.errors import ConfigError, DataError
 from audiollm.jobs.job import Step
 from audiollm.jobs.queue import ROOT, Jobs
@@ -24,16 +26,13 @@ from audiollm.model import registry
 from audiollm.texts import text
 from audiollm.web.auth.access import opened
 from audiollm.web.label.actions import book
-from audiollm.web.label.improve import COMPARED
 from audiollm.web.said import SaidError
 from audiollm.web.services import Services
-from audiollm.web.train import actions, estimate, prepared
-from audiollm.web.train.prepared import PREPARED, SUMMARY
+from audiollm.web.train import actions, estimate
+from audiollm.web.train.sources import prepared_folders
 
-CLIPS = "clips.jsonl"  # of a prepared folder
 CURRENT = ""  # the model that answers, whichever it is
 HEAVIEST = 4.0  # what `relabel` takes
-_ID = re.compile(r'"id": "([0-9a-f]{64})"')
 
 
 @dataclass(frozen=True)
@@ -82,19 +81,19 @@ class Teaching:
             Step(
                 "relabel",
                 ("train", "relabel", *labels, *taught, "--out", str(place)),
-                start / "run.json",
+                start / RUN_NAME,
             ),
             Step(
                 "stage 2",
                 ("train", "fit", "--stage", "2", *fit, "--out", str(run)),
-                run / "metrics.json",
+                run / METRICS_NAME,
             ),
             Step(
                 "merge",
                 ("train", "merge", "--run", str(run), "--out", str(model), *calibrated),
                 model / MANIFEST_NAME,
             ),
-            Step("evaluate", ("train", "evaluate", *evaluate), judged / "result.json"),
+            Step("evaluate", ("train", "evaluate", *evaluate), judged / RESULT),
             Step(
                 "compare",
                 ("train", "compare", *compare, "--out", str(place / COMPARED)),
@@ -110,7 +109,7 @@ def data_offered(services: Services) -> list[str]:
     Raises:
         ShutError: see `access.opened`.
     """
-    folders = [one.folder for one in prepared.prepared(services)]
+    folders = prepared_folders(services)
     if not folders:
         return []
     known = {outcome.task.id for outcome in _labelled(services)}
@@ -120,8 +119,8 @@ def data_offered(services: Services) -> list[str]:
 def _clips(folder: Path) -> set[str]:
     """The ids of prepared clips; none where nobody can read them."""
     try:
-        return set(_ID.findall((folder / CLIPS).read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError):
+        return {clip.id for clip in read_clips(folder)}
+    except DataError:
         return set()
 
 
@@ -164,7 +163,7 @@ def plan(
     manifest = read_json(Manifest, place / MANIFEST_NAME)
     if manifest.prompt != "chat":
         raise SaidError("improve_original", name=manifest.name)
-    heard, encoder = _read(folder / PREPARED).get("encoder", {}), manifest.encoder
+    heard, encoder = read_info(folder)["encoder"], manifest.encoder
     if heard and (heard["fingerprint"], heard["width"]) != (encoder.fingerprint, encoder.width):
         raise SaidError("improve_other_encoder", name=manifest.name, folder=folder.name)
     name = re.sub(r"-labelled(-\d+)?$", "", manifest.name)
@@ -221,15 +220,4 @@ def _labelled(services: Services) -> list[Outcome]:
 
 def _validates(folder: Path) -> bool:
     """Whether prepared data have clips by which a temperature can be chosen."""
-    try:
-        return int(_read(folder / SUMMARY)["splits"]["valid"]["clips"]) > 0
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder} is damaged ({error!r}): prepare it again.") from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error}): prepare it again.") from error
-    return found
+    return read_summary(folder).splits["valid"].clips > 0

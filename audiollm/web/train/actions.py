@@ -19,9 +19,9 @@ from audiollm.labels import Language
 from audiollm.texts import text
 from audiollm.web.auth.access import opened
 from audiollm.web.services import Services
-from audiollm.web.train import estimate, prepared, proposal, saved
+from audiollm.web.train import estimate, proposal, saved
 from audiollm.web.train.plan import Plan
-from audiollm.web.train.sources import EMODB, FOLDER, HUB
+from audiollm.web.train.sources import EMODB, FOLDER, HUB, prepared_folders
 
 # --- a plan
 
@@ -99,7 +99,7 @@ def load(services: Services, file: str | Path | None, values: Mapping[str, Any])
     except OSError:
         raise ConfigError("settings_broken") from None
     found = saved.read(raw, values)
-    here = (EMODB, FOLDER, HUB, *map(str, prepared.prepared_folders(services)))
+    here = (EMODB, FOLDER, HUB, *map(str, prepared_folders(services)))
     if found.source not in here:
         raise ConfigError("settings_source", value=found.source)
     return replace(found, name=free_name(services, found.name))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from audiollm.analysis.wording import paragraph
+from audiollm.contracts.comparison import between
 from audiollm.contracts.manifest import MANIFEST_NAME, Manifest, read_json
 from audiollm.errors import AudioLLMError, ModelError
 from audiollm.jobs.job import Job
@@ -15,7 +16,6 @@ from audiollm.model import registry
 from audiollm.texts import text
 from audiollm.web.auth.access import opened
 from audiollm.web.services import Services
-from audiollm.web.train import versus
 
 
 class WorseError(AudioLLMError):
@@ -95,7 +95,7 @@ def _compare(services: Services, entry: registry.Entry) -> None:
     if not services.ready or services.model.exception():
         return  # nothing to be worse than
     card = services.predictor().card
-    change = versus.between(services.settings.home, Path(entry.id), Path(card.folder))
+    change = between(services.settings.home, Path(entry.id), Path(card.folder))
     if change is not None:
         if change.value < 0:
             codes = ["promote_worse_same"]

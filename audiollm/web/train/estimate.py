@@ -23,9 +23,8 @@ from audiollm.texts import text
 from audiollm.web import model_host, render
 from audiollm.web.auth.access import opened
 from audiollm.web.services import Services
-from audiollm.web.train import prepared
 from audiollm.web.train.plan import Plan
-from audiollm.web.train.sources import EMODB, FOLDER
+from audiollm.web.train.sources import EMODB, FOLDER, prepared
 
 KEPT = "estimate.json"  # in a job's folder
 SHARES = (0.6, 0.15, 0.25)  # of the clips in train, valid and test, usually
@@ -116,10 +115,8 @@ def splits_of(services: Services, plan: Plan) -> Splits | None:
     """
     opened(services)
     if not plan.unprepared:
-        found = [d for d in prepared.prepared(services) if str(d.folder) == plan.source]
-        if not found:
-            return None
-        return Splits(*(found[0].sides[name].clips for name in prepared.SIDES))
+        found = prepared(services).get(Path(plan.source))
+        return Splits(*(part.clips for part in found.splits.values())) if found else None
     known = {EMODB: ASSETS / "emodb" / "manifest.csv", FOLDER: Path(plan.folder or "").expanduser()}
     # the size of a data set on the hub is not known
     clips = _count(known[plan.source]) if plan.source in known else 0

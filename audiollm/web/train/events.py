@@ -17,11 +17,11 @@ from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.events import AT_ONCE
 from audiollm.web.services import Services
-from audiollm.web.train import actions, activation, after, curves, planning, view
+from audiollm.web.train import actions, activation, curves, planning, results, view
 from audiollm.web.train.activation import WorseError
-from audiollm.web.train.after import Part
 from audiollm.web.train.page import Page
 from audiollm.web.train.planning import Given, Updates
+from audiollm.web.train.results import Part
 from audiollm.web.train.view import NOTHING
 
 SAME = "value => value"
@@ -52,7 +52,7 @@ def connect(
         looks(event)
     parts.clock.tick(look, watched, outcome, **AT_ONCE)
     parts.overlay.input(look, watched, outcome, **AT_ONCE)
-    after.connect(parts.after, services, parts.jobs, language)
+    results.connect(parts.results, services, parts.jobs, language)
     nothing = [parts.said, parts.anyway]  # the message belonged to the job before
     looks(parts.jobs.input(lambda: ["", gr.update(visible="hidden")], None, nothing, **AT_ONCE))
     # the message was in the other language
@@ -115,7 +115,7 @@ def looked(parts: Page) -> list[Any]:
     """The parts that a look at the jobs may change."""
     shown = [parts.jobs, parts.overlay, parts.detail, parts.result, parts.curves, parts.log]
     buttons = [parts.stop, parts.kill, parts.resume, parts.remove, parts.activate, parts.restore]
-    return [*shown, parts.running, *buttons, *parts.after.looked]
+    return [*shown, parts.running, *buttons, *parts.results.all]
 
 
 def updates(parts: Page, services: Services, language: gr.Radio, given: Given) -> Updates:
@@ -174,7 +174,7 @@ def _now(
         parts.log: _part({"value": shown.log, "visible": _seen(job is not None)}),
         parts.running: _part({"value": f'<i data-running="{running}"></i>'}),
         **{button: _part({"visible": _seen(on)}) for button, on in buttons.items()},
-        **dict(zip(parts.after.looked, after.now(services, job, chosen), strict=True)),
+        **dict(zip(parts.results.all, results.now(services, job, chosen), strict=True)),
     }
 
 

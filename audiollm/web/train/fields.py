@@ -14,7 +14,7 @@ import gradio as gr
 from audiollm import hub
 from audiollm.contracts.fit import OPTIONS, FitConfig
 from audiollm.web.static import Static, of_browser
-from audiollm.web.train import kept, proposal, recordings
+from audiollm.web.train import proposal, recordings
 from audiollm.web.train.plan import PRESETS, keys
 from audiollm.web.train.recordings import Chosen
 from audiollm.web.train.sources import EMODB
@@ -71,8 +71,8 @@ def lay_out(static: Static) -> Fields:
     hidden: dict[str, Any] = {"visible": "hidden"}
     static.html("train_data_title", "<h2>{}</h2>")
     place(gr.Dropdown, "source", [("EmoDB", EMODB)], value=EMODB)
-    way_in = recordings.upload(static)
-    before = kept.lay_out(static)
+    way_in = recordings.lay_out_upload(static)
+    before = recordings.lay_out_uploads(static)
     place(gr.Textbox, "folder", max_lines=1, **hidden)
     place(gr.Textbox, "data_set", max_lines=1, placeholder="user/name", **hidden)
     place(gr.Textbox, "pattern", max_lines=1, **hidden)
@@ -102,7 +102,7 @@ def lay_out(static: Static) -> Fields:
     which = ("source", "folder", "data_set", "pattern", "alone", "all_learn")
     return Fields(
         named=named,
-        chosen=Chosen(**{key: named[key] for key in which}, upload=way_in, kept=before),
+        chosen=Chosen(**{key: named[key] for key in which}, upload=way_in, uploads=before),
         presets=presets,
         fits=fits,
         offered=gr.State({"factor": 1.0, **DEFAULT}),

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from audiollm import hub
+from audiollm.contracts.comparison import VERSUS
 from audiollm.contracts.fit import METRICS_NAME, OPTIONS, FitConfig
 from audiollm.contracts.manifest import MANIFEST_NAME
 from audiollm.contracts.options import check, option, options, shown
+from audiollm.contracts.prepared import PREPARED
+from audiollm.contracts.result import RESULT
 from audiollm.errors import ConfigError
 from audiollm.jobs.job import Step
-from audiollm.web.train.prepared import PREPARED
 from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask, asked
 
-RESULT = "result.json"  # of an evaluation
-VERSUS = "versus.json"  # of a comparison with the active model
 PRESETS: dict[str, float] = {"quick": 0.25, "balanced": 1.0, "thorough": 3.0}  # times the epochs
 
 # part of the page -> the options of `FitConfig` that it shows

@@ -18,10 +18,10 @@ from audiollm.web.services import Services
 from audiollm.web.train import (
     actions,
     estimate,
-    prepared,
     proposal,
     recordings,
     recordings_view,
+    sources,
     view,
 )
 from audiollm.web.train.page import Page
@@ -50,7 +50,7 @@ def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
     fields, named = parts.fields, parts.fields.named
 
     def offer(chosen: Language) -> Updates:
-        found = recordings_view.sources(prepared.prepared(services), chosen)
+        found = recordings_view.sources(sources.prepared(services), chosen)
         devices = gr.update(choices=actions.devices(services))
         return {named["source"]: gr.update(choices=found), named["device"]: devices}
 
@@ -133,10 +133,10 @@ def _arrives(parts: Page, services: Services, language: gr.Radio) -> None:
 
     def look(given: Given) -> Updates:
         before = given[known]
-        now = [str(folder) for folder in prepared.prepared_folders(services)]
+        now = [str(folder) for folder in sources.prepared_folders(services)]
         if now == before or before is None:
             return {known: gr.skip() if now == before else now}
-        found = recordings_view.sources(prepared.prepared(services), given[language])
+        found = recordings_view.sources(sources.prepared(services), given[language])
         offered = gr.update(choices=found)
         made = actions.prepared_by(services, parts.fields.values(given))
         if made in set(now) - set(before):

@@ -1,17 +1,49 @@
-"""Where recordings come from that are not prepared yet, and which reader knows them. No gradio."""
+"""Recordings to train on: prepared folders, and folders, tables and data sets of the hub that are
+not prepared yet. No gradio here.
 
+What is not prepared is counted by `python -m train look`, in a process of its own: the same reader
+that will prepare it.
+"""
+
+import csv
+import json
+import logging
 import re
-from dataclasses import dataclass
+import subprocess
+import sys
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
-from audiollm.errors import ConfigError
+import numpy as np
+
+from audiollm import audio
+from audiollm.contracts.fit import REFUSED
+from audiollm.contracts.insight import Insight, grouped, of_prepared
+from audiollm.contracts.messages import Message
+from audiollm.contracts.prepared import PREPARED, Clip, Summary, read_summary
+from audiollm.errors import AudioLLMError, ConfigError, DataError
+from audiollm.jobs.queue import ROOT
+from audiollm.settings import ASSETS, Settings
+from audiollm.web.auth.access import opened
+from audiollm.web.services import Services
+
+LOG = logging.getLogger(__name__)
 
 EMODB, FOLDER, HUB = "emodb", "folder", "hub"  # sources that are not prepared yet
 TABLES = (".csv", ".jsonl")  # lists of recordings
 NAMED = ("manifest", "metadata")  # such a list, where it lies in the folder of the recordings
 SAVED = ("dataset_dict.json", "state.json")  # of a data set that `datasets` has saved
 HUB_ID = re.compile(r"[^\W_][\w.-]{0,95}/[^\W_][\w.-]{0,95}", re.ASCII)
-SPLITS = ("auto", "random")  # by speaker, or as if nobody knew who speaks
+SPLITS = ("auto", "random")  # by speaker, or without regard to speakers
+DATA = Path("data")  # where `python -m train prepare` writes by default
+PATIENCE = 120  # s for a look
+REMEMBERED = 8  # looks
+TIMEOUT = 10  # s for the hub to answer
+LONGEST = 120.0  # s of a clip that is played
 
 
 @dataclass(frozen=True)
@@ -30,17 +62,16 @@ class Ask:
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
-            raise ConfigError(f"The split must be {' or '.join(SPLITS)}, not {self.split!r}.")
+            raise ConfigError("source_split", known=SPLITS, split=repr(self.split))
         try:
             re.compile(self.speaker_pattern)
         except re.error as error:
-            raise ConfigError(
-                f"The speaker pattern {self.speaker_pattern!r} is no regular expression: {error}."
-            ) from None
+            pattern = repr(self.speaker_pattern)
+            raise ConfigError("source_pattern", pattern=pattern, error=error) from None
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What `python -m train prepare` and `look` are told."""
+        """Options of `python -m train prepare` and `look`."""
         words: tuple[str, ...] = ("--corpus", self.corpus)
         if self.root:
             words = (*words, "--root", self.root)
@@ -53,7 +84,7 @@ class Ask:
 
 def asked(
     source: str,
-    place: str,
+    path: str,
     speaker_pattern: str = "",
     split: str = "auto",
     all_learn: bool = False,
@@ -61,7 +92,7 @@ def asked(
     """The recordings of FOLDER, HUB or EMODB.
 
     Args:
-        place: of FOLDER a folder or a table, of HUB an id.
+        path: of FOLDER a folder or a table, of HUB an id.
 
     Raises:
         ConfigError: there are none, or a value cannot be used.
@@ -69,16 +100,16 @@ def asked(
     if source == EMODB:
         return Ask(EMODB, "", all_learn=all_learn)
     if source == HUB:
-        if not HUB_ID.fullmatch(place.strip()):
-            raise ConfigError(f"A data set of the hub is called user/name, not {place!r}.")
-        return Ask("datasets", place.strip(), split=split, all_learn=all_learn)
+        if not HUB_ID.fullmatch(path.strip()):
+            raise ConfigError("hub_id", id=path)
+        return Ask("datasets", path.strip(), split=split, all_learn=all_learn)
     try:
-        root = Path(place.strip()).expanduser().resolve()
-        corpus = reader_of(root) if place.strip() else ""
+        root = Path(path.strip()).expanduser().resolve()
+        corpus = reader_of(root) if path.strip() else ""
     except (OSError, RuntimeError, ValueError):  # too long, no such user, null byte
         corpus = ""
     if not corpus:
-        raise ConfigError(f"The recordings must be a folder or a .csv file, not {place!r}.")
+        raise ConfigError("source_path", path=repr(path))
     return Ask(corpus, str(root), speaker_pattern.strip(), split, all_learn)
 
 
@@ -96,3 +127,238 @@ def reader_of(root: Path) -> str:
         return "datasets"
     parquet = (path for depth in ("*", "*/*") for path in root.glob(f"{depth}.parquet"))
     return "folder" if next(parquet, None) is None else "datasets"
+
+
+# --- prepared folders
+
+
+def prepared_folders(services: Services) -> list[Path]:
+    """The prepared folders in ./data and in the home folder, damaged ones too.
+
+    Raises:
+        ShutError: see `opened`.
+    """
+    folders: dict[Path, None] = {}
+    for parent in (DATA, opened(services).home / "data"):
+        try:
+            found = sorted(path.parent.resolve() for path in parent.glob(f"*/{PREPARED}"))
+            folders |= dict.fromkeys(found)
+        except OSError as error:
+            LOG.warning("%s cannot be listed: %s", parent, error)
+    return list(folders)
+
+
+def prepared(services: Services) -> dict[Path, Summary]:
+    """The same with their figures; damaged ones are left out.
+
+    Raises:
+        ShutError: see `opened`.
+    """
+    found = {}
+    for folder in prepared_folders(services):
+        try:
+            found[folder] = read_summary(folder)
+        except DataError as error:
+            LOG.warning("%s is left out of the list of data: %s", folder, error)
+    return found
+
+
+# --- what there is to know of recordings
+
+
+def insight(
+    services: Services,
+    source: str,
+    path: str,
+    speaker_pattern: str = "",
+    split: str = "auto",
+    all_learn: bool = False,
+) -> "Insight | OnHub | None":
+    """Of a source (see `Plan.source`); None where nothing is named yet.
+
+    Raises:
+        ShutError: see `opened`.
+        AudioLLMError: it cannot be read.
+    """
+    opened(services)
+    if source == EMODB:
+        return of_bundled()
+    if source in (FOLDER, HUB):
+        if not path.strip():
+            return None
+        if source == HUB:
+            return on_hub(services, path.strip())
+        return of_recordings(services, asked(source, path, speaker_pattern, split, all_learn))
+    known = [folder for folder in prepared_folders(services) if str(folder) == source]
+    return of_prepared(known[0]) if known else None  # no other folder is taken for one
+
+
+def of_bundled() -> Insight:
+    """The EmoDB that ships with the program, by its table.
+
+    Raises:
+        ConfigError: it does not ship here.
+    """
+    table = ASSETS / "emodb" / "manifest.csv"
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            clips = tuple(
+                Clip(str(table.parent / r["file"]), r["label"], r["speaker"], float(r["seconds"]))
+                for r in csv.DictReader(file)
+            )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError("source_bundled", table=table, error=repr(error)) from error
+    lengths = tuple(clip.seconds for clip in clips)
+    return Insight(table.parent, grouped(clips), lengths, samples=clips)
+
+
+class _Looks:
+    """The last looks, as long as what was looked at stays the same."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[Ask, int], Insight] = OrderedDict()
+        self._lock = Lock()
+
+    def at(self, ask: Ask) -> Insight:
+        key = (ask, Path(ask.root).stat().st_mtime_ns)
+        with self._lock:  # a second visitor waits for the first one's look
+            if key not in self._known:
+                self._known[key] = _look(ask)
+            self._known.move_to_end(key)
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+            return self._known[key]
+
+
+_LOOKS = _Looks()
+
+
+def of_recordings(services: Services, ask: Ask) -> Insight:
+    """A folder or a table that is not prepared yet: counted, and lengths of a few.
+
+    Raises:
+        ShutError: see `opened`.
+        DataError: nothing in it can be used, or it takes too long to look.
+    """
+    opened(services)
+    try:
+        return _LOOKS.at(ask)
+    except OSError as error:
+        raise DataError("data_unreadable", path=ask.root, error=error.strerror) from error
+
+
+def _look(ask: Ask) -> Insight:
+    done = _train_look(ask.root, *ask.words)
+    if done.returncode:
+        raise _refusal(done) or AudioLLMError("look_failed", place=ask.root)
+    return Insight.from_json(done.stdout)
+
+
+def _train_look(root: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "train", "look", *words]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise AudioLLMError("look_slow", place=root) from None
+    if done.returncode not in (0, REFUSED):
+        LOG.error("%s ended with %s: %s", command, done.returncode, done.stderr.decode("utf-8"))
+    return done
+
+
+def _refusal(done: subprocess.CompletedProcess[bytes]) -> AudioLLMError | None:
+    """The error that the command has written."""
+    try:
+        message = Message.read(json.loads(done.stdout)["error"])
+    except (ValueError, KeyError, TypeError):
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        return DataError(lines[-1]) if done.returncode == REFUSED and lines else None
+    return message.to_error(DataError)
+
+
+# --- the sound of a clip
+
+
+def sound(services: Services, found: Insight, clip: Clip) -> tuple[int, np.ndarray]:
+    """Sample rate in Hz and int16 samples [N] of a clip.
+
+    Nobody names a file: the clip must be one of the recordings' own list.
+
+    Raises:
+        ShutError: see `opened`.
+        AudioError: it cannot be decoded, or is longer than `LONGEST`.
+        DataError: it is not among these recordings, or its sound is gone.
+    """
+    settings = opened(services)
+    if clip not in found.samples:
+        raise DataError("source_not_listed", path=clip.path)
+    return load(settings, found.path if found.prepared else None, clip.path, clip.id)
+
+
+def load(settings: Settings, folder: Path | None, path: str, id: str) -> tuple[int, np.ndarray]:
+    """Sample rate in Hz and int16 samples [N] of a clip of a list that this program made.
+
+    folder: the prepared folder that knows where the sound is stored, where it is no file.
+
+    Raises:
+        AudioError: it cannot be decoded, or is longer than `LONGEST`.
+        DataError: its sound is gone.
+    """
+    source: Path | bytes = Path(path)
+    if folder is not None and not Path(path).is_file():  # a row of a data set
+        done = _train_look(str(folder), "--data", str(folder), "--clip", id)
+        if done.returncode:
+            raise _refusal(done) or DataError("look_failed", place=folder)
+        source = done.stdout
+    limit = min(LONGEST, settings.max_seconds)
+    loaded = audio.load(source, replace(settings, max_seconds=limit))
+    return audio.SAMPLE_RATE, np.rint(loaded.samples * 32767).astype(np.int16)
+
+
+# --- the hub
+
+
+@dataclass(frozen=True)
+class OnHub:
+    """A data set of the Hugging Face hub, as it describes itself."""
+
+    id: str
+    files: int
+    size: int  # bytes; 0: not said
+    clips: Mapping[str, int]  # split -> rows, where it says so
+
+
+def on_hub(services: Services, id: str) -> OnHub:
+    """Asks the hub; nothing is downloaded.
+
+    Raises:
+        ShutError: see `opened`.
+        AudioLLMError: it is no id, nobody answers, or there is no such data set.
+    """
+    opened(services)
+    if not HUB_ID.fullmatch(id):
+        raise AudioLLMError("hub_id", id=id)
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    try:
+        found = HfApi().dataset_info(id, timeout=TIMEOUT, files_metadata=True)
+    except GatedRepoError as error:
+        raise AudioLLMError("hub_gated", id=id) from error
+    except RepositoryNotFoundError as error:
+        raise AudioLLMError("hub_missing", id=id) from error
+    except Exception as error:  # its client raises whatever its HTTP library does
+        LOG.warning("the hub does not answer about %s: %r", id, error)
+        raise AudioLLMError("hub_silent", id=id) from error
+    files = found.siblings or []
+    card = found.card_data.to_dict() if found.card_data else {}
+    return OnHub(id, len(files), sum(file.size or 0 for file in files), _rows(card))
+
+
+def _rows(card: Mapping[str, Any]) -> dict[str, int]:
+    """Split -> rows, as the card of a data set of one configuration says."""
+    try:
+        return {str(s["name"]): int(s["num_examples"]) for s in card["dataset_info"]["splits"]}
+    except (KeyError, TypeError, ValueError):
+        return {}

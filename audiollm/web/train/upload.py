@@ -1,7 +1,7 @@
-"""Recordings that somebody uploads, as a zip or a table, checked before they stay. No gradio here.
+"""Uploaded recordings, as a zip or a table: checked before they stay, listed, deleted. No gradio.
 
 A zip may come from anybody: what it says of itself is believed only where that makes it smaller,
-and nothing in it can name a place outside its folder. It is unpacked beside where it will lie and
+and nothing in it can name a path outside its folder. It is unpacked beside its final folder and
 moved there whole, so half a set of recordings never looks like one.
 """
 
@@ -26,10 +26,12 @@ from typing import Literal
 from uuid import uuid4
 
 from audiollm.audio import SUFFIXES
+from audiollm.errors import DataError
+from audiollm.jobs.job import ACTIVE
 from audiollm.settings import Settings
 from audiollm.web.auth.access import opened
-from audiollm.web.said import SaidError
 from audiollm.web.services import Services
+from audiollm.web.train import actions
 from audiollm.web.train.sources import NAMED, TABLES
 
 UPLOADS = "uploads"  # in the home folder
@@ -54,7 +56,7 @@ Members = list[tuple[zipfile.ZipInfo, tuple[str, ...]]]  # what is unpacked, and
 class Upload:
     """Recordings that have arrived."""
 
-    place: Path  # the folder with a folder for each class, or the table that lists them
+    path: Path  # the folder with a folder for each class, or the table that lists them
     files: int  # recordings that were unpacked; 0: the table names files of this machine
     left_out: Mapping[Why, int] = field(default_factory=dict)
 
@@ -64,87 +66,150 @@ def take(services: Services, file: str | Path) -> Upload:
 
     Raises:
         ShutError: see `opened`.
-        SaidError: it is broken, too large, or holds no recordings.
+        DataError: it is broken, too large, or holds no recordings.
     """
     settings, source = opened(services), Path(file)
     kind = source.suffix.lower()
     if kind != ".zip" and kind not in TABLES:
-        raise SaidError("upload_kind", name=source.name)
+        raise DataError("upload_kind", name=source.name)
     most = settings.max_bytes if kind == ".zip" else min(settings.max_bytes, LARGEST_TABLE)
-    place = settings.home.resolve() / UPLOADS
+    uploads = settings.home.resolve() / UPLOADS
     try:
         if source.stat().st_size > most:
-            raise SaidError("upload_large", name=source.name, mb=f"{most / 1e6:.0f}")
-        with alone(place):
-            part = place / f"{PART}{uuid4().hex}"
+            raise DataError("upload_large", name=source.name, mb=f"{most / 1e6:.0f}")
+        with locked(uploads):
+            part = uploads / f"{PART}{uuid4().hex}"
             part.mkdir()
             try:
                 if kind == ".zip":
                     table, files, left_out = _unzip(source, part, settings)
                 else:
-                    table, files, left_out = _keep(source, part), 0, {}
-                folder = _free(place, source.stem)
+                    table, files, left_out = _store(source, part), 0, {}
+                folder = _free(uploads, source.stem)
                 part.rename(folder)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         key = "upload_full" if error.errno in FULL else "upload_disk"
-        raise SaidError(key, reason=error.strerror or type(error).__name__) from error
+        raise DataError(key, reason=error.strerror or type(error).__name__) from error
     return Upload(folder / table, files, left_out)
 
 
 @contextlib.contextmanager
-def alone(place: Path) -> Iterator[None]:
-    """One upload at a time: what another one left half done was killed, and goes."""
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / LOCK).open("w") as file:
+def locked(uploads: Path) -> Iterator[None]:
+    """One upload at a time: what a killed one has left is deleted."""
+    uploads.mkdir(parents=True, exist_ok=True)
+    with (uploads / LOCK).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        for part in place.glob(f"{PART}*"):
+        for part in uploads.glob(f"{PART}*"):
             shutil.rmtree(part, ignore_errors=True)
         yield
 
 
-def _free(place: Path, stem: str) -> Path:
+def _free(uploads: Path, stem: str) -> Path:
     """A folder's name that is free, near that of the file."""
     wanted = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", stem)).strip("-._")
     wanted = wanted.encode()[:60].decode(errors="ignore").rstrip("-._") or "upload"
     name, number = wanted, 1
-    while (place / name).exists():
+    while (uploads / name).exists():
         number += 1
         name = f"{wanted}-{number}"
-    return place / name
+    return uploads / name
+
+
+# --- uploads of before
+
+
+def uploads(services: Services) -> list[Path]:
+    """The folders of all uploads, by name.
+
+    Raises:
+        ShutError: see `opened`.
+    """
+    folder = opened(services).home.resolve() / UPLOADS
+    try:
+        found = [p for p in folder.iterdir() if not p.name.startswith(".") and not p.is_symlink()]
+    except OSError:  # nobody has uploaded
+        return []
+    return sorted(path for path in found if path.is_dir())
+
+
+def recordings_of(folder: Path) -> Path:
+    """What is named to train on an upload: its table where it has one, else the folder."""
+    tables = [path for path in folder.iterdir() if path.suffix.lower() in TABLES]
+    return tables[0] if len(tables) == 1 else folder
+
+
+def named(services: Services, name: str | None) -> Path:
+    """The upload of that name.
+
+    Raises:
+        ShutError: see `opened`.
+        DataError: there is none.
+    """
+    for folder in uploads(services):
+        if folder.name == name:
+            return folder
+    raise DataError("upload_gone", name=name or "")
+
+
+def count_sounds(folder: Path) -> int:
+    return sum(path.suffix.lower() in SUFFIXES for path in folder.rglob("*"))
+
+
+def delete(services: Services, name: str | None) -> None:
+    """Deletes an upload with all of its sounds. What was prepared from it holds none, and stays.
+
+    Raises:
+        ShutError: see `opened`.
+        DataError: there is none, a job is to read it, or the disk refuses.
+    """
+    folder = named(services, name)
+    for job in actions.jobs(services):
+        words = [word for step in job.steps for word in step.words]
+        used = any(word == str(folder) or word.startswith(f"{folder}/") for word in words)
+        if used and job.state in ("waiting", *ACTIVE):
+            raise DataError("upload_used", name=folder.name, job=job.name)
+    try:
+        with locked(folder.parent):  # what cannot be deleted now goes with the next upload
+            part = folder.with_name(f"{PART}{uuid4().hex}")
+            folder.rename(part)
+            shutil.rmtree(part)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise DataError("upload_stays", name=folder.name, reason=reason) from error
 
 
 # --- a zip
 
 
-class _Careful(io.FileIO):
+class _BoundedFile(io.FileIO):
     """A zip's bytes. zipfile reads its list of files in one piece, however long it says it is."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > LONGEST_LIST:
-            raise SaidError("upload_many", most=MOST_FILES)
+            raise DataError("upload_many", most=MOST_FILES)
         return super().read(-1 if size is None else size) or b""
 
 
 def _unzip(source: Path, part: Path, settings: Settings) -> tuple[str, int, dict[Why, int]]:
     """The table's name ("": none), how many recordings, and what was left out."""
     try:
-        with _Careful(source) as raw, zipfile.ZipFile(raw) as zipped:
+        with _BoundedFile(source) as raw, zipfile.ZipFile(raw) as zipped:
             members, left_out = chosen(zipped.infolist(), settings.max_bytes)
             most = TIMES * settings.max_bytes
             if sum(info.file_size for info, _ in members) > most:
-                raise SaidError("upload_unpacked", mb=f"{most / 1e6:.0f}")
+                raise DataError("upload_unpacked", mb=f"{most / 1e6:.0f}")
             free = shutil.disk_usage(part).free
             if sum(info.file_size for info, _ in members) > free:
                 raise OSError(errno.ENOSPC, "No space left on device")
             table = _table_of([parts for _, parts in members])
             for info, parts in members:
                 if info.flag_bits & 1:
-                    raise SaidError("upload_locked", name=source.name)
+                    raise DataError("upload_locked", name=source.name)
                 _write(zipped, info, part.joinpath(*parts))
     except BROKEN as error:
-        raise SaidError("upload_broken", name=source.name) from error
+        raise DataError("upload_broken", name=source.name) from error
     if table:
         _in_utf8(part / table, table)
         _stays_inside(part / table)
@@ -152,16 +217,16 @@ def _unzip(source: Path, part: Path, settings: Settings) -> tuple[str, int, dict
 
 
 def chosen(infos: Sequence[zipfile.ZipInfo], largest: int) -> tuple[Members, dict[Why, int]]:
-    """The recordings and tables of a zip with their places, and how much else it holds.
+    """The recordings and tables of a zip with their paths, and how much else it holds.
 
     Args:
         largest: bytes of one file.
 
     Raises:
-        SaidError: there are too many files.
+        DataError: there are too many files.
     """
     if len(infos) > MOST_FILES:
-        raise SaidError("upload_many", most=MOST_FILES)
+        raise DataError("upload_many", most=MOST_FILES)
     members: Members = []
     left_out: Counter[Why] = Counter()
     files: set[tuple[str, ...]] = set()  # as a file system may confuse them
@@ -172,7 +237,7 @@ def chosen(infos: Sequence[zipfile.ZipInfo], largest: int) -> tuple[Members, dic
         parts = tuple(name_of(info).replace("\\", "/").split("/"))
         folded = tuple(part.casefold() for part in parts)
         above = {folded[:depth] for depth in range(1, len(folded))}
-        why = _against(info, parts, largest)
+        why = _refusal(info, parts, largest)
         if why is None and (folded in files | folders or above & files):
             why = "twice"
         if why is not None:
@@ -186,7 +251,7 @@ def chosen(infos: Sequence[zipfile.ZipInfo], largest: int) -> tuple[Members, dic
     return members, dict(left_out)
 
 
-def _against(info: zipfile.ZipInfo, parts: tuple[str, ...], largest: int) -> Why | None:
+def _refusal(info: zipfile.ZipInfo, parts: tuple[str, ...], largest: int) -> Why | None:
     """Why a member of a zip is left out; None where it is taken."""
     mode = info.external_attr >> 16
     suffix = Path(parts[-1]).suffix.lower()
@@ -224,23 +289,23 @@ def name_of(info: zipfile.ZipInfo) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _has_wrapper(places: Sequence[tuple[str, ...]]) -> bool:
+def _has_wrapper(paths: Sequence[tuple[str, ...]]) -> bool:
     """All lies in one folder that is no class: there are folders or a table in it."""
-    if len({parts[0] for parts in places}) != 1:
+    if len({parts[0] for parts in paths}) != 1:
         return False
-    return any(len(p) > 2 or (len(p) == 2 and not _is_sound(p)) for p in places)
+    return any(len(p) > 2 or (len(p) == 2 and not _is_sound(p)) for p in paths)
 
 
-def _table_of(places: Sequence[tuple[str, ...]]) -> str:
+def _table_of(paths: Sequence[tuple[str, ...]]) -> str:
     """The name of the table that lists the recordings; "" where their folders are the classes."""
-    if not any(map(_is_sound, places)):
-        raise SaidError("upload_nothing")
-    tables = [parts[0] for parts in places if len(parts) == 1 and not _is_sound(parts)]
+    if not any(map(_is_sound, paths)):
+        raise DataError("upload_nothing")
+    tables = [parts[0] for parts in paths if len(parts) == 1 and not _is_sound(parts)]
     known = [name for name in tables if Path(name).stem.lower() in NAMED]
     if len(known or tables) > 1:
-        raise SaidError("upload_tables", names=", ".join(sorted(known or tables)[:4]))
-    if not tables and all(len(parts) == 1 for parts in places):
-        raise SaidError("upload_classes")
+        raise DataError("upload_tables", names=", ".join(sorted(known or tables)[:4]))
+    if not tables and all(len(parts) == 1 for parts in paths):
+        raise DataError("upload_classes")
     return (known or tables or [""])[0]
 
 
@@ -263,7 +328,7 @@ def _write(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
 # --- a table
 
 
-def _keep(source: Path, part: Path) -> str:
+def _store(source: Path, part: Path) -> str:
     """An uploaded table in its folder; returns its name there."""
     name = f"{NAMED[0]}{source.suffix.lower()}"
     shutil.copyfile(source, part / name)
@@ -275,32 +340,32 @@ def _in_utf8(table: Path, name: str) -> None:
     """Writes a table again as UTF-8; spreadsheets in China save GBK.
 
     Raises:
-        SaidError: it is no text.
+        DataError: it is no text.
     """
     raw = table.read_bytes()
     for encoding in ("utf-8-sig", "gb18030"):
         with contextlib.suppress(UnicodeDecodeError):
-            said = raw.decode(encoding)
-            if "\0" not in said and said.strip():
-                table.write_bytes(said.encode())
+            decoded = raw.decode(encoding)
+            if "\0" not in decoded and decoded.strip():
+                table.write_bytes(decoded.encode())
                 return
-    raise SaidError("upload_text", name=name)
+    raise DataError("upload_text", name=name)
 
 
 def _stays_inside(table: Path) -> None:
     """Refuses a table of a zip that names files outside the zip.
 
     Raises:
-        SaidError: it does; with the line.
+        DataError: it does; with the line.
     """
-    said = table.read_text(encoding="utf-8")
+    rows = table.read_text(encoding="utf-8")
     if table.suffix.lower() == ".csv":  # whichever character parts the cells
-        bad = (any(map(_is_outside, re.split(r'[,;\t"]', line))) for line in said.splitlines())
+        bad = (any(map(_is_outside, re.split(r'[,;\t"]', line))) for line in rows.splitlines())
     else:
-        bad = (_json_outside(line) for line in said.split("\n"))
+        bad = (_json_outside(line) for line in rows.split("\n"))
     number = next((number for number, outside in enumerate(bad, 1) if outside), 0)
     if number:
-        raise SaidError("upload_outside", name=table.name, line=number)
+        raise DataError("upload_outside", name=table.name, line=number)
 
 
 def _json_outside(line: str) -> bool:

@@ -1,26 +1,22 @@
 """What the Train page shows: words, HTML and curves of jobs and results. No gradio here."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
-from typing import Any
 
 from audiollm.analysis.wording import percent
-from audiollm.errors import AudioLLMError
+from audiollm.contracts.comparison import COMPARED, VERSUS, Comparison, read_comparison
+from audiollm.contracts.result import RESULT, EvaluationResult, read_result
+from audiollm.errors import AudioLLMError, DataError
 from audiollm.jobs import progress
 from audiollm.jobs.job import ACTIVE, IDLE, Job
 from audiollm.labels import Language
 from audiollm.texts import from_stored, text
 from audiollm.web import render
 from audiollm.web.auth.access import ShutError
-from audiollm.web.label import improve
 from audiollm.web.services import Services
-from audiollm.web.train import actions, activation, versus
+from audiollm.web.train import actions, activation, results_view
 from audiollm.web.train.estimate import gigabytes
-from audiollm.web.train.plan import RESULT
-from audiollm.web.train.result import detail
 
 LOG = logging.getLogger(__name__)
 STEPS = {  # name of a plan's step -> its text
@@ -131,15 +127,19 @@ def view(services: Services, job: Job, language: Language) -> View:
     body = f"<p><b>{escape(job.name)}</b> · {words}</p>{bar}"
     wrong = failure(job, language)
     box = render.notice(wrong, "error") if wrong else ""
-    made = activation.model_of(job)
-    against = versus.of_job(job) if made else None
-    answers = made is not None and str(made) == services.using
-    # where both were asked about the same recordings, figures on other ones would only mislead
-    others = {} if answers or against or not using else {name: using}
-    found = "" if made is None else result(job, made, answers, others, language)
-    found += versus.html(against, language) if against else ""
-    changed = improve.compared(job)
-    found += improve.html(changed, language) if changed else ""
+    model = activation.model_of(job)
+    is_active = model is not None and str(model) == services.using
+    results = ""
+    if model is not None:
+        versus = compared(job, VERSUS)
+        rows = [(model.name, activation.metrics_of(model), is_active)]
+        # figures on other recordings would only mislead where both models have scored the same
+        if using and not is_active and not versus:
+            rows.append((name, using, True))
+        results = results_view.headline(rows, evaluated(job), language)
+        results += results_view.with_active(versus, language) if versus else ""
+    learned = compared(job, COMPARED)
+    results += results_view.improvement(learned, language) if learned else ""
     return View(
         f'<div class="job">{body}</div>{box}',
         "\n".join(job.log),
@@ -147,9 +147,25 @@ def view(services: Services, job: Job, language: Language) -> View:
         ends=job.state in ACTIVE,
         resumes=job.state in IDLE,
         goes=job.state not in ACTIVE,
-        result=found,
-        model="" if made is None or answers else str(made),
+        result=results,
+        model="" if model is None or is_active else str(model),
     )
+
+
+def evaluated(job: Job) -> EvaluationResult | None:
+    """The evaluation of a job; None where there is none, or it is damaged."""
+    paths = [step.result for step in job.steps if step.result.name == RESULT]
+    try:
+        return read_result(paths[0]) if paths else None
+    except DataError:
+        return None
+
+
+def compared(job: Job, name: str) -> Comparison | None:
+    """The comparison of a job in the file VERSUS or COMPARED; None where there is none, or not
+    yet."""
+    paths = [step.result for step in job.steps if step.result.name == name]
+    return read_comparison(paths[0]) if paths else None
 
 
 def model(services: Services, id: str | None) -> str:
@@ -160,39 +176,3 @@ def model(services: Services, id: str | None) -> str:
     """
     made = [activation.model_of(job) for job in actions.jobs(services) if job.id == id]
     return str(made[0]) if made and made[0] else ""
-
-
-def result(
-    job: Job,
-    made: Path,
-    answers: bool,
-    others: Mapping[str, Mapping[str, Any]],
-    language: Language,
-) -> str:
-    """The figures of a new model, which `answers` already or does not, and of the one that does."""
-    rows = [(made.name, activation.metrics_of(made), answers)]
-    rows += [(name, dict(metrics), True) for name, metrics in others.items()]
-    heads = (text("result_model", language), "UA", "WA", text("result_data", language))
-    head = "".join(f'<th scope="col">{h}</th>' for h in heads)
-    body = "".join(_row(*row, language) for row in rows)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    said = f"<p>{text('result_means', language)}</p>"
-    title = render.heading("result_title", language)
-    judged = [detail(s.result, language) for s in job.steps if s.result.name == RESULT]
-    return f'<div class="cues">{title}{table}{said}{"".join(judged)}</div>'
-
-
-def _row(name: str, metrics: Mapping[str, Any], answers: bool, language: Language) -> str:
-    shown = escape(text("result_in_use", language, name=name) if answers else name)
-    data = escape(render.corpora(str(metrics.get("data", "–")), language))
-    cells = (_share(metrics, "ua"), _share(metrics, "wa"), data)
-    return f'<tr><th scope="row">{shown}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>'
-
-
-def _share(metrics: Mapping[str, Any], key: str) -> str:
-    """`0.62 [0.51, 0.70]`; a dash where it was not measured."""
-    try:
-        value, low, high = (float(metrics[key][part]) for part in ("value", "low", "high"))
-    except (KeyError, TypeError, ValueError):
-        return "–"
-    return f"{value:.2f} <small>[{low:.2f}, {high:.2f}]</small>"

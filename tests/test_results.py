@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiollm import figures
+from audiollm.contracts.result import confidences, mistakes, probability
 from audiollm.errors import DataError
 from audiollm.jobs.job import Job
 from audiollm.jobs.queue import Jobs
@@ -16,9 +18,8 @@ from audiollm.labels import LANGUAGES, Language, word
 from audiollm.metrics import report
 from audiollm.texts import text
 from audiollm.web.auth.access import ShutError
-from audiollm.web.said import SaidError
 from audiollm.web.services import Services
-from audiollm.web.train import actions, after, judged, mistakes, tested
+from audiollm.web.train import actions, results
 from audiollm.web.train.plan import Plan
 from tests.conftest import voiced
 from tests.test_training import STRANGER, reachable, serve
@@ -50,7 +51,10 @@ def evaluation(folder: Path, place: Path) -> None:
         )
     truth, answers = [a[0] for a in ANSWERS], [a[1] for a in ANSWERS]
     found = report(truth, answers, np.array(table), CLASSES).to_dict()
-    about = {"model": {"name": "mine"}, "data": {"folder": str(folder), "corpus": "emodb"}}
+    about = {
+        "model": {"name": "mine", "folder": "", "hash": ""},
+        "data": {"folder": str(folder), "corpus": "emodb"},
+    }
     place.parent.mkdir(parents=True)
     place.write_text(json.dumps({"metrics": found, "probes": {}, "clips": clips, **about}))
     place.with_name("report.html").write_text("<html>the report</html>")
@@ -80,48 +84,59 @@ def id_of(services: Services) -> str:
 
 
 def test_the_most_confident_mistakes_come_first(here: Services) -> None:
-    found = tested.of_job(actions.jobs(here)[0])
-    assert found is not None and found.report is not None
-    assert [one.id for one in found.wrong] == ["clip3", "clip1", "clip4"]
-    assert found.wrong[1].own == pytest.approx(0.25) and len(found.claims) == 5
+    found = results.of_job(actions.jobs(here)[0])
+    assert found is not None
+    wrong = mistakes(found["clips"])
+    assert [one["id"] for one in wrong] == ["clip3", "clip1", "clip4"]
+    assert probability(wrong[1], "angry") == pytest.approx(0.25)
+    assert len(confidences(found["clips"])) == 5
     for language in LANGUAGES:
-        (words, id), *_, (silent, _) = mistakes.listed(found, language)
-        assert id == "clip3" and "80" in words
+        words, silent = results.line(wrong[0], language), results.line(wrong[-1], language)
+        assert "80" in words
         assert word("happy", language) in words and word("angry", language) in words
         assert text("wrong_silent", language) in silent
 
 
 def test_pictures_are_plain_lists_in_both_languages(here: Services) -> None:
-    found = tested.of_job(actions.jobs(here)[0])
+    found = results.of_job(actions.jobs(here)[0])
     assert found is not None
+    metrics, claims = found["metrics"], confidences(found["clips"])
     for language in LANGUAGES:
-        heat = judged.confusion(found, language).data[0]
-        assert list(heat.x) == list(heat.y) == [word(name, language) for name in CLASSES]
-        assert [list(row) for row in heat.text] == [["1", "1", ""], ["1", "1", ""], ["", "", "1"]]
-        assert list(heat.z[0]) == [0.5, 0.5, 0]
-        _, true, often = judged.reliability(found, language).data
-        bins = found.metrics["reliability"]
+        confusion = figures.confusion(metrics, language, "title")
+        (heat,) = confusion.data
+        classes = [word(name, language) for name in CLASSES]
+        assert list(heat.x) == [*classes, text("judged_no_answer", language)]
+        assert list(heat.y) == classes
+        assert [list(row) for row in heat.text] == [
+            ["1", "1", "", ""],
+            ["1", "1", "", ""],
+            ["", "", "1", "1"],
+        ]
+        assert list(heat.z[0]) == [0.5, 0.5, 0, 0]
+        reliability = figures.reliability(metrics, claims, language, "title")
+        _, true, often = reliability.data
+        bins = metrics["reliability"]
         assert list(true.y) == [one["accuracy"] for one in bins] and bins
         assert sum(often.y) == 5 and often.y[9] == 1
-        for figure in (judged.confusion(found, language), judged.reliability(found, language)):
+        for figure in (confusion, reliability):
             assert "bdata" not in str(figure.to_json())
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_mistake_is_heard(here: Services, language: Language) -> None:
-    sound, told, send = after.played(here, id_of(here), "clip3", language)
+def test_a_wrong_answer_is_played(here: Services, language: Language) -> None:
+    sound, told, send = results.played(here, id_of(here), "clip3", language)
     rate, samples = sound["value"]
     assert (rate, len(samples), samples.dtype) == (16000, 16000, np.int16)
     said = told["value"]
     assert f"<b>{word('happy', language)}</b>" in said and "&lt;3&gt;.wav" in said
     assert "80" in said and "10" in said and send["visible"] is True
-    _, told, send = after.played(here, id_of(here), "clip0", language)  # that was right
+    _, told, send = results.played(here, id_of(here), "clip0", language)  # that was right
     assert text("wrong_gone", language) in told["value"] and send["visible"] == "hidden"
 
 
 def test_a_mistake_is_sent_to_label_once(here: Services) -> None:
     for key in ("wrong_sent", "wrong_known"):
-        assert text(key, "en") in after.sent(here, id_of(here), "clip3", "en")
+        assert text(key, "en") in results.sent(here, id_of(here), "clip3", "en")
     (task,) = LabelStore(here.settings.home).tasks()
     assert (task.id, task.original, task.predicted, task.reason) == (
         "clip3",
@@ -129,58 +144,59 @@ def test_a_mistake_is_sent_to_label_once(here: Services) -> None:
         "angry",
         "wrong",
     )
-    assert text("wrong_gone", "zh") in after.sent(here, "nothing", "clip3", "zh")
+    assert text("wrong_gone", "zh") in results.sent(here, "nothing", "clip3", "zh")
 
 
 def test_a_sound_that_is_gone_is_a_sentence(here: Services) -> None:
-    found = tested.of_job(actions.jobs(here)[0])
+    found = results.of_job(actions.jobs(here)[0])
     assert found is not None
-    for one in found.wrong:
-        Path(one.path).unlink()
+    for one in mistakes(found["clips"]):
+        Path(one["path"]).unlink()
     with pytest.raises(DataError):
-        mistakes.sound(here, id_of(here), "clip3")
-    for path in Path(found.place.parent.parent.parent.parent).glob("*.wav"):
+        results.sound(here, id_of(here), "clip3")
+    for path in Path(found["data"]["folder"]).glob("*.wav"):
         path.unlink()
-    assert "error" in after.sent(here, id_of(here), "clip3", "en")
+    assert "error" in results.sent(here, id_of(here), "clip3", "en")
 
 
 def test_the_report_is_handed_out_as_a_copy(here: Services) -> None:
-    path = Path(mistakes.report(here, id_of(here), "../我的 model"))
+    path = Path(results.report(here, id_of(here), "../我的 model"))
     assert path.name == ".._我的_model-report.html"
     assert path.read_text() == "<html>the report</html>"
     assert here.settings.home not in path.parents
-    with pytest.raises(SaidError):
-        mistakes.report(here, "nothing", "x")
+    with pytest.raises(DataError):
+        results.report(here, "nothing", "x")
 
 
 def test_what_is_shown_of_a_job(here: Services) -> None:
     (job,) = actions.jobs(here)
-    shown: list[dict[str, Any]] = [fields() for fields, _ in after.now(here, job, "en")]
+    shown: list[dict[str, Any]] = [fields() for fields, _ in results.now(here, job, "en")]
     confusion, reliability, copy, said, wrong, sound, *_ = shown
     assert confusion["visible"] and reliability["visible"] and Path(copy["value"]).is_file()
     assert "3 of 6 recordings" in said["value"] and len(wrong["choices"]) == 3
     assert sound["value"] is None
-    marks = [repr(mark) for _, mark in after.now(here, job, "en")]
-    assert marks == [repr(mark) for _, mark in after.now(here, job, "en")]  # nothing is new
-    assert marks != [repr(mark) for _, mark in after.now(here, job, "zh")]
+    marks = [repr(mark) for _, mark in results.now(here, job, "en")]
+    assert marks == [repr(mark) for _, mark in results.now(here, job, "en")]  # nothing is new
+    assert marks != [repr(mark) for _, mark in results.now(here, job, "zh")]
     tested_ = place_of(job)
     tested_.with_name("report.html").unlink()
-    assert after.now(here, job, "en")[2][0]()["visible"] == "hidden"
+    assert results.now(here, job, "en")[2][0]()["visible"] == "hidden"
     tested_.write_text("{}")
     for missing in (job, None):
-        rest = [fields() for fields, _ in after.now(here, missing, "en")]
+        rest = [fields() for fields, _ in results.now(here, missing, "en")]
         assert {fields["visible"] for fields in rest} == {"hidden"}
 
 
-def test_strangers_hear_and_send_nothing(tmp_path: Path) -> None:
+def test_strangers_play_and_send_nothing(tmp_path: Path) -> None:
     there = serve(tmp_path, STRANGER)
-    known = reachable(mistakes)
+    handlers = {"lay_out", "connect", "now", "played", "sent"}  # `played` and `sent` are below
+    known = [f for f in reachable(results) if f.__name__ not in handlers]
     assert {f.__name__ for f in known} == {"sound", "send", "report"}
     for function in known:
         with pytest.raises(ShutError):
             function(there, "job", "clip")
     for language in LANGUAGES:
-        assert text("refused", language) in after.sent(there, "job", "clip", language)
-        told = after.played(there, "job", "clip", language)[1]
+        assert text("refused", language) in results.sent(there, "job", "clip", language)
+        told = results.played(there, "job", "clip", language)[1]
         assert text("refused", language) in told["value"]
     assert not (tmp_path / "home").exists()

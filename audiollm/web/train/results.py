@@ -1,0 +1,295 @@
+"""The evaluation of a new model on the page: figures, the report, and its wrong answers, which can
+be played and sent to Label.
+
+`lay_out` places the parts, `now` says what is new of them, `connect` connects them. Nobody names a
+file: a job and a clip are named, and the evaluation of the job says where its sound is stored.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from time import time
+from typing import Any, Literal
+
+import gradio as gr
+import numpy as np
+
+from audiollm import figures
+from audiollm.analysis.wording import paragraph, percent
+from audiollm.contracts.result import (
+    REPORT,
+    RESULT,
+    ClipResult,
+    EvaluationResult,
+    confidences,
+    mistakes,
+    probability,
+    read_result,
+)
+from audiollm.errors import DataError
+from audiollm.jobs.job import Job
+from audiollm.labelling import sources as label_sources
+from audiollm.labels import Language, word
+from audiollm.texts import text
+from audiollm.web import render
+from audiollm.web.auth.access import opened
+from audiollm.web.events import AT_ONCE
+from audiollm.web.label.actions import book
+from audiollm.web.services import Services
+from audiollm.web.static import Static, of_browser
+from audiollm.web.train import actions, sources
+from audiollm.web.train.view import failed
+
+RENEWED = 1800  # s: the copy of a report that was handed out is deleted after KEEP
+MOST = 50  # wrong answers that are listed
+# how the fields of a part's update are had, and what tells whether they are new
+Part = tuple[Callable[[], dict[str, Any]], object]
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What a person sees and touches of a model's evaluation, in the order of `now`."""
+
+    confusion: gr.Plot
+    reliability: gr.Plot
+    report: gr.DownloadButton
+    summary: gr.HTML  # how many are wrong
+    wrong: gr.Radio
+    sound: gr.Audio
+    about: gr.HTML  # the wrong answer that plays
+    send: gr.Button
+
+    @property
+    def all(self) -> list[Any]:
+        return list(vars(self).values())
+
+
+def lay_out(static: Static) -> Results:
+    """All of it, hidden until there is an evaluation."""
+    hidden: dict[str, Any] = {"visible": "hidden"}
+    bare: dict[str, Any] = {"show_label": False, "container": False, **hidden}
+    with gr.Row(elem_id="judged"):
+        confusion = gr.Plot(elem_id="confusion", **bare)
+        reliability = gr.Plot(elem_id="reliability", **bare)
+    label: Any = of_browser("report_get")
+    report = gr.DownloadButton(label, size="sm", elem_id="report-get", **hidden)
+    static.place(report, "report_get", "label")
+    summary = gr.HTML(elem_id="wrong-said", **hidden)
+    wrong = static.labelled(gr.Radio, "wrong_list", elem_id="wrong-list", **hidden)
+    about = gr.HTML(elem_id="wrong-told", **hidden)
+    options: dict[str, Any] = {"interactive": False, "autoplay": True, "buttons": [], **hidden}
+    sound = static.labelled(gr.Audio, "wrong_sound", elem_id="wrong-sound", **options)
+    send = static.button("wrong_send", size="sm", elem_id="wrong-send", **hidden)
+    return Results(confusion, reliability, report, summary, wrong, sound, about, send)
+
+
+def connect(parts: Results, services: Services, jobs: gr.Radio, language: gr.Radio) -> None:
+    """A wrong answer is played when it is chosen, and sent when somebody wants it."""
+    chosen = [jobs, parts.wrong, language]
+
+    def play(job: str | None, clip: str | None, chosen_language: Language) -> list[Any]:
+        return played(services, job or "", clip or "", chosen_language)
+
+    def send_on(job: str | None, clip: str | None, chosen_language: Language) -> Any:
+        return sent(services, job or "", clip or "", chosen_language)
+
+    player = [parts.sound, parts.about, parts.send]
+    parts.wrong.input(play, chosen, player, trigger_mode="always_last", **AT_ONCE)
+    parts.send.click(send_on, chosen, parts.about, **AT_ONCE)
+
+
+# --- an evaluation
+
+
+def path_of(job: Job) -> Path | None:
+    """The `result.json` of a job that is done."""
+    paths = [step.result for step in job.steps if step.result.name == RESULT]
+    return paths[0] if job.state == "done" and paths else None
+
+
+def of_job(job: Job | None) -> EvaluationResult | None:
+    """None where there is none, or it is damaged."""
+    path = path_of(job) if job else None
+    try:
+        return _read(path, path.stat().st_mtime_ns) if path else None
+    except (DataError, OSError):
+        return None
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _: int) -> EvaluationResult:
+    return read_result(path)
+
+
+def sound(services: Services, job: str, clip: str) -> tuple[ClipResult, tuple[int, np.ndarray]]:
+    """A wrongly answered clip, its sample rate in Hz and its int16 samples [N].
+
+    Raises:
+        ShutError: see `access.opened`.
+        DataError: the job or its evaluation is gone, the clip is not among its wrong answers, or
+            its sound is gone.
+        AudioError: it cannot be decoded.
+    """
+    settings = opened(services)
+    _, found, one = _named(services, job, clip)
+    folder = Path(found["data"]["folder"])
+    return one, sources.load(settings, folder, one["path"], one["id"])
+
+
+def send(services: Services, job: str, clip: str) -> bool:
+    """Puts a clip into the queue of the Label page; False where it is there already.
+
+    Raises:
+        ShutError: see `access.opened`.
+        DataError: the clip is not among the wrong answers of the job, or its sound is no file.
+        LabelError: it cannot be stored.
+    """
+    opened(services)
+    path, _, one = _named(services, job, clip)
+    tasks = [t for t in label_sources.from_evaluation(path, share=0.0).tasks if t.id == one["id"]]
+    if not tasks:
+        raise DataError("wrong_no_file")
+    return book(services).add_tasks(tasks) > 0
+
+
+def report(services: Services, job: str, name: str) -> str:
+    """The path of a copy of the job's whole report, which the page may hand out.
+
+    Raises:
+        ShutError: see `access.opened`.
+        DataError: there is none, or it cannot be copied.
+    """
+    opened(services)
+    path, _ = _evaluated(services, job)
+    if not path.with_name(REPORT).is_file():
+        raise DataError("wrong_gone")
+    safe = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in name)
+    try:
+        copy = Path(tempfile.mkdtemp(prefix="audiollm-report-")) / f"{safe}-{REPORT}"
+        shutil.copyfile(path.with_name(REPORT), copy)
+        os.utime(copy)
+    except OSError as error:
+        raise DataError("report_not_copied", error=error) from error
+    return str(copy)
+
+
+def _evaluated(services: Services, job: str) -> tuple[Path, EvaluationResult]:
+    for each in actions.jobs(services):
+        path, found = path_of(each), of_job(each)
+        if each.id == job and path and found:
+            return path, found
+    raise DataError("wrong_gone")
+
+
+def _named(services: Services, job: str, clip: str) -> tuple[Path, EvaluationResult, ClipResult]:
+    path, found = _evaluated(services, job)
+    one = next((one for one in mistakes(found["clips"]) if one["id"] == clip), None)
+    if one is None:
+        raise DataError("wrong_gone")
+    return path, found, one
+
+
+# --- as shown
+
+
+def now(services: Services, job: Job | None, language: Language) -> list[Part]:
+    """What is to be shown of a job's evaluation, in the order of `Results.all`."""
+    found, path = of_job(job), path_of(job) if job else None
+    if job is None or path is None or found is None:
+        return [_part({"visible": "hidden"}, None)] * len(Results.__dataclass_fields__)
+    claims, wrong = confidences(found["clips"]), mistakes(found["clips"])
+    mark = (job.id, str(path), path.stat().st_mtime_ns, language)
+    titles = [text(f"judged_{name}", language) for name in ("confusion", "reliability")]
+
+    def confusion() -> dict[str, Any]:
+        return _shown(figures.confusion(found["metrics"], language, titles[0]))
+
+    def reliability() -> dict[str, Any]:
+        return _shown(figures.reliability(found["metrics"], claims, language, titles[1]))
+
+    def copied() -> dict[str, Any]:
+        there = path.with_name(REPORT).is_file()
+        value = report(services, job.id, job.name) if there else None
+        return {"value": value, "visible": _visible(there)}
+
+    choices = [(line(one, language), one["id"]) for one in wrong[:MOST]]
+    return [
+        (confusion, mark),
+        (reliability, mark),
+        (copied, (mark, int(time() // RENEWED))),
+        _part(_shown(_summary(len(wrong), int(found["metrics"]["n"]), language)), mark),
+        _part({"choices": choices, "value": None, "visible": _visible(bool(wrong))}, mark),
+        _part({"value": None, "visible": "hidden"}, mark),  # what played belonged to another job
+        _part({"value": "", "visible": "hidden"}, mark),
+        _part({"visible": "hidden"}, mark),
+    ]
+
+
+def _summary(wrong: int, whole: int, language: Language) -> str:
+    lines = [text("wrong_many" if wrong else "wrong_none", language, wrong=wrong, all=whole)]
+    if wrong > MOST:
+        lines.append(text("wrong_first", language, n=MOST))
+    body = f"{render.heading('wrong_title', language)}<p>{paragraph(lines, language)}</p>"
+    return f'<div class="data">{body}</div>'
+
+
+def line(one: ClipResult, language: Language) -> str:
+    """A wrong answer in the list: label, answer, its probability, speaker."""
+    answer = one["predicted"]
+    return text(
+        "wrong_line",
+        language,
+        label=word(one["label"], language),
+        answer=word(answer, language) if answer else text("wrong_silent", language),
+        share=percent(probability(one, answer)),
+        speaker=one["speaker"] or "?",
+    )
+
+
+def played(services: Services, job: str, clip: str, language: Language) -> list[Any]:
+    """A wrong answer to play, what it is, and the button that sends it."""
+    try:
+        one, samples = sound(services, job, clip)
+    except Exception as error:
+        about = gr.update(value=failed(error, language), visible=True)
+        return [gr.update(value=None, visible="hidden"), about, gr.update(visible="hidden")]
+    answer = one["predicted"]
+    words = {
+        "label": f"<b>{escape(word(one['label'], language))}</b>",
+        "answer": f"<b>{escape(word(answer, language) if answer else '–')}</b>",
+        "own": percent(probability(one, one["label"])),
+        "share": percent(probability(one, answer)),
+        "file": f"<small>{escape(Path(one['path']).name)}</small>",
+    }
+    about = gr.update(value=f"<p>{text('wrong_told', language, **words)}</p>", visible=True)
+    return [
+        gr.update(value=samples, visible=True),
+        about,
+        gr.update(visible=_visible(bool(answer))),
+    ]
+
+
+def sent(services: Services, job: str, clip: str, language: Language) -> str:
+    """What became of a clip that was sent to Label."""
+    try:
+        new = send(services, job, clip)
+    except Exception as error:
+        return failed(error, language)
+    return render.notice(text("wrong_sent" if new else "wrong_known", language), "wait")
+
+
+def _part(update: dict[str, Any], mark: object) -> Part:
+    return lambda: update, mark
+
+
+def _shown(value: Any) -> dict[str, Any]:
+    return {"value": value, "visible": True}
+
+
+def _visible(on: bool) -> Literal[True, "hidden"]:
+    return True if on else "hidden"
