@@ -1,3 +1,3 @@
-"""An Audio-LLM that hears how a person feels: emotion2vec encoder -> projector -> Qwen2.5."""
+"""Speech emotion recognition with an Audio-LLM: audio encoder -> projector -> LLM."""
 
 __version__ = "0.1.0"

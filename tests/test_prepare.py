@@ -288,9 +288,7 @@ def test_interrupted_and_resumed(
 
     monkeypatch.setattr(extract, "_measure", interrupted)
     assert run(*common, "--batch-seconds", 0.1) == 130
-    assert (
-        "Stopped, what was finished is kept: give the same command again" in capsys.readouterr().err
-    )
+    assert "Stopped, finished work is saved: give the same command again" in capsys.readouterr().err
     calls.clear()
     last = 99
     assert run(*common) == 0

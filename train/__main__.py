@@ -24,9 +24,10 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "prepare": Command(
-        "train.data.prepare", "read a corpus, split it by speaker, hear it with the frozen encoder"
+        "train.data.prepare",
+        "read a corpus, split it by speaker, encode it with the frozen encoder",
     ),
-    "look": Command("train.data.look", "count what a corpus holds, before any of it is heard"),
+    "look": Command("train.data.look", "summary of a corpus before it is prepared"),
     "fit": Command(
         "train.fit.fit",
         "train: stage 1 the projector, stage 2 projector and LoRA",
@@ -34,17 +35,17 @@ COMMANDS = {
     ),
     "merge": Command(
         "train.fit.merge",
-        "put the LoRA into the LLM: one folder that answers alone",
+        "merge LoRA into the LLM: one self-contained model folder",
         "give the same command again, it starts anew",
     ),
     "evaluate": Command(
         "train.evaluate.evaluate",
-        "measure a model on speakers that it has not heard",
+        "test a model on speakers that it was not trained on",
         "give the same command again, it starts anew",
     ),
     "robustness": Command(
         "train.evaluate.robustness",
-        "measure what noise, a room or a telephone take from a model",
+        "test a model under noise, room and telephone conditions",
         "give the same command again, it starts anew",
     ),
     "label-errors": Command(
@@ -54,11 +55,11 @@ COMMANDS = {
         "train.labels.learning_curve", "accuracy as a function of the number of labels"
     ),
     "relabel": Command(
-        "train.labels.relabel", "put people's labels into the data a model learned from"
+        "train.labels.relabel", "training data with corrected labels, and a run to continue from"
     ),
     "compare": Command(
         "train.evaluate.compare",
-        "a model before and after it learned from labels, or a new one and the one in use",
+        "paired comparison of two models, such as a new one and the active one",
         "give the same command again, it starts anew",
     ),
     "tiny": Command("train.tiny.recipe", "train the small model that ships with this project"),
@@ -66,20 +67,20 @@ COMMANDS = {
 FORMER_NAMES = {"suspects": "label-errors", "worth": "learning-curve"}
 EPILOG = """from recordings to an analysis, with the bundled corpus:
   python -m train prepare --corpus emodb
-      recordings -> data/emodb: who is tested, measured cues, what the frozen encoder hears
+      recordings -> data/emodb: splits, measured cues, features of the frozen encoder
   python -m train fit --stage 1 --data data/emodb
-      -> runs/emodb-stage1: a projector, through which the LLM learns to listen
+      -> runs/emodb-stage1: a projector for the frozen LLM
   python -m train fit --stage 2 --data data/emodb --from runs/emodb-stage1
-      -> runs/emodb-stage2: projector and LoRA, with which it learns to answer
+      -> runs/emodb-stage2: projector and LoRA
   python -m train merge --run runs/emodb-stage2 --out models/mine
-      -> models/mine: a model folder that needs nothing of the above
+      -> models/mine: a self-contained model folder
   python -m train evaluate --model models/mine --data data/emodb
-      -> figures on speakers that it has not heard, and a report to read
+      -> metrics on test speakers, and a report
   python -m audiollm --model models/mine FILE...
-      -> the analysis of a sound
+      -> the analysis of a recording
 
-python -m train COMMAND --help says what each takes. Stopped or killed? Give the same command again;
-a stopped fit goes on with python -m train fit --resume RUN."""
+python -m train COMMAND --help lists the options. A command that was stopped continues when it is run
+again; a stopped fit continues with python -m train fit --resume RUN."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -96,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         resume = COMMANDS[chosen].resume if chosen else _AGAIN
-        print(f"\nStopped, what was finished is kept: {resume}.", file=sys.stderr)
+        print(f"\nStopped, finished work is saved: {resume}.", file=sys.stderr)
         return 130
 
 
@@ -104,7 +105,7 @@ def _parse(argv: list[str], chosen: str | None) -> tuple[ModuleType, argparse.Na
     """Only the chosen command's module is imported, so that --help comes at once."""
     parser = argparse.ArgumentParser(
         prog="python -m train",
-        description="Trains an Audio-LLM that hears how a person feels.",
+        description="Trains an Audio-LLM for speech emotion recognition.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
