@@ -79,8 +79,8 @@ EPILOG = """from recordings to an analysis, with the bundled corpus:
   python -m audiollm --model models/mine FILE...
       -> the analysis of a recording
 
-python -m train COMMAND --help lists the options. A command that was stopped continues when it is run
-again; a stopped fit continues with python -m train fit --resume RUN."""
+python -m train COMMAND --help lists the options. A stopped command continues when it is run again;
+a stopped fit continues with python -m train fit --resume RUN."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
