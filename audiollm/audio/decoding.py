@@ -20,12 +20,15 @@ import soundfile
 
 from audiollm.audio.av_decoder import HEADER
 from audiollm.errors import AudioError
+from audiollm.texts import Text
 
 # float32 [n, channels] and samples per second
 Blocks = Generator[tuple[np.ndarray, int], None, None]
 
 BLOCK = 65536  # samples read at once, all channels together
-PATIENCE = 60.0  # seconds for a decoder, and a tenth of the longest sound; sound ones need less
+PATIENCE = (
+    60.0  # seconds for a decoder, and a tenth of the longest sound; undamaged files need less
+)
 CUT_SHARE, CUT_SECONDS = 0.95, 0.1  # a file that holds less than its header declares is cut off
 
 _WAV_BITS = {1: (8, 16, 24, 32), 3: (32, 64), 6: (8,), 7: (8,)}  # PCM, float, A-law, mu-law
@@ -63,27 +66,21 @@ def blocks(file: BinaryIO, name: str, max_seconds: float) -> Blocks:
 
 def too_long(name: str, seconds: float, max_seconds: float) -> AudioError:
     """`seconds` is the length where it is known, else 0."""
-    lasts = f"lasts {clock(seconds)}," if seconds else "is"
-    long = f"长 {clock_zh(seconds)}，" if seconds else ""
-    return AudioError(
-        f"{name} {lasts} longer than the limit of {clock(max_seconds)}: cut it into shorter "
-        "pieces, or raise AUDIOLLM_MAX_SECONDS.",
-        f"{name} {long}超过上限 {clock_zh(max_seconds)}：请剪成更短的片段，"
-        "或调大 AUDIOLLM_MAX_SECONDS。",
-    )
+    limit = duration(max_seconds)
+    if seconds:
+        return AudioError("audio_too_long", name=name, length=duration(seconds), limit=limit)
+    return AudioError("audio_over_limit", name=name, limit=limit)
 
 
-def clock(seconds: float) -> str:
-    """A length as people say it: 0.05 s, 12.3 s, 4 min 10 s, 2 h 0 min."""
+def duration(seconds: float) -> Text:
+    """A length as people read it: 0.05 s, 12.3 s, 4 min 10 s, 2 h 0 min."""
     if seconds < 60:
-        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+        number = f"{seconds:.2f}" if seconds < 1 else f"{seconds:.1f}"
+        return Text("duration_seconds", {"n": number})
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def clock_zh(seconds: float) -> str:
-    """The same in Chinese."""
-    return clock(seconds).replace("min", "分").replace("h", "小时").replace("s", "秒")
+    if minutes < 60:
+        return Text("duration_minutes", {"n": minutes, "seconds": rest})
+    return Text("duration_hours", {"n": minutes // 60, "minutes": minutes % 60})
 
 
 # ------------------------------------------------------------------ plain WAV and FLAC
@@ -114,7 +111,7 @@ def _plain_frames(file: BinaryIO) -> int | None:
 def _data_chunk(
     file: BinaryIO, position: int, order: Literal["little", "big"], width: int
 ) -> tuple[int, int]:
-    """Place and declared bytes of a file's samples; 0 bytes where the header leaves them open.
+    """Offset and declared bytes of a file's samples; 0 bytes where the header leaves them open.
 
     `position` is where the first chunk begins, `width` the bytes of a chunk's size.
     """
@@ -190,7 +187,7 @@ def _ffmpeg_blocks(file: BinaryIO, name: str, max_seconds: float) -> Blocks:
         watch.start()
         try:
             yield from _child_blocks(cast(BinaryIO, child.stdout), file, name, max_seconds)
-        except (ValueError, KeyError, TypeError) as error:  # no answer of a sane decoder
+        except (ValueError, KeyError, TypeError) as error:  # no answer of a working decoder
             raise _damaged(name) from error
         finally:
             watch.cancel()
@@ -218,20 +215,11 @@ def _child_blocks(answer: BinaryIO, file: BinaryIO, name: str, max_seconds: floa
     if problem == "long":
         raise too_long(name, end["declared"], max_seconds)
     if problem == "video":
-        raise AudioError(
-            f"{name} has pictures but no sound: choose a file with a sound track.",
-            f"{name} 只有画面，没有声音：请选择带有音轨的文件。",
-        )
+        raise AudioError("audio_only_video", name=name)
     if problem == "codec":
-        raise AudioError(
-            f"{name} holds {end['detail']} sound, which is not read here: convert it to WAV.",
-            f"{name} 的编码是 {end['detail']}，这里无法读取：请转换为 WAV。",
-        )
+        raise AudioError("audio_codec", name=name, codec=end["detail"])
     if problem == "format" and not _begins_like_sound(file):
-        raise AudioError(
-            f"{name} is not a sound file: use WAV, FLAC, MP3, M4A, OGG, OPUS, AIFF or WebM.",
-            f"{name} 不是音频文件：请使用 WAV、FLAC、MP3、M4A、OGG、OPUS、AIFF 或 WebM。",
-        )
+        raise AudioError("audio_format", name=name)
     if problem or end["bad"] > max(2, end["packets"] // 10):
         raise _damaged(name)
     # A stream may pause (muted microphone), so the time that it reached counts too.
@@ -246,16 +234,9 @@ def _begins_like_sound(file: BinaryIO) -> bool:
 
 def _check_complete(name: str, seconds: float, declared: float) -> None:
     if seconds < CUT_SHARE * declared and declared - seconds > CUT_SECONDS:
-        raise AudioError(
-            f"{name} is cut off: its header declares {clock(declared)} and it holds "
-            f"{clock(seconds)}; copy or export it again.",
-            f"{name} 不完整：文件头写明 {clock_zh(declared)}，实际只有 {clock_zh(seconds)}，"
-            "请重新复制或导出。",
-        )
+        stated, length = duration(declared), duration(seconds)
+        raise AudioError("audio_cut_off", name=name, declared=stated, length=length)
 
 
 def _damaged(name: str) -> AudioError:
-    return AudioError(
-        f"{name} is damaged or cut off: copy, export or record it again.",
-        f"{name} 已损坏或不完整：请重新复制、导出或录制。",
-    )
+    return AudioError("audio_damaged", name=name)

@@ -19,11 +19,11 @@ import numpy as np
 import soxr
 
 from audiollm.audio import speech
-from audiollm.audio.decoding import BLOCK, blocks, clock, clock_zh, too_long
+from audiollm.audio.decoding import BLOCK, blocks, duration, too_long
 from audiollm.errors import AudioError, NoSpeechError
 from audiollm.settings import Settings
 
-SAMPLE_RATE = 16000  # Hz; what emotion2vec hears
+SAMPLE_RATE = 16000  # Hz; the rate of every encoder
 
 MIN_RATE, MAX_RATE = 4000, 192_000  # Hz; below, speech has lost its vowels
 MAX_CHANNELS = 64
@@ -39,7 +39,7 @@ FAINTEST = -75.0
 # A quiet room and its microphone are steady and stay below -50. A fainter sound is taken for
 # speech where it stands 12 dB above the clip's own background; those clips stand 17 or more.
 QUIET, CONTRAST = -50.0, 12.0
-DIGITAL_SILENCE = -95.0  # below: a gate or a decoder wrote zeros, no microphone was heard
+DIGITAL_SILENCE = -95.0  # below: a gate or a decoder wrote zeros, not a microphone
 
 SUFFIXES = frozenset(
     f".{ending}"
@@ -53,7 +53,7 @@ SUFFIXES = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class Sound:
-    """One clip as everything after this file hears it."""
+    """One clip as everything after this file processes it."""
 
     samples: np.ndarray  # float32 [N], mono, 16 kHz, in [-1, 1]
     seconds: float  # length of the original, before its rate was changed
@@ -106,13 +106,11 @@ def from_array(samples: np.ndarray, rate: int, settings: Settings | None = None)
     settings = settings or Settings()
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2):
-        raise AudioError(f"Sound samples must be [N] or [N, channels], not {samples.ndim}-D.")
+        raise AudioError("audio_shape", dimensions=samples.ndim)
     if samples.ndim == 1:
         samples = samples[:, None]
     if samples.dtype.kind not in "iuf" or (samples.dtype.kind in "iu" and samples.itemsize > 4):
-        raise AudioError(
-            f"Sound samples must be float32, int16 or int32, not {samples.dtype}: convert them."
-        )
+        raise AudioError("audio_dtype", dtype=samples.dtype)
     mixer = _Mixer("The sound", settings.max_seconds)
     for block in _parts(samples):
         mixer.add(_floats(block), int(rate))
@@ -128,51 +126,29 @@ def require_speech(sound: Sound) -> None:
     """
     require_level(sound)
     if not sound.speech:
-        raise NoSpeechError(
-            "No speech detected: the sound is music, noise or something else than a voice; record "
-            "somebody who speaks.",
-            "没有检测到语音：录音中是音乐、噪声或其他非人声，请录制有人说话的声音。",
-        )
+        raise NoSpeechError("audio_no_speech")
 
 
 def require_level(sound: Sound) -> None:
     """Refuse a sound that is too short, silent or too faint to hold speech.
 
-    For labelled clips: a person has heard speech in them, and the detector misses a few voices.
+    For labelled clips: a person confirmed speech in them, and the detector misses a few voices.
 
     Raises:
         NoSpeechError: less than 0.25 s, of sound or of what is loud enough.
     """
     if len(sound.samples) < FRAME + (MIN_SPEECH - 1) * HOP:
-        raise NoSpeechError(
-            f"No speech detected: the sound lasts {clock(sound.seconds)}; record a whole word or "
-            "more.",
-            f"没有检测到语音：声音只有 {clock_zh(sound.seconds)}，请至少说完一个词。",
-        )
+        raise NoSpeechError("audio_too_short", length=duration(sound.seconds))
     levels = _levels(sound.samples)
-    heard = levels[levels > DIGITAL_SILENCE]
-    if len(heard) < MIN_SPEECH:
-        raise NoSpeechError(
-            "No speech detected: the sound is silent; check that the microphone is on and try "
-            "again.",
-            "没有检测到语音：录音是静音的，请检查麦克风是否打开，再试一次。",
-        )
-    reached = float(np.partition(heard, -MIN_SPEECH)[-MIN_SPEECH])  # for 0.25 s
-    background = float(np.percentile(heard, 5))
+    levels = levels[levels > DIGITAL_SILENCE]
+    if len(levels) < MIN_SPEECH:
+        raise NoSpeechError("audio_silent")
+    reached = float(np.partition(levels, -MIN_SPEECH)[-MIN_SPEECH])  # for 0.25 s
+    background = float(np.percentile(levels, 5))
     if reached < FAINTEST:
-        raise NoSpeechError(
-            f"No speech detected: the sound is too faint ({reached:.0f} dBFS, {FAINTEST:.0f} "
-            "needed); come closer to the microphone or turn it up.",
-            f"没有检测到语音：声音太轻（{reached:.0f} dBFS，至少需要 {FAINTEST:.0f}），"
-            "请靠近麦克风，或调高录音音量。",
-        )
+        raise NoSpeechError("audio_faint", level=f"{reached:.0f}", needed=f"{FAINTEST:.0f}")
     if reached < QUIET and reached - background < CONTRAST:
-        raise NoSpeechError(
-            f"No speech detected: there is only a faint, steady background ({reached:.0f} dBFS); "
-            "come closer to the microphone or turn it up.",
-            f"没有检测到语音：只有轻微而平稳的背景声（{reached:.0f} dBFS），"
-            "请靠近麦克风，或调高录音音量。",
-        )
+        raise NoSpeechError("audio_background", level=f"{reached:.0f}")
 
 
 def content_hash(sound: Sound) -> str:
@@ -204,17 +180,15 @@ class _Mixer:
             return
         if not MIN_RATE <= rate <= MAX_RATE:
             raise AudioError(
-                f"{self.name} has {rate} samples a second, and {MIN_RATE} to {MAX_RATE} are read: "
-                f"convert it to {SAMPLE_RATE}.",
-                f"{self.name} 的采样率为 {rate}，可用范围是 {MIN_RATE} 至 {MAX_RATE}："
-                f"请转换为 {SAMPLE_RATE}。",
+                "audio_rate",
+                name=self.name,
+                rate=rate,
+                low=MIN_RATE,
+                high=MAX_RATE,
+                target=SAMPLE_RATE,
             )
         if not 1 <= channels <= MAX_CHANNELS:
-            raise AudioError(
-                f"{self.name} has {channels} channels, and 1 to {MAX_CHANNELS} are read: "
-                "mix it to mono.",
-                f"{self.name} 有 {channels} 个声道，支持 1 至 {MAX_CHANNELS} 个：请混合为单声道。",
-            )
+            raise AudioError("audio_channels", name=self.name, channels=channels, most=MAX_CHANNELS)
         if not self.total:
             self.rate, self.channels = rate, channels
         self.total += count
@@ -243,21 +217,14 @@ class _Mixer:
 
     def _check_finite(self, values: np.ndarray) -> None:
         if not np.isfinite(values).all():
-            raise AudioError(
-                f"{self.name} holds values that are not numbers (NaN or infinite): export it "
-                "again.",
-                f"{self.name} 含有无效的数值（NaN 或无穷大）：请重新导出。",
-            )
+            raise AudioError("audio_not_finite", name=self.name)
 
     def sound(self) -> Sound:
-        """The clip, when every block has come."""
+        """The clip, after the last block."""
         self._flush()
         samples = np.concatenate(self.parts) if self.parts else np.zeros(0, np.float32)
         if not len(samples):
-            raise AudioError(
-                f"{self.name} holds no sound (0 samples): record or export it again.",
-                f"{self.name} 中没有声音（0 个采样点）：请重新录制或导出。",
-            )
+            raise AudioError("audio_zero_samples", name=self.name)
         peak = max(float(samples.max()), -float(samples.min()))
         self._check_finite(np.array([peak]))
         if (
@@ -318,44 +285,23 @@ def _open(source: str | Path | bytes, name: str, settings: Settings) -> BinaryIO
     try:
         status = Path(source).stat()  # before opening: a pipe would block
         if stat.S_ISDIR(status.st_mode):
-            raise AudioError(
-                f"{name} is a folder: name a sound file in it.",
-                f"{name} 是文件夹：请选择其中的音频文件。",
-            )
+            raise AudioError("audio_folder", name=name)
         if not stat.S_ISREG(status.st_mode):
-            raise AudioError(
-                f"{name} is not a file but a device or a pipe: save the sound first.",
-                f"{name} 不是文件，而是设备或管道：请先保存声音。",
-            )
+            raise AudioError("audio_device", name=name)
         _check_size(name, status.st_size, settings)
         return cast(BinaryIO, Path(source).open("rb", buffering=0))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise AudioError(
-            f"{name} does not exist: check the path.", f"{name} 不存在：请检查路径。"
-        ) from error
+        raise AudioError("audio_missing", name=name) from error
     except PermissionError as error:
-        raise AudioError(
-            f"{name} may not be read: change its permissions.",
-            f"没有读取 {name} 的权限：请修改权限。",
-        ) from error
+        raise AudioError("audio_permission", name=name) from error
     except (OSError, ValueError) as error:  # name too long, zero byte in it, dead disk
         reason = getattr(error, "strerror", None) or "impossible name"
-        raise AudioError(
-            f"{name} cannot be opened ({reason}): check the path.",
-            f"无法打开 {name}（{reason}）：请检查路径。",
-        ) from error
+        raise AudioError("audio_unreadable", name=name, reason=reason) from error
 
 
 def _check_size(name: str, size: int, settings: Settings) -> None:
     if not size:
-        raise AudioError(
-            f"{name} is empty (0 bytes): record or export it again.",
-            f"{name} 是空文件（0 字节）：请重新录制或导出。",
-        )
+        raise AudioError("audio_empty", name=name)
     if size > settings.max_bytes:
-        raise AudioError(
-            f"{name} has {size / 1e6:.0f} MB and the limit is {settings.max_bytes / 1e6:.0f} MB: "
-            "cut it into shorter pieces, or raise AUDIOLLM_MAX_BYTES.",
-            f"{name} 有 {size / 1e6:.0f} MB，上限为 {settings.max_bytes / 1e6:.0f} MB："
-            "请剪成更短的片段，或调大 AUDIOLLM_MAX_BYTES。",
-        )
+        limit = f"{settings.max_bytes / 1e6:.0f}"
+        raise AudioError("audio_too_large", name=name, size=f"{size / 1e6:.0f}", limit=limit)

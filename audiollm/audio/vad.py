@@ -5,8 +5,8 @@ torch to one thread for the whole process when it is imported, so it never is: o
 read. Here all but the recurrent layer takes many frames at once, with the same numbers as a result,
 and nothing is kept between calls, so threads need no lock to share it.
 
-The network is slow to let go: it takes up to a second of loud noise right after speech for speech,
-and some seconds of a drone. It finds where speech begins to within 50 ms.
+The network takes up to a second of loud noise right after speech for speech, and some seconds of a
+drone. It finds where speech begins to within 50 ms.
 """
 
 import importlib.util
@@ -139,8 +139,4 @@ def _file() -> Path:
         path = Path(folder) / "data" / "silero_vad_16k.safetensors"
         if path.is_file():
             return path
-    raise ModelError(
-        "The weights of the voice activity detection are missing: run "
-        "`pip install -r requirements.txt`.",
-        "缺少语音活动检测的权重：请运行 `pip install -r requirements.txt`。",
-    )
+    raise ModelError("audio_no_detector")

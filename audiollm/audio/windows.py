@@ -10,7 +10,7 @@ from audiollm.audio import speech
 from audiollm.audio.loading import Sound
 from audiollm.audio.prosody import Track
 
-LONGEST = 20.0  # seconds: a longer sound is heard in pieces of at most this length
+LONGEST = 20.0  # seconds: a longer sound is scored in pieces of at most this length
 SHORTEST = 2.0  # seconds of a window of the course: a phrase, as long as the clips of training
 READ = 4.0  # seconds, about, of a piece of a text that is read aloud: as long as a sentence
 MOST = 120  # windows of a course, until they would be longer than LONGEST
@@ -31,7 +31,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Progress:
-    """Of a sound so long that hearing it takes a while."""
+    """Of a long sound that is being scored."""
 
     heard: int  # windows
     windows: int
