@@ -58,6 +58,21 @@ def imports(path: Path, typing: bool = True) -> set[str]:
     return found
 
 
+def uses(path: Path) -> set[str]:
+    """What a file's code reads and passes: "os.environ", "eval", "shell=True". Setting a variable
+    of the environment does not read it."""
+    found: set[str] = set()
+    stored: set[ast.AST] = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            stored.add(node.value)
+        elif (isinstance(node, ast.Attribute | ast.Name) and node not in stored) or isinstance(
+            node, ast.keyword
+        ):
+            found.add(ast.unparse(node))
+    return found
+
+
 def _nodes(node: ast.AST, typing: bool) -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(node):
         guard = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"

@@ -1,6 +1,7 @@
 """The house rules that a machine can check: import direction, sizes, settings, words."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -17,11 +18,12 @@ from tests.structure import (
     packages,
     top_level,
     tracked,
+    uses,
 )
 
-LONGEST = 460  # lines of a file
+LONGEST = 400  # lines of a file
 FILES = tracked()
-SOURCES = [ROOT / p for p in FILES if p.suffix == ".py" and p.parts[0] != "bench"]
+SOURCES = [p for p in FILES if p.suffix == ".py" and p.parts[0] != "bench"]
 LIBRARIES = {  # imported only here
     "gradio": ("app", "audiollm.web"),
     "funasr": ("audiollm.encoder.emotion2vec",),
@@ -63,12 +65,8 @@ def test_files_and_folders_stay_few_and_small() -> None:
 
 
 def test_the_environment_is_read_in_one_file() -> None:
-    readers = [
-        p.name
-        for p in SOURCES
-        if re.search(r"os\.(environ(?!\[[^]]+\] = )|getenv)", p.read_text("utf-8"))
-    ]
-    assert set(readers) <= {"settings.py"}
+    readers = [p for p in SOURCES if uses(p) & {"os.environ", "os.getenv"}]
+    assert readers in ([], [Path("audiollm/settings.py")])
 
 
 def test_every_setting_is_documented() -> None:
@@ -81,10 +79,9 @@ def test_every_setting_is_documented() -> None:
 
 def test_nothing_dangerous_is_called() -> None:
     """No eval, no pickle, no remote code, no shell in what ships."""
-    banned = re.compile(
-        r"(?<![\w.])eval\(|pickle\.load|allow_pickle=True|trust_remote_code=True|shell=True"
-    )
-    assert not [p for p in SOURCES if banned.search(p.read_text(encoding="utf-8"))]
+    banned = {"eval", "exec", "pickle.load", "pickle.loads", "shell=True"}
+    banned |= {"allow_pickle=True", "trust_remote_code=True", "weights_only=False"}
+    assert [(p, uses(p) & banned) for p in SOURCES if uses(p) & banned] == []
 
 
 def test_every_class_has_two_words_and_no_alias_twice() -> None:
