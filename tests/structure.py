@@ -66,9 +66,7 @@ def uses(path: Path) -> set[str]:
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
             stored.add(node.value)
-        elif (isinstance(node, ast.Attribute | ast.Name) and node not in stored) or isinstance(
-            node, ast.keyword
-        ):
+        elif isinstance(node, ast.Attribute | ast.Name | ast.keyword) and node not in stored:
             found.add(ast.unparse(node))
     return found
 
