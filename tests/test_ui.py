@@ -11,13 +11,16 @@ import string
 from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
+import gradio as gr
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 import soundfile
 
+from audiollm import web
 from audiollm.analysis.wording import percent
 from audiollm.audio import prosody
 from audiollm.audio.prosody import REFERENCES, Cues
@@ -29,9 +32,11 @@ from audiollm.texts import TEXTS, text
 from audiollm.web import model_host, render, services
 from audiollm.web.analyse import actions, clip_loading, exports
 from audiollm.web.analyse.actions import View
+from audiollm.web.analyse.page import AnalysePage
 from audiollm.web.analyse.plots import bars, is_sure
 from audiollm.web.said import SaidError
 from audiollm.web.services import Services
+from audiollm.web.static import Static
 from tests.browser.fake import METRICS, SURE, UNSURE, Card, FakePredictor
 from tests.conftest import voiced
 
@@ -103,6 +108,19 @@ def test_percent_never_claims_certainty(share: float, said: str) -> None:
 )
 def test_language_is_the_browsers_first_choice(accept: str | None, language: str) -> None:
     assert actions.spoken_language(accept) == language
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_page_arrives_in_the_language_of_its_browser(language: Language) -> None:
+    static = Static()
+    with gr.Blocks():
+        radio = web._top(static)
+        page = AnalysePage(serving(FakePredictor()), static, radio)
+        request: Any = SimpleNamespace(headers={"accept-language": language}, query_params={})
+        update = page.arrive("", request)
+    assert update[radio]["value"] == language
+    assert update[radio]["label"] == text("language", language)
+    assert text("waiting", language) in update[page.notice]["value"]
 
 
 # --- an answer

@@ -222,12 +222,9 @@ class AnalysePage:
         accepted = request.headers.get("accept-language")
         chosen = actions.page_language(request.query_params.get("lang"), before, accepted)
         waits = gr.Timer(active=not self.services.ready)
-        return {
-            self.language: chosen,
-            self.clock: waits,
-            **self.show(actions.empty(chosen)),
-            **self.speak(chosen),
-        }
+        update = self.show(actions.empty(chosen)) | self.speak(chosen)
+        update[self.language] |= {"value": chosen}  # beside its own texts
+        return update | {self.clock: waits}
 
     @public
     def look(self, chosen: Language) -> Update:
