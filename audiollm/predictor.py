@@ -19,7 +19,7 @@ from audiollm.audio.windows import Progress
 from audiollm.contracts.manifest import Manifest
 from audiollm.errors import AudioError, AudioLLMError, ModelError
 from audiollm.inference import files
-from audiollm.inference.classifier import Classifier, Heard
+from audiollm.inference.classifier import Classifier, ScoredSound
 from audiollm.inference.prediction import Card, Prediction
 from audiollm.inference.votes import batches
 from audiollm.labels import Language
@@ -27,25 +27,24 @@ from audiollm.model.distance import FeatureDistance
 from audiollm.model.loading import Step
 from audiollm.model.probe import LinearProbe
 from audiollm.model.speaker import SpeakerBaseline, together
-from audiollm.model.threads import keep_numpy_to_one_thread
 from audiollm.settings import Settings
 
 __all__ = ["Card", "Prediction", "Predictor"]
 
 
-MAX_TEXTS, MAX_TEXT = 20, 80  # of what a manifest of anybody tells people
+MAX_TEXTS, MAX_TEXT = 20, 80  # shown of a manifest, which may come from anywhere
 
 
-def _texts(given: Any) -> tuple[str, ...]:
+def _texts(value: Any) -> tuple[str, ...]:
     """Short texts of a manifest's list; () where there is none."""
-    listed = given if isinstance(given, list) else []
+    listed = value if isinstance(value, list) else []
     return tuple(str(text)[:MAX_TEXT] for text in listed[:MAX_TEXTS])
 
 
 class Predictor:
-    """A loaded model. Safe to share between threads: one batch of windows is heard at a time, and
-    beside it one text is written. So nobody's probabilities wait for the end of a long sound, or of
-    somebody else's text."""
+    """A loaded model, safe to share between threads. One batch of windows is computed at a time and
+    beside it one text is generated, so that probabilities wait neither for the end of a long sound
+    nor for a text of another thread."""
 
     def __init__(self, loaded: Any, encoder: Any, settings: Settings) -> None:
         from audiollm.model.prompt import Prompt
@@ -64,7 +63,7 @@ class Predictor:
         )
         self._scorer = Scorer(loaded.model, prompt)
         self._classifier = Classifier(self.manifest, encoder, self._scorer, loaded.distance)
-        self._pen = threading.Lock()  # to write
+        self._generation = threading.Lock()  # one text is generated at a time
         networks = [encoder.network, loaded.model]
         self.card = Card(
             name=self.manifest.name,
@@ -85,9 +84,9 @@ class Predictor:
     def load(
         cls, model: str, settings: Settings, begin: Callable[[Step], object] = lambda _: None
     ) -> "Predictor":
-        """Loads a model and the encoder that it refers to, and hears one second of noise.
+        """Loads a model and the encoder that it refers to, and scores one second of noise.
 
-        `begin` is told every step of the way, of `loading.STEPS`.
+        `begin` is called with every step, of `loading.STEPS`, when it starts.
 
         Raises:
             ModelError: a part is missing, or the encoder is not the one the model was trained with.
@@ -102,27 +101,26 @@ class Predictor:
         loaded = checkpoint.load(model, settings, device)
         ref = loaded.manifest.encoder
         begin("encoder")
-        heard = encoder.load(ref.id, settings, device, layers=ref.layers, statistics=ref.statistics)
-        if ref.fingerprint and heard.fingerprint != ref.fingerprint:
+        options: dict[str, Any] = {"layers": ref.layers, "statistics": ref.statistics}
+        audio_tower = encoder.load(ref.id, settings, device, **options)
+        name = loaded.manifest.name
+        if ref.fingerprint and audio_tower.fingerprint != ref.fingerprint:
+            found = audio_tower.fingerprint[:12]
+            expected = ref.fingerprint[:12]
             raise ModelError(
-                f"{loaded.manifest.name} was trained with another version of the encoder {ref.id} "
-                f"({ref.fingerprint[:12]}, here is {heard.fingerprint[:12]}): put that in place."
+                "model_encoder_version", name=name, id=ref.id, expected=expected, found=found
             )
-        if heard.width != ref.width:
-            raise ModelError(
-                f"{loaded.manifest.name} needs an encoder {ref.width} wide, not {heard.width}: "
-                "put the encoder that the model was trained with in its place."
-            )
+        if (width := audio_tower.width) != ref.width:
+            raise ModelError("model_encoder_width", name=name, expected=ref.width, width=width)
         needs = loaded.manifest.projector
-        given = ref.width if needs.pooling == "frames" else ref.utterance_width
-        if needs.input_size != given:
+        width = ref.width if needs.pooling == "frames" else ref.utterance_width
+        if (expected_width := needs.input_size) != width:
             raise ModelError(
-                f"{loaded.manifest.name}: the projector takes features {needs.input_size} wide, "
-                f"the encoder {ref.id} gives {given}; the parts come from different models."
+                "model_projector_width", name=name, expected=expected_width, id=ref.id, width=width
             )
-        predictor = cls(loaded, heard, settings)
+        predictor = cls(loaded, audio_tower, settings)
         begin("trial")
-        keep_numpy_to_one_thread()
+        _keep_numpy_to_one_thread()
         noise = 0.01 * np.random.default_rng(0).standard_normal(audio.SAMPLE_RATE)
         sound = audio.from_array(noise.astype(np.float32), audio.SAMPLE_RATE)
         for language in loaded.manifest.languages:  # fills the instruction caches
@@ -147,24 +145,24 @@ class Predictor:
                 baseline, unless all of it expresses one emotion; a long sound without one is
                 compared with itself.
         """
-        heard = self._classifier.hear(sounds, language, baseline, speakers=speakers)
+        answers = self._classifier.score_sounds(sounds, language, baseline, speakers=speakers)
         texts: list[str] = []
-        for scored, group in _by_batch(heard):
-            winners, rows = [heard[i].winner for i in group], [heard[i].row for i in group]
-            with self._pen:
+        for scored, group in _by_batch(answers):
+            winners, rows = [answers[i].winner for i in group], [answers[i].row for i in group]
+            with self._generation:
                 texts += self._scorer.generate(scored, winners, language, rows)
-        return [self._written(h, text) for h, text in zip(heard, texts, strict=True)]
+        return [self._written(a, text) for a, text in zip(answers, texts, strict=True)]
 
     def classify(self, sounds: Sequence[Sound], language: Language = "en") -> list[Prediction]:
         """Answers to a batch of sounds without a text, as soon as the probabilities are there."""
-        return [heard.prediction for heard in self._classifier.hear(sounds, language)]
+        return [a.prediction for a in self._classifier.score_sounds(sounds, language)]
 
     def speech(self, sound: Sound, language: Language = "en") -> SpeakerBaseline | None:
         """A recording as a baseline for others of the same speaker: such as a text read aloud, in
         pieces of about `windows.READ` seconds. None where nobody speaks."""
         pieces = windows.pieces(sound)
-        heard = self.classify(pieces, language) if pieces else []
-        return together(answer.speech for answer in heard if answer.speech)
+        answers = self.classify(pieces, language) if pieces else []
+        return together(answer.speech for answer in answers if answer.speech)
 
     def stream(
         self,
@@ -186,21 +184,23 @@ class Predictor:
             followed: `prosody.track(sound.samples)` where the caller has it already.
         """
         tracks = [followed] if followed else ()
-        (heard,) = self._classifier.hear([sound], language, baseline, tracks, [speaker], report)
-        report(heard.prediction)
+        (scored,) = self._classifier.score_sounds(
+            [sound], language, baseline, tracks, [speaker], report
+        )
+        report(scored.prediction)
         raw, shown = "", ""
 
         def write(piece: str) -> None:
             nonlocal raw, shown
             raw += piece
-            growing = self._written(heard, raw, done=False)
+            growing = self._written(scored, raw, done=False)
             if growing.text != shown:
                 shown = growing.text
                 report(growing)
 
-        with self._pen:
-            self._scorer.stream(heard.scored, heard.winner, language, write, heard.row)
-        answer = self._written(heard, raw.strip())
+        with self._generation:
+            self._scorer.stream(scored.scored, scored.winner, language, write, scored.row)
+        answer = self._written(scored, raw.strip())
         report(answer)
         return answer
 
@@ -237,31 +237,28 @@ class Predictor:
             cues = [prosody.summarise(p, t) for p, t in zip(pieces, tracks, strict=True)]
             clips = self._classifier.features(pieces, tracks, [speaker] * len(pieces))
             table[part] = self._classifier.score(clips, cues, language)[1]
-            heard = part[-1] + 1 if part[-1] != spoken[-1] else len(spans)
-            line = Timeline(labels, tuple(spans), table.copy(), heard)
+            done = part[-1] + 1 if part[-1] != spoken[-1] else len(spans)
+            line = Timeline(labels, tuple(spans), table.copy(), done)
             report(line)
         return line
 
     def probe(self, sound: Sound, followed: Track) -> dict[str, float]:
         """Class probabilities of the linear probe, projector and LLM left out; they sum to 1.
 
-        A long sound is heard in the windows that vote on the LLM's answer, too.
+        A long sound is encoded in the windows that vote on the LLM's answer, too.
 
         Raises:
             ModelError: the model came without a probe.
         """
         if self._probe is None:
-            raise ModelError(
-                f"The encoder of {self.manifest.name} tells no emotions by itself: compare with "
-                "another recording or model."
-            )
+            raise ModelError("model_no_probe", name=self.manifest.name)
         total = np.zeros(len(self._probe.classes))
         voting = windows.voting(sound, followed)
         for batch in batches([w.seconds for w in voting]):
             part = voting[batch]
             with self._classifier.lock:
-                heard = self._encoder.encode([w.samples for w in part])
-            table = self._probe.probabilities(np.stack([e.utterance for e in heard]))
+                encoded = self._encoder.encode([w.samples for w in part])
+            table = self._probe.probabilities(np.stack([e.utterance for e in encoded]))
             total += np.array([w.weight for w in part]) @ table
         named = zip(self._probe.classes, total / total.sum(), strict=True)
         return {name: float(p) for name, p in named}
@@ -289,28 +286,21 @@ class Predictor:
             AudioError: the sound is longer than a window; the question is empty or too long.
         """
         if not self.manifest.questions:
-            raise ModelError(
-                f"{self.manifest.name} was taught to name emotions and cannot answer questions: "
-                "choose a model made from an instruction-tuned LLM (docs/training.md says how)."
-            )
+            raise ModelError("model_no_questions", name=self.manifest.name)
         if sound.seconds > windows.LONGEST:
-            raise AudioError(
-                f"Questions are answered about {windows.LONGEST:g} s of sound or less: choose a "
-                "shorter recording.",
-                f"只能就不超过 {windows.LONGEST:g} 秒的录音提问：请选择更短的录音。",
-            )
+            raise AudioError("question_long_sound", seconds=f"{windows.LONGEST:g}")
         cues = prosody.summarise(sound.samples, followed)
-        said = ""
+        answer = ""
         (clip,) = self._classifier.features([sound.samples], [followed])
 
         def write(piece: str) -> None:
-            nonlocal said
-            said += piece
-            report(said)
+            nonlocal answer
+            answer += piece
+            report(answer)
 
-        with self._pen:
+        with self._generation:
             self._scorer.ask(clip, cues, question, language, write)
-        return said
+        return answer
 
     def predict_files(
         self,
@@ -327,20 +317,34 @@ class Predictor:
         """
         return files.answers(self, paths, language, batch, same_speaker)
 
-    def _written(self, heard: "Heard", raw: str, done: bool = True) -> Prediction:
+    def _written(self, scored: ScoredSound, raw: str, done: bool = True) -> Prediction:
         """The answer with the text that is shown for what the LLM wrote after the class."""
-        language = heard.prediction.language
-        parts, text = composition.compose(heard.known, raw, self.manifest.labels, language, done)
-        return replace(heard.prediction, text=text, analysis=parts)
+        language = scored.prediction.language
+        parts, text = composition.compose(
+            scored.analysis, raw, self.manifest.labels, language, done
+        )
+        return replace(scored.prediction, text=text, analysis=parts)
 
 
-def _by_batch(heard: Sequence[Heard]) -> Iterator[tuple[Any, list[int]]]:
+def _by_batch(answers: Sequence[ScoredSound]) -> Iterator[tuple[Any, list[int]]]:
     """Runs of neighbours that were scored in the same batch."""
     group: list[int] = []
-    for i, h in enumerate(heard):
-        if group and heard[group[0]].scored is not h.scored:
-            yield heard[group[0]].scored, group
+    for i, answer in enumerate(answers):
+        if group and answers[group[0]].scored is not answer.scored:
+            yield answers[group[0]].scored, group
             group = []
         group.append(i)
     if group:
-        yield heard[group[0]].scored, group
+        yield answers[group[0]].scored, group
+
+
+def _keep_numpy_to_one_thread() -> None:
+    """An answer needs numpy for a few small products. Further threads of its linear algebra would
+    spin while they wait for the next one, on the cores where torch computes meanwhile."""
+    from threadpoolctl import ThreadpoolController
+
+    for library in ThreadpoolController().lib_controllers:
+        # those in the wheels of numpy and scipy; torch's own is left alone
+        folder = Path(library.filepath).parent.name
+        if library.user_api == "blas" and folder in ("numpy.libs", "scipy.libs"):
+            library.set_num_threads(1)

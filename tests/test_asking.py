@@ -10,11 +10,12 @@ from audiollm import audio
 from audiollm.audio import prosody, windows
 from audiollm.errors import AudioError, ModelError
 from audiollm.inference import votes
-from audiollm.model import asking
+from audiollm.model import generation
 from audiollm.model.prompt import Prompt
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
 from tests import tiny
+from tests.codes import coded
 from tests.conftest import voiced
 
 RATE = audio.SAMPLE_RATE
@@ -66,7 +67,7 @@ def test_the_answer_grows_to_what_generation_from_the_whole_prompt_says(asked: P
     (clip,) = asked._classifier.features([sound.samples], [followed])
     with torch.inference_mode():
         ids: list[int] = []
-        for _ in range(asking.MAX_ANSWER):
+        for _ in range(generation.MAX_ANSWER):
             merged = scorer.model.merge([layout.head], [clip], [(*layout.tail, *ids)])
             best = int(scorer.model.logits(scorer.model.hidden(merged)[0, -1]).argmax())
             if best == scorer.prompt.end:
@@ -83,7 +84,7 @@ def test_a_reader_who_leaves_frees_the_model(asked: Predictor) -> None:
 
     with pytest.raises(InterruptedError):
         asked.ask(sound, followed, "why angry", "en", leave)
-    assert not asked._classifier.lock.locked() and not asked._pen.locked()
+    assert not asked._classifier.lock.locked() and not asked._generation.locked()
 
 
 def test_a_model_without_instructions_says_so(engine: Predictor) -> None:
@@ -126,7 +127,7 @@ def test_a_model_without_a_probe_says_so(
     engine: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_probe", None)
-    with pytest.raises(ModelError, match="by itself"):
+    with pytest.raises(ModelError, check=coded("model_no_probe")):
         engine.probe(*heard(1.0))
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import ThreadpoolController
 
-from audiollm import audio
+from audiollm import audio, predictor
 from audiollm.analysis import composition
 from audiollm.audio import prosody, windows
 from audiollm.audio.timeline import Timeline
@@ -22,7 +22,7 @@ from audiollm.audio.windows import Progress
 from audiollm.errors import AudioLLMError, ConfigError, ModelError
 from audiollm.inference import votes
 from audiollm.labels import Language
-from audiollm.model import calibration, threads
+from audiollm.model import calibration
 from audiollm.predictor import Prediction, Predictor
 from audiollm.settings import Settings
 from audiollm.web.events import streamed
@@ -128,7 +128,7 @@ def test_only_the_windows_to_go_on_from_are_kept(
 ) -> None:
     monkeypatch.setattr(windows, "LONGEST", 0.5)
     monkeypatch.setattr(votes, "BATCH_WINDOWS", 16)
-    heard = engine._classifier.hear([sound(8.0)], "en")[0]
+    heard = engine._classifier.score_sounds([sound(8.0)], "en")[0]
     assert len(heard.scored.segments) <= len(tiny.CLASSES)
     assert len(heard.scored.cache.layers[0].keys) == len(heard.scored.segments)
 
@@ -252,8 +252,8 @@ def test_the_course_of_a_sound_is_that_of_its_windows(
     whole = engine.timeline(clip, "en", steps.append)
     assert whole is steps[-1]
     assert len(whole.spans) == 10
-    assert [step.heard for step in steps] == sorted(step.heard for step in steps)
-    assert whole.heard == 10
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    assert whole.done == 10
     silent = np.isnan(whole.probabilities).any(1)
     assert 1 <= silent.sum() <= 4
     assert all(4 <= t <= 8 for t in whole.centres[silent])
@@ -277,7 +277,7 @@ def test_an_abandoned_stream_frees_the_model(engine: Predictor) -> None:
     """A closed page must not block the next visitor."""
     with pytest.raises(InterruptedError):
         engine.stream(sound(1.0), "en", leave)
-    assert not engine._pen.locked()
+    assert not engine._generation.locked()
     assert engine.predict([sound(1.0)])[0].label
 
 
@@ -352,7 +352,7 @@ def test_numpy_takes_no_cores_from_torch() -> None:
     libraries = [
         library
         for library in ThreadpoolController().lib_controllers
-        if Path(library.filepath).parent.name in threads.NUMPYS
+        if Path(library.filepath).parent.name in ("numpy.libs", "scipy.libs")
     ]
     if not libraries:
         pytest.skip("numpy brings no linear algebra of its own here")
@@ -360,7 +360,7 @@ def test_numpy_takes_no_cores_from_torch() -> None:
     try:
         for library in libraries:
             library.set_num_threads(2)
-        threads.keep_numpy_to_one_thread()
+        predictor._keep_numpy_to_one_thread()
         assert [library.num_threads for library in libraries] == [1] * len(libraries)
     finally:
         for library, count in zip(libraries, before, strict=True):

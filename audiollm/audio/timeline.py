@@ -19,12 +19,12 @@ RANGE_DB = 60.0  # the spectrogram shows so much below its loudest point
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """Class probabilities of W windows, as far as they have been heard. C classes."""
+    """Class probabilities of W windows, as far as they have been scored. C classes."""
 
     labels: tuple[str, ...]
     spans: tuple[tuple[float, float], ...]  # [W] (start, end), seconds
-    probabilities: NDArray[np.float64]  # [W, C]; NaN where nobody speaks or not heard yet
-    heard: int  # windows that are done
+    probabilities: NDArray[np.float64]  # [W, C]; NaN where nobody speaks or not scored yet
+    done: int  # windows that are scored
 
     @property
     def centres(self) -> NDArray[np.float64]:

@@ -33,7 +33,7 @@ class Window:
 class Progress:
     """Of a long sound that is being scored."""
 
-    heard: int  # windows
+    done: int  # windows
     windows: int
 
 

@@ -26,9 +26,11 @@ from audiollm.model.speaker import FEWEST, SpeakerBaseline, one_emotion, togethe
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class ScoredSound:
+    """The answer to a sound before its text, and where the text goes on from."""
+
     prediction: Prediction
-    known: Analysis  # before the LLM writes
+    analysis: Analysis  # before the LLM writes
     scored: Any  # scoring.Scored of the batch that holds the window to go on from
     row: int
     winner: int
@@ -45,16 +47,16 @@ class _Compared:
 
 
 class Classifier:
-    """The networks of a model. One batch of windows is heard at a time, whoever asks."""
+    """The networks of a model. One batch of windows is computed at a time, for all threads."""
 
     def __init__(
         self, manifest: Manifest, encoder: Any, scorer: Any, distance: FeatureDistance | None
     ) -> None:
         self.manifest, self.encoder, self.scorer = manifest, encoder, scorer
         self._distance = distance
-        self.lock = threading.Lock()  # held by whoever hears
+        self.lock = threading.Lock()  # held while a batch is computed
 
-    def hear(
+    def score_sounds(
         self,
         sounds: Sequence[Sound],
         language: Language,
@@ -62,7 +64,7 @@ class Classifier:
         followed: Sequence[Track] = (),
         speakers: Sequence[SpeakerBaseline | None] = (),
         progress: Callable[[Progress], object] = lambda _: None,
-    ) -> list["Heard"]:
+    ) -> list[ScoredSound]:
         """Scores every sound: the mean of its windows' probabilities, by their seconds of speech.
 
         Of what was scored only the rows that a text may go on from are kept, at most one for
@@ -70,10 +72,8 @@ class Classifier:
         is held while `progress` is called.
         """
         if language not in self.manifest.languages:
-            raise ConfigError(
-                f"{self.manifest.name} was not taught {language!r}: use one of "
-                f"{', '.join(self.manifest.languages)}."
-            )
+            name, known = self.manifest.name, ", ".join(self.manifest.languages)
+            raise ConfigError("model_language", name=name, given=language, known=known)
         labels = self.manifest.labels
         followed = followed or [prosody.track(s.samples) for s in sounds]
         cues = [prosody.summarise(s.samples, t) for s, t in zip(sounds, followed, strict=True)]
@@ -97,31 +97,31 @@ class Classifier:
                 votes[i].add(window, table[row], scored, row)
             keep_best(votes, scored, len(part))
         answers = []
-        for i, (sound, said) in enumerate(zip(sounds, votes, strict=True)):
+        for i, (sound, vote) in enumerate(zip(sounds, votes, strict=True)):
             voice = Voice(
                 active=float(followed[i].active.sum() / prosody.TRACK_RATE),
                 voiced=float((~np.isnan(followed[i].f0)).sum() / prosody.TRACK_RATE),
-                agreeing=said.agreeing,
+                agreeing=vote.agreeing,
             )
-            named = {n: float(p) for n, p in zip(labels, said.probabilities, strict=True)}
-            known = composition.measured(named, cues[i], language, voice, baseline)
+            named = {n: float(p) for n, p in zip(labels, vote.probabilities, strict=True)}
+            analysis = composition.measured(named, cues[i], language, voice, baseline)
             prediction = Prediction(
-                label=labels[said.winner],
+                label=labels[vote.winner],
                 probabilities=named,
                 text="",
                 language=language,
                 model=self.manifest.name,
                 seconds=round(sound.seconds, 3),
                 cues=cues[i],
-                analysis=known,
+                analysis=analysis,
                 baseline_seconds=round(compared.seconds[i], 1),
                 baseline_emotion=compared.emotions[i],
-                distance=said.distance,
-                speech=said.speech,
+                distance=vote.distance,
+                speech=vote.speech,
             )
-            # the text goes on from the window that sounds most like the winning class
-            place = said.best[said.winner]
-            answers.append(Heard(prediction, known, place.scored, place.row, said.winner))
+            # the text goes on from the window with the highest probability of the winning class
+            best = vote.best[vote.winner]
+            answers.append(ScoredSound(prediction, analysis, best.scored, best.row, vote.winner))
         return answers
 
     def _compared(
@@ -153,8 +153,8 @@ class Classifier:
             clips += self.features(*_sounds(voting[batch]))
             part = [row for row in range(*batch.indices(len(voting))) if compares[voting[row][0]]]
             if part:
-                told = [cues[voting[row][0]] for row in part]
-                plain[part] = self.score([clips[row] for row in part], told, language)[1]
+                window_cues = [cues[voting[row][0]] for row in part]
+                plain[part] = self.score([clips[row] for row in part], window_cues, language)[1]
         for i in (i for i in sounds if compares[i]):
             own = {
                 row: SpeakerBaseline.of(
@@ -196,7 +196,7 @@ class Classifier:
         tracks: Sequence[Track | None],
         speakers: Sequence[SpeakerBaseline | None] = (),
     ) -> list[Features]:
-        """What the projector takes of B pieces of sound.
+        """The projector's input for B pieces of sound.
 
         `tracks` are `prosody.track` of the pieces, None where it is not known yet.
         """

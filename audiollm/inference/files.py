@@ -77,8 +77,8 @@ def speaker(predictor: Engine, paths: Sequence[Path], language: Language, batch:
         if not predictor.card.baseline:
             cues |= {path: prosody.measure(sound.samples) for path, sound in sounds.items()}
         elif sounds:
-            heard = predictor.classify(list(sounds.values()), language)
-            for path, answer in zip(sounds, heard, strict=True):
+            answers = predictor.classify(list(sounds.values()), language)
+            for path, answer in zip(sounds, answers, strict=True):
                 if answer.cues and answer.speech:
                     cues[path], speech[path] = answer.cues, answer.speech
     return Speaker(by_speaker(list(cues.values())), speech, together(speech.values()))

@@ -12,12 +12,12 @@ from audiollm.audio.windows import Window
 from audiollm.model.speaker import SpeakerBaseline, together
 
 BATCH_WINDOWS = 16  # windows that go through the model together, and
-BATCH_SECONDS = 4 * windows.LONGEST  # of sound: more is no faster, and whoever stops it waits
+BATCH_SECONDS = 4 * windows.LONGEST  # of sound: more is no faster, and a stop would wait longer
 
 
 @dataclass(eq=False)
-class Place:
-    """The window that sounds most like one class: where its scores and its cache are."""
+class BestWindow:
+    """The window with the highest probability of one class: its batch and its row."""
 
     probability: float
     scored: Any  # scoring.Scored of its batch
@@ -26,17 +26,17 @@ class Place:
 
 @dataclass(eq=False)
 class Votes:
-    """What the windows of one sound say. C classes."""
+    """The votes of the windows of one sound. C classes."""
 
     total: NDArray[np.float64]  # [C] probabilities, by seconds of speech
-    seconds: NDArray[np.float64]  # [C] heard as each class
-    best: dict[int, Place] = field(default_factory=dict)  # class -> window to go on from
+    seconds: NDArray[np.float64]  # [C] of windows whose best class it is
+    best: dict[int, BestWindow] = field(default_factory=dict)  # class -> window to go on from
     distances: list[float] = field(default_factory=list)  # from the training data
     speech: SpeakerBaseline | None = None
 
     @classmethod
     def of(cls, classes: int) -> "Votes":
-        """None yet."""
+        """No votes yet."""
         return cls(np.zeros(classes), np.zeros(classes))
 
     def add(
@@ -47,7 +47,7 @@ class Votes:
         self.seconds[probabilities.argmax()] += window.weight
         for c, p in enumerate(probabilities):
             if c not in self.best or p > self.best[c].probability:
-                self.best[c] = Place(float(p), scored, row)
+                self.best[c] = BestWindow(float(p), scored, row)
 
     def measured(self, speech: SpeakerBaseline, distance: float) -> None:
         """The features of a window and how far they are from the training data."""
@@ -65,7 +65,7 @@ class Votes:
 
     @property
     def agreeing(self) -> float:
-        """Share of the time that was heard as the winner."""
+        """Share of the time in windows whose best class is the winner."""
         return float(self.seconds[self.winner] / self.seconds.sum())
 
     @property
@@ -76,13 +76,13 @@ class Votes:
 
 
 def keep_best(votes: Sequence[Votes], scored: Any, rows: int) -> None:
-    """Lets go of the rows of a batch that are nobody's best, and their keys and values."""
-    places = [p for each in votes for p in each.best.values() if p.scored is scored]
-    kept = sorted({p.row for p in places})
+    """Drops the rows of a batch that are no best window, with their keys and values."""
+    best = [p for each in votes for p in each.best.values() if p.scored is scored]
+    kept = sorted({p.row for p in best})
     if len(kept) < rows:
         taken = scored.take(kept) if kept else None
-        for place in places:
-            place.scored, place.row = taken, kept.index(place.row)
+        for window in best:
+            window.scored, window.row = taken, kept.index(window.row)
 
 
 def batches(seconds: Sequence[float]) -> Iterator[slice]:

@@ -18,9 +18,8 @@ from torch.nn import functional as F
 
 from audiollm.audio.prosody import Cues
 from audiollm.labels import Language
-from audiollm.model import asking
+from audiollm.model import generation
 from audiollm.model.audio_llm import AudioLLM
-from audiollm.model.generation import Pieces
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
 
@@ -171,7 +170,7 @@ class Scorer:
         row: int = 0,
     ) -> None:
         """The same text of one row, passed to `write` piece by piece."""
-        streamer = Pieces(self.prompt.tokenizer, write, skip_prompt=True)
+        streamer = generation.Pieces(self.prompt.tokenizer, write, skip_prompt=True)
         self.generate(scored, [winner], language, [row], streamer=streamer)
 
     def ask(
@@ -183,7 +182,7 @@ class Scorer:
         write: Callable[[str], object],
     ) -> None:
         """What the LLM says to a free question about a clip, piece by piece."""
-        asking.answer(self.model, self.prompt, clip, cues, question, language, write)
+        generation.answer(self.model, self.prompt, clip, cues, question, language, write)
 
     def _prefix(self, head: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
         """Keys and values of the instruction, [1, heads, P, size] a layer, computed once."""

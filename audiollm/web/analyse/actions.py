@@ -171,7 +171,7 @@ def _answer(
     def show(part: "Prediction | Progress") -> None:
         nonlocal view
         if isinstance(part, Progress):
-            show_progress(MEASURING + (1 - MEASURING) * part.heard / part.windows)
+            show_progress(MEASURING + (1 - MEASURING) * part.done / part.windows)
             return
         figure = None
         if not view.answered:  # afterwards only the text grows
@@ -224,10 +224,10 @@ def _course(
 
     def show(line: Timeline) -> None:
         nonlocal drawn
-        unfinished = line.heard < len(line.spans)
+        unfinished = line.done < len(line.spans)
         if unfinished and time.monotonic() - drawn > REDRAWN:
             drawn = time.monotonic()
-            hint = render.hint(None, language, line.heard / len(line.spans))
+            hint = render.hint(None, language, line.done / len(line.spans))
             report(replace(view, course=course(seen, line, language), hint=hint))
 
     line = predictor.timeline(clip.sound, language, show, speaker=speaker)

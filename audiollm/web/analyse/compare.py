@@ -155,7 +155,7 @@ class _Run:
     def progress(self, part: "Prediction | Progress") -> None:
         """Of a long recording; the text is not shown here."""
         if isinstance(part, Progress):
-            self.share(part.heard / part.windows)
+            self.share(part.done / part.windows)
 
     def loading(self, now: Came) -> None:
         self.report(Comparison(notice=render.loading(now, self.language)))
