@@ -455,10 +455,12 @@ def test_merge_refuses_another_answer() -> None:
     near = np.array([[-1.03, -1.02], [-1.0, -3.0]])
     assert merge.compare(before, near, "float32") == (pytest.approx(0.03), 1)
     turned = np.array([[-1.0, -1.02], [-3.0, -1.0]])
-    with pytest.raises(ModelError, match="answers 1 clips differently"):
+    with pytest.raises(ModelError) as refused:
         merge.compare(before, turned, "float32")
-    with pytest.raises(ModelError, match="drifts by 2 nats"):
+    assert (refused.value.code, refused.value.values) == ("merge_differs", {"clips": 1})
+    with pytest.raises(ModelError) as refused:
         merge.compare(before, turned, "bfloat16")
+    assert (refused.value.code, refused.value.values["drift"]) == ("merge_drift", "2")
 
 
 def test_help_of_fit_says_every_default(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 
 from audiollm.contracts.fit import FitConfig
 from train.corpora import Clip
-from train.fit.pairs import pairs
+from train.fit.examples import pairs
 
 CLASSES = ("angry", "happy", "sad")
 CONFIG = FitConfig(stage=1, data="-", llm="tiny", balance=False)

@@ -38,14 +38,14 @@ def number(page: Page, field: str) -> Any:
 def test_settings_follow_the_data_and_live_in_a_file(visit: Visit, tmp_path: Path) -> None:
     page = visit()
     open_train(page)
-    expect(page.locator("#train-fits")).to_contain_text("about 306 recordings")
+    expect(page.locator("#train-fits")).to_have_text(text("fits_few", "en", n=306))
     expect(page.locator("#train-commands textarea")).to_have_value(
         re.compile("--pooling utterance --utterance-tokens 1")
     )
     number(page, "epochs-2").fill("9")
     page.get_by_text(text("train_more", "en"), exact=True).click()
     number(page, "clips").fill("60")
-    expect(page.locator("#train-fits")).to_contain_text("about 45 recordings")
+    expect(page.locator("#train-fits")).to_have_text(text("fits_few", "en", n=45))
     expect(number(page, "epochs-1")).to_have_value("30")
     expect(number(page, "epochs-2")).to_have_value("9")  # a person has set it
 

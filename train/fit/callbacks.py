@@ -1,23 +1,29 @@
-"""What happens beside the training: a bar, the progress file, the file that asks to stop."""
+"""Callbacks of the trainer: progress bar, progress file, TensorBoard events, stop file."""
 
 import json
 import logging
 import math
+import resource
+import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from transformers import ProgressCallback, TrainerCallback
+from transformers.integrations import TensorBoardCallback
 
 from audiollm.errors import DataError
 from train.fit import parallel
-from train.fit.trackers import peaks
 
-log = logging.getLogger("train.fit.trainer")
+TENSORBOARD = "tensorboard"  # folder of events in a run folder
+LITTLE = 16 * 1024**2  # bytes of free disk below which no event is written
+
+log = logging.getLogger("train.fit.callbacks")
 
 
 class ProgressBar(ProgressCallback):
-    """tqdm with the last figures behind it, instead of a line for each of them."""
+    """tqdm with the last metrics behind it, instead of a line for each of them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,9 +87,9 @@ class ProgressFile(TrainerCallback):
 
 
 class StopFile(TrainerCallback):
-    """Saves and stops at the end of the step in which somebody has put the file there.
+    """Saves and stops at the end of the step in which the file appears.
 
-    A signal would come in the middle of a step, or of writing a checkpoint. Of several processes
+    A signal could come in the middle of a step, or of writing a checkpoint. Of several processes
     the first looks for the file, and all stop at the same step.
     """
 
@@ -94,3 +100,49 @@ class StopFile(TrainerCallback):
         if state.global_step < state.max_steps and parallel.agreed(self.path.exists(), args.device):
             self.obeyed = control.should_save = control.should_training_stop = True
             log.info("asked to stop at step %d", state.global_step)
+
+
+class EventFile(TensorBoardCallback):
+    """Events for `tensorboard --logdir runs`, written only while the disk has space.
+
+    The writer is a thread; on a full disk it ends, and waiting for it would block the training.
+    """
+
+    def __init__(self, run: Path) -> None:
+        super().__init__()
+        self.logging_dir = str(run / TENSORBOARD)
+        self.run = run
+
+    def _has_space(self) -> bool:
+        try:
+            return shutil.disk_usage(self.run).free > LITTLE
+        except OSError:
+            return False
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        if self._has_space():
+            super().on_train_begin(args, state, control, **more)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **more: Any) -> None:
+        if self._has_space():
+            super().on_log(args, state, control, logs=logs, **more)
+
+
+def tensorboard(run: Path) -> list[TrainerCallback]:
+    """The callback that writes events; none where no writer is installed."""
+    try:
+        return [EventFile(run)]
+    except RuntimeError:  # neither tensorboard nor tensorboardX is installed
+        log.warning("no TensorBoard events are written: pip install tensorboardX")
+        return []
+
+
+def peaks() -> dict[str, int]:
+    """Peak bytes of this process: `memory`, and `gpu` where one is used."""
+    import torch
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    found = {"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        found["gpu"] = int(torch.cuda.max_memory_reserved())
+    return found

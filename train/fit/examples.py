@@ -1,6 +1,8 @@
 """Instructions of clips as the examples and batches that a model is trained on."""
 
 import math
+import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -10,14 +12,45 @@ from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from audiollm.audio.prosody import Cues
-from audiollm.contracts.fit import Target
+from audiollm.contracts.fit import FitConfig, Target
 from audiollm.model.audio_llm import Example
 from audiollm.model.prompt import Prompt
 from train.data.dataset import Clip, Prepared
 from train.data.features import copy_id
 from train.data.speakers import SpeakerClips
 from train.fit.auxiliary import GroupedExample, groups
-from train.fit.instructions import Instruction, answer_ids
+from train.fit.instructions import Instruction, answer_ids, draw
+
+MOST = 4  # times as many instructions as usual for a clip
+
+
+def pairs(
+    clips: Sequence[Clip], classes: Sequence[str], config: FitConfig, per_clip: int, seed: int
+) -> list[tuple[Clip, Instruction]]:
+    """Clips with the instructions drawn for them, with `config.balance` more for rarer classes.
+
+    A clip counts by the square root of how much rarer its class is, in its corpus, than the mean.
+    The instructions of a clip with votes are shared among its classes by the votes, in the mean.
+    """
+    count = Counter((clip.corpus, clip.label) for clip in clips)
+    usual = len(clips) / len(count)
+    wanted: list[tuple[Clip, str, int]] = []
+    rng = random.Random(seed)  # noqa: S311 - reproducible draw, no secret
+    for clip in clips:
+        share = (usual / count[clip.corpus, clip.label]) ** 0.5 if config.balance else 1.0
+        if not clip.votes:
+            wanted.append((clip, clip.label, min(MOST * per_clip, max(1, round(per_clip * share)))))
+            continue
+        for label, weight in sorted(clip.votes.items()):
+            times = math.floor(per_clip * share * weight + rng.random())
+            wanted.append((clip, label, min(MOST * per_clip, times)))
+    known = [(label, cues_of(clip)) for clip, label, _ in wanted]
+    drawn = draw(known, classes, config.stage, config.languages, MOST * per_clip, seed)
+    return [
+        (clip, instruction)
+        for (clip, _, times), instructions in zip(wanted, drawn, strict=True)
+        for instruction in instructions[:times]
+    ]
 
 
 class ExampleDataset(Dataset[Example]):

@@ -27,7 +27,6 @@ from audiollm.settings import Settings
 from train.data.dataset import Prepared, load_prepared
 from train.fit import runs
 from train.fit.options import check_reports, check_resume, configure, given, plan
-from train.fit.pairs import pairs
 from train.fit.runs import Run
 
 if TYPE_CHECKING:
@@ -115,10 +114,10 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
 
     from audiollm.model import checkpoint
     from audiollm.model.prompt import Prompt
-    from train.fit import parallel, trackers
+    from train.fit import parallel
     from train.fit.auxiliary import pretrain
-    from train.fit.callbacks import ProgressBar, ProgressFile, StopFile
-    from train.fit.examples import ExampleDataset, one_a_clip
+    from train.fit.callbacks import ProgressBar, ProgressFile, StopFile, tensorboard
+    from train.fit.examples import ExampleDataset, one_a_clip, pairs
     from train.fit.trainer import AudioTrainer
 
     set_seed(planned.config.seed)
@@ -153,7 +152,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
         valid=[(clip, prepared.store.get(clip.id)) for clip in valid],
         callbacks=[
             ProgressFile(planned.folder / PROGRESS_NAME),  # first: it finds a full disk
-            *trackers.always(planned.folder),
+            *tensorboard(planned.folder),
             stop,
         ],
     )

@@ -1,8 +1,7 @@
-"""What the LLM is taught to say: stage 1 descriptions and stage 2 instructions, in zh and en.
+"""Training texts: stage 1 descriptions and stage 2 instructions, in zh and en.
 
-Answers are written from what is known of a clip: its label, and its measured cues. Nothing that
-was not measured is claimed, so a corpus of bare features gets answers without evidence.
-Everything is drawn from a seed, once: the same list in every epoch and after every resume.
+Answers are composed of a clip's label and its measured cues; without cues they hold no evidence.
+All is drawn from a seed, once: the same list in every epoch and after every resume.
 """
 
 import random
@@ -26,7 +25,7 @@ _OPENING: dict[Language, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Instruction:
-    """One question about a clip and the answer to teach. `label` "" when it names no class."""
+    """A question about a clip and its target answer. `label` "" when that names no class."""
 
     kind: Kind
     language: Language
@@ -76,7 +75,7 @@ def instruct(
     if kind == "describe":
         return Instruction(kind, language, label, description(label, cues, language, style))
     if kind == "analyse":
-        # evidence can be asked of the model only where the prompt carries what was measured
+        # the answer holds evidence only where the prompt holds the measured cues
         known = cues if shows_cues else None
         text = analysis(label, known, language, style)
         return Instruction(kind, language, label, text, shows_cues=shows_cues)
@@ -128,7 +127,7 @@ def draw(
 
 
 def answer_ids(prompt: Prompt, instruction: Instruction) -> tuple[int, ...]:
-    """Token ids of the answer, class word first where there is one."""
+    """Token ids of the answer, class token first where there is one."""
     if instruction.label:
         return prompt.answer(instruction.label, instruction.text, instruction.language)
     return (*prompt.ids(instruction.text), prompt.end)

@@ -1,4 +1,4 @@
-"""`python -m train merge`: LoRA into the LLM, and one folder that answers alone."""
+"""`python -m train merge`: LoRA into the LLM, and one model folder."""
 
 import argparse
 import gc
@@ -30,8 +30,8 @@ from train.fit import probe, runs
 
 MAX_DRIFT = 0.05  # nats: a class's log-likelihood may move so much by merging and storing
 CALIBRATED_ON = 8  # clips of a speaker baseline
-MEASURED = 20_000  # training clips that the distance is fitted on, at most
-CHECKED = 200  # training clips or so that the merge is checked on where nobody validates
+MEASURED = 20_000  # most training clips that the distance is fitted on
+CHECKED = 200  # about so many training clips check the merge where no clip validates
 MAX_MARGIN = 0.1  # nats: an answer that was ahead by more must not change
 
 
@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--run", required=True, metavar="RUN", help="finished run folder, usually of stage 2")
     add("--out", required=True, metavar="DIR", help="model folder to write")
-    add("--name", default="", help="what the model is called (default: the folder's name)")
+    add("--name", default="", help="name of the model (default: the folder's name)")
     add(
         "--store",
         choices=("float32", "bfloat16", "float16"),
@@ -49,14 +49,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     either = parser.add_mutually_exclusive_group().add_argument
     words = "calibrations as JSON, as `python -m train.tiny.protocols` writes them"
     either("--calibration", type=Path, metavar="FILE", help=words)
-    words = (
-        "of the probabilities, as other speakers asked for (default: fitted on those to validate)"
-    )
+    words = "of the probabilities (default: fitted on the validation speakers)"
     either("--temperature", type=float, metavar="T", help=words)
-    words = "with --temperature: who asked for it, for the record"
+    words = "with --temperature: what it was fitted on, for the manifest"
     add("--fitted-on", default="", metavar="TEXT", help=words)
     add("--probe-strength", type=float, metavar="C", help=probe.STRENGTH_HELP)
-    words = "the LLM follows instructions: people may ask it freely about a clip"
+    words = "the LLM follows instructions: the page offers free questions about a clip"
     add("--questions", action="store_true", help=words)
 
 
@@ -81,8 +79,8 @@ def run(args: argparse.Namespace) -> int:
         strength=args.probe_strength,
     )
     print(
-        f"{args.out}: merged; on {checked['clips']} {checked['side']} clips the largest drift of a "
-        f"class log-likelihood is {checked['drift']:.2g} nats, {checked['flips']} labels changed."
+        f"{args.out}: merged; on {checked['clips']} {checked['split']} clips the largest drift of "
+        f"a class log-likelihood is {checked['drift']:.2g} nats, {checked['flips']} labels changed."
     )
     return 0
 
@@ -100,11 +98,15 @@ def merge(
 ) -> dict[str, Any]:
     """Writes the model folder and compares it, as loaded again, with the unmerged model.
 
-    The calibrations are `given`, or temperatures fitted on the validation speakers, whom the
-    weights were not trained on. Where nobody validates, probabilities stay as the model says
-    them, and the comparison is made on training clips. A linear probe on the encoder's features
-    and the distance from them, both of the training clips, go into the folder, too. `questions`
-    goes into the manifest; `strength` is the inverse penalty of the probe.
+    A linear probe on the encoder's features and the distance from them, both fitted on the
+    training clips, go into the folder, too.
+
+    Args:
+        given: calibrations; None: temperatures fitted on the validation speakers. Without
+            validation clips the probabilities stay uncalibrated, and the comparison is made on
+            training clips.
+        questions: for the manifest.
+        strength: inverse penalty of the probe.
 
     Raises:
         ModelError: the stored model answers differently from the trained one.
@@ -115,21 +117,21 @@ def merge(
 
     checkpoint.check_target(out)  # before anything is computed
     settings = Settings.from_env()
-    side = "valid" if prepared.split("valid") else "train"
-    clips = prepared.split(side)
-    if side == "train":
+    split = "valid" if prepared.split("valid") else "train"
+    clips = prepared.split(split)
+    if split == "train":
         clips = clips[:: 1 + len(clips) // CHECKED]  # of every corpus and speaker
     if not clips:
-        raise DataError(f"{prepared.folder} has no clips to check the merge on.")
-    heard = [(clip, prepared.store.get(clip.id)) for clip in clips]
+        raise DataError("merge_no_clips", data=prepared.folder)
+    loaded_clips = [(clip, prepared.store.get(clip.id)) for clip in clips]
     model, tokenizer = load_run(finished, settings)
     prompt = Prompt(tokenizer, finished.classes, languages=finished.config.languages)
-    before = _scores(model, prompt, heard, "before merging")
+    before = _scores(model, prompt, loaded_clips, "before merging")
     if finished.config.stage == 2:
         model.llm = model.llm.merge_and_unload(safe_merge=True)
     model.causal_lm.config.use_cache = True
     fitted = given or Calibrations()
-    if given is None and side == "valid":
+    if given is None and split == "valid":
         fitted = _fitted(model, prompt, prepared, finished, before)
     manifest = Manifest(
         name=name or out.name,
@@ -150,12 +152,9 @@ def merge(
     gc.collect()
     after_settings = replace(settings, device="cpu")
     loaded = checkpoint.load(str(part), after_settings)
-    after = _scores(loaded.model, prompt, heard, "after merging")
-    try:
-        drift, flips = compare(before, after, store)
-    except ModelError as error:
-        raise ModelError(f"{error} It is in {part} and was not put to {out}.") from error
-    checked = {"side": side, "clips": len(clips), "drift": drift, "flips": flips, "store": store}
+    after = _scores(loaded.model, prompt, loaded_clips, "after merging")
+    drift, flips = compare(before, after, store)
+    checked = {"split": split, "clips": len(clips), "drift": drift, "flips": flips, "store": store}
     training = {**manifest.training, "merge": checked}
     manifest = replace(manifest, training=training)
     checkpoint.save(out, loaded.model, tokenizer, manifest, store, loaded.probe, loaded.distance)
@@ -192,7 +191,7 @@ def _distance(prepared: Prepared) -> distance.FeatureDistance:
 def _probe(
     prepared: Prepared, classes: Sequence[str], strength: float | None
 ) -> LinearProbe | None:
-    """What goes beside the model; None, and a line that says why, where it cannot be fitted."""
+    """The probe of the model folder; None, and a printed line, where it cannot be fitted."""
     try:
         return probe.fit_utterance(prepared, classes, strength).folded()
     except DataError as error:
@@ -211,16 +210,10 @@ def compare(before: np.ndarray, after: np.ndarray, store: str) -> tuple[float, i
     best = np.sort(before, axis=1)
     clear = changed & (best[:, -1] - best[:, -2] > MAX_MARGIN)
     if store == "float32" and clear.any():
-        raise ModelError(
-            f"The merged model answers {clear.sum()} clips differently from the trained "
-            "one although that was sure of them: train again, with a smaller --lora-alpha."
-        )
+        raise ModelError("merge_differs", clips=int(clear.sum()))
     limit = MAX_DRIFT if store == "float32" else 10 * MAX_DRIFT
     if not drift <= limit:
-        raise ModelError(
-            f"The merged model drifts by {drift:.3g} nats from the trained one (limit {limit}): "
-            "try --store float32."
-        )
+        raise ModelError("merge_drift", drift=f"{drift:.3g}", limit=limit)
     return drift, int(changed.sum())
 
 
@@ -239,8 +232,8 @@ def load_run(finished: runs.Run, settings: Settings) -> tuple[Any, Any]:
     return model.eval(), tokenizer
 
 
-def score_run(run: Path, prepared: Prepared, side: str, count: Count = 0) -> np.ndarray:
-    """Log-likelihoods [N, C] that the best weights of a finished run give one side of the data.
+def score_run(run: Path, prepared: Prepared, split: str, count: Count = 0) -> np.ndarray:
+    """Log-likelihoods [N, C] that the best weights of a finished run give a split of the data.
 
     `count`: clips of a speaker baseline.
     """
@@ -249,8 +242,8 @@ def score_run(run: Path, prepared: Prepared, side: str, count: Count = 0) -> np.
     finished = runs.read(run, finished=True)
     model, tokenizer = load_run(finished, Settings.from_env())
     prompt = Prompt(tokenizer, finished.classes, languages=finished.config.languages)
-    clips = with_baselines(prepared.store, prepared.split(side), count)
-    return _scores(model, prompt, clips, side)
+    clips = with_baselines(prepared.store, prepared.split(split), count)
+    return _scores(model, prompt, clips, split)
 
 
 def _scores(model: Any, prompt: Any, clips: Sequence[Any], what: str) -> np.ndarray:
@@ -263,9 +256,9 @@ def _scores(model: Any, prompt: Any, clips: Sequence[Any], what: str) -> np.ndar
 
 
 def _training(finished: runs.Run, prepared: Prepared, settings: Settings) -> dict[str, Any]:
-    """Which data, speakers and commands made the model: everything a result is traced by.
+    """Data, speakers and commands of the training, for the manifest.
 
-    The speakers to train on are those of all stages and of the LLM that stage 1 started from.
+    The training speakers are those of all stages and of the LLM that stage 1 started from.
     """
     commands = [str(prepared.info.get("command", ""))]
     stages = [finished]
@@ -273,31 +266,33 @@ def _training(finished: runs.Run, prepared: Prepared, settings: Settings) -> dic
         stages.insert(0, runs.read(Path(finished.config.start)))
     commands += [stage.info.get("command", "") for stage in stages]
     commands.append(shlex.join(["python", "-m", "train", *sys.argv[1:]]))
-    sides = {
-        side: sorted({clip.speaker for clip in prepared.split(side)} - {""})
-        for side in ("train", "valid", "test")
+    splits = {
+        split: sorted({clip.speaker for clip in prepared.split(split)} - {""})
+        for split in ("train", "valid", "test")
     }
-    heard = [_heard(stage, finished, prepared) for stage in stages]
-    place = hub.locate(finished.config.llm, settings)
+    seen = [_train_speakers(stage, finished, prepared) for stage in stages]
+    path = hub.locate(finished.config.llm, settings)
     before: dict[str, Any] = {}
-    if (place / MANIFEST_NAME).is_file():
-        before = read_json(Manifest, place / MANIFEST_NAME).training
-        heard.append((before.get("speakers", {}).get("train", []), voices_recorded(before)))
-    sides["train"] = sorted({speaker for speakers, _ in heard for speaker in speakers})
+    if (path / MANIFEST_NAME).is_file():
+        before = read_json(Manifest, path / MANIFEST_NAME).training
+        seen.append((before.get("speakers", {}).get("train", []), voices_recorded(before)))
+    splits["train"] = sorted({speaker for speakers, _ in seen for speaker in speakers})
     return {
         "corpus": prepared.info["corpus"],
-        "clips": {side: len(prepared.split(side)) for side in sides},
-        "speakers": sides,
+        "clips": {split: len(prepared.split(split)) for split in splits},
+        "speakers": splits,
         "base_speakers": sorted(before.get("speakers", {}).get("train", [])),
-        "speakers_known": all(known for _, known in heard),
+        "speakers_known": all(known for _, known in seen),
         "commands": commands,
         "validation": finished.metrics(),
         "llm": finished.config.llm,
     }
 
 
-def _heard(stage: runs.Run, finished: runs.Run, prepared: Prepared) -> tuple[Sequence[str], bool]:
-    """(training speakers of a stage, whether these are all); runs of old did not note them."""
+def _train_speakers(
+    stage: runs.Run, finished: runs.Run, prepared: Prepared
+) -> tuple[Sequence[str], bool]:
+    """(training speakers of a stage, whether all are known); older runs did not record them."""
     if "train_speakers" in stage.info:
         return stage.info["train_speakers"], bool(stage.info.get("speakers_known"))
     same = Path(stage.config.data).resolve() == Path(finished.config.data).resolve()

@@ -1,8 +1,8 @@
-"""Several processes as one: who this is, and what all of them have together.
+"""Several processes train as one: rank, sums and synchronisation.
 
 `accelerate launch --num_processes N -m train fit ...` starts N equal processes. Each computes its
-share of every batch, and the gradients are averaged. Everything here also holds for a process
-alone, which it then leaves as it is.
+share of every batch, and the gradients are averaged. With one process everything here is the
+identity.
 """
 
 import torch
@@ -10,16 +10,16 @@ from torch import Tensor, distributed
 
 
 def join(device: str) -> str:
-    """Meets the other processes that were launched; returns this one's own device."""
+    """Joins the process group of the launcher; returns the device of this process."""
     from accelerate import PartialState
 
-    state = PartialState(cpu=device == "cpu")  # reads what the launcher has said
+    state = PartialState(cpu=device == "cpu")  # reads the launcher's environment
     alone = state.num_processes == 1
     return device if alone or device == "cpu" else str(state.device)
 
 
 def leave() -> None:
-    """Says goodbye to the others, when all have come to the end."""
+    """Leaves the process group when all processes have finished."""
     if count() > 1:
         distributed.barrier()
         distributed.destroy_process_group()
@@ -32,17 +32,17 @@ def count() -> int:
 
 
 def rank() -> int:
-    """Which of them this is, 0 to count - 1."""
+    """Number of this process, 0 to count - 1."""
     return distributed.get_rank() if count() > 1 else 0
 
 
 def is_first() -> bool:
-    """Whether this is the one that writes files and speaks."""
+    """Whether this process writes files and prints."""
     return rank() == 0
 
 
 def wait() -> None:
-    """Until everybody is here."""
+    """Blocks until every process has called it."""
     if count() > 1:
         distributed.barrier()
 
@@ -53,8 +53,8 @@ def total(values: Tensor) -> Tensor:
 
 
 def share(weight: float, device: torch.device) -> Tensor | float:
-    """What a mean over this process's part counts, so that the average over the processes is the
-    mean over all parts: processes have answers of different lengths."""
+    """Factor of a mean over this process's part, so that the average over the processes is the mean
+    over all parts: processes have answers of different lengths."""
     if count() == 1:
         return 1.0
     return count() * weight / total(torch.tensor(weight, dtype=torch.float32, device=device))
@@ -72,7 +72,7 @@ def mean_square(tokens: Tensor) -> Tensor:
 
 
 def agreed(first: bool, device: torch.device) -> bool:
-    """What the first process says, for all of them."""
+    """The value of the first process, for all of them."""
     return bool(total(torch.tensor(float(first and is_first()), device=device)) > 0)
 
 

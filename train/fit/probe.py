@@ -1,4 +1,4 @@
-"""The control that every model must stand beside: a linear probe on the same frozen features.
+"""The baseline of every model: a linear probe on the same frozen features.
 
 Shapes: N clips, F features, C classes.
 """
@@ -66,10 +66,10 @@ def fit_probe(
 ) -> Probe:
     """Fit on the training clips; the penalty is the one with the best UA on held-out clips.
 
-    Those are the validation clips, or, where there are none, folds of the training clips, cut
-    between `groups` (speakers, [N]) where given. Validation clips are never fitted on, so that
-    probe and model learn from the same data. With `strength` given, nothing is chosen, and
-    `weights` [N] may say how much each training clip counts.
+    Those are the validation clips, or, where there are none, folds of the training clips, split
+    by `groups` (speakers, [N]) where given. Validation clips are never fitted on, so probe and
+    model have the same training data. With a `strength` nothing is chosen, and each training
+    clip may have its own weight in `weights` [N].
 
     Raises:
         DataError: fewer than two classes to learn, or a label that is not among `classes`.
@@ -77,10 +77,7 @@ def fit_probe(
     names = tuple(classes)
     y = _codes(train_y, names)
     if len(np.unique(y)) < 2:
-        raise DataError(
-            f"A probe needs two or more classes to learn, not {sorted(set(train_y))}: "
-            "prepare the data with more of them."
-        )
+        raise DataError("probe_few_classes", classes=sorted(set(train_y)))
     x = np.asarray(train_x, dtype=np.float64)
     if strength is not None:
         return Probe(names, strength, _fit(x, y, strength, weights))
@@ -126,9 +123,9 @@ def probe_tables(
     """Class probabilities [N, C] that probes of a prepared folder give one of its splits.
 
     Args:
-        clips: those of the split to judge by; all of them unless given.
-        classes: the answers that are possible; clips of another class are not learned from.
-            Those of the folder unless given.
+        clips: of the split, those to score; all of them unless given.
+        classes: the possible answers, without training clips of another class; those of the
+            folder unless given.
         strength: inverse of the L2 penalty; chosen on held-out clips unless given.
 
     Keys: `utterance` (the encoder's mean over frames); where every clip has them also
@@ -143,7 +140,7 @@ def probe_tables(
     judged = list(prepared.split(split) if clips is None else clips)
     for name, part in (("train", parts["train"]), (split, judged)):
         if not part:
-            raise DataError(f"The {name} split holds no clips: prepare the data again.")
+            raise DataError("probe_empty_split", split=name)
     parts["judged"] = judged
     features = {name: features_of(prepared, part) for name, part in parts.items() if part}
     kinds = [
@@ -206,10 +203,7 @@ def _codes(labels: Sequence[str], names: tuple[str, ...]) -> np.ndarray:
     index = {name: i for i, name in enumerate(names)}
     strange = sorted(set(labels) - set(names))
     if strange:
-        raise DataError(
-            f"The label {strange[0]!r} is not among the classes {', '.join(names)}: "
-            "prepare the data again with all of its classes."
-        )
+        raise DataError("probe_label", label=strange[0], classes=", ".join(names))
     return np.array([index[label] for label in labels], dtype=int)
 
 
