@@ -15,7 +15,7 @@ ARGS: Any = SimpleNamespace(to_json_string=lambda: "{}", output_dir="nowhere")
 
 
 def tell(run: Path) -> None:
-    (callback,) = callbacks.always(run)
+    (callback,) = callbacks.tensorboard(run)
     callback.on_train_begin(ARGS, NOW, None)  # type: ignore[arg-type]
     callback.on_log(ARGS, NOW, None, logs={"loss": 1.5})  # type: ignore[arg-type, call-arg]
     callback.on_train_end(ARGS, NOW, None)  # type: ignore[arg-type]
@@ -23,14 +23,14 @@ def tell(run: Path) -> None:
 
 def test_events_lie_in_the_run(tmp_path: Path) -> None:
     tell(tmp_path)
-    (events,) = (tmp_path / callbacks.FOLDER).iterdir()
+    (events,) = (tmp_path / callbacks.TENSORBOARD).iterdir()
     assert b"train/loss" in events.read_bytes()
 
 
 def test_a_full_disk_gets_no_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     tell(tmp_path)
-    assert not (tmp_path / callbacks.FOLDER).exists()
+    assert not (tmp_path / callbacks.TENSORBOARD).exists()
 
 
 def test_a_tracker_must_be_known_and_installed(monkeypatch: pytest.MonkeyPatch) -> None:
