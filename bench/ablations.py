@@ -1,13 +1,13 @@
-"""What each part of the recipe gives: one setting of a stage changed at a time.
+"""Ablations of the recipe: one setting of a stage changed at a time.
 
     python -m train prepare --encoder whisper-base-front --corpus emodb --root assets/emodb \\
         --copies 2 --out runs/ablations/data
     python -m bench.ablations --data runs/ablations/data --llm runs/tiny/language \\
         --out runs/ablations
 
-Every row trains on the train speakers and is judged on the validation speakers, in the order of
-`VARIANTS`; a row that is done is passed over. `--data` needs validation speakers, frames and
-functionals, which `prepare` makes unless told otherwise. Writes OUT/result.json.
+Every row trains on the training speakers and is tested on the validation speakers, in the order of
+`VARIANTS`; a row that is done is skipped. `--data` needs validation speakers, frames and
+functionals, which `prepare` makes by default. Writes OUT/result.json.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from train.tiny.recipe import STAGE_1, STAGE_2
 
 @dataclass(frozen=True)
 class Variant:
-    """A stage of the recipe with other options in place of its own; "" takes an option out.
+    """A stage of the recipe with other options in folder of its own; "" takes an option out.
 
     Stage 2 starts from the recipe's own stage 1.
     """
@@ -105,19 +105,19 @@ def main(argv: list[str] | None = None) -> int:
     for number, variant in enumerate(VARIANTS):
         if args.only and number not in args.only:
             continue
-        place = args.out / f"{number:02d}"
-        if not (place / "metrics.json").exists():
+        folder = args.out / f"{number:02d}"
+        if not (folder / "metrics.json").exists():
             start = ["--llm", args.llm] if variant.stage == 1 else ["--from", str(args.out / "00")]
             words = ["fit", "--stage", str(variant.stage), "--data", str(args.data), *start]
-            words += ["--out", str(place), "--seed", str(args.seed), *variant.words()]
+            words += ["--out", str(folder), "--seed", str(args.seed), *variant.words()]
             print(f"$ python -m train {shlex.join(words)}", flush=True)
             subprocess.run([sys.executable, "-m", "train", *words], check=True)
         rows.append({"name": variant.name, "options": variant.options})
-        scores = merge.score_run(place, prepared, "valid")
+        scores = merge.score_run(folder, prepared, "valid")
         chances = calibration.apply(scores, prepared.classes, Calibration())
         rows[-1] |= measure(chances, prepared)
-        if runs.read(place).projector.baseline:
-            scores = merge.score_run(place, prepared, "valid", COMPARED)
+        if runs.read(folder).projector.baseline:
+            scores = merge.score_run(folder, prepared, "valid", COMPARED)
             chances = calibration.apply(scores, prepared.classes, Calibration())
             rows[-1]["compared"] = measure(chances, prepared)["ua"]
         print(line(rows[-1]), flush=True)

@@ -1,16 +1,16 @@
-"""`python -m bench.loop`: what it is worth to look at suspect labels first, on EmoDB.
+"""`python -m bench.loop`: the gain of correcting probable label errors first, on EmoDB.
 
     python -m bench.loop --language runs/tiny/language --out runs/loop
 
 15 % of the training labels are flipped to another class, drawn by a seed. `label-errors` orders the
 training clips; the true label of the first N is given back, N being the number of flips, and so is
 that of N clips in random order, the control. Linear probe (several seeds) and LLM (stage 1 of the
-recipe, first seed) learn from the clean, the flipped and the restored labels and answer the
-speakers who took no part: every speaker is left out once, in pairs. The flips are known to nothing
-but the script. What is done is passed over when the command is given again.
+recipe, first seed) are trained on the clean, the flipped and the restored labels and tested on
+speakers who took no part: every speaker is left out once, in pairs. Only this script knows the
+flips. What is done is skipped when the command is run again.
 
-Without --language only the probe is measured. An encoder that learned emotions from EmoDB would
-know the true labels: name none of those.
+Without --language only the probe is measured. An encoder trained on emotions of EmoDB would know
+the true labels: do not use one.
 """
 
 import argparse
@@ -41,7 +41,7 @@ RATE = 0.15  # of the training labels
 FOLDS, SEEDS = 4, 4
 STEPS = 200  # of stage 1: less than a third of the recipe's
 CONDITIONS = ("clean", "flipped", "ordered", "random")
-TAUGHT = CONDITIONS[:3]  # to the LLM, whose every training takes minutes
+LLM_CONDITIONS = CONDITIONS[:3]  # each takes minutes
 # The penalty is the project's where nothing can be held out to choose it by, since wrong labels
 # would choose it; beside it, one that every training chooses for itself by folds of its labels.
 PROBES: dict[str, float | None] = {"probe": DEFAULT_STRENGTH, "chosen": None}
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     prepared = [_prepared(args, number) for number in range(args.folds)]
     records = {
         kind: [
-            kept(args.out / f"{kind}-{seed}-{n}.json", partial(one_probe, p, seed, n, strength))
+            cached(args.out / f"{kind}-{seed}-{n}.json", partial(one_probe, p, seed, n, strength))
             for seed in range(args.seeds)
             for n, p in enumerate(prepared)
         ]
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     records["llm"] = []
     for n, p in enumerate(prepared if args.language else []):
         place = args.out / f"llm-{n}"
-        records["llm"].append(kept(place / "record.json", partial(llm, args, p, n, place)))
+        records["llm"].append(cached(place / "record.json", partial(llm, args, p, n, place)))
     result = summarise(records)
     result["run"] = {
         "command": shlex.join(["python", "-m", "bench.loop", *sys.argv[1:]]),
@@ -101,8 +101,8 @@ def _prepared(args: argparse.Namespace, number: int) -> Prepared:
     return load_prepared(place)
 
 
-def kept(path: Path, make: Callable[[], Record]) -> Record:
-    """What the file holds; where there is none, it is made."""
+def cached(path: Path, make: Callable[[], Record]) -> Record:
+    """The record in the file, computed where there is none."""
     if not path.is_file():
         made = make()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,7 @@ def scenario(prepared: Prepared, seed: int, fold: int) -> tuple[dict[str, list[C
 
 
 def one_probe(prepared: Prepared, seed: int, fold: int, strength: float | None) -> Record:
-    """A probe's answers after each kind of labels, on the functionals, which nobody has trained."""
+    """A probe's answers after each kind of labels, on the functionals, which are not trained."""
     conditions, record = scenario(prepared, seed, fold)
     test = prepared.split("test")
     x = features_of(prepared, test)["functionals"]
@@ -170,7 +170,7 @@ def llm(args: argparse.Namespace, prepared: Prepared, fold: int, place: Path) ->
     conditions, record = scenario(prepared, 0, fold)
     test = prepared.split("test")
     answers = {}
-    for name in TAUGHT:
+    for name in LLM_CONDITIONS:
         clips = conditions[name]
         data = rewrite(prepared, [*clips, *test], place / name / "data", {"labels": name})
         stage = place / name / "stage1"
@@ -195,7 +195,7 @@ def _judged(test: Sequence[Clip]) -> Record:
 
 
 def summarise(records: dict[str, list[Record]]) -> Record:
-    """Flips found, and UA after each kind of labels with what was lost and won back."""
+    """Flips found, and UA after each kind of labels with the loss and its recovery."""
     probe = records["probe"]
     flips = sum(record["flips"] for record in probe)
     found = []
@@ -234,7 +234,7 @@ def figures(records: Sequence[Record]) -> Record:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0: done; 1: a sentence on stderr says what to do."""
+    """0: done; 1: an error is on stderr."""
     return command("bench.loop", __doc__ or "", configure, run, argv)
 
 

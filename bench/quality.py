@@ -1,7 +1,7 @@
-"""`python -m bench.quality`: puts the measured figures into the tables of PAGES.
+"""`python -m bench.quality`: writes the measured figures into the tables of PAGES.
 
-    python -m bench.quality                             the tables anew
-    python -m bench.quality texts runs/x/result.json    takes a result over first, without its clips
+    python -m bench.quality                             rewrites the tables
+    python -m bench.quality texts runs/x/result.json    copies a result first, without its clips
 
 Every table stands between two comments, `<!-- NAME -->` or `<!-- NAME-PART -->` and
 `<!-- end -->`, and comes from the file docs/results/NAME.json that a command of this project wrote;
@@ -97,7 +97,7 @@ def _summary(language: str) -> Callable[[dict[str, Any]], Rows]:
 
 
 def calibrated(result: dict[str, Any]) -> Rows:
-    """What the probabilities are worth by each protocol: `train.tiny.protocols`."""
+    """Calibration by each protocol: `train.tiny.protocols`."""
     rows = [["", "ECE", "NLL", "answers with 0.8 or more", "right of these"]]
     for protocol, found in result["protocols"].items():
         for mode, c in found["calibration"].items():
@@ -156,7 +156,7 @@ def robustness(result: dict[str, Any]) -> Rows:
 
 
 def texts(result: dict[str, Any]) -> Rows:
-    """What is written, before and after the check: `python -m train evaluate --texts N`."""
+    """The text before and after the check of its claims: `python -m train evaluate --texts N`."""
     keys = {
         "parsed": "parses into its parts",
         "named": "names the class and no other",
@@ -172,8 +172,8 @@ def texts(result: dict[str, Any]) -> Rows:
 
 
 def loop(result: dict[str, Any]) -> Rows:
-    """Flips found, and what giving their labels back is worth: `bench.loop`."""
-    rows = [["", "suspects first", "random order", "clean labels", "flipped labels"]]
+    """Label errors found, and the gain of correcting them: `bench.loop`."""
+    rows = [["", "label errors first", "random order", "clean labels", "flipped labels"]]
     for row in result["found"]:
         shown = f"flips found in the first {row['shown']:g} N clips"
         rows.append([shown, f"{row['ordered']:.0%}", f"{row['random']:.0%}", "", ""])
@@ -182,7 +182,7 @@ def loop(result: dict[str, Any]) -> Rows:
     for key, m in result["models"].items():
         rows.append([f"UA, {names[key]}", *(interval(m["ua"].get(name)) for name in order)])
         won = [f"{m['recovered'][n]:.0%}" if n in m["recovered"] else "-" for n in order[:2]]
-        rows.append([f"of the loss won back, {names[key]}", *won, "", ""])
+        rows.append([f"of the loss recovered, {names[key]}", *won, "", ""])
     return rows
 
 
@@ -238,7 +238,7 @@ def markdown(rows: Rows) -> str:
 
 
 def filled(page: str) -> str:
-    """The page with every table as its results tell it; without results it says so."""
+    """The page with every table filled from its results, or "Not measured yet."."""
 
     def put(found: re.Match[str]) -> str:
         path = source(found["name"])

@@ -4,9 +4,9 @@
 
 DIR holds the original project's train.json, valid.json and features/. Every repeat cuts all of
 their clips anew into folds (test: one, validation: the next, training: the others), and every
-fold goes through `prepare`, `fit` (both stages), `merge` and `evaluate` as a person would type
-them. Checkpoints, temperature and the probe's penalty are chosen on validation clips; a test
-clip chooses nothing. What is done is passed over when the command is given again.
+fold goes through `prepare`, `fit` (both stages), `merge` and `evaluate`. Checkpoints, temperature
+and the probe's penalty are chosen on validation clips alone. What is done is skipped when the
+command is run again.
 
 Shapes: M answers (a clip has one in each repeat), N clips, C classes.
 """
@@ -33,7 +33,7 @@ from train.data.dataset import Prepared, load_prepared
 from train.fit import runs
 from train.fit.probe import fit_probe
 
-# What is taught, alike in every fold.
+# Options of fit, the same in every fold.
 BOTH = "--languages en --per-clip 1 --class-token-weight 5 --batch-size 8"
 PROJECTOR = "--utterance-tokens 2 --dropout 0.5 --input-dropout 0.5 --noise 0.3"
 STAGE_1 = (
@@ -64,9 +64,9 @@ def commands(plan: Plan, place: Path, repeat: int, fold: int) -> list[tuple[Path
     data, first, second, model, test = (
         str(place / name) for name in ("data", "stage1", "stage2", "model", "test")
     )
-    sides = f"--split random --seed {repeat} --folds {plan.folds} --fold {fold}"
+    splits = f"--split random --seed {repeat} --folds {plan.folds} --fold {fold}"
     listed = [
-        ("data/prepare.json", f"prepare --corpus original {sides}", "--root", plan.features),
+        ("data/prepare.json", f"prepare --corpus original {splits}", "--root", plan.features),
         ("stage1/metrics.json", f"fit --stage 1 {plan.stage_1}", "--data", data, "--llm", plan.llm),
         ("stage2/metrics.json", f"fit --stage 2 {plan.stage_2}", "--data", data, "--from", first),
         (f"model/{MANIFEST_NAME}", "merge", "--run", second),
@@ -118,7 +118,7 @@ def _record(place: Path, repeat: int, fold: int) -> dict[str, Any]:
         "repeat": repeat,
         "fold": fold,
         "classes": names,
-        "clips": {side: len(prepared.split(side)) for side in ("train", "valid", "test")},
+        "clips": {split: len(prepared.split(split)) for split in ("train", "valid", "test")},
         "seconds": {stage: _seconds(place / stage) for stage in ("stage1", "stage2")},
         "validation": {s: runs.read(place / s).metrics() for s in ("stage1", "stage2")},
         "temperature": read_json(Manifest, place / "model" / MANIFEST_NAME).calibration.temperature,
@@ -135,19 +135,19 @@ def _probe(prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities [N, C] of the test clips by the project's probe, plain and with the
     temperature that the validation clips ask for, as the LLM has it."""
     x, y = {}, {}
-    for side in ("train", "valid", "test"):
-        clips = prepared.split(side)
-        x[side] = np.stack([prepared.store.get(c.id).utterance for c in clips])
-        y[side] = [c.label for c in clips]
+    for split in ("train", "valid", "test"):
+        clips = prepared.split(split)
+        x[split] = np.stack([prepared.store.get(c.id).utterance for c in clips])
+        y[split] = [c.label for c in clips]
     names = prepared.classes
     probe = fit_probe(x["train"], y["train"], x["valid"], y["valid"], names)
-    logs = {side: np.log(np.maximum(probe.predict_proba(x[side]), 1e-12)) for side in x}
+    logs = {split: np.log(np.maximum(probe.predict_proba(x[split]), 1e-12)) for split in x}
     fitted = calibration.fit(logs["valid"], y["valid"], names)
     return np.exp(logs["test"]), calibration.apply(logs["test"], names, fitted)
 
 
 def _seconds(run: Path) -> float:
-    """Wall seconds of training as `progress.jsonl` tells them."""
+    """Wall seconds of training by `progress.jsonl`."""
     lines = (run / "progress.jsonl").read_text(encoding="utf-8").splitlines()
     times = [json.loads(line)["time"] for line in lines]
     return round(times[-1] - times[0], 1)

@@ -70,7 +70,7 @@ def answered(page: Page, clip: Path) -> None:
 
 
 def labelling(page: Page, voices: Path, language: Language) -> None:
-    """Somebody has sat down; the voices are in the queue, heard by the model that answers."""
+    """An annotator has entered a name, and classified clips are in the queue."""
     page.get_by_role("tab", name=text("tab_label", language), exact=True).click()
     page.fill("#label-person input, #label-person textarea", {"zh": "李雷", "en": "Ann"}[language])
     fold = page.locator("#label-add > button").first
