@@ -188,14 +188,15 @@ def test_files_need_no_record_of_their_corpus(tmp_path: Path) -> None:
 
 
 def rows(before: list[int], after: list[int], truth: list[str], speakers: list[str]) -> list[Any]:
-    """Clips that were answered right (1) or not at all (0) when clean and when spoiled."""
+    """Clips that were answered right (1) or not at all (0) when clean and when degraded."""
 
     def answers(hit: int, label: str) -> dict[str, Any]:
         return {"predicted": label if hit else None}
 
     return [
-        {"label": t, "speaker": s, "answers": {"clean": answers(b, t), "room": answers(a, t)}}
-        for b, a, t, s in zip(before, after, truth, speakers, strict=True)
+        {"id": str(i), "label": t, "speaker": s}
+        | {"answers": {"clean": answers(b, t), "room": answers(a, t)}}
+        for i, (b, a, t, s) in enumerate(zip(before, after, truth, speakers, strict=True))
     ]
 
 
@@ -204,15 +205,12 @@ def test_the_change_is_paired() -> None:
     truth = rng.choice(["angry", "sad"], 400, p=[0.8, 0.2]).tolist()
     speakers = [str(i % 8) for i in range(400)]
     before = (rng.random(400) < 0.6).astype(int)
-    same = robustness.change(rows(list(before), list(before), truth, speakers), "room", "clips")
+    same = robustness.changes(rows(list(before), list(before), truth, [""] * 400))["room"]
     assert (same.value, same.low, same.high) == (0, 0, 0)
     after = np.where(rng.random(400) < 0.1, 0, before)
     for unit in ("speakers", "clips"):
-        found = robustness.change(
-            rows(list(before), list(after), truth, speakers),
-            "room",
-            unit,  # type: ignore[arg-type]
-        )
+        named = speakers if unit == "speakers" else [""] * 400
+        found = robustness.changes(rows(list(before), list(after), truth, named))["room"]
         lost = before - after
         classes = [lost[np.array(truth) == name].mean() for name in ("angry", "sad")]
         assert found.value == pytest.approx(-np.mean(classes))

@@ -10,6 +10,7 @@ from audiollm.web.services import Services
 from audiollm.web.train import actions, recordings, upload
 from audiollm.web.train.plan import Plan
 from audiollm.web.train.sources import FOLDER
+from tests.codes import coded
 from tests.test_training import serve
 from tests.test_unpacking import CLASSES, left, packed
 
@@ -54,7 +55,7 @@ def test_what_a_job_is_to_read_stays(here: Services, tmp_path: Path) -> None:
     place = upload.take(here, packed(tmp_path / "one.zip", CLASSES)).path
     job = actions.start(here, Plan("x", FOLDER, str(place)))
     upload.take(here, packed(tmp_path / "one-more.zip", CLASSES))
-    with pytest.raises(DataError, match="x is to read one"):
+    with pytest.raises(DataError, check=coded("upload_used")):
         upload.delete(here, "one")
     upload.delete(here, "one-more")
     actions.stop(here, job)

@@ -91,15 +91,15 @@ def _tables(root: Path, fold: int | None) -> tuple[str, list[tuple[str, Path]]]:
     if fold not in folds:
         known = ", ".join(map(str, folds))
         raise DataError(f"{root} has no fold {fold}: --emobox-fold can be {known}.")
-    place, ending = root / f"fold_{fold}", f"_train_fold_{fold}.jsonl"
-    trains = sorted(place.glob(f"*{ending}"))
+    folder, ending = root / f"fold_{fold}", f"_train_fold_{fold}.jsonl"
+    trains = sorted(folder.glob(f"*{ending}"))
     if len(trains) != 1:
         raise DataError(
-            f"{place} has {len(trains)} files like NAME{ending} and should have one: take this "
+            f"{folder} has {len(trains)} files like NAME{ending} and should have one: take this "
             "folder from EmoBox again."
         )
     prefix = trains[0].name.removesuffix(ending)
-    tables = [(split, place / f"{prefix}_{split}_fold_{fold}.jsonl") for split in SPLITS]
+    tables = [(split, folder / f"{prefix}_{split}_fold_{fold}.jsonl") for split in SPLITS]
     # most data sets have no valid table
     return _name(prefix), [t for t in tables if t[0] != "valid" or t[1].is_file()]
 

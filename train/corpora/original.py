@@ -22,7 +22,7 @@ ENCODERS = {768: "emotion2vec_plus_base", 1024: "emotion2vec_plus_large"}
 
 
 def read_original(root: Path) -> Corpus:
-    """The project's own split; without test.json, valid.json is the test side.
+    """The project's own split; without test.json, valid.json is the test split.
 
     (`splits.split` then holds a validation part out of train.json.)
 

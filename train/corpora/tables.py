@@ -51,7 +51,7 @@ def read_folder(
     name = name or slug(root.resolve().name) or "folder"
     tops = {f.relative_to(root).parts[0] for f in audio_files(root)}
     given = bool(tops) and all(split_name(top) and (root / top).is_dir() for top in tops)
-    given = given and len({split_name(top) for top in tops}) > 1  # one side alone is no split
+    given = given and len({split_name(top) for top in tops}) > 1  # one part alone is no split
     pattern = _compiled(speaker_pattern) if speaker_pattern else None
 
     def clip(file: Path) -> Clip:
@@ -110,7 +110,7 @@ def read_manifest(root: Path, name: str = "", language: str | None = None) -> Co
         items.append((shown, partial(_row, table.parent, name, language, row)))
     clips, rejected = gather(items)
     if len({clip.split for clip in clips} - {""}) == 1 and all(clip.split for clip in clips):
-        clips = tuple(_without_split(clip) for clip in clips)  # one side alone is no split
+        clips = tuple(_without_split(clip) for clip in clips)  # one part alone is no split
     return Corpus(name, clips, (*bad, *rejected))
 
 

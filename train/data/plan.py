@@ -23,7 +23,7 @@ class Plan:
     test: float
     folds: int = 0  # K > 0: parts of its speakers, in place of the share to test
     fold: int = 0  # the one that tests
-    tests: bool = True  # False: others test, so nobody of it does, even where its own split says so
+    tests: bool = True  # False: other corpora are the test split, even where its own split differs
 
     def __post_init__(self) -> None:
         if not (0 <= self.valid < 1 and 0 <= self.test < 1 and self.valid + self.test < 1):
@@ -78,9 +78,9 @@ def _folds_each(
     corpora: set[str], shares: Plan, folds: Mapping[str, int], fold: int
 ) -> dict[str, Plan]:
     """A corpus tests its fold of that number; one that has not so many folds does not test."""
-    if strange := set(folds) - corpora:
+    if unknown := set(folds) - corpora:
         raise DataError(
-            f"--folds names {', '.join(sorted(strange))}, none of the corpora that are prepared "
+            f"--folds names {', '.join(sorted(unknown))}, none of the corpora that are prepared "
             f"here: {', '.join(sorted(corpora))}."
         )
     if missing := sorted(corpora - set(folds)):
@@ -160,8 +160,8 @@ def parse_names(text: str) -> list[str]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that say who is tested."""
-    add = parser.add_argument_group("who is tested").add_argument
+    """The options of the split."""
+    add = parser.add_argument_group("split").add_argument
     add(
         "--split",
         choices=("auto", "speaker", "given", "random"),
@@ -172,20 +172,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="another seed, other speakers in each split")
     words = "emobox: train, validate and test as fold K of EmoBox does, numbered from 1"
     add("--emobox-fold", type=int, metavar="K", help=words)
-    words = "share of clips to validate; 0: none (default: 0.15, with --emobox-fold 0)"
+    words = "share of clips in the valid split; 0: none (default: 0.15, with --emobox-fold 0)"
     add("--valid", type=float, metavar="SHARE", help=words)
-    words = "whoever would validate trains too; the same clips test"
+    words = "train on the validation clips too; the same clips test"
     add("--train-on-valid", action="store_true", help=words)
     add(
         "--test",
         type=float,
         default=0.2,
         metavar="SHARE",
-        help="share of clips to test (default: 0.2)",
+        help="share of clips in the test split (default: 0.2)",
     )
-    words = "this corpus tests, whole; the others train and validate"
+    words = "this whole corpus is the test split; the others are train and valid"
     add("--test-corpus", action="append", default=[], metavar="NAME", help=words)
-    words = "these speakers test, named as in clips.jsonl; all others train and validate"
+    words = (
+        "these speakers, named as in clips.jsonl, are the test split; all others train and valid"
+    )
     add("--test-speakers", type=parse_names, default=[], metavar="A,B", help=words)
     words = "part the speakers into K folds instead; or each corpus into its own, emodb=8,ased=5"
     add("--folds", type=parse_folds, default=0, metavar="K", help=words)

@@ -211,10 +211,10 @@ def _part(
     """Encodes one part; augmented copies come when the parts are joined and split."""
     if any(corpus.encoder for corpus in found):
         raise DataError("Ready-made features are only copied: leave --shard out.")
-    place = shard.folder(out)
-    _, clips, rejected = _encode(shard.of(found), place, args, settings)
+    folder = shard.folder(out)
+    _, clips, rejected = _encode(shard.of(found), folder, args, settings)
     print(
-        f"Part {shard.number} of {shard.count}: {len(clips)} clips in {place}, {len(rejected)} "
+        f"Part {shard.number} of {shard.count}: {len(clips)} clips in {folder}, {len(rejected)} "
         "cannot be used. When all parts are there, give the same command without --shard."
     )
     return 0
@@ -263,10 +263,10 @@ def sample(clips: Sequence[Clip], most: int, seed: int) -> tuple[Clip, ...]:
     for index, clip in enumerate(clips):
         queues[clip.label][clip.speaker].append(index)
     rounds = []
-    for place, label in enumerate(sorted(queues)):
+    for order, label in enumerate(sorted(queues)):
         for number, speaker in enumerate(rng.sample(sorted(queues[label]), len(queues[label]))):
             members = rng.sample(queues[label][speaker], len(queues[label][speaker]))
-            rounds += [(turn, number, place, index) for turn, index in enumerate(members)]
+            rounds += [(turn, number, order, index) for turn, index in enumerate(members)]
     taken = sorted(index for *_, index in sorted(rounds)[: max(0, most)])
     return tuple(clips[index] for index in taken)
 
@@ -305,16 +305,16 @@ def _encode(
     if not args.shard:
         shards.gather(out, encoder.fingerprint)
     ref = encoder.ref()
-    place = hub.locate(ref.id, settings, files=hub.ENCODER_FILES, kind="encoder")
-    if place == Path(ref.id).expanduser().resolve():
-        ref = replace(ref, id=str(place))  # a folder is found from any other folder too
+    folder = hub.locate(ref.id, settings, files=hub.ENCODER_FILES, kind="encoder")
+    if folder == Path(ref.id).expanduser().resolve():
+        ref = replace(ref, id=str(folder))  # a folder is found from any other folder too
     return ref, *extract(found, encoder, out, wanted, settings, copy)
 
 
 def _copy(
     found: list[Corpus], out: Path
 ) -> tuple[EncoderRef, tuple[Clip, ...], tuple[Rejected, ...]]:
-    """Ready-made utterance features into the store; their hash stands for the sound's."""
+    """Ready-made utterance features into the store; their hash is used in place of the sound's."""
     import hashlib
 
     from train.corpora.original import load

@@ -1,4 +1,4 @@
-"""Who is trained on and who is tested on: speaker-disjoint splits, folds, leak checks."""
+"""Speaker-disjoint splits, folds and leak checks."""
 
 import random
 from collections import Counter, defaultdict

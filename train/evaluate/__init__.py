@@ -1,1 +1,1 @@
-"""What a model is worth on speakers that it was not trained on."""
+"""Measures models on speakers that they were not trained on."""

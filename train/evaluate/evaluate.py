@@ -200,7 +200,7 @@ class Tables:
         ]
         with tqdm(total=len(pairs), desc=f"scoring {what}, baseline {count}", unit="clip") as bar:
             scores = score_clips(self.loaded.model, self.prompt, pairs, self.batch_size, bar)
-        # before they become probabilities: those of the judged classes could all be 0
+        # before they become probabilities: those of the scored classes could all be 0
         chosen = [self.loaded.manifest.labels.index(c) for c in self.classes]
         return calibration.calibrated(
             scores.numpy()[:, chosen],
@@ -225,7 +225,7 @@ def _texts(loaded: Any, prepared: Prepared, split: str, count: int) -> dict[str,
 def _choose(
     prepared: Prepared, split: str, known: tuple[str, ...], shared: bool
 ) -> tuple[list[Clip], tuple[str, ...], list[Message]]:
-    """The clips to judge, the classes to judge them by, and what a reader must know of it."""
+    """The clips to score, the classes that are possible answers, and notes for the reader."""
     clips = list(prepared.split(split))
     if not clips:
         raise DataError("evaluate_no_clips", folder=prepared.folder, split=split)
@@ -261,7 +261,7 @@ def _probes(
     notes: list[Message],
     strength: float | None,
 ) -> dict[str, dict[str, Any]]:
-    """Linear probes judged by the very clips and classes that the model is judged by."""
+    """Linear probes on the same clips and classes as the model."""
     try:
         found = probe.probe_prepared(
             prepared, split, clips=clips, classes=classes, strength=strength

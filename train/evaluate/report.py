@@ -1,6 +1,6 @@
 """One evaluation as a page: readable, one file, opens offline, asks no other host.
 
-It speaks English and Chinese: what is said stands there twice, and the page shows one of the two.
+It holds every text in English and in Chinese and shows one of the two.
 """
 
 import html

@@ -26,6 +26,7 @@ from train.corpora.reopen import opener
 from train.data import prepare, seen_speakers
 from train.data.conditions import CONDITIONS, Samples, degrade
 from train.data.dataset import Prepared, load_prepared
+from train.evaluate.paired import draws
 from train.fit import runs
 
 if TYPE_CHECKING:
@@ -126,46 +127,24 @@ def measure(
             "seconds": round(time.time() - began, 1),
         },
         "conditions": {name: m.to_dict() for name, m in tables.items()},
-        "change": {
-            name: asdict(change(rows, name, tables[name].ua.unit))
-            for name in CONDITIONS
-            if name != "clean"
-        },
+        "change": {name: asdict(interval) for name, interval in changes(rows).items()},
         "clips": rows,
         "lost": lost,
         "notes": [note.to_dict() for note in notes],
     }
 
 
-def change(rows: Sequence[dict[str, Any]], condition: str, unit: metrics.Unit) -> metrics.Interval:
-    """UA under a condition minus UA of the clean sound, on the same clips.
+def changes(rows: Sequence[dict[str, Any]]) -> dict[str, metrics.Interval]:
+    """Condition -> UA under it minus UA of the clean sound, on the same clips.
 
     Both come from the same draws of speakers (or clips), so what is hard about a voice in either
     drops out: the interval is narrower than the two of UA suggest.
     """
-    truth = np.array([row["label"] for row in rows])
-    occurs = np.unique(truth)
-    is_true = (truth[:, None] == occurs).astype(np.float64)  # [N, C]
-    hits = [
-        np.array([row["answers"][name]["predicted"] == row["label"] for row in rows], dtype=int)
-        for name in (condition, "clean")
-    ]
-    gained = is_true * (hits[0] - hits[1])[:, None]
-    voices = [row["speaker"] if unit == "speakers" else i for i, row in enumerate(rows)]
-    units = np.unique(voices, return_inverse=True)[1]
-    count = int(units.max()) + 1
-    sums = np.zeros((count, 2 * len(occurs)))  # [U, 2 C]
-    np.add.at(sums, units, np.concatenate([gained, is_true], axis=1))
-    rng = np.random.default_rng(0)
-    values = []
-    for _ in range(metrics.REPLICATES):
-        times = np.bincount(rng.integers(0, count, count), minlength=count)
-        more, total = np.split(times @ sums, 2)
-        values.append(float(np.mean(more[total > 0] / total[total > 0])))
-    value = float(np.mean(gained.sum(0) / is_true.sum(0)))
-    tail = 50 * (1 - metrics.LEVEL)
-    low, high = np.percentile(values, [tail, 100 - tail])
-    return metrics.Interval(value, min(float(low), value), max(float(high), value), unit)
+    names = list(rows[0]["answers"])
+    answers = {name: [r["answers"][name]["predicted"] or "" for r in rows] for name in names}
+    truth, speakers, ids = ([row[key] for row in rows] for key in ("label", "speaker", "id"))
+    of = draws(truth, answers, speakers, ids)
+    return {n: of.interval(of.ua[n] - of.ua["clean"]) for n in names if n != "clean"}
 
 
 def _metrics(

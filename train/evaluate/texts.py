@@ -111,7 +111,7 @@ class Checked:
 def measure(
     loaded: Any, prepared: Prepared, clips: Sequence[Clip], count: int, batch_size: int = 16
 ) -> dict[str, Any]:
-    """Texts of at most `count` of the clips, judged; plain JSON."""
+    """Checks texts of at most `count` of the clips; plain JSON."""
     from tqdm import tqdm
 
     began = time.time()
@@ -127,10 +127,10 @@ def measure(
             checked = Checked()
             for start in range(0, len(chosen), batch_size):
                 batch = chosen[start : start + batch_size]
-                heard = [prepared.store.get(clip.id) for clip in batch]
+                features = [prepared.store.get(clip.id) for clip in batch]
                 cues = [Cues.from_dict(c.cues) if c.cues else None for c in batch]
                 for clip, known, raw in zip(
-                    batch, *_write(scorer, manifest, heard, cues, lang), strict=True
+                    batch, *_write(scorer, manifest, features, cues, lang), strict=True
                 ):
                     checked.add(clip, raw, known, manifest.labels, lang)
                 bar.update(len(batch))
@@ -158,12 +158,12 @@ def choose(clips: Sequence[Clip], count: int, seed: int = SEED) -> list[Clip]:
 def _write(
     scorer: Scorer,
     manifest: Any,
-    heard: Sequence[Features],
+    features: Sequence[Features],
     cues: Sequence[Cues | None],
     lang: Language,
 ) -> tuple[list[Analysis], list[str]]:
     """What is known of each clip, and what the LLM writes after the class that won."""
-    scored = scorer.score(heard, cues, lang)
+    scored = scorer.score(features, cues, lang)
     table = calibration.apply(
         scored.log_likelihoods.float().cpu().numpy(), manifest.labels, manifest.calibration
     )

@@ -22,8 +22,7 @@ def points(job: Job) -> list[int]:
 def curves(shown: Sequence[Job], language: Language) -> go.Figure:
     """Loss, validation UA and learning rate of the runs of jobs, one colour a run; plain lists.
 
-    A dotted line is the loss on the validation speakers; where nobody validates there is none, and
-    no place for their UA.
+    A dotted line is the validation loss; without a validation split there is none, and no UA.
     """
     traces: list[dict[str, Any]] = []
     runs = [(job.name, step) for job in shown for step in job.steps if step.run]

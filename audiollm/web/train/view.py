@@ -97,12 +97,11 @@ def pace(job: Job, language: Language) -> list[str]:
     if not lines:
         return []
     last = lines[-1]
-    told = {"speed": f"{last['examples_per_second']:.3g}"}
-    told["memory"] = gigabytes(last.get("memory") or 0)
-    said = [text("job_speed", language, **told)]
+    speed = f"{last['examples_per_second']:.3g}"
+    parts = [text("job_speed", language, speed=speed, memory=gigabytes(last.get("memory") or 0))]
     if last.get("gpu"):
-        said.append(text("job_speed_gpu", language, gpu=gigabytes(last["gpu"])))
-    return said
+        parts.append(text("job_speed_gpu", language, gpu=gigabytes(last["gpu"])))
+    return parts
 
 
 def view(services: Services, job: Job, language: Language) -> View:
