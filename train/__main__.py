@@ -25,7 +25,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "prepare": Command(
         "train.data.prepare",
-        "read a corpus, split it by speaker, encode it with the frozen encoder",
+        "read a corpus, split it by speaker, extract encoder features",
     ),
     "look": Command("train.data.look", "summary of a corpus before it is prepared"),
     "fit": Command(

@@ -183,7 +183,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of clips in the test split (default: 0.2)",
     )
-    words = "this whole corpus is the test split; the others are train and valid"
+    words = "this whole corpus is the test split; no other is"
     add("--test-corpus", action="append", default=[], metavar="NAME", help=words)
     words = (
         "these speakers, named as in clips.jsonl, are the test split; all others train and valid"
