@@ -167,5 +167,6 @@ def test_the_data_with_the_labelled_clips_come_first(tmp_path: Path) -> None:
     book(services).add_label(Label(id, "Ann", "angry"))
     one, two = (prepare(tmp_path / "data" / name) for name in ("one", "two"))
     assert teach.data_offered(services) == [str(one), str(two)]
-    (two / "clips.jsonl").write_text(json.dumps({"id": id, "path": "x"}) + "\n")
+    row = {"id": id, "path": "x", "label": "sad", "split": "train"}
+    (two / "clips.jsonl").write_text(json.dumps(row) + "\n")
     assert teach.data_offered(services) == [str(two), str(one)]

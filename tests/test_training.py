@@ -72,7 +72,8 @@ def prepare(folder: Path, **split: Any) -> Path:
     }
     folder.mkdir(parents=True)
     (folder / "summary.json").write_text(json.dumps(summary))
-    info = {"split": {"notes": ["a trial"], "shared_speakers": [], **split}}
+    info = {"format": 1, "corpus": "x", "classes": ["angry", "sad"], "encoder": {}}
+    info |= {"split": {"notes": ["a trial"], "shared_speakers": [], **split}}
     (folder / "prepare.json").write_text(json.dumps(info))
     return folder
 
