@@ -14,45 +14,29 @@ from audiollm import __version__, labels
 from audiollm.audio.loading import SUFFIXES
 from audiollm.errors import AudioLLMError
 from audiollm.settings import Settings
+from audiollm.texts import text
 
 EPILOG = """examples:
   python -m audiollm recording.wav             what one recording sounds like
   python -m audiollm recordings/ --json        a folder, one JSON object a line
   python -m audiollm "*.mp3" --language zh     the analysis in Chinese
   python -m audiollm clip.flac --model models/mine
-  python -m audiollm a.wav b.wav c.wav --same-speaker   against this person's own voice
+  python -m audiollm a.wav b.wav c.wav --same-speaker   compared with this person's own voice
 
 Exit code: 0 all files were answered, 1 some could not be (the others were), 2 nothing could be
 tried (no such model, wrong arguments).
-Nothing is kept and nothing leaves this machine."""
-
-FEW_CLIPS = {
-    "en": "--same-speaker needs three files in which the voice can be measured: the cues are told "
-    "against other people's voices.",
-    "zh": "--same-speaker 需要至少三个能测出嗓音的文件：线索仍与其他人的嗓音比较。",
-}
-FEW_OTHERS = {
-    "en": "--same-speaker needs three other files with speech to compare a file with: the "
-    "probabilities are those without.",
-    "zh": "--same-speaker 需要另外三个有人说话的文件才能比较：概率按不比较的情况给出。",
-}
-ONE_EMOTION = {
-    "en": "The other files nearly all sound {emotion}: compared with them, that would pass for "
-    "this voice's usual tone, so the probabilities are those without. Add speech of other moods.",
-    "zh": "其他文件听起来几乎都是“{emotion}”：与之比较会把它当成此人平时的语气，"
-    "因此概率按不比较的情况给出。请加入其他情绪的录音。",
-}
+Nothing is stored and nothing leaves this machine."""
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="python -m audiollm",
-        description="Hear which emotion a voice expresses: a probability for every class and a "
-        "written analysis. It reads expression, not inner feeling.",
+        description="Recognise the emotion that a voice expresses: a probability for every class "
+        "and a written analysis. It recognises expression, not inner feeling.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = made.add_argument
+    add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="sound files, folders, or patterns like '*.wav'")
     add("--model", metavar="ID", help="tiny (default), or a folder made by `python -m train merge`")
     add("--language", choices=labels.LANGUAGES, default="en", help="of the analysis")
@@ -66,9 +50,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--json", action="store_true", help="one JSON object a line")
     add("--device", metavar="D", help="auto (default), cpu, cuda, mps")
-    add("--batch", type=int, default=8, help="files heard together")
+    add("--batch", type=int, default=8, help="files in one batch")
     add("--version", action="version", version=__version__)
-    return made
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -112,24 +96,20 @@ def _answer(predictor: Any, paths: Sequence[Path], args: argparse.Namespace) -> 
     failed = 0
     size = max(1, args.batch)
     answers = predictor.predict_files(paths, args.language, size, args.same_speaker)
-    told: set[str] = set()
+    printed: set[str] = set()
     shown = len(paths) > args.batch and sys.stderr.isatty()
     for path, answer in tqdm(answers, total=len(paths), unit="file", disable=not shown):
         if isinstance(answer, AudioLLMError):
             failed += 1
             if args.json:
-                print(
-                    json.dumps(
-                        {"path": str(path), "error": answer.in_language(args.language)},
-                        ensure_ascii=False,
-                    )
-                )
+                line = {"path": str(path), "error": answer.in_language(args.language)}
+                print(json.dumps(line, ensure_ascii=False))
             else:
                 print(f"{path}: {answer.in_language(args.language)}", file=sys.stderr)
             continue
-        if args.same_speaker and (said := missing(answer, predictor.card.baseline)) not in told:
-            told.add(said)
-            print(said, end="\n" if said else "", file=sys.stderr)
+        if args.same_speaker and (note := missing(answer, predictor.card.baseline)) not in printed:
+            printed.add(note)
+            print(note, end="\n" if note else "", file=sys.stderr)
         if args.json:
             line = {"path": str(path), **answer.to_dict()}
             print(json.dumps(line, ensure_ascii=False), flush=True)
@@ -139,13 +119,14 @@ def _answer(predictor: Any, paths: Sequence[Path], args: argparse.Namespace) -> 
 
 
 def missing(answer: Any, takes_baseline: bool) -> str:
-    """Why an answer is not compared, or not in full, with the same speaker's other files; or ""."""
+    """Why an answer is not, or not fully, compared with the same speaker's other files; or ""."""
     language = answer.language
     if answer.analysis.basis_kind != "speaker":
-        return FEW_CLIPS[language]
+        return text("same_speaker_few_clips", language)
     if emotion := answer.baseline_emotion:
-        return ONE_EMOTION[language].format(emotion=labels.word(emotion, language))
-    return FEW_OTHERS[language] if takes_baseline and not answer.baseline_seconds else ""
+        return text("same_speaker_one_emotion", language, emotion=labels.word(emotion, language))
+    few = takes_baseline and not answer.baseline_seconds
+    return text("same_speaker_few_others", language) if few else ""
 
 
 def readable(path: Path, answer: Any) -> str:

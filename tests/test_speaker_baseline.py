@@ -10,13 +10,14 @@ import pytest
 import soundfile
 
 from audiollm import audio
-from audiollm.__main__ import FEW_CLIPS, FEW_OTHERS, ONE_EMOTION, main, missing
+from audiollm.__main__ import main, missing
 from audiollm.audio import prosody, windows
 from audiollm.inference import files, votes
 from audiollm.model import speaker
 from audiollm.model.speaker import SpeakerBaseline, one_emotion, together
 from audiollm.predictor import Prediction, Predictor
 from audiollm.settings import Settings
+from audiollm.texts import TEXTS, text
 from tests import tiny
 from tests.conftest import RATE, voiced
 
@@ -197,10 +198,10 @@ def test_the_command_line_says_what_is_missing(
     names = [str(place / f"{i}.wav") for i in range(5)]
     words = ("--model", str(place / "model"), "--same-speaker", "--json")
     for count, limit, said in (
-        (2, 1.1, FEW_CLIPS["en"]),
-        (3, 1.1, FEW_OTHERS["en"]),
+        (2, 1.1, text("same_speaker_few_clips", "en")),
+        (3, 1.1, text("same_speaker_few_others", "en")),
         (4, 1.1, ""),
-        (4, 0.0, ONE_EMOTION["en"].split("{")[0]),
+        (4, 0.0, TEXTS["same_speaker_one_emotion"]["en"].split("{")[0]),
     ):
         monkeypatch.setattr(speaker, "ONE_EMOTION", limit)
         monkeypatch.setattr(speaker, "NEUTRAL", "none")
@@ -213,7 +214,7 @@ def test_the_command_line_says_what_is_missing(
 
 def test_what_is_missing_is_said_in_chinese(engine: Predictor) -> None:
     answer = engine.predict([sound(1.5)], "zh")[0]
-    assert missing(answer, takes_baseline=True) == FEW_CLIPS["zh"]
+    assert missing(answer, takes_baseline=True) == text("same_speaker_few_clips", "zh")
 
 
 # --- a recording of its own

@@ -1,4 +1,4 @@
-"""The text that a person is shown: composed from what was measured, checked against it.
+"""The text of an answer: composed from the measurements and checked against them.
 
 The class, its calibrated probability and the cues are known before the LLM writes a word, so the
 LLM adds only sentences that these bear out; what it states wrongly or leaves out is put right
@@ -16,6 +16,7 @@ from audiollm.audio import prosody
 from audiollm.audio.prosody import REFERENCES, Cues
 from audiollm.labels import Language, word
 from audiollm.model.prompt import SEPARATOR
+from audiollm.texts import text
 
 # An answer with less probability is wrong more often than right; with less lead on the second,
 # the two are not told apart: three times the 0.05 by which the probabilities err (ECE).
@@ -28,7 +29,7 @@ OTHERS = 2  # runners-up named at most
 FLAT = 0.6  # the two likeliest together below this: in two of five such clips it is neither
 SHORT = 1.0  # s of sound above a pause; the shortest of 120 clips of EmoDB has 1.25
 VOICED = 0.4  # voiced share of that sound; the least of these clips has 0.47, noise about 0
-MIXED = 0.7  # less of a long sound's time than this heard as the answer: its parts differ
+MIXED = 0.7  # below this share of agreeing windows the parts of a long sound differ
 PROSE = 3  # sentences of the LLM's own shown at most
 
 
@@ -69,13 +70,13 @@ def measured(
 
 
 def compose(
-    known: Analysis, text: str, labels: Sequence[str], language: Language, done: bool = True
+    known: Analysis, raw: str, labels: Sequence[str], language: Language, done: bool = True
 ) -> tuple[Analysis, str]:
     """What is known with what the LLM wrote after the class word, and the text to show.
 
     While the LLM writes (`done` False) the text holds only what the final one begins with.
     """
-    written = claims.parse(text, labels, language, done)
+    written = claims.parse(raw, labels, language, done)
     parts = {
         "certainty": wording.certainty(known, language),
         "caution": wording.caution(known.cautions, language),
@@ -164,8 +165,8 @@ def _cautions(
     basis: Basis | None,
     language: Language,
 ) -> dict[str, str]:
-    """Reasons to take the answer lightly, by kind."""
-    found: dict[str, dict[str, object]] = {}
+    """Reasons for low confidence in the answer, by kind."""
+    found: dict[str, dict[str, str]] = {}
     if voice and voice.active < SHORT:
         found["short"] = {"seconds": f"{voice.active:.1f}"}
     if voice and voice.active > 0 and voice.voiced < VOICED * voice.active:
@@ -178,6 +179,4 @@ def _cautions(
         found["unmeasured"] = {}
     if cues and basis and basis.kind == "register" and between_registers(cues):
         found["between"] = {"hz": f"{cues.pitch_hz:.0f}"}
-    return {
-        kind: wording.CAUTIONS[kind][language].format(**blanks) for kind, blanks in found.items()
-    }
+    return {kind: text(f"caution_{kind}", language, **v) for kind, v in found.items()}

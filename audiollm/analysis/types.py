@@ -9,7 +9,7 @@ from audiollm.audio.prosody import Level
 
 @dataclass(frozen=True)
 class Voice:
-    """What of a sound was heard. Seconds; `agreeing` is the share of it heard as the answer."""
+    """Seconds of voice in a sound; `agreeing`: share in windows that agree with the answer."""
 
     active: float  # louder than a pause
     voiced: float  # with a pitch
@@ -32,7 +32,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Correction:
-    """What the LLM stated against the measurement; `measured` None: was not measured."""
+    """A statement of the LLM that the measurement contradicts; None: not measured."""
 
     cue: str  # or `intensity`
     stated: str

@@ -1,5 +1,5 @@
-"""The sentences of an analysis in both languages: the only copy. What they say is decided in
-analysis.py, and claims.py can read them back."""
+"""The sentences of an analysis in both languages. Their content is decided in composition.py, and
+claims.py can parse them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -15,6 +15,7 @@ from audiollm.analysis.claims import (
 from audiollm.analysis.references import Basis
 from audiollm.analysis.types import Analysis, Evidence
 from audiollm.labels import Language, word
+from audiollm.texts import text
 
 SHARE = "of the time"  # the unit of a cue that is a share
 UNITS_ZH = {
@@ -25,35 +26,6 @@ UNITS_ZH = {
     SHARE: "的时间",
 }
 
-CAUTIONS: dict[str, dict[Language, str]] = {
-    "short": {
-        "en": "only {seconds} s of sound was heard",
-        "zh": "只听到 {seconds} 秒声音",
-    },
-    "little_voice": {
-        "en": "only {share} of the sound has a pitch, so it may be music, noise, laughter or a "
-        "whisper",
-        "zh": "只有 {share} 的声音带有音高，可能是音乐、噪声、笑声或耳语",
-    },
-    "unmeasured": {
-        "en": "there was too little voice to measure any cue",
-        "zh": "人声太少，无法测量任何声学线索",
-    },
-    "flat": {
-        "en": "the probability is spread over many emotions",
-        "zh": "概率分散在多种情感上",
-    },
-    "mixed": {
-        "en": "in {share} of this long sound the answer was the likeliest emotion, in the rest "
-        "others were",
-        "zh": "这段长录音中只有 {share} 与该结论一致，其余部分听起来是别的情感",
-    },
-    "between": {
-        "en": "at {hz} Hz the pitch lies between low and high voices, so whether it is high or low "
-        "is unsure",
-        "zh": "音高 {hz} 赫兹介于低音和高音嗓音之间，难以判断偏高还是偏低",
-    },
-}
 GUESS = {"short", "little_voice", "flat"}  # after these the answer itself is a guess
 
 
@@ -101,12 +73,9 @@ def caution(kinds: Mapping[str, str], language: Language) -> str:
     """All cautions as one sentence; "" without any."""
     if not kinds:
         return ""
-    guess = bool(GUESS & set(kinds))
-    if language == "zh":
-        return CAUTION["zh"] + "；".join(kinds.values()) + ("，结果仅供参考。" if guess else "。")
-    return (
-        CAUTION["en"] + "; ".join(kinds.values()) + (": treat this as a guess." if guess else ".")
-    )
+    joined = ("；" if language == "zh" else "; ").join(kinds.values())
+    end = "caution_guess" if GUESS & set(kinds) else "caution_end"
+    return CAUTION[language] + joined + text(end, language)
 
 
 def evidence(cues: Iterable[Evidence], language: Language) -> str:
@@ -152,22 +121,5 @@ def usual(basis: Basis | None, language: Language) -> str:
     if basis is None:
         return ""
     if basis.kind == "speaker":
-        if language == "zh":
-            return (
-                f"{USUAL['zh']}说话人本人 {basis.clips} 段录音的中位数，"
-                "上下各取参考范围宽度的一半。"
-            )
-        return (
-            f"{USUAL['en']}this speaker's own median over {basis.clips} clips, plus and minus half "
-            "the width of the general range."
-        )
-    if language == "zh":
-        voices = {"low": "较低", "high": "较高"}[basis.register]
-        return (
-            f"{USUAL['zh']}音高{voices}的嗓音以中性语气说话时中间 80% 的数值，"
-            "而非说话人本人平时的声音。"
-        )
-    return (
-        f"{USUAL['en']}the middle 80% of neutral speech in {basis.register} voices, not this "
-        "speaker's own voice."
-    )
+        return USUAL[language] + text("usual_speaker", language, clips=basis.clips)
+    return USUAL[language] + text(f"usual_{basis.register}", language)

@@ -21,76 +21,11 @@ from audiollm.errors import ModelError
 
 CONFIG_NAME = "config.yaml"
 
-_BASE_CONV = "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512, 2, 2)] + [(512, 2, 2)]"
 _SMALL_CONV: ConvLayers = ((192, 400, 160), (192, 3, 2))
 
-_BASE: dict[str, Any] = {
-    "depth": 8,
-    "num_heads": 12,
-    "embed_dim": 768,
-    "mlp_ratio": 4.0,
-    "norm_eps": 1e-5,
-    "norm_affine": True,
-    "layer_norm_first": False,
-    "normalize": True,
-    "encoder_dropout": 0.1,
-    "post_mlp_drop": 0.1,
-    "attention_dropout": 0.1,
-    "activation_dropout": 0.0,
-    "dropout_input": 0.0,
-    "layerdrop": 0.05,
-    "average_top_k_layers": 8,
-    "end_of_block_targets": False,
-    "clone_batch": 8,
-    "start_drop_path_rate": 0.0,
-    "end_drop_path_rate": 0.0,
-    "loss_beta": 0.0,
-    "loss_scale": None,
-    "modalities": {
-        "audio": {
-            "type": "AUDIO",
-            "extractor_mode": "layer_norm",
-            "feature_encoder_spec": _BASE_CONV,
-            "conv_pos_width": 95,
-            "conv_pos_groups": 16,
-            "conv_pos_depth": 5,
-            "conv_pos_pre_ln": False,
-            "prenet_depth": 4,
-            "prenet_layerdrop": 0.05,
-            "prenet_dropout": 0.1,
-            "start_drop_path_rate": 0.0,
-            "end_drop_path_rate": 0.0,
-            "num_extra_tokens": 10,
-            "init_extra_token_zero": True,
-            "use_alibi_encoder": True,
-            "num_alibi_heads": 12,
-            "alibi_scale": 1.0,
-            "alibi_max_pos": None,
-            "learned_alibi": False,
-            "learned_alibi_scale": True,
-            "learned_alibi_scale_per_head": True,
-            "learned_alibi_scale_per_layer": False,
-            "model_depth": 8,
-            "local_grad_mult": 1.0,
-            "ema_local_encoder": False,
-            # masking and the decoder belong to self-supervised pretraining, which is not done here
-            "mask_noise_std": 0.01,
-            "mask_prob_min": None,
-            "mask_prob": 0.5,
-            "mask_prob_adjust": 0.05,
-            "inverse_mask": False,
-            "keep_masked_pct": 0,
-            "mask_length": 5,
-            "add_masks": False,
-            "remove_masks": False,
-            "mask_dropout": 0,
-            "encoder_zero_mask": True,
-            "mask_channel_prob": 0,
-            "mask_channel_length": 64,
-            "decoder": None,
-        }
-    },
-}
+_BASE: dict[str, Any] = yaml.safe_load(
+    Path(__file__).with_name("emotion2vec_base.yaml").read_text(encoding="utf-8")
+)
 
 # The values that are taken from a given configuration, with their ranges (both ends included).
 # Everything else in it is ignored. Rates of dropout matter in training only.
