@@ -21,19 +21,18 @@ from audiollm.labelling.store import LabelStore
 from audiollm.labelling.tasks import REASONS, Label
 from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
-from audiollm.texts import TEXTS
+from audiollm.texts import TEXTS, text
 from audiollm.web.auth.access import ShutError
-from audiollm.web.label import actions, report
 from audiollm.web.label import card as label_card
-from audiollm.web.label import sources as label_sources
-from audiollm.web.label.actions import Desk
+from audiollm.web.label import progress, queue, transfer
+from audiollm.web.label.queue import Session
 from audiollm.web.services import Services
 from tests.browser.fake import SURE, FakePredictor
 from tests.conftest import voiced
 from tests.refusals import refused
 from tests.test_labelling_store import task
 
-ANN, BO = Desk("Ann"), Desk("Bo", "second")
+ANN, BO = Session("Ann"), Session("Bo", "second")
 
 
 @pytest.fixture
@@ -57,28 +56,28 @@ def book(services: Services) -> LabelStore:
     return made
 
 
-def asked(act: str, number: int = 0, desk: Desk = ANN, **more: Any) -> dict[str, Any]:
+def asked(act: str, number: int = 0, session: Session = ANN, **more: Any) -> dict[str, Any]:
     return {
         "act": act,
-        "tab": f"of {desk.person}",
+        "tab": f"of {session.person}",
         "task": task(number).id,
-        "person": desk.person,
-        "work": desk.work,
-        "blind": desk.hidden,
-        "token": hashlib.sha256(f"{act} {number} {desk.person} {more}".encode()).hexdigest(),
+        "person": session.person,
+        "work": session.work,
+        "blind": session.hidden,
+        "token": hashlib.sha256(f"{act} {number} {session.person} {more}".encode()).hexdigest(),
         **more,
     }
 
 
-def shown(seen: actions.Seen) -> str:
+def shown(seen: queue.Shown) -> str:
     return seen.outcome.task.id if seen.outcome else ""
 
 
 def test_a_label_and_the_next_clip(services: Services, book: LabelStore) -> None:
-    first = actions.act(services, ANN, asked("begin"))
+    first = queue.act(services, ANN, asked("begin"))
     assert (shown(first), first.following, first.left) == (task(0).id, task(1).id, 4)
     said = asked("label", name="happy", secondary="sad", intensity=2, note=" a sob ", took=1.5)
-    second = actions.act(services, ANN, said)
+    second = queue.act(services, ANN, said)
     assert (shown(second), second.following, second.done) == (task(1).id, task(2).id, 1)
     assert second.written == (said["token"],)
     (label,) = book.history()
@@ -89,27 +88,27 @@ def test_a_label_and_the_next_clip(services: Services, book: LabelStore) -> None
         "a sob",
         1.5,
     )
-    skipped = actions.act(services, ANN, asked("skip", 1))
+    skipped = queue.act(services, ANN, asked("skip", 1))
     assert shown(skipped) == task(2).id
     assert label_card.card(skipped, ANN, "en").count('data-act="label"') == 2 + 3
 
 
 def test_undo_back_and_forward(services: Services, book: LabelStore) -> None:
     for number in range(3):
-        actions.act(services, ANN, asked("label", number, name="sad"))
-    back = actions.act(services, ANN, asked("back", 3))
-    assert shown(back) == task(2).id and back.yours is not None
-    back = actions.act(services, ANN, asked("back", 2))
+        queue.act(services, ANN, asked("label", number, name="sad"))
+    back = queue.act(services, ANN, asked("back", 3))
+    assert shown(back) == task(2).id and back.own is not None
+    back = queue.act(services, ANN, asked("back", 2))
     assert shown(back) == task(1).id
-    actions.act(services, ANN, asked("label", 1, name="angry"))  # a correction
+    queue.act(services, ANN, asked("label", 1, name="angry"))  # a correction
     assert book.outcome(task(1).id).final == "angry"
-    undone = actions.act(services, ANN, asked("undo", 3))
+    undone = queue.act(services, ANN, asked("undo", 3))
     assert shown(undone) == task(1).id
     assert book.outcome(task(1).id).final == "sad"  # what was said before counts again
     for _ in range(3):
-        actions.act(services, ANN, asked("undo"))
-    assert actions.act(services, ANN, asked("undo")).trouble == "label_nothing"
-    assert shown(actions.act(services, ANN, asked("forward", 9))) != ""
+        queue.act(services, ANN, asked("undo"))
+    assert queue.act(services, ANN, asked("undo")).hint == "label_nothing"
+    assert shown(queue.act(services, ANN, asked("forward", 9))) != ""
 
 
 def test_labels_that_the_browser_kept_are_written_once(
@@ -117,13 +116,13 @@ def test_labels_that_the_browser_kept_are_written_once(
 ) -> None:
     kept = [asked("label", 0, name="sad"), asked("label", 99, name="sad")]
     for _ in range(2):
-        seen = actions.act(services, ANN, asked("begin", pending=kept))
+        seen = queue.act(services, ANN, asked("begin", pending=kept))
         # the clip of the second is not here: nobody can do anything about that, it stays there
-        assert seen.written == (kept[0]["token"],) and not seen.trouble
+        assert seen.written == (kept[0]["token"],) and seen.error is None
     assert len(book.history()) == 1
     kept[0] |= {"token": "another", "intensity": 9}
-    seen = actions.act(services, ANN, asked("begin", pending=kept))
-    assert seen.sentence and "intensity" in seen.trouble
+    seen = queue.act(services, ANN, asked("begin", pending=kept))
+    assert seen.error is not None and seen.error.code == "label_bad_intensity"
 
 
 def test_what_cannot_be_written_leaves_the_clip_there(
@@ -132,55 +131,56 @@ def test_what_cannot_be_written_leaves_the_clip_there(
     def full(*_: object) -> None:
         raise LabelError("The disk is full.")
 
-    actions.act(services, ANN, asked("begin"))
+    queue.act(services, ANN, asked("begin"))
     monkeypatch.setattr(LabelStore, "add_label", full)
-    seen = actions.act(services, ANN, asked("label", name="sad"))
+    seen = queue.act(services, ANN, asked("label", name="sad"))
     assert (shown(seen), seen.written) == (task(0).id, ())
     assert "The disk is full." in label_card.card(seen, ANN, "en")
 
 
 def test_nonsense_is_refused(services: Services, book: LabelStore) -> None:
-    for desk, wrong in (
-        (Desk(" x "), asked("begin")),
+    for session, wrong in (
+        (Session(" x "), asked("begin")),
         (ANN, {**asked("begin"), "tab": ""}),
         (ANN, asked("drop table")),
     ):
         with pytest.raises(LabelError):
-            actions.act(services, desk, wrong)
-    assert actions.act(services, Desk(""), asked("begin")).trouble == "label_who"
-    seen = actions.act(services, ANN, {**asked("label", name="sad"), "intensity": "much"})
-    assert seen.sentence and book.history() == []
+            queue.act(services, session, wrong)
+    assert queue.act(services, Session(""), asked("begin")).hint == "label_who"
+    seen = queue.act(services, ANN, {**asked("label", name="sad"), "intensity": "much"})
+    assert seen.error is not None and book.history() == []
 
 
 def test_who_has_not_said_a_name_yet_sees_how_many_clips_wait(
     services: Services, book: LabelStore
 ) -> None:
-    nobody = Desk("")
-    seen = actions.act(services, nobody, asked("begin", desk=nobody))
-    assert (seen.trouble, seen.outcome) == ("label_who", None)
+    nobody = Session("")
+    seen = queue.act(services, nobody, asked("begin", session=nobody))
+    assert (seen.hint, seen.outcome) == ("label_who", None)
     assert seen.left == len(book.tasks()) > 1
-    assert f"waiting for a label: {seen.left}." in label_card.card(seen, nobody, "en")
-    assert f"{seen.left} 段录音" in label_card.card(seen, nobody, "zh")
+    for language in LANGUAGES:
+        waiting = text("label_waiting", language, left=seen.left)
+        assert waiting in label_card.card(seen, nobody, language)
     book.remove_tasks(task.id for task in book.tasks())
-    seen = actions.act(services, nobody, asked("begin", desk=nobody))
-    assert "waiting" not in label_card.card(seen, nobody, "en")
+    seen = queue.act(services, nobody, asked("begin", session=nobody))
+    assert text("label_who", "en") in label_card.card(seen, nobody, "en") and seen.left == 0
 
 
 def test_blind_work_shows_no_answer(services: Services, book: LabelStore) -> None:
-    seen = actions.act(services, ANN, asked("begin"))
+    seen = queue.act(services, ANN, asked("begin"))
     open_card = label_card.card(seen, ANN, "en")
     assert "90%" in open_card and "angry (90%)" in open_card
     hidden = label_card.card(seen, replace(ANN, blind=True), "en")
     assert "90%" not in hidden and 'data-blind="1"' in hidden
-    actions.act(services, ANN, asked("label", name="sad"))
-    second = actions.act(services, BO, asked("begin", desk=BO))
+    queue.act(services, ANN, asked("label", name="sad"))
+    second = queue.act(services, BO, asked("begin", session=BO))
     card = label_card.card(second, BO, "en")
     assert shown(second) == task(0).id and "Ann" not in card and "90%" not in card
-    actions.act(services, BO, asked("label", desk=BO, name="angry"))
-    judge = Desk("Cy", "decide")
-    disputed = actions.act(services, judge, asked("begin", desk=judge))
-    assert "Ann said sad, Bo said angry" in label_card.card(disputed, judge, "en")
-    actions.act(services, judge, asked("label", desk=judge, name="happy"))
+    queue.act(services, BO, asked("label", session=BO, name="angry"))
+    judge = Session("Cy", "decide")
+    disputed = queue.act(services, judge, asked("begin", session=judge))
+    assert "Ann: sad, Bo: angry" in label_card.card(disputed, judge, "en")
+    queue.act(services, judge, asked("label", session=judge, name="happy"))
     assert book.outcome(task(0).id).final == "happy"
     assert [label.blind for label in book.history()] == [False, True, False]
 
@@ -193,13 +193,13 @@ def test_every_reason_reads_well(services: Services, language: Any) -> None:
         for n, reason in enumerate(REASONS)
     )
     for _ in REASONS:
-        seen = actions.act(services, ANN, asked("begin"))
+        seen = queue.act(services, ANN, asked("begin"))
         card = label_card.card(seen, ANN, language)
         assert "{" not in re.sub(r'data-yours="[^"]*"', "", card)
         assert seen.outcome is not None
         said = asked("label", name="sad") | {"task": shown(seen), "token": shown(seen)}
-        actions.act(services, ANN, said)
-    empty = actions.act(services, ANN, asked("begin"))
+        queue.act(services, ANN, said)
+    empty = queue.act(services, ANN, asked("begin"))
     assert TEXTS["label_empty"][language] in label_card.card(empty, ANN, language)
 
 
@@ -207,17 +207,17 @@ def test_every_reason_reads_well(services: Services, language: Any) -> None:
 def test_who_disagrees_is_named(services: Services, other: str) -> None:
     disagreeing = replace(task(0, "disagreement"), other_model=other, other_answer={"sad": 1.0})
     LabelStore(services.settings.home).add_tasks([disagreeing])
-    card = label_card.card(actions.act(services, ANN, asked("begin")), ANN, "en")
+    card = label_card.card(queue.act(services, ANN, asked("begin")), ANN, "en")
     named = "my-probe" if other == "my-probe" else "a linear probe on its encoder&#x27;s features"
-    assert f"{named} said sad" in card
+    assert f"{named} predicts sad" in card
 
 
 def test_a_card_escapes_what_people_write(services: Services, book: LabelStore) -> None:
     book.add_tasks([replace(task(0), model="<b>x</b>")])
     book.add_label(Label(task(0).id, "<i>", "sad", note='"><script>'))
-    desk = Desk("<i>")
-    seen = actions.act(services, desk, asked("back", 7, desk=desk))
-    card = label_card.card(seen, desk, "en")
+    session = Session("<i>")
+    seen = queue.act(services, session, asked("back", 7, session=session))
+    card = label_card.card(seen, session, "en")
     assert (
         "<script>" not in card and "<b>x" not in card and "<i>" not in card.replace("<i style", "")
     )
@@ -226,17 +226,17 @@ def test_a_card_escapes_what_people_write(services: Services, book: LabelStore) 
 def test_sound_and_picture_for_the_browser(services: Services, voice: Path) -> None:
     book = LabelStore(services.settings.home)
     book.add_tasks([replace(task(0), path=str(voice)), replace(task(1), path=str(voice) + ".gone")])
-    found = actions.clips(services, [task(0).id, task(1).id])
+    found = queue.clips(services, [task(0).id, task(1).id], "en")
     assert found[task(0).id]["sound"].startswith("ZkxhQ")  # fLaC
     assert re.search(r'class="wave" d="M\d.*image/png;base64,iVBOR', found[task(0).id]["picture"])
-    assert "gone" in found[task(1).id]["trouble"]
+    assert "gone" in found[task(1).id]["error"]
 
 
 def test_keys_are_digits_then_letters_that_mean_nothing_else() -> None:
-    program = Path(actions.__file__).with_name("label.js").read_text(encoding="utf-8")
+    program = Path(queue.__file__).with_name("label.js").read_text(encoding="utf-8")
     commands = set(re.findall(r"\b([a-z]): \"", program))
-    assert commands == {*"licmzxunv"} and not commands & {*actions.KEYS}
-    found = actions.keys([f"class {n:02}" for n in range(23)])
+    assert commands == {*"licmzxunv"} and not commands & {*queue.KEYS}
+    found = queue.keys([f"class {n:02}" for n in range(23)])
     assert len(set(found.values())) == 23 and list(found.values())[:9] == list("123456789")
 
 
@@ -297,17 +297,17 @@ def test_clips_from_everywhere(services: Services, voice: Path, tmp_path: Path) 
     suspect: dict[str, Any] = {"clip": "5" * 64, "path": str(voice), "speaker": "s", "label": "sad"}
     suspect |= {"suggested": "angry", "confidence": 0.02, "likely": True}
     lines = [json.dumps(suspect), json.dumps(suspect | {"clip": "6" * 64, "likely": False})]
-    (home / "runs" / "mine" / "suspects.jsonl").write_text("\n".join(lines))
+    (home / "runs" / "mine" / "label-errors.jsonl").write_text("\n".join(lines))
     folder = tmp_path / "voices"
     folder.mkdir()
     for name in ("a.flac", "b.flac"):
         soundfile.write(folder / name, voiced(1.0, 150.0, len(name)), 16000)
     (folder / "broken.wav").write_text("no sound")
-    known = dict(label_sources.offered(services, "en"))
-    assert set(known.values()) >= {label_sources.KEPT, label_sources.FOLDER}
+    known = dict(transfer.offered(services, "en"))
+    assert set(known.values()) >= {transfer.SAVED, transfer.FOLDER}
     for words, id in known.items():
-        if str(services.settings.home) in id or id in (label_sources.KEPT, label_sources.FOLDER):
-            *_, last = label_sources.gather(services, id, str(folder), "en")
+        if str(services.settings.home) in id or id in (transfer.SAVED, transfer.FOLDER):
+            *_, last = transfer.gather(services, id, str(folder), "en")
             assert "new clips" in last, words
     found = {t.source: t for t in LabelStore(home).tasks()}
     assert found["mine"].reason == "suspect" and found["mine"].score == pytest.approx(0.98)
@@ -316,19 +316,19 @@ def test_clips_from_everywhere(services: Services, voice: Path, tmp_path: Path) 
     assert found["voices"].id == audio.content_hash(audio.load(found["voices"].path))
     assert "tiny, emodb" in found
     with refused("label_no_source"):
-        next(label_sources.gather(services, "/etc/passwd", "", "en"))
+        next(transfer.gather(services, "/etc/passwd", "", "en"))
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl", "folder", "dataset", "studio"])
 def test_what_is_given_can_be_taken(services: Services, voice: Path, format: str) -> None:
     book = LabelStore(services.settings.home)
     with refused("label_nothing_to_export"):
-        label_sources.give(services, format)
+        transfer.export_labels(services, format)
     book.add_tasks([replace(task(0), path=str(voice), id=audio.content_hash(audio.load(voice)))])
     book.add_label(Label(book.tasks()[0].id, "Ann", "sad"))
-    path = label_sources.give(services, format)
+    path = transfer.export_labels(services, format)
     if not path.endswith(".zip"):
-        assert label_sources.take(services, path, "Bo") == {"tasks": 1, "new": 0, "labels": 0}
+        assert transfer.import_labels(services, path, "Bo") == {"tasks": 1, "new": 0, "labels": 0}
         assert book.outcomes()[0].final == "sad"
 
 
@@ -351,7 +351,7 @@ def test_statistics(services: Services, book: LabelStore) -> None:
     (yields,) = [y for y in found.yields if y.reason == "wrong"]
     assert yields.left == 3 and yields.changed is not None and yields.changed.value == 1
     for language in LANGUAGES:
-        assert "{" not in report.report(services, language)
+        assert "{" not in progress.report(services, language)
 
 
 def test_shares_are_wilson_and_the_pace_leaves_pauses_out() -> None:
@@ -372,15 +372,15 @@ def test_shares_are_wilson_and_the_pace_leaves_pauses_out() -> None:
 
 
 HANDLERS: list[Callable[[Services], object]] = [
-    lambda s: actions.act(s, ANN, asked("begin")),
-    lambda s: actions.act(s, ANN, asked("label", name="sad")),
-    lambda s: actions.clips(s, ["0"]),
-    actions.book,
-    lambda s: label_sources.offered(s, "en"),
-    lambda s: list(label_sources.gather(s, label_sources.FOLDER, "/", "en")),
-    lambda s: label_sources.take(s, "/etc/passwd", "Ann"),
-    lambda s: label_sources.give(s, "csv"),
-    lambda s: report.report(s, "en"),
+    lambda s: queue.act(s, ANN, asked("begin")),
+    lambda s: queue.act(s, ANN, asked("label", name="sad")),
+    lambda s: queue.clips(s, ["0"], "en"),
+    queue.label_store,
+    lambda s: transfer.offered(s, "en"),
+    lambda s: list(transfer.gather(s, transfer.FOLDER, "/", "en")),
+    lambda s: transfer.import_labels(s, "/etc/passwd", "Ann"),
+    lambda s: transfer.export_labels(s, "csv"),
+    lambda s: progress.report(s, "en"),
 ]
 
 

@@ -13,8 +13,7 @@ from audiollm.web import api
 from audiollm.web.analyse.page import AnalysePage
 from audiollm.web.auth import access, sessions
 from audiollm.web.auth.login import Login
-from audiollm.web.label import events as label_events
-from audiollm.web.label import page as label
+from audiollm.web.label.page import LabelPage
 from audiollm.web.services import EXAMPLES, Services
 from audiollm.web.static import Static, of_browser
 from audiollm.web.train import events as train_events
@@ -66,12 +65,13 @@ def build_ui(services: Services) -> Page:
                 training = login.page("train", lambda: train.Page(static, tab), trains=True)
             with gr.Tab(of_browser("tab_label"), elem_id="label-tab") as tab:
                 static.place(tab, "tab_label", "label")
-                labelling = login.page("label", lambda: label.lay_out(static, tab))
+                labelling = login.page("label", lambda: LabelPage(services, static, tab))
         arrived = analysing.connect(demo)
         clocks = [training.clock] if training else []
         entered = login.connect(language, arrived, clocks, analysing.clock)
         train_events.connect(training, services, language, entered, analysing.clock)
-        label_events.connect(labelling, services, language, entered)
+        if labelling:
+            labelling.connect(language, entered)
     access.guard(demo, services)
     demo.routes = sessions.routes(services.settings, services.sessions)
     demo.texts = static.i18n()

@@ -31,6 +31,11 @@ def of_browser(key: str) -> I18nData:
     return I18nData(OURS + key)
 
 
+def choices(kind: str, names: Sequence[str]) -> list[tuple[str, str]]:
+    """(text `KIND_NAME` in the language of the browser, name)."""
+    return [(str(of_browser(f"{kind}_{name}")), name) for name in names]
+
+
 class Static:
     """The places of a page where such a text stands."""
 
@@ -49,17 +54,23 @@ class Static:
         value = before + str(of_browser(key)) + after
         return self.place(gr.HTML(value, **options), key, frame=frame)
 
-    def labelled(self, kind: Callable[..., T], key: str, **options: Any) -> T:
-        """A component of that kind with the text as its label."""
-        return self.place(kind(label=of_browser(key), **options), key, "label")
+    def labelled(
+        self, kind: Callable[..., T], key: str, *, info: bool = False, **options: Any
+    ) -> T:
+        """A component of that kind with the text as its label, and `KEY_info` below it; its id is
+        the key with hyphens, unless `elem_id` is given."""
+        part = kind(label=of_browser(key), **_named(key, options))
+        self.place(part, key, "label")
+        return self.place(part, f"{key}_info", "info") if info else part
 
     def button(self, key: str, **options: Any) -> gr.Button:
         """A button that says the text."""
-        return self.place(gr.Button(of_browser(key), **options), key)
+        return self.place(gr.Button(of_browser(key), **_named(key, options)), key)
 
     def fold(self, key: str, **options: Any) -> gr.Accordion:
         """A part of the page that is shut until somebody opens it."""
-        return self.place(gr.Accordion(of_browser(key), open=False, **options), key, "label")
+        fold = gr.Accordion(of_browser(key), open=False, **_named(key, options))
+        return self.place(fold, key, "label")
 
     def sound(
         self, key: str, sources: Sequence[str] = ("upload", "microphone"), **options: Any
@@ -99,3 +110,7 @@ class Static:
             for language in LANGUAGES
         }
         return gr.I18n(**{"en": tables["en"], "zh-CN": tables["zh"], "zh-TW": tables["zh"]})
+
+
+def _named(key: str, options: dict[str, Any]) -> dict[str, Any]:
+    return {"elem_id": key.replace("_", "-"), **options}

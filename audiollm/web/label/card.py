@@ -1,51 +1,67 @@
-"""HTML of the card that shows a clip; label.js puts its sound and picture in, and moves it."""
+"""HTML of the card that shows a clip; label.js puts its sound and picture in, and handles keys."""
 
 import json
 from html import escape
 
 from audiollm.analysis.wording import paragraph, percent
-from audiollm.labelling.tasks import UNUSUAL, Outcome, Task
+from audiollm.labelling.tasks import UNUSUAL, Task
 from audiollm.labels import Language, emotion, word
 from audiollm.texts import TEXTS, text
 from audiollm.web import render
-from audiollm.web.label.actions import Desk, Seen, keys
+from audiollm.web.label.queue import Session, Shown, keys
 
 UNUSUAL_KEYS = {"unclear": "u", "not_speech": "n", "several": "v"}
+MODEL_REASONS = ("wrong", "disagreement", "tie", "suspect")  # that reveal the model's answer
 
 
-def card(seen: Seen, desk: Desk, language: Language) -> str:
-    """The whole card. What label.js needs to know stands in its data."""
-    notice = _trouble(seen, language)
-    if seen.outcome is None:
-        nothing = render.notice(text("label_empty", language), "wait")
-        body = notice if seen.trouble == "label_who" else notice + nothing
-        return _frame(body, seen, desk, "", language)
-    task = seen.outcome.task
-    counted = text("label_done", language, done=seen.done, left=seen.left)
-    yours = _yours(seen, language)
+def card(shown: Shown, session: Session, language: Language) -> str:
+    """The whole card. What label.js needs is in its data attributes."""
+    notice = _notice(shown, language)
+    if shown.outcome is None:
+        empty = render.notice(text("label_empty", language), "wait")
+        body = notice if shown.hint == "label_who" else notice + empty
+        return _frame(body, shown, session, "", language)
+    task = shown.outcome.task
+    done = text("label_done", language, done=shown.done, left=shown.left)
+    own = ""
+    if shown.own is not None:
+        name = name_of(shown.own.name, language)
+        own = f'<p class="yours">{escape(text("label_yours", language, name=name))}</p>'
     body = (
-        f'<header><p class="why">{_why(seen.outcome, desk, language)}</p>'
-        f'<p class="count">{counted}</p></header>{notice}'
+        f'<header><p class="why">{_why(shown, session, language)}</p>'
+        f'<p class="count">{done}</p></header>{notice}'
         '<div class="picture" data-picture></div>'
         f'<div class="player" data-player>{_player(language)}</div>'
-        f"{yours}<h3>{text('label_what', language)}</h3>{_classes(seen, language)}"
+        f"{own}<h3>{text('label_what', language)}</h3>{_classes(shown, language)}"
         f"{_more(language)}{_moves(language)}"
-        f"{'' if desk.hidden else _answer(task, language)}"
+        f"{'' if session.hidden else _answer(task, language)}"
         f'<p class="hint">{text("label_keys", language)}</p>'
     )
-    return _frame(body, seen, desk, task.id, language)
+    return _frame(body, shown, session, task.id, language)
 
 
-def _frame(body: str, seen: Seen, desk: Desk, task: str, language: Language) -> str:
+def failed(message: str, request: str) -> str:
+    """A card that only says why an action failed."""
+    notice = render.notice(message, "error")
+    return (
+        f'<section class="clip" data-failed="1" data-asked="{escape(request)}">{notice}</section>'
+    )
+
+
+def _frame(body: str, shown: Shown, session: Session, task: str, language: Language) -> str:
+    own = shown.own
+    draft = (
+        {"secondary": own.secondary, "intensity": own.intensity, "note": own.note} if own else {}
+    )
     data = {
         "task": task,
-        "next": seen.following,
-        "person": desk.person,
-        "work": desk.work,
-        "blind": "1" if desk.hidden else "",
-        "written": " ".join(seen.written),
-        "yours": json.dumps(_draft(seen)),
-        "asked": seen.asked,
+        "next": shown.following,
+        "person": session.person,
+        "work": session.work,
+        "blind": "1" if session.hidden else "",
+        "written": " ".join(shown.written),
+        "yours": json.dumps(draft),
+        "asked": shown.request,
         "saving": text("label_saving", language),
     }
     fields = " ".join(f'data-{key}="{escape(value)}"' for key, value in data.items())
@@ -54,43 +70,33 @@ def _frame(body: str, seen: Seen, desk: Desk, task: str, language: Language) -> 
     )
 
 
-def _draft(seen: Seen) -> dict[str, object]:
-    """What else this person has said of the clip, for another label."""
-    if seen.yours is None:
-        return {}
-    return {
-        "secondary": seen.yours.secondary,
-        "intensity": seen.yours.intensity,
-        "note": seen.yours.note,
-    }
-
-
-def _trouble(seen: Seen, language: Language) -> str:
-    if not seen.trouble:
+def _notice(shown: Shown, language: Language) -> str:
+    if shown.error is not None:
+        return render.notice(shown.error.in_language(language), "error")
+    if not shown.hint:
         return ""
-    if seen.sentence:
-        return render.notice(text("label_refused", language, sentence=seen.trouble), "error")
-    said = [text(seen.trouble, language)]
-    if seen.trouble == "label_who" and seen.left:
-        said.append(text("label_waiting", language, left=seen.left))
-    return render.notice(paragraph(said, language), "wait")
+    sentences = [text(shown.hint, language)]
+    if shown.hint == "label_who" and shown.left:
+        sentences.append(text("label_waiting", language, left=shown.left))
+    return render.notice(paragraph(sentences, language), "wait")
 
 
-def _why(outcome: Outcome, desk: Desk, language: Language) -> str:
-    """The reason as a word, and what lies behind it as far as it may be seen."""
-    task = outcome.task
-    if desk.work == "decide":
-        stop = "，" if language == "zh" else ", "
-        votes = stop.join(
+def _why(shown: Shown, session: Session, language: Language) -> str:
+    """The reason of the task, and its details unless the session is blind."""
+    if shown.outcome is None:
+        return ""
+    task = shown.outcome.task
+    if session.work == "decide":
+        votes = ("，" if language == "zh" else ", ").join(
             text("vote", language, person=label.person, name=name_of(label.name, language))
-            for label in outcome.labels
+            for label in shown.outcome.labels
         )
         return f"<b>{escape(text('why_decide', language, votes=votes))}</b>"
-    if desk.work == "second":
+    if session.work == "second":
         return escape(text("why_second", language))
     colon = "：" if language == "zh" else ": "
     head = f"<b>{text(f'reason_{task.reason}', language)}{colon}</b> "
-    if desk.hidden and task.reason in ("wrong", "disagreement", "tie", "suspect"):
+    if session.hidden and task.reason in MODEL_REASONS:
         return head + escape(text("why_hidden", language))
     return head + escape(_reason(task, language))
 
@@ -129,13 +135,6 @@ def _answer(task: Task, language: Language) -> str:
     return f'<div class="answer"><h3>{head}</h3><ul>{rows}</ul></div>'
 
 
-def _yours(seen: Seen, language: Language) -> str:
-    if seen.yours is None:
-        return ""
-    said = name_of(seen.yours.name, language)
-    return f'<p class="yours">{escape(text("label_yours", language, name=said))}</p>'
-
-
 def _player(language: Language) -> str:
     return (
         f"{_button('play', text('label_play', language), '␣', primary=True)}"
@@ -146,26 +145,21 @@ def _player(language: Language) -> str:
     )
 
 
-def _classes(seen: Seen, language: Language) -> str:
-    said = seen.yours.name if seen.yours else ""
-    buttons = "".join(
-        _label(name, word(name, language), key, said == name, emotion(name).colour)
-        for name, key in keys(seen.classes).items()
-    )
-    unusual = "".join(
-        _label(name, text(f"label_{name}", language), UNUSUAL_KEYS[name], said == name, "")
-        for name in UNUSUAL
-    )
-    return f'<div class="classes">{buttons}</div><div class="classes unusual">{unusual}</div>'
+def _classes(shown: Shown, language: Language) -> str:
+    chosen = shown.own.name if shown.own else ""
 
+    def button(name: str, key: str, colour: str = "") -> str:
+        style = f' style="--emotion:{colour}"' if colour else ""
+        mark = ' aria-pressed="true"' if name == chosen else ""
+        return (
+            f'<button type="button" data-act="label" data-name="{escape(name)}" data-key="{key}"'
+            f'{style}{mark}><kbd aria-hidden="true">{key.upper()}</kbd>'
+            f"{escape(name_of(name, language))}</button>"
+        )
 
-def _label(name: str, words: str, key: str, chosen: bool, colour: str) -> str:
-    style = f' style="--emotion:{colour}"' if colour else ""
-    mark = ' aria-pressed="true"' if chosen else ""
-    return (
-        f'<button type="button" data-act="label" data-name="{escape(name)}" data-key="{key}"'
-        f'{style}{mark}><kbd aria-hidden="true">{key.upper()}</kbd>{escape(words)}</button>'
-    )
+    usual = "".join(button(n, key, emotion(n).colour) for n, key in keys(shown.classes).items())
+    unusual = "".join(button(name, UNUSUAL_KEYS[name]) for name in UNUSUAL)
+    return f'<div class="classes">{usual}</div><div class="classes unusual">{unusual}</div>'
 
 
 def _more(language: Language) -> str:
@@ -174,22 +168,20 @@ def _more(language: Language) -> str:
         f"{text(f'intensity_{n}', language)}</button>"
         for n in (1, 2, 3)
     )
-    note = text("label_note", language)
+    intensity, note = text("label_intensity", language), text("label_note", language)
     return (
-        '<div class="extra">'
-        f"{_button('second', text('label_second', language), 'c')}"
-        f'<span class="strengths" role="group" aria-label="{text("label_intensity", language)}">'
-        f'<kbd aria-hidden="true">I</kbd>{text("label_intensity", language)} {strengths}</span>'
+        f'<div class="extra">{_button("second", text("label_second", language), "c")}'
+        f'<span class="strengths" role="group" aria-label="{intensity}">'
+        f'<kbd aria-hidden="true">I</kbd>{intensity} {strengths}</span>'
         f'<label class="note"><kbd aria-hidden="true">M</kbd>{note} '
-        f'<input type="text" data-note maxlength="2000"></label></div>'
+        '<input type="text" data-note maxlength="2000"></label></div>'
     )
 
 
 def _moves(language: Language) -> str:
     moves = (("back", "←"), ("undo", "z"), ("skip", "x"), ("forward", "→"))
-    return f"""<div class="moves">{
-        "".join(_button(act, text(f"label_{act}", language), key) for act, key in moves)
-    }</div>"""
+    buttons = (_button(act, text(f"label_{act}", language), key) for act, key in moves)
+    return f'<div class="moves">{"".join(buttons)}</div>'
 
 
 def _button(act: str, words: str, key: str, *, sign: str = "", primary: bool = False) -> str:
@@ -202,6 +194,6 @@ def _button(act: str, words: str, key: str, *, sign: str = "", primary: bool = F
 
 
 def name_of(label: str, language: Language) -> str:
-    """What a person reads for a class or for one of UNUSUAL."""
+    """The words for a class or for one of UNUSUAL."""
     key = f"label_{label}"
     return text(key, language) if label in UNUSUAL and key in TEXTS else word(label, language)

@@ -1,233 +1,182 @@
-"""The Label page: `lay_out` places its parts.
+"""The Label page: its parts and their handlers.
 
-What moves them stands in events.py and label.js, what happens in actions.py and sources.py, what is
-shown in card.py and report.py.
+label.js sends requests through the hidden component `wire`; queue.py answers them and card.py shows
+the answer. Adding clips, training and progress have a class each.
 """
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from html import escape
 from typing import Any
 
 import gradio as gr
 
+from audiollm.errors import LabelError
 from audiollm.labelling.store import WORKS
 from audiollm.labelling.tasks import REASONS
-from audiollm.web.label.teach import HEAVIEST, Teaching
-from audiollm.web.static import Static, of_browser
+from audiollm.labels import Language
+from audiollm.texts import text
+from audiollm.web.events import AT_ONCE
+from audiollm.web.label import queue, training, transfer
+from audiollm.web.label.card import card, failed
+from audiollm.web.label.progress import Progress
+from audiollm.web.label.queue import Session
+from audiollm.web.label.training import Training
+from audiollm.web.label.transfer import FORMATS, Transfer
+from audiollm.web.services import Services
+from audiollm.web.static import Static, choices
+from audiollm.web.train import view
+from audiollm.web.train.actions import devices
 
-FORMATS = ("csv", "jsonl", "folder", "dataset", "studio")
-# Gradio draws a tab when it is opened first; then label.js learns how to speak to the program.
+# Gradio draws a tab when it is opened first; from then on label.js can send requests.
 CONNECT = """
-const tell = (kind, data) => kind === "submit" ? trigger("submit", data) : trigger("input", data);
-window.labelling?.connect(tell);
+const send = (kind, data) => kind === "submit" ? trigger("submit", data) : trigger("input", data);
+window.labelling?.connect(send);
 """
+BEGIN = "() => { window.labelling.begin(); }"  # label.js requests the current clip
+CLIPS_PER_REQUEST = 4
 
 
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """What the owner of the machine sees and touches."""
+class LabelPage:
+    """The parts that the owner of the machine sees."""
 
-    tab: gr.Tab
-    person: gr.Textbox
-    work: gr.Radio
-    reasons: gr.CheckboxGroup
-    blind: gr.Checkbox
-    wire: gr.HTML  # what label.js says
-    card: gr.HTML
-    clips: gr.HTML  # sounds and pictures that label.js has asked for
-    source: gr.Dropdown
-    folder: gr.Textbox
-    gather: gr.Button
-    stop: gr.Button
-    gathered: gr.HTML
-    path: gr.Textbox
-    upload: gr.File
-    take: gr.Button
-    format: gr.Radio
-    give: gr.Button
-    file: gr.File
-    told: gr.HTML
-    improving: gr.Accordion
-    data: gr.Dropdown  # that the model learned from
-    model: gr.Dropdown  # that is improved
-    weight: gr.Slider  # of a label, beside 1 of any other clip
-    epochs: gr.Number
-    device: gr.Dropdown
-    commands: gr.Textbox
-    improve: gr.Button
-    improved: gr.HTML
-    progress: gr.Accordion
-    refresh: gr.Button
-    report: gr.HTML
-    worth: gr.Button
-    told_worth: gr.HTML
-    curve: gr.Plot  # what labels have given, and what more of them may give
-
-    @property
-    def desk(self) -> list[Any]:
-        """In the order of `events.connect`."""
-        return [self.person, self.work, self.reasons, self.blind]
-
-    @property
-    def teaching(self) -> list[Any]:
-        """In the order of `teach.plan`."""
-        return [self.data, self.model, self.weight, self.epochs, self.device]
-
-
-def lay_out(static: Static, tab: gr.Tab) -> Parts:
-    """Place the parts in their tab, behind its door."""
-    static.html("label_intro", elem_id="label-intro")
-    with gr.Row(elem_id="label-desk", equal_height=False):
-        person = _said(gr.Textbox, "label_person", static, max_lines=1, scale=2, min_width=160)
-        work = _said(
-            gr.Radio,
-            "label_work",
-            static,
-            choices=_words("work", WORKS),
-            value="first",
-            scale=3,
-            min_width=260,
-        )
-        blind = _said(gr.Checkbox, "label_blind", static, scale=3, min_width=240)
-    for part in (person, blind):
-        static.place(part, f"label_{part.elem_id.split('-')[1]}_info", "info")
-    wire = gr.HTML("", js_on_load=CONNECT, elem_id="label-wire")
-    card = gr.HTML("", elem_id="label-card")
-    clips = gr.HTML("", elem_id="label-clips", visible="hidden")
-    with _fold("label_choices", static):
-        reasons = _said(
-            gr.CheckboxGroup,
-            "label_reasons",
-            static,
-            choices=_words("reason", REASONS),
-            value=list(REASONS),
-        )
-    with _fold("label_add", static):
-        source = _said(gr.Dropdown, "label_source", static, choices=[])
-        folder = _said(gr.Textbox, "label_folder", static, visible=False, max_lines=1)
-        static.place(folder, "label_folder_info", "info")
-        with gr.Row():
-            gather = _button("label_gather", static)
-            stop = _button("label_stop", static, visible=False)
-        gathered = gr.HTML(elem_id="label-gathered")
-    with _fold("label_files", static):
-        path = _said(gr.Textbox, "label_path", static, max_lines=1)
-        static.place(path, "label_path_info", "info")
-        upload = _said(
-            gr.File, "label_upload", static, file_types=[".csv", ".jsonl", ".json"], height=150
-        )
-        take = _button("label_import", static)
-        format = _said(
-            gr.Radio, "label_format", static, choices=_words("format", FORMATS), value=FORMATS[0]
-        )
-        give = _button("label_export", static)
-        file = _said(gr.File, "label_file", static, visible=False, interactive=False)
-        told = gr.HTML(elem_id="label-told")
-    with _fold("improve_title", static) as improving:
-        with gr.Row():
-            data = _said(gr.Dropdown, "improve_data", static, choices=[], scale=2, min_width=260)
-            model = _said(gr.Dropdown, "improve_model", static, choices=[], min_width=220)
-        with gr.Row():
-            weight = _said(
-                gr.Slider,
-                "improve_weight",
-                static,
-                minimum=0.5,
-                maximum=HEAVIEST,
-                step=0.5,
-                value=Teaching.weight,
-                min_width=220,
+    def __init__(self, services: Services, static: Static, tab: gr.Tab) -> None:
+        self.services, self.tab = services, tab
+        static.html("label_intro", elem_id="label-intro")
+        with gr.Row(elem_id="label-desk", equal_height=False):
+            self.person = static.labelled(
+                gr.Textbox, "label_person", info=True, max_lines=1, scale=2, min_width=160
             )
-            epochs = _said(
-                gr.Number,
-                "improve_epochs",
-                static,
-                minimum=0.1,
-                step=0.5,
-                value=Teaching.epochs,
-                min_width=160,
+            self.work = static.labelled(
+                gr.Radio,
+                "label_work",
+                choices=choices("work", WORKS),
+                value=WORKS[0],
+                scale=3,
+                min_width=260,
             )
-            device = _said(
-                gr.Dropdown,
-                "improve_device",
-                static,
-                choices=[],
-                min_width=160,
+            self.blind = static.labelled(
+                gr.Checkbox, "label_blind", info=True, scale=3, min_width=240
             )
-        for part in (data, model, weight, epochs, device):
-            static.place(part, f"{part.elem_id.replace('-', '_')}_info", "info")
-        improve = _button("improve_start", static, variant="primary")
-        improved = gr.HTML(elem_id="improve-told")
-        commands = _said(
-            gr.Textbox,
-            "train_commands",
-            static,
-            lines=3,
-            max_lines=14,
-            interactive=False,
-            buttons=["copy"],
-            name="improve-commands",
-        )
-    with _fold("label_progress", static) as progress:
-        report = gr.HTML(elem_id="label-report")
-        refresh = _button("label_refresh", static)
-        static.html("worth_title", "<h3>{}</h3>", elem_id="worth-title")
-        told_worth = gr.HTML(elem_id="worth-told")
-        curve = gr.Plot(show_label=False, container=False, visible=False, elem_id="worth-curve")
-        worth = _button("worth_measure", static)
-    return Parts(
-        tab=tab,
-        person=person,
-        work=work,
-        reasons=reasons,
-        blind=blind,
-        wire=wire,
-        card=card,
-        clips=clips,
-        source=source,
-        folder=folder,
-        gather=gather,
-        stop=stop,
-        gathered=gathered,
-        path=path,
-        upload=upload,
-        take=take,
-        format=format,
-        give=give,
-        file=file,
-        told=told,
-        improving=improving,
-        data=data,
-        model=model,
-        weight=weight,
-        epochs=epochs,
-        device=device,
-        commands=commands,
-        improve=improve,
-        improved=improved,
-        progress=progress,
-        refresh=refresh,
-        report=report,
-        worth=worth,
-        told_worth=told_worth,
-        curve=curve,
-    )
+        self.wire = gr.HTML("", js_on_load=CONNECT, elem_id="label-wire")
+        self.card = gr.HTML("", elem_id="label-card")
+        self.clips = gr.HTML("", elem_id="label-clips", visible="hidden")
+        with static.fold("label_choices"):
+            self.reasons = static.labelled(
+                gr.CheckboxGroup,
+                "label_reasons",
+                choices=choices("reason", REASONS),
+                value=list(REASONS),
+            )
+        self.transfer = Transfer(services, static)
+        self.training = Training(services, static)
+        self.progress = Progress(services, static)
+
+    def connect(self, language: gr.Radio, arrived: Any) -> None:
+        """`arrived`: the event after which the visitor's language is known."""
+        services = self.services
+
+        def act(given: dict[Any, Any], event: gr.EventData) -> str:
+            chosen: Language = given[language]
+            request = ""
+            try:
+                message = _message(event)
+                request = str(message.get("asked", ""))
+                person = " ".join((given[self.person] or "").split())
+                reasons = tuple(given[self.reasons])
+                session = Session(person, given[self.work], reasons, given[self.blind])
+                shown = replace(queue.act(services, session, message), request=request)
+                return card(shown, session, chosen)
+            except Exception as error:
+                return failed(view.explained(error, chosen), request)
+
+        def load(chosen: Language, event: gr.EventData) -> str:
+            """Sounds and pictures for label.js, in an attribute, so no script in them can run."""
+            try:
+                ids = [str(id) for id in _message(event).get("ids", [])][:CLIPS_PER_REQUEST]
+                found = json.dumps(queue.clips(services, ids, chosen))
+            except Exception as error:
+                view.explained(error, chosen)  # logs a bug
+                found = "{}"
+            return f'<div data-clips="{escape(found)}"></div>'
+
+        # "multiple": a request is not dropped while Gradio still draws the answer before it
+        inputs: set[Any] = {self.person, self.work, self.reasons, self.blind, language}
+        self.wire.submit(act, inputs, self.card, trigger_mode="multiple", **AT_ONCE)
+        self.wire.input(load, language, self.clips, trigger_mode="multiple", **AT_ONCE)
+        self._remember_person()
+        spoken = self._choices(language, arrived)
+        changed = self.transfer.connect(language, self.person)
+        for event in (*changed, spoken):
+            event.then(None, js=BEGIN, **AT_ONCE)
+        parts = (self.work.input, self.reasons.input, self.blind.input, self.person.change)
+        for trigger in (*parts, self.tab.select):
+            trigger(None, js=BEGIN, **AT_ONCE)
+        self.training.connect(language)
+        self.progress.connect(language, self.tab, self.training.data)
+
+    def _remember_person(self) -> None:
+        """The person's name, in this browser."""
+        # not inside the tab: there it is not read before the tab is opened
+        stored = gr.BrowserState("", storage_key="audiollm-person", secret="audiollm")  # noqa: S106
+        # an update of a part of a tab that was never opened is lost
+        self.tab.select(lambda name: name or gr.skip(), stored, self.person, **AT_ONCE)
+
+        def remember(name: str | None) -> Any:
+            return " ".join((name or "").split()) or gr.skip()  # not the empty box of the start
+
+        self.person.change(remember, self.person, stored, **AT_ONCE)
+
+    def _choices(self, language: gr.Radio, arrived: Any) -> Any:
+        """All choices in the language of the page; the event after a change of the language."""
+        services, source = self.services, self.transfer.source
+        selected = (self.training.data, self.training.model, self.training.device)
+        worded: list[tuple[Any, str, Sequence[str]]] = [
+            (self.work, "work", WORKS),
+            (self.reasons, "reason", REASONS),
+            (self.transfer.format, "format", FORMATS),
+        ]
+
+        def fill(given: dict[Any, Any]) -> dict[Any, Any]:
+            chosen: Language = given[language]
+            offered: list[Any] = [[]] * 4
+            try:
+                offered = [
+                    transfer.offered(services, chosen),
+                    training.data_offered(services),
+                    training.models_offered(services, chosen),
+                    devices(services),
+                ]
+            except Exception as error:
+                view.explained(error, chosen)  # logs a bug
+            updates: dict[Any, Any] = {source: gr.update(choices=offered[0])}
+            for part, found in zip(selected, offered[1:], strict=True):
+                updates[part] = _update(given[part], found)
+            for part, kind, names in worded:
+                words = [(text(f"{kind}_{name}", chosen), name) for name in names]
+                updates[part] = gr.update(choices=words)
+            return updates
+
+        inputs: set[Any] = {language, *selected}
+        outputs = [source, *selected, *(part for part, *_ in worded)]
+        arrived.then(fill, inputs, outputs, **AT_ONCE)
+        return gr.on([language.input, self.tab.select], fill, inputs, outputs, **AT_ONCE)
 
 
-def _said(kind: Any, key: str, static: Static, *, name: str = "", **options: Any) -> Any:
-    """A part with a label; it is found by its key unless it has another `name`."""
-    return static.labelled(kind, key, elem_id=name or key.replace("_", "-"), **options)
+def _message(event: gr.EventData) -> dict[str, Any]:
+    """The message of label.js.
+
+    Raises:
+        LabelError: it is no object.
+    """
+    message = event._data
+    if not isinstance(message, dict):
+        raise LabelError("label_bad_message", reason=type(message).__name__)
+    return message
 
 
-def _words(kind: str, names: Sequence[str]) -> list[tuple[str, str]]:
-    """Choices in the language of the browser, until the program knows the page's."""
-    return [(str(of_browser(f"{kind}_{name}")), name) for name in names]
-
-
-def _button(key: str, static: Static, **options: Any) -> gr.Button:
-    name = key.replace("_", "-")
-    return static.button(key, size="sm", min_width=80, elem_id=name, **options)
-
-
-def _fold(key: str, static: Static) -> gr.Accordion:
-    return static.fold(key, elem_id=key.replace("_", "-"))
+def _update(value: str | None, offered: Sequence[Any]) -> Any:
+    """New choices; the value stays where it is still offered, else it is the first."""
+    ids = [one[1] if isinstance(one, tuple) else one for one in offered]
+    return gr.update(choices=offered, value=value if value in ids else next(iter(ids), None))

@@ -39,7 +39,7 @@ from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.auth.access import opened
 from audiollm.web.events import AT_ONCE
-from audiollm.web.label.actions import book
+from audiollm.web.label.queue import label_store
 from audiollm.web.services import Services
 from audiollm.web.static import Static, of_browser
 from audiollm.web.train import actions, sources
@@ -154,7 +154,7 @@ def send(services: Services, job: str, clip: str) -> bool:
     tasks = [t for t in label_sources.from_evaluation(path, share=0.0).tasks if t.id == one["id"]]
     if not tasks:
         raise DataError("wrong_no_file")
-    return book(services).add_tasks(tasks) > 0
+    return label_store(services).add_tasks(tasks) > 0
 
 
 def report(services: Services, job: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The Label page's curve: measured in a process of its own, kept, and said in one sentence."""
+"""The learning curve of the Label page: measured in a process of its own, stored, shown."""
 
 import subprocess
 from pathlib import Path
@@ -6,16 +6,15 @@ from typing import Any
 
 import pytest
 
-from audiollm.errors import DataError
 from audiollm.labelling.statistics import FEWEST
 from audiollm.labelling.tasks import Label, Task
 from audiollm.labels import LANGUAGES, Language
 from audiollm.web.auth.access import ShutError
-from audiollm.web.label import worth
-from audiollm.web.label.actions import book
-from audiollm.web.said import SaidError
+from audiollm.web.label import learning_curve
+from audiollm.web.label.queue import label_store
 from audiollm.web.services import Services
 from tests import prepared
+from tests.refusals import refused
 from tests.test_prepare import voice
 from tests.test_training import STRANGER, serve
 
@@ -44,7 +43,7 @@ def found(more: float = 0.03, width: float = 0.02) -> dict[str, Any]:
 
 def labelled(services: Services, folder: Path, count: int) -> None:
     """So many clips, each with a sound of its own and a label."""
-    known = book(services)
+    known = label_store(services)
     for number in range(count):
         path = folder / f"{number}.wav"
         if not path.exists():
@@ -58,14 +57,9 @@ def labelled(services: Services, folder: Path, count: int) -> None:
     [(0.03, 0.02, "yes"), (0.01, 0.02, "unknown"), (0.0, 0.005, "no"), (-0.05, 0.01, "no")],
 )
 def test_the_sentence_follows_the_interval(more: float, width: float, verdict: str) -> None:
-    begins = {
-        "yes": ("More labels are worth it", "值得继续标注"),
-        "unknown": ("Whether more labels help cannot be told yet", "还无法判断"),
-        "no": ("More labels of this kind will hardly help", "继续标注这类录音作用不大"),
-    }[verdict]
-    for language, begin in zip(("en", "zh"), begins, strict=True):
-        said = worth.sentence(found(more, width), language)  # type: ignore[arg-type]
-        assert said.startswith(begin)
+    assert learning_curve.helps(found(more, width)) == verdict
+    for language in LANGUAGES:
+        said = learning_curve.sentence(found(more, width), language)
         low, high = 100 * (more - width), 100 * (more + width)
         assert (
             f"{100 * more:+.1f} [{low:+.1f}, {high:+.1f}]" in said and "+4.0 [+2.0, +6.0]" in said
@@ -74,17 +68,17 @@ def test_the_sentence_follows_the_interval(more: float, width: float, verdict: s
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_stands_below_it(language: Language) -> None:
-    said = worth.html(found(), 43, language)
+    said = learning_curve.html(found(), 43, language)
     assert "<mine>" not in said and "&lt;mine&gt;" in said and "400" in said
-    stale = worth.html(found(), 60, language)
+    stale = learning_curve.html(found(), 60, language)
     assert stale != said and "60" in stale and "43" in stale
-    few = worth.html(found() | {"points": [], "labels": 3}, 6, language)
+    few = learning_curve.html(found() | {"points": [], "labels": 3}, 6, language)
     assert str(FEWEST) in few and "&lt;mine&gt;" not in few
-    assert worth.figure(found() | {"points": []}, language) is None
+    assert learning_curve.figure(found() | {"points": []}, language) is None
 
 
 def test_the_curve_meets_what_it_goes_on_from() -> None:
-    drawn = worth.figure(found(), "en")
+    drawn = learning_curve.figure(found(), "en")
     assert drawn is not None
     band, line, further_band, further = drawn.data
     assert list(line.x) == [0, 20, 40] and list(further.x) == [40, 60, 80]
@@ -97,34 +91,38 @@ def test_too_few_labels_start_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(subprocess, "Popen", None)
     services = serve(tmp_path)
     labelled(services, tmp_path, 3)
-    with pytest.raises(SaidError, match="from 3 usable ones: it takes 20"):
-        next(worth.measure(services, "data", "en"))
+    with refused("learning_curve_few") as values:
+        next(learning_curve.measure(services, "data", "en"))
+    assert (values["n"], values["fewest"]) == (3, FEWEST)
 
 
 def test_strangers_learn_nothing(tmp_path: Path) -> None:
     services = serve(tmp_path, STRANGER)
-    for act in (lambda: next(worth.measure(services, "data", "en")), lambda: worth.last(services)):
+    for act in (
+        lambda: next(learning_curve.measure(services, "data", "en")),
+        lambda: learning_curve.last(services),
+    ):
         with pytest.raises(ShutError):
             act()
 
 
 def test_it_is_measured_and_kept(tmp_path: Path) -> None:
     services = serve(tmp_path)
-    assert worth.last(services) is None
+    assert learning_curve.last(services) is None
     labelled(services, tmp_path / "voices", FEWEST)
     data = prepared.write(tmp_path / "data")
-    begun, *_ = worth.measure(services, str(data), "en")
+    begun, *_ = learning_curve.measure(services, str(data), "en")
     assert "<progress" in begun
-    last = worth.last(services)
+    last = learning_curve.last(services)
     # these data were measured in another way than a sound is today
     assert last is not None and (last["labels"], sum(last["left"].values())) == (0, FEWEST)
-    assert "cannot be told from 0 usable ones" in worth.html(last, FEWEST, "en")
-    (services.settings.home / worth.FOUND).write_text("{")
-    assert worth.last(services) is None
+    assert learning_curve.sentence(last, "en") in learning_curve.html(last, FEWEST, "en")
+    (services.settings.home / learning_curve.RESULT).write_text("{")
+    assert learning_curve.last(services) is None
 
 
 def instead(monkeypatch: pytest.MonkeyPatch, script: str) -> list[Any]:
-    """Another program is started in place of `train worth`; returns what was started."""
+    """Another program is started in place of `train learning-curve`; returns what was started."""
     made, whole = [], subprocess.Popen
 
     def spy(command: list[str], **options: Any) -> Any:
@@ -140,7 +138,7 @@ def test_who_looks_away_ends_the_measuring(tmp_path: Path, monkeypatch: pytest.M
     labelled(services, tmp_path / "voices", FEWEST)
     endless = "import time; print('1 of 9 probes', flush=True); time.sleep(600)"
     made = instead(monkeypatch, endless)
-    going = worth.measure(services, "data", "en")
+    going = learning_curve.measure(services, "data", "en")
     assert "<progress" in next(going) and 'value="0.111"' in next(going)
     going.close()
     assert made[0].poll() is not None
@@ -152,6 +150,7 @@ def test_what_goes_wrong_is_said_in_a_sentence(
     services = serve(tmp_path)
     labelled(services, tmp_path / "voices", FEWEST)
     instead(monkeypatch, "import sys; print('a warning\\nNo clips.', file=sys.stderr); sys.exit(2)")
-    with pytest.raises(DataError, match=r"^No clips\.$"):
-        list(worth.measure(services, "data", "en"))
-    assert worth.last(services) is None
+    with refused("learning_curve_failed") as values:
+        list(learning_curve.measure(services, "data", "en"))
+    assert values["reason"] == "No clips."
+    assert learning_curve.last(services) is None

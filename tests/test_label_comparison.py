@@ -52,7 +52,7 @@ def test_before_and_after_as_the_page_shows_it(language: Language) -> None:
     assert "+0.25 <small>[+0.15, +0.35]</small>" in said and "0.50</td><td>0.75" in said
     assert "<b>" not in said and "<i>" not in said and "&lt;b&gt;.wav" in said
     if language == "en":
-        assert "3 corrected, 0 confirmed and 1 new" in said and "3 labelled clips" in said
+        assert "3 corrected, 0 confirmed, 1 new" in said and "3 labelled clips" in said
         assert "1 answers became right, 1 became wrong, 1 changed otherwise" in said
         assert "There are none." in said
     else:

@@ -15,12 +15,12 @@ from audiollm.labels import LANGUAGES
 from audiollm.model import checkpoint
 from audiollm.settings import ASSETS
 from audiollm.web.auth.access import ShutError
-from audiollm.web.label import teach
-from audiollm.web.label.actions import book
-from audiollm.web.label.teach import CURRENT, Teaching
-from audiollm.web.said import SaidError
+from audiollm.web.label import training
+from audiollm.web.label.queue import label_store
+from audiollm.web.label.training import ACTIVE, LabelTraining
 from audiollm.web.services import Services
 from audiollm.web.train import view
+from tests.refusals import refused
 from tests.test_training import STRANGER, prepare, serve
 from train.__main__ import _parse
 
@@ -32,36 +32,36 @@ def _nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def labelled(services: Services, name: str = "angry") -> None:
-    known = book(services)
+    known = label_store(services)
     known.add_tasks([Task("id", "/somewhere/a.wav", 1.0, "test", "plain", original="sad")])
     known.add_label(Label("id", "Ann", name))
 
 
-def plan(services: Services, data: object, **changes: Any) -> Teaching:
+def plan(services: Services, data: object, **changes: Any) -> LabelTraining:
     """As the page stands when it is opened."""
     chosen: dict[str, Any] = {
-        "model": CURRENT,
+        "model": ACTIVE,
         "weight": 2.0,
         "epochs": 2.0,
         "device": "cpu",
     } | changes
-    return teach.plan(services, str(data), **chosen)
+    return training.plan(services, str(data), **chosen)
 
 
 def start(services: Services, data: object, **changes: Any) -> str:
-    return teach.start(services, plan(services, data, **changes))
+    return training.start(services, plan(services, data, **changes))
 
 
 def test_a_job_with_commands_that_exist(tmp_path: Path) -> None:
     services = serve(tmp_path)
     data = prepare(tmp_path / "data" / "mine")
-    with pytest.raises(SaidError, match="Nobody has labelled"):
+    with refused("improve_no_labels"):
         start(services, data)
     labelled(services)
-    with pytest.raises(SaidError, match="is no prepared folder"):
+    with refused("improve_no_data"):
         start(services, tmp_path)
     home = services.settings.home.resolve()
-    assert teach.data_offered(services) == [str(data)]
+    assert training.data_offered(services) == [str(data)]
     names = [start(services, data) for _ in range(2)]
     first, second = Jobs(home).all()
     assert names == [first.name, second.name]
@@ -92,7 +92,7 @@ def test_where_nobody_validates_the_temperature_stays(tmp_path: Path) -> None:
 
 
 def test_strangers_teach_nothing(tmp_path: Path) -> None:
-    for act in (lambda s: start(s, "data"), teach.data_offered):
+    for act in (lambda s: start(s, "data"), training.data_offered):
         with pytest.raises(ShutError):
             act(serve(tmp_path, STRANGER))
 
@@ -101,10 +101,10 @@ def test_the_commands_are_those_of_the_job(tmp_path: Path) -> None:
     services = serve(tmp_path)
     labelled(services)
     made = plan(services, prepare(tmp_path / "data" / "mine"), weight=3.5, epochs=0.5)
-    lines = teach.commands(services, made).splitlines()
-    teach.start(services, made)
+    lines = training.commands(services, made).splitlines()
+    training.start(services, made)
     (job,) = Jobs(services.settings.home).all()
-    place = made.place(services.settings.home.resolve())
+    place = made.folder(services.settings.home.resolve())
     assert str(place / "labels.jsonl") in lines[0] and lines[0].startswith("#")
     assert (place / "labels.jsonl").is_file()
     for line, step in zip(lines[3:], job.steps, strict=True):
@@ -135,12 +135,12 @@ def test_another_model_can_be_taught_and_names_do_not_grow(tmp_path: Path) -> No
         (other / file).touch()
     (other / MANIFEST_NAME).write_text(to_json(replace(manifest, name="mine-labelled-2")))
     for language in LANGUAGES:
-        words, ids = zip(*teach.models_offered(services, language), strict=True)
-        assert ids == (CURRENT, str(other.resolve()))
+        words, ids = zip(*training.models_offered(services, language), strict=True)
+        assert ids == (ACTIVE, str(other.resolve()))
         assert "tiny" in words[0] and words[1] == "mine-labelled-2"
     made = plan(services, data, model=str(other.resolve()))
     assert (made.model, made.name) == (str(other.resolve()), "mine-labelled")
-    with pytest.raises(SaidError, match="not there any more"):
+    with refused("improve_gone"):
         plan(services, data, model=str(tmp_path))
 
 
@@ -151,7 +151,7 @@ def test_what_cannot_be_taught_is_said_before_the_job(tmp_path: Path) -> None:
     info = json.loads((data / "prepare.json").read_text())
     encoder = {"id": "x", "fingerprint": "another", "width": 3}
     (data / "prepare.json").write_text(json.dumps(info | {"encoder": encoder}))
-    with pytest.raises(SaidError, match="another encoder than mine was prepared with"):
+    with refused("improve_other_encoder"):
         plan(services, data)
     known = checkpoint.read_manifest(ASSETS / "tiny").encoder
     encoder |= {"fingerprint": known.fingerprint, "width": known.width}
@@ -161,12 +161,12 @@ def test_what_cannot_be_taught_is_said_before_the_job(tmp_path: Path) -> None:
 
 def test_the_data_with_the_labelled_clips_come_first(tmp_path: Path) -> None:
     services = serve(tmp_path)
-    assert teach.data_offered(services) == []
+    assert training.data_offered(services) == []
     id = "1" * 64
-    book(services).add_tasks([Task(id, "/somewhere/b.wav", 1.0, "test", "plain")])
-    book(services).add_label(Label(id, "Ann", "angry"))
+    label_store(services).add_tasks([Task(id, "/somewhere/b.wav", 1.0, "test", "plain")])
+    label_store(services).add_label(Label(id, "Ann", "angry"))
     one, two = (prepare(tmp_path / "data" / name) for name in ("one", "two"))
-    assert teach.data_offered(services) == [str(one), str(two)]
+    assert training.data_offered(services) == [str(one), str(two)]
     row = {"id": id, "path": "x", "label": "sad", "split": "train"}
     (two / "clips.jsonl").write_text(json.dumps(row) + "\n")
-    assert teach.data_offered(services) == [str(two), str(one)]
+    assert training.data_offered(services) == [str(two), str(one)]

@@ -1,0 +1,207 @@
+"""The learning curve of the labels: measured in a process of its own, stored, shown.
+
+`python -m train learning-curve` measures it. Its result stays in the home folder.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+
+from audiollm.errors import DataError
+from audiollm.jobs.queue import ROOT
+from audiollm.labelling.formats import write_jsonl
+from audiollm.labelling.statistics import FEWEST
+from audiollm.labels import Language
+from audiollm.texts import text
+from audiollm.web import render
+from audiollm.web.auth.access import opened
+from audiollm.web.label.queue import label_store
+from audiollm.web.services import Services
+
+# In the home folder; the second name was that of earlier versions
+RESULT, FORMER_RESULT = "learning-curve.json", "worth.json"
+LITTLE = 0.01  # of UA: an expected gain whose upper bound is below this is negligible
+# visible on light and on dark
+COLOUR, BAND, FAINT = "#0d9488", "rgba(13,148,136,.25)", "rgba(13,148,136,.14)"
+Curve = Mapping[str, Any]  # see `train.labels.learning_curve`
+
+
+def measure(services: Services, data: str, language: Language) -> Generator[str]:
+    """HTML of the progress; at the end `last` returns the result. The process ends with this
+    generator.
+
+    data: a prepared folder.
+
+    Raises:
+        ShutError: see `opened`.
+        DataError: there are too few labels, no such data, or the command failed.
+        LabelError: the labels cannot be read.
+    """
+    home = opened(services).home
+    outcomes = [outcome for outcome in label_store(services).outcomes() if outcome.emotion]
+    if len(outcomes) < FEWEST:
+        raise DataError("learning_curve_few", n=len(outcomes), fewest=FEWEST)
+    if not data:
+        raise DataError("improve_no_data", folder="-")
+    yield render.notice(text("learning_curve_begins", language), "wait", share=0.0)
+    with tempfile.TemporaryDirectory(prefix="audiollm-curve-") as folder:
+        labels, stderr = Path(folder) / "labels.jsonl", Path(folder) / "stderr.txt"
+        try:
+            write_jsonl(outcomes, labels)
+        except OSError as error:
+            raise DataError("label_export_failed", reason=error) from error
+        command = [sys.executable, "-m", "train", "learning-curve", "--labels", str(labels)]
+        command += ["--data", data, "--out", str((home / RESULT).resolve())]
+        with (
+            stderr.open("w") as errors,
+            subprocess.Popen(  # noqa: S603
+                command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            ) as process,
+        ):
+            try:
+                for line in process.stdout or ():
+                    if progress := re.match(r"(\d+) of (\d+) probes", line):
+                        share = int(progress[1]) / int(progress[2])
+                        message = text("learning_curve_goes_on", language)
+                        yield render.notice(message, "wait", share=share)
+                code = process.wait()
+            finally:
+                process.kill()
+        if code:
+            lines = stderr.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            reason = lines[-1] if lines else f"exit code {code}"
+            raise DataError("learning_curve_failed", reason=reason)
+
+
+def last(services: Services) -> dict[str, Any] | None:
+    """The last result; None where there is none.
+
+    Raises:
+        ShutError: see `opened`.
+    """
+    home = opened(services).home
+    path = home / RESULT if (home / RESULT).exists() else home / FORMER_RESULT
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found if {"points", "ahead", "left"} <= set(found) else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def html(found: Curve, labelled: int, language: Language) -> str:
+    """One sentence about further labels, and below it how it was measured.
+
+    labelled: clips with a class now.
+    """
+    left = sum(found["left"].values())
+    lines = []
+    if found["points"]:
+        about = {key: found[key] for key in ("labels", "clips", "speakers")}
+        data = Path(found["data"]).name
+        lines.append(text("learning_curve_how", language, data=data, **about))
+        if not found["speakers"]:
+            lines.append(text("learning_curve_no_speakers", language))
+    if left:
+        lines.append(text("learning_curve_left", language, n=left))
+    if labelled != found["labels"] + left:
+        counts = {"n": found["labels"] + left, "now": labelled}
+        lines.append(text("learning_curve_stale", language, **counts))
+    small = "".join(f"<p><small>{escape(line)}</small></p>" for line in lines)
+    return f"<p><b>{escape(sentence(found, language))}</b></p>{small}"
+
+
+def sentence(found: Curve, language: Language) -> str:
+    """Whether more labels are expected to help, with 95 % intervals."""
+    if not found["points"]:
+        return text("learning_curve_few", language, n=found["labels"], fewest=found["fewest"])
+    ahead, labels = found["ahead"], found["labels"]
+    more, gain = _points(ahead["gain"]), _points(found["gain"])
+    key = f"learning_curve_{helps(found)}"
+    return text(key, language, n=ahead["labels"], more=more, labels=labels, gain=gain)
+
+
+def helps(found: Curve) -> str:
+    """Whether more labels are expected to help: yes, no, unknown."""
+    gain = found["ahead"]["gain"]
+    if gain["high"] < LITTLE:
+        return "no"
+    return "yes" if gain["low"] > 0 else "unknown"
+
+
+def _points(of: Mapping[str, float]) -> str:
+    value, low, high = (100 * of[key] for key in ("value", "low", "high"))
+    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def figure(found: Curve, language: Language) -> go.Figure | None:
+    """UA over the number of labels, measured and extrapolated; None without points."""
+    if not found["points"]:
+        return None
+    measured = found["points"]
+    extrapolated = [measured[-1], *found["ahead"]["points"]]
+    parts = (("measured", measured, BAND, "solid"), ("ahead", extrapolated, FAINT, "dash"))
+    traces: list[dict[str, Any]] = []
+    for key, points, colour, dash in parts:
+        x = [point["labels"] for point in points]
+        edges = {edge: [point["ua"][edge] for point in points] for edge in ("low", "high")}
+        plain = {"type": "scatter", "hoverinfo": "skip", "legendgroup": key}
+        traces.append(
+            {
+                **plain,
+                "x": [*x, *x[::-1]],
+                "y": [*edges["high"], *edges["low"][::-1]],
+                "mode": "lines",
+                "fill": "toself",
+                "fillcolor": colour,
+                "line": {"width": 0},
+                "showlegend": False,
+            }
+        )
+        traces.append(
+            {
+                **plain,
+                "x": x,
+                "y": [point["ua"]["value"] for point in points],
+                "mode": "lines+markers",
+                "name": text(f"learning_curve_{key}", language),
+                "line": {"color": COLOUR, "width": 2, "dash": dash},
+                "marker": {"size": 6},
+            }
+        )
+    return go.Figure({"data": traces, "layout": _layout(language)})
+
+
+def _layout(language: Language) -> dict[str, Any]:
+    still = {"fixedrange": True, "zeroline": False, "gridcolor": "rgba(128,128,128,.25)"}
+    legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemclick": False}
+
+    def title(key: str) -> dict[str, Any]:
+        return {"title": {"text": text(key, language), "standoff": 6}}
+
+    return {
+        "template": {},
+        "height": 320,
+        "margin": {"l": 54, "r": 12, "t": 34, "b": 44},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"size": 12, "family": "system-ui, sans-serif"},
+        "dragmode": False,
+        "hovermode": False,
+        "showlegend": True,
+        "legend": {**legend, "itemdoubleclick": False},
+        "xaxis": {**still, "rangemode": "tozero"} | title("learning_curve_labels"),
+        "yaxis": still | title("improve_ua"),
+    }

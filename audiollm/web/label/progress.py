@@ -1,0 +1,179 @@
+"""Progress of the labelling, agreement and the learning curve: their part of the Label page."""
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from audiollm.analysis.wording import percent
+from audiollm.labelling.agreement import Agreement, agreement
+from audiollm.labelling.statistics import Share, Statistics, Yield, statistics
+from audiollm.labels import Language, ordered
+from audiollm.texts import text
+from audiollm.web.events import AT_ONCE, QUIET
+from audiollm.web.label import learning_curve
+from audiollm.web.label.card import name_of
+from audiollm.web.label.queue import label_store
+from audiollm.web.services import Services
+from audiollm.web.static import Static
+from audiollm.web.train import view
+
+# a figure that was drawn in a closed accordion does not know its width
+RESIZE = "() => { setTimeout(() => window.dispatchEvent(new Event('resize')), 100); }"
+
+
+class Progress:
+    """The part "Progress"."""
+
+    def __init__(self, services: Services, static: Static) -> None:
+        self.services = services
+        with static.fold("label_progress") as self.fold:
+            self.report = gr.HTML(elem_id="label-report")
+            self.refresh = static.button("label_refresh", size="sm", min_width=80)
+            static.html("learning_curve_title", "<h3>{}</h3>", elem_id="learning-curve-title")
+            self.finding = gr.HTML(elem_id="learning-curve-finding")
+            self.curve = gr.Plot(
+                show_label=False, container=False, visible=False, elem_id="learning-curve"
+            )
+            self.measure = static.button("learning_curve_measure", size="sm", min_width=80)
+
+    def connect(self, language: gr.Radio, tab: gr.Tab, data: gr.Dropdown) -> None:
+        """`data`: the prepared data for the learning curve."""
+        services = self.services
+
+        def found(chosen: Language) -> dict[Any, Any]:
+            last = learning_curve.last(services)
+            figure = learning_curve.figure(last, chosen) if last else None
+            html = ""
+            if last:
+                labelled = sum(bool(o.emotion) for o in label_store(services).outcomes())
+                html = learning_curve.html(last, labelled, chosen)
+            shown = (
+                gr.update(visible=False)
+                if figure is None
+                else gr.update(value=figure, visible=True)
+            )
+            return {self.finding: html, self.curve: shown}
+
+        def look(chosen: Language) -> dict[Any, Any]:
+            try:
+                return {self.report: report(services, chosen), **found(chosen)}
+            except Exception as error:
+                hidden = gr.update(visible=False)
+                return {
+                    self.report: view.failed(error, chosen),
+                    self.finding: "",
+                    self.curve: hidden,
+                }
+
+        def measure(folder: str | None, chosen: Language) -> Iterator[dict[Any, Any]]:
+            try:
+                for html in learning_curve.measure(services, folder or "", chosen):
+                    yield {self.finding: html}
+                yield found(chosen)
+            except Exception as error:
+                yield {self.finding: view.failed(error, chosen)}
+
+        asked = [self.fold.expand, self.refresh.click, tab.select, language.input]
+        shown = [self.finding, self.curve]
+        for event in (
+            gr.on(asked, look, language, [self.report, *shown], **AT_ONCE),
+            self.measure.click(measure, [data, language], shown, **QUIET),
+        ):
+            event.then(None, js=RESIZE, **AT_ONCE)
+
+
+def report(services: Services, language: Language) -> str:
+    """Statistics and agreement of all labels of this machine, as HTML.
+
+    Raises:
+        ShutError: see `access.opened`.
+    """
+    store = label_store(services)
+    outcomes = store.outcomes()
+    figures = statistics(outcomes, store.history())
+    return (
+        f'<div class="cues data">{_state(figures, language)}{_yields(figures.yields, language)}'
+        f"<h3>{text('agree_title', language)}</h3>{_agreement(agreement(outcomes), language)}</div>"
+    )
+
+
+def _paragraphs(lines: list[str]) -> str:
+    return "".join(f"<p>{escape(line)}</p>" for line in lines)
+
+
+def _state(found: Statistics, language: Language) -> str:
+    counts = {"labelled": found.labelled, "tasks": found.tasks, "disputed": found.disputed}
+    lines = [text("stat_state", language, **counts)]
+    lines += [
+        text("stat_pace", language, person=person, pace=f"{pace:.0f}")
+        for person, pace in sorted(found.pace.items())
+    ]
+    if found.classes:
+        counted = (f"{name_of(n, language)} {found.classes[n]}" for n in ordered(found.classes))
+        classes = ("，" if language == "zh" else ", ").join(counted)
+        lines.append(text("stat_classes", language, classes=classes))
+    if found.right is None:
+        lines.append(text("stat_none", language))
+    else:
+        lines.append(text("stat_right", language, model=found.model, **_share(found.right)))
+        key = "stat_wanted" if found.wanted else "stat_enough"
+        lines.append(text(key, language, n=found.wanted))
+    return _paragraphs(lines)
+
+
+def _share(found: Share) -> dict[str, object]:
+    figures = {"share": percent(found.value), "low": percent(found.low)}
+    return {**figures, "high": percent(found.high), "of": found.of}
+
+
+def _yields(found: tuple[Yield, ...], language: Language) -> str:
+    """A row per reason with clips: share of changed labels, and changes expected among the rest."""
+    rows = ""
+    for one in found:
+        if not one.left and one.changed is None:
+            continue
+        changed = expected = "–"
+        if one.changed:
+            changed = "{share} [{low}, {high}]".format(**_share(one.changed))
+            low, high = (round(one.left * edge) for edge in (one.changed.low, one.changed.high))
+            expected = f"{low}–{high}"
+        name = text(f"reason_{one.reason}", language)
+        rows += f'<tr><th scope="row">{name}</th><td>{one.left}</td><td>{changed}</td>'
+        rows += f"<td>{expected}</td></tr>"
+    if not rows:
+        return ""
+    keys = ("stat_reason", "stat_left", "stat_changed", "stat_expected")
+    head = "".join(f'<th scope="col">{text(key, language)}</th>' for key in keys)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _agreement(found: Agreement, language: Language) -> str:
+    if not found.clips:
+        return f"<p>{text('agree_none', language)}</p>"
+    counts = {"clips": found.clips, "blind": found.blind, "labels": found.labels}
+    lines = [text("agree_state", language, **counts)]
+    for pair in found.pairs:
+        values = {**vars(pair), "kappa": _number(pair.kappa)}
+        lines.append(text("agree_pair", language, **values))
+    coefficients = {"alpha": _number(found.alpha), "fleiss": _number(found.fleiss)}
+    lines.append(text("agree_all", language, raters=found.raters, **coefficients))
+    confusions = (_confusion(person, table, language) for person, table in found.confusion.items())
+    return _paragraphs(lines) + "".join(confusions)
+
+
+def _confusion(person: str, table: Mapping[tuple[str, str], int], language: Language) -> str:
+    """One person's confusions, the most frequent first."""
+    right = sum(n for (reference, label), n in table.items() if reference == label)
+    head = text("agree_confusion", language, person=person, right=right, all=sum(table.values()))
+    mixed = sorted(((n, *pair) for pair, n in table.items() if pair[0] != pair[1]), reverse=True)
+    rows = ""
+    for n, reference, label in mixed:
+        names = {"label": name_of(label, language), "reference": name_of(reference, language)}
+        rows += f"<li>{escape(text('agree_mixed', language, n=n, **names))}</li>"
+    return _paragraphs([head]) + (f"<ul>{rows}</ul>" if rows else "")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

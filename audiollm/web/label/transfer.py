@@ -1,0 +1,218 @@
+"""Clips into the queue, labels in and out of files: functions, and their part of the Label page."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from audiollm.audio import Sound, prosody
+from audiollm.errors import LabelError
+from audiollm.jobs.queue import ROOT
+from audiollm.labelling import formats, sources
+from audiollm.labelling.formats.folders import sounds_below
+from audiollm.labelling.saved import SavedClips
+from audiollm.labelling.sources import Answers, Gathered
+from audiollm.labelling.tasks import checked_person
+from audiollm.labels import Language
+from audiollm.texts import text
+from audiollm.web import render
+from audiollm.web.auth.access import opened
+from audiollm.web.events import AT_ONCE, QUIET
+from audiollm.web.label.queue import label_store
+from audiollm.web.services import Services
+from audiollm.web.static import Static, choices
+from audiollm.web.train import view
+
+if TYPE_CHECKING:
+    from audiollm.predictor import Predictor
+
+SAVED, FOLDER = "saved", "folder"
+# What `train label-errors --out` writes; the second name was that of earlier versions
+LABEL_ERRORS = ("label-errors.jsonl", "suspects.jsonl")
+FORMATS = tuple(formats.WRITERS)
+SUFFIXES = [".csv", ".jsonl", ".json"]
+
+
+def offered(services: Services, language: Language) -> list[tuple[str, str]]:
+    """(words, id) of the sources of clips.
+
+    Raises:
+        ShutError: see `opened`.
+    """
+    home = opened(services).home
+    runs, data = (ROOT / "runs", home / "runs"), (home / "data", ROOT / "data")
+    found = [
+        (text("from_evaluation", language, name=path.parent.name), str(path))
+        for path in sources.evaluations(runs)
+    ]
+    found += [
+        (text("from_label_errors", language, name=path.parent.name), str(path.resolve()))
+        for folder in (*runs, *data)
+        for name in LABEL_ERRORS
+        for path in sorted(folder.glob(f"*/{name}"))
+    ]
+    return [*found, (text("from_saved", language), SAVED), (text("from_folder", language), FOLDER)]
+
+
+def gather(
+    services: Services, source: str | None, folder: str, language: Language
+) -> Iterator[str]:
+    """HTML of the progress; at the end the clips are in the queue.
+
+    Raises:
+        ShutError: see `opened`.
+        LabelError: the source is missing, or empty.
+    """
+    settings = opened(services)
+    if source == FOLDER:
+        path = Path(folder.strip()).expanduser()
+        if not folder.strip() or not path.is_dir():
+            raise LabelError("label_no_folder", folder=folder)
+        yield render.notice(text("listening", language), "wait")
+        model, name = services.predictor(), services.using
+        paths, tasks = sounds_below(path), []
+        for done, file in enumerate(paths, start=1):
+            task = sources.from_file(file, path.name, lambda s: _answers(model, name, s), settings)
+            tasks += [task] if task else []
+            progress = text("label_gathering", language, done=done, total=len(paths))
+            yield render.notice(progress, "wait", share=done / len(paths))
+        found = Gathered(tuple(tasks), 0, len(paths) - len(tasks))
+    elif source == SAVED:
+        found = sources.from_saved(SavedClips(settings.home).all(), settings)
+    elif source in {id for _, id in offered(services, language)}:
+        path = Path(source)
+        if path.name in LABEL_ERRORS:
+            found = sources.from_label_errors(path, settings)
+        else:
+            found = sources.from_evaluation(path)
+    else:
+        raise LabelError("label_no_source")
+    new = label_store(services).add_tasks(found.tasks)
+    counts = {"new": new, "known": len(found.tasks) - new}
+    counts |= {"skipped": found.skipped, "unusable": found.unusable}
+    yield render.notice(text("label_added", language, **counts), "wait")
+
+
+def _answers(predictor: "Predictor", name: str, sound: Sound) -> Answers:
+    """The model's probabilities without its text, and those of the linear probe."""
+    answer = predictor.classify([sound], predictor.card.languages[0])[0].probabilities
+    if not predictor.card.probe:
+        return Answers(name, dict(answer))
+    cues = prosody.track(sound.samples)
+    return Answers(name, dict(answer), f"{name}: probe", predictor.probe(sound, cues))
+
+
+def import_labels(services: Services, path: str, person: str) -> dict[str, int]:
+    """Imports a file or folder completely or not at all; returns the counts.
+
+    Raises:
+        ShutError: see `opened`.
+        LabelError: something in it cannot be used.
+    """
+    settings = opened(services)
+    if not path.strip():
+        raise LabelError("label_no_path")
+    checked_person(person)
+    store = label_store(services)
+    found = formats.read(Path(path.strip()).expanduser(), person, settings, store.classes())
+    new, labels = store.import_labels(found.tasks, found.labels)
+    return {"tasks": len(found.tasks), "new": new, "labels": labels}
+
+
+def export_labels(services: Services, format: str) -> str:
+    """The path of a new file with every label, in a temporary folder.
+
+    Raises:
+        ShutError: see `opened`.
+        LabelError: it cannot be written.
+    """
+    outcomes = label_store(services).outcomes()
+    if not outcomes:
+        raise LabelError("label_nothing_to_export")
+    folder = Path(tempfile.mkdtemp(prefix="audiollm-labels-"))
+    name = f"labels-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    suffix, write = formats.WRITERS[format]
+    try:
+        write(outcomes, folder / f"{name}{suffix}")
+        if not suffix:
+            shutil.make_archive(str(folder / name), "zip", folder, name)
+            shutil.rmtree(folder / name)
+    except OSError as error:
+        raise LabelError("label_export_failed", reason=error) from error
+    return str(next(folder.iterdir()))
+
+
+class Transfer:
+    """The parts "Add clips" and "Import and export"."""
+
+    def __init__(self, services: Services, static: Static) -> None:
+        self.services = services
+        with static.fold("label_add"):
+            self.source = static.labelled(gr.Dropdown, "label_source", choices=[])
+            self.folder = static.labelled(
+                gr.Textbox, "label_folder", info=True, visible=False, max_lines=1
+            )
+            with gr.Row():
+                self.gather = static.button("label_gather", size="sm", min_width=80)
+                self.stop = static.button("label_stop", size="sm", min_width=80, visible=False)
+            self.gathered = gr.HTML(elem_id="label-gathered")
+        with static.fold("label_files"):
+            self.path = static.labelled(gr.Textbox, "label_path", info=True, max_lines=1)
+            self.upload = static.labelled(gr.File, "label_upload", file_types=SUFFIXES, height=150)
+            self.take = static.button("label_import", size="sm", min_width=80)
+            self.format = static.labelled(
+                gr.Radio, "label_format", choices=choices("format", FORMATS), value=FORMATS[0]
+            )
+            self.give = static.button("label_export", size="sm", min_width=80)
+            self.file = static.labelled(gr.File, "label_file", visible=False, interactive=False)
+            self.message = gr.HTML(elem_id="label-told")
+
+    def connect(self, language: gr.Radio, person: gr.Textbox) -> list[Any]:
+        """The events after which the queue may have changed."""
+        services = self.services
+
+        def gathers(given: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
+            chosen: Language = given[language]
+            try:
+                for html in gather(services, given[self.source], given[self.folder], chosen):
+                    yield {self.gathered: html, self.stop: gr.update(visible=True)}
+            except Exception as error:
+                yield {self.gathered: view.failed(error, chosen)}
+
+        def stopped(chosen: Language) -> dict[Any, Any]:
+            notice = render.notice(text("label_stopped", chosen), "wait")
+            return {self.gathered: notice, self.stop: gr.update(visible=False)}
+
+        def imports(given: dict[Any, Any]) -> str:
+            path = given[self.path].strip() or given[self.upload] or ""
+            try:
+                counts = import_labels(services, path, given[person].strip())
+                return render.notice(text("label_imported", given[language], **counts), "wait")
+            except Exception as error:
+                return view.failed(error, given[language])
+
+        def exports(format: str, chosen: Language) -> dict[Any, Any]:
+            try:
+                file = export_labels(services, format)
+                return {self.file: gr.update(value=file, visible=True), self.message: ""}
+            except Exception as error:
+                message = view.failed(error, chosen)
+                return {self.file: gr.update(visible=False), self.message: message}
+
+        self.source.input(
+            lambda source: gr.update(visible=source == FOLDER), self.source, self.folder, **AT_ONCE
+        )
+        shown = [self.gathered, self.stop]
+        asked: set[Any] = {self.source, self.folder, language}
+        running = self.gather.click(gathers, asked, shown, **QUIET)
+        self.stop.click(stopped, language, shown, cancels=[running], **AT_ONCE)
+        self.give.click(exports, [self.format, language], [self.file, self.message], **AT_ONCE)
+        inputs: set[Any] = {self.path, self.upload, person, language}
+        return [
+            running.then(lambda: gr.update(visible=False), None, self.stop, **AT_ONCE),
+            self.take.click(imports, inputs, self.message, **QUIET),
+        ]
