@@ -220,11 +220,12 @@ def test_second_labels_are_blind_and_kappa_is_right(own: Served, visit: Visit, h
     page.get_by_role("button", name=text("label_progress", "en")).click()
     page.click("#label-refresh")
     expect(page.locator("#label-report")).to_contain_text(f"Cohen's kappa {kappa:.2f}")
-    expect(page.locator("#label-report")).to_contain_text("12 of 24 labels given blind")
+    agreed = text("agree_state", "en", clips=12, blind=12, labels=24)
+    expect(page.locator("#label-report")).to_contain_text(agreed)
 
     choose(page, "decide")
     disputed = on_screen(page)
-    expect(page.locator(f"{CARD} .why")).to_contain_text("Ann said")
+    expect(page.locator(f"{CARD} .why")).to_contain_text("Ann: ")
     page.keyboard.press("6")
     expect(page.locator(CARD)).not_to_have_attribute("data-task", disputed)
     assert LabelStore(home).outcome(disputed).final == CLASSES[5]

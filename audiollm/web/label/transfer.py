@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,14 +73,13 @@ def gather(
         path = Path(folder.strip()).expanduser()
         if not folder.strip() or not path.is_dir():
             raise LabelError("label_no_folder", folder=folder)
-        yield render.notice(text("listening", language), "wait")
-        model, name = services.predictor(), services.using
         paths, tasks = sounds_below(path), []
-        for done, file in enumerate(paths, start=1):
-            task = sources.from_file(file, path.name, lambda s: _answers(model, name, s), settings)
-            tasks += [task] if task else []
+        for done, file in enumerate(paths):
             progress = text("label_gathering", language, done=done, total=len(paths))
             yield render.notice(progress, "wait", share=done / len(paths))
+            model, name = services.predictor(), services.using
+            task = sources.from_file(file, path.name, partial(_answers, model, name), settings)
+            tasks += [task] if task else []
         found = Gathered(tuple(tasks), 0, len(paths) - len(tasks))
     elif source == SAVED:
         found = sources.from_saved(SavedClips(settings.home).all(), settings)

@@ -89,10 +89,11 @@ def test_from_labels_to_before_and_after(own: Served, visit: Visit, home: Path) 
     page.get_by_role("tab", name=text("tab_label", "en"), exact=True).click()
     page.locator("#improve-title > button").first.click()
     commands = page.locator("#improve-commands textarea")
-    # the model that answers listens with another encoder: that is said before anything is started
-    expect(commands).to_have_value(re.compile("^# tiny listens with another encoder"))
+    # the active model has another encoder: that is an error before anything is started
+    other = text("improve_other_encoder", "en", name="tiny", folder=NAME)
+    expect(commands).to_have_value(re.compile(f"^# {re.escape(other)}"))
     page.click("#improve-start")
-    expect(page.locator("#improve-told .error")).to_contain_text("another encoder")
+    expect(page.locator("#improve-told .error")).to_contain_text(other)
     assert Jobs(home).all() == []
 
     page.locator("#improve-model input").click()
@@ -103,14 +104,16 @@ def test_from_labels_to_before_and_after(own: Served, visit: Visit, home: Path) 
     expect(commands).to_have_value(re.compile(r"relabel .*--weight 3 .*\n.*--epochs 1 .*", re.S))
     shown = commands.input_value()
     page.click("#improve-start")
-    expect(page.locator("#improve-told")).to_contain_text(f"{NAME}-labelled waits for its turn")
+    expect(page.locator("#improve-told")).to_contain_text(
+        text("improve_started", "en", name=f"{NAME}-labelled")
+    )
     (job,) = Jobs(home).all()
     assert all(" ".join(step.words) in shown for step in job.steps)
 
     page.get_by_role("tab", name=text("tab_train", "en")).click()
     expect(page.locator("#job-detail")).to_contain_text(text("job_done", "en"), timeout=WHOLE)
     found = page.locator("#job-result")
-    expect(found).to_contain_text("Taught: 2 corrected, 1 confirmed and 0 new clips.")
+    expect(found).to_contain_text(text("improve_taught", "en", corrected=2, confirmed=1, new=0))
     expect(found).to_contain_text(text("improve_corrected", "en"))
     expect(found).to_contain_text(text("improve_held_out", "en"))
     compared = json.loads((home / "runs" / f"{NAME}-labelled-improve/compare.json").read_text())
