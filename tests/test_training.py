@@ -267,6 +267,7 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
     there = serve(tmp_path, STRANGER)
     fits: dict[str, Any] = {
         "id": "x",
+        "what": "kill",
         "plan": DEFAULT,
         "folder": "tiny",
         "job": job(),
@@ -297,7 +298,7 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
 
 def test_every_function_of_the_page_was_tried() -> None:
     tried = {f.__name__ for f in EVERY}
-    assert {"start", "stop", "kill", "resume", "remove", "activate", "restore"} <= tried
+    assert {"start", "act", "activate", "restore"} <= tried
     assert {"jobs", "commands", "prepared", "view", "model", "prepare"} <= tried
     assert {"take", "insight", "sound", "on_hub", "of_recordings", "prepared_by"} <= tried
 
@@ -338,12 +339,12 @@ def test_a_plan_becomes_a_job_and_its_name_is_taken(tmp_path: Path) -> None:
     assert refused.value.code == "plan_name_taken"
     second = actions.start(here, Plan("other"))
     assert [each.id for each in actions.jobs(here)][::-1] == [id, second]
-    actions.stop(here, id)
+    actions.act(here, id, "stop")
     with pytest.raises(JobError):
-        actions.kill(here, id)
+        actions.act(here, id, "kill")
     assert [each.state for each in actions.jobs(here)] == ["waiting", "stopped"]
-    actions.resume(here, id)
-    actions.remove(here, id)
+    actions.act(here, id, "resume")
+    actions.act(here, id, "remove")
     assert [each.id for each in actions.jobs(here)] == [second]
     (tmp_path / "home" / "models" / "my-model").mkdir(parents=True)
     assert actions.free_name(here) == "my-model-2"

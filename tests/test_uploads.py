@@ -58,7 +58,7 @@ def test_what_a_job_is_to_read_stays(here: Services, tmp_path: Path) -> None:
     with pytest.raises(DataError, check=coded("upload_used")):
         upload.delete(here, "one")
     upload.delete(here, "one-more")
-    actions.stop(here, job)
+    actions.act(here, job, "stop")
     upload.delete(here, "one")
     assert left(tmp_path) == []
 

@@ -1,7 +1,7 @@
-"""How long a training will take and how much memory it wants, said before it starts. No torch.
+"""Estimates of the time and memory of a training, before it starts. No torch.
 
-What earlier runs on this machine took decides where there are any (`paces`). Else the size of the
-language model does, with speeds that are a guess; `Basis` says which it is.
+They rest on earlier runs on this machine (`paces`), else on the size of the language model and
+assumed speeds; `Basis` says which.
 """
 
 import json
@@ -19,25 +19,25 @@ from audiollm.contracts.fit import PROGRESS_NAME, RUN_NAME
 from audiollm.jobs import progress
 from audiollm.settings import Settings
 
-Basis = Literal["measured", "scaled", "guessed"]  # the same work here, other work here, neither
+Basis = Literal["measured", "scaled", "guessed"]  # same work, other work, no run on this machine
 
-TOKENS = 100  # of an example, with the part of its instruction that it does not share
+TOKENS = 100  # of an example, without the shared prefix of the prompt
 ANSWER = 60  # of these, tokens whose logits are made
 PROGRAM = 0.7e9  # bytes of Python, torch and the data of a small corpus
-CONTEXT = 0.6e9  # bytes that CUDA takes for itself
+CONTEXT = 0.6e9  # bytes of a CUDA context
 TRAINED = 16  # bytes of a trained weight: itself, its gradient, two moments of AdamW
 SPEEDS = {"cpu": 6e10, "mps": 1e12, "cuda": 3e13}  # floating-point operations/s; a core, a chip
-FIXED = 1.5e6  # parameters whose work an example costs whatever the model's size
-HEAR = {"cpu": 0.11, "mps": 0.03, "cuda": 0.01}  # s of a clip, for the encoder that ships
-BEGIN = 12.0  # s until a command has imported and loaded what it needs
+FIXED = 1.5e6  # parameters that stand for the constant cost of an example
+ENCODE = {"cpu": 0.11, "mps": 0.03, "cuda": 0.01}  # s of a clip, for the encoder that ships
+STARTUP = 12.0  # s of a command's imports and loading
 _PEAKS = ("memory", "gpu")  # columns of progress.jsonl
-_RUNS = 20  # of a folder, the newest, that are looked at
+_RUNS = 20  # newest runs that are read
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)(b|m)(?![a-z0-9])", re.I)  # 0.5b in a model's name
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The size of a causal language model, as its config.json tells it."""
+    """The size of a causal language model, as in its config.json."""
 
     hidden: int
     layers: int
@@ -84,7 +84,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Pace:
-    """What an earlier run took."""
+    """Time and memory of an earlier run."""
 
     stage: int
     kind: str
@@ -116,11 +116,11 @@ class Estimate:
 
 
 def shape(id: str, settings: Settings) -> Shape | None:
-    """The size of a language model that is on this machine, or that its name tells; else None."""
+    """The size of a language model, from its config.json or its name; None: not known."""
     try:
-        place = hub.here(id, settings)
-        if place is not None:
-            return _read(json.loads((place / "config.json").read_text(encoding="utf-8")))
+        path = hub.here(id, settings)
+        if path is not None:
+            return _read(json.loads((path / "config.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     named = _SIZE.search(id.rpartition("/")[2])
@@ -156,7 +156,7 @@ def _typical(parameters: float) -> Shape:
 
 
 def paces(folders: Iterable[Path], settings: Settings) -> list[Pace]:
-    """What the newest runs in folders of runs took; what cannot be read says nothing."""
+    """Of the newest runs in folders of runs; unreadable ones are left out."""
     found: list[tuple[float, Path]] = []
     for folder in folders:
         for path in folder.glob(f"*/{PROGRESS_NAME}") if folder.is_dir() else ():
@@ -170,15 +170,15 @@ def paces(folders: Iterable[Path], settings: Settings) -> list[Pace]:
 
 def _pace(run: Path, settings: Settings) -> Pace | None:
     try:
-        told = json.loads((run / RUN_NAME).read_text(encoding="utf-8"))
-        config, device = told["config"], str(told["info"]["device"])
+        content = json.loads((run / RUN_NAME).read_text(encoding="utf-8"))
+        config, device = content["config"], str(content["info"]["device"])
         batch = int(config["batch_size"])
         llm, stage = shape(str(config["llm"]), settings), int(config["stage"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     lines = progress.lines(run)
     steps = progress.step_seconds(lines)
-    # auto: nobody knows on which device it was
+    # auto: the device is not known
     if llm is None or not steps or device == "auto":
         return None
     peaks = {key: max((int(line.get(key) or 0) for line in lines), default=0) for key in _PEAKS}
@@ -197,7 +197,7 @@ def _pace(run: Path, settings: Settings) -> Pace | None:
 
 
 def fit(work: Work, known: Sequence[Pace]) -> tuple[float, Basis]:
-    """(seconds, how they are known) of a stage's steps, without what surrounds them."""
+    """(seconds, basis) of the steps of a stage, without startup and validation."""
     examples, size = work.batch * work.steps, work.llm.parameters
     same = [p for p in known if p.kind == work.kind]
     alike = [p for p in same if p.stage == work.stage and p.parameters == size]
@@ -238,13 +238,13 @@ def memory(work: Work, known: Sequence[Pace] = ()) -> tuple[float, float]:
 def remaining(
     planned: Mapping[str, float], took: Mapping[str, float], now: str, fit_left: float | None
 ) -> float | None:
-    """Seconds until a plan is done, from what was planned and what its steps really took.
+    """Seconds until a plan is done, from planned and measured durations of its steps.
 
     Args:
-        planned: step -> s, in the order of the steps; those that are done and those to come.
+        planned: step -> s, in the order of the steps.
         took: step -> s so far; steps that are done, and `now`.
         now: the step that runs.
-        fit_left: what the fit that runs says of itself.
+        fit_left: seconds left by the progress of the running fit.
 
     Returns:
         None where nothing was planned for the step that runs.
@@ -252,16 +252,15 @@ def remaining(
     if now not in planned:
         return None
     order = list(planned)
-    place = order.index(now)
+    index = order.index(now)
     spent = took.get(now, 0.0)
-    done = [name for name in order[:place] if took.get(name)]
+    done = [name for name in order[:index] if took.get(name)]
     real = sum(took[name] for name in done)
-    thought = sum(planned[name] for name in done)
+    expected = sum(planned[name] for name in done)
     if fit_left is not None:
-        real, thought = real + spent + fit_left, thought + planned[now]
-    # the machine is as much slower than thought, or faster, in what is still to come
-    factor = min(20.0, max(0.05, real / thought)) if thought and real else 1.0
+        real, expected = real + spent + fit_left, expected + planned[now]
+    factor = min(20.0, max(0.05, real / expected)) if expected and real else 1.0
     here = fit_left
     if here is None:
         here = max(planned[now] * factor - spent, 0.1 * planned[now])
-    return here + factor * sum(planned[name] for name in order[place + 1 :])
+    return here + factor * sum(planned[name] for name in order[index + 1 :])

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from audiollm.contracts.manifest import MANIFEST_NAME
 from audiollm.errors import AudioLLMError, ConfigError
@@ -22,6 +22,8 @@ from audiollm.web.services import Services
 from audiollm.web.train import estimate, proposal, saved
 from audiollm.web.train.plan import Plan
 from audiollm.web.train.sources import EMODB, FOLDER, HUB, prepared_folders
+
+Act = Literal["stop", "kill", "resume", "remove"]
 
 # --- a plan
 
@@ -232,41 +234,18 @@ def time_left(services: Services, job: Job) -> float | None:
     return estimate.left(opened(services).home / "jobs" / job.id, job)
 
 
-def stop(services: Services, id: str) -> None:
-    """Saves and stops.
+def act(services: Services, id: str, what: Act) -> None:
+    """What the buttons of a job do; see the methods of `Jobs`.
 
     Raises:
         ShutError: see `opened`.
-        JobError: it does not run.
+        JobError: the job's state does not allow it.
     """
-    Jobs(opened(services).home).stop(id)
-
-
-def kill(services: Services, id: str) -> None:
-    """Ends the job now.
-
-    Raises:
-        ShutError: see `opened`.
-        JobError: it does not run.
-    """
-    Jobs(opened(services).home).kill(id)
-
-
-def resume(services: Services, id: str) -> None:
-    """Goes on where the job was.
-
-    Raises:
-        ShutError: see `opened`.
-        JobError: it runs, waits or is done.
-    """
-    Jobs(opened(services).home).resume(id)
-
-
-def remove(services: Services, id: str) -> None:
-    """Takes the job from the list; what it has made stays.
-
-    Raises:
-        ShutError: see `opened`.
-        JobError: it runs.
-    """
-    Jobs(opened(services).home).remove(id)
+    queue = Jobs(opened(services).home)
+    methods = {
+        "stop": queue.stop,
+        "kill": queue.kill,
+        "resume": queue.resume,
+        "remove": queue.remove,
+    }
+    methods[what](id)

@@ -53,7 +53,7 @@ class Splits:
 
 
 def of(services: Services, plan: Plan) -> Estimate | None:
-    """What a plan will take; None where its data or its language model are not known yet.
+    """Time and memory of a plan; None where its data or language model is not known yet.
 
     Raises:
         ShutError: see `access.opened`.
@@ -66,14 +66,14 @@ def of(services: Services, plan: Plan) -> Estimate | None:
     known = estimates.paces((home / "runs", Path("runs")), settings)
     seconds, peaks, basis = _fits(plan, llm, splits, known)
     each = seconds.pop("clip")
-    seconds["merge"] = 2 * estimates.BEGIN + 2 * splits.valid * each
-    seconds["evaluate"] = estimates.BEGIN + splits.test * each + 2 * PROBE
-    seconds["versus"] = estimates.BEGIN + splits.test * each
+    seconds["merge"] = 2 * estimates.STARTUP + 2 * splits.valid * each
+    seconds["evaluate"] = estimates.STARTUP + splits.test * each + 2 * PROBE
+    seconds["versus"] = estimates.STARTUP + splits.test * each
     peaks.append((estimates.PROGRAM + 5 * llm.parameters, 0.0))  # merging: float32, on the CPU
     size = _encoder(plan.encoder, settings)
     if not (Path(plan.source).is_dir() or _prepared(home, plan)):
-        hear = estimates.HEAR[plan.device.partition(":")[0]] * max(1.0, (size / BUNDLED) ** 0.75)
-        seconds["prepare"] = estimates.BEGIN + splits.whole * hear
+        each = estimates.ENCODE[plan.device.partition(":")[0]] * max(1.0, (size / BUNDLED) ** 0.75)
+        seconds["prepare"] = estimates.STARTUP + splits.whole * each
         peaks.append((estimates.PROGRAM + 8 * size, 0.0))
     order = [step.name for step in plan.steps_in(home)]
     return Estimate(
@@ -87,7 +87,7 @@ def of(services: Services, plan: Plan) -> Estimate | None:
 def _fits(
     plan: Plan, llm: Shape, splits: Splits, known: list[Pace]
 ) -> tuple[dict[str, float], list[tuple[float, float]], Basis]:
-    """(seconds of both stages and of scoring a `clip`, peaks of memory, how they are known)."""
+    """(seconds of both stages and of scoring a `clip`, peaks of memory, basis)."""
     seconds: dict[str, float] = {}
     peaks: list[tuple[float, float]] = []
     worst = 0
@@ -100,7 +100,7 @@ def _fits(
         each = took / (work.batch * work.steps)
         seconds["clip"] = each  # forward alone takes less
         seconds[f"stage {number}"] = (
-            estimates.BEGIN + took + config.evaluations * splits.valid * each
+            estimates.STARTUP + took + config.evaluations * splits.valid * each
         )
         peaks.append(estimates.memory(work, known))
         worst = max(worst, KNOWN.index(how))
@@ -127,7 +127,7 @@ def splits_of(services: Services, plan: Plan) -> Splits | None:
 
 
 def on_gpu(services: Services, llm: str, device: str) -> float:
-    """Bytes of a GPU that stage 2 takes with a language model; 0: none, or nobody knows.
+    """Bytes of a GPU that stage 2 takes with a language model; 0: none, or not known.
 
     Raises:
         ShutError: see `access.opened`.
@@ -136,20 +136,20 @@ def on_gpu(services: Services, llm: str, device: str) -> float:
     return estimates.memory(Work(2, device, size, FitConfig.batch_size, 1))[1] if size else 0.0
 
 
-def _count(place: Path) -> int:
+def _count(path: Path) -> int:
     try:
-        return _counted(place, place.stat().st_mtime_ns)
+        return _counted(path, path.stat().st_mtime_ns)
     except (OSError, ValueError):
         return 0
 
 
 @lru_cache(maxsize=32)
-def _counted(place: Path, _: int) -> int:
+def _counted(path: Path, _: int) -> int:
     """Sound files in a folder, or lines of a table."""
-    if place.is_dir():
-        sounds = (p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if path.is_dir():
+        sounds = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
         return sum(1 for _ in itertools.islice(sounds, MOST))
-    with place.open("rb") as file:
+    with path.open("rb") as file:
         return max(0, sum(1 for _ in file) - 1)
 
 
@@ -159,23 +159,23 @@ def _prepared(home: Path, plan: Plan) -> bool:
 
 
 def _encoder(id: str, settings: Settings) -> float:
-    """Parameters of an encoder: as many as its file has room for in float32, of Whisper those of
-    the layers that are used."""
-    place = hub.here(id, settings, kind="encoder")
+    """Parameters of an encoder, from its file size in float32; of Whisper those of the layers in
+    use."""
+    path = hub.here(id, settings, kind="encoder")
     with suppress(OSError, ValueError, TypeError, KeyError):
-        if place and hub.encoder_kind(place) == "whisper":
-            conf = json.loads((place / "config.json").read_text(encoding="utf-8"))
+        if path and hub.encoder_kind(path) == "whisper":
+            conf = json.loads((path / "config.json").read_text(encoding="utf-8"))
             depth = max(hub.preset(id).layers, default=conf["encoder_layers"])
             width, inner = conf["d_model"], conf["encoder_ffn_dim"]
             return float(depth * (4 * width**2 + 2 * width * inner) + 3 * width**2)
-        sizes = [p.stat().st_size for p in place.glob("*.*t*")] if place else []
+        sizes = [p.stat().st_size for p in path.glob("*.*t*")] if path else []
         if sizes:
             return max(sizes) / 4
     return LARGE if "large" in id else BASE
 
 
 def told(services: Services, plan: Plan, language: Language) -> str:
-    """HTML of what a plan will take, how that is known, and a warning where memory is short.
+    """HTML of an estimate, its basis, and a warning where memory is short.
 
     Raises:
         ShutError: see `access.opened`.
@@ -194,8 +194,8 @@ def told(services: Services, plan: Plan, language: Language) -> str:
         check(plan, found)
     except TightError as error:
         body += render.notice(error.in_language(language), "error")
-        place = model_host.named(str(error.values["device"]))
-        if place and place == services.gpu:
+        path = model_host.named(str(error.values["device"]))
+        if path and path == services.gpu:
             body += f'<p class="estimate">{text("estimate_room", language)}</p>'
     return body
 
@@ -237,7 +237,7 @@ def keep(folder: Path, found: Estimate | None) -> None:
 
 
 def left(folder: Path, job: Job) -> float | None:
-    """Seconds until a running job's whole plan is done; None where nobody knows."""
+    """Seconds until a running job's whole plan is done; None: not known."""
     if job.state not in ACTIVE:
         return None
     planned = _planned(folder)

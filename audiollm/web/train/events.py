@@ -18,6 +18,7 @@ from audiollm.web import render
 from audiollm.web.events import AT_ONCE
 from audiollm.web.services import Services
 from audiollm.web.train import actions, activation, curves, planning, results, view
+from audiollm.web.train.actions import Act
 from audiollm.web.train.activation import WorseError
 from audiollm.web.train.page import Page
 from audiollm.web.train.planning import Given, Updates
@@ -57,14 +58,15 @@ def connect(
     looks(parts.jobs.input(lambda: ["", gr.update(visible="hidden")], None, nothing, **AT_ONCE))
     # the message was in the other language
     looks(language.change(lambda: "", None, parts.said, **AT_ONCE))
-    for button, what in (
-        (parts.stop, actions.stop),
-        (parts.kill, actions.kill),
-        (parts.resume, actions.resume),
-        (parts.remove, actions.remove),
-    ):
-        acts = _acts(services, what)
-        looks(button.click(acts, [parts.jobs, language], parts.said, **AT_ONCE))
+    acts: dict[Any, Act] = {
+        parts.stop: "stop",
+        parts.kill: "kill",
+        parts.resume: "resume",
+        parts.remove: "remove",
+    }
+    for button, what in acts.items():
+        act = _acts(services, what)
+        looks(button.click(act, [parts.jobs, language], parts.said, **AT_ONCE))
     # in this browser; not in the tab: what stands there is not read before the tab is opened
     wanted = gr.BrowserState(False, storage_key="audiollm-sound", secret="audiollm")  # noqa: S106
     # without the program: its answer could undo a tick made meanwhile
@@ -99,11 +101,11 @@ def connect(
     looks(parts.restore.click(restores, language, moved, **AT_ONCE))
 
 
-def _acts(services: Services, what: Callable[[Services, str], None]) -> Callable[..., str]:
+def _acts(services: Services, what: Act) -> Callable[..., str]:
     def act(id: str | None, chosen: Language) -> str:
         try:
             if id:
-                what(services, id)
+                actions.act(services, id, what)
         except Exception as error:
             return view.failed(error, chosen)
         return ""

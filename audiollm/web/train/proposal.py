@@ -23,24 +23,22 @@ BATCH: dict[tuple[bool, bool], tuple[int, int, int]] = {  # (tiny, on a GPU) -> 
     (False, True): (16, 32, 32),
 }
 SIZES: tuple[Size, ...] = ("few", "some", "many")
+SOME_OPTIONS = {
+    **{"pooling": "auto", "utterance_tokens": 4, "tokens_per_second": 4.0, "hidden_size": 512},
+    **{"weight_decay": 0.01, "dropout": 0.3, "input_dropout": 0.2, "functionals_dropout": 0.2},
+    **{"noise": 0.3, "label_smoothing": 0.1, "lora_rank": 16, "lora_dropout": 0.05},
+}
 REGULARISATION: dict[Size, dict[str, Any]] = {
     "few": {
+        **SOME_OPTIONS,
         **{"pooling": "utterance", "utterance_tokens": 1, "tokens_per_second": 1.0},
         **{"hidden_size": 256, "weight_decay": 0.05, "dropout": 0.5, "input_dropout": 0.4},
-        **{"functionals_dropout": 0.2, "noise": 0.3, "label_smoothing": 0.1},
-        **{"lora_rank": 16, "lora_dropout": 0.05},
     },
-    "some": {
-        **{"pooling": "auto", "utterance_tokens": 4, "tokens_per_second": 4.0},
-        **{"hidden_size": 512, "weight_decay": 0.01, "dropout": 0.3, "input_dropout": 0.2},
-        **{"functionals_dropout": 0.2, "noise": 0.3, "label_smoothing": 0.1},
-        **{"lora_rank": 16, "lora_dropout": 0.05},
-    },
+    "some": SOME_OPTIONS,
     "many": {
-        **{"pooling": "auto", "utterance_tokens": 4, "tokens_per_second": 4.0},
-        **{"hidden_size": 1024, "weight_decay": 0.01, "dropout": 0.1, "input_dropout": 0.1},
-        **{"functionals_dropout": 0.1, "noise": 0.1, "label_smoothing": 0.05},
-        **{"lora_rank": 32, "lora_dropout": 0.05},
+        **SOME_OPTIONS,
+        **{"hidden_size": 1024, "dropout": 0.1, "input_dropout": 0.1, "functionals_dropout": 0.1},
+        **{"noise": 0.1, "label_smoothing": 0.05, "lora_rank": 32},
     },
 }
 
