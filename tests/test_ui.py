@@ -29,7 +29,7 @@ from audiollm.labels import LANGUAGES, Language, word
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
 from audiollm.texts import TEXTS, text
-from audiollm.web import model_host, render, services
+from audiollm.web import model_host, model_info, render, services
 from audiollm.web.analyse import actions, clip_loading, exports
 from audiollm.web.analyse.actions import View
 from audiollm.web.analyse.page import AnalysePage
@@ -345,7 +345,7 @@ def test_model_text_and_class_names_cannot_write_html() -> None:
     assert "<img" not in render.notice(evil, "error", evil)
     assert "<img" not in render.headline({evil: 0.9, "sad": 0.1}, "en")
     card = cast(Any, Card(name=evil, device=evil, metrics={**METRICS, "data": evil}))
-    assert "<img" not in render.about_model(card, "en")
+    assert "<img" not in model_info.about_model(card, "en")
 
 
 # --- no answer
@@ -494,15 +494,15 @@ def test_broken_example_list_is_named(tmp_path: Path, content: str) -> None:
 def test_a_strangers_figures_are_neither_trusted_nor_run(language: Language) -> None:
     share = {"value": 0.9, "low": 0.8, "high": 1.0}
     evil = {"n": "<img src=x onerror=alert(1)>", "speakers": "<b>", "data": "<i>"}
-    assert "<img" not in render._quality({**evil, "wa": share, "ua": share}, language)
+    assert "<img" not in model_info._quality({**evil, "wa": share, "ua": share}, language)
     for broken in ({"wa": "x", "ua": 3}, {"wa": {"value": []}, "ua": share}, {"wa": share}):
-        assert render._quality(broken, language) == text("unmeasured", language)
-        assert render.mistakes(broken, language) == ""
+        assert model_info._quality(broken, language) == text("unmeasured", language)
+        assert model_info.mistakes(broken, language) == ""
 
 
 def test_seen_speakers_are_not_called_unheard() -> None:
     share = {"value": 0.9, "low": 0.8, "high": 1.0}
     seen = {"n": 5, "data": "emodb", "wa": share, "ua": share, "independent": False}
-    fair = render._quality({**seen, "independent": True}, "en")
-    assert render._quality(seen, "en") != fair
-    assert render.mistakes(seen, "en") == ""
+    fair = model_info._quality({**seen, "independent": True}, "en")
+    assert model_info._quality(seen, "en") != fair
+    assert model_info.mistakes(seen, "en") == ""

@@ -12,7 +12,7 @@ from audiollm.errors import ModelError
 from audiollm.model import registry
 from audiollm.settings import Settings
 from audiollm.texts import text
-from audiollm.web import model_host, render
+from audiollm.web import model_host, model_info
 from audiollm.web.analyse import actions
 from audiollm.web.services import Services
 from tests.browser.fake import METRICS, Card, FakePredictor
@@ -39,7 +39,7 @@ def test_unmeasured_model_says_so_and_promises_nothing() -> None:
 
 def test_very_good_model_is_not_called_faultless() -> None:
     perfect = {**METRICS, "wa": {"value": 0.98, "low": 0.96, "high": 1.0}}
-    assert render.mistakes(perfect, "en") == text("seldom_wrong", "en")
+    assert model_info.mistakes(perfect, "en") == text("seldom_wrong", "en")
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_very_good_model_is_not_called_faultless() -> None:
     ],
 )
 def test_size_reads_as_people_count(count: int, en: str, zh: str) -> None:
-    assert render.size(count, "en").startswith(en)
-    assert render.size(count, "zh").startswith(zh)
+    assert model_info.size(count, "en").startswith(en)
+    assert model_info.size(count, "zh").startswith(zh)
 
 
 @dataclasses.dataclass(frozen=True)

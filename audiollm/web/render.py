@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,14 +14,12 @@ from audiollm.audio.prosody import REFERENCES, Cues, Level, Reference
 from audiollm.audio.timeline import Timeline
 from audiollm.labels import Language, emotion, word
 from audiollm.model.loading import Came
-from audiollm.model.registry import Entry
 from audiollm.texts import text
-from audiollm.web import accuracy
 from audiollm.web.analyse.plots import is_sure
 
 if TYPE_CHECKING:
     from audiollm.analysis.types import Analysis
-    from audiollm.inference.prediction import Card, Prediction
+    from audiollm.inference.prediction import Prediction
 
 Tone = Literal["wait", "error"]
 
@@ -43,7 +41,7 @@ def reading(language: Language) -> str:
 
 
 def progress(share: float, left: float | None, language: Language) -> str:
-    """How far a long recording has been heard, and how long the rest may take where that is
+    """How far a long recording has been analysed, and how long the rest may take where that is
     known."""
     if left is None:
         said = text("long_begun", language)
@@ -53,7 +51,7 @@ def progress(share: float, left: float | None, language: Language) -> str:
 
 
 def _going_on(said: str, share: float | None) -> str:
-    """A box whose figures change all the time: nobody wants to have all of them read aloud."""
+    """A box whose figures change all the time: screen readers do not read it aloud."""
     return f'<div class="notice wait"><p>{said}</p>{_bar(share)}</div>'
 
 
@@ -101,9 +99,19 @@ def course_table(heard: Timeline, language: Language) -> str:
         place = text(
             "range", language, low=f"{start:.1f}", high=text("seconds", language, n=f"{end:.1f}")
         )
-        rows.append(f'<tr><th scope="row">{place}</th><td>{escape(said)}</td></tr>')
-    caption = f"<caption>{text('course', language)}</caption>"
-    return f'<div class="aloud"><table>{caption}<tbody>{"".join(rows)}</tbody></table></div>'
+        rows.append(_row(place, escape(said)))
+    return _aloud("course", rows, language)
+
+
+def _row(head: str, *cells: str) -> str:
+    """A row of a table, HTML in its cells."""
+    return f'<tr><th scope="row">{head}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+
+
+def _aloud(caption: str, rows: Sequence[str], language: Language) -> str:
+    """A table for screen readers, which see nothing of a figure."""
+    head = f"<caption>{text(caption, language)}</caption>"
+    return f'<div class="aloud"><table>{head}<tbody>{"".join(rows)}</tbody></table></div>'
 
 
 def waiting(language: Language) -> str:
@@ -121,18 +129,18 @@ def headline(probabilities: Mapping[str, float], language: Language) -> str:
     ranked = sorted(probabilities.items(), key=lambda item: -item[1])
     sure = is_sure(probabilities)
     said = "".join(_chip(name, share, language) for name, share in ranked[: 1 if sure else 2])
-    lead = text("sure" if sure else "unsure", language)
     kind = "sure" if sure else "unsure"
-    aloud = _aloud(ranked, language)
-    return f'<div class="headline {kind}"><span>{lead}</span>{said}{aloud}</div>'
+    rows = [_row(escape(word(name, language)), percent(share)) for name, share in ranked]
+    aloud = _aloud("probabilities", rows, language)
+    return f'<div class="headline {kind}"><span>{text(kind, language)}</span>{said}{aloud}</div>'
 
 
-def acted(meant: str, heard: str, language: Language) -> str:
+def acted(meant: str, predicted: str, language: Language) -> str:
     """What the speaker of an example was asked to express, and whether that is the answer; nothing
     where nobody knows."""
     if not meant:
         return ""
-    key = "acted_right" if meant == heard else "acted_wrong"
+    key = "acted_right" if meant == predicted else "acted_wrong"
     return f'<p class="acted">{text(key, language, name=escape(word(meant, language)))}</p>'
 
 
@@ -148,16 +156,6 @@ def compared(answer: "Prediction", own: bool, language: Language) -> str:
     else:
         return ""
     return f'<p class="acted">{said}</p>'
-
-
-def _aloud(ranked: Sequence[tuple[str, float]], language: Language) -> str:
-    """The probabilities as a table for screen readers, which see nothing of the figure."""
-    rows = "".join(
-        f'<tr><th scope="row">{escape(word(n, language))}</th><td>{percent(s)}</td></tr>'
-        for n, s in ranked
-    )
-    caption = f"<caption>{text('probabilities', language)}</caption>"
-    return f'<div class="aloud"><table>{caption}<tbody>{rows}</tbody></table></div>'
 
 
 def _chip(name: str, share: float, language: Language) -> str:
@@ -218,9 +216,10 @@ def cue_pair(measured: Sequence[Cues | None], names: Sequence[str], language: La
         return ""
     head = "".join(f'<th scope="col">{escape(n)}</th>' for n in (text("cue", language), *names))
     rows = "".join(
-        f'<tr><th scope="row">{r.name(language)}</th>'
-        + "".join(f"<td>{_measured(r, getattr(c, r.cue), language)}</td>" for c in (first, second))
-        + "</tr>"
+        _row(
+            r.name(language),
+            *(_measured(r, getattr(cues, r.cue), language) for cues in (first, second)),
+        )
         for r in REFERENCES
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
@@ -284,117 +283,3 @@ def _scale(usual: tuple[float, float], value: float | None) -> str:
         place = 0.25 + 0.5 * (value - low) / max(high - low, 1e-9)
         mark = f'<b style="left:{100 * min(max(place, 0.0), 1.0):.0f}%"></b>'
     return f'<span class="scale" aria-hidden="true"><i></i>{mark}</span>'
-
-
-def about_model(card: "Card", language: Language, trouble: str = "", moved: str = "") -> str:
-    """Which model answers, and how good it is on speakers that it never heard; why another one
-    that was asked for does not; that it is slower now."""
-    line = text(
-        "answered_by",
-        language,
-        name=escape(card.name),
-        size=size(card.parameters, language),
-        device=escape(device(card.device)),
-    )
-    missed = text("not_switched", language, sentence=escape(trouble)) if trouble else ""
-    quality = accuracy.sentence(card.metrics, card.data_languages, language)
-    said = f"<b>{line}</b><br>{quality or _quality(card.metrics, language)}"
-    if limits := accuracy.terms(card.terms, language):
-        said += f" {limits}"
-    rest = "".join(f"<br>{line}" for line in (missed, moved) if line)
-    return _about(said + rest, card.metrics, language)
-
-
-def entry(found: Entry, language: Language) -> str:
-    """A model in the list of those that could answer: name, size, how often it is right."""
-    figures = _figures(found.metrics)
-    fair = figures is not None and found.metrics.get("independent", True)
-    return text(
-        "entry" if fair else "entry_unmeasured",
-        language,
-        name=found.name,
-        size=f"{found.bytes / 1e6:.0f} MB" if found.bytes < 1e9 else f"{found.bytes / 1e9:.1f} GB",
-        wa=percent(figures[0]) if figures else "",
-    )
-
-
-def about_nothing(message: str, language: Language) -> str:
-    """The same place while there is no model."""
-    return _about(escape(message), {}, language)
-
-
-def _about(line: str, metrics: Mapping[str, Any], language: Language) -> str:
-    promise = [text("honest", language), mistakes(metrics, language), text("kept", language)]
-    joined = wording.paragraph(promise, language)
-    return (
-        f'<div class="about">{heading("model", language)}<p>{line}</p>'
-        f'<p class="honest">{joined}</p></div>'
-    )
-
-
-def _quality(metrics: Mapping[str, Any], language: Language) -> str:
-    if not (figures := _figures(metrics)):
-        return text("unmeasured", language)
-    wa, low, high, ua = figures
-    return text(
-        "measured" if metrics.get("independent", True) else "measured_seen",
-        language,
-        n=escape(str(metrics.get("n", "?"))),
-        speakers=escape(str(metrics.get("speakers", "?"))),
-        data=escape(corpora(str(metrics.get("data", "?")), language)),
-        wa=percent(wa),
-        low=percent(low),
-        high=percent(high),
-        ua=percent(ua),
-    )
-
-
-def _figures(metrics: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
-    """WA, its interval and UA; None where they are missing or, from a stranger, no shares."""
-    try:
-        wa, ua = metrics["wa"], metrics["ua"]
-        found = (float(wa["value"]), float(wa["low"]), float(wa["high"]), float(ua["value"]))
-    except (KeyError, TypeError, ValueError):
-        return None
-    return found if all(0 <= share <= 1 for share in found) else None
-
-
-def corpora(data: str, language: Language) -> str:
-    """`emodb+ased` as people write it: EmoDB, ASED."""
-    names = [CORPORA.get(name, name) for name in data.split("+")]
-    return ("、" if language == "zh" else ", ").join(names)
-
-
-CORPORA = {
-    **{n: n.upper() for n in ("ased", "ravdess", "crema-d", "esd", "casia", "savee", "tess")},
-    **{"emodb": "EmoDB", "iemocap": "IEMOCAP", "meld": "MELD", "chiser5": "ChiSER5"},
-}
-
-
-def mistakes(metrics: Mapping[str, Any], language: Language) -> str:
-    """How many of ten clips it gets wrong; "" where that was not measured, or is told already."""
-    if accuracy.protocols(metrics):
-        return ""
-    figures = _figures(metrics)
-    if not figures or not metrics.get("independent", True):
-        return ""
-    wrong = round(10 * (1 - figures[0]))
-    return text("wrong", language, n=wrong) if wrong else text("seldom_wrong", language)
-
-
-def size(parameters: int, language: Language) -> str:
-    """A count of parameters as people say it: 5.2 million, 520 万; 494 million, 4.9 亿."""
-    if language == "zh":
-        key, unit = ("parameters_b", 1e8) if parameters >= 1e8 else ("parameters_m", 1e4)
-    elif parameters >= 1e9:
-        key, unit = "parameters_b", 1e9
-    else:
-        key, unit = ("parameters_m", 1e6) if parameters >= 1e6 else ("parameters_k", 1e3)
-    count = parameters / unit
-    return text(key, language, value=f"{count:.1f}" if count < 100 else f"{count:.0f}")
-
-
-def device(name: str) -> str:
-    """`CPU`, `GPU (cuda:0)`."""
-    kind = name.partition(":")[0]
-    return {"cpu": "CPU", "mps": "Apple GPU"}.get(kind, f"GPU ({name})")

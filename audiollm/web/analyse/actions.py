@@ -18,7 +18,7 @@ from audiollm.labels import Language
 from audiollm.model import registry
 from audiollm.model.speaker import SpeakerBaseline
 from audiollm.texts import text
-from audiollm.web import render
+from audiollm.web import model_info, render
 from audiollm.web.analyse import exports, speaker_baseline
 from audiollm.web.analyse.clip_loading import Clip, load_clip
 from audiollm.web.analyse.course import course
@@ -269,19 +269,19 @@ def loading(services: Services, language: Language) -> str:
 def about(services: Services, language: Language) -> str:
     """Which model answers and how good it is, or that it is loading, or why there is none."""
     if not services.ready:
-        return render.about_nothing(text("loading", language), language)
+        return model_info.about_nothing(text("loading", language), language)
     try:
         moved = text("away_slow", language) if services.away else ""
         card = services.predictor().card
-        return render.about_model(card, language, services.trouble, moved)
+        return model_info.about_model(card, language, services.trouble, moved)
     except AudioLLMError as error:
-        return render.about_nothing(explained(error, language), language)
+        return model_info.about_nothing(explained(error, language), language)
 
 
 def choices(services: Services, language: Language) -> list[tuple[str, str]]:
     """(words, id) of the models that may be chosen: none for visitors, none where there is but
     one."""
-    return [(render.entry(e, language), e.id) for e in offered(services)]
+    return [(model_info.entry(e, language), e.id) for e in offered(services)]
 
 
 def offered(services: Services) -> list[registry.Entry]:

@@ -14,9 +14,9 @@ from audiollm.audio.windows import Progress
 from audiollm.errors import NoSpeechError
 from audiollm.labels import Language
 from audiollm.model.speaker import SpeakerBaseline, one_emotion
-from audiollm.web.accuracy import protocols
 from audiollm.web.analyse.clip_loading import Clip, load_clip
 from audiollm.web.analyse.enrolment import Enrolment
+from audiollm.web.model_info import protocols
 from audiollm.web.services import Services
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from audiollm.contracts.messages import read_messages
 from audiollm.contracts.result import EvaluationResult
 from audiollm.labels import Language, word
 from audiollm.texts import text
-from audiollm.web import render
+from audiollm.web import model_info, render
 
 CONFUSIONS = 3  # of a class that are named
 FLIPS = 20  # changed answers that are listed
@@ -46,7 +46,7 @@ def _table_row(head: str, cells: Sequence[str]) -> str:
 
 def _model_row(name: str, metrics: Mapping[str, Any], active: bool, language: Language) -> str:
     head = escape(text("result_in_use", language, name=name) if active else name)
-    data = escape(render.corpora(str(metrics.get("data", "–")), language))
+    data = escape(model_info.corpora(str(metrics.get("data", "–")), language))
     return _table_row(head, (_share(metrics, "ua"), _share(metrics, "wa"), data))
 
 
