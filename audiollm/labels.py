@@ -16,7 +16,8 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 @dataclass(frozen=True)
 class Emotion:
-    """One class: `name` is its identity everywhere, `zh` and `en` are the words people read."""
+    """One class: `name` is its identity everywhere; `zh` and `en` are the words people read,
+    `prompt_word` gives those of the LLM."""
 
     name: str
     zh: str
@@ -33,17 +34,22 @@ EMOTIONS: tuple[Emotion, ...] = (
     Emotion("disgusted", "厌恶", "disgusted", "#7A9E3F", ("disgust", "dis", "ekel")),
     Emotion("fearful", "恐惧", "fearful", "#6A4C93", ("fear", "fea", "害怕", "angst")),
     Emotion("happy", "开心", "happy", "#F2A93B", ("happiness", "joy", "hap", "快乐", "高兴")),
-    Emotion("neutral", "中立", "neutral", "#8A8D91", ("neu", "平静", "中性")),
+    Emotion("neutral", "中性", "neutral", "#8A8D91", ("neu", "中立")),
     Emotion("other", "其他", "other", "#B9A394", ("oth",)),
     Emotion("sad", "难过", "sad", "#3D7EA6", ("sadness", "悲伤", "伤心")),
     Emotion("surprised", "吃惊", "surprised", "#2A9D8F", ("surprise", "sur", "惊讶")),
     Emotion("unknown", "未知", "unknown", "#C9CBCF", ("unk", "<unk>", "xxx")),
     Emotion("bored", "无聊", "bored", "#A68A64", ("boredom", "langeweile")),
-    Emotion("calm", "安静", "calm", "#7FB7BE", ()),
+    Emotion("calm", "平静", "calm", "#7FB7BE", ("安静",)),
     Emotion("excited", "兴奋", "excited", "#E76F51", ("excitement", "exc")),
     Emotion("frustrated", "沮丧", "frustrated", "#9C6644", ("frustration", "fru")),
 )
 
+# Words that all models so far were trained on, where people read others. A change needs new models.
+_PROMPT_WORDS: dict[Language, dict[str, str]] = {
+    "en": {},
+    "zh": {"neutral": "中立", "calm": "安静"},
+}
 _BY_NAME = {emotion.name: emotion for emotion in EMOTIONS}
 _ALIASES = {
     alias.lower(): emotion.name
@@ -76,8 +82,13 @@ def emotion(name: str) -> Emotion:
 
 
 def word(name: str, language: Language) -> str:
-    """What a person reads for the class `name`, and what the LLM is taught to say."""
+    """What a person reads for the class `name`."""
     return emotion(name).word(language)
+
+
+def prompt_word(name: str, language: Language) -> str:
+    """The word for the class `name` in prompts and answers of the LLM."""
+    return _PROMPT_WORDS[language].get(name) or word(name, language)
 
 
 def ordered(names: Iterable[str]) -> tuple[str, ...]:

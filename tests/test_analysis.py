@@ -12,7 +12,7 @@ from audiollm.analysis import claims, composition, references, wording
 from audiollm.analysis.types import Analysis, Voice
 from audiollm.audio import prosody
 from audiollm.audio.prosody import REFERENCES, Cues
-from audiollm.labels import LANGUAGES, Language, word
+from audiollm.labels import LANGUAGES, Language, prompt_word, word
 from audiollm.model.prompt import SEPARATOR, cue_words
 from train.fit import instructions
 
@@ -79,7 +79,7 @@ def test_the_english_text_as_a_person_reads_it() -> None:
 
 def test_the_chinese_text_as_a_person_reads_it() -> None:
     assert shown("", "zh", UNSURE)[1] == (
-        "生气。不确定（41%），也可能是开心（39%）或中立（13%）。依据：音高偏高（341 赫兹，常见 "
+        "生气。不确定（41%），也可能是开心（39%）或中性（13%）。依据：音高偏高（341 赫兹，常见 "
         "177 至 263）、音色明亮（−0.6 分贝，常见 −15.8 至 −5.0）、停顿多（15%，常见 0% 至 "
         "8%）。在常见范围内：语调、语速。强度：中等（计入的 4 项线索中 2 项超出常见范围）。"
         "常见范围：音高较高的嗓音以中性语气说话时中间 80% 的数值，而非说话人本人平时的声音。"
@@ -356,3 +356,12 @@ def test_a_growing_text_takes_nothing_back(
     ]
     growing.append(composition.compose(known, raw.strip(), CLASSES, language)[1])
     assert all(later.startswith(earlier) for earlier, later in pairwise(growing))
+
+
+def test_people_read_other_chinese_words_than_the_llm_was_trained_on() -> None:
+    for name, trained, read in (("neutral", "中立", "中性"), ("calm", "安静", "平静")):
+        assert (prompt_word(name, "zh"), word(name, "zh")) == (trained, read)
+        known = composition.measured({name: 0.95, "sad": 0.05}, None, "zh")
+        parts, text = composition.compose(known, f"声音听起来{trained}。", (name, "sad"), "zh")
+        assert parts.prose == (f"声音听起来{read}。",)
+        assert text.startswith(f"{read}。") and trained not in text

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from audiollm.audio.prosody import Cues
-from audiollm.labels import LANGUAGES, Language, word
+from audiollm.labels import LANGUAGES, Language, prompt_word
 from audiollm.model.prompt import Prompt, cue_words
 from tests import tiny
 from train.fit.instructions import INTENSITY, analysis, answer_ids, draw, instruct, intensity
@@ -23,7 +23,7 @@ def test_intensity_counts_cues_outside_their_range() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_an_analysis_names_class_evidence_and_intensity(language: Language) -> None:
     text = analysis("angry", HIGH, language)
-    assert word("angry", language) in text
+    assert prompt_word("angry", language) in text
     assert cue_words(HIGH, language) in text
     assert INTENSITY[language][2] in text
 

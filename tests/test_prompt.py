@@ -12,7 +12,7 @@ from audiollm.model.prompt import SENTINEL, Prompt, Turns
 from audiollm.settings import ASSETS
 from tests import tiny
 from tests.codes import coded
-from train.tiny.language import CHATML
+from train.tiny.network import CHATML
 
 LLAMA = (  # as Llama 3.2 writes it: a system turn with a date, contents trimmed
     "{{- bos_token }}{{- '<|start_header_id|>system<|end_header_id|>\n\n' }}"

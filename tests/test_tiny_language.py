@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from audiollm.labels import EMOTIONS, LANGUAGES, word
+from audiollm.labels import EMOTIONS, LANGUAGES, prompt_word
 from audiollm.model.prompt import Kind, Prompt, cue_words
 from train.command import main as command
 from train.fit.instructions import instruct
@@ -62,8 +62,9 @@ def test_markers_are_single_tokens_and_the_template_is_chatml() -> None:
 def test_class_words_are_one_token_wherever_they_stand() -> None:
     ids = Prompt(tokenizer(), CLASSES).ids
     for emotion in EMOTIONS:
-        assert len(ids(emotion.en)) == len(ids(f" {emotion.en}")) == len(ids(emotion.zh)) == 1
-        assert ids(emotion.zh)[0] in ids(f"这段声音听起来{emotion.zh}吗？")
+        zh = prompt_word(emotion.name, "zh")
+        assert len(ids(emotion.en)) == len(ids(f" {emotion.en}")) == len(ids(zh)) == 1
+        assert ids(zh)[0] in ids(f"这段声音听起来{zh}吗？")
         assert ids(f" {emotion.en}")[0] in ids(f"Does this voice sound {emotion.en}?")
 
 
@@ -79,9 +80,9 @@ def test_examples_have_the_product_s_layout() -> None:
         assert tail == f"{shown}<|im_end|>\n<|im_start|>assistant\n"
         assert answer.endswith("<|im_end|>")
         if d.instruction.label:
-            assert answer.startswith(word(d.label, language_))
-            assert all(word(name, language_) in head for name in d.classes)
-        assert word(d.label, language_) in answer or d.instruction.kind == "intensity"
+            assert answer.startswith(prompt_word(d.label, language_))
+            assert all(prompt_word(name, language_) in head for name in d.classes)
+        assert prompt_word(d.label, language_) in answer or d.instruction.kind == "intensity"
 
 
 def test_every_kind_and_both_languages_are_drawn() -> None:

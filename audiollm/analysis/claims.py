@@ -12,7 +12,7 @@ from functools import cache
 from typing import Literal
 
 from audiollm.audio.prosody import LEVELS, REFERENCES, Level
-from audiollm.labels import EMOTIONS, Language, word
+from audiollm.labels import EMOTIONS, Language, prompt_word, word
 
 Kind = Literal["evidence", "intensity", "certainty", "note", "prose"]
 
@@ -231,6 +231,7 @@ def _classes(labels: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, str]]:
             by_word |= dict.fromkeys(map(str.lower, (e.name, e.en, e.zh, *e.aliases)), e.name)
     for name in labels:
         by_word |= {name.lower(): name, word(name, "en").lower(): name, word(name, "zh"): name}
+        by_word[prompt_word(name, "zh")] = name
     parts = [
         rf"(?<![a-z]){re.escape(w)}(?![a-z])" if w.isascii() else re.escape(w)
         for w in sorted(by_word, key=len, reverse=True)

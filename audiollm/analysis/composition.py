@@ -14,7 +14,7 @@ from audiollm.analysis.references import Basis, between_registers, by_register
 from audiollm.analysis.types import Analysis, Correction, Evidence, Voice
 from audiollm.audio import prosody
 from audiollm.audio.prosody import REFERENCES, Cues
-from audiollm.labels import Language, word
+from audiollm.labels import Language, prompt_word, word
 from audiollm.model.prompt import SEPARATOR
 from audiollm.texts import text
 
@@ -90,6 +90,7 @@ def compose(
     dropped: list[str] = []
     lost = False  # behind a sentence about another class nothing can be trusted
     for sentence in written:
+        own = sentence.text.replace(prompt_word(known.label, language), word(known.label, language))
         lost = lost or _contradicts(sentence, known.label)
         if sentence.kind in parts and not lost:
             shown.append(parts.pop(sentence.kind))
@@ -97,10 +98,11 @@ def compose(
             sentence.kind == "prose"
             and not lost
             and _holds(sentence, known)
-            and (sentence.text not in prose and len(prose) < PROSE)
+            and own not in prose
+            and len(prose) < PROSE
         ):
-            prose.append(sentence.text)
-            shown.append(sentence.text)
+            prose.append(own)
+            shown.append(own)
         elif sentence.kind not in ("evidence", "intensity"):
             dropped.append(sentence.text)
     if done:

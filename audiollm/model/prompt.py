@@ -19,7 +19,7 @@ from typing import Any, Literal
 from audiollm.audio.prosody import REFERENCES, Cues
 from audiollm.contracts.manifest import PromptStyle
 from audiollm.errors import ModelError
-from audiollm.labels import Language, word
+from audiollm.labels import Language, prompt_word
 
 Kind = Literal["analyse", "classify", "describe", "yes_no", "intensity"]
 
@@ -157,8 +157,8 @@ class Prompt:
             )
         comma = "、" if language == "zh" else ", "
         question = INSTRUCTIONS[kind][language].format(
-            classes=comma.join(word(c, language) for c in self.classes),
-            candidate=word(candidate, language),
+            classes=comma.join(prompt_word(c, language) for c in self.classes),
+            candidate=prompt_word(candidate, language),
         )
         measured = cue_words(cues, language)
         tail = (self.ids(measured) if measured else ()) + self.ids(self.turns.assistant)
@@ -178,7 +178,7 @@ class Prompt:
         """Ids of a class word and what ends it: no complete word is a prefix of another."""
         if self.style == "original":
             return self.ids(self._class_word(name)) + self.ids(">")
-        return self.ids(word(name, language)) + self.ids(SEPARATOR[language])
+        return self.ids(prompt_word(name, language)) + self.ids(SEPARATOR[language])
 
     def answer(self, name: str, text: str, language: Language) -> tuple[int, ...]:
         """Ids of an answer that starts with the class `name` and goes on with `text`."""

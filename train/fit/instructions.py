@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from audiollm.analysis.claims import INTENSITY, strength
 from audiollm.audio.prosody import Cues, levels
-from audiollm.labels import Language, word
+from audiollm.labels import Language, prompt_word
 from audiollm.model.prompt import Kind, Prompt, cue_words
 
 STAGE_KINDS: dict[int, tuple[Kind, ...]] = {
@@ -42,7 +42,7 @@ def intensity(cues: Cues) -> int:
 
 def description(label: str, cues: Cues | None, language: Language, style: int = 0) -> str:
     """Stage 1 text after the class: how the voice sounds."""
-    opening = _OPENING[language][style % 2].format(label=word(label, language))
+    opening = _OPENING[language][style % 2].format(label=prompt_word(label, language))
     if cues is None:
         return opening
     if language == "zh":
@@ -52,7 +52,7 @@ def description(label: str, cues: Cues | None, language: Language, style: int = 
 
 def analysis(label: str, cues: Cues | None, language: Language, style: int = 0) -> str:
     """Stage 2 text after the class: emotion, the measured evidence, and the intensity."""
-    opening = _OPENING[language][style % 2].format(label=word(label, language))
+    opening = _OPENING[language][style % 2].format(label=prompt_word(label, language))
     if cues is None:
         return opening
     measured, strength = cue_words(cues, language), INTENSITY[language][intensity(cues)]
@@ -85,7 +85,7 @@ def instruct(
         others = [c for c in classes if c != label]
         candidate = label if rng.random() < 0.5 else rng.choice(others)
         is_it = candidate == label
-        named = word(label, language)
+        named = prompt_word(label, language)
         if language == "zh":
             text = f"是，听起来{named}。" if is_it else f"不是，听起来{named}。"
         else:

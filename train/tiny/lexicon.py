@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiollm.audio.prosody import Cues, Level, levels
-from audiollm.labels import word
+from audiollm.labels import prompt_word
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ FILLER = "the a of and in voice sound this one 的 了 是 一 在 声 音 说 �
 
 def hints(name: str) -> tuple[str, ...]:
     """Every hint of a class, its own words among them."""
-    return (word(name, "en"), word(name, "zh"), *" ".join(HINTS[name]).split())
+    return (prompt_word(name, "en"), prompt_word(name, "zh"), *" ".join(HINTS[name]).split())
 
 
 def cue_hints(cue: str, level: Level | None) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from audiollm.audio.prosody import LEVELS, REFERENCES
-from audiollm.labels import EMOTIONS
+from audiollm.labels import EMOTIONS, prompt_word
 from train.tiny.lexicon import SlotDrawer, cue_hints, every_word, hints
 from train.tiny.synthetic import CLASSES, TOKENIZER, draw_example
 
@@ -67,7 +67,9 @@ def texts(count: int, seed: int) -> Iterator[str]:
     for word in every_word():
         yield from [word] * max(1, count // 500)
     for emotion in EMOTIONS:  # class words come first: they are one token in any sentence
-        yield from [emotion.zh, emotion.en, f" {emotion.en}"] * max(1, count // 10)
+        yield from [prompt_word(emotion.name, "zh"), emotion.en, f" {emotion.en}"] * max(
+            1, count // 10
+        )
 
 
 def build_tokenizer(vocabulary: int, seed: int, count: int = 3000) -> Any:
@@ -76,7 +78,9 @@ def build_tokenizer(vocabulary: int, seed: int, count: int = 3000) -> Any:
     from transformers import Qwen2Tokenizer
 
     raw = Tokenizer(models.BPE())
-    apart = Regex("|".join(e.zh for e in EMOTIONS))  # Chinese has no spaces around its words
+    apart = Regex(
+        "|".join(prompt_word(e.name, "zh") for e in EMOTIONS)
+    )  # Chinese has no spaces around its words
     raw.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(apart, behavior="isolated"),
