@@ -150,7 +150,7 @@ def test_named_speakers_test_and_all_others_train() -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ({"test_speakers": ["emodb-3"]}, "--test-speakers emodb-3: nobody of that name speaks"),
+        ({"test_speakers": ["emodb-3"]}, "--test-speakers emodb-3: no speaker has that name"),
         ({"test_speakers": ["emodb-03"], "folds": 3}, "leave --folds and --test-corpus out"),
         ({"test_speakers": ["emodb-03"], "folds": FIVE}, "leave --folds and --test-corpus out"),
         ({"test_speakers": ["emodb-03"], "test_corpus": ["nemo"]}, "leave --folds and"),

@@ -383,7 +383,7 @@ def test_refusals(done: Path, voices: Path, frozen: Path, tmp_path: Path, capsys
     mine = ("--corpus", "manifest", "--root", voices)
     assert "Say what to prepare: --corpus and one of emodb" in refused()
     assert "Say where tess is with --root" in refused("--corpus", "tess")
-    assert "No clip is calm: --classes can name angry, happy, sad" in refused(
+    assert "No clip is labelled calm: --classes can name angry, happy, sad" in refused(
         *mine, "--classes", "calm"
     )
     assert "--classes is a list" in refused(*mine, "--classes", "sad,,happy")

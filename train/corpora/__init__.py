@@ -72,11 +72,8 @@ def default_root(corpus: str) -> Path:
     root = ASSETS / corpus
     if corpus == "emodb" and root.is_dir():
         return root
-    raise DataError(
-        f"Say where {corpus} is with --root: expected {expected(corpus)}."
-        if corpus != "emodb"
-        else f"The bundled EmoDB is missing from {root}: clone again, or name yours with --root."
-    )
+    code = "data_no_bundled" if corpus == "emodb" else "data_say_root"
+    raise DataError(code, corpus=corpus, root=root, expected=expected(corpus))
 
 
 def read(corpus: str, root: str | Path, options: Options | None = None) -> Corpus:

@@ -101,10 +101,7 @@ def read_meld(root: Path) -> Corpus:
                     name = f"dia{int(row['Dialogue_ID'])}_utt{int(row['Utterance_ID'])}"
                     words = (row["Emotion"], row["Speaker"])
                 except (KeyError, TypeError, ValueError):
-                    raise DataError(
-                        f"{table} is not a MELD table: it needs the columns Dialogue_ID, "
-                        "Utterance_ID, Emotion and Speaker; download it again."
-                    ) from None
+                    raise DataError("data_meld", table=table) from None
                 where = media.get((split, name))
                 items.append((f"{table.name}:{name}", partial(_utterance, where, split, *words)))
     return Corpus("meld", *gather(items))

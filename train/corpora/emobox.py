@@ -54,10 +54,7 @@ def read_emobox(root: Path, audio: Path | None = None, fold: int | None = None) 
     audio = audio or root.parent.parent / "downloads" / root.name
     rows = _without_repeats([row for split, table in tables for row in _rows(table, split)])
     if not audio.is_dir():
-        raise DataError(
-            f"{audio} is no folder: EmoBox brings no sound, so say with --audio DIR where the "
-            f"recordings of {name} are."
-        )
+        raise DataError("data_emobox_audio", audio=audio, name=name)
     codes = _codes(root, name)
     files = lookup.find([row.wav for row in rows], audio)
     items: list[tuple[str, Callable[[], Clip]]] = [
@@ -84,20 +81,16 @@ def _tables(root: Path, fold: int | None) -> tuple[str, list[tuple[str, Path]]]:
     folds = sorted(int(path.name[5:]) for path in root.glob("fold_*") if path.name[5:].isdecimal())
     if fold is None:
         if len(whole) != 1:
-            raise DataError(f"No EmoBox metadata in {root}: expected {EXAMPLE}.")
+            raise DataError("data_emobox_none", root=root, expected=EXAMPLE)
         return _name(whole[0].stem), [("", whole[0])]
     if not folds:
-        raise DataError(f"No EmoBox fold in {root}: expected {EXAMPLE}.")
+        raise DataError("data_emobox_no_folds", root=root, expected=EXAMPLE)
     if fold not in folds:
-        known = ", ".join(map(str, folds))
-        raise DataError(f"{root} has no fold {fold}: --emobox-fold can be {known}.")
+        raise DataError("data_emobox_fold", root=root, fold=fold, known=folds)
     folder, ending = root / f"fold_{fold}", f"_train_fold_{fold}.jsonl"
     trains = sorted(folder.glob(f"*{ending}"))
     if len(trains) != 1:
-        raise DataError(
-            f"{folder} has {len(trains)} files like NAME{ending} and should have one: take this "
-            "folder from EmoBox again."
-        )
+        raise DataError("data_emobox_tables", folder=folder, n=len(trains), ending=ending)
     prefix = trains[0].name.removesuffix(ending)
     tables = [(split, folder / f"{prefix}_{split}_fold_{fold}.jsonl") for split in SPLITS]
     # most data sets have no valid table
@@ -113,7 +106,7 @@ def _rows(table: Path, split: str) -> Iterator[tuple[str, _Row]]:
     """(file and line, row)."""
     try:
         if table.stat().st_size > LARGEST:
-            raise DataError(f"{table} is larger than {LARGEST >> 20} MB, no table of EmoBox's.")
+            raise DataError("data_emobox_large", table=table, mb=LARGEST >> 20)
         with table.open("rb") as file:
             for number in count(1):
                 line = file.readline(LONGEST_LINE + 1)
@@ -122,13 +115,12 @@ def _rows(table: Path, split: str) -> Iterator[tuple[str, _Row]]:
                 where = f"{table} line {number}"
                 if len(line) > LONGEST_LINE or number > MOST_LINES:
                     raise DataError(
-                        f"{where}: a table of EmoBox's has at most {MOST_LINES} lines of "
-                        f"{LONGEST_LINE >> 10} kB."
+                        "data_emobox_lines", where=where, lines=MOST_LINES, kb=LONGEST_LINE >> 10
                     )
                 if line.strip():
                     yield where, _row(where, line, split)
     except OSError as error:
-        raise DataError(f"{table} cannot be read: {error.strerror}.") from error
+        raise DataError("data_unreadable", path=table, error=error.strerror) from error
 
 
 def _row(where: str, line: bytes, split: str) -> _Row:
@@ -137,17 +129,14 @@ def _row(where: str, line: bytes, split: str) -> _Row:
     except (ValueError, RecursionError):
         row = None
     if not isinstance(row, dict):
-        raise DataError(f"{where} is not a JSON object: take the file from EmoBox again.")
+        raise DataError("data_emobox_object", where=where)
     for key in ("wav", "emo"):
         if not isinstance(row.get(key), str) or not row[key].strip():
-            raise DataError(f"{where} has no text as {key!r}: take the file from EmoBox again.")
+            raise DataError("data_emobox_field", where=where, key=repr(key))
     wav = row["wav"].strip().replace("\\", "/")
     parts = PurePosixPath(wav).parts
     if not parts or wav.startswith("/") or ".." in parts or ":" in parts[0]:
-        raise DataError(
-            f"{where}: {row['wav'][:200]!r} is no path inside a folder of recordings (no absolute "
-            "path, no '..'): take the file from EmoBox again."
-        )
+        raise DataError("data_emobox_path", where=where, path=repr(row["wav"][:200]))
     return _Row(wav, row["emo"].strip(), _seconds(row.get("length")), split)
 
 
@@ -161,10 +150,8 @@ def _without_repeats(rows: list[tuple[str, _Row]]) -> list[_Row]:
     first: dict[str, str] = {}
     for where, row in rows:
         if row.wav in first:
-            raise DataError(
-                f"{where} lists {row.wav[:200]!r} again, after {first[row.wav]}: a clip can be "
-                "in one split only, remove one of the two lines."
-            )
+            path = repr(row.wav[:200])
+            raise DataError("data_emobox_twice", where=where, path=path, first=first[row.wav])
         first[row.wav] = where
     return [row for _, row in rows]
 
@@ -180,7 +167,7 @@ def _codes(root: Path, name: str) -> dict[str, str]:
     except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not all(isinstance(word, str) for word in found.values()):
-        raise DataError(f"{table} is not a JSON object of words: take it from EmoBox again.")
+        raise DataError("data_emobox_codes", table=table)
     return found
 
 

@@ -30,7 +30,7 @@ def read_original(root: Path) -> Corpus:
         DataError: no train.json, or it is not what the original scripts wrote.
     """
     if not (root / "train.json").is_file():
-        raise DataError(f"No train.json in {root}: expected {EXAMPLE}.")
+        raise DataError("data_no_original", root=root, expected=EXAMPLE)
     items = []
     for split in ("train", "valid", "test"):
         table = root / f"{split}.json"
@@ -67,9 +67,9 @@ def _entries(table: Path) -> list[object]:
     try:
         entries = json.loads(table.read_text(encoding="utf-8")) if table.is_file() else []
     except (OSError, ValueError) as error:
-        raise DataError(f"{table} cannot be read as JSON: {error}.") from error
+        raise DataError("data_original_json", table=table, error=error) from error
     if not isinstance(entries, list):
-        raise DataError(f"{table} must hold a list of entries: expected {EXAMPLE}.")
+        raise DataError("data_original_list", table=table, expected=EXAMPLE)
     return entries
 
 

@@ -207,10 +207,7 @@ def _decoded(
             first, future = waiting.popleft()
             yield first, future.result()
     except BrokenProcessPool as error:
-        raise DataError(
-            "A decoding process died, most likely for want of memory: run the same command with "
-            "--workers 1; what was done is kept."
-        ) from error
+        raise DataError("data_worker_died") from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -284,9 +281,7 @@ class _Journal:
         try:
             self._file = self.path.open("a", encoding="utf-8")
         except OSError as error:
-            raise DataError(
-                f"{self.path} cannot be written ({error.strerror}): choose another --out."
-            ) from error
+            raise DataError("data_out_unwritable", path=self.path, error=error.strerror) from error
         if self._file.tell():
             self._file.write("\n")  # ends a line that a killed run has torn
         return self

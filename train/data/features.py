@@ -85,9 +85,7 @@ class FeatureStore:
 
         utterance = self._tensor(f"{id}/utterance")
         if utterance is None:
-            raise DataError(
-                f"{self.folder} has no features of clip {id[:12]}: run prepare again on its folder."
-            )
+            raise DataError("data_no_features", folder=self.folder, id=id[:12])
         return Features(utterance, self._tensor(f"{id}/frames"), self._tensor(f"{id}/functionals"))
 
     def _open(self, path: Path) -> None:
@@ -99,10 +97,7 @@ class FeatureStore:
             raise _damaged(path, error) from error
         self._encoders.add(metadata.get("encoder", ""))
         if len(self._encoders) > 1:
-            raise DataError(
-                f"{self.folder} holds features of two encoders ({path.name} differs): prepare "
-                "into another --out folder."
-            )
+            raise DataError("data_two_encoders", folder=self.folder, shard=path.name)
         self._index.update(dict.fromkeys(keys, len(self._shards)))
         self._shards.append((path, shard))
 
@@ -139,10 +134,7 @@ class FeatureWriter:
             self._lock = _lock(folder)
         self.store = FeatureStore(folder)
         if self.store.encoder not in (None, encoder):
-            raise DataError(
-                f"{folder} holds features of other layers, other statistics or another encoder: "
-                "prepare into another --out folder, or delete this one."
-            )
+            raise DataError("data_other_encoder", folder=folder)
         for left in folder.glob(f"*{_TEMPORARY}"):
             left.unlink(missing_ok=True)
         paths = shard_paths(folder)
@@ -188,10 +180,7 @@ class FeatureWriter:
             with np.errstate(over="ignore"):  # refused below, in words
                 array = np.ascontiguousarray(given, dtype=kind)
             if not np.isfinite(array).all():
-                raise DataError(
-                    f"The {name} of clip {id[:12]} hold numbers that cannot be stored: the encoder "
-                    "is broken or not meant for this; try another --encoder."
-                )
+                raise DataError("data_not_finite", name=name, id=id[:12])
             self._tensors[f"{id}/{name}"] = array
             self._bytes += array.nbytes
         waited = time.monotonic() - self._last
@@ -221,10 +210,7 @@ def shard_paths(folder: Path) -> list[Path]:
 
 
 def _damaged(path: Path, error: Exception) -> DataError:
-    return DataError(
-        f"{path} is damaged ({error}): delete it and run the same prepare command again, which "
-        "computes its clips anew."
-    )
+    return DataError("data_shard_damaged", path=path, error=error)
 
 
 @contextmanager
@@ -234,9 +220,7 @@ def _writing(folder: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise DataError(
-            f"{folder} cannot be written ({why}): make room or choose another --out."
-        ) from error
+        raise DataError("data_out_unwritable", path=folder, error=why) from error
 
 
 def _lock(folder: Path) -> IO[str]:
@@ -250,7 +234,5 @@ def _lock(folder: Path) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
-        raise DataError(
-            f"Another prepare is writing to {folder}: wait for it, or choose another --out."
-        ) from None
+        raise DataError("data_locked", folder=folder) from None
     return file

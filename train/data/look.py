@@ -162,4 +162,4 @@ def sound_file(folder: Path, id: str) -> bytes:
     try:
         return source.read_bytes()
     except OSError as error:
-        raise DataError(f"{source} cannot be read ({error.strerror}): put it back.") from error
+        raise DataError("data_sound_gone", path=source, error=error.strerror) from error

@@ -79,15 +79,9 @@ def _folds_each(
 ) -> dict[str, Plan]:
     """A corpus tests its fold of that number; one that has not so many folds does not test."""
     if unknown := set(folds) - corpora:
-        raise DataError(
-            f"--folds names {', '.join(sorted(unknown))}, none of the corpora that are prepared "
-            f"here: {', '.join(sorted(corpora))}."
-        )
+        raise DataError("data_folds_unknown", unknown=sorted(unknown), known=sorted(corpora))
     if missing := sorted(corpora - set(folds)):
-        raise DataError(
-            f"--folds says nothing of {', '.join(missing)}: give every corpus its number of "
-            f"folds, for example {missing[0]}=5."
-        )
+        raise DataError("data_folds_missing", missing=missing, first=missing[0])
     replace(shares, folds=max(folds.values()), fold=fold)  # some corpus must have this fold
     each = {
         corpus: replace(shares, folds=count, fold=min(fold, count - 1))
@@ -98,27 +92,21 @@ def _folds_each(
 
 def _check_corpora(tested: set[str], known: set[str], folds: bool) -> None:
     if tested - known:
-        raise DataError(
-            f"--test-corpus {', '.join(sorted(tested - known))} is none of the corpora that are "
-            f"prepared here: {', '.join(sorted(known))}."
-        )
+        raise DataError("data_test_corpus", unknown=sorted(tested - known), known=sorted(known))
     if tested == known:
-        raise DataError("--test-corpus leaves nobody to train on: add another --corpus.")
+        raise DataError("data_test_all")
     if folds:
-        raise DataError("--test-corpus says who is tested already: leave --folds out.")
+        raise DataError("data_test_corpus_folds")
 
 
 def _check_speakers(tested: set[str], clips: Iterable[Clip], mixed: bool) -> None:
     known = {clip.speaker for clip in clips if clip.speaker}
     if tested - known:
         raise DataError(
-            f"--test-speakers {few(tested - known)}: nobody of that name speaks here; names are "
-            f"as in clips.jsonl: {few(known) if known else 'none is known'}."
+            "data_test_speakers", unknown=few(tested - known), known=few(known) if known else "-"
         )
     if mixed:
-        raise DataError(
-            "--test-speakers says who is tested already: leave --folds and --test-corpus out."
-        )
+        raise DataError("data_test_speakers_mixed")
 
 
 def few(names: Iterable[str]) -> str | Message:
@@ -203,13 +191,10 @@ def choices(args: argparse.Namespace) -> dict[str, Any]:
     """
     fold = args.emobox_fold
     if (args.audio or fold is not None) and all(name != "emobox" for name, _ in args.sources):
-        raise DataError("--audio and --emobox-fold belong to --corpus emobox: leave them out.")
+        raise DataError("data_emobox_options")
     others = args.folds or args.test_corpus or args.test_speakers
     if fold is not None and (others or args.split in ("speaker", "random")):
-        raise DataError(
-            "--emobox-fold says who trains and who is tested: leave --folds, --test-corpus, "
-            "--test-speakers and --split speaker or random out."
-        )
+        raise DataError("data_emobox_mixed")
     unasked = 0.15 if fold is None else 0.0
     valid = unasked if args.valid is None else args.valid
     names = ("seed", "test", "folds", "fold", "train_on_valid", "test_corpus", "test_speakers")

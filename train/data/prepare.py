@@ -146,9 +146,7 @@ def run(args: argparse.Namespace) -> int:
     found = [corpora.read(name, root, options) for name, root in sources]
     found, left_out = _chosen(found, args)
     if not 0 <= args.copies <= 9 or (args.copies and any(c.encoder for c in found)):
-        raise DataError(
-            f"--copies must be 0 to 9, and 0 for ready-made features, not {args.copies}."
-        )
+        raise DataError("data_copies_option", n=args.copies)
     split([c for corpus in found for c in corpus.clips], by=args.split, **how)  # fails before work
     out = args.out or Path("data") / "+".join(dict.fromkeys(corpus.name for corpus in found))
 
@@ -160,9 +158,7 @@ def run(args: argparse.Namespace) -> int:
         encoder, clips, rejected = _encode(found, out, args, settings)
     clips, copies = without_copies(clips)
     if not clips:
-        raise DataError(
-            f"None of {len(rejected)} clips can be used, the first because of {rejected[0].reason}"
-        )
+        raise DataError("data_all_rejected", n=len(rejected), first=rejected[0].message)
     parts = split(clips, by=args.split, **how)
     rejected = (*(r for c in found for r in c.rejected), *left_out, *rejected, *copies)
 
@@ -210,7 +206,7 @@ def _part(
 ) -> int:
     """Encodes one part; augmented copies come when the parts are joined and split."""
     if any(corpus.encoder for corpus in found):
-        raise DataError("Ready-made features are only copied: leave --shard out.")
+        raise DataError("data_shard_features")
     folder = shard.folder(out)
     _, clips, rejected = _encode(shard.of(found), folder, args, settings)
     print(
@@ -229,12 +225,11 @@ def _chosen(
         try:
             wanted = {labels.canonical(word) for word in args.classes.split(",")}
         except ValueError as error:
-            raise DataError(f"--classes is a list like angry,happy,sad: {error}.") from None
+            raise DataError("data_classes_option", error=error) from None
         known = {clip.label for corpus in found for clip in corpus.clips}
         if wanted - known:
             raise DataError(
-                f"No clip is {' or '.join(sorted(wanted - known))}: --classes can name "
-                f"{', '.join(labels.ordered(known))}."
+                "data_classes_unknown", unknown=sorted(wanted - known), known=labels.ordered(known)
             )
     left_out: list[Rejected] = []
     kept: list[Corpus] = []
@@ -252,7 +247,7 @@ def _chosen(
         if clips:
             kept.append(replace(corpus, clips=clips))
     if not kept:
-        raise DataError(f"--max-clips must be 1 or more, not {args.max_clips}.")
+        raise DataError("evaluate_max_clips", n=args.max_clips)
     return kept, tuple(left_out)
 
 
@@ -320,10 +315,7 @@ def _copy(
     from train.corpora.original import load
 
     if len(found) > 1 or found[0].encoder is None:
-        raise DataError(
-            "Ready-made features (--corpus original) cannot be joined with other corpora: nobody "
-            "knows that one encoder made both; prepare them into folders of their own."
-        )
+        raise DataError("data_features_joined")
     clips = []
     with FeatureWriter(out / FEATURES, found[0].encoder.fingerprint) as writer:
         for clip in found[0].clips:

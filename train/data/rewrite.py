@@ -36,7 +36,7 @@ def share_features(prepared: Prepared, out: Path) -> None:
                 shutil.copyfile(shard, part / shard.name)
         part.rename(store)
     except OSError as error:
-        raise DataError(f"{out} cannot be written ({error.strerror}): make room.") from error
+        raise DataError("data_unwritable", path=out, error=error.strerror) from error
 
 
 def rewrite(

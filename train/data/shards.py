@@ -26,9 +26,7 @@ class Shard:
 
     def __post_init__(self) -> None:
         if not 0 <= self.number < self.count:
-            raise DataError(
-                f"--shard is I/N with I from 0 to N - 1, like 0/4, not {self.number}/{self.count}."
-            )
+            raise DataError("data_shard", value=f"{self.number}/{self.count}")
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
@@ -39,7 +37,7 @@ class Shard:
         """
         found = re.fullmatch(r"(\d+)/(\d+)", text)
         if not found:
-            raise DataError(f"--shard is I/N with I from 0 to N - 1, like 0/4, not {text!r}.")
+            raise DataError("data_shard", value=repr(text))
         return cls(int(found[1]), int(found[2]))
 
     def folder(self, out: Path) -> Path:
@@ -60,7 +58,7 @@ class Shard:
             if clips:
                 kept.append(replace(corpus, clips=clips))
         if not kept:
-            raise DataError(f"There are only {before} clips: take fewer than {self.count} parts.")
+            raise DataError("data_shard_empty", n=before, count=self.count)
         return kept
 
 
