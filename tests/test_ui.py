@@ -34,7 +34,6 @@ from audiollm.web.analyse import actions, clip_loading, exports
 from audiollm.web.analyse.actions import View
 from audiollm.web.analyse.page import AnalysePage
 from audiollm.web.analyse.plots import bars, is_sure
-from audiollm.web.said import SaidError
 from audiollm.web.services import Services
 from audiollm.web.static import Static
 from tests.browser.fake import METRICS, SURE, UNSURE, Card, FakePredictor
@@ -200,7 +199,7 @@ def test_bars_keep_the_order_of_the_classes_where_that_is_wanted(clip: str) -> N
     here = serving(FakePredictor(probabilities=UNSURE))
     for fixed in (True, False):
         view = next(v for v in actions.analyse(here, clip, "en", fixed=fixed) if v.answered)
-        assert view.figure is not None and view.said == UNSURE
+        assert view.figure is not None and view.probabilities == UNSURE
         shown = view.figure.data[0].y[::-1]  # from the top
         names = sorted(UNSURE, key=lambda n: -UNSURE[n]) if not fixed else list(UNSURE)
         assert list(shown) == [word(name, "en") for name in names]
@@ -418,7 +417,7 @@ def test_chinese_error_says_what_kind_it_is_and_keeps_the_sentence() -> None:
     assert "x.wav is empty (0 bytes)." in shown
     translated = actions.failure(AudioError("x.wav is empty.", "x.wav 是空文件。"), "zh").notice
     assert "x.wav 是空文件。" in translated and "empty" not in translated
-    of_page = SaidError("improve_no_labels")
+    of_page = ModelError("improve_no_labels")
     assert actions.explained(of_page, "zh") == text("improve_no_labels", "zh")
 
 

@@ -58,7 +58,7 @@ def said(services: Services, path: str, who: str, language: Language = "en") -> 
 
 
 def known(services: Services, who: str, language: Language = "en") -> str:
-    shown = voice.told(services, speaker_baseline.known(services, who), language)
+    shown = voice.state(services, speaker_baseline.known(services, who), language)
     return re.sub("<[^>]*>", "", shown)
 
 

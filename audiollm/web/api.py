@@ -1,6 +1,6 @@
 """What the page does, for programs: endpoints of gradio_client and curl, tools of an MCP server.
 
-Plain functions answer; `register` publishes them. How to call them stands in docs/api.md.
+Plain functions answer; `register` publishes them. docs/api.md says how to call them.
 """
 
 import importlib
@@ -39,7 +39,7 @@ def register(services: Services) -> None:
 
     Call it inside the page's Blocks.
 
-    The functions' names and docstrings are what an MCP client is told. Gradio reads the types and
+    The functions' names and docstrings are what an MCP client reads. Gradio reads the types and
     passes JSON: a `gr.FileData` arrives as a dict of its fields. All have to be listed as
     tools: Gradio checks no arguments of one that is not, and would upload the server's own files.
     """
@@ -94,7 +94,7 @@ def register(services: Services) -> None:
         """Say which model answers, which emotions it knows and how often it is right.
 
         Returns:
-            name, labels, languages, parameters, device, metrics on speakers it never heard
+            name, labels, languages, parameters, device, metrics on new speakers
         """
         return model(services)
 
@@ -146,8 +146,8 @@ def _answers(
         most = services.settings.max_bytes
         received = [_received(file, Path(folder), most) for file in files]
         paths = [found for found in received if isinstance(found, Path)]
-        heard = predictor.predict_files(paths, language, same_speaker=same_speaker)
-        return [next(heard)[1] if isinstance(found, Path) else found for found in received]
+        answers = predictor.predict_files(paths, language, same_speaker=same_speaker)
+        return [next(answers)[1] if isinstance(found, Path) else found for found in received]
 
 
 def model(services: Services) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def _in_a_sentence(answer: Callable[P, R]) -> Callable[P, R]:
 
     @public
     @wraps(answer)
-    def told(*args: P.args, **kwargs: P.kwargs) -> R:
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         language: Language = "zh" if "zh" in (*args[1:], kwargs.get("language")) else "en"
         try:
             return answer(*args, **kwargs)
@@ -229,7 +229,7 @@ def _in_a_sentence(answer: Callable[P, R]) -> Callable[P, R]:
             LOG.exception("answering a program failed")
             raise gr.Error(text("error_bug", language), print_exception=False) from error
 
-    return told
+    return wrapped
 
 
 def require_mcp() -> bool:

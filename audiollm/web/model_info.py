@@ -59,12 +59,12 @@ def sentence(metrics: Mapping[str, Any], codes: Sequence[str], language: Languag
     if found is None:
         return ""
     shares = {"known": tenths(found.speakers), "new": tenths(found.corpora)}
-    said = [text("accuracy", language, languages=escape(languages(codes, language)), **shares)]
+    sentences = [text("accuracy", language, languages=escape(languages(codes, language)), **shares)]
     if found.sure is not None:
         code = "accuracy_sure" if found.share else "accuracy_sure_only"
         share = f"{100 * found.share:.2g}%" if found.share else ""
-        said.append(text(code, language, sure=tenths(found.sure), share=share))
-    return wording.paragraph(said, language)
+        sentences.append(text(code, language, sure=tenths(found.sure), share=share))
+    return wording.paragraph(sentences, language)
 
 
 def languages(codes: Sequence[str], language: Language) -> str:
@@ -78,7 +78,7 @@ def languages(codes: Sequence[str], language: Language) -> str:
 
 
 def terms(name: str, language: Language) -> str:
-    """Under which terms the weights may be used; "" where they are free or nobody tells."""
+    """The terms of the weights; "" where they are free or unknown."""
     return text("terms", language, terms=escape(name)) if "NC" in name else ""
 
 
@@ -99,8 +99,8 @@ def about_model(card: "Card", language: Language, trouble: str = "", moved: str 
     )
     missed = text("not_switched", language, sentence=escape(trouble)) if trouble else ""
     quality = sentence(card.metrics, card.data_languages, language)
-    said = [quality or _quality(card.metrics, language), terms(card.terms, language)]
-    lines = [f"<b>{line}</b>", wording.paragraph(said, language), missed, moved]
+    sentences = [quality or _quality(card.metrics, language), terms(card.terms, language)]
+    lines = [f"<b>{line}</b>", wording.paragraph(sentences, language), missed, moved]
     return _about("<br>".join(filter(None, lines)), card.metrics, language)
 
 

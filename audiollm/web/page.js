@@ -4,13 +4,13 @@
   if (!window.isSecureContext) document.documentElement.classList.add("insecure");
 
   // Browsers call a WebM or MP4 recording a video, and Gradio's audio input would refuse it
-  // before anyone has listened: here every file may come, and its content decides.
+  // before it is decoded: here every file is accepted, and its content decides.
   const kind = Object.getOwnPropertyDescriptor(Blob.prototype, "type").get;
   Object.defineProperty(File.prototype, "type", {
     get() { return "audio/" + (kind.call(this).split("/")[1] || "unknown"); },
   });
 
-  // A file that is too large is told before it is sent: Gradio would say so in English, and put an
+  // A file that is too large is refused before it is sent: Gradio would do so in English, and put an
   // error in place of the way in.
   function tooLarge(event, files) {
     const place = event.target.closest?.(".block"), { most, too_large } = window.audiollm;
@@ -63,7 +63,7 @@
   });
 
   // The level of the microphone, below the record controls for as long as its stream is open.
-  // What is heard here goes nowhere: the nodes are not connected to an output.
+  // The sound is not played: the nodes are not connected to an output.
   const FAINTEST = -60;  // dBFS at the left end of the bar
   const CUT_OFF = 0.98, OVERDRIVEN = 0.001;  // of full scale; share of the samples, as in the answer
   const HELD = 1000;  // ms: a warning stays for the eye
@@ -77,11 +77,11 @@
     if (!controls?.isConnected || !stream.getAudioTracks().length) return;
     const context = new AudioContext();
     try {
-      const source = context.createMediaStreamSource(stream), ear = context.createAnalyser();
-      ear.fftSize = 4096;  // 85 ms at 48 kHz: no sample falls between two looks
-      source.connect(ear);
+      const source = context.createMediaStreamSource(stream), analyser = context.createAnalyser();
+      analyser.fftSize = 4096;  // 85 ms at 48 kHz: no sample falls between two looks
+      source.connect(analyser);
       context.resume();  // some browsers start it asleep
-      const samples = new Float32Array(ear.fftSize), recorder = controls;
+      const samples = new Float32Array(analyser.fftSize), recorder = controls;
       const chinese = document.documentElement.lang.startsWith("zh");
       const place = document.createElement("div");
       place.className = "recording-level";
@@ -99,7 +99,7 @@
           context.close();
           return;
         }
-        ear.getFloatTimeDomainData(samples);
+        analyser.getFloatTimeDomainData(samples);
         const peak = samples.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
         const level = 100 * (1 - 20 * Math.log10(Math.max(peak, 1e-6)) / FAINTEST);
         shown = Math.min(Math.max(level, shown - 4, 0), 100);  // up at once, down slowly
@@ -135,7 +135,7 @@
     (await there("#sound .record-button"))?.click();
   });
 
-  // What is done for the ear in a call would change the very cues that are measured here.
+  // Processing for calls would change the cues that are measured here.
   const UNCHANGED = { autoGainControl: false, echoCancellation: false, noiseSuppression: false };
   const devices = navigator.mediaDevices;  // not there on an address that is not secure
   if (devices?.getUserMedia) {
@@ -151,10 +151,10 @@
   const player = () => document.querySelector("#sound audio");
   const drawn = () => document.querySelector("#course .js-plotly-plot");
 
-  // What is heard at a time, of `meta` in course.py; nothing in silence or where nothing is known
+  // The likeliest class at a time, of `meta` in course.py; nothing without speech or a result
   function said(meta, time) {
     const next = meta?.edges?.findIndex((edge) => edge > time) ?? -1;
-    return next > 0 ? meta.said[next - 1] : "";
+    return next > 0 ? meta.labels[next - 1] : "";
   }
 
   let frame = 0;  // of the one loop that moves the cursor

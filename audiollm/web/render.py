@@ -36,23 +36,23 @@ def notice(message: str, tone: Tone, title: str = "", share: float | None = None
 
 
 def reading(language: Language) -> str:
-    """A large file is being opened: nobody knows yet how long it is."""
-    return _going_on(text("reading", language), None)
+    """A large file is being decoded: its length is not known yet."""
+    return _in_progress(text("reading", language), None)
 
 
 def progress(share: float, left: float | None, language: Language) -> str:
     """How far a long recording has been analysed, and how long the rest may take where that is
     known."""
     if left is None:
-        said = text("long_begun", language)
+        message = text("long_begun", language)
     else:
-        said = text("long", language, share=percent(share), left=duration(left, language))
-    return _going_on(said, share)
+        message = text("long", language, share=percent(share), left=duration(left, language))
+    return _in_progress(message, share)
 
 
-def _going_on(said: str, share: float | None) -> str:
+def _in_progress(message: str, share: float | None) -> str:
     """A box whose figures change all the time: screen readers do not read it aloud."""
-    return f'<div class="notice wait"><p>{said}</p>{_bar(share)}</div>'
+    return f'<div class="notice wait"><p>{message}</p>{_bar(share)}</div>'
 
 
 def loading(came: Came, language: Language) -> str:
@@ -60,16 +60,16 @@ def loading(came: Came, language: Language) -> str:
     is known."""
     step = text(f"step_{came.step}", language)
     if came.left is None:
-        said = text("loading_unknown", language, step=step)
+        message = text("loading_unknown", language, step=step)
     elif came.late:
-        said = text("loading_late", language, step=step)
+        message = text("loading_late", language, step=step)
     else:
-        said = text("loading_step", language, step=step, left=duration(came.left, language))
-    return _going_on(said, came.share)
+        message = text("loading_step", language, step=step, left=duration(came.left, language))
+    return _in_progress(message, came.share)
 
 
 def _bar(share: float | None) -> str:
-    """A bar; where nobody knows how far it is, one that only shows that something goes on."""
+    """A bar; indeterminate where the share is not known."""
     value = "" if share is None else f' value="{share:.3f}"'
     return f'<progress max="1"{value} aria-hidden="true"></progress>'  # the words beside it say it
 
@@ -89,17 +89,17 @@ def hint(window: float | None, language: Language, share: float = 1.0) -> str:
     return f"<p>{text('course_steps', language, length=f'{window:.2g}')}</p>"
 
 
-def course_table(heard: Timeline, language: Language) -> str:
+def course_table(line: Timeline, language: Language) -> str:
     """The course as a table for screen readers: the likeliest emotion of each window."""
     rows = []
-    for (start, end), row in zip(heard.spans, heard.probabilities, strict=True):
+    for (start, end), row in zip(line.spans, line.probabilities, strict=True):
         silent = bool(np.isnan(row).any())
-        name = word(heard.labels[int(row.argmax())], language)
-        said = text("silence", language) if silent else f"{name} {percent(float(row.max()))}"
+        name = word(line.labels[int(row.argmax())], language)
+        message = text("silence", language) if silent else f"{name} {percent(float(row.max()))}"
         place = text(
             "range", language, low=f"{start:.1f}", high=text("seconds", language, n=f"{end:.1f}")
         )
-        rows.append(_row(place, escape(said)))
+        rows.append(_row(place, escape(message)))
     return _aloud("course", rows, language)
 
 
@@ -115,7 +115,7 @@ def _aloud(caption: str, rows: Sequence[str], language: Language) -> str:
 
 
 def waiting(language: Language) -> str:
-    """What stands where the answer will be."""
+    """In place of the answer, before there is one."""
     title, rest = text("waiting_title", language), text("waiting", language)
     return f'<div class="waiting"><strong>{title}</strong><p>{rest}</p></div>'
 
@@ -128,16 +128,16 @@ def headline(probabilities: Mapping[str, float], language: Language) -> str:
     """The answer in one line: the class, or the two closest when the model is not sure."""
     ranked = sorted(probabilities.items(), key=lambda item: -item[1])
     sure = is_sure(probabilities)
-    said = "".join(_chip(name, share, language) for name, share in ranked[: 1 if sure else 2])
+    chips = "".join(_chip(name, share, language) for name, share in ranked[: 1 if sure else 2])
     kind = "sure" if sure else "unsure"
     rows = [_row(escape(word(name, language)), percent(share)) for name, share in ranked]
     aloud = _aloud("probabilities", rows, language)
-    return f'<div class="headline {kind}"><span>{text(kind, language)}</span>{said}{aloud}</div>'
+    return f'<div class="headline {kind}"><span>{text(kind, language)}</span>{chips}{aloud}</div>'
 
 
 def acted(meant: str, predicted: str, language: Language) -> str:
     """What the speaker of an example was asked to express, and whether that is the answer; nothing
-    where nobody knows."""
+    where that is unknown."""
     if not meant:
         return ""
     key = "acted_right" if meant == predicted else "acted_wrong"
@@ -149,25 +149,25 @@ def compared(answer: "Prediction", own: bool, language: Language) -> str:
     the recording. Nothing where it rests on nothing else."""
     if answer.baseline_seconds:
         key = "voice_compared" if own else "voice_itself"
-        said = text(key, language, n=round(answer.baseline_seconds))
+        message = text(key, language, n=round(answer.baseline_seconds))
     elif own and answer.baseline_emotion:
         name = escape(word(answer.baseline_emotion, language))
-        said = text("voice_not_compared", language, name=name)
+        message = text("voice_not_compared", language, name=name)
     else:
         return ""
-    return f'<p class="acted">{said}</p>'
+    return f'<p class="acted">{message}</p>'
 
 
 def _chip(name: str, share: float, language: Language) -> str:
-    said = escape(word(name, language))
+    message = escape(word(name, language))
     colour = emotion(name).colour
-    return f'<b style="--emotion: {colour}">{said} <small>{percent(share)}</small></b>'
+    return f'<b style="--emotion: {colour}">{message} <small>{percent(share)}</small></b>'
 
 
 def analysis(written: str, language: Language, done: bool, known: "Analysis | None" = None) -> str:
-    """The shown text, its caution set apart; while it grows a caret stands at its end.
+    """The shown text, its caution set apart; while it grows a caret is at its end.
 
-    What the cues are relative to stands below their table, so not here again.
+    What the cues are relative to is below their table, so not here again.
     """
     state = "" if done else ' class="growing"'
     body = escape(written)
@@ -197,15 +197,15 @@ def verdict(
     answers: Sequence[tuple[str, Mapping[str, float]]], kind: str, language: Language
 ) -> str:
     """What two answers say in one line, and whether they agree; `kind`: models or clips."""
-    best = [max(said.items(), key=lambda item: item[1]) for _, said in answers]
+    best = [max(shares.items(), key=lambda item: item[1]) for _, shares in answers]
     same = "agree" if best[0][0] == best[1][0] else "differ"
-    said = "".join(
+    message = "".join(
         f"<li>{escape(name)} {_chip(label, share, language)}</li>"
         for (name, _), (label, share) in zip(answers, best, strict=True)
     )
     return (
         f'<div class="verdict {same}"><strong>{text(f"{kind}_{same}", language)}</strong>'
-        f"<ul>{said}</ul></div>"
+        f"<ul>{message}</ul></div>"
     )
 
 
@@ -233,19 +233,19 @@ def _measured(reference: Reference, value: float | None, language: Language) -> 
     return f"{wording.number(value, reference.unit == wording.SHARE)} <small>{unit}</small>"
 
 
-def reply(said: str, language: Language, done: bool) -> str:
-    """The answer to a free question, and that nobody checked it."""
+def reply(message: str, language: Language, done: bool) -> str:
+    """The answer to a free question, and that it is not verified."""
     state = "" if done else ' class="growing" aria-busy="true"'
     note = f'<p class="honest">{text("unchecked", language)}</p>' if done else ""
-    return f'<div class="analysis"><p aria-live="polite"{state}>{escape(said)}</p>{note}</div>'
+    return f'<div class="analysis"><p aria-live="polite"{state}>{escape(message)}</p>{note}</div>'
 
 
 def too_loud(sound: Sound, language: Language) -> str:
     """A caution where the microphone was overdriven, else nothing."""
     if sound.clipped < OVERDRIVEN:
         return ""
-    said = text("too_loud", language, share=percent(sound.clipped))
-    return f'<p class="caution">{said}</p>'
+    message = text("too_loud", language, share=percent(sound.clipped))
+    return f'<p class="caution">{message}</p>'
 
 
 OVERDRIVEN = 0.001  # share of the samples at full scale
@@ -255,10 +255,10 @@ COLUMNS = ("cue", "value", "meaning", "usual")
 def _cue_row(reference: Reference, cues: Cues, basis: Basis | None, language: Language) -> str:
     value, share = getattr(cues, reference.cue), reference.unit == wording.SHARE
     level: Level | None = None
-    measured = said = usual = "–"
+    measured = message = usual = "–"
     scale = ""
     if value is None:
-        said = text("not_measured", language)
+        message = text("not_measured", language)
     else:
         measured = _measured(reference, value, language)
     if basis:  # without a pitch it is not known which voices to hold it against
@@ -267,16 +267,16 @@ def _cue_row(reference: Reference, cues: Cues, basis: Basis | None, language: La
         scale = _scale(basis.ranges[reference.cue], value)
         if value is not None:
             level = basis.level(reference.cue, value)
-            said = reference.word(level, language)
+            message = reference.word(level, language)
     mark = ' class="outside"' if level in ("low", "high") else ""
     return (
         f'<tr><th scope="row">{reference.name(language)}</th><td>{measured}</td>'
-        f"<td{mark}>{said}</td><td>{usual}{scale}</td></tr>"
+        f"<td{mark}>{message}</td><td>{usual}{scale}</td></tr>"
     )
 
 
 def _scale(usual: tuple[float, float], value: float | None) -> str:
-    """A line with the usual range as its middle half and a mark where this clip stands."""
+    """A line with the usual range as its middle half and a mark at the value of this clip."""
     low, high = usual
     mark = ""
     if value is not None:

@@ -16,7 +16,7 @@ from audiollm.texts import TEXTS
 Words = dict[Language, str]
 T = TypeVar("T")
 OURS = "audiollm_"  # Gradio has words of its own under plain names such as `audio`
-# and of some it has none: where an event ends, a screen reader would be told "common.complete"
+# and of some it has none: where an event ends, a screen reader would read "common.complete"
 LACKING: dict[str, Words] = {
     "common.complete": {"en": "Complete", "zh": "完成"},
     "audio.recording_error": {
@@ -68,7 +68,7 @@ class Static:
         return self.place(gr.Button(of_browser(key), **_named(key, options)), key)
 
     def fold(self, key: str, **options: Any) -> gr.Accordion:
-        """A part of the page that is shut until somebody opens it."""
+        """A closed accordion."""
         fold = gr.Accordion(of_browser(key), open=False, **_named(key, options))
         return self.place(fold, key, "label")
 
@@ -93,17 +93,17 @@ class Static:
 
     def speak(self, language: Language) -> list[Any]:
         """Updates for `components`: every text in one language."""
-        said: dict[Any, dict[str, Any]] = {}  # of a component: its label, what explains it, ...
+        fields_of: dict[Any, dict[str, Any]] = {}  # of a component: its label, its info, ...
         for component, field, key, frame in self._places:
-            said.setdefault(component, {})[field] = frame.format(self.words[key][language])
-        return [gr.update(**fields) for fields in said.values()]
+            fields_of.setdefault(component, {})[field] = frame.format(self.words[key][language])
+        return [gr.update(**fields) for fields in fields_of.values()]
 
     def i18n(self) -> gr.I18n:
         """All texts for the browser. Gradio knows Chinese browsers as zh-CN and zh-TW."""
         whole = {
             OURS + key: words
             for key, words in self.words.items()
-            if not any("{" in said for said in words.values())
+            if not any("{" in sentence for sentence in words.values())
         } | LACKING
         tables = {
             language: {key: words[language] for key, words in whole.items()}

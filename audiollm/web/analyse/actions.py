@@ -45,7 +45,7 @@ class View:
     notice: str = ""
     headline: str = ""
     figure: go.Figure | None = None
-    said: Mapping[str, float] | None = None  # what the figure shows, to draw it in another order
+    probabilities: Mapping[str, float] | None = None  # in the figure, to draw it in another order
     text: str = ""
     cues: str = ""
     course: go.Figure | None = None
@@ -102,7 +102,7 @@ def analyse(
 ) -> Generator[View]:
     """The answer to one clip as it comes into being; every failure is shown as a sentence.
 
-    `fixed`: the bars stand in the same order for every clip.
+    `fixed`: the bars have the same order for every clip.
     It ends early when the visitor has asked for another answer, or for none. That it was stopped
     is shown here, as the last view: another event could be overtaken.
     """
@@ -181,7 +181,7 @@ def _answer(
                 headline=render.headline(part.probabilities, language)
                 + render.acted(services.acted(path), part.label, language)
                 + render.compared(part, compared, language),
-                said=part.probabilities,
+                probabilities=part.probabilities,
                 cues=render.cue_table(part.cues, language) + render.too_loud(clip.sound, language),
             )
         report(replace(view, figure=figure, text=_text(part, language, done=False)))

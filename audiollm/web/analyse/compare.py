@@ -179,14 +179,14 @@ def ask(services: Services, path: str | None, question: str, language: Language)
                 return
             report(render.notice(text("thinking", language), "wait"))
             clip = load_clip(path, services.settings)
-            said = predictor.ask(
+            answer = predictor.ask(
                 clip.sound,
                 clip.track,
                 question,
                 language,
                 lambda growing: report(render.reply(growing, language, done=False)),
             )
-            report(render.reply(said, language, done=True))
+            report(render.reply(answer, language, done=True))
         except AudioLLMError as error:
             report(actions.failure(error, language).notice)
         except Exception:

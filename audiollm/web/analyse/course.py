@@ -25,9 +25,9 @@ STEPS, MOST_STEPS = (30, 60, 120, 300, 600, 1200), 7  # s between two; a phone h
 LOWEST, HIGHEST = 60.0, 8000.0  # Hz of the spectrogram's axis
 
 
-def course(seen: Overview, heard: Timeline | None, language: Language) -> go.Figure:
-    """The figure; without `heard` it has no emotions."""
-    rows = [*(["emotions"] if heard else []), "wave", "spectrum"]
+def course(seen: Overview, line: Timeline | None, language: Language) -> go.Figure:
+    """The figure; without `line` it has no emotions."""
+    rows = [*(["emotions"] if line else []), "wave", "spectrum"]
     height = sum(HEIGHTS[r] for r in rows) + GAP * (len(rows) - 1)
     traces: list[Any] = []
     layout: dict[str, Any] = {"shapes": [], "annotations": []}
@@ -45,8 +45,8 @@ def course(seen: Overview, heard: Timeline | None, language: Language) -> go.Fig
             **_times(seen.seconds, language),
         }
         layout["annotations"].append(_title(text(f"row_{row}", language), top))
-        if row == "emotions" and heard:
-            traces += [{**trace, **axes} for trace in _emotions(heard, language)]
+        if row == "emotions" and line:
+            traces += [{**trace, **axes} for trace in _emotions(line, language)]
             layout[f"yaxis{end}"] |= {"range": [0, 1], "tickvals": [0, 1], "tickformat": ".0%"}
         elif row == "wave":
             traces += [{**trace, **axes} for trace in _wave(seen)]
@@ -67,15 +67,15 @@ def course(seen: Overview, heard: Timeline | None, language: Language) -> go.Fig
             "data": traces,
             "layout": {
                 "template": {},
-                "height": height + TOP + BOTTOM + (LEGEND if heard else 0),
-                "margin": {"l": SIDE, "r": 20, "t": TOP, "b": BOTTOM + (LEGEND if heard else 0)},
+                "height": height + TOP + BOTTOM + (LEGEND if line else 0),
+                "margin": {"l": SIDE, "r": 20, "t": TOP, "b": BOTTOM + (LEGEND if line else 0)},
                 "paper_bgcolor": "rgba(0,0,0,0)",
                 "plot_bgcolor": "rgba(0,0,0,0)",
                 "font": {"size": 12, "family": "system-ui, sans-serif"},
                 "dragmode": False,
                 "hovermode": False,
-                "meta": _told(heard, language) if heard else {},
-                "showlegend": bool(heard),
+                "meta": _likeliest(line, language) if line else {},
+                "showlegend": bool(line),
                 "legend": {"orientation": "h", "x": 0, "y": -BOTTOM / height, "yanchor": "top"}
                 | {"itemclick": False, "itemdoubleclick": False, "traceorder": "normal"},
                 **layout,
@@ -85,7 +85,7 @@ def course(seen: Overview, heard: Timeline | None, language: Language) -> go.Fig
 
 
 def _times(seconds: float, language: Language) -> dict[str, Any]:
-    """What stands on the time axis: seconds, or minutes as 2:30."""
+    """The ticks of the time axis: seconds, or minutes as 2:30."""
     if seconds <= IN_MINUTES:
         return {"ticksuffix": text("seconds", language, n="")}
     step = next((s for s in STEPS if seconds / s <= MOST_STEPS), STEPS[-1])
@@ -102,10 +102,10 @@ def _title(words: str, top: float) -> dict[str, Any]:
     return {**place, "yanchor": "bottom", "text": words, "showarrow": False, "font": {"size": 13}}
 
 
-def _emotions(heard: Timeline, language: Language) -> list[dict[str, Any]]:
-    """Stacked areas, one a class; nothing where nobody speaks. Steps: a window is one answer."""
-    shares = np.nan_to_num(heard.probabilities)  # [W, C]
-    edges = _edges(heard)
+def _emotions(line: Timeline, language: Language) -> list[dict[str, Any]]:
+    """Stacked areas, one a class; nothing without speech. Steps: a window is one answer."""
+    shares = np.nan_to_num(line.probabilities)  # [W, C]
+    edges = _edges(line)
     x = np.repeat(edges, 2)[1:-1].tolist()
     return [
         {
@@ -119,24 +119,24 @@ def _emotions(heard: Timeline, language: Language) -> list[dict[str, Any]]:
             "showlegend": bool(shares[:, i].max(initial=0) >= SHOWN),
             "hoverinfo": "skip",
         }
-        for i, name in enumerate(heard.labels)
+        for i, name in enumerate(line.labels)
     ]
 
 
-def _edges(heard: Timeline) -> np.ndarray:
+def _edges(line: Timeline) -> np.ndarray:
     """Where the steps of W windows begin and end, [W + 1] seconds: in the middle between two."""
-    between = (heard.centres[1:] + heard.centres[:-1]) / 2
-    return np.concatenate([[0.0], between, [heard.spans[-1][1]]]).round(3)
+    between = (line.centres[1:] + line.centres[:-1]) / 2
+    return np.concatenate([[0.0], between, [line.spans[-1][1]]]).round(3)
 
 
-def _told(heard: Timeline, language: Language) -> dict[str, list[Any]]:
+def _likeliest(line: Timeline, language: Language) -> dict[str, list[Any]]:
     """What page.js writes beside the cursor: the likeliest class of each step, "" in silence."""
-    said = []
-    for row in heard.probabilities:
+    words = []
+    for row in line.probabilities:
         best = -1 if np.isnan(row).any() else int(row.argmax())
-        name = emotion(heard.labels[best]).word(language)
-        said.append("" if best < 0 else f"{name} {percent(float(row[best]))}")
-    return {"edges": _edges(heard).tolist(), "said": said}
+        name = emotion(line.labels[best]).word(language)
+        words.append("" if best < 0 else f"{name} {percent(float(row[best]))}")
+    return {"edges": _edges(line).tolist(), "labels": words}
 
 
 def _wave(seen: Overview) -> list[dict[str, Any]]:
@@ -172,7 +172,7 @@ def _spectrum(seen: Overview) -> list[dict[str, Any]]:
 
 
 def _spoken(span: tuple[float, float], axes: dict[str, str]) -> dict[str, Any]:
-    """A line under the waveform where somebody speaks."""
+    """A line under the waveform where there is speech."""
     return {
         "type": "rect",
         "xref": axes["xaxis"],

@@ -1,6 +1,6 @@
 """What can be done with an answer: compare it, ask about the clip, save it for labelling.
 
-What happens stands in compare.py and saved_clips.py.
+What happens is in compare.py and saved_clips.py.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The Analyse page: its layout and its handlers. What happens stands in actions.py."""
+"""The Analyse page: its layout and its handlers. What happens is in actions.py."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -78,10 +78,10 @@ class AnalysePage:
         self.picker = gr.Dropdown([], visible=False, elem_id="picker")
         with static.fold("card", elem_id="card"):
             self.card = gr.Markdown(sanitize_html=True)
-        self.said = gr.State(None)  # what the figure shows: class -> probability
+        self.shown = gr.State(None)  # what the figure shows: class -> probability
         self.clock = gr.Timer(1.0, active=False)  # looks whether the model is loaded, until it is
         self.view: list[Any] = [
-            *(self.notice, self.result, self.headline, self.figure, self.said, self.words),
+            *(self.notice, self.result, self.headline, self.figure, self.shown, self.words),
             *(self.cues, self.over_time, self.course, self.hint, self.actions),
             self.more.everything,
         ]
@@ -112,7 +112,7 @@ class AnalysePage:
             self.notice: gr.update(value=view.notice, visible=bool(view.notice)),
             self.result: gr.update(visible=view.answered or "hidden"),
             self.headline: view.headline,
-            **({self.figure: view.figure, self.said: view.said} if drawn else {}),
+            **({self.figure: view.figure, self.shown: view.probabilities} if drawn else {}),
             self.words: view.text,
             self.cues: gr.update(value=view.cues, visible=bool(view.cues)),
             self.actions: gr.update(value=view.actions, visible=bool(view.actions)),
@@ -166,8 +166,8 @@ class AnalysePage:
             yield from self.analyse(path, chosen, fixed, request)
 
     @public
-    def reorder(self, fixed: bool, said: Mapping[str, float] | None, chosen: Language) -> Any:
-        return bars(said, chosen, fixed) if said else gr.skip()
+    def reorder(self, fixed: bool, shown: Mapping[str, float] | None, chosen: Language) -> Any:
+        return bars(shown, chosen, fixed) if shown else gr.skip()
 
     @public
     def tell(self, chosen: Language) -> str:
@@ -236,14 +236,14 @@ class AnalysePage:
         """Returns the event after which the visitor's language is known."""
         language, remembered = self.language, _remembered_language()
         # not with every look: what is shown anew inside a hidden part comes out of it
-        told = list(dict.fromkeys([*self.known, self.more.fold, *self.static.components]))
+        spoken = list(dict.fromkeys([*self.known, self.more.fold, *self.static.components]))
         arrived = demo.load(
-            self.arrive, remembered, list(dict.fromkeys([language, *self.view, *told])), **AT_ONCE
+            self.arrive, remembered, list(dict.fromkeys([language, *self.view, *spoken])), **AT_ONCE
         )
         self.clock.tick(self.look, language, self.known, **AT_ONCE)
         picked = [self.loading, self.about, self.clock, self.picker]
         self.picker.input(self.switch, [self.picker, language], picked, **AT_ONCE)
-        language.input(self.speak, language, told, **AT_ONCE)
+        language.input(self.speak, language, spoken, **AT_ONCE)
         language.input(None, language, remembered, js="chosen => chosen", **AT_ONCE)
         arrived.then(js=OPEN_EXAMPLE, **AT_ONCE)
         self._connect_answer(demo)
@@ -272,7 +272,7 @@ class AnalysePage:
             answer.then(self.tell, language, self.about, **AT_ONCE)
         demo.unload(self.leave)
         self.stop.click(self.stops, **AT_ONCE)
-        self.order.input(self.reorder, [self.order, self.said, language], self.figure, **AT_ONCE)
+        self.order.input(self.reorder, [self.order, self.shown, language], self.figure, **AT_ONCE)
 
 
 def _remembered_language() -> gr.BrowserState:

@@ -15,7 +15,7 @@ PAIR = ("#0f766e", "#94a3b8")
 
 
 def is_sure(probabilities: Mapping[str, float]) -> bool:
-    """Whether the best class stands clear of the rest, as the text judges it."""
+    """Whether the best class is clearly ahead, as in the text."""
     return certainty(probabilities) > 0
 
 
@@ -41,12 +41,14 @@ def bars(probabilities: Mapping[str, float], language: Language, fixed: bool = F
     return go.Figure(data=[bar], layout={**layout, "showlegend": False})
 
 
-def _bars(said: Mapping[str, float], language: Language, *, shape: str, **marker: Any) -> go.Bar:
+def _bars(
+    probabilities: Mapping[str, float], language: Language, *, shape: str, **marker: Any
+) -> go.Bar:
     """A bar for each class, from below upwards, with its share in words behind it."""
-    shares = [float(share) for share in said.values()]
+    shares = [float(share) for share in probabilities.values()]
     return go.Bar(
         x=shares,
-        y=[emotion(name).word(language) for name in said],
+        y=[emotion(name).word(language) for name in probabilities],
         text=[percent(share) for share in shares],
         textposition="outside",
         cliponaxis=False,
@@ -65,12 +67,12 @@ def pair(answers: Sequence[tuple[str, Mapping[str, float]]], language: Language)
 
     A class that only one of them knows has one bar.
     """
-    names = ordered(name for _, said in answers for name in said)
-    rank = {n: sum(said.get(n, 0.0) for _, said in answers) for n in names}
+    names = ordered(name for _, probabilities in answers for name in probabilities)
+    rank = {n: sum(probabilities.get(n, 0.0) for _, probabilities in answers) for n in names}
     ranked = sorted(names, key=lambda n: rank[n])
     bars = []
-    for (name, said), colour, shape in zip(answers, PAIR, ("", "/"), strict=True):
-        known = {n: said[n] for n in ranked if n in said}
+    for (name, probabilities), colour, shape in zip(answers, PAIR, ("", "/"), strict=True):
+        known = {n: probabilities[n] for n in ranked if n in probabilities}
         bars.append(_bars(known, language, shape=shape, color=colour).update(name=name))
     layout = _layout(PAIR_ROW * len(ranked) + 2 * EDGE + LEGEND)
     layout["margin"] |= {"t": EDGE + LEGEND}

@@ -1,7 +1,7 @@
 """The speaker baseline of a visitor: features of their recordings, in memory alone.
 
 There is one only while they have switched it on: `Services.enrolments`, by visitor. No gradio here;
-the part of the page stands in voice.py.
+the part of the page is in voice.py.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from audiollm.web.services import Services
 if TYPE_CHECKING:
     from audiollm.predictor import Prediction, Predictor
 
-READING = "reading"  # stands for the path of the text that was read aloud
+READING = "reading"  # in place of the path of the text that was read aloud
 Decision = Literal["anew", "mine", "out"]
 
 
@@ -57,7 +57,7 @@ def known(services: Services, visitor: str) -> Enrolment | None:
 
 
 def of_clip(services: Services, visitor: str, path: str) -> Enrolment | None:
-    """The same for a recording: None for an example, in which somebody else speaks."""
+    """The same for a recording: None for an example, which has another speaker."""
     return None if services.example(path) else known(services, visitor)
 
 

@@ -1,6 +1,6 @@
 """The switch "Adapt to my voice" and what belongs to it: its state, a text to read, Forget.
 
-What happens stands in speaker_baseline.py.
+What happens is in speaker_baseline.py.
 """
 
 import logging
@@ -38,7 +38,7 @@ class VoicePanel:
                 gr.Checkbox, "voice", container=False, elem_id="voice-switch"
             )
             static.html("voice_consent", elem_id="voice-consent")
-            self.told = gr.HTML(visible=False, elem_id="voice-told")
+            self.state = gr.HTML(visible=False, elem_id="voice-told")
             with gr.Column(visible=False, elem_id="voice-asks") as self.asks:
                 static.html("voice_other", '<p role="alert">{}</p>')
                 with gr.Row(elem_id="voice-decisions"):
@@ -57,7 +57,7 @@ class VoicePanel:
                 )
                 self.failed = gr.HTML(visible=False, elem_id="voice-failed")
         self.view = [
-            *(self.switch, self.told, self.asks),
+            *(self.switch, self.state, self.asks),
             *(self.buttons, self.reading, self.recorder, self.failed),
         ]
 
@@ -75,7 +75,7 @@ class VoicePanel:
         same = on and reads is None
         return {
             self.switch: on,
-            self.told: gr.update(value=told(self.services, enrolment, language), visible=on),
+            self.state: gr.update(value=state(self.services, enrolment, language), visible=on),
             self.asks: gr.update(visible=bool(enrolment and enrolment.question)),
             self.buttons: gr.update(visible=on),
             self.reading: gr.skip() if same else gr.update(visible=bool(on and reads)),
@@ -142,20 +142,20 @@ class VoicePanel:
         return decided["mine"]
 
 
-def told(services: Services, enrolment: Enrolment | None, language: Language) -> str:
+def state(services: Services, enrolment: Enrolment | None, language: Language) -> str:
     """The state of the baseline and its effect, in one paragraph."""
     if enrolment is None:
         return ""
     baseline = enrolment.others()
     if baseline is None:
-        said = [text("voice_changed" if enrolment.forgotten else "voice_nothing", language)]
+        sentences = [text("voice_changed" if enrolment.forgotten else "voice_nothing", language)]
     elif not baseline.usable:
-        said = [text("voice_few", language, n=round(baseline.seconds))]
+        sentences = [text("voice_few", language, n=round(baseline.seconds))]
     elif name := speaker_baseline.emotion(services, baseline):
-        said = [text("voice_one_emotion", language, name=escape(word(name, language)))]
+        sentences = [text("voice_one_emotion", language, name=escape(word(name, language)))]
     else:
-        said = [f"<b>{text('voice_rests', language, n=round(baseline.seconds))}</b>"]
+        sentences = [f"<b>{text('voice_rests', language, n=round(baseline.seconds))}</b>"]
         if found := speaker_baseline.gain(services, baseline.windows):
             shares = {"right": percent(found.right), "plain": percent(found.plain)}
-            said.append(text(f"voice_{found.where}", language, clips=found.clips, **shares))
-    return f'<p role="status">{("" if language == "zh" else " ").join(said)}</p>'
+            sentences.append(text(f"voice_{found.where}", language, clips=found.clips, **shares))
+    return f'<p role="status">{("" if language == "zh" else " ").join(sentences)}</p>'
