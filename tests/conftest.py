@@ -1,6 +1,7 @@
 """What every test may use: settings in a temporary home, a spoken clip, and sound files."""
 
 import io
+import os
 import signal
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,6 +19,10 @@ import soxr
 from av.audio.stream import AudioStream
 
 from audiollm.settings import ASSETS, Settings
+
+# before torch is imported: several workers with a thread for every core wait for each other, and
+# weights of a run here equal those of a run in a process of its own
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # s, about, of a test with that mark, and of any other
 COSTS, USUAL = {"long": 90.0, "browser": 20.0, "slow": 15.0}, 0.1

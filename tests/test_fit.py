@@ -1,5 +1,6 @@
 """Both stages by command, a kill in the middle, and the merged folder."""
 
+import io
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -44,12 +46,14 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "AUDIOLLM_DEVICE": "cpu"}
 
 
-def call(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(*words), cwd=place, env=environment(), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done
+def call(place: Path, *words: str) -> str:
+    """Runs a command in this process, which has imported torch already; returns its output."""
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out):
+        patch.chdir(place)
+        patch.setenv("AUDIOLLM_DEVICE", "cpu")
+        assert main([*words]) == 0
+    return out.getvalue()
 
 
 def stage1(out: str, steps: int = 24) -> list[str]:
@@ -168,8 +172,8 @@ def test_stage_2_trains_projector_and_lora(second: Path) -> None:
 
 
 def test_merge_answers_as_before_and_keeps_its_history(place: Path, second: Path) -> None:
-    done = call(place, "merge", "--run", "second", "--out", "model", "--name", "mine")
-    assert "0 labels changed" in done.stdout
+    out = call(place, "merge", "--run", "second", "--out", "model", "--name", "mine")
+    assert "0 labels changed" in out
     loaded = checkpoint.load(str(place / "model"), Settings(home=place))
     manifest = loaded.manifest
     assert manifest.name == "mine"
@@ -190,12 +194,12 @@ def test_merge_answers_as_before_and_keeps_its_history(place: Path, second: Path
 def test_evaluate_writes_figures_probe_and_every_mistake(place: Path, second: Path) -> None:
     if not (place / "model").exists():
         call(place, "merge", "--run", "second", "--out", "model")
-    done = call(place, "evaluate", "--model", "model", "--data", "data", "--out", "ev", "--record")
+    out = call(place, "evaluate", "--model", "model", "--data", "data", "--out", "ev", "--record")
     result = json.loads((place / "ev" / "result.json").read_text())
     assert result["metrics"]["n"] == 10 == len(result["clips"])
     assert set(result["probes"]) == {"utterance", "functionals", "both"}
     assert result["data"]["speakers"] == ["test-5"]
-    assert "linear probe, both" in done.stdout
+    assert "linear probe, both" in out
     for clip in result["clips"]:
         assert sum(clip["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     page = (place / "ev" / "report.html").read_text()
