@@ -1,61 +1,61 @@
-// The Label page: keys, taps, playing, the next clip loaded ahead, and labels that are kept in this
-// browser until the program has written them.
+// The Label page: keys, buttons, the player, the next clip loaded ahead, and labels that stay in this
+// browser until they are on the disk of the program.
 (() => {
-  const KEPT = "audiollm-labels", TAB = "audiollm-tab";  // in the browser's storage
+  const PENDING = "audiollm-labels", TAB = "audiollm-tab";  // in the browser's storage
   const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 2];
-  const PATIENCE = 4000;  // ms without an answer, until it is said and tried again
+  const TIMEOUT = 4000;  // ms without an answer, until the request is sent again
   const KEYS = { " ": "play", l: "loop", ",": "slower", ".": "faster", c: "second", i: "intensity",
     m: "note", z: "undo", x: "skip", ArrowLeft: "back", ArrowRight: "forward",
     u: "unclear", n: "not_speech", v: "several" };
   const UNUSUAL = ["unclear", "not_speech", "several"];
 
-  // One page in one browser: a reload keeps its clips, a copied tab or a new visit gets others.
+  // Id of one page in one browser: a reload keeps its clips, a copied tab or a new visit gets others.
   const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
   const unique = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
   const tab = (reloaded && sessionStorage.getItem(TAB)) || unique();
   sessionStorage.setItem(TAB, tab);
 
-  const clips = new Map();  // task -> { url of its sound, picture }, those that are near
+  const clips = new Map();  // task -> { url of its sound, picture } of the last clips
   const sound = new Audio();
-  let send = null;   // tells the program something; there when its part of the page is
+  let send = null;   // sends a request; null until Gradio has drawn the page
   let draft = {}, shown = "", since = 0, speed = 2, loop = false, naming = false;
-  let busy = 0, waiting = null;  // when the running action was sent; the action
-  let again = false; // the clip is to be asked for when that action is answered
-  let early = null;  // a label that was given while the clip on the screen was asked for again
+  let busy = 0, waiting = null;  // time and content of the request without an answer
+  let again = false; // request the clip when that request is answered
+  let early = null;  // a label that waits for the answer to that request
 
   const card = () => document.querySelector("#label-card .clip");
-  const there = () => card()?.offsetParent != null;
-  const kept = () => { try { return JSON.parse(localStorage.getItem(KEPT)) ?? []; } catch { return []; } };
-  const keep = (all) => { try { localStorage.setItem(KEPT, JSON.stringify(all)); } catch { /* full: it is sent all the same */ } };
+  const visible = () => card()?.offsetParent != null;
+  const pending = () => { try { return JSON.parse(localStorage.getItem(PENDING)) ?? []; } catch { return []; } };
+  const store = (all) => { try { localStorage.setItem(PENDING, JSON.stringify(all)); } catch { /* storage is full: it is sent all the same */ } };
 
-  // a key is lost only while another clip is on its way: nobody has heard that one
+  // keys are ignored while another clip is loading
   const free = () => send && (!busy || waiting?.act === "begin");
 
-  function ask(what) {
+  function request(what) {
     if (!send) return;
     busy = performance.now();
-    waiting = { asked: unique(), ...what };  // asked again it is the same question
+    waiting = { asked: unique(), ...what };  // sent again, it has the same id
     send("submit", { ...waiting, tab });
   }
 
   function begin() {
-    if (busy) again = true;  // the program hears one thing at a time
-    else ask({ act: "begin", pending: kept() });
+    if (busy) again = true;  // one request at a time
+    else request({ act: "begin", pending: pending() });
   }
 
-  function say(act, name) {
+  function label(act, name) {
     const { task, person, work, blind } = card().dataset;
     const { secondary = "", intensity = 0, note = "" } = draft;
-    const label = { act, task, person, work, blind: !!blind, name, intensity, note, token: unique(),
+    const made = { act, task, person, work, blind: !!blind, name, intensity, note, token: unique(),
       secondary: secondary === name ? "" : secondary, took: (performance.now() - since) / 1000 };
-    // a label that was never answered gives way to this one: the person has thought again
-    keep([...kept().filter((old) => old.task !== task || old.person !== person), label]);
-    if (busy) early = label;  // it goes when that clip is here, whichever clip that is then
-    else ask(label);
+    // it replaces a label of the same clip without an answer
+    store([...pending().filter((old) => old.task !== task || old.person !== person), made]);
+    if (busy) early = made;
+    else request(made);
   }
 
   function act(what, button) {
-    if (!there()) return;
+    if (!visible()) return;
     const clip = card();
     if (what === "play") return sound.paused ? sound.play().catch(() => {}) : sound.pause();
     if (what === "loop") { loop = sound.loop = !loop; return paint(); }
@@ -71,10 +71,10 @@
       return paint();
     }
     if (what === "note") return clip.querySelector("[data-note]")?.focus();
-    if (what === "skip" && clip.dataset.task && free()) return say("skip", "");
-    if (busy || !send) return;  // the next clip is on its way
+    if (what === "skip" && clip.dataset.task && free()) return label("skip", "");
+    if (busy || !send) return;
     if (what === "undo" || what === "back" || what === "forward")
-      return ask({ act: what, task: clip.dataset.task });
+      return request({ act: what, task: clip.dataset.task });
   }
 
   function choose(name, second) {
@@ -83,10 +83,10 @@
       draft.secondary = draft.secondary === name ? "" : name;
       naming = false;
       paint();
-    } else if (free()) say("label", name);
+    } else if (free()) label("label", name);
   }
 
-  function paint() {  // what has been chosen and is not sent yet
+  function paint() {  // shows the draft
     const clip = card();
     if (!clip) return;
     for (const one of clip.querySelectorAll("[data-act=intensity]"))
@@ -101,14 +101,14 @@
     if (note && document.activeElement !== note) note.value = draft.note ?? "";
   }
 
-  function arrived() {  // a card has come from the program
+  function arrived() {  // a new card
     const clip = card();
     if (!clip || clip.dataset.seen) return;
     clip.dataset.seen = "1";
     const { task = "", next = "", written = "", asked } = clip.dataset, done = written.split(" ");
-    const all = kept(), mine = all.some((label) => done.includes(label.token) && label.task === task);
-    if (written) keep(all.filter((label) => !done.includes(label.token)));
-    // the second answer to a question that was asked again says nothing of the one that waits now
+    const all = pending(), mine = all.some((one) => done.includes(one.token) && one.task === task);
+    if (written) store(all.filter((one) => !done.includes(one.token)));
+    // a second answer to an earlier request does not end the current one
     if (!waiting || asked === waiting.asked) { busy = 0; waiting = null; }
     if (task !== shown || mine) {
       draft = JSON.parse(clip.dataset.yours || "{}");
@@ -124,35 +124,35 @@
     paint();
     fill();
     if (busy) return;
-    const said = early;
+    const made = early;
     early = null;
-    if (said) ask(said);
+    if (made) request(made);
     else if (again) { again = false; begin(); }
   }
 
-  function fill() {  // the sound and the picture into the card, when both are here
+  function fill() {  // puts sound and picture into the card, when both are loaded
     const clip = card(), found = clip && clips.get(clip.dataset.task);
     if (!found) return;
     const place = clip.querySelector("[data-picture]");
     if (!place || place.dataset.of === clip.dataset.task) return;
     place.dataset.of = clip.dataset.task;
-    if (found.trouble) { place.textContent = found.trouble; return; }
+    if (found.error) { place.textContent = found.error; return; }
     place.innerHTML = found.picture + '<div class="cursor"></div>';
     clip.querySelector("[data-player]").append(sound);
     sound.controls = true;
     if (sound.src !== found.url) sound.src = found.url;
     sound.playbackRate = sound.defaultPlaybackRate = SPEEDS[speed];
     sound.loop = loop;
-    if (there()) sound.play().catch(() => {});  // a browser that nobody has touched refuses
+    if (visible()) sound.play().catch(() => {});  // blocked before the first click or key
   }
 
-  function received() {  // sounds and pictures have come
+  function received() {  // new sounds and pictures
     const place = document.querySelector("#label-clips [data-clips]");
     if (!place || place.dataset.seen) return;
     place.dataset.seen = "1";
-    for (const [id, { sound: coded, picture, trouble }] of Object.entries(JSON.parse(place.dataset.clips))) {
+    for (const [id, { sound: coded, picture, error }] of Object.entries(JSON.parse(place.dataset.clips))) {
       const bytes = coded ? Uint8Array.from(atob(coded), (sign) => sign.charCodeAt(0)) : null;
-      clips.set(id, { trouble, picture, url: bytes && URL.createObjectURL(new Blob([bytes], { type: "audio/flac" })) });
+      clips.set(id, { error, picture, url: bytes && URL.createObjectURL(new Blob([bytes], { type: "audio/flac" })) });
     }
     fill();
   }
@@ -188,42 +188,42 @@
       event.preventDefault();
       return at.blur();
     }
-    if (!there() || event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (!visible() || event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const typing = at.matches?.("textarea, select, [contenteditable]") || (at.matches?.("input") && !["radio", "checkbox"].includes(at.type));
     if (typing) return;
     const inside = at === document.body || at.closest?.("#label-card");
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (!inside && (key === " " || key.startsWith("Arrow"))) return;  // they mean something there
+    if (!inside && (key === " " || key.startsWith("Arrow"))) return;  // these keys belong to that part
     const pressed = /^Digit[1-9]$/.test(event.code) ? event.code.slice(5) : key;
     const button = card().querySelector(`[data-act=label][data-key="${CSS.escape(pressed)}"]`);
     const what = KEYS[key];
     if (!button && !what) return;
-    event.preventDefault();  // and a button that was tapped last is not pressed once more
+    event.preventDefault();  // also: do not click the focused button
     if (button) choose(button.dataset.name, event.shiftKey);
     else act(what);
   }, true);
 
-  // an action without an answer: the program may have been killed, and be there again
+  // a request without an answer: the program may have been restarted
   setInterval(() => {
-    const late = busy && performance.now() - busy > PATIENCE, place = card()?.querySelector(".saving");
+    const late = busy && performance.now() - busy > TIMEOUT, place = card()?.querySelector(".saving");
     if (place) {
-      place.hidden = !(late && kept().length);
+      place.hidden = !(late && pending().length);
       place.textContent = card().dataset.saving ?? "";
     }
-    // a label that could not be written is sent again: there may be room on the disk now
-    if (!busy && card()?.dataset.failed && kept().length && performance.now() - since > PATIENCE) begin();
+    // a label that could not be written is sent again: the disk may have space now
+    if (!busy && card()?.dataset.failed && pending().length && performance.now() - since > TIMEOUT) begin();
     if (!late || !waiting) return;
-    if (waiting.act === "begin") ask({ ...waiting, pending: kept() });
-    else if (waiting.token) ask(waiting);  // the same token is written once, however often it comes
-    else busy = 0;  // an undo that is only late must not be done twice
+    if (waiting.act === "begin") request({ ...waiting, pending: pending() });
+    else if (waiting.token) request(waiting);  // the same token is written once
+    else busy = 0;  // an undo must not be done twice
   }, 500);
 
-  // Gradio writes a card that is built like the one before into the same elements
+  // Gradio updates a similar card in place
   const changes = { childList: true, subtree: true, attributes: true, attributeFilter: ["data-asked", "data-clips"] };
   new MutationObserver(() => { arrived(); received(); }).observe(document, changes);
 
   window.labelling = {
     begin,
-    connect(tell) { send = tell; busy = 0; begin(); },  // Gradio has drawn the page
+    connect(sender) { send = sender; busy = 0; begin(); },  // Gradio has drawn the page
   };
 })();

@@ -50,7 +50,7 @@ def measure(services: Services, data: str, language: Language) -> Generator[str]
     if len(outcomes) < FEWEST:
         raise DataError("learning_curve_few", n=len(outcomes), fewest=FEWEST)
     if not data:
-        raise DataError("improve_no_data", folder="-")
+        raise DataError("improve_no_data")
     yield render.notice(text("learning_curve_begins", language), "wait", share=0.0)
     with tempfile.TemporaryDirectory(prefix="audiollm-curve-") as folder:
         labels, stderr = Path(folder) / "labels.jsonl", Path(folder) / "stderr.txt"

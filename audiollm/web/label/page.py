@@ -17,7 +17,7 @@ from audiollm.labelling.store import WORKS
 from audiollm.labelling.tasks import REASONS
 from audiollm.labels import Language
 from audiollm.texts import text
-from audiollm.web.events import AT_ONCE
+from audiollm.web.events import AT_ONCE, Update
 from audiollm.web.label import queue, training, transfer
 from audiollm.web.label.card import card, failed
 from audiollm.web.label.progress import Progress
@@ -77,7 +77,7 @@ class LabelPage:
         """`arrived`: the event after which the visitor's language is known."""
         services = self.services
 
-        def act(given: dict[Any, Any], event: gr.EventData) -> str:
+        def act(given: Update, event: gr.EventData) -> str:
             chosen: Language = given[language]
             request = ""
             try:
@@ -138,7 +138,7 @@ class LabelPage:
             (self.transfer.format, "format", FORMATS),
         ]
 
-        def fill(given: dict[Any, Any]) -> dict[Any, Any]:
+        def fill(given: Update) -> Update:
             chosen: Language = given[language]
             offered: list[Any] = [[]] * 4
             try:
@@ -150,7 +150,7 @@ class LabelPage:
                 ]
             except Exception as error:
                 view.explained(error, chosen)  # logs a bug
-            updates: dict[Any, Any] = {source: gr.update(choices=offered[0])}
+            updates: Update = {source: gr.update(choices=offered[0])}
             for part, found in zip(selected, offered[1:], strict=True):
                 updates[part] = _update(given[part], found)
             for part, kind, names in worded:

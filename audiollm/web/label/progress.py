@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from html import escape
-from typing import Any
 
 import gradio as gr
 
@@ -11,7 +10,7 @@ from audiollm.labelling.agreement import Agreement, agreement
 from audiollm.labelling.statistics import Share, Statistics, Yield, statistics
 from audiollm.labels import Language, ordered
 from audiollm.texts import text
-from audiollm.web.events import AT_ONCE, QUIET
+from audiollm.web.events import AT_ONCE, QUIET, Update
 from audiollm.web.label import learning_curve
 from audiollm.web.label.card import name_of
 from audiollm.web.label.queue import label_store
@@ -42,7 +41,7 @@ class Progress:
         """`data`: the prepared data for the learning curve."""
         services = self.services
 
-        def found(chosen: Language) -> dict[Any, Any]:
+        def found(chosen: Language) -> Update:
             last = learning_curve.last(services)
             figure = learning_curve.figure(last, chosen) if last else None
             html = ""
@@ -56,7 +55,7 @@ class Progress:
             )
             return {self.finding: html, self.curve: shown}
 
-        def look(chosen: Language) -> dict[Any, Any]:
+        def look(chosen: Language) -> Update:
             try:
                 return {self.report: report(services, chosen), **found(chosen)}
             except Exception as error:
@@ -67,7 +66,7 @@ class Progress:
                     self.curve: hidden,
                 }
 
-        def measure(folder: str | None, chosen: Language) -> Iterator[dict[Any, Any]]:
+        def measure(folder: str | None, chosen: Language) -> Iterator[Update]:
             try:
                 for html in learning_curve.measure(services, folder or "", chosen):
                     yield {self.finding: html}

@@ -30,7 +30,7 @@ from audiollm.model import registry
 from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.auth.access import opened
-from audiollm.web.events import AT_ONCE, QUIET
+from audiollm.web.events import AT_ONCE, QUIET, Update
 from audiollm.web.label.queue import label_store
 from audiollm.web.services import Services
 from audiollm.web.static import Static
@@ -156,7 +156,7 @@ def plan(
         raise DataError("improve_no_labels")
     folder = Path(data or "-").expanduser().resolve()
     if not (folder / PREPARED).is_file():
-        raise DataError("improve_no_data", folder=data)
+        raise DataError("improve_no_data")
     if model == ACTIVE and (not services.ready or services.model.exception()):
         raise DataError("improve_no_model")
     if model != ACTIVE and model not in {entry.id for entry in registry.entries(settings)}:
@@ -265,16 +265,16 @@ class Training:
             name: getattr(self, name) for name in ("data", "model", "weight", "epochs", "device")
         }
 
-        def planned(given: dict[Any, Any]) -> LabelTraining:
+        def planned(given: Update) -> LabelTraining:
             return plan(services, **{name: given[part] for name, part in fields.items()})
 
-        def proposed(given: dict[Any, Any]) -> str:
+        def proposed(given: Update) -> str:
             try:
                 return commands(services, planned(given))
             except Exception as error:
                 return f"# {view.explained(error, given[language])}"
 
-        def begin(given: dict[Any, Any]) -> str:
+        def begin(given: Update) -> str:
             try:
                 name = start(services, planned(given))
                 return render.notice(text("improve_started", given[language], name=name), "wait")

@@ -22,7 +22,7 @@ from audiollm.labels import Language
 from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.auth.access import opened
-from audiollm.web.events import AT_ONCE, QUIET
+from audiollm.web.events import AT_ONCE, QUIET, Update
 from audiollm.web.label.queue import label_store
 from audiollm.web.services import Services
 from audiollm.web.static import Static, choices
@@ -175,7 +175,7 @@ class Transfer:
         """The events after which the queue may have changed."""
         services = self.services
 
-        def gathers(given: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
+        def gathers(given: Update) -> Iterator[Update]:
             chosen: Language = given[language]
             try:
                 for html in gather(services, given[self.source], given[self.folder], chosen):
@@ -183,11 +183,11 @@ class Transfer:
             except Exception as error:
                 yield {self.gathered: view.failed(error, chosen)}
 
-        def stopped(chosen: Language) -> dict[Any, Any]:
+        def stopped(chosen: Language) -> Update:
             notice = render.notice(text("label_stopped", chosen), "wait")
             return {self.gathered: notice, self.stop: gr.update(visible=False)}
 
-        def imports(given: dict[Any, Any]) -> str:
+        def imports(given: Update) -> str:
             path = given[self.path].strip() or given[self.upload] or ""
             try:
                 counts = import_labels(services, path, given[person].strip())
@@ -195,7 +195,7 @@ class Transfer:
             except Exception as error:
                 return view.failed(error, given[language])
 
-        def exports(format: str, chosen: Language) -> dict[Any, Any]:
+        def exports(format: str, chosen: Language) -> Update:
             try:
                 file = export_labels(services, format)
                 return {self.file: gr.update(value=file, visible=True), self.message: ""}
