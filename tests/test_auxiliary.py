@@ -15,7 +15,7 @@ from tests import tiny
 from tests.prepared import write
 from train.corpora import Clip
 from train.data.dataset import load_prepared
-from train.fit.auxiliary import SMOOTHING, GroupedExample, TaughtLLM, groups
+from train.fit.auxiliary import SMOOTHING, GroupedExample, TrainingLLM, groups
 from train.fit.examples import ExampleDataset
 from train.fit.instructions import Instruction
 
@@ -35,10 +35,10 @@ def examples(lead: float = 1.0) -> list[Example]:
     ]
 
 
-def taught(weight: float) -> TaughtLLM:
-    model = TaughtLLM.build(tiny.llm(), tiny.audio_llm().projector.config)
-    assert isinstance(model, TaughtLLM)
-    model.teach([0, 1, 2], 3, weight)
+def taught(weight: float) -> TrainingLLM:
+    model = TrainingLLM.build(tiny.llm(), tiny.audio_llm().projector.config)
+    assert isinstance(model, TrainingLLM)
+    model.add_head([0, 1, 2], 3, weight)
     return model
 
 
@@ -147,7 +147,7 @@ def test_the_head_gives_a_share_of_the_class_words_target(share: float) -> None:
 
 def test_groups_of_a_class_add_up_in_what_the_head_says() -> None:
     model = taught(0.0)
-    model.teach([0, 2, 2, 0], 3, 1.0)
+    model.add_head([0, 2, 2, 0], 3, 1.0)
     assert model.auxiliary is not None
     torch.nn.init.zeros_(model.auxiliary.weight)
     odds = torch.tensor([0.1, 0.2, 0.3, 0.4])
@@ -161,7 +161,7 @@ def test_mixed_tokens_keep_their_lengths() -> None:
     """The head averages over a row, so what lies beyond its length must stay 0."""
     torch.manual_seed(0)
     model, seen = taught(0.0), []
-    model.teach([0, 1, 2], 3, 1.0, 0.5)
+    model.add_head([0, 1, 2], 3, 1.0, 0.5)
     inner = model.class_probabilities
 
     def watched(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -181,9 +181,9 @@ def test_mixed_tokens_keep_their_lengths() -> None:
 def test_the_llm_learns_what_the_head_says() -> None:
     """The head knows nothing, so an LLM that is taught by it alone comes to say nothing either."""
     torch.manual_seed(0)
-    model = TaughtLLM.build(tiny.llm(), tiny.audio_llm().projector.config).train()
-    assert isinstance(model, TaughtLLM)
-    model.teach([0, 1, 2], 3, 1e-9, 1.0)
+    model = TrainingLLM.build(tiny.llm(), tiny.audio_llm().projector.config).train()
+    assert isinstance(model, TrainingLLM)
+    model.add_head([0, 1, 2], 3, 1e-9, 1.0)
     assert model.auxiliary is not None
     torch.nn.init.zeros_(model.auxiliary.weight)
     torch.nn.init.zeros_(model.auxiliary.bias)

@@ -212,18 +212,18 @@ def test_an_estimate_is_told_with_what_it_rests_on(
 ) -> None:
     here = serve(tmp_path)
     for language in LANGUAGES:
-        said = training_estimate.told(here, Plan("x"), language)
+        said = training_estimate.html(here, Plan("x"), language)
         assert text("estimate_guessed", language) in said and "notice" not in said
-        said = training_estimate.told(here, Plan.of({"llm": "nobody/knows"}), language)
+        said = training_estimate.html(here, Plan.of({"llm": "nobody/knows"}), language)
         assert text("estimate_unknown", language) in said
     run(tmp_path / "home" / "runs" / "old", batch=16, memory=2_000_000_000)
     run(tmp_path / "home" / "runs" / "old2", batch=16, stage=2, memory=2_500_000_000)
-    assert text("estimate_measured", "en") in training_estimate.told(here, Plan("x"), "en")
-    assert "up to 2.5 GB" in training_estimate.told(here, Plan("x"), "en")
+    assert text("estimate_measured", "en") in training_estimate.html(here, Plan("x"), "en")
+    assert "up to 2.5 GB" in training_estimate.html(here, Plan("x"), "en")
     monkeypatch.setattr(memory, "free", lambda _: 1_000_000_000)
     for language in LANGUAGES:
         told = {"need": "2.5", "free": "1.0", "device": "cpu"}
-        said = training_estimate.told(here, Plan("x"), language)
+        said = training_estimate.html(here, Plan("x"), language)
         assert text("estimate_tight", language, **told) in said
 
 

@@ -279,7 +279,7 @@ def test_before_the_start_a_person_reads_that_the_model_will_move(
     for device, told in (("cuda", True), ("cuda:1", False), ("cpu", False)):
         plan = replace(Plan("x"), device=device)
         for language in LANGUAGES:
-            said = estimate.told(machine.services, plan, language)
+            said = estimate.html(machine.services, plan, language)
             assert (text("estimate_room", language) in said) == told
             assert ("error" in said) == (device != "cpu")
 

@@ -141,7 +141,7 @@ def test_draws_depend_on_seed_epoch_and_number_alone(data: Prepared) -> None:
     third = drawn(second)
     assert not same(third, expected)
     resumed = examples(data, 0.5)
-    GroupedBatches(resumed.lengths, 4, seed=0, tell=resumed.set_epoch).set_epoch(3)
+    GroupedBatches(resumed.lengths, 4, seed=0, on_epoch=resumed.set_epoch).set_epoch(3)
     assert same(drawn(resumed), third)
     second.set_epoch(0)
     assert same(drawn(second), expected)

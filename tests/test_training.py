@@ -163,7 +163,7 @@ def test_every_plan_is_understood_by_the_commands(tmp_path: Path) -> None:
         if made:
             assert str(made[0].out) == first.data and str(made[0].out).startswith(str(home))
         lines = actions.commands(here, plan_).splitlines()
-        told = [*steps, *replace(plan_, rival="tiny").steps_in(home)[len(steps) :]]
+        told = [*steps, *replace(plan_, compared_with="tiny").steps_in(home)[len(steps) :]]
         assert [tuple(shlex.split(line)[2:]) for line in lines[2:]] == [s.words for s in told]
         args = _parse(list(told[-1].words[1:]), told[-1].words[1])[1]
         assert (args.before, str(args.data)) == ("tiny", first.data)

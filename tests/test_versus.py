@@ -193,7 +193,7 @@ def test_a_comparison_is_told(part: str, by: float, key: str) -> None:
 
 
 def test_a_job_that_is_done_shows_its_comparison(tmp_path: Path) -> None:
-    steps = tuple(Plan("mine", rival="tiny").steps_in(tmp_path))
+    steps = tuple(Plan("mine", compared_with="tiny").steps_in(tmp_path))
     done = job("done", name="mine", steps=steps, step=6, share=1.0)
     assert view.compared(done, VERSUS) is None
     steps[-1].result.parent.mkdir(parents=True)
@@ -254,7 +254,7 @@ def test_a_change_knows_whether_it_may_be_chance() -> None:
 
 def test_the_model_in_use_is_the_rival(gate: Services) -> None:
     gate.using = "tiny"
-    assert actions.compared(gate, Plan("x")).rival == "tiny"
-    assert actions.compared(gate, Plan("x", rival="other")).rival == "other"
+    assert actions.compared(gate, Plan("x")).compared_with == "tiny"
+    assert actions.compared(gate, Plan("x", compared_with="other")).compared_with == "other"
     gate.using = ""
-    assert actions.compared(gate, Plan("x")).rival == ""
+    assert actions.compared(gate, Plan("x")).compared_with == ""

@@ -1,8 +1,8 @@
 """An auxiliary loss for the projector: class and corpus must be plain to see in its tokens.
 
-Two corpora say `angry` in different rooms and languages. A linear head that tells (corpus, class)
-apart keeps the projector from looking for one boundary that fits all of them; the LLM then learns
-what the groups have in common. The head is used while training only and thrown away.
+`angry` differs between corpora in room and language. A linear head that separates (corpus, class)
+groups spares the projector a single boundary for all of them; the LLM then learns what the groups
+have in common. The head is used while training only and thrown away.
 
 With distillation (Hinton et al. 2015, arXiv 1503.02531) the LLM also learns the head's
 probabilities of the classes, of the same tokens: a linear read-out generalises better to other
@@ -26,7 +26,7 @@ from train.data.dataset import Clip
 from train.fit import parallel
 
 SMOOTHING = 0.1  # of the groups: a few clips do not deserve certainty
-SPREAD = 0.5  # of the tokens that the LLM learns the head's answers to
+SPREAD = 0.5  # of the tokens by which they are mixed for distillation
 PRETRAIN_BATCH, PRETRAIN_RATE, PRETRAIN_DECAY = 64, 2e-3, 0.05
 
 
@@ -40,7 +40,7 @@ class GroupedExample(Example):
 def groups(clips: Sequence[Clip], by: Target = "corpus") -> dict[tuple[str, str], int]:
     """(corpus, class) of training clips -> number, in alphabetical order.
 
-    by: `corpus` tells the classes of every corpus apart, `class` gives a class of all corpora one
+    by: `corpus` separates the classes of every corpus, `class` gives a class of all corpora one
     number.
     """
     pairs = sorted({(clip.corpus, clip.label) for clip in clips})
@@ -50,7 +50,7 @@ def groups(clips: Sequence[Clip], by: Target = "corpus") -> dict[tuple[str, str]
     return {pair: names.index(pair[1]) for pair in pairs}
 
 
-class TaughtLLM(AudioLLM):
+class TrainingLLM(AudioLLM):
     """An `AudioLLM` while it is trained, with the auxiliary head beside it."""
 
     def __init__(self, llm: nn.Module, projector: nn.Module) -> None:
@@ -59,7 +59,7 @@ class TaughtLLM(AudioLLM):
         self.weight = self.distillation = 0.0
         self.classes: Tensor | None = None  # [G, C] which class a group is of
 
-    def teach(
+    def add_head(
         self, classes: Sequence[int], size: int, weight: float, distillation: float = 0.0
     ) -> None:
         """Adds the head for groups of these `classes` out of `size`; its loss counts `weight` times
@@ -96,7 +96,7 @@ class TaughtLLM(AudioLLM):
 
     def group_logits(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """tokens [B, N, H], of which [B] are valid -> [B, G]"""
-        assert self.auxiliary is not None, "teach() makes the head"  # noqa: S101
+        assert self.auxiliary is not None, "add_head() makes it"  # noqa: S101
         # to unit scale: tokens come at the scale of the LLM's embeddings
         tokens = tokens / parallel.mean_square(tokens).sqrt().clamp_min(1e-6)
         mean = tokens.sum(1) / lengths[:, None]  # what lies beyond a length is 0
@@ -115,7 +115,7 @@ def _mixed(tokens: Tensor, lengths: Tensor) -> Tensor:
     """tokens [B, N, H], each row moved up to `SPREAD` of the way to or from another row; what lies
     beyond its length [B] stays 0.
 
-    The LLM so learns the head's answers around the training clips too, where other corpora lie
+    The LLM so learns the head's probabilities around the training clips, too
     (mixup of hidden states, Verma et al. 2019, arXiv 1806.05236).
     """
     other = tokens[torch.randperm(len(tokens), device=tokens.device)]
@@ -125,7 +125,7 @@ def _mixed(tokens: Tensor, lengths: Tensor) -> Tensor:
 
 
 def pretrain(
-    model: TaughtLLM, examples: Subset[Example], epochs: int, seed: int, projector: bool = True
+    model: TrainingLLM, examples: Subset[Example], epochs: int, seed: int, projector: bool = True
 ) -> None:
     """Trains the auxiliary head, and with `projector` the projector, before the LLM takes part.
 

@@ -30,8 +30,8 @@ class ProgressBar(ProgressCallback):
         self.shown: dict[str, str] = {}
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
-        wanted = {"loss": "loss", "eval_loss": "valid loss", "eval_ua": "valid UA"}
-        for key, name in wanted.items():
+        names = {"loss": "loss", "eval_loss": "valid loss", "eval_ua": "valid UA"}
+        for key, name in names.items():
             if logs and key in logs:
                 self.shown[name] = f"{logs[key]:.3f}"
         if state.is_world_process_zero and self.training_bar is not None:
@@ -99,7 +99,7 @@ class StopFile(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.global_step < state.max_steps and parallel.agreed(self.path.exists(), args.device):
             self.obeyed = control.should_save = control.should_training_stop = True
-            log.info("asked to stop at step %d", state.global_step)
+            log.info("stop file found at step %d", state.global_step)
 
 
 class EventFile(TensorBoardCallback):

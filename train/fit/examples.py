@@ -34,21 +34,23 @@ def pairs(
     """
     count = Counter((clip.corpus, clip.label) for clip in clips)
     usual = len(clips) / len(count)
-    wanted: list[tuple[Clip, str, int]] = []
+    counted: list[tuple[Clip, str, int]] = []
     rng = random.Random(seed)  # noqa: S311 - reproducible draw, no secret
     for clip in clips:
         share = (usual / count[clip.corpus, clip.label]) ** 0.5 if config.balance else 1.0
         if not clip.votes:
-            wanted.append((clip, clip.label, min(MOST * per_clip, max(1, round(per_clip * share)))))
+            counted.append(
+                (clip, clip.label, min(MOST * per_clip, max(1, round(per_clip * share))))
+            )
             continue
         for label, weight in sorted(clip.votes.items()):
             times = math.floor(per_clip * share * weight + rng.random())
-            wanted.append((clip, label, min(MOST * per_clip, times)))
-    known = [(label, cues_of(clip)) for clip, label, _ in wanted]
+            counted.append((clip, label, min(MOST * per_clip, times)))
+    known = [(label, cues_of(clip)) for clip, label, _ in counted]
     drawn = draw(known, classes, config.stage, config.languages, MOST * per_clip, seed)
     return [
         (clip, instruction)
-        for (clip, _, times), instructions in zip(wanted, drawn, strict=True)
+        for (clip, _, times), instructions in zip(counted, drawn, strict=True)
         for instruction in instructions[:times]
     ]
 
@@ -56,7 +58,7 @@ def pairs(
 class ExampleDataset(Dataset[Example]):
     """Instructions of clips as token ids around their features.
 
-    Features are read from the store when asked for; text is tokenised once.
+    Features are read from the store on access; text is tokenised once.
     """
 
     def __init__(
@@ -120,7 +122,7 @@ class ExampleDataset(Dataset[Example]):
 
 
 def one_a_clip(data: ExampleDataset) -> Subset[Example]:
-    """The first example of every clip, still read from the store when asked for."""
+    """The first example of every clip, read from the store on access."""
     first: dict[str, int] = {}
     for i, clip in enumerate(data.clips):
         first.setdefault(clip, i)
@@ -150,19 +152,19 @@ class GroupedBatches(Sampler[list[int]]):
         accumulate: int = 1,
         rank: int = 0,
         count: int = 1,
-        tell: Callable[[int], object] = lambda _: None,
+        on_epoch: Callable[[int], object] = lambda _: None,
     ) -> None:
         """batch: examples of all `count` processes; this one is number `rank`.
 
-        `tell` is told every epoch: a resumed trainer wraps the loader, but always asks the sampler.
+        `on_epoch` gets the number of every epoch, also where a resumed trainer wraps the loader.
         """
-        self.tell = tell
+        self.on_epoch = on_epoch
         self.lengths, self.batch, self.seed, self.epoch = list(lengths), batch, seed, 0
         self.accumulate, self.rank, self.count = accumulate, rank, count
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
-        self.tell(epoch)
+        self.on_epoch(epoch)
 
     def __len__(self) -> int:
         return math.ceil(len(self.lengths) / self.batch)
@@ -173,12 +175,12 @@ class GroupedBatches(Sampler[list[int]]):
         order = get_length_grouped_indices(self.lengths, alike, generator=generator)
         for start in range(0, len(order), self.batch):
             batch = order[start : start + self.batch]
-            # nobody is left without: a last batch of fewer examples than processes repeats some
+            # a last batch of fewer examples than processes repeats some
             yield batch[self.rank :: self.count] or [batch[self.rank % len(batch)]]
 
 
 class Loader(DataLoader[Example]):
-    """The batches of a process; passes the epoch on, which the trainer asks a loader to do."""
+    """The batches of a process; hands the epoch of the trainer on to the sampler."""
 
     def set_epoch(self, epoch: int) -> None:
         self.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]

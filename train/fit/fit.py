@@ -105,7 +105,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     """Trains, or goes on training, one stage; returns the best evaluation.
 
     Where the data has no validation clips, the last weights count and only their step is
-    returned; nothing where the run was asked to stop.
+    returned; nothing where the run was stopped.
 
     Raises:
         DataError: the data has no training clips.
@@ -191,7 +191,7 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     """
     from audiollm.model import checkpoint
     from train.fit import parallel
-    from train.fit.auxiliary import TaughtLLM, groups
+    from train.fit.auxiliary import TrainingLLM, groups
 
     config = planned.config
     # frozen weights may be coarse; what is trained stays in float32 and autocast does the rest
@@ -203,11 +203,11 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     planned = replace(planned, projector=replace(planned.projector, output_size=width))
     if prepared is not None and parallel.is_first():
         runs.write(planned)
-    model = cast(TaughtLLM, TaughtLLM.build(llm, planned.projector))
+    model = cast(TrainingLLM, TrainingLLM.build(llm, planned.projector))
     if prepared is not None:
         known = groups(prepared.split("train"), config.auxiliary_by)
         named = {group: planned.classes.index(label) for (_, label), group in known.items()}
-        model.teach(
+        model.add_head(
             [named[i] for i in range(len(named))],
             len(planned.classes),
             config.auxiliary,
@@ -312,7 +312,7 @@ def _arguments(planned: Run, examples: int, device: str, *, validates: bool) -> 
         run_name=planned.folder.name,
         disable_tqdm=False,
     )
-    if parallel.count() == 1:  # else one process takes every GPU that it sees, the first before all
+    if parallel.count() == 1:  # else one process takes every visible GPU
         made._n_gpu = min(1, made.n_gpu)
         made.__dict__["_setup_devices"] = torch.device(device)
         if device.startswith("cuda") and torch.cuda.is_available():
@@ -336,7 +336,7 @@ def _best(history: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def _keep(planned: Run, model: Any, best: dict[str, float]) -> None:
-    """Writes `best/` beside its place and moves it there whole."""
+    """Writes `best/` under another name and renames it."""
     from audiollm.model import checkpoint
 
     part = planned.folder / "best.part"

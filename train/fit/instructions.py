@@ -108,21 +108,21 @@ def draw(
 ) -> list[list[Instruction]]:
     """`per_clip` instructions for each (label, cues), classes of question and languages in turn.
 
-    Half of stage 2 asks for the analysis, which is what the product answers.
+    Half of stage 2 are analyses, the kind of answer at inference.
     """
     rng = random.Random(seed)  # noqa: S311 - reproducible draw, no secret
     kinds = STAGE_KINDS[stage]
     drawn = []
     for label, cues in clips:
-        wanted: list[Instruction] = []
+        chosen: list[Instruction] = []
         turn = rng.randrange(len(languages))
-        while len(wanted) < per_clip:
-            language = languages[(turn + len(wanted)) % len(languages)]
+        while len(chosen) < per_clip:
+            language = languages[(turn + len(chosen)) % len(languages)]
             kind = kinds[0] if rng.random() < 0.5 else rng.choice(kinds)
             made = instruct(label, cues, classes, kind, language, rng)
             if made is not None:
-                wanted.append(made)
-        drawn.append(wanted)
+                chosen.append(made)
+        drawn.append(chosen)
     return drawn
 
 

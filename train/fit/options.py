@@ -34,7 +34,7 @@ A file of --config holds options as JSON: {{"stage": 1, "data": "data/emodb", "b
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of this command; only those that are given stand in the result."""
+    """Adds the arguments of this command; options that are left out are absent from the result."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
     parser.argument_default = argparse.SUPPRESS
@@ -86,7 +86,7 @@ def _default(name: str) -> str:
 
 
 def given(args: argparse.Namespace) -> dict[str, Any]:
-    """The options that somebody has chosen: of the file of `--config`, then of the command line.
+    """The options that were set: by the file of `--config`, then of the command line.
 
     Raises:
         ConfigError: the file cannot be read, or names an option that does not exist.
@@ -105,7 +105,7 @@ def given(args: argparse.Namespace) -> dict[str, Any]:
 def check_resume(args: argparse.Namespace) -> None:
     """
     Raises:
-        ConfigError: other options were given beside `--resume`, which would not be heeded.
+        ConfigError: `--resume` comes with options that it would ignore.
     """
     others = [name for name in vars(args) if name in {*OPTIONS, "config", "out"}]
     if others:
@@ -114,7 +114,7 @@ def check_resume(args: argparse.Namespace) -> None:
 
 
 def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Run:
-    """The run that the arguments ask for, with what the data and stage 1 decide filled in.
+    """The run of these arguments, with the values that data and stage 1 decide.
 
     Raises:
         ConfigError, DataError, ModelError: an option is refused, or does not fit the data.

@@ -28,7 +28,7 @@ class Probe:
 
     classes: tuple[str, ...]
     strength: float  # the C that was chosen
-    pipeline: Any  # scikit-learn's, knows the classes of its training clips only
+    pipeline: Any  # scikit-learn's, with the classes of its training clips only
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """[N, F] -> [N, C] float64 in the order of `classes`; 0 for a class without training."""
@@ -100,12 +100,12 @@ def probe_prepared(
     strength: float | None = None,
 ) -> dict[str, metrics.Metrics]:
     """Probes of a prepared folder, measured on one of its splits: `probe_tables`, as figures."""
-    judged = list(prepared.split(split) if clips is None else clips)
+    scored = list(prepared.split(split) if clips is None else clips)
     classes = tuple(classes or prepared.classes)
-    truth, speakers = [clip.label for clip in judged], [clip.speaker for clip in judged]
+    truth, speakers = [clip.label for clip in scored], [clip.speaker for clip in scored]
     reports = {}
     for kind, table in probe_tables(
-        prepared, split, clips=judged, classes=classes, strength=strength
+        prepared, split, clips=scored, classes=classes, strength=strength
     ).items():
         answer = [classes[i] for i in table.argmax(axis=1)]
         reports[kind] = metrics.report(truth, answer, table, classes, speakers)
@@ -137,11 +137,11 @@ def probe_tables(
     classes = tuple(classes or prepared.classes)
     parts = {name: list(prepared.split(name)) for name in ("train", "valid")}
     parts = {name: [c for c in part if c.label in classes] for name, part in parts.items()}
-    judged = list(prepared.split(split) if clips is None else clips)
-    for name, part in (("train", parts["train"]), (split, judged)):
+    scored = list(prepared.split(split) if clips is None else clips)
+    for name, part in (("train", parts["train"]), (split, scored)):
         if not part:
             raise DataError("probe_empty_split", split=name)
-    parts["judged"] = judged
+    parts["scored"] = scored
     features = {name: features_of(prepared, part) for name, part in parts.items() if part}
     kinds = [
         k for k in ("utterance", "functionals", "both") if all(k in f for f in features.values())
@@ -160,7 +160,7 @@ def probe_tables(
             groups=speakers,
             strength=strength,
         )
-        tables[kind] = probe.predict_proba(features["judged"][kind])
+        tables[kind] = probe.predict_proba(features["scored"][kind])
     return tables
 
 

@@ -1,6 +1,6 @@
 """A run folder: configuration, log, progress, checkpoints, the best weights.
 
-run.json          what was asked for: `FitConfig`, plus command, versions, data, classes
+run.json          `FitConfig`, plus command, versions, data, classes
 log.txt           everything that was logged
 tensorboard/      the same for TensorBoard
 progress.jsonl    one line each time something was measured

@@ -108,11 +108,11 @@ class AudioTrainer(Trainer):
 
 def trained_state(model: Any) -> dict[str, torch.Tensor]:
     """The projector, its constants, and every weight of the LLM that is trained."""
-    wanted = {name for name, p in model.named_parameters() if p.requires_grad}
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
     return {
         name: tensor.detach().cpu().contiguous().clone()
         for name, tensor in model.state_dict().items()
-        if name in wanted or name.startswith("projector.")
+        if name in trained or name.startswith("projector.")
     }
 
 
@@ -125,7 +125,7 @@ def score_clips(
 ) -> torch.Tensor:
     """Log-likelihood of every class for every clip, [N, C] float32 on the CPU.
 
-    `prompt` says in which languages the model is asked.
+    The languages are those of `prompt`.
     """
     was_training = model.training
     model.eval()

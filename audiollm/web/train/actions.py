@@ -35,7 +35,11 @@ def compared(services: Services, plan: Plan) -> Plan:
         ShutError: see `opened`.
     """
     opened(services)
-    return plan if plan.rival or not services.using else replace(plan, rival=services.using)
+    return (
+        plan
+        if plan.compared_with or not services.using
+        else replace(plan, compared_with=services.using)
+    )
 
 
 def commands(services: Services, plan: Plan) -> str:
@@ -57,7 +61,7 @@ def proposed(
     services: Services, values: Mapping[str, Any], factor: float, language: Language
 ) -> tuple[dict[str, Any], str]:
     """Settings that fit what the fields say, with `factor` times the usual epochs, a name that is
-    free and the best device; and a sentence that says what they rest on.
+    free and the best device; and a sentence about their basis.
 
     Raises:
         ShutError: see `opened`.
@@ -140,7 +144,7 @@ def devices(services: Services) -> list[str]:
         ShutError: see `opened`.
     """
     opened(services)
-    # importing it takes seconds: the loading thread does, and until then it is only half there
+    # the loading thread imports it, which takes seconds; until then it is incomplete
     torch = sys.modules.get("torch") if services.ready else None
     found = ["cpu"]
     if torch is not None and torch.backends.mps.is_available():
@@ -167,7 +171,7 @@ def start(services: Services, plan: Plan) -> str:
     queue, id = Jobs(home), new_id()
     steps = plan.steps_in(home, queue.folder(id))
     owner = _taken(services, plan.name)
-    if plan.theirs and steps[0].result.exists():  # of other recordings, perhaps
+    if plan.own_folder and steps[0].result.exists():  # of other recordings, perhaps
         owner = owner or str(steps[0].result.parent)
     if owner:
         raise ConfigError("plan_name_taken", name=plan.name, owner=owner)
@@ -217,7 +221,7 @@ def jobs(services: Services) -> list[Job]:
         JobError: the list cannot be read.
     """
     home = opened(services).home
-    if not (home / "audiollm.db").is_file():  # nobody has trained: looking makes no files
+    if not (home / "audiollm.db").is_file():  # no training yet: looking makes no files
         return []
     known = Jobs(home)
     known.tick()
@@ -226,7 +230,7 @@ def jobs(services: Services) -> list[Job]:
 
 
 def time_left(services: Services, job: Job) -> float | None:
-    """Seconds until the whole plan of a running job is done; None where nobody knows.
+    """Seconds until the whole plan of a running job is done; None: not known.
 
     Raises:
         ShutError: see `opened`.

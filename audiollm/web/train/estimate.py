@@ -28,7 +28,7 @@ from audiollm.web.train.sources import EMODB, FOLDER, prepared
 
 KEPT = "estimate.json"  # in a job's folder
 SHARES = (0.6, 0.15, 0.25)  # of the clips in train, valid and test, usually
-PROBE = 5.0  # s that `evaluate` takes for the linear probes, and as much for its report
+PROBE = 5.0  # s of the linear probes of `evaluate`, and of its report
 BUNDLED = 1.04e7  # parameters of the encoder that ships
 BASE, LARGE = 9.4e7, 3.1e8  # of emotion2vec
 MOST = 100_000  # files that are counted in a folder
@@ -121,8 +121,8 @@ def splits_of(services: Services, plan: Plan) -> Splits | None:
     # the size of a data set on the hub is not known
     clips = _count(known[plan.source]) if plan.source in known else 0
     clips = min(clips, plan.clips or clips)
-    learn, choose, test = SHARES
-    shares = (learn + choose, 0.0, test) if plan.all_learn else SHARES
+    train, valid, test = SHARES
+    shares = (train + valid, 0.0, test) if plan.all_learn else SHARES
     return Splits(*(share * clips for share in shares)) if clips else None
 
 
@@ -174,7 +174,7 @@ def _encoder(id: str, settings: Settings) -> float:
     return LARGE if "large" in id else BASE
 
 
-def told(services: Services, plan: Plan, language: Language) -> str:
+def html(services: Services, plan: Plan, language: Language) -> str:
     """HTML of an estimate, its basis, and a warning where memory is short.
 
     Raises:
@@ -185,11 +185,11 @@ def told(services: Services, plan: Plan, language: Language) -> str:
         return f'<p class="estimate">{text("estimate_unknown", language)}</p>'
     need, left = gigabytes(found.memory + found.gpu), render.duration(found.whole, language)
     device = escape(plan.device)
-    said = [text("estimate", language, left=left, need=need, device=device)]
+    lines = [text("estimate", language, left=left, need=need, device=device)]
     if found.gpu:
-        said.append(text("estimate_gpu", language, need=gigabytes(found.gpu)))
-    said.append(text(f"estimate_{found.basis}", language))
-    body = f'<p class="estimate">{paragraph(said, language)}</p>'
+        lines.append(text("estimate_gpu", language, need=gigabytes(found.gpu)))
+    lines.append(text(f"estimate_{found.basis}", language))
+    body = f'<p class="estimate">{paragraph(lines, language)}</p>'
     try:
         check(plan, found)
     except TightError as error:

@@ -54,10 +54,10 @@ def connect(
     parts.clock.tick(look, watched, outcome, **AT_ONCE)
     parts.overlay.input(look, watched, outcome, **AT_ONCE)
     results.connect(parts.results, services, parts.jobs, language)
-    nothing = [parts.said, parts.anyway]  # the message belonged to the job before
+    nothing = [parts.job_message, parts.anyway]  # the message belonged to the job before
     looks(parts.jobs.input(lambda: ["", gr.update(visible="hidden")], None, nothing, **AT_ONCE))
     # the message was in the other language
-    looks(language.change(lambda: "", None, parts.said, **AT_ONCE))
+    looks(language.change(lambda: "", None, parts.job_message, **AT_ONCE))
     acts: dict[Any, Act] = {
         parts.stop: "stop",
         parts.kill: "kill",
@@ -66,33 +66,36 @@ def connect(
     }
     for button, what in acts.items():
         act = _acts(services, what)
-        looks(button.click(act, [parts.jobs, language], parts.said, **AT_ONCE))
+        looks(button.click(act, [parts.jobs, language], parts.job_message, **AT_ONCE))
     # in this browser; not in the tab: what stands there is not read before the tab is opened
-    wanted = gr.BrowserState(False, storage_key="audiollm-sound", secret="audiollm")  # noqa: S106
+    remembered = gr.BrowserState(False, storage_key="audiollm-sound", secret="audiollm")  # noqa: S106
     # without the program: its answer could undo a tick made meanwhile
-    parts.tab.select(None, wanted, parts.sound, js=SAME, **AT_ONCE)
-    parts.sound.input(None, parts.sound, wanted, js=SAME, **AT_ONCE)
+    parts.tab.select(None, remembered, parts.sound, js=SAME, **AT_ONCE)
+    parts.sound.input(None, parts.sound, remembered, js=SAME, **AT_ONCE)
 
     def activates(id: str | None, chosen: Language, anyway: bool = False) -> Updates:
         try:
             name = activation.activate(services, view.model(services, id), anyway=anyway)
         except Exception as error:
-            asks = _seen(isinstance(error, WorseError))
-            return {parts.said: view.failed(error, chosen), parts.anyway: gr.update(visible=asks)}
+            worse = _seen(isinstance(error, WorseError))
+            return {
+                parts.job_message: view.failed(error, chosen),
+                parts.anyway: gr.update(visible=worse),
+            }
         return loads(name, chosen)
 
     def restores(chosen: Language) -> Updates:
         try:
             return loads(activation.restore(services), chosen)
         except Exception as error:
-            return {parts.said: view.failed(error, chosen)}
+            return {parts.job_message: view.failed(error, chosen)}
 
     def loads(name: str, chosen: Language) -> Updates:
-        said = render.notice(text("promoted", chosen, name=Path(name).name), "wait")
+        message = render.notice(text("promoted", chosen, name=Path(name).name), "wait")
         hidden = gr.update(visible="hidden")
-        return {parts.said: said, parts.anyway: hidden, loading: gr.Timer(active=True)}
+        return {parts.job_message: message, parts.anyway: hidden, loading: gr.Timer(active=True)}
 
-    moved = [parts.said, parts.anyway, loading]
+    moved = [parts.job_message, parts.anyway, loading]
     for button, how in (
         (parts.activate, activates),
         (parts.anyway, partial(activates, anyway=True)),

@@ -35,7 +35,7 @@ class Fields:
     save: gr.Button
     load: gr.UploadButton
     file: gr.Textbox  # content of the file that the browser saves
-    filed: gr.HTML
+    file_message: gr.HTML
 
     @property
     def parts(self) -> set[Any]:
@@ -43,7 +43,7 @@ class Fields:
         return set(self.named.values())
 
     def values(self, given: Mapping[Any, Any]) -> dict[str, Any]:
-        """What an event was given for them, by name."""
+        """The values of an event, by name."""
         return {name: given[part] for name, part in self.named.items()}
 
 
@@ -97,7 +97,7 @@ def lay_out(static: Static) -> Fields:
         label: Any = of_browser("settings_load")
         load = gr.UploadButton(label, file_types=[".json"], elem_id="settings-load", **small)
         static.place(load, "settings_load", "label")
-    filed = gr.HTML(elem_id="settings-told")
+    file_message = gr.HTML(elem_id="settings-told")
     file = gr.Textbox(visible="hidden", elem_id="settings-file")
     which = ("source", "folder", "data_set", "pattern", "alone", "all_learn")
     return Fields(
@@ -109,5 +109,5 @@ def lay_out(static: Static) -> Fields:
         save=save,
         load=load,
         file=file,
-        filed=filed,
+        file_message=file_message,
     )

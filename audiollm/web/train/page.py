@@ -44,7 +44,7 @@ class Page:
         with gr.Row(elem_id="train-buttons"):
             self.start = static.button("train_start", variant="primary", elem_id="train-start")
             self.prepare = static.button("train_prepare", elem_id="train-prepare")
-        self.told = gr.HTML(elem_id="train-told")
+        self.message = gr.HTML(elem_id="train-told")
         self.commands = static.labelled(
             gr.Textbox,
             "train_commands",
@@ -71,7 +71,7 @@ class Page:
             self.activate = button("promote")
             self.anyway = button("promote_anyway")
             self.restore = button("roll_back")
-        self.said = gr.HTML(elem_id="job-told")
+        self.job_message = gr.HTML(elem_id="job-told")
         self.results = results.lay_out(static)
         self.overlay = gr.Dropdown([], multiselect=True, elem_id="overlay", **HIDDEN)
         static.place(self.overlay, "overlay", "label")

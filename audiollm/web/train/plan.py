@@ -70,7 +70,7 @@ class Plan:
     device: str = option("cpu", "cpu, mps, cuda or cuda:N")
     clips: int = option(0, "most recordings that are prepared; 0: all", low=0, high=10**9)
     stages: tuple[FitConfig, FitConfig] = (FitConfig(), FitConfig.of({"stage": 2}))
-    rival: str = ""  # the active model, with which the new one is compared; "": none
+    compared_with: str = ""  # the active model, with which the new one is compared; "": none
 
     def __post_init__(self) -> None:
         check(self)
@@ -127,7 +127,7 @@ class Plan:
         return self.source in (EMODB, FOLDER, HUB)
 
     @property
-    def theirs(self) -> bool:
+    def own_folder(self) -> bool:
         """The prepared folder is named after the model, and holds these recordings alone."""
         return self.source in (FOLDER, HUB)
 
@@ -162,10 +162,17 @@ class Plan:
         words = ("train", "merge", "--run", str(run), "--out", str(model))
         steps.append(Step("merge", words, model / MANIFEST_NAME))
         out = runs / f"{self.name}-evaluate"
-        judged = ("train", "evaluate", "--model", str(model), "--data", str(data), "--record")
-        steps.append(Step("evaluate", (*judged, "--out", str(out)), out / RESULT))
-        if self.rival:
-            both = ("train", "compare", "--before", _absolute(self.rival), "--data", str(data))
+        evaluated = ("train", "evaluate", "--model", str(model), "--data", str(data), "--record")
+        steps.append(Step("evaluate", (*evaluated, "--out", str(out)), out / RESULT))
+        if self.compared_with:
+            both = (
+                "train",
+                "compare",
+                "--before",
+                _absolute(self.compared_with),
+                "--data",
+                str(data),
+            )
             answers = ("--answers", str(out / RESULT), "--out", str(out / VERSUS))
             steps.append(Step("versus", (*both, *answers), out / VERSUS))
         return steps
@@ -175,10 +182,10 @@ class Plan:
         if not self.unprepared:
             return Path(self.source).resolve(), []
         words = (*self.ask().words, "--encoder", _absolute(self.encoder))
-        parts = [self.name] if self.theirs else [EMODB]
-        if self.encoder != hub.BUNDLED_ENCODER or not self.theirs:  # earlier ones had another
+        parts = [self.name] if self.own_folder else [EMODB]
+        if self.encoder != hub.BUNDLED_ENCODER or not self.own_folder:  # earlier ones had another
             parts.append(re.sub(r"[^\w.-]+", "_", self.encoder))
-        if self.all_learn and not self.theirs:
+        if self.all_learn and not self.own_folder:
             parts.append("all")
         if self.clips:
             words = (*words, "--max-clips", str(self.clips))

@@ -76,11 +76,11 @@ def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
         """The commands and how long they take, or why there are none."""
         try:
             plan = actions.compared(services, Plan.of(fields.values(given)))
-            takes = estimate.told(services, plan, given[language])
-            shown = (actions.commands(services, plan), "", takes)
+            expected = estimate.html(services, plan, given[language])
+            shown = (actions.commands(services, plan), "", expected)
         except Exception as error:
             shown = ("", view.failed(error, given[language]), "")
-        return dict(zip((parts.commands, parts.told, parts.estimate), shown, strict=True))
+        return dict(zip((parts.commands, parts.message, parts.estimate), shown, strict=True))
 
     recordings.connect(fields.chosen, parts.shown, services, language, parts.tab)
     settings = {*fields.parts, language}
@@ -96,7 +96,7 @@ def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
     last: dict[str, Any] = {"trigger_mode": "always_last", **AT_ONCE}
     gr.on([*opened, *decides], suggest, {*settings, fields.offered}, suggested, **last)
     every = [*(part.change for part in named.values()), *opened]
-    gr.on(every, propose, settings, [parts.commands, parts.told, parts.estimate], **last)
+    gr.on(every, propose, settings, [parts.commands, parts.message, parts.estimate], **last)
 
 
 def _starts(parts: Page, services: Services, language: gr.Radio) -> list[Any]:
@@ -110,15 +110,15 @@ def _starts(parts: Page, services: Services, language: gr.Radio) -> list[Any]:
                 plan = Plan.of(parts.fields.values(given))
                 id = what(services, plan)
             except Exception as error:
-                return {parts.told: view.failed(error, chosen)}
+                return {parts.message: view.failed(error, chosen)}
             # what is not on the list yet cannot be chosen on it
             known = gr.update(choices=[(plan.name, id)], value=id, visible=True)
             message = render.notice(text(code, chosen, name=plan.name), "wait")
-            return {parts.told: message, parts.jobs: known, parts.seen: {}}
+            return {parts.message: message, parts.jobs: known, parts.seen: {}}
 
         return start
 
-    outcome = [parts.told, parts.jobs, parts.seen]
+    outcome = [parts.message, parts.jobs, parts.seen]
     whole = starts(actions.start, "train_started")
     first = starts(actions.prepare, "prepare_started")
     return [
@@ -128,7 +128,7 @@ def _starts(parts: Page, services: Services, language: gr.Radio) -> list[Any]:
 
 
 def _arrives(parts: Page, services: Services, language: gr.Radio) -> None:
-    """Offers what a job has prepared meanwhile, and chooses it where these settings asked so."""
+    """Offers what a job has prepared meanwhile, and selects what these settings prepared."""
     known, source = gr.State(None), parts.fields.chosen.source
 
     def look(given: Given) -> Updates:
@@ -154,27 +154,30 @@ def _files(parts: Page, services: Services, language: gr.Radio) -> None:
 
     def save(given: Given) -> Updates:
         try:
-            return {fields.file: actions.save(services, fields.values(given)), fields.filed: ""}
+            return {
+                fields.file: actions.save(services, fields.values(given)),
+                fields.file_message: "",
+            }
         except Exception as error:
-            return {fields.file: "", fields.filed: view.failed(error, given[language])}
+            return {fields.file: "", fields.file_message: view.failed(error, given[language])}
 
     def load(given: Given) -> Updates:
         before, file, chosen = fields.values(given), given[fields.load], given[language]
         try:
             loaded = actions.load(services, file, before)
         except Exception as error:
-            return {fields.load: None, fields.filed: view.failed(error, chosen)}
+            return {fields.load: None, fields.file_message: view.failed(error, chosen)}
         finally:
             if file:
                 Path(file).unlink(missing_ok=True)  # the page's own copy
         message = render.notice(text("settings_loaded", chosen, name=loaded.name), "wait")
         updates = {fields.named[key]: value for key, value in changed(before, loaded).items()}
-        return {**updates, fields.load: None, fields.filed: message}
+        return {**updates, fields.load: None, fields.file_message: message}
 
-    saved = fields.save.click(save, settings, [fields.file, fields.filed], **AT_ONCE)
+    saved = fields.save.click(save, settings, [fields.file, fields.file_message], **AT_ONCE)
     saved.then(None, fields.file, None, js=SAVE, **AT_ONCE)
     # an empty button takes a file of the same name again
-    outcome = [*fields.named.values(), fields.load, fields.filed]
+    outcome = [*fields.named.values(), fields.load, fields.file_message]
     fields.load.upload(load, {*settings, fields.load}, outcome, **AT_ONCE)
 
 

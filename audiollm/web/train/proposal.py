@@ -2,7 +2,7 @@
 
 Few recordings get the options of the shipped model, trained on two hours of speech
 (`train/tiny/recipe.py`), which are the strongest regularisation. More recordings need less of it
-and fewer epochs; docs/training.md says what of this was measured.
+and fewer epochs; docs/training.md lists what of this was measured.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from audiollm.web.train.plan import Plan
 
 Size = Literal["few", "some", "many"]
-FEW, SOME = 5_000, 50_000  # recordings that learn: fewer than these are few, are some
+FEW, SOME = 5_000, 50_000  # training clips: fewer than these are few, are some
 BUNDLED = 306  # of the bundled EmoDB
 # instructions in all epochs of stage 1 and 2, and the least and most epochs
 SEEN = {"tiny": (9600, 3400), "other": (2400, 1500)}
