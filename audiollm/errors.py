@@ -33,7 +33,7 @@ class AudioError(AudioLLMError):
 
 
 class NoSpeechError(AudioError):
-    """The sound is readable, but nobody speaks in it: too short, too faint, or something else."""
+    """The sound is readable, but holds no speech: too short, too faint, or something else."""
 
 
 class ConfigError(AudioLLMError):

@@ -74,7 +74,10 @@ LLMS: dict[str, Source] = {
 
 # What a folder must hold to be used; `a|b` means either.
 ENCODER_FILES = ("config.yaml", "model.safetensors|*.pt")
-WHISPER_FILES = ("config.json", "model.safetensors")  # of an encoder whose config.json says so
+WHISPER_FILES = (
+    "config.json",
+    "model.safetensors",
+)  # of an encoder whose config.json describes Whisper
 LLM_FILES = ("config.json", "*.safetensors", "tokenizer.json|vocab.json")
 
 _TABLES: dict[Kind, dict[str, Source]] = {"encoder": ENCODERS, "llm": LLMS}
@@ -105,7 +108,7 @@ def locate(
         kind: which presets the name stands for, and which files may be downloaded.
 
     Raises:
-        ModelError: nowhere; one sentence says where it was looked for and how to put it there.
+        ModelError: not found; the message names the searched folders and the download command.
     """
     source = _TABLES[kind].get(id)
     try:
@@ -130,9 +133,9 @@ def locate(
 
 
 def here(id: str, settings: Settings, *, kind: Kind = "llm") -> Path | None:
-    """Where the model `id` lies on this machine, whole or not; no network is asked.
+    """Folder of the model `id` on this machine, complete or not, without network access.
 
-    None where it is not here, or cannot be told.
+    None where there is none.
     """
     source = _TABLES[kind].get(id)
     try:
@@ -174,15 +177,15 @@ def encoder_kind(folder: Path) -> EncoderKind | None:
 
 
 def _folders(id: str, source: Source | None, settings: Settings) -> list[Path]:
-    """Places on this machine, absolute, without repeating one."""
+    """Candidate folders on this machine, absolute, each once."""
     if not id.strip():
         raise ValueError("empty")
-    places = [Path(id).expanduser()]
+    folders = [Path(id).expanduser()]
     if source is not None and source.folder is not None:
-        places.append(source.folder)
+        folders.append(source.folder)
     if name := _last_part(id):
-        places.append(settings.home / "models" / name)
-    return list(dict.fromkeys(place.resolve() for place in places))
+        folders.append(settings.home / "models" / name)
+    return list(dict.fromkeys(folder.resolve() for folder in folders))
 
 
 def _last_part(id: str) -> str:
@@ -290,7 +293,7 @@ _HUBS: dict[str, Callable[[], _Hub]] = {"huggingface": _huggingface, "modelscope
 def _closed(hub: _Hub) -> str | ModelError:
     """Why the hub cannot be reached, empty when it can.
 
-    Asked once before a client starts: ModelScope's own retries take 20 s, and a firewall that
+    Checked once before a client starts: ModelScope's own retries take 20 s, and a firewall that
     swallows packets would hold Hugging Face's for a minute.
     """
     return ModelError("hub_offline") if hub.offline else _unreachable(hub.site)

@@ -26,7 +26,7 @@ CLIPS_PER_BIN = 20
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and its 95 % bootstrap interval; `unit` says what was resampled."""
+    """A figure and its 95 % bootstrap interval; `unit` is what was resampled."""
 
     value: float
     low: float

@@ -264,7 +264,7 @@ class Predictor:
         return {name: float(p) for name, p in named}
 
     def apart(self, speech: SpeakerBaseline, baseline: SpeakerBaseline) -> float | None:
-        """How far a sound is from a speaker's baseline: above `distance.OTHER_VOICE` somebody else
+        """Distance of a sound from a speaker's baseline: above `distance.OTHER_VOICE` somebody else
         probably speaks. None where the model came without a measure."""
         if self._distance is None:
             return None
@@ -278,7 +278,7 @@ class Predictor:
         language: Language = "en",
         report: Callable[[str], object] = lambda _: None,
     ) -> str:
-        """What the LLM says to a free question about a short sound; `report` gets it as it grows,
+        """The LLM's answer to a free question about a short sound; `report` gets it as it grows
         and must not block.
 
         Raises:

@@ -60,8 +60,8 @@ class Space:
         id = env.get("SPACE_ID", "").strip()
         if not id:
             return None
-        # without its secret anybody could sign a cookie, and outside of a real Space Gradio lets
-        # everybody in under the name of whoever's token lies on the machine
+        # without its secret cookies could be forged, and outside of a real Space Gradio logs every
+        # visitor in under the name of the token on this machine
         keys = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
         oauth = env.get("SYSTEM") == "spaces" and all(env.get(key, "").strip() for key in keys)
         author = env.get("SPACE_AUTHOR_NAME", "").strip() or id.partition("/")[0]

@@ -20,7 +20,7 @@ from train.fit.examples import ExampleDataset
 from train.fit.instructions import Instruction
 
 
-def examples(lead: float = 1.0) -> list[Example]:
+def examples(class_token_weight: float = 1.0) -> list[Example]:
     ids = tiny.tokenizer()("angry pitch high")["input_ids"]
     return [
         GroupedExample(
@@ -28,7 +28,7 @@ def examples(lead: float = 1.0) -> list[Example]:
             tuple(ids),
             (ids[0],),
             tuple(ids[: 2 + i]),
-            lead,
+            class_token_weight,
             group=i,
         )
         for i in range(3)
@@ -42,8 +42,8 @@ def taught(weight: float) -> TrainingLLM:
     return model
 
 
-@pytest.mark.parametrize("lead", [0.0, 1.0, 7.0])
-def test_the_class_word_counts_by_its_weight(lead: float) -> None:
+@pytest.mark.parametrize("class_token_weight", [0.0, 1.0, 7.0])
+def test_the_class_word_counts_by_its_weight(class_token_weight: float) -> None:
     model = tiny.audio_llm()
     alone = []
     for example in examples():
@@ -51,9 +51,9 @@ def test_the_class_word_counts_by_its_weight(lead: float) -> None:
         first = int(merged.tail_start[0]) + len(example.tail) - 1
         logits = model.logits(model.hidden(merged)[0, first : first + len(example.answer)])
         alone.append(F.cross_entropy(logits, torch.tensor(example.answer), reduction="none"))
-    total = sum(lead * losses[0] + losses[1:].sum() for losses in alone)
-    weight = sum(lead + len(losses) - 1 for losses in alone)
-    found = model(examples(lead))["loss"]
+    total = sum(class_token_weight * losses[0] + losses[1:].sum() for losses in alone)
+    weight = sum(class_token_weight + len(losses) - 1 for losses in alone)
+    found = model(examples(class_token_weight))["loss"]
     assert float(found) == pytest.approx(float(total / weight), rel=1e-4)
 
 
@@ -84,8 +84,8 @@ def test_only_answers_that_begin_with_a_class_word_are_smoothed(tmp_path: Path) 
     asked = Instruction("yes_no", "zh", "", "是。", clip.label)
     data = ExampleDataset(prepared, [(clip, named), (clip, asked)], prompt, 4.0, 0.2)
     words = tuple(prompt.label(name, "zh")[0] for name in prompt.classes)
-    assert (data[0].choices, data[0].smoothing, data[0].lead) == (words, 0.2, 4.0)
-    assert (data[1].choices, data[1].smoothing, data[1].lead) == ((), 0.0, 1.0)
+    assert (data[0].choices, data[0].smoothing, data[0].class_token_weight) == (words, 0.2, 4.0)
+    assert (data[1].choices, data[1].smoothing, data[1].class_token_weight) == ((), 0.0, 1.0)
 
 
 def test_the_auxiliary_loss_counts_while_training_only() -> None:

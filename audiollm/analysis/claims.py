@@ -30,7 +30,7 @@ STRENGTH: dict[Language, str] = {"en": "Intensity: ", "zh": "强度："}
 CAUTION: dict[Language, str] = {"en": "Caution: ", "zh": "注意："}
 USUAL: dict[Language, str] = {"en": "Usual: ", "zh": "常见范围："}
 
-# Words that claim something nobody checked here: a cue in other words, how sure it is, a feeling
+# Words that claim something that is not checked here: a cue in other words, a certainty, a feeling
 # that is no class, who speaks or why. Stems; the list errs on the side of leaving a sentence out.
 _STEMS = (
     "pitch|melod|inton|timbre|tempo|pace|pacing|paus|speed|rhythm|loud|quiet|soft|volume|bright|"
@@ -72,7 +72,7 @@ _SMALL = re.compile(
 
 @dataclass(frozen=True)
 class Statement:
-    """A cue and what is said of it; two levels where one word stands for both (few pauses)."""
+    """A cue and its stated level; two levels where one word stands for both (few pauses)."""
 
     cue: str  # field of `Cues`
     levels: frozenset[Level]
@@ -184,7 +184,7 @@ def _statements(
 ) -> tuple[tuple[Statement, ...], str]:
     """The cues that are stated one to a clause, and the text without them.
 
-    `within`: bare names of cues, which a sentence says to be in their range.
+    `within`: bare names of cues, which a sentence states to be in their range.
     """
     found, left = [], []
     for clause in _ITEMS.split(text):

@@ -18,9 +18,9 @@ from audiollm.labels import Language, prompt_word, word
 from audiollm.model.prompt import SEPARATOR
 from audiollm.texts import text
 
-# An answer with less probability is wrong more often than right; with less lead on the second,
-# the two are not told apart: three times the 0.05 by which the probabilities err (ECE).
-SURE, LEAD = 0.5, 0.15
+# An answer with less probability is wrong more often than right; a smaller margin over the second
+# does not separate the two: three times the 0.05 by which the probabilities err (ECE).
+SURE, MARGIN = 0.5, 0.15
 # The IPCC's scale of likelihood (Mastrandrea et al. 2010), so that a word means what it does
 # elsewhere; the per cent stand beside it, as words alone are misread (Budescu et al. 2009).
 LIKELY, VERY_LIKELY = 0.66, 0.9
@@ -36,7 +36,7 @@ PROSE = 3  # sentences of the LLM's own shown at most
 def certainty(probabilities: Mapping[str, float]) -> int:
     """0 uncertain, 1 more likely than not, 2 likely, 3 very likely: index in `CERTAINTY`."""
     best, second, *_ = [*sorted(probabilities.values(), reverse=True), 0.0, 0.0]
-    if best < SURE or best - second < LEAD:
+    if best < SURE or best - second < MARGIN:
         return 0
     return 1 + (best >= LIKELY) + (best >= VERY_LIKELY)
 
@@ -134,15 +134,15 @@ def _holds(sentence: Sentence, known: Analysis) -> bool:
 
 
 def _corrections(written: Sequence[Sentence], known: Analysis) -> Iterator[Correction]:
-    """Against what the prompt said: a speaker's own ranges are not known to the LLM."""
+    """Statements that contradict the prompt: the LLM does not know a speaker's own ranges."""
     for s in (s for sentence in written for s in sentence.stated):
         if not s.agrees(known.told):
             yield Correction(s.cue, s.said, known.told.get(s.cue))
     truth = claims.strength(known.told) if known.told else None
     for sentence in written:
         if sentence.intensity not in (None, truth):
-            told = None if truth is None else INTENSITY["en"][truth]
-            yield Correction("intensity", INTENSITY["en"][sentence.intensity or 0], told)
+            measured_word = None if truth is None else INTENSITY["en"][truth]
+            yield Correction("intensity", INTENSITY["en"][sentence.intensity or 0], measured_word)
 
 
 def _evidence(cues: Cues, basis: Basis, language: Language) -> tuple[Evidence, ...]:
@@ -152,11 +152,11 @@ def _evidence(cues: Cues, basis: Basis, language: Language) -> tuple[Evidence, .
         if value is None:
             continue
         level, (low, high) = basis.level(r.cue, value), basis.ranges[r.cue]
-        said = r.word(level, language)
+        level_word = r.word(level, language)
         if basis.kind == "speaker" and level == "mid":  # `few` pauses are not what is meant then
-            said = "正常" if language == "zh" else "usual"
+            level_word = "正常" if language == "zh" else "usual"
         name = r.name(language)
-        found.append(Evidence(r.cue, name, level, said, value, r.unit, low, high))
+        found.append(Evidence(r.cue, name, level, level_word, value, r.unit, low, high))
     return tuple(found)
 
 

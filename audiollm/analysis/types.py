@@ -52,7 +52,7 @@ class Analysis:
     cautions: dict[str, str]  # kind -> sentence without its full stop
     basis: Basis | None  # None: no voice to measure
     voice: Voice | None
-    told: dict[str, Level]  # what the prompt said of the cues, by register
+    told: dict[str, Level]  # levels that the prompt states, by register
     prose: tuple[str, ...] = ()  # sentences of the LLM that are shown
     dropped: tuple[str, ...] = ()  # those that are not
     corrections: tuple[Correction, ...] = ()

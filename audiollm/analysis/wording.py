@@ -59,14 +59,14 @@ def join(words: Sequence[str], language: Language, last: str = "and") -> str:
 
 def certainty(known: Analysis, language: Language) -> str:
     """How sure the answer is, in words and per cent, and what else it could be."""
-    said = CERTAINTY[language][CERTAINTY["en"].index(known.certainty)]
+    words = CERTAINTY[language][CERTAINTY["en"].index(known.certainty)]
     if language == "zh":
         others = [f"{word(n, 'zh')}（{percent(p)}）" for n, p in known.others.items()]
         also = f"，也可能是{join(others, 'zh', 'or')}" if others else ""
-        return f"{said}（{percent(known.probability)}）{also}。"
+        return f"{words}（{percent(known.probability)}）{also}。"
     others = [f"{word(n, 'en')} ({percent(p)})" for n, p in known.others.items()]
     also = f"; it could also be {join(others, 'en', 'or')}" if others else ""
-    return f"{said.capitalize()} ({percent(known.probability)}){also}."
+    return f"{words.capitalize()} ({percent(known.probability)}){also}."
 
 
 def caution(kinds: Mapping[str, str], language: Language) -> str:
@@ -107,13 +107,13 @@ def intensity(known: Analysis, language: Language) -> str:
     """How strong, and by how many cues; "" where too few were measured."""
     if known.intensity is None:
         return ""
-    said = INTENSITY[language][INTENSITY["en"].index(known.intensity)]
+    words = INTENSITY[language][INTENSITY["en"].index(known.intensity)]
     counted = [e for e in known.evidence if e.unit != SHARE]
     out = sum(e.level != "mid" for e in counted)
     if language == "zh":
-        return f"{STRENGTH['zh']}{said}（计入的 {len(counted)} 项线索中 {out} 项超出常见范围）。"
+        return f"{STRENGTH['zh']}{words}（计入的 {len(counted)} 项线索中 {out} 项超出常见范围）。"
     of = f"{out} of {len(counted)} counted cues outside the usual range"
-    return f"{STRENGTH['en']}{said} ({of})."
+    return f"{STRENGTH['en']}{words} ({of})."
 
 
 def usual(basis: Basis | None, language: Language) -> str:

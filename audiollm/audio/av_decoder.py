@@ -2,7 +2,7 @@
 
 A crafted file may crash, hang or bloat a decoder, and PyAV 17.1 to 18.1 aborts on sound files
 that are perfectly fine (seen here: eight planar channels, custom channel layouts). So files of
-strangers are decoded in a process of their own, without network, with a memory limit, by
+visitors are decoded in a process of their own, without network, with a memory limit, by
 demuxers and decoders from a short list; `audiollm.audio.decoding` starts it and reads its answer.
 
     python av_decoder.py MAX_SECONDS < sound file (seekable) > answer
@@ -47,7 +47,7 @@ _layouts: list[Any] = []
 
 
 def main() -> None:
-    """Decode standard input to standard output; the exit status says nothing."""
+    """Decode standard input to standard output; the exit status has no meaning."""
     with contextlib.suppress(ImportError, ValueError, OSError):  # Windows, macOS
         import resource
 
@@ -111,7 +111,7 @@ def decode(file: BinaryIO, out: BinaryIO, max_seconds: float) -> dict[str, Any]:
 
 
 class _Writer:
-    """Joins frames, which last some 20 ms, to blocks that are worth a reader's while."""
+    """Joins frames of some 20 ms to larger blocks."""
 
     def __init__(self, out: BinaryIO) -> None:
         self.out = out

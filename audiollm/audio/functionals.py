@@ -73,7 +73,7 @@ def measure(samples: Samples, followed: Track | None = None) -> NDArray[np.float
     samples = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
     followed = followed or track(samples)
     level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-    # the gain of a recording says more about the microphone than about the voice: only the
+    # the gain of a recording depends on the microphone more than on the voice: only the
     # functional named `level` keeps it
     series = _descriptors(samples * np.float32(0.05 / max(level, 1e-6)))
     count = series["mel"].shape[1]

@@ -88,12 +88,12 @@ def _runs(on: NDArray[np.bool_], pause: float) -> list[tuple[int, int]]:
 
 
 def _gain(samples: NDArray[np.floating]) -> float:
-    """What a faint sound is turned up by."""
+    """Gain of a faint sound."""
     count = len(samples) // vad.FRAME
     if not count:
         return 1.0
     frames = samples[: count * vad.FRAME].reshape(count, vad.FRAME)
     power = np.einsum("tn,tn->t", frames, frames) / vad.FRAME - frames.mean(1) ** 2
-    place = max(0, count - round(SHORTEST * FRAMES))
-    loud = float(np.sqrt(max(np.partition(power, place)[place], 1e-12)))
+    rank = max(0, count - round(SHORTEST * FRAMES))
+    loud = float(np.sqrt(max(np.partition(power, rank)[rank], 1e-12)))
     return float(np.clip(LEVEL / loud, 1.0, MOST_GAIN))

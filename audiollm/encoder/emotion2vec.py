@@ -145,7 +145,7 @@ def _emotion2vec() -> type[nn.Module]:
 
     `funasr/__init__.py` imports every model of the toolkit. A package module that was made but
     not executed lets the few files that Emotion2vec needs be imported by themselves. It stays in
-    `sys.modules`, and becomes the real package as soon as somebody asks it for anything (such as
+    `sys.modules`, and becomes the real package at the first access to anything else (such as
     `funasr.AutoModel`): taking it out would import these files a second time later.
     """
     with _IMPORT_LOCK, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -166,7 +166,7 @@ def _unexecuted(name: str) -> ModuleType:
     loader = spec.loader
 
     def execute(attribute: str) -> Any:
-        # Probes such as inspect's for `__warningregistry__` are not a wish to use the package.
+        # Probes such as inspect's for `__warningregistry__` do not need the package.
         if attribute.startswith("__") and attribute != "__version__":
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
         del module.__getattr__  # type: ignore[attr-defined]

@@ -57,7 +57,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Tensors of a weights file as they are stored, under the network's own names.
 
     Raises:
-        ModelError: damaged, not a weights file, or a pickle that wants to run code.
+        ModelError: damaged, not a weights file, or a pickle that would run code.
     """
     if path.suffix == ".safetensors":
         try:

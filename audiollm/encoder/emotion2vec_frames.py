@@ -82,8 +82,8 @@ def _positions(encoder: nn.Sequential, x: Tensor, keep: Tensor | None) -> Tensor
 def _alibi(audio: Any, frames: int, device: torch.device) -> tuple[Tensor | None, Tensor | None]:
     """Attention bias [1, H, E + T, E + T], and its scale per block where the network has one.
 
-    Asked for one clip and broadcast: FunASR keeps what it was asked for, batch times time
-    squared, and would hold the largest batch times the longest clip.
+    Computed for one clip and broadcast: FunASR caches the result, batch times time squared, and
+    would hold the largest batch times the longest clip.
     """
     if audio.get_alibi_bias is None:
         return None, None

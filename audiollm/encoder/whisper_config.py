@@ -58,7 +58,7 @@ def read_conf(folder: Path) -> tuple[WhisperConf, tuple[int, ...], Statistics | 
 
     Raises:
         ModelError: no readable config.json, it does not describe a Whisper model, or
-            preprocessor_config.json asks for another spectrogram than Whisper's.
+            preprocessor_config.json names another spectrogram than Whisper's.
     """
     path = folder / CONFIG_NAME
     data = read_mapping(path, json.loads, "JSON")

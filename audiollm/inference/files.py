@@ -17,7 +17,7 @@ from audiollm.settings import Settings
 
 
 class Engine(Protocol):
-    """What reads files needs of a `Predictor`."""
+    """The part of a `Predictor` that files need."""
 
     settings: Settings
     card: Card

@@ -1,4 +1,4 @@
-"""What a model answers, and what there is to know about it: plain frozen values."""
+"""The answer of a model, and the description of the model: plain frozen values."""
 
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -22,13 +22,13 @@ class Prediction:
     cues: Cues | None
     analysis: Analysis | None = None  # the parts of the text; its prose grows with the text
     baseline_seconds: float = 0.0  # of the speaker's other speech that the answer rests on
-    baseline_emotion: str = ""  # all of that other speech sounds like it: not compared with it
+    baseline_emotion: str = ""  # all of that other speech expresses it: not compared with it
     distance: float | None = None  # from the training data, about 1 inside; None: not measured
     # the features of this sound, for a baseline of others
     speech: SpeakerBaseline | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values. The features are left out: they tell who speaks."""
+        """Plain values. The features are left out: they identify the speaker."""
         plain = asdict(replace(self, speech=None))
         del plain["speech"]
         plain["cues"] = self.cues.to_dict() if self.cues else None
@@ -37,7 +37,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Card:
-    """What there is to know about the model that answers."""
+    """Description of the model that answers."""
 
     name: str
     folder: str
@@ -46,8 +46,8 @@ class Card:
     labels: tuple[str, ...]
     languages: tuple[Language, ...]
     metrics: dict[str, Any]  # of `evaluate`, on unseen speakers; {} where not measured
-    data_languages: tuple[str, ...] = ()  # of the training data, by ISO 639-1; () where not told
-    terms: str = ""  # of the weights, such as CC BY-NC-SA 4.0; "" where not told
+    data_languages: tuple[str, ...] = ()  # of the training data, by ISO 639-1; () where not known
+    terms: str = ""  # of the weights, such as CC BY-NC-SA 4.0; "" where not known
     baseline: bool = False  # it can be given a speaker baseline
     probe: tuple[str, ...] = ()  # classes of the linear probe on the encoder, () without one
-    questions: bool = False  # it may be asked in free words
+    questions: bool = False  # it answers free questions

@@ -237,7 +237,7 @@ class Jobs:
         return self._settle(db, row)
 
     def _orphaned(self, row: Mapping[str, Any] | sqlite3.Row) -> bool:
-        """Its state says that it runs, and its runner is gone."""
+        """Its state is active, but its runner has ended."""
         runner, folder = Identity.parse(row["runner"]), self.folder(row["id"])
         return row["state"] in ACTIVE and not identity.is_alive(
             runner, progress.last_heartbeat(folder)

@@ -30,8 +30,8 @@ class Example:
     head: tuple[int, ...]
     tail: tuple[int, ...]
     answer: tuple[int, ...]
-    lead: float = 1.0  # weight of the first answer token, which says the class
-    choices: tuple[int, ...] = ()  # first token of every class word; () where none is said
+    class_token_weight: float = 1.0  # of the first answer token, which names the class
+    choices: tuple[int, ...] = ()  # first token of every class word; () where the answer names none
     smoothing: float = 0.0  # share of the first token's target that all choices get alike
 
     def __len__(self) -> int:
@@ -40,7 +40,7 @@ class Example:
     @property
     def weight(self) -> float:
         """Of all tokens of the answer."""
-        return self.lead + len(self.answer) - 1
+        return self.class_token_weight + len(self.answer) - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class Merged:
 
 @dataclass(frozen=True, eq=False)
 class Heads:
-    """What each row's own head left behind, right-padded to P. layers: (keys, values) of each
+    """Key-value cache of each row's own head, right-padded to P. layers: (keys, values) of each
     layer of the LLM, [B, G, P, size]."""
 
     layers: list[tuple[Tensor, Tensor]]
@@ -155,8 +155,8 @@ class AudioLLM(nn.Module):
                 past_key_values=cache,
                 use_cache=True,
             )
-        place = {head: i for i, head in enumerate(distinct)}
-        rows = torch.tensor([place[head] for head in heads], device=self.device)
+        index = {head: i for i, head in enumerate(distinct)}
+        rows = torch.tensor([index[head] for head in heads], device=self.device)
         # [distinct, G, P, size] -> [B, G, P, size]
         return Heads([(c.keys[rows], c.values[rows]) for c in cache.layers], sizes[rows])
 
@@ -173,7 +173,7 @@ class AudioLLM(nn.Module):
         return body(  # type: ignore[operator]
             inputs_embeds=merged.embeds,
             attention_mask=torch.cat([heads.mask, mask], 1).long(),
-            position_ids=heads.lengths[:, None] + columns,  # the padding of a head has no place
+            position_ids=heads.lengths[:, None] + columns,  # padding takes no position
             past_key_values=DynamicCache(heads.layers),
             use_cache=True,
         ).last_hidden_state
@@ -221,7 +221,7 @@ class AudioLLM(nn.Module):
             row += [i] * len(example.answer)
             column += range(first, first + len(example.answer))
             target += example.answer
-            weight += [example.lead] + [1.0] * (len(example.answer) - 1)
+            weight += [example.class_token_weight] + [1.0] * (len(example.answer) - 1)
         logits = self.logits(hidden[row, column]).float()  # [answer tokens, V]
         losses = F.cross_entropy(logits, torch.tensor(target, device=self.device), reduction="none")
         losses = _smoothed(losses, logits, firsts, examples, soft, share)

@@ -16,7 +16,10 @@ from audiollm.errors import DataError
 
 Kind = Literal["temperature", "affine"]
 
-TEMPERATURES = (0.05, 50.0)  # a perfect or useless handful of clips asks for 0 or infinity
+TEMPERATURES = (
+    0.05,
+    50.0,
+)  # a handful of clips that are all right or all wrong would give 0 or infinity
 _LOG_TEMPERATURE_SPREAD = 1.0  # prior: within a factor of e of 1, most of the time
 _SHIFT_SPREAD = 1.0  # prior of a class's shift, nats
 _SLOPE_SPREAD = 1.0  # prior of the growth of the log temperature with distance

@@ -84,7 +84,7 @@ def load_llm(id: str, settings: Settings, dtype: torch.dtype = torch.float32) ->
     """(LLM, tokenizer) by preset name, hub id or folder; no remote code, safetensors only.
 
     Raises:
-        ModelError: not found, damaged, or with other tensors than its configuration asks for.
+        ModelError: not found, damaged, or with other tensors than its configuration describes.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -262,7 +262,7 @@ def save_projector(projector: nn.Module, path: Path, dtype: str = "float32") -> 
 def fingerprint(folder: Path) -> str:
     """sha256 over the weights of a model folder, in the order of their names.
 
-    It says which model answers: the probe beside it does not count.
+    It identifies the model that answers: the probe beside it does not count.
     """
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.safetensors")):

@@ -1,4 +1,4 @@
-"""How far a model has come on its way into memory: for people who wait for it. No torch here."""
+"""Progress of loading a model, for people who wait for it. No torch here."""
 
 import sys
 import time
@@ -24,19 +24,19 @@ LATE = 0.1  # of a step's guess is left for as long as the step lasts longer tha
 
 @dataclass(frozen=True)
 class Came:
-    """How far it has come."""
+    """Progress of loading."""
 
     step: Step
-    share: float | None  # of the whole way; None where nobody knows how long it is
+    share: float | None  # of the whole way; None where its length is not known
     left: float | None  # s
     late: bool = False  # it takes longer than was guessed, as after an installation
 
 
 class Loading:
-    """Told by the thread that loads, asked by everybody else.
+    """Written by the thread that loads, read by others.
 
     llm, encoder: bytes of their files; None where they are not on this machine yet, so that
-    nobody knows how long it takes to fetch them.
+    it is not known how long the download takes.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Loading:
     ) -> None:
         self._clock = clock
         self._began: dict[Step, float] = {"program": clock()}
-        self._most = 0.0  # share that was ever told
+        self._most = 0.0  # largest share so far
         self._known = llm is not None and encoder is not None
         self._guess = {
             "program": AGAIN if _has_torch() else USUAL["program"],
@@ -86,7 +86,7 @@ class Loading:
         left = max(now - spent, LATE * now) + pace * sum(self._guess[name] for name in later)
         self._most = max(self._most, (took + spent) / (took + spent + left))
         late = spent > 2 * (now + DOUBT)
-        return Came(step, self._most, left, late)  # a bar that goes back would be read as a fault
+        return Came(step, self._most, left, late)  # a progress bar must not go back
 
 
 def _has_torch() -> bool:

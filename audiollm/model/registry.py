@@ -53,11 +53,11 @@ def _folders(settings: Settings) -> Iterator[tuple[str, Path]]:
     named = [("tiny", ASSETS / "tiny")]
     if (chosen := Path(settings.model).expanduser()).is_dir():
         named.append((id_of(settings.model), chosen))
-    for place in (MADE, settings.home / "models"):
+    for parent in (MADE, settings.home / "models"):
         try:
-            children = sorted(place.iterdir()) if place.is_dir() else []
+            children = sorted(parent.iterdir()) if parent.is_dir() else []
         except OSError as error:  # a folder that may not be read
-            LOG.warning("%s cannot be listed: %s", place, error)
+            LOG.warning("%s cannot be listed: %s", parent, error)
             continue
         named += [(str(child.resolve()), child) for child in children]
     for id, folder in named:

@@ -61,9 +61,11 @@ class Scorer:
         The question is put in every language of the prompt and the log-likelihoods are averaged,
         so that a clip has the same probabilities in whichever language they are read.
         """
-        asked = self.prompt.languages or (language,)
-        passes = {lang: self._pass(clips, cues, lang) for lang in dict.fromkeys((*asked, language))}
-        mean = torch.stack([passes[lang].log_likelihoods for lang in asked]).mean(0)
+        languages = self.prompt.languages or (language,)
+        passes = {
+            lang: self._pass(clips, cues, lang) for lang in dict.fromkeys((*languages, language))
+        }
+        mean = torch.stack([passes[lang].log_likelihoods for lang in languages]).mean(0)
         return replace(passes[language], log_likelihoods=mean)
 
     def _pass(
@@ -108,12 +110,12 @@ class Scorer:
         inner = [o + j for o, w in zip(offsets, words, strict=True) for j in range(len(w) - 1)]
         columns = torch.tensor([-1, *inner], device=hidden.device) + shared[:, None]
         log_p = F.log_softmax(self.model.logits(hidden[batch[:, None], columns]).float(), -1)
-        result, place = [], 1
+        result, column = [], 1
         for w in words:
             score = log_p[:, 0, w[0]]
             for j, token in enumerate(w[1:]):
-                score = score + log_p[:, place + j, token]
-            place += len(w) - 1
+                score = score + log_p[:, column + j, token]
+            column += len(w) - 1
             result.append(score)
         return torch.stack(result, 1)
 
@@ -181,7 +183,7 @@ class Scorer:
         language: Language,
         write: Callable[[str], object],
     ) -> None:
-        """What the LLM says to a free question about a clip, piece by piece."""
+        """The LLM's answer to a free question about a clip, piece by piece."""
         generation.answer(self.model, self.prompt, clip, cues, question, language, write)
 
     def _prefix(self, head: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
@@ -203,9 +205,9 @@ class Scorer:
         segments = torch.zeros(len(lengths), size, dtype=torch.long, device=lengths.device)
         columns = torch.arange(size, device=lengths.device)
         segments[columns >= lengths[:, None]] = PADDING
-        place = (lengths - len(tags))[:, None] + torch.arange(len(tags), device=lengths.device)
+        index = (lengths - len(tags))[:, None] + torch.arange(len(tags), device=lengths.device)
         source = torch.tensor(tags, device=lengths.device).expand(len(lengths), -1)
-        return segments.scatter(1, place, source)
+        return segments.scatter(1, index, source)
 
     @staticmethod
     def _positions(segments: Tensor, shared: Tensor, words: list[tuple[int, ...]]) -> Tensor:

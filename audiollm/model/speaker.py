@@ -4,7 +4,7 @@ The features of a voice hold who speaks, in which language and into which microp
 difference from the same speaker's other speech holds less of that, and more of the emotion. The
 baseline needs no labels. It should rest on speech that is mostly neutral or of several emotions:
 where all of it is angry, the mean takes the anger away. `one_emotion` finds such a baseline by what
-the model says of the same speech without one.
+the model answers to the same speech without one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-FEWEST = 3  # windows: a baseline of fewer says too little of what is usual for a person
+FEWEST = 3  # windows: a baseline of fewer is too little to tell what is usual for a person
 NEUTRAL = "neutral"
 # Mean probability of one class over the speech: from here on it is taken to be all of that emotion.
 # Mixed speech stays below it, since a class has then at most about half of the clips.
@@ -38,9 +38,9 @@ class SpeakerBaseline:
         probabilities: NDArray[np.float64] | None = None,
     ) -> Self:
         """From the features of windows, [N, U], that last so many seconds together, and what the
-        model says of them without a baseline, [N, C]."""
-        said = None if probabilities is None else probabilities.sum(0, dtype=np.float64)
-        return cls(rows.sum(0, dtype=np.float64), len(rows), seconds, said)
+        model answers to them without a baseline, [N, C]."""
+        scores = None if probabilities is None else probabilities.sum(0, dtype=np.float64)
+        return cls(rows.sum(0, dtype=np.float64), len(rows), seconds, scores)
 
     @property
     def mean(self) -> NDArray[np.float32]:
@@ -54,21 +54,23 @@ class SpeakerBaseline:
 
     def __add__(self, other: "SpeakerBaseline") -> "SpeakerBaseline":
         """Both together."""
-        said = None
+        scores = None
         if self.probabilities is not None and other.probabilities is not None:
-            said = self.probabilities + other.probabilities
+            scores = self.probabilities + other.probabilities
         seconds = self.seconds + other.seconds
         return SpeakerBaseline(
-            self.total + other.total, self.windows + other.windows, seconds, said
+            self.total + other.total, self.windows + other.windows, seconds, scores
         )
 
     def __sub__(self, part: "SpeakerBaseline") -> "SpeakerBaseline":
         """Without a part of it, such as the clip that is compared with it."""
-        said = None
+        scores = None
         if self.probabilities is not None and part.probabilities is not None:
-            said = self.probabilities - part.probabilities
+            scores = self.probabilities - part.probabilities
         seconds = self.seconds - part.seconds
-        return SpeakerBaseline(self.total - part.total, self.windows - part.windows, seconds, said)
+        return SpeakerBaseline(
+            self.total - part.total, self.windows - part.windows, seconds, scores
+        )
 
 
 def together(parts: Iterable[SpeakerBaseline]) -> SpeakerBaseline | None:
@@ -80,9 +82,9 @@ def together(parts: Iterable[SpeakerBaseline]) -> SpeakerBaseline | None:
 
 
 def one_emotion(speech: SpeakerBaseline, labels: Sequence[str]) -> str:
-    """The class that nearly all of this speech expresses, as the model hears it without a baseline:
-    compared with it, the same emotion would pass for usual. "" where there is none such, it is
-    neutral, or nobody knows."""
+    """The class that nearly all of this speech expresses, by answers without a baseline: compared
+    with it, the same emotion would pass for usual. "" where there is none such, it is neutral, or
+    that is not known."""
     if speech.probabilities is None:
         return ""
     mean = speech.probabilities / speech.windows

@@ -66,7 +66,7 @@ class ExampleDataset(Dataset[Example]):
         prepared: Prepared,
         pairs: Sequence[tuple[Clip, Instruction]],
         prompt: Prompt,
-        lead: float = 1.0,
+        class_token_weight: float = 1.0,
         smoothing: float = 0.0,
         baseline: float = 0.0,
         seed: int = 0,
@@ -90,7 +90,8 @@ class ExampleDataset(Dataset[Example]):
         }
         # weight, choices and smoothing of the class word, for answers that begin with one
         self.classes = [
-            (lead, first[i.language], smoothing) if i.label else (1.0, (), 0.0) for _, i in pairs
+            (class_token_weight, first[i.language], smoothing) if i.label else (1.0, (), 0.0)
+            for _, i in pairs
         ]
         self.groups = [known[clip.corpus, clip.label] for clip, _ in pairs]
         self.texts: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = []
