@@ -19,7 +19,7 @@ from audiollm.metrics import report
 from audiollm.texts import text
 from audiollm.web.auth.access import ShutError
 from audiollm.web.services import Services
-from audiollm.web.train import actions, results
+from audiollm.web.train import actions, results, view
 from audiollm.web.train.plan import Plan
 from tests.conftest import voiced
 from tests.test_training import STRANGER, reachable, serve
@@ -84,7 +84,7 @@ def id_of(services: Services) -> str:
 
 
 def test_the_most_confident_mistakes_come_first(here: Services) -> None:
-    found = results.of_job(actions.jobs(here)[0])
+    found = view.evaluated(actions.jobs(here)[0])
     assert found is not None
     wrong = mistakes(found["clips"])
     assert [one["id"] for one in wrong] == ["clip3", "clip1", "clip4"]
@@ -98,7 +98,7 @@ def test_the_most_confident_mistakes_come_first(here: Services) -> None:
 
 
 def test_pictures_are_plain_lists_in_both_languages(here: Services) -> None:
-    found = results.of_job(actions.jobs(here)[0])
+    found = view.evaluated(actions.jobs(here)[0])
     assert found is not None
     metrics, claims = found["metrics"], confidences(found["clips"])
     for language in LANGUAGES:
@@ -148,7 +148,7 @@ def test_a_mistake_is_sent_to_label_once(here: Services) -> None:
 
 
 def test_a_sound_that_is_gone_is_a_sentence(here: Services) -> None:
-    found = results.of_job(actions.jobs(here)[0])
+    found = view.evaluated(actions.jobs(here)[0])
     assert found is not None
     for one in mistakes(found["clips"]):
         Path(one["path"]).unlink()

@@ -10,7 +10,6 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from html import escape
 from pathlib import Path
 from time import time
@@ -23,13 +22,11 @@ from audiollm import figures
 from audiollm.analysis.wording import paragraph, percent
 from audiollm.contracts.result import (
     REPORT,
-    RESULT,
     ClipResult,
     EvaluationResult,
     confidences,
     mistakes,
     probability,
-    read_result,
 )
 from audiollm.errors import DataError
 from audiollm.jobs.job import Job
@@ -43,7 +40,7 @@ from audiollm.web.label.queue import label_store
 from audiollm.web.services import Services
 from audiollm.web.static import Static, of_browser
 from audiollm.web.train import actions, sources
-from audiollm.web.train.view import failed
+from audiollm.web.train.view import evaluated, failed, result_path
 
 RENEWED = 1800  # s: the copy of a report that was handed out is deleted after KEEP
 MOST = 50  # wrong answers that are listed
@@ -106,26 +103,6 @@ def connect(parts: Results, services: Services, jobs: gr.Radio, language: gr.Rad
 # --- an evaluation
 
 
-def path_of(job: Job) -> Path | None:
-    """The `result.json` of a job that is done."""
-    paths = [step.result for step in job.steps if step.result.name == RESULT]
-    return paths[0] if job.state == "done" and paths else None
-
-
-def of_job(job: Job | None) -> EvaluationResult | None:
-    """None where there is none, or it is damaged."""
-    path = path_of(job) if job else None
-    try:
-        return _read(path, path.stat().st_mtime_ns) if path else None
-    except (DataError, OSError):
-        return None
-
-
-@lru_cache(maxsize=8)
-def _read(path: Path, _: int) -> EvaluationResult:
-    return read_result(path)
-
-
 def sound(services: Services, job: str, clip: str) -> tuple[ClipResult, tuple[int, np.ndarray]]:
     """A wrongly answered clip, its sample rate in Hz and its int16 samples [N].
 
@@ -180,7 +157,7 @@ def report(services: Services, job: str, name: str) -> str:
 
 def _evaluated(services: Services, job: str) -> tuple[Path, EvaluationResult]:
     for each in actions.jobs(services):
-        path, found = path_of(each), of_job(each)
+        path, found = result_path(each), evaluated(each)
         if each.id == job and path and found:
             return path, found
     raise DataError("wrong_gone")
@@ -199,7 +176,7 @@ def _named(services: Services, job: str, clip: str) -> tuple[Path, EvaluationRes
 
 def now(services: Services, job: Job | None, language: Language) -> list[Part]:
     """What is to be shown of a job's evaluation, in the order of `Results.all`."""
-    found, path = of_job(job), path_of(job) if job else None
+    path, found = (result_path(job), evaluated(job)) if job else (None, None)
     if job is None or path is None or found is None:
         return [_part({"visible": "hidden"}, None)] * len(Results.__dataclass_fields__)
     claims, wrong = confidences(found["clips"]), mistakes(found["clips"])

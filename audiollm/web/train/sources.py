@@ -11,9 +11,9 @@ import logging
 import re
 import subprocess
 import sys
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -212,27 +212,6 @@ def of_bundled() -> Insight:
     return Insight(table.parent, grouped(clips), lengths, samples=clips)
 
 
-class _Looks:
-    """The last looks, as long as what was looked at stays the same."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[tuple[Ask, int], Insight] = OrderedDict()
-        self._lock = Lock()
-
-    def at(self, ask: Ask) -> Insight:
-        key = (ask, Path(ask.root).stat().st_mtime_ns)
-        with self._lock:  # a second visitor waits for the first one's look
-            if key not in self._known:
-                self._known[key] = _look(ask)
-            self._known.move_to_end(key)
-            while len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
-            return self._known[key]
-
-
-_LOOKS = _Looks()
-
-
 def of_recordings(services: Services, ask: Ask) -> Insight:
     """A folder or a table that is not prepared yet: counted, and lengths of a few.
 
@@ -242,12 +221,18 @@ def of_recordings(services: Services, ask: Ask) -> Insight:
     """
     opened(services)
     try:
-        return _LOOKS.at(ask)
+        changed = Path(ask.root).stat().st_mtime_ns
     except OSError as error:
         raise DataError("data_unreadable", path=ask.root, error=error.strerror) from error
+    with _LOOKING:  # a second visitor waits for the first one's look
+        return _look(ask, changed)
 
 
-def _look(ask: Ask) -> Insight:
+_LOOKING = Lock()
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _look(ask: Ask, _: int) -> Insight:
     done = _train_look(ask.root, *ask.words)
     if done.returncode:
         raise _refusal(done) or AudioLLMError("look_failed", place=ask.root)

@@ -2,7 +2,9 @@
 
 import logging
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
+from pathlib import Path
 
 from audiollm.analysis.wording import percent
 from audiollm.contracts.comparison import COMPARED, VERSUS, Comparison, read_comparison
@@ -151,13 +153,24 @@ def view(services: Services, job: Job, language: Language) -> View:
     )
 
 
-def evaluated(job: Job) -> EvaluationResult | None:
-    """The evaluation of a job; None where there is none, or it is damaged."""
+def result_path(job: Job) -> Path | None:
+    """The evaluation of a job that is done."""
     paths = [step.result for step in job.steps if step.result.name == RESULT]
+    return paths[0] if job.state == "done" and paths else None
+
+
+def evaluated(job: Job) -> EvaluationResult | None:
+    """The evaluation of a job that is done; None where there is none, or it is damaged."""
+    path = result_path(job)
     try:
-        return read_result(paths[0]) if paths else None
-    except DataError:
+        return _evaluation(path, path.stat().st_mtime_ns) if path else None
+    except (DataError, OSError):
         return None
+
+
+@lru_cache(maxsize=8)
+def _evaluation(path: Path, _: int) -> EvaluationResult:
+    return read_result(path)
 
 
 def compared(job: Job, name: str) -> Comparison | None:
