@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,7 +17,7 @@ from audiollm import audio
 from audiollm.errors import LabelError
 from audiollm.labelling import sources
 from audiollm.labelling.saved import SavedClips
-from audiollm.labelling.statistics import pace, share, statistics, wanted
+from audiollm.labelling.statistics import Z, pace, share, statistics, wanted
 from audiollm.labelling.store import LabelStore
 from audiollm.labelling.tasks import REASONS, Label
 from audiollm.labels import LANGUAGES
@@ -362,6 +363,14 @@ def test_shares_are_wilson_and_the_pace_leaves_pauses_out() -> None:
         pytest.approx(0.943, abs=1e-3),
     )
     assert share(0, 0) is None
+    for count, of in ((0, 7), (1, 30), (15, 30), (30, 30)):
+        p, z2 = count / of, Z * Z / of
+        middle = (p + z2 / 2) / (1 + z2)
+        half = Z * math.sqrt(p * (1 - p) / of + z2 / of / 4) / (1 + z2)
+        wilson = share(count, of)
+        assert wilson is not None
+        edges = (max(0.0, middle - half), min(1.0, middle + half))
+        assert (wilson.low, wilson.high) == pytest.approx(edges, abs=2e-5)  # Z is rounded
     assert wanted(None) > wanted(found) > wanted(share(800, 1000)) == 0
     times = ["10:00:00", "10:00:03", "10:00:06", "11:00:00", "11:00:03"]
     said = [replace(Label("t", "Ann", "sad"), at=f"2026-01-01T{t}+00:00") for t in times]

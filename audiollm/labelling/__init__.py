@@ -1,1 +1,1 @@
-"""Labels by people: what there is to label, who said what, what follows from it. No gradio here."""
+"""Labels by people: tasks, labels, agreement, files. Without gradio."""

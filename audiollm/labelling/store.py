@@ -90,18 +90,7 @@ class LabelStore:
         Raises:
             LabelError: the database cannot be written.
         """
-        with self._write() as db:
-            return self._add_tasks(db, tasks)
-
-    def _add_tasks(self, db: sqlite3.Connection, tasks: Iterable[Task]) -> int:
-        before = db.execute("SELECT COUNT(*) FROM tasks").fetchone()[0]
-        now = self._now()
-        for task in tasks:
-            db.execute(_ADD, _row(task, now))
-        rows = db.execute("SELECT id, reason, score FROM tasks").fetchall()
-        turns = queue.ordered([(r["id"], r["reason"], r["score"]) for r in rows])
-        db.executemany("UPDATE tasks SET turn=? WHERE id=?", enumerate(turns))
-        return len(rows) - int(before)
+        return self.import_labels(tasks, ())[0]
 
     def tasks(self) -> list[Task]:
         """All tasks, in the order of showing."""
@@ -218,11 +207,6 @@ class LabelStore:
             self._lease(db, task, tab, last=False)
             return found
 
-    def release(self, tab: str) -> None:
-        """Ends the leases of a page."""
-        with self._write() as db:
-            db.execute("DELETE FROM leases WHERE tab=?", (tab,))
-
     def _lease(self, db: sqlite3.Connection, task: str, tab: str, *, last: bool) -> None:
         edge = "MAX(place) + 1" if last else "MIN(place) - 1"
         db.execute(
@@ -257,7 +241,14 @@ class LabelStore:
             LabelError: the database cannot be written.
         """
         with self._write() as db:
-            return self._add_tasks(db, tasks), len(self._add_labels(db, given))
+            before = db.execute("SELECT COUNT(*) FROM tasks").fetchone()[0]
+            now = self._now()
+            for task in tasks:
+                db.execute(_ADD, _row(task, now))
+            rows = db.execute("SELECT id, reason, score FROM tasks").fetchall()
+            turns = queue.ordered([(r["id"], r["reason"], r["score"]) for r in rows])
+            db.executemany("UPDATE tasks SET turn=? WHERE id=?", enumerate(turns))
+            return len(rows) - int(before), len(self._add_labels(db, given))
 
     def _add_labels(self, db: sqlite3.Connection, given: Iterable[Label]) -> list[Label]:
         written = []

@@ -1,1 +1,1 @@
-"""The Label page: people say what they hear, and a model learns from it."""
+"""The Label page: people label clips, and a model is trained on their labels."""
