@@ -12,6 +12,7 @@ import torch
 
 from audiollm import encoder
 from audiollm.audio import functionals
+from audiollm.contracts.fit import FitConfig
 from audiollm.contracts.manifest import EncoderRef, Manifest, ProjectorConfig, from_dict
 from audiollm.encoder.whisper import WhisperEncoder
 from audiollm.errors import ConfigError, DataError, ModelError
@@ -93,8 +94,7 @@ def test_either_kind_prepares_a_corpus(
         assert found.frames.shape[1] == frame
         assert np.abs(found.frames.mean(0) - found.utterance[:frame]).max() < 1e-2
     for pooling, size in (("frames", frame), ("utterance", utterance)):
-        asked = argparse.Namespace(pooling=pooling, no_functionals=False)
-        planned = options._projector(asked, prepared, {})
+        planned = options._projector(FitConfig.of({"pooling": pooling}), prepared)
         assert planned.input_size == size
         made = Projector(replace(planned, output_size=8))
         clips = [prepared.store.get(c.id) for c in prepared.clips]
