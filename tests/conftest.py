@@ -28,6 +28,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 COSTS, USUAL = {"long": 90.0, "browser": 20.0, "slow": 15.0}, 0.1
 # s after which a test (or its fixtures) fails, on a machine that is busy with other things
 LIMITS, LIMIT = {"long": 3600, "browser": 900, "slow": 600}, 300
+# They train, or start the program in a process of its own
+SLOW_FILES = {
+    *("test_compatibility", "test_fit", "test_fit_baseline", "test_jobs_fit", "test_relabel"),
+}
+SLOW_FIXTURES = {"server"}
 RATE = 16000
 BIT_RATES = {"aac": 96000, "wmav2": 64000}  # a second, where FFmpeg's own are poor or refused
 LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.0", "7.1")  # of 1 to 8 channels
@@ -37,6 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files whose tests take longest come first: no worker is left with them at the end."""
     costs: defaultdict[Path, float] = defaultdict(float)
     for item in items:
+        if item.path.stem in SLOW_FILES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
         marked = [COSTS[mark] for mark in COSTS if item.get_closest_marker(mark)]
         costs[item.path] += max(marked, default=USUAL)
     items.sort(key=lambda item: -costs[item.path])  # stable: a file's own order stays

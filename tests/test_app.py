@@ -86,6 +86,7 @@ def test_refused_option_is_a_sentence(arguments: list[str]) -> None:
     assert stopped.value.code not in (0, None)
 
 
+@pytest.mark.slow
 def test_taken_port_is_a_sentence_without_a_traceback() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -97,6 +98,7 @@ def test_taken_port_is_a_sentence_without_a_traceback() -> None:
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_stopped_program_leaves_no_recording(tmp_path: Path) -> None:
     process = _start("--port", "0", folder=tmp_path)
     assert process.stdout is not None

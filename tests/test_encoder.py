@@ -283,6 +283,7 @@ def run_python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_funasr_is_imported_late_quietly_and_in_part(tmp_path: Path) -> None:
     code = """
 import sys
@@ -296,6 +297,7 @@ print(sum(name.startswith("funasr") for name in sys.modules))
     assert int(result.stdout) < 30  # of about 500
 
 
+@pytest.mark.slow
 def test_an_unexecuted_package_runs_when_it_is_asked_for_something(tmp_path: Path) -> None:
     package = tmp_path / "lazypack"
     package.mkdir()

@@ -51,6 +51,7 @@ def test_a_process_alone_is_left_as_it_is() -> None:
     assert not parallel.agreed(False, tokens.device)
 
 
+@pytest.mark.slow
 def test_a_process_alone_takes_the_gpu_that_it_was_given(place: Path) -> None:
     """Not the first, and not all of them."""
     run = runs.read(place / "alone1")
