@@ -10,6 +10,9 @@ import pytest
 
 from audiollm.contracts.fit import OPTIONS, FitConfig, defaults, flag
 from audiollm.errors import ConfigError
+from tests import prepared
+from train.__main__ import main
+from train.fit import runs
 from train.fit.options import check_resume, configure, given
 
 STAGE_1: dict[str, Any] = {"epochs": 2.5, "batch_size": 8, "languages": ["en"], "balance": False}
@@ -146,3 +149,24 @@ def test_resume_takes_no_options_that_it_would_ignore() -> None:
             check_resume(parsed(f"--resume runs/a {words}"))
         assert refused.value.code == "fit_resume_options"
         assert refused.value.values["run"] == "runs/a"
+
+
+def test_a_configuration_file_trains_and_its_run_folder_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared.write(tmp_path / "data", frames=False)
+    prepared.llm_folder(tmp_path / "llm")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AUDIOLLM_DEVICE", "cpu")
+    values = {"stage": 1, "data": str(tmp_path / "data"), "llm": str(tmp_path / "llm")}
+    few = {"max_steps": 1, "evaluations": 1, "pretraining_epochs": 1, "batch_size": 4}
+    config = FitConfig.of(values | few | {"hidden_size": 8})
+    Path("fit.json").write_text(json.dumps(config.to_dict()))
+    assert main(["fit", "--config", "fit.json", "--out", "run"]) == 0
+    run = runs.read(tmp_path / "run", finished=True)
+    assert run.config == config
+    assert (run.projector.hidden_size, run.projector.pooling) == (8, "utterance")
+    before = (tmp_path / "run" / "run.json").read_text()
+    assert main(["fit", "--resume", "run", "--batch-size", "8"]) == 2
+    assert "--batch-size" in capsys.readouterr().err
+    assert (tmp_path / "run" / "run.json").read_text() == before
