@@ -253,6 +253,7 @@ def evaluated(folder: Path, voice: Path) -> Path:
     result = {
         "model": {"name": "tiny"},
         "data": {"corpus": "emodb"},
+        "metrics": {},
         "clips": [
             {
                 "id": id * 64,

@@ -72,7 +72,7 @@ def evaluation(folder: Path, path: Path, right: bool = True) -> Path:
         rows.append({**about, "probabilities": shares, "speaker": clip.speaker, "seconds": 1.0})
     path.parent.mkdir(parents=True, exist_ok=True)
     model = {"name": "new", "folder": str(folder / "models" / "new"), "hash": "x"}
-    path.write_text(json.dumps({"model": model, "metrics": {}, "clips": rows}))
+    path.write_text(json.dumps({"model": model, "data": {}, "metrics": {}, "clips": rows}))
     return path
 
 

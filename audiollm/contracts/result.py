@@ -67,17 +67,18 @@ def read_result(path: Path) -> EvaluationResult:
     try:
         found: EvaluationResult = json.loads(path.read_text(encoding="utf-8"))
         whole: Any = {"probes": {}, "baselines": {}, "notes": [], **found}
+        whole["data"] = {"folder": "", "corpus": "", "split": "", "speakers": [], **found["data"]}
         if not isinstance(whole["metrics"], dict) or not isinstance(whole["model"]["name"], str):
-            raise TypeError("metrics and model are no objects")
+            raise TypeError("metrics or model are no objects")
         read_messages(whole["notes"])
         for clip in whole["clips"]:
             texts = [clip[key] for key in ("id", "path", "label")]
             texts += [clip[key] or "" for key in ("speaker", "predicted")]
             if not all(isinstance(text, str) for text in texts):
                 raise TypeError(f"{texts} are no texts")
-            clip["seconds"] = float(clip["seconds"] or 0)
-            for share in (clip["probabilities"] or {}).values():
-                float(share)
+            clip["speaker"], clip["seconds"] = clip["speaker"] or "", float(clip["seconds"] or 0)
+            shares = clip["probabilities"]
+            clip["probabilities"] = shares and {str(k): float(p) for k, p in shares.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError("data_no_result", path=path, error=repr(error)) from error
     return whole

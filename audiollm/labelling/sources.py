@@ -8,14 +8,14 @@ from typing import Any
 
 from audiollm import audio
 from audiollm.audio import Sound
-from audiollm.errors import AudioLLMError, LabelError
+from audiollm.contracts.result import RESULT, read_result
+from audiollm.errors import AudioLLMError, DataError, LabelError
 from audiollm.labelling.formats.rows import at_line, read_text
 from audiollm.labelling.queue import is_random, reason
 from audiollm.labelling.saved import SavedClip
 from audiollm.labelling.tasks import Task
 from audiollm.settings import Settings
 
-RESULT = "result.json"  # written by `python -m train evaluate`
 RANDOM_SHARE = 0.1  # of all clips of a source
 LONGEST = 120.0  # s: a longer recording holds more than one emotion
 Answer = Mapping[str, float]  # class -> probability
@@ -52,36 +52,34 @@ def from_evaluation(path: Path, share: float = RANDOM_SHARE) -> Gathered:
         LabelError: it is no evaluation, or its sounds are missing.
     """
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        model = str(result["model"]["name"])
-        source = f"{model}, {result['data']['corpus']}"
-        tasks, skipped, missing = [], 0, 0
-        for clip in result["clips"]:
-            id, label, file = str(clip["id"]), str(clip["label"]), Path(clip["path"]).resolve()
-            answer = {str(k): float(p) for k, p in (clip["probabilities"] or {}).items()}
-            why, score = reason(answer, {}, label)
-            random = is_random(id, share)
-            if why == "plain" and not random:
-                skipped += 1
-            elif not file.is_file() or float(clip["seconds"]) > LONGEST:
-                missing += 1
-            else:
-                tasks.append(
-                    Task(
-                        id=id,
-                        path=str(file),
-                        seconds=float(clip["seconds"]),
-                        source=source,
-                        reason="random" if random else why,
-                        score=score,
-                        original=label,
-                        model=model,
-                        answer=answer,
-                        speaker=str(clip["speaker"]),
-                    )
+        result = read_result(path)
+    except DataError as error:
+        raise LabelError("label_no_evaluation", path=path, reason=error) from error
+    model = result["model"]["name"]
+    tasks, skipped, missing = [], 0, 0
+    for clip in result["clips"]:
+        file, answer = Path(clip["path"]).resolve(), clip["probabilities"] or {}
+        why, score = reason(answer, {}, clip["label"])
+        random = is_random(clip["id"], share)
+        if why == "plain" and not random:
+            skipped += 1
+        elif not file.is_file() or clip["seconds"] > LONGEST:
+            missing += 1
+        else:
+            tasks.append(
+                Task(
+                    id=clip["id"],
+                    path=str(file),
+                    seconds=clip["seconds"],
+                    source=f"{model}, {result['data']['corpus']}",
+                    reason="random" if random else why,
+                    score=score,
+                    original=clip["label"],
+                    model=model,
+                    answer=answer,
+                    speaker=clip["speaker"],
                 )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LabelError("label_no_evaluation", path=path, reason=repr(error)) from error
+            )
     if missing and not tasks:
         raise LabelError("label_evaluation_sounds", n=missing, path=path)
     return Gathered(tuple(tasks), skipped, missing)

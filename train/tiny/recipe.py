@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from audiollm.contracts.prepared import PREPARED
+from audiollm.contracts.result import RESULT
 from audiollm.errors import DataError
 from audiollm.model import checkpoint
 from audiollm.settings import ASSETS, Settings
@@ -157,7 +159,7 @@ def chain(
     yield _train(model / "audiollm.json", words, *merged)
     if evaluated or fold[:1] != ("--test",):
         words = f"evaluate --model {model} --data {data} --out {work / 'evaluate'} {PROBE}"
-        yield _train(work / "evaluate" / "result.json", words, *evaluated)
+        yield _train(work / "evaluate" / RESULT, words, *evaluated)
 
 
 def prepare(data: Path, sources: Sequence[Source], seed: int, fold: Sequence[str] = ()) -> Step:
@@ -165,15 +167,15 @@ def prepare(data: Path, sources: Sequence[Source], seed: int, fold: Sequence[str
     named = [word for name, root in sources for word in ("--corpus", name, "--root", root)]
     words = f"prepare --encoder {ENCODER} --out {data} --no-frames --no-functionals --valid 0"
     words += f" --copies {COPIES} --seed {seed}"
-    return _train(data / "prepare.json", words, *named, *fold)
+    return _train(data / PREPARED, words, *named, *fold)
 
 
 def share_features(first: Path, data: Path) -> None:
     """The features of the folder `first` serve another split too: linked, not computed again."""
-    if first != data and not data.exists() and (first / "prepare.json").is_file():
+    if first != data and not data.exists() and (first / PREPARED).is_file():
         part = data.with_name("data.part")
         shutil.rmtree(part, ignore_errors=True)
-        left = shutil.ignore_patterns("prepare.json", ".lock")
+        left = shutil.ignore_patterns(PREPARED, ".lock")
         shutil.copytree(first, part, ignore=left, copy_function=_link)
         part.rename(data)
 
