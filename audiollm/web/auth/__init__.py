@@ -1,1 +1,1 @@
-"""What is the owner's alone: who may do what, the login, and the door before a page."""
+"""Rights of owner and visitors: the identity behind a request, sessions, and the login."""
