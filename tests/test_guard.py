@@ -103,7 +103,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     model: Future[Predictor] = Future()
     model.set_result(cast(Predictor, FakePredictor()))
     home: Path = tmp_path_factory.mktemp("home")
-    services = Services(Settings(home=home, owner=OWNER, port=0), model, using="tiny")
+    services = Services(Settings(home=home, owner=OWNER, port=0), model, active="tiny")
     ran: list[str] = []
     refusing = access._refusing
 

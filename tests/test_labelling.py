@@ -40,7 +40,7 @@ ANN, BO = Session("Ann"), Session("Bo", "second")
 def services(settings: Settings) -> Services:
     model: Future[Any] = Future()
     model.set_result(FakePredictor())
-    return Services(settings, model, using="tiny")
+    return Services(settings, model, active="tiny")
 
 
 @pytest.fixture

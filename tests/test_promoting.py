@@ -12,7 +12,7 @@ from audiollm.jobs.job import Step
 from audiollm.labels import LANGUAGES
 from audiollm.model import registry
 from audiollm.texts import text
-from audiollm.web import services as of_page
+from audiollm.web import model_host
 from audiollm.web.services import Services
 from audiollm.web.train import activation, view
 from audiollm.web.train.activation import WorseError
@@ -33,7 +33,7 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     def loader(id: str, *_: object) -> Callable[[], FakePredictor]:
         return lambda: FakePredictor(card=Card(name=id, metrics=metrics(id)))
 
-    monkeypatch.setattr(of_page, "_loader", loader)
+    monkeypatch.setattr(model_host, "_loader", loader)
     monkeypatch.setattr(
         registry, "entries", lambda _: [registry.Entry(n, n, 1, metrics(n)) for n in table]
     )
@@ -107,7 +107,7 @@ def test_a_finished_job_shows_its_figures_beside_those_in_use(
     here.model.set_result(FakePredictor(card=Card(name="mine")))  # type: ignore[arg-type]
     shown = view.view(here, done, "en").result
     assert "0.66" in shown and shown.count(used) == 1 and 'row">mine<' in shown
-    here.using = str(made.parent)
+    here.active = str(made.parent)
     assert view.view(here, done, "en").model == ""
     assert view.view(here, done, "en").result.count("<tr>") == 2  # the heads, and itself
     assert activation.metrics_of(tmp_path) == evil

@@ -293,7 +293,7 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
     for language in LANGUAGES:
         assert view.explained(shut.value, language) == text("refused", language)
     assert not (tmp_path / "home").exists()
-    assert there.using == "tiny"
+    assert there.active == "tiny"
 
 
 def test_every_function_of_the_page_was_tried() -> None:

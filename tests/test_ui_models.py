@@ -92,15 +92,15 @@ def test_the_owner_lets_another_model_answer(
     assert words[1] == text("entry", "en", name="good", size="8 MB", wa="71%")
     assert "准确率 71%" in actions.choices(here, "zh")[1][0]
     actions.switch(here, "good")
-    assert here.predictor().card.name == here.using == "good"
+    assert here.predictor().card.name == here.active == "good"
     actions.switch(here, "bad")  # the one before comes back, and the page says why
-    assert here.predictor().card.name == here.using == "good"
+    assert here.predictor().card.name == here.active == "good"
     assert "It has no projector." in actions.about(here, "zh")
     actions.switch(here, "tiny")
     assert here.predictor().card.name == "tiny"
     assert "projector" not in actions.about(here, "en")
     actions.switch(here, "/etc")  # not on the list
-    assert here.using == "tiny"
+    assert here.active == "tiny"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "example.org"])  # noqa: S104
@@ -114,7 +114,7 @@ def test_strangers_cannot_switch(
 
 
 def test_one_model_is_loaded_at_a_time() -> None:
-    waiting = Services(Settings(), Future(), using="tiny")
+    waiting = Services(Settings(), Future(), active="tiny")
     with pytest.raises(ModelError) as refused:
         waiting.switch("good")
     assert refused.value.code == "model_loading"

@@ -253,8 +253,8 @@ def test_a_change_knows_whether_it_may_be_chance() -> None:
 
 
 def test_the_model_in_use_is_the_rival(gate: Services) -> None:
-    gate.using = "tiny"
+    gate.active = "tiny"
     assert actions.compared(gate, Plan("x")).compared_with == "tiny"
     assert actions.compared(gate, Plan("x", compared_with="other")).compared_with == "other"
-    gate.using = ""
+    gate.active = ""
     assert actions.compared(gate, Plan("x")).compared_with == ""

@@ -36,7 +36,7 @@ def serving(**changes: Any) -> Services:
     predictor = FakePredictor(**{"card": card, "probabilities": UNSURE, **changes})
     model: Future[Predictor] = Future()
     model.set_result(cast(Predictor, predictor))
-    return Services(Settings(), model, using="one")
+    return Services(Settings(), model, active="one")
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_features_are_forgotten_with_everything_that_holds_them(
     elif way == "leave":
         speaker_baseline.leave(services, ANN)
     else:
-        services.using = "another"
+        services.active = "another"
         assert known(services, ANN) == text("voice_changed", "en")
     list(running)  # what was being answered adds nothing to what is known afterwards
     del running

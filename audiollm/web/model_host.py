@@ -65,8 +65,8 @@ class ModelHost:
 
     settings: Settings
     model: "Future[Predictor]"
-    using: str = ""  # id of the model that is active or is being loaded
-    before: str = ""  # id of the model that was active before another one was activated
+    active: str = ""  # id of the model that is active or is being loaded
+    previous: str = ""  # id of the model that was active before
     trouble: str = ""  # why the model that was activated last does not answer
     away: str = ""  # name of the training for which the model has left its GPU
     loading: Loading = field(default_factory=lambda: Loading(None, None))
@@ -133,9 +133,9 @@ class ModelHost:
         with self._switching:
             if not self.ready:
                 raise ModelError("model_loading")
-            if id == self.using and not self.model.exception():
+            if id == self.active and not self.model.exception():
                 return
-            before, self.using, self.trouble = self.using, id, ""
+            before, self.active, self.trouble = self.active, id, ""
             self._begin(lambda: self._exchange(id, before))
 
     def move_away(self, job: str) -> None:
@@ -193,25 +193,25 @@ class ModelHost:
 
     def _begin(self, load: "Callable[[], Predictor]") -> None:
         """Nothing here holds the model before any more: its memory is free for the next one."""
-        self.loading = Loading.of(self.using, self.settings)  # now: somebody may look at once
+        self.loading = Loading.of(self.active, self.settings)  # now: somebody may look at once
         self.model = in_background(load)
 
     def _on_cpu(self) -> "Predictor":
         free_memory()
         try:
-            return self._load(self.using)
+            return self._load(self.active)
         except Exception as error:  # above all: this machine has not the memory
-            LOG.exception("%s cannot answer on the CPU", self.using)
+            LOG.exception("%s cannot answer on the CPU", self.active)
             raise AwayError from error
 
     def _on_gpu(self, job: str) -> "Predictor":
         free_memory()
         try:
-            return self._load(self.using)
+            return self._load(self.active)
         except Exception:
-            LOG.exception("%s cannot return to the GPU yet", self.using)
+            LOG.exception("%s cannot return to the GPU yet", self.active)
         self.away = job
-        self.loading = Loading.of(self.using, self.settings)
+        self.loading = Loading.of(self.active, self.settings)
         return self._on_cpu()
 
     def _exchange(self, id: str, before: str) -> "Predictor":
@@ -222,7 +222,7 @@ class ModelHost:
             LOG.exception("loading %s failed", id)
             known = isinstance(error, AudioLLMError)
             self.trouble = str(error) if known else text("error_load", "en")
-        self.using = before
+        self.active = before
         self.loading = Loading.of(before, self.settings)
         free_memory()
         return self._load(before)

@@ -64,7 +64,7 @@ class Services(ModelHost):
         return cls(
             settings,
             model_host.in_background(load or loader),
-            using=registry.id_of(settings.model),
+            active=registry.id_of(settings.model),
             away=away,
             loading=loading,
             examples=found,

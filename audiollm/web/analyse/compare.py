@@ -54,7 +54,7 @@ class Comparison:
 
 def rivals(services: Services, language: Language) -> list[tuple[str, str]]:
     """(words, id) of what the answer of the active model can be compared with."""
-    others = [e for e in actions.offered(services) if e.id != services.using]
+    others = [e for e in actions.offered(services) if e.id != services.active]
     found = [(text("rival_model", language, name=e.name), e.id) for e in others]
     found.append((text("rival_clip", language), CLIP))
     if services.card and services.card.probe:
@@ -106,7 +106,7 @@ class _Run:
     def compare(self, path: str, rival: str, other: str) -> Comparison:
         predictor = self.services.wait(self.loading)
         self.notice("analysing")
-        id = self.services.using
+        id = self.services.active
         clip, answer = self.answer(predictor, path)
         if rival == CLIP:
             second, other_answer = self.answer(predictor, other)

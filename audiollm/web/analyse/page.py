@@ -194,7 +194,7 @@ class AnalysePage:
     def models(self, chosen: Language) -> Update:
         """Everything that depends on the model."""
         found = actions.choices(self.services, chosen)
-        value = self.services.using if found else None
+        value = self.services.active if found else None
         options: dict[str, Any] = {"choices": found, "value": value, "visible": bool(found)}
         return {
             **self.state(chosen),
@@ -214,7 +214,7 @@ class AnalysePage:
     def switch(self, id: str, chosen: Language) -> Update:
         """`actions.switch` accepts only what is offered."""
         actions.switch(self.services, id)
-        picked = {self.clock: gr.Timer(active=True), self.picker: self.services.using}
+        picked = {self.clock: gr.Timer(active=True), self.picker: self.services.active}
         return {**self.state(chosen), **picked}
 
     @public

@@ -56,7 +56,7 @@ def keep_clip(
     def save() -> Outcome | None:
         if not path or not services.keeps:
             return keep(services, None, language)
-        model, predictor = services.using, services.predictor()
+        model, predictor = services.active, services.predictor()
         clip = load_clip(path, services.settings)
         enrolment = speaker_baseline.of_clip(services, visitor, path)
         spoken = speaker_baseline.supported(predictor, language)

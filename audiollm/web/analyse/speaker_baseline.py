@@ -29,7 +29,7 @@ Decision = Literal["anew", "mine", "out"]
 def switch(services: Services, visitor: str, on: bool) -> None:
     """On: from now on the visitor's recordings count. Off: their features are deleted."""
     if on:
-        services.enrolments.setdefault(visitor, Enrolment(services.using))
+        services.enrolments.setdefault(visitor, Enrolment(services.active))
     else:
         leave(services, visitor)
 
@@ -37,7 +37,7 @@ def switch(services: Services, visitor: str, on: bool) -> None:
 def forget(services: Services, visitor: str) -> None:
     """What is still being answered adds to what is deleted."""
     if visitor in services.enrolments:
-        services.enrolments[visitor] = Enrolment(services.using)
+        services.enrolments[visitor] = Enrolment(services.active)
 
 
 def leave(services: Services, visitor: str) -> None:
@@ -49,9 +49,9 @@ def known(services: Services, visitor: str) -> Enrolment | None:
     """The visitor's enrolment; None where it is switched off. Another model has other features, so
     it begins with none."""
     enrolment = services.enrolments.get(visitor)
-    if enrolment and enrolment.model != services.using:
+    if enrolment and enrolment.model != services.active:
         forgotten = bool(enrolment.clips)
-        enrolment = Enrolment(services.using, forgotten=forgotten)
+        enrolment = Enrolment(services.active, forgotten=forgotten)
         services.enrolments[visitor] = enrolment
     return enrolment
 

@@ -133,8 +133,8 @@ def models_offered(services: Services, language: Language) -> list[tuple[str, st
         ShutError: see `access.opened`.
     """
     entries = [(e.name, e.id) for e in registry.entries(opened(services))]
-    name = next((name for name, id in entries if id == services.using), services.using)
-    others = [(name, id) for name, id in entries if id != services.using]
+    name = next((name for name, id in entries if id == services.active), services.active)
+    others = [(name, id) for name, id in entries if id != services.active]
     return [(text("improve_current", language, name=name), ACTIVE), *others]
 
 
@@ -161,7 +161,7 @@ def plan(
         raise DataError("improve_no_model")
     if model != ACTIVE and model not in {entry.id for entry in registry.entries(settings)}:
         raise DataError("improve_gone")
-    start = hub.locate(model or services.using, settings)
+    start = hub.locate(model or services.active, settings)
     manifest = read_json(Manifest, start / MANIFEST_NAME)
     if manifest.prompt != "chat":
         raise DataError("improve_original", name=manifest.name)

@@ -77,7 +77,7 @@ def gather(
         for done, file in enumerate(paths):
             progress = text("label_gathering", language, done=done, total=len(paths))
             yield render.notice(progress, "wait", share=done / len(paths))
-            model, name = services.predictor(), services.using
+            model, name = services.predictor(), services.active
             task = sources.from_file(file, path.name, partial(_answers, model, name), settings)
             tasks += [task] if task else []
         found = Gathered(tuple(tasks), 0, len(paths) - len(tasks))

@@ -37,8 +37,8 @@ def compared(services: Services, plan: Plan) -> Plan:
     opened(services)
     return (
         plan
-        if plan.compared_with or not services.using
-        else replace(plan, compared_with=services.using)
+        if plan.compared_with or not services.active
+        else replace(plan, compared_with=services.active)
     )
 
 

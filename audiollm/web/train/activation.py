@@ -76,13 +76,13 @@ def activate(services: Services, folder: str, *, anyway: bool = False) -> str:
     entry = next((e for e in registry.entries(settings) if e.id == id), None)
     if entry is None:
         raise ModelError("activate_no_model", folder=folder)
-    if id == services.using and services.ready and not services.model.exception():
+    if id == services.active and services.ready and not services.model.exception():
         raise ModelError("activate_already", name=entry.name)
     if not anyway:
         _compare(services, entry)
-    before = services.using
+    before = services.active
     services.switch(id)
-    services.before = before
+    services.previous = before
     return entry.name
 
 
@@ -119,7 +119,7 @@ def can_restore(services: Services) -> bool:
         ShutError: see `opened`.
     """
     opened(services)
-    return bool(services.before) and services.before != services.using
+    return bool(services.previous) and services.previous != services.active
 
 
 def restore(services: Services) -> str:
@@ -131,7 +131,7 @@ def restore(services: Services) -> str:
     """
     if not can_restore(services):
         raise ModelError("restore_none")
-    before = services.before
+    before = services.previous
     services.switch(before)
-    services.before = ""
+    services.previous = ""
     return before

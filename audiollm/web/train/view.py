@@ -129,7 +129,7 @@ def view(services: Services, job: Job, language: Language) -> View:
     wrong = failure(job, language)
     box = render.notice(wrong, "error") if wrong else ""
     model = activation.model_of(job)
-    is_active = model is not None and str(model) == services.using
+    is_active = model is not None and str(model) == services.active
     results = ""
     if model is not None:
         versus = compared(job, VERSUS)
