@@ -19,8 +19,8 @@ import numpy as np
 import soundfile
 
 from audiollm.audio.av_decoder import HEADER
+from audiollm.contracts.messages import Message
 from audiollm.errors import AudioError
-from audiollm.texts import Text
 
 # float32 [n, channels] and samples per second
 Blocks = Generator[tuple[np.ndarray, int], None, None]
@@ -72,15 +72,15 @@ def too_long(name: str, seconds: float, max_seconds: float) -> AudioError:
     return AudioError("audio_over_limit", name=name, limit=limit)
 
 
-def duration(seconds: float) -> Text:
+def duration(seconds: float) -> Message:
     """A length as people read it: 0.05 s, 12.3 s, 4 min 10 s, 2 h 0 min."""
     if seconds < 60:
         number = f"{seconds:.2f}" if seconds < 1 else f"{seconds:.1f}"
-        return Text("duration_seconds", {"n": number})
+        return Message.of("duration_seconds", n=number)
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return Text("duration_minutes", {"n": minutes, "seconds": rest})
-    return Text("duration_hours", {"n": minutes // 60, "minutes": minutes % 60})
+        return Message.of("duration_minutes", n=minutes, seconds=rest)
+    return Message.of("duration_hours", n=minutes // 60, minutes=minutes % 60)
 
 
 # ------------------------------------------------------------------ plain WAV and FLAC

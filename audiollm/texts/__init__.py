@@ -2,7 +2,6 @@
 
 import json
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 
 from audiollm.labels import LANGUAGES, Language
@@ -39,20 +38,6 @@ def _shown(value: object, language: Language) -> object:
         return ("、" if language == "zh" else ", ").join(str(_shown(v, language)) for v in value)
     in_language = getattr(value, "in_language", None)
     return in_language(language) if in_language else value
-
-
-@dataclass(frozen=True)
-class Text:
-    """A part of a sentence, in the language of that sentence."""
-
-    code: str
-    values: dict[str, object]
-
-    def in_language(self, language: Language) -> str:
-        return text(self.code, language, **self.values)
-
-    def __str__(self) -> str:
-        return self.in_language("en")
 
 
 def stored(code: str, **values: object) -> str:
