@@ -30,7 +30,8 @@ COSTS, USUAL = {"long": 90.0, "browser": 20.0, "slow": 15.0}, 0.1
 LIMITS, LIMIT = {"long": 3600, "browser": 900, "slow": 600}, 300
 # They train, or start the program in a process of its own
 SLOW_FILES = {
-    *("test_compatibility", "test_fit", "test_fit_baseline", "test_jobs_fit", "test_relabel"),
+    *("test_compatibility", "test_fit", "test_fit_baseline", "test_jobs_fit"),
+    *("test_parallel", "test_relabel"),
 }
 SLOW_FIXTURES = {"server"}
 RATE = 16000

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from audiollm.errors import ConfigError
 from audiollm.settings import Settings
 from tests import prepared
+from tests.test_fit import call as alone
 from train.data.dataset import load_prepared
 from train.fit import fit, parallel, runs
 from train.fit.examples import GroupedBatches
@@ -51,7 +52,6 @@ def test_a_process_alone_is_left_as_it_is() -> None:
     assert not parallel.agreed(False, tokens.device)
 
 
-@pytest.mark.slow
 def test_a_process_alone_takes_the_gpu_that_it_was_given(place: Path) -> None:
     """Not the first, and not all of them."""
     run = runs.read(place / "alone1")
@@ -92,7 +92,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prepared.write(folder / "data")
     prepared.llm_folder(folder / "llm")
     few = "--data data --max-steps 10 --evaluations 5"
-    call(folder, f"-m train fit {STAGE1} {few} --batch-size 8 --out alone1")
+    alone(folder, *f"fit {STAGE1} {few} --batch-size 8 --out alone1".split())
     launch(folder, f"{STAGE1} {few} --batch-size 4 --out both1")
     return folder
 
@@ -113,7 +113,6 @@ def assert_alike(alone: Path, both: Path) -> None:
     assert all(torch.allclose(weights[k], others[k], rtol=1e-2, atol=1e-4) for k in weights)
 
 
-@pytest.mark.slow
 def test_two_processes_have_the_curves_of_one(place: Path) -> None:
     """Stage 1, with the head beside the LLM; the batches of the two have other lengths."""
     assert_alike(place / "alone1", place / "both1")
