@@ -17,6 +17,7 @@ from audiollm.model import calibration, checkpoint
 from audiollm.model.distance import DISTANCE_NAME
 from audiollm.model.prompt import Prompt
 from audiollm.settings import Settings
+from audiollm.texts import text
 from tests import prepared
 from train.__main__ import main
 from train.data.dataset import load_prepared
@@ -135,6 +136,30 @@ def test_a_head_of_stage_2_leaves_the_projector_of_stage_1_as_it_was(
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
+def test_a_stopped_run_with_a_linear_teacher_resumes_to_equal_weights(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mixed features after the stop are those that one run alone draws."""
+    words = f"{STAGE_1} --distillation 0.7 --teacher probe --auxiliary-by class --max-steps 12"
+    assert call(f"{words} --out whole") == 0
+    step, asked = AudioTrainer.training_step, 0
+
+    def stopping(self: Any, *args: Any, **more: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 5:
+            (place / "halted" / STOP_NAME).touch()
+        return step(self, *args, **more)
+
+    monkeypatch.setattr(AudioTrainer, "training_step", stopping)
+    assert call(f"{words} --out halted") == STOPPED
+    assert call("fit --resume halted") == 0
+    one, again = (
+        load_file(place / run / "best" / "projector.safetensors") for run in ("whole", "halted")
+    )
+    assert all(torch.equal(one[name], again[name]) for name in one)
+
+
 def test_stage_2_takes_the_share_of_stage_1(one: Path, model: Path, place: Path) -> None:
     assert runs.read(place / "two").config.baseline == 0.5
     assert call(f"{STAGE_2} --out plain --baseline 0") == 0
@@ -151,6 +176,7 @@ def test_stage_2_takes_the_share_of_stage_1(one: Path, model: Path, place: Path)
         ("--pooling frames", "needs pooling utterance"),
         ("--distillation 1", "distillation must be in [0, 1), not 1"),
         ("--distillation 0.5 --auxiliary 0", "distillation 0.5 needs the auxiliary head"),
+        ("--distillation 0.5 --teacher probe", text("fit_teacher", "en")),
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused(

@@ -21,6 +21,7 @@ REFUSED = 2  # exit code of a command whose last line on stderr is its error mes
 
 Stage = Literal[1, 2]
 Target = Literal["corpus", "class"]  # of the auxiliary head: classes of each corpus, or of all
+Teacher = Literal["head", "probe"]
 Pooling = Literal["auto", "utterance", "frames"]
 
 
@@ -72,6 +73,9 @@ class FitConfig:
     distillation: float = option(
         0.0, "share of the class token's target that the auxiliary head gives", low=0, below=1
     )
+    teacher: Teacher = option(
+        "head", "of distillation: the auxiliary head, or linear probes on the utterance features"
+    )
     pretraining_epochs: int = option(
         60,
         "epochs of the auxiliary head before the LLM is trained, in stage 1 with the projector",
@@ -118,6 +122,8 @@ class FitConfig:
             raise ConfigError("option_choice", name="languages", choices=LANGUAGES, value="()")
         if self.distillation and not self.auxiliary:
             raise ConfigError("fit_distillation", value=self.distillation)
+        if self.teacher == "probe" and self.auxiliary_by != "class":
+            raise ConfigError("fit_teacher")
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "FitConfig":

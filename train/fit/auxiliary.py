@@ -7,7 +7,8 @@ have in common. The head is used while training only and thrown away.
 With distillation (Hinton et al. 2015, arXiv 1503.02531) the LLM also learns the head's
 probabilities of the classes, of the same tokens: a linear read-out generalises better to other
 corpora than the one that an LLM finds from labels alone. Stage 2 fits a new head to the tokens of
-stage 1 first.
+stage 1 first. The teacher may also be a linear probe on the features (train/fit/teacher.py), which
+head and LLM then both learn from.
 
 Shapes: B examples, N audio tokens, H LLM width, G groups.
 """
@@ -22,8 +23,10 @@ from torch.utils.data import Subset
 
 from audiollm.contracts.fit import Target
 from audiollm.model.audio_llm import AudioLLM, Example
+from audiollm.model.projector import Features
 from train.data.dataset import Clip
 from train.fit import parallel
+from train.fit.teacher import LinearTeacher, mixed
 
 SMOOTHING = 0.1  # of the groups: a few clips do not deserve certainty
 SPREAD = 0.5  # of the tokens by which they are mixed for distillation
@@ -58,6 +61,7 @@ class TrainingLLM(AudioLLM):
         self.auxiliary: nn.Linear | None = None
         self.weight = self.distillation = 0.0
         self.classes: Tensor | None = None  # [G, C] which class a group is of
+        self.teacher: LinearTeacher | None = None
 
     def add_head(
         self, classes: Sequence[int], size: int, weight: float, distillation: float = 0.0
@@ -76,23 +80,48 @@ class TrainingLLM(AudioLLM):
         """
         if not self.training:
             return super().forward(examples)
-        tokens, lengths = self.projector([e.features for e in examples])  # [B, N, H], [B]
-        beside, soft = tokens.new_zeros(()), None
+        features, soft = self.distilled(examples)
+        tokens, lengths = self.projector(features)  # [B, N, H], [B]
+        beside = tokens.new_zeros(())
         if self.auxiliary is not None:
-            beside = self.weight * self.group_loss(examples, tokens, lengths)
-            if self.distillation:
+            beside = self.weight * self.group_loss(examples, tokens, lengths, soft)
+            if self.distillation and soft is None:
                 tokens = _mixed(tokens, lengths)
                 soft = self.class_probabilities(tokens, lengths)
         loss = self.loss(examples, (tokens, lengths), soft, self.distillation)
         loss = loss * parallel.share(sum(e.weight for e in examples), self.device)
         return {"loss": loss + beside * parallel.share(len(examples), self.device)}
 
-    def group_loss(self, examples: Sequence[Example], tokens: Tensor, lengths: Tensor) -> Tensor:
-        """Cross-entropy of the auxiliary head on the tokens [B, N, H] of each example."""
+    def distilled(self, examples: Sequence[Example]) -> tuple[list[Features], Tensor | None]:
+        """Mixed features and the linear teacher's class probabilities [B, C] of them; without such
+        a teacher the features of the examples, and None."""
+        features = [e.features for e in examples]
+        if self.teacher is None:
+            return features, None
+        features = mixed(features)
+        return features, self.teacher(features).to(self.device)
+
+    def group_loss(
+        self,
+        examples: Sequence[Example],
+        tokens: Tensor,
+        lengths: Tensor,
+        soft: Tensor | None = None,
+    ) -> Tensor:
+        """Cross-entropy of the auxiliary head on the tokens [B, N, H] of each example.
+
+        soft: class probabilities [B, C] that make up a share `distillation` of the target; only
+        for a head whose groups are classes.
+        """
         logits = self.group_logits(tokens, lengths)
         truth = [e.group for e in examples if isinstance(e, GroupedExample)]
         target = torch.tensor(truth, device=logits.device)
-        return F.cross_entropy(logits, target, label_smoothing=SMOOTHING)
+        loss = F.cross_entropy(logits, target, label_smoothing=SMOOTHING)
+        if soft is None or self.classes is None:
+            return loss
+        wanted = soft @ self.classes.to(soft.device).T  # [B, C] -> [B, G]
+        learned = -(wanted * logits.log_softmax(-1)).sum(-1).mean()
+        return (1 - self.distillation) * loss + self.distillation * learned
 
     def group_logits(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """tokens [B, N, H], of which [B] are valid -> [B, G]"""
@@ -155,8 +184,9 @@ def pretrain(
             for start in range(0, len(order), PRETRAIN_BATCH):
                 batch = [examples[i] for i in order[start : start + PRETRAIN_BATCH]]
                 with torch.set_grad_enabled(projector):
-                    tokens = model.projector([e.features for e in batch])
-                loss = model.group_loss(batch, *tokens)
+                    features, soft = model.distilled(batch)
+                    tokens, lengths = model.projector(features)
+                loss = model.group_loss(batch, tokens, lengths, soft)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

@@ -192,6 +192,7 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     from audiollm.model import checkpoint
     from train.fit import parallel
     from train.fit.auxiliary import TrainingLLM, groups
+    from train.fit.teacher import fit_teacher
 
     config = planned.config
     # frozen weights may be coarse; what is trained stays in float32 and autocast does the rest
@@ -213,6 +214,10 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
             config.auxiliary,
             config.distillation,
         )
+        if config.distillation and config.teacher == "probe":
+            if planned.projector.pooling != "utterance":
+                raise ConfigError("fit_teacher_frames")
+            model.teacher = fit_teacher(prepared, planned.classes, config.baseline > 0)
     if config.stage == 1:
         if prepared is not None:
             model.projector.fit(_measured(prepared, config.seed, planned.projector.baseline))
