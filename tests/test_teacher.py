@@ -1,4 +1,4 @@
-"""The linear teacher of distillation: its probabilities, and the features that it is asked about."""
+"""The linear teacher of distillation: its probabilities, and mixed features."""
 
 from dataclasses import replace
 

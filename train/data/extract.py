@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from audiollm import audio
-from audiollm.audio import functionals, prosody
+from audiollm.audio import functionals, loading, prosody
 from audiollm.contracts.messages import Message
 from audiollm.errors import AudioError, DataError, NoSpeechError
 from audiollm.settings import Settings
@@ -258,7 +258,7 @@ def _key(clip: Clip, copy: int) -> str:
 def _version() -> str:
     """Changes with the code that measures, so that old measurements are not believed."""
     digest = hashlib.sha256()
-    for module in (audio, prosody, functionals, augment):
+    for module in (loading, prosody, functionals, augment):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:12]
 
