@@ -170,11 +170,11 @@ def test_stage_2_takes_the_share_of_stage_1(one: Path, model: Path, place: Path)
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("--baseline 1", "baseline must be in [0, 1), not 1"),
-        ("--baseline -0.1", "baseline must be in [0, 1), not -0.1"),
-        ("--baseline nan", "baseline must be in [0, 1), not nan"),
+        ("--baseline 1", "0 <= baseline < 1, not 1.0"),
+        ("--baseline -0.1", "0 <= baseline < 1, not -0.1"),
+        ("--baseline nan", "0 <= baseline < 1, not nan"),
         ("--pooling frames", "needs pooling utterance"),
-        ("--distillation 1", "distillation must be in [0, 1), not 1"),
+        ("--distillation 1", "0 <= distillation < 1, not 1.0"),
         ("--distillation 0.5 --auxiliary 0", "distillation 0.5 needs the auxiliary head"),
         ("--distillation 0.5 --teacher probe", text("fit_teacher", "en")),
     ],

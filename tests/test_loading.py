@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from audiollm.labels import LANGUAGES
 from audiollm.model import loading
 from audiollm.model.loading import READING, STEPS, USUAL, Loading
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
+from audiollm.texts import text
 from audiollm.web import render
 from tests import tiny
 
@@ -61,8 +63,9 @@ def test_a_slow_machine_is_expected_to_stay_slow(clock: Clock) -> None:
     came = load.came()
     assert came.left and came.share and came.left > 0 and came.share < 1
     assert came.late
-    assert "longer than usual" in render.loading(came, "en")
-    assert "比平常长" in render.loading(came, "zh")
+    for language in LANGUAGES:
+        step = text(f"step_{came.step}", language)
+        assert text("loading_late", language, step=step) in render.loading(came, language)
 
 
 def test_programs_that_are_there_already_say_little_of_the_rest(clock: Clock) -> None:
