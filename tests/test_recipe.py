@@ -45,7 +45,7 @@ def test_every_command_of_the_recipe_is_understood(tmp_path: Path) -> None:
     one, two, merged, judged = (
         _parse(list(step.words[1:]), step.words[1])[1] for step in steps(tmp_path, **given)[1:]
     )
-    assert (one.stage, two.stage, one.baseline) == (1, 2, 0.5)
+    assert (one.stage, two.stage, one.baseline) == (1, 2, 0.6)
     assert (two.start, merged.run, judged.model) == (one.out, two.out, merged.out)
     assert merged.calibration == Path("c.json") and judged.record
     assert merged.probe_strength == judged.probe_strength == 0.001
