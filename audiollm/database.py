@@ -6,8 +6,8 @@ somebody has switched to WAL works as well.
 """
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from audiollm.errors import DataError
@@ -110,13 +110,18 @@ MIGRATIONS = (
 class Database:
     """The file `audiollm.db` of a home folder."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(
+        self, home: Path, failure: Callable[[sqlite3.Error], Exception] | None = None
+    ) -> None:
         """Creates the file where there is none, and migrates it to the newest version.
+
+        `failure` makes the error that a failed transaction raises; SQLite's own by default.
 
         Raises:
             DataError: the folder cannot be written, or a newer program wrote the database.
         """
         self.path = home / "audiollm.db"
+        self._failure = None  # until it is known to open
         try:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self.read() as db:
@@ -129,6 +134,7 @@ class Database:
                     _migrate(db)
         except (OSError, sqlite3.Error) as error:
             raise DataError("database_unusable", path=self.path, reason=error) from error
+        self._failure = failure
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -152,12 +158,14 @@ class Database:
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        db = sqlite3.connect(self.path, timeout=TIMEOUT, isolation_level=None)
-        db.row_factory = sqlite3.Row
         try:
-            yield db
-        finally:
-            db.close()  # rolls back what is open
+            with closing(sqlite3.connect(self.path, timeout=TIMEOUT, isolation_level=None)) as db:
+                db.row_factory = sqlite3.Row
+                yield db  # what is open at the end is rolled back
+        except sqlite3.Error as error:
+            if self._failure is None:
+                raise
+            raise self._failure(error) from error
 
 
 def _version(db: sqlite3.Connection) -> int:

@@ -11,8 +11,8 @@ import secrets
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,9 @@ class Jobs:
     def __init__(self, home: Path) -> None:
         """Raises: DataError: the database cannot be opened."""
         self.home = home.resolve()
-        self.database = Database(self.home)
+        self.database = Database(
+            self.home, lambda error: JobError("job_database", reason=error, folder=self.home)
+        )
 
     def add(
         self,
@@ -73,7 +75,7 @@ class Jobs:
                 (self.folder(id) / file).write_text(content, encoding="utf-8")  # before it starts
         except OSError as error:
             raise JobError("job_not_saved", reason=error, folder=self.home) from error
-        with self._db() as db:
+        with self.database.write() as db:
             made_at = now.isoformat("T", "seconds")
             row = (id, name, device, "waiting", _last(db), 0, "", "", "", made_at)
             db.execute("INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?)", row)
@@ -89,11 +91,11 @@ class Jobs:
 
     def all(self) -> list[Job]:
         """Every job, in the order of the queue."""
-        with self._read() as db:
+        with self.database.read() as db:
             found = [dict(row) for row in db.execute(_ALL).fetchall()]
             steps = {row["id"]: _steps(db, row["id"]) for row in found}
         if any(self._orphaned(row) for row in found):
-            with self._db() as db:
+            with self.database.write() as db:
                 found = [self._settle(db, row) for row in db.execute(_ALL).fetchall()]
                 steps = {row["id"]: _steps(db, row["id"]) for row in found}
         return [self._job(row, steps[row["id"]]) for row in found]
@@ -104,17 +106,17 @@ class Jobs:
         Raises:
             JobError: there is no such job.
         """
-        with self._db() as db:
+        with self.database.write() as db:
             row, steps = self._row(db, id), _steps(db, id)
         return self._job(row, steps)
 
     def tick(self) -> None:
         """Starts the next job on every free device. May be called at any time."""
-        with self._read() as db:
+        with self.database.read() as db:
             seen = db.execute(_ALL).fetchall()
         if not any(row["state"] == "waiting" or self._orphaned(row) for row in seen):
             return
-        with self._db() as db:
+        with self.database.write() as db:
             rows = [self._settle(db, row) for row in db.execute(_ALL).fetchall()]
             active = [row for row in rows if row["state"] in ACTIVE]
             devices = {row["device"] for row in active}
@@ -146,7 +148,7 @@ class Jobs:
         Raises:
             JobError: the job neither runs nor waits, or runs on another machine.
         """
-        with self._db() as db:
+        with self.database.write() as db:
             row = self._row(db, id)
             if row["state"] == "waiting":
                 _set(db, id, state="stopped")
@@ -161,7 +163,7 @@ class Jobs:
         Raises:
             JobError: the job does not run, or runs on another machine.
         """
-        with self._db() as db:
+        with self.database.write() as db:
             row = self._row(db, id)
             _require(row, ACTIVE, "job_not_running")
             identity.kill_group(_runner(row), Identity.parse(row["child"]))
@@ -174,7 +176,7 @@ class Jobs:
         Raises:
             JobError: it runs, waits or is done.
         """
-        with self._db() as db:
+        with self.database.write() as db:
             _require(self._row(db, id), IDLE, "job_not_resumable")
             _set(db, id, state="waiting", failure="", turn=_last(db))
         self.tick()
@@ -185,7 +187,7 @@ class Jobs:
         Raises:
             JobError: it runs.
         """
-        with self._db() as db:
+        with self.database.write() as db:
             row = self._row(db, id)
             _require(row, ("waiting", "done", *IDLE), "job_still_runs")
             db.execute("DELETE FROM jobs WHERE id=?", (id,))
@@ -193,7 +195,7 @@ class Jobs:
 
     def claim(self, id: str, me: Identity) -> tuple[str, tuple[Step, ...]] | None:
         """Device and steps, for the runner that was started for the job; else None."""
-        with self._db() as db:
+        with self.database.write() as db:
             row = db.execute(_ONE, (id,)).fetchone()
             if row is None or row["runner"] != str(me) or row["state"] not in ACTIVE:
                 return None
@@ -201,34 +203,18 @@ class Jobs:
 
     def begin(self, id: str, number: int, start: Callable[[], Identity]) -> None:
         """Stores the step and the process that `start` begins for it."""
-        with self._db() as db:
+        with self.database.write() as db:
             _set(db, id, step=number, child=str(start()))
 
     def finish(self, id: str, me: Identity, state: State, failure: str) -> None:
         """Stores how a job ended; a stop that nobody asked for is an interruption."""
-        with self._db() as db:
+        with self.database.write() as db:
             row = db.execute(_ONE, (id,)).fetchone()
             if row is None or row["runner"] != str(me):
                 return
             if state == "stopped" and row["state"] != "stopping":
                 state, failure = "interrupted", stored("job_gone")
             _set(db, id, state=state, failure=failure, runner="", child="")
-
-    def _db(self) -> AbstractContextManager[sqlite3.Connection]:
-        return self._explained(self.database.write())
-
-    def _read(self) -> AbstractContextManager[sqlite3.Connection]:
-        return self._explained(self.database.read())
-
-    @contextmanager
-    def _explained(
-        self, transaction: AbstractContextManager[sqlite3.Connection]
-    ) -> Iterator[sqlite3.Connection]:
-        try:
-            with transaction as db:
-                yield db
-        except sqlite3.Error as error:
-            raise JobError("job_database", reason=error, folder=self.home) from error
 
     def _row(self, db: sqlite3.Connection, id: str) -> dict[str, Any]:
         row = db.execute(_ONE, (id,)).fetchone()

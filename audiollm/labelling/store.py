@@ -9,8 +9,7 @@ import sqlite3
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,23 +60,9 @@ class LabelStore:
             DataError: the folder cannot be written, or a newer program made the database.
         """
         self.home, self.clock = home, clock
-        self._database = Database(home)
-
-    def _read(self) -> AbstractContextManager[sqlite3.Connection]:
-        return self._explained(self._database.read())
-
-    def _write(self) -> AbstractContextManager[sqlite3.Connection]:
-        return self._explained(self._database.write())
-
-    @contextmanager
-    def _explained(
-        self, transaction: AbstractContextManager[sqlite3.Connection]
-    ) -> Iterator[sqlite3.Connection]:
-        try:
-            with transaction as db:
-                yield db
-        except (OSError, sqlite3.Error) as error:
-            raise LabelError("label_database", home=self.home, reason=error) from error
+        self._database = Database(
+            home, lambda error: LabelError("label_database", home=home, reason=error)
+        )
 
     # --- tasks
 
@@ -94,7 +79,7 @@ class LabelStore:
 
     def tasks(self) -> list[Task]:
         """All tasks, in the order of showing."""
-        with self._read() as db:
+        with self._database.read() as db:
             return [_task(row) for row in db.execute("SELECT * FROM tasks ORDER BY turn")]
 
     def task(self, id: str) -> Task:
@@ -102,12 +87,12 @@ class LabelStore:
         Raises:
             LabelError: there is no such task.
         """
-        with self._read() as db:
+        with self._database.read() as db:
             return _found(db, id)
 
     def classes(self) -> tuple[str, ...]:
         """Every class of the tasks, in the order of labels.py."""
-        with self._read() as db:
+        with self._database.read() as db:
             rows = db.execute(
                 "SELECT key FROM tasks, json_each(answer) UNION"
                 " SELECT key FROM tasks, json_each(other_answer) UNION"
@@ -122,7 +107,7 @@ class LabelStore:
             LabelError: the database cannot be written.
         """
         gone = 0
-        with self._write() as db:
+        with self._database.write() as db:
             for id in ids:
                 if not db.execute("SELECT 1 FROM labels WHERE task=?", (id,)).fetchone():
                     db.execute("DELETE FROM leases WHERE task=?", (id,))
@@ -153,7 +138,7 @@ class LabelStore:
         names = ",".join(f"'{name}'" for name in reasons)
         votes = f"{_VOTES}," if work == "second" else ""
         wanted = f"FROM tasks t WHERE {_OPEN[work]} AND t.reason IN ({names})"
-        with self._write() as db:
+        with self._database.write() as db:
             db.execute("DELETE FROM leases WHERE until<?", (self.clock(),))
             mine = "SELECT task FROM leases WHERE tab=:tab"
             who = {"person": person, "tab": tab, "count": count}
@@ -181,7 +166,7 @@ class LabelStore:
         """(clips that the person has labelled or decided, clips left in this kind of work)."""
         names = ",".join(f"'{name}'" for name in reasons if name in REASONS)
         kind = "decision" if work == "decide" else "label"
-        with self._read() as db:
+        with self._database.read() as db:
             done = db.execute(
                 "SELECT COUNT(*) FROM standing WHERE person=? AND kind=?", (person, kind)
             ).fetchone()[0]
@@ -197,7 +182,7 @@ class LabelStore:
         Raises:
             LabelError: another page shows it, or there is no such task.
         """
-        with self._write() as db:
+        with self._database.write() as db:
             db.execute("DELETE FROM leases WHERE until<?", (self.clock(),))
             found = _found(db, task)
             row = db.execute("SELECT tab FROM leases WHERE task=?", (task,)).fetchone()
@@ -231,7 +216,7 @@ class LabelStore:
 
         An imported label that is older than the person's valid label is left out.
         """
-        with self._write() as db:
+        with self._database.write() as db:
             return self._add_labels(db, given)
 
     def import_labels(self, tasks: Iterable[Task], given: Iterable[Label]) -> tuple[int, int]:
@@ -240,7 +225,7 @@ class LabelStore:
         Raises:
             LabelError: the database cannot be written.
         """
-        with self._write() as db:
+        with self._database.write() as db:
             before = db.execute("SELECT COUNT(*) FROM tasks").fetchone()[0]
             now = self._now()
             for task in tasks:
@@ -277,7 +262,7 @@ class LabelStore:
         Raises:
             LabelError: the database cannot be written.
         """
-        with self._write() as db:
+        with self._database.write() as db:
             marks = ",".join("?" * len(kinds))
             row = db.execute(
                 "SELECT * FROM labels WHERE person=? AND origin='' AND number NOT IN"  # noqa: S608
@@ -291,7 +276,7 @@ class LabelStore:
 
     def history(self, task: str = "", person: str = "") -> list[Label]:
         """Every label, of one task or one person if given, undone ones included."""
-        with self._read() as db:
+        with self._database.read() as db:
             rows = db.execute(
                 "SELECT l.*, u.label IS NOT NULL AS gone FROM labels l LEFT JOIN undone u"
                 " ON u.label=l.number WHERE (?1='' OR l.task=?1) AND (?2='' OR l.person=?2)"
@@ -302,7 +287,7 @@ class LabelStore:
 
     def outcomes(self) -> list[Outcome]:
         """Every task with its valid labels, in the order of showing."""
-        with self._read() as db:
+        with self._database.read() as db:
             rows = db.execute("SELECT * FROM tasks ORDER BY turn").fetchall()
             valid = db.execute(
                 "SELECT * FROM standing WHERE kind<>'skip' ORDER BY number"
@@ -319,7 +304,7 @@ class LabelStore:
             LabelError: there is no such task.
         """
         query = "SELECT * FROM standing WHERE kind<>'skip' AND task=? ORDER BY number"
-        with self._read() as db:
+        with self._database.read() as db:
             found = _found(db, task)
             return _outcome(found, [_label(row) for row in db.execute(query, (task,))])
 
