@@ -133,9 +133,10 @@ def owners(page: Served) -> list[Any]:
 def test_a_stranger_reaches_no_handler_but_those_listed(page: Served) -> None:
     shut = owners(page)
     assert len(shut) > 20
-    assert {"train.events._acts.<locals>.act", "train.recordings.connect.<locals>.take"} <= {
-        name_of(event) for event in shut
-    }
+    assert {
+        "train.events.connect.<locals>.acts.<locals>.act",
+        "train.recordings.connect.<locals>.take",
+    } <= {name_of(event) for event in shut}
     strangers: list[dict[str, str]] = [{}, {"cookie": f"{COOKIE}=guess"}]
     for number, event in enumerate(shut):
         answer = page.ask(event, **strangers[number % 2])
@@ -178,7 +179,9 @@ def test_no_program_is_offered_what_is_the_owners(page: Served) -> None:
 def test_the_login_through_its_own_address(page: Served) -> None:
     page.sessions.pause = 0.01
     right = {"name": OWNER.name, "password": OWNER.password}
-    event = next(e for e in owners(page) if name_of(e) == "train.events._acts.<locals>.act")
+    event = next(
+        e for e in owners(page) if name_of(e) == "train.events.connect.<locals>.acts.<locals>.act"
+    )
     with httpx.Client(base_url=page.url, timeout=SLOW, trust_env=False) as client:
 
         def log_in(**headers: str) -> httpx.Response:

@@ -5,7 +5,7 @@ they follow the page's own language choice.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import gradio as gr
 from gradio.i18n import I18nData
@@ -15,6 +15,7 @@ from audiollm.texts import TEXTS
 
 Words = dict[Language, str]
 T = TypeVar("T")
+HIDDEN: dict[str, Any] = {"visible": "hidden"}  # on the page, which `visible=False` is not
 OURS = "audiollm_"  # Gradio has words of its own under plain names such as `audio`
 # and of some it has none: where an event ends, a screen reader would read "common.complete"
 LACKING: dict[str, Words] = {
@@ -24,6 +25,11 @@ LACKING: dict[str, Words] = {
         "zh": "无法开始用麦克风录音。",
     },
 }
+
+
+def visible(on: bool) -> Literal[True, "hidden"]:
+    """The `visible` of a component that stays on the page."""
+    return True if on else "hidden"
 
 
 def of_browser(key: str) -> I18nData:

@@ -245,11 +245,4 @@ def act(services: Services, id: str, what: Act) -> None:
         ShutError: see `opened`.
         JobError: the job's state does not allow it.
     """
-    queue = Jobs(opened(services).home)
-    methods = {
-        "stop": queue.stop,
-        "kill": queue.kill,
-        "resume": queue.resume,
-        "remove": queue.remove,
-    }
-    methods[what](id)
+    getattr(Jobs(opened(services).home), what)(id)

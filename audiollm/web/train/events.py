@@ -7,7 +7,7 @@ their files, so a page that is opened again shows the same.
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import gradio as gr
 
@@ -15,13 +15,13 @@ from audiollm.jobs.job import ACTIVE
 from audiollm.labels import Language
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.events import AT_ONCE
+from audiollm.web.events import AT_ONCE, Update
 from audiollm.web.services import Services
+from audiollm.web.static import HIDDEN, visible
 from audiollm.web.train import actions, activation, curves, planning, results, view
 from audiollm.web.train.actions import Act
 from audiollm.web.train.activation import WorseError
 from audiollm.web.train.page import Page
-from audiollm.web.train.planning import Given, Updates
 from audiollm.web.train.results import Part
 from audiollm.web.train.view import NOTHING
 
@@ -53,67 +53,60 @@ def connect(
         looks(event)
     parts.clock.tick(look, watched, outcome, **AT_ONCE)
     parts.overlay.input(look, watched, outcome, **AT_ONCE)
-    results.connect(parts.results, services, parts.jobs, language)
+    parts.results.connect(services, parts.jobs, language)
     nothing = [parts.job_message, parts.anyway]  # the message belonged to the job before
-    looks(parts.jobs.input(lambda: ["", gr.update(visible="hidden")], None, nothing, **AT_ONCE))
+    looks(parts.jobs.input(lambda: ["", gr.update(**HIDDEN)], None, nothing, **AT_ONCE))
     # the message was in the other language
     looks(language.change(lambda: "", None, parts.job_message, **AT_ONCE))
-    acts: dict[Any, Act] = {
-        parts.stop: "stop",
-        parts.kill: "kill",
-        parts.resume: "resume",
-        parts.remove: "remove",
-    }
-    for button, what in acts.items():
-        act = _acts(services, what)
-        looks(button.click(act, [parts.jobs, language], parts.job_message, **AT_ONCE))
     # in this browser; not in the tab: what stands there is not read before the tab is opened
     remembered = gr.BrowserState(False, storage_key="audiollm-sound", secret="audiollm")  # noqa: S106
     # without the program: its answer could undo a tick made meanwhile
     parts.tab.select(None, remembered, parts.sound, js=SAME, **AT_ONCE)
     parts.sound.input(None, parts.sound, remembered, js=SAME, **AT_ONCE)
 
-    def activates(id: str | None, chosen: Language, anyway: bool = False) -> Updates:
-        try:
-            name = activation.activate(services, view.model(services, id), anyway=anyway)
-        except Exception as error:
-            worse = _seen(isinstance(error, WorseError))
-            return {
-                parts.job_message: view.failed(error, chosen),
-                parts.anyway: gr.update(visible=worse),
-            }
-        return loads(name, chosen)
+    def acts(what: Act) -> Callable[..., str]:
+        def act(id: str | None, chosen: Language) -> str:
+            try:
+                if id:
+                    actions.act(services, id, what)
+            except Exception as error:
+                return view.failed(error, chosen)
+            return ""
 
-    def restores(chosen: Language) -> Updates:
-        try:
-            return loads(activation.restore(services), chosen)
-        except Exception as error:
-            return {parts.job_message: view.failed(error, chosen)}
+        return act
 
-    def loads(name: str, chosen: Language) -> Updates:
-        message = render.notice(text("promoted", chosen, name=Path(name).name), "wait")
-        hidden = gr.update(visible="hidden")
-        return {parts.job_message: message, parts.anyway: hidden, loading: gr.Timer(active=True)}
+    def switches(to: Callable[[str | None], str]) -> Callable[..., Update]:
+        def switch(id: str | None, chosen: Language) -> Update:
+            try:
+                name = Path(to(id)).name
+            except Exception as error:
+                worse = gr.update(visible=visible(isinstance(error, WorseError)))
+                return {parts.job_message: view.failed(error, chosen), parts.anyway: worse}
+            message = render.notice(text("promoted", chosen, name=name), "wait")
+            loads = {parts.anyway: gr.update(**HIDDEN), loading: gr.Timer(active=True)}
+            return {parts.job_message: message, **loads}
 
-    moved = [parts.job_message, parts.anyway, loading]
-    for button, how in (
-        (parts.activate, activates),
-        (parts.anyway, partial(activates, anyway=True)),
-    ):
-        looks(button.click(how, [parts.jobs, language], moved, **AT_ONCE))
-    looks(parts.restore.click(restores, language, moved, **AT_ONCE))
+        return switch
 
+    def activate(id: str | None, anyway: bool = False) -> str:
+        return activation.activate(services, view.model(services, id), anyway=anyway)
 
-def _acts(services: Services, what: Act) -> Callable[..., str]:
-    def act(id: str | None, chosen: Language) -> str:
-        try:
-            if id:
-                actions.act(services, id, what)
-        except Exception as error:
-            return view.failed(error, chosen)
-        return ""
-
-    return act
+    buttons: dict[Any, Act] = {
+        parts.stop: "stop",
+        parts.kill: "kill",
+        parts.resume: "resume",
+        parts.remove: "remove",
+    }
+    for button, what in buttons.items():
+        looks(button.click(acts(what), [parts.jobs, language], parts.job_message, **AT_ONCE))
+    models: dict[Any, Callable[[str | None], str]] = {
+        parts.activate: activate,
+        parts.anyway: partial(activate, anyway=True),
+        parts.restore: lambda _: activation.restore(services),
+    }
+    for button, to in models.items():
+        moved = [parts.job_message, parts.anyway, loading]
+        looks(button.click(switches(to), [parts.jobs, language], moved, **AT_ONCE))
 
 
 def looked(parts: Page) -> list[Any]:
@@ -123,13 +116,13 @@ def looked(parts: Page) -> list[Any]:
     return [*shown, parts.running, *buttons, *parts.results.all]
 
 
-def updates(parts: Page, services: Services, language: gr.Radio, given: Given) -> Updates:
+def updates(parts: Page, services: Services, language: gr.Radio, given: Update) -> Update:
     """A look at the jobs: what is new since the last one."""
     seen, chosen = given[parts.seen], given[language]
     try:
         now = _now(parts, services, given[parts.jobs], given[parts.overlay] or [], chosen)
     except Exception as error:
-        now = {parts.detail: _part({"value": view.failed(error, chosen)})}
+        now = {parts.detail: _part(value=view.failed(error, chosen))}
     marks = {str(part.elem_id): repr(mark) for part, (_, mark) in now.items()}
     fresh = {
         part: gr.update(**values())
@@ -147,7 +140,7 @@ def _now(
     shown = NOTHING if job is None else view.view(services, job, chosen)
     listed: dict[str, Any] = {
         "choices": [(view.line(each, chosen), each.id) for each in found],
-        "visible": _seen(bool(found)),
+        "visible": visible(bool(found)),
     }
     if job is None or job.id != id:  # else a choice that is made meanwhile stays
         listed["value"] = job.id if job else None
@@ -159,7 +152,7 @@ def _now(
 
     def figure() -> dict[str, Any]:
         drawable = any(sum(counts) for _, counts in points)
-        return {"value": curves.curves(drawn, chosen), "visible": _seen(drawable)}
+        return {"value": curves.curves(drawn, chosen), "visible": visible(drawable)}
 
     buttons = {
         parts.stop: shown.stops,
@@ -169,23 +162,18 @@ def _now(
         parts.activate: bool(shown.model),
         parts.restore: activation.can_restore(services),
     }
-    over = {"choices": others, "value": laid, "visible": _seen(bool(others))}
     return {
-        parts.jobs: _part(listed),
-        parts.overlay: _part(over),
-        parts.detail: _part({"value": shown.detail or f"<p>{text('jobs_none', chosen)}</p>"}),
-        parts.result: _part({"value": shown.result}),
+        parts.jobs: _part(**listed),
+        parts.overlay: _part(choices=others, value=laid, visible=visible(bool(others))),
+        parts.detail: _part(value=shown.detail or f"<p>{text('jobs_none', chosen)}</p>"),
+        parts.result: _part(value=shown.result),
         parts.curves: (figure, (points, chosen)),
-        parts.log: _part({"value": shown.log, "visible": _seen(job is not None)}),
-        parts.running: _part({"value": f'<i data-running="{running}"></i>'}),
-        **{button: _part({"visible": _seen(on)}) for button, on in buttons.items()},
+        parts.log: _part(value=shown.log, visible=visible(job is not None)),
+        parts.running: _part(value=f'<i data-running="{running}"></i>'),
+        **{button: _part(visible=visible(on)) for button, on in buttons.items()},
         **dict(zip(parts.results.all, results.now(services, job, chosen), strict=True)),
     }
 
 
-def _part(values: dict[str, Any]) -> Part:
+def _part(**values: Any) -> Part:
     return lambda: values, values
-
-
-def _seen(on: bool) -> Literal[True, "hidden"]:
-    return True if on else "hidden"

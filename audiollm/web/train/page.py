@@ -8,11 +8,11 @@ from typing import Any
 
 import gradio as gr
 
-from audiollm.web.static import Static
-from audiollm.web.train import curves, fields, recordings, results
+from audiollm.web.static import HIDDEN, Static
+from audiollm.web.train import curves, fields, recordings
+from audiollm.web.train.results import Results
 
 INTERVAL = 2.0  # s between two looks at the jobs
-HIDDEN: dict[str, Any] = {"visible": "hidden"}
 
 
 class Page:
@@ -72,7 +72,7 @@ class Page:
             self.anyway = button("promote_anyway")
             self.restore = button("roll_back")
         self.job_message = gr.HTML(elem_id="job-told")
-        self.results = results.lay_out(static)
+        self.results = Results(static)
         self.overlay = gr.Dropdown([], multiselect=True, elem_id="overlay", **HIDDEN)
         static.place(self.overlay, "overlay", "label")
         static.place(self.overlay, "overlay_info", "info")

@@ -13,7 +13,7 @@ import gradio as gr
 from audiollm.labels import Language
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.events import AT_ONCE
+from audiollm.web.events import AT_ONCE, Update
 from audiollm.web.services import Services
 from audiollm.web.train import (
     actions,
@@ -33,9 +33,6 @@ SAVE = """(content) => {
   window.audiollm.save(name, new Blob([content], { type: "application/json" }));
 }"""
 
-Given = Mapping[Any, Any]  # component -> its value, of an event whose inputs are a set
-Updates = dict[Any, Any]  # component -> what it shows now; others stay
-
 
 def connect(parts: Page, services: Services, language: gr.Radio) -> list[Any]:
     """Returns the events after which there may be another job."""
@@ -49,12 +46,12 @@ def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
     """What there is to train on, settings that fit it, and the commands."""
     fields, named = parts.fields, parts.fields.named
 
-    def offer(chosen: Language) -> Updates:
+    def offer(chosen: Language) -> Update:
         found = recordings_view.sources(sources.prepared(services), chosen)
         devices = gr.update(choices=actions.devices(services))
         return {named["source"]: gr.update(choices=found), named["device"]: devices}
 
-    def suggest(given: Given, factor: float = 0.0) -> Updates:
+    def suggest(given: Update, factor: float = 0.0) -> Update:
         """Settings that fit what is chosen, where the person has not set others. `factor`: so many
         times the usual epochs, whatever stands there."""
         values, before = fields.values(given), given[fields.offered]
@@ -72,7 +69,7 @@ def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
             fields.fits: basis,
         }
 
-    def propose(given: Given) -> Updates:
+    def propose(given: Update) -> Update:
         """The commands and how long they take, or why there are none."""
         try:
             plan = actions.compared(services, Plan.of(fields.values(given)))
@@ -103,8 +100,8 @@ def _starts(parts: Page, services: Services, language: gr.Radio) -> list[Any]:
     """The whole plan, or its first step alone; returns the events after which there is a job."""
     settings = {*parts.fields.parts, language}
 
-    def starts(what: Callable[[Services, Plan], str], code: str) -> Callable[[Given], Updates]:
-        def start(given: Given) -> Updates:
+    def starts(what: Callable[[Services, Plan], str], code: str) -> Callable[[Update], Update]:
+        def start(given: Update) -> Update:
             chosen = given[language]
             try:
                 plan = Plan.of(parts.fields.values(given))
@@ -131,7 +128,7 @@ def _arrives(parts: Page, services: Services, language: gr.Radio) -> None:
     """Offers what a job has prepared meanwhile, and selects what these settings prepared."""
     known, source = gr.State(None), parts.fields.chosen.source
 
-    def look(given: Given) -> Updates:
+    def look(given: Update) -> Update:
         before = given[known]
         now = [str(folder) for folder in sources.prepared_folders(services)]
         if now == before or before is None:
@@ -152,7 +149,7 @@ def _files(parts: Page, services: Services, language: gr.Radio) -> None:
     fields = parts.fields
     settings = {*fields.parts, language}
 
-    def save(given: Given) -> Updates:
+    def save(given: Update) -> Update:
         try:
             return {
                 fields.file: actions.save(services, fields.values(given)),
@@ -161,7 +158,7 @@ def _files(parts: Page, services: Services, language: gr.Radio) -> None:
         except Exception as error:
             return {fields.file: "", fields.file_message: view.failed(error, given[language])}
 
-    def load(given: Given) -> Updates:
+    def load(given: Update) -> Update:
         before, file, chosen = fields.values(given), given[fields.load], given[language]
         try:
             loaded = actions.load(services, file, before)

@@ -1,19 +1,19 @@
 """The evaluation of a new model on the page: figures, the report, and its wrong answers, which can
 be played and sent to Label.
 
-`lay_out` places the parts, `now` says what is new of them, `connect` connects them. Nobody names a
-file: a job and a clip are named, and the evaluation of the job says where its sound is stored.
+`Results` has the parts, `now` says what is new of them. Nobody names a file: a job and a clip are
+named, and the evaluation of the job says where its sound is stored.
 """
 
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from time import time
-from typing import Any, Literal
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -38,72 +38,55 @@ from audiollm.web.auth.access import opened
 from audiollm.web.events import AT_ONCE
 from audiollm.web.label.queue import label_store
 from audiollm.web.services import Services
-from audiollm.web.static import Static, of_browser
+from audiollm.web.static import HIDDEN, Static, of_browser, visible
 from audiollm.web.train import actions, sources
 from audiollm.web.train.view import evaluated, failed, result_path
 
 RENEWED = 1800  # s: the copy of a report that was handed out is deleted after KEEP
+PARTS = 8  # of `Results.all`
 MOST = 50  # wrong answers that are listed
 # how the fields of a part's update are had, and what tells whether they are new
 Part = tuple[Callable[[], dict[str, Any]], object]
 
 
-@dataclass(frozen=True, eq=False)
 class Results:
-    """What a person sees and touches of a model's evaluation, in the order of `now`."""
+    """What a person sees and touches of a model's evaluation; hidden until there is one."""
 
-    confusion: gr.Plot
-    reliability: gr.Plot
-    report: gr.DownloadButton
-    summary: gr.HTML  # how many are wrong
-    wrong: gr.Radio
-    sound: gr.Audio
-    about: gr.HTML  # the wrong answer that plays
-    send: gr.Button
+    def __init__(self, static: Static) -> None:
+        bare: dict[str, Any] = {"show_label": False, "container": False, **HIDDEN}
+        with gr.Row(elem_id="judged"):
+            self.confusion = gr.Plot(elem_id="confusion", **bare)
+            self.reliability = gr.Plot(elem_id="reliability", **bare)
+        label: Any = of_browser("report_get")
+        self.report = gr.DownloadButton(label, size="sm", elem_id="report-get", **HIDDEN)
+        static.place(self.report, "report_get", "label")
+        self.summary = gr.HTML(elem_id="wrong-said", **HIDDEN)  # how many are wrong
+        self.wrong = static.labelled(gr.Radio, "wrong_list", **HIDDEN)
+        self.about = gr.HTML(elem_id="wrong-told", **HIDDEN)  # the wrong answer that plays
+        options: dict[str, Any] = {"interactive": False, "autoplay": True, "buttons": [], **HIDDEN}
+        self.sound = static.labelled(gr.Audio, "wrong_sound", **options)
+        self.send = static.button("wrong_send", size="sm", **HIDDEN)
 
     @property
     def all(self) -> list[Any]:
-        return list(vars(self).values())
+        """In the order of `now`."""
+        pictures = [self.confusion, self.reliability, self.report]
+        return [*pictures, self.summary, self.wrong, self.sound, self.about, self.send]
 
-
-def lay_out(static: Static) -> Results:
-    """All of it, hidden until there is an evaluation."""
-    hidden: dict[str, Any] = {"visible": "hidden"}
-    bare: dict[str, Any] = {"show_label": False, "container": False, **hidden}
-    with gr.Row(elem_id="judged"):
-        confusion = gr.Plot(elem_id="confusion", **bare)
-        reliability = gr.Plot(elem_id="reliability", **bare)
-    label: Any = of_browser("report_get")
-    report = gr.DownloadButton(label, size="sm", elem_id="report-get", **hidden)
-    static.place(report, "report_get", "label")
-    summary = gr.HTML(elem_id="wrong-said", **hidden)
-    wrong = static.labelled(gr.Radio, "wrong_list", elem_id="wrong-list", **hidden)
-    about = gr.HTML(elem_id="wrong-told", **hidden)
-    options: dict[str, Any] = {"interactive": False, "autoplay": True, "buttons": [], **hidden}
-    sound = static.labelled(gr.Audio, "wrong_sound", elem_id="wrong-sound", **options)
-    send = static.button("wrong_send", size="sm", elem_id="wrong-send", **hidden)
-    return Results(confusion, reliability, report, summary, wrong, sound, about, send)
-
-
-def connect(parts: Results, services: Services, jobs: gr.Radio, language: gr.Radio) -> None:
-    """A wrong answer is played when it is chosen, and sent when somebody wants it."""
-    chosen = [jobs, parts.wrong, language]
-
-    def play(job: str | None, clip: str | None, chosen_language: Language) -> list[Any]:
-        return played(services, job or "", clip or "", chosen_language)
-
-    def send_on(job: str | None, clip: str | None, chosen_language: Language) -> Any:
-        return sent(services, job or "", clip or "", chosen_language)
-
-    player = [parts.sound, parts.about, parts.send]
-    parts.wrong.input(play, chosen, player, trigger_mode="always_last", **AT_ONCE)
-    parts.send.click(send_on, chosen, parts.about, **AT_ONCE)
+    def connect(self, services: Services, jobs: gr.Radio, language: gr.Radio) -> None:
+        """A wrong answer is played when it is chosen, and sent when somebody wants it."""
+        chosen, player = [jobs, self.wrong, language], [self.sound, self.about, self.send]
+        play, send_on = partial(played, services), partial(sent, services)
+        self.wrong.input(play, chosen, player, trigger_mode="always_last", **AT_ONCE)
+        self.send.click(send_on, chosen, self.about, **AT_ONCE)
 
 
 # --- an evaluation
 
 
-def sound(services: Services, job: str, clip: str) -> tuple[ClipResult, tuple[int, np.ndarray]]:
+def sound(
+    services: Services, job: str | None, clip: str | None
+) -> tuple[ClipResult, tuple[int, np.ndarray]]:
     """A wrongly answered clip, its sample rate in Hz and its int16 samples [N].
 
     Raises:
@@ -118,7 +101,7 @@ def sound(services: Services, job: str, clip: str) -> tuple[ClipResult, tuple[in
     return one, sources.load(settings, folder, one["path"], one["id"])
 
 
-def send(services: Services, job: str, clip: str) -> bool:
+def send(services: Services, job: str | None, clip: str | None) -> bool:
     """Puts a clip into the queue of the Label page; False where it is there already.
 
     Raises:
@@ -155,7 +138,7 @@ def report(services: Services, job: str, name: str) -> str:
     return str(copy)
 
 
-def _evaluated(services: Services, job: str) -> tuple[Path, EvaluationResult]:
+def _evaluated(services: Services, job: str | None) -> tuple[Path, EvaluationResult]:
     for each in actions.jobs(services):
         path, found = result_path(each), evaluated(each)
         if each.id == job and path and found:
@@ -163,7 +146,9 @@ def _evaluated(services: Services, job: str) -> tuple[Path, EvaluationResult]:
     raise DataError("wrong_gone")
 
 
-def _named(services: Services, job: str, clip: str) -> tuple[Path, EvaluationResult, ClipResult]:
+def _named(
+    services: Services, job: str | None, clip: str | None
+) -> tuple[Path, EvaluationResult, ClipResult]:
     path, found = _evaluated(services, job)
     one = next((one for one in mistakes(found["clips"]) if one["id"] == clip), None)
     if one is None:
@@ -178,32 +163,26 @@ def now(services: Services, job: Job | None, language: Language) -> list[Part]:
     """What is to be shown of a job's evaluation, in the order of `Results.all`."""
     path, found = (result_path(job), evaluated(job)) if job else (None, None)
     if job is None or path is None or found is None:
-        return [_part({"visible": "hidden"}, None)] * len(Results.__dataclass_fields__)
-    claims, wrong = confidences(found["clips"]), mistakes(found["clips"])
+        return [_part(HIDDEN, None)] * PARTS
+    metrics, claims = found["metrics"], confidences(found["clips"])
+    wrong, there = mistakes(found["clips"]), path.with_name(REPORT).is_file()
     mark = (job.id, str(path), path.stat().st_mtime_ns, language)
     titles = [text(f"judged_{name}", language) for name in ("confusion", "reliability")]
 
-    def confusion() -> dict[str, Any]:
-        return _shown(figures.confusion(found["metrics"], language, titles[0]))
-
-    def reliability() -> dict[str, Any]:
-        return _shown(figures.reliability(found["metrics"], claims, language, titles[1]))
-
     def copied() -> dict[str, Any]:
-        there = path.with_name(REPORT).is_file()
         value = report(services, job.id, job.name) if there else None
-        return {"value": value, "visible": _visible(there)}
+        return {"value": value, "visible": visible(there)}
 
     choices = [(line(one, language), one["id"]) for one in wrong[:MOST]]
     return [
-        (confusion, mark),
-        (reliability, mark),
+        (lambda: _shown(figures.confusion(metrics, language, titles[0])), mark),
+        (lambda: _shown(figures.reliability(metrics, claims, language, titles[1])), mark),
         (copied, (mark, int(time() // RENEWED))),
-        _part(_shown(_summary(len(wrong), int(found["metrics"]["n"]), language)), mark),
-        _part({"choices": choices, "value": None, "visible": _visible(bool(wrong))}, mark),
-        _part({"value": None, "visible": "hidden"}, mark),  # what played belonged to another job
-        _part({"value": "", "visible": "hidden"}, mark),
-        _part({"visible": "hidden"}, mark),
+        _part(_shown(_summary(len(wrong), int(metrics["n"]), language)), mark),
+        _part({"choices": choices, "value": None, "visible": visible(bool(wrong))}, mark),
+        _part({"value": None, **HIDDEN}, mark),  # what played belonged to another job
+        _part({"value": "", **HIDDEN}, mark),
+        _part(HIDDEN, mark),
     ]
 
 
@@ -228,13 +207,13 @@ def line(one: ClipResult, language: Language) -> str:
     )
 
 
-def played(services: Services, job: str, clip: str, language: Language) -> list[Any]:
+def played(services: Services, job: str | None, clip: str | None, language: Language) -> list[Any]:
     """A wrong answer to play, what it is, and the button that sends it."""
     try:
         one, samples = sound(services, job, clip)
     except Exception as error:
         about = gr.update(value=failed(error, language), visible=True)
-        return [gr.update(value=None, visible="hidden"), about, gr.update(visible="hidden")]
+        return [gr.update(value=None, **HIDDEN), about, gr.update(**HIDDEN)]
     answer = one["predicted"]
     words = {
         "label": f"<b>{escape(word(one['label'], language))}</b>",
@@ -247,11 +226,11 @@ def played(services: Services, job: str, clip: str, language: Language) -> list[
     return [
         gr.update(value=samples, visible=True),
         about,
-        gr.update(visible=_visible(bool(answer))),
+        gr.update(visible=visible(bool(answer))),
     ]
 
 
-def sent(services: Services, job: str, clip: str, language: Language) -> str:
+def sent(services: Services, job: str | None, clip: str | None, language: Language) -> str:
     """What became of a clip that was sent to Label."""
     try:
         new = send(services, job, clip)
@@ -266,7 +245,3 @@ def _part(update: dict[str, Any], mark: object) -> Part:
 
 def _shown(value: Any) -> dict[str, Any]:
     return {"value": value, "visible": True}
-
-
-def _visible(on: bool) -> Literal[True, "hidden"]:
-    return True if on else "hidden"
