@@ -26,7 +26,8 @@ import numpy as np
 from tqdm import tqdm
 
 from audiollm import metrics
-from audiollm.contracts.manifest import MANIFEST_NAME, read_json
+from audiollm.contracts.manifest import MANIFEST_NAME
+from audiollm.contracts.options import read_json
 from audiollm.errors import DataError
 from audiollm.model import calibration
 from train.data.dataset import Prepared, load_prepared

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from audiollm.contracts.manifest import EncoderRef, Manifest, ProjectorConfig, to_json
+from audiollm.contracts.manifest import EncoderRef, Manifest, ProjectorConfig
+from audiollm.contracts.options import to_json
 from audiollm.model import registry
 from audiollm.settings import Settings
 from tests import tiny

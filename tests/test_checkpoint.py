@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from audiollm.contracts.manifest import EncoderRef, Manifest, to_json
+from audiollm.contracts.manifest import EncoderRef, Manifest
+from audiollm.contracts.options import to_json
 from audiollm.errors import ConfigError, ModelError
 from audiollm.model import checkpoint
 from audiollm.model.projector import Features

@@ -5,14 +5,8 @@ from typing import Any
 
 import pytest
 
-from audiollm.contracts.manifest import (
-    Calibration,
-    EncoderRef,
-    Manifest,
-    ProjectorConfig,
-    from_dict,
-    read_json,
-)
+from audiollm.contracts.manifest import Calibration, EncoderRef, Manifest, ProjectorConfig
+from audiollm.contracts.options import from_dict, read_json
 from audiollm.errors import ConfigError
 
 PLAIN: dict[str, Any] = {

@@ -13,7 +13,8 @@ import torch
 from audiollm import encoder
 from audiollm.audio import functionals
 from audiollm.contracts.fit import FitConfig
-from audiollm.contracts.manifest import EncoderRef, Manifest, ProjectorConfig, from_dict
+from audiollm.contracts.manifest import EncoderRef, Manifest, ProjectorConfig
+from audiollm.contracts.options import from_dict
 from audiollm.encoder.whisper import WhisperEncoder
 from audiollm.errors import ConfigError, DataError, ModelError
 from audiollm.model import checkpoint

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from audiollm.contracts.fit import STOP_NAME, STOPPED
-from audiollm.contracts.manifest import Calibration, Calibrations, to_json
+from audiollm.contracts.manifest import Calibration, Calibrations
+from audiollm.contracts.options import to_json
 from audiollm.model import calibration, checkpoint
 from audiollm.model.distance import DISTANCE_NAME
 from audiollm.model.prompt import Prompt
@@ -173,7 +174,7 @@ def test_stage_2_takes_the_share_of_stage_1(one: Path, model: Path, place: Path)
         ("--baseline 1", "0 <= baseline < 1, not 1.0"),
         ("--baseline -0.1", "0 <= baseline < 1, not -0.1"),
         ("--baseline nan", "0 <= baseline < 1, not nan"),
-        ("--pooling frames", "needs pooling utterance"),
+        ("--pooling frames", "pooling must be one of utterance"),
         ("--distillation 1", "0 <= distillation < 1, not 1.0"),
         ("--distillation 0.5 --auxiliary 0", "distillation 0.5 needs the auxiliary head"),
         ("--distillation 0.5 --teacher probe", text("fit_teacher", "en")),
@@ -256,10 +257,10 @@ def test_the_strength_of_the_probe_is_that_asked_for(model: Path, place: Path) -
     ("content", "says"),
     [
         ("{", "not valid JSON"),
-        ('{"calibration": {"temperature": 0}}', "temperature must be above 0"),
-        ('{"calibration": {"slope": -1}}', "slope must be 0 to 10"),
-        ('{"surprise": 1}', "no field 'surprise'"),
-        ("[]", "must be an object"),
+        ('{"calibration": {"temperature": 0}}', "0 < temperature"),
+        ('{"calibration": {"slope": -1}}', "0 <= slope <= 10"),
+        ('{"surprise": 1}', "'surprise'"),
+        ("[]", "type dict"),
     ],
 )
 def test_a_file_that_holds_no_calibrations_is_refused(

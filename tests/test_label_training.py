@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from audiollm.contracts.manifest import MANIFEST_NAME, Manifest, read_json, to_json
+from audiollm.contracts.manifest import MANIFEST_NAME, Manifest
+from audiollm.contracts.options import read_json, to_json
 from audiollm.errors import ConfigError
 from audiollm.jobs.queue import Jobs
 from audiollm.labelling.tasks import Label, Task

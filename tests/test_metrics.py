@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiollm.contracts import manifest
+from audiollm.contracts.options import from_dict
 from audiollm.errors import DataError
 from audiollm.metrics import Metrics, report
 
@@ -121,7 +121,7 @@ def test_json_has_no_nan_and_reads_back() -> None:
     table = np.array([[0.5, 0.25, 0.25], [np.nan] * 3])
     got = report(["angry", "sad"], ["angry", None], table, CLASSES, ["x", "y"])
     text = json.dumps(got.to_dict(), allow_nan=False)
-    assert manifest.from_dict(Metrics, json.loads(text)) == got
+    assert from_dict(Metrics, json.loads(text)) == got
     assert set(got.short()) >= {"ua", "wa", "macro_f1", "n"}
 
 

@@ -17,9 +17,8 @@ from audiollm.contracts.manifest import (
     EncoderRef,
     Manifest,
     ProjectorConfig,
-    read_json,
-    to_json,
 )
+from audiollm.contracts.options import read_json, to_json
 from audiollm.errors import DataError
 from audiollm.model import probe
 from bench import quality

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from audiollm.contracts.manifest import MANIFEST_NAME, to_json
+from audiollm.contracts.manifest import MANIFEST_NAME
+from audiollm.contracts.options import to_json
 from audiollm.errors import DataError
 from audiollm.labelling.tasks import Label, Outcome, Task
 from audiollm.model import checkpoint

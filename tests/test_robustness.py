@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from audiollm import metrics
-from audiollm.contracts.manifest import from_dict
+from audiollm.contracts.options import from_dict
 from audiollm.errors import DataError
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings

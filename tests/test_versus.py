@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from audiollm.contracts.comparison import COMPARED, PARTS, VERSUS, Change, change
-from audiollm.contracts.manifest import MANIFEST_NAME, Manifest, read_json, to_json
+from audiollm.contracts.manifest import MANIFEST_NAME, Manifest
 from audiollm.contracts.messages import Message
+from audiollm.contracts.options import read_json, to_json
 from audiollm.errors import DataError
 from audiollm.labels import LANGUAGES
 from audiollm.model import registry

@@ -2,17 +2,23 @@
 
     epochs: float = option(12.0, "epochs over the data", above=0, high=10_000)
 
-`check(self)` in `__post_init__` refuses a value of another type or out of its range.
+`check(self)` in `__post_init__` refuses a value of another type or out of its range. `from_dict`
+and `read_json` read a dataclass, nested ones as well, from JSON that may come from anywhere.
 """
 
+import dataclasses
+import json
 import math
+import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
 
 from audiollm.errors import ConfigError
 
+T = TypeVar("T")
 _KEY = "option"  # in a field's metadata
 SHOWN = 40  # characters of a refused value that an error shows
 
@@ -56,34 +62,90 @@ def check(config: Any) -> None:
         object.__setattr__(config, name, value)
 
 
-def checked(name: str, kind: Any, known: Option, value: Any) -> Any:
+def checked(name: str, kind: Any, known: Option, value: Any) -> Any:  # noqa: PLR0911
     """The value of an option, as its type holds it.
 
     Raises:
         ConfigError: see `check`.
     """
-    if typing.get_origin(kind) is tuple:
+    origin, kinds = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return from_dict(typing.cast(type, kind), value, name)
+    if origin in (Union, types.UnionType):
+        return None if value is None else checked(name, kinds[0], known, value)
+    if origin is tuple:
         if not isinstance(value, list | tuple):
             raise ConfigError("option_kind", name=name, kind="list", value=shown(value))
-        each = typing.get_args(kind)[0]
-        return tuple(checked(name, each, known, one) for one in value)
-    if typing.get_origin(kind) is Literal:
-        choices = typing.get_args(kind)
-        if not any(type(value) is type(one) and value == one for one in choices):
-            known_ones = ", ".join(map(str, choices))
-            raise ConfigError("option_choice", name=name, choices=known_ones, value=shown(value))
+        return tuple(checked(name, kinds[0], known, one) for one in value)
+    if origin is Literal:
+        if not any(type(value) is type(one) and value == one for one in kinds):
+            choices = ", ".join(map(str, kinds))
+            raise ConfigError("option_choice", name=name, choices=choices, value=shown(value))
         return value
+    if kind is Any:
+        return value
+    plain = origin or kind
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind in (bool, str):
-        if not isinstance(value, kind):
-            raise ConfigError("option_kind", name=name, kind=kind.__name__, value=shown(value))
+    finite = number and _finite(value)
+    number = number and (plain is float or not finite or value == int(value))
+    if not (number if plain in (int, float) else isinstance(value, plain)):
+        raise ConfigError("option_kind", name=name, kind=plain.__name__, value=shown(value))
+    if plain is dict:
+        return {key: checked(f"{name}.{key}", kinds[1], known, one) for key, one in value.items()}
+    if plain not in (int, float):
         return value
-    if not number or (kind is int and math.isfinite(value) and value != int(value)):
-        raise ConfigError("option_kind", name=name, kind=kind.__name__, value=shown(value))
     inside = known.low <= value <= known.high and known.above < value < known.below
-    if not inside or not math.isfinite(value):
+    if not inside or not finite:
         raise ConfigError("option_range", range=_range(name, known), value=shown(value))
-    return kind(value)
+    return plain(value)
+
+
+def _finite(value: float) -> bool:
+    """JSON as Python reads it also has NaN, Infinity and integers beyond any float."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def from_dict(cls: type[T], data: Any, name: str = "") -> T:
+    """A dataclass from JSON values, strict about names and types.
+
+    Raises:
+        ConfigError: unknown or missing field, or a value that the class refuses.
+    """
+    if not isinstance(data, dict):
+        raise ConfigError("option_kind", name=name or cls.__name__, kind="dict", value=shown(data))
+    kinds, prefix = typing.get_type_hints(cls), f"{name}." if name else ""
+    known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+    for unknown in sorted(data.keys() - known.keys()):
+        raise ConfigError("option_unknown", name=shown(prefix + unknown))
+    for one in known.values():
+        if one.name not in data and one.default is MISSING and one.default_factory is MISSING:
+            raise ConfigError("option_missing", name=prefix + one.name)
+    plain = Option("")  # the class itself checks the ranges
+    return cls(**{n: checked(prefix + n, kinds[n], plain, value) for n, value in data.items()})
+
+
+def read_json(cls: type[T], path: Path) -> T:
+    """The same from a file; errors name it.
+
+    Raises:
+        ConfigError: see `from_dict`; it cannot be read, or is no JSON.
+    """
+    try:
+        return from_dict(cls, json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError("config_unreadable", path=path, reason=error.strerror) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError("config_no_json", path=path, reason=error) from error
+    except ConfigError as error:
+        raise ConfigError("config_refused", path=path, reason=error) from error
+
+
+def to_json(config: Any) -> str:
+    """A dataclass as indented JSON text, Chinese kept readable."""
+    return json.dumps(dataclasses.asdict(config), indent=2, ensure_ascii=False) + "\n"
 
 
 def known_only(cls: type, values: Mapping[str, Any]) -> None:
@@ -104,6 +166,6 @@ def shown(value: object) -> str:
 
 def _range(name: str, known: Option) -> str:
     """`0 < epochs <= 1000`."""
-    low = f"{known.above:g} < " if known.above > -math.inf else f"{known.low:.9g} <= "
-    high = f" < {known.below:g}" if known.below < math.inf else f" <= {known.high:.10g}"
+    low = f"{known.low:.9g} <= " if known.low > -math.inf else f"{known.above:g} < "
+    high = f" <= {known.high:.10g}" if known.high < math.inf else f" < {known.below:g}"
     return f"{low}{name}{high}"

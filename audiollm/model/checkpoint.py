@@ -28,9 +28,8 @@ from audiollm.contracts.manifest import (
     EncoderRef,
     Manifest,
     ProjectorConfig,
-    read_json,
-    to_json,
 )
+from audiollm.contracts.options import read_json, to_json
 from audiollm.errors import ConfigError, ModelError
 from audiollm.model import distance, probe
 from audiollm.model.audio_llm import AudioLLM

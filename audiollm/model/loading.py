@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from audiollm import hub
-from audiollm.contracts.manifest import MANIFEST_NAME, Manifest, read_json
+from audiollm.contracts.manifest import MANIFEST_NAME, Manifest
+from audiollm.contracts.options import read_json
 from audiollm.errors import AudioLLMError
 from audiollm.settings import Settings
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiollm.contracts.manifest import MANIFEST_NAME, Manifest, read_json
+from audiollm.contracts.manifest import MANIFEST_NAME, Manifest
+from audiollm.contracts.options import read_json
 from audiollm.errors import AudioLLMError
 from audiollm.settings import ASSETS, Settings
 

@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import expect
 
 from audiollm import audio
-from audiollm.contracts.manifest import MANIFEST_NAME, to_json
+from audiollm.contracts.manifest import MANIFEST_NAME
+from audiollm.contracts.options import to_json
 from audiollm.jobs.job import ACTIVE
 from audiollm.jobs.queue import Jobs
 from audiollm.labelling.store import LabelStore

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiollm.contracts.manifest import EncoderRef, from_dict
+from audiollm.contracts.manifest import EncoderRef
+from audiollm.contracts.options import from_dict
 from audiollm.contracts.prepared import FEATURES, SPLITS, Clip, read_clips, read_info
 from audiollm.errors import ConfigError, DataError
 from train.data.features import FeatureStore

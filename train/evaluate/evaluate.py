@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from audiollm import metrics
-from audiollm.contracts.manifest import MANIFEST_NAME, from_dict, to_json
+from audiollm.contracts.manifest import MANIFEST_NAME
 from audiollm.contracts.messages import Message
+from audiollm.contracts.options import from_dict, to_json
 from audiollm.contracts.prepared import read_rejected
 from audiollm.contracts.result import REPORT, RESULT, EvaluationResult
 from audiollm.errors import ConfigError, DataError

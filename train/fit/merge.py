@@ -12,13 +12,8 @@ from typing import Any
 import numpy as np
 
 from audiollm import hub
-from audiollm.contracts.manifest import (
-    MANIFEST_NAME,
-    Calibration,
-    Calibrations,
-    Manifest,
-    read_json,
-)
+from audiollm.contracts.manifest import MANIFEST_NAME, Calibration, Calibrations, Manifest
+from audiollm.contracts.options import read_json
 from audiollm.errors import DataError, ModelError
 from audiollm.model import distance
 from audiollm.model.probe import LinearProbe

@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audiollm.contracts import manifest
 from audiollm.contracts.fit import METRICS_NAME, RUN_NAME, FitConfig
 from audiollm.contracts.manifest import PROJECTOR_NAME, EncoderRef, ProjectorConfig
+from audiollm.contracts.options import from_dict
 from audiollm.errors import DataError
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def read(folder: Path, *, finished: bool = False) -> Run:
     run = Run(
         folder=folder,
         config=FitConfig.of_run(parts["config"]),
-        encoder=manifest.from_dict(EncoderRef, parts["encoder"]),
-        projector=manifest.from_dict(ProjectorConfig, parts["projector"]),
+        encoder=from_dict(EncoderRef, parts["encoder"]),
+        projector=from_dict(ProjectorConfig, parts["projector"]),
         classes=tuple(parts["classes"]),
         info=parts["info"],
     )

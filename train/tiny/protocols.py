@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from audiollm.contracts.manifest import to_json
+from audiollm.contracts.options import to_json
 from train.command import main as command
 from train.fit import runs
 from train.tiny import answers, card, recipe

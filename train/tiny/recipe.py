@@ -196,7 +196,8 @@ def publish(work: Path, out: Path, protocols: Path | None = None) -> None:
     """Copies the model with a card that names data, figures, terms and limits."""
     from dataclasses import replace
 
-    from audiollm.contracts.manifest import MANIFEST_NAME, to_json
+    from audiollm.contracts.manifest import MANIFEST_NAME
+    from audiollm.contracts.options import to_json
 
     target = out / "tiny"
     shutil.rmtree(target, ignore_errors=True)

@@ -16,8 +16,8 @@ import gradio as gr
 from audiollm import hub
 from audiollm.contracts.comparison import COMPARED
 from audiollm.contracts.fit import METRICS_NAME, RUN_NAME
-from audiollm.contracts.manifest import MANIFEST_NAME, Manifest, read_json
-from audiollm.contracts.options import check, option, options, shown
+from audiollm.contracts.manifest import MANIFEST_NAME, Manifest
+from audiollm.contracts.options import check, option, options, read_json, shown
 from audiollm.contracts.prepared import PREPARED, read_clips, read_info, read_summary
 from audiollm.contracts.result import RESULT
 from audiollm.errors import ConfigError, DataError

@@ -9,7 +9,8 @@ from typing import Any
 
 from audiollm.analysis.wording import paragraph
 from audiollm.contracts.comparison import between
-from audiollm.contracts.manifest import MANIFEST_NAME, Manifest, read_json
+from audiollm.contracts.manifest import MANIFEST_NAME, Manifest
+from audiollm.contracts.options import read_json
 from audiollm.errors import AudioLLMError, ModelError
 from audiollm.jobs.job import Job
 from audiollm.model import registry
