@@ -135,7 +135,7 @@ def test_a_stranger_reaches_no_handler_but_those_listed(page: Served) -> None:
     assert len(shut) > 20
     assert {
         "train.events.connect.<locals>.acts.<locals>.act",
-        "train.recordings.connect.<locals>.take",
+        "train.recordings.taken",
     } <= {name_of(event) for event in shut}
     strangers: list[dict[str, str]] = [{}, {"cookie": f"{COOKIE}=guess"}]
     for number, event in enumerate(shut):

@@ -15,7 +15,6 @@ from audiollm.errors import AudioError, AudioLLMError, ConfigError, DataError
 from audiollm.labels import LANGUAGES
 from audiollm.texts import TEXTS, text
 from audiollm.web.train import recordings, recordings_view, sources, upload
-from audiollm.web.train.recordings import Choice
 from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask, asked, of_bundled, reader_of
 from tests.codes import coded
 from tests.conftest import RATE
@@ -25,6 +24,13 @@ from train.corpora import Clip, Corpus, Rejected
 from train.data.features import FeatureWriter
 from train.data.look import look, sound_file
 from train.data.prepare import summarise
+
+
+def chosen(source: str, folder: str = "", pattern: str = "", **more: Any) -> dict[str, Any]:
+    """The values of the page's fields."""
+    named = {"source": source, "folder": folder, "pattern": pattern}
+    return {**named, "data_set": "", "alone": False, "all_learn": False, **more}
+
 
 # --- which reader
 
@@ -47,15 +53,15 @@ def test_the_reader_is_known_by_what_lies_there(tmp_path: Path) -> None:
     assert {name: reader_of(tmp_path / name) for name in kinds} == kinds
     for name, kind in kinds.items():
         if kind:
-            made = asked(FOLDER, f" {tmp_path / name} ", "(x)", "random")
+            made = asked(chosen(FOLDER, f" {tmp_path / name} ", "(x)", alone=True))
             assert made.words[:4] == ("--corpus", kind, "--root", str(tmp_path / name))
             assert ("--speaker-pattern=(x)" in made.words) == (kind == "folder")
     for bad in ("", "  ", "a\0b", str(tmp_path / "notes.txt")):
         with pytest.raises(ConfigError):
-            asked(FOLDER, bad)
+            asked(chosen(FOLDER, bad))
     for bad in ("", "name", "a/b/c", "-x/y", "../x", "a/.."):
         with pytest.raises(ConfigError, check=coded("hub_id")):
-            asked(HUB, bad)
+            asked(chosen(HUB, data_set=bad))
 
 
 # --- a look at what is not prepared
@@ -114,9 +120,9 @@ def test_a_folder_is_looked_at_in_a_process_of_its_own(tmp_path: Path) -> None:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / f"{name}.wav").write_bytes(wav(seed=len(name) + ord(name[-1])))
     here = serve(tmp_path)
-    found = sources.of_recordings(here, asked(FOLDER, str(root), r"(s\d)-"))
+    found = sources.of_recordings(here, asked(chosen(FOLDER, str(root), r"(s\d)-")))
     assert (found.clips, found.speakers(), found.classes) == (4, 3, {"angry": 2, "sad": 2})
-    choice = Choice(FOLDER, str(root), "", r"(s\d)-", False)
+    choice = chosen(FOLDER, str(root), r"(s\d)-")
     shown, picture, *_ = recordings.seen(here, choice, "en")
     assert isinstance(picture["value"], go.Figure) and "<table>" in shown
     sound, told, last = recordings.played(here, choice, "sad", "", "en")
@@ -127,7 +133,7 @@ def test_a_folder_is_looked_at_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert next_one != last
     with pytest.raises(DataError, check=coded("data_no_usable")):
         (tmp_path / "none").mkdir()
-        sources.of_recordings(here, asked(FOLDER, str(tmp_path / "none")))
+        sources.of_recordings(here, asked(chosen(FOLDER, str(tmp_path / "none"))))
 
 
 def test_a_look_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +170,7 @@ def test_the_hub_is_asked_and_its_silence_is_explained(
         raise ConnectionError("no route")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", silent)
-    shown, *_ = recordings.seen(here, Choice(HUB, "", "user/name", "", False), "en")
+    shown, *_ = recordings.seen(here, chosen(HUB, data_set="user/name"), "en")
     assert "hf download --repo-type dataset user/name" in shown
     card = huggingface_hub.DatasetCardData(
         dataset_info={"splits": [{"name": "train", "num_examples": 7}]}
@@ -172,7 +178,7 @@ def test_the_hub_is_asked_and_its_silence_is_explained(
     siblings = [huggingface_hub.hf_api.RepoSibling(rfilename="a", size=3_000_000)]
     info = type("Info", (), {"siblings": siblings, "card_data": card})()
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *_, **__: info)
-    shown, picture, *_ = recordings.seen(here, Choice(HUB, "", "user/name", "", False), "en")
+    shown, picture, *_ = recordings.seen(here, chosen(HUB, data_set="user/name"), "en")
     assert "1 files, 3 MB" in shown and "train: 7 recordings" in shown
     assert picture["visible"] == "hidden"
 
@@ -262,9 +268,9 @@ def test_no_other_folder_is_taken_for_prepared_recordings(
     here = serve(tmp_path)
     known = prepared(tmp_path / "home" / "data" / "one", [row(1, "sad", "train")])
     other = prepared(tmp_path / "elsewhere", [row(1, "sad", "train")])
-    assert isinstance(sources.insight(here, str(known), ""), Insight)
-    assert sources.insight(here, str(other), "") is None
-    sound, *_ = recordings.played(here, Choice(str(other), "", "", "", False), "", "", "en")
+    assert isinstance(sources.insight(here, chosen(str(known))), Insight)
+    assert sources.insight(here, chosen(str(other))) is None
+    sound, *_ = recordings.played(here, chosen(str(other)), "", "", "en")
     assert "value" not in sound or sound["value"] is None
 
 
@@ -315,7 +321,7 @@ def test_a_row_of_a_data_set_is_heard(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_strangers_see_take_and_hear_nothing(tmp_path: Path) -> None:
     there = serve(tmp_path, host=STRANGER)
     shut, path = text("refused", "zh"), packed(tmp_path / "a.zip", CLASSES)
-    choice = Choice(EMODB, "", "", "", False)
+    choice = chosen(EMODB)
     shown, picture, *_ = recordings.seen(there, choice, "zh")
     assert shut in shown and "value" not in picture
     *_, said = recordings.taken(there, str(path), "zh")

@@ -92,18 +92,24 @@ def hint(window: float | None, language: Language, share: float = 1.0) -> str:
 def course_table(line: Timeline, language: Language) -> str:
     """The course as a table for screen readers: the likeliest emotion of each window."""
     rows = []
-    for (start, end), row in zip(line.spans, line.probabilities, strict=True):
-        silent = bool(np.isnan(row).any())
-        name = word(line.labels[int(row.argmax())], language)
-        message = text("silence", language) if silent else f"{name} {percent(float(row.max()))}"
+    for (start, end), shares in zip(line.spans, line.probabilities, strict=True):
+        silent = bool(np.isnan(shares).any())
+        name = word(line.labels[int(shares.argmax())], language)
+        message = text("silence", language) if silent else f"{name} {percent(float(shares.max()))}"
         place = text(
             "range", language, low=f"{start:.1f}", high=text("seconds", language, n=f"{end:.1f}")
         )
-        rows.append(_row(place, escape(message)))
+        rows.append(row(place, escape(message)))
     return _aloud("course", rows, language)
 
 
-def _row(head: str, *cells: str) -> str:
+def table(heads: Sequence[str], rows: Sequence[str]) -> str:
+    """A table of `row`s; `heads` are words."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def row(head: str, *cells: object) -> str:
     """A row of a table, HTML in its cells."""
     return f'<tr><th scope="row">{head}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
 
@@ -130,7 +136,7 @@ def headline(probabilities: Mapping[str, float], language: Language) -> str:
     sure = is_sure(probabilities)
     chips = "".join(_chip(name, share, language) for name, share in ranked[: 1 if sure else 2])
     kind = "sure" if sure else "unsure"
-    rows = [_row(escape(word(name, language)), percent(share)) for name, share in ranked]
+    rows = [row(escape(word(name, language)), percent(share)) for name, share in ranked]
     aloud = _aloud("probabilities", rows, language)
     return f'<div class="headline {kind}"><span>{text(kind, language)}</span>{chips}{aloud}</div>'
 
@@ -185,12 +191,10 @@ def cue_table(cues: Cues | None, language: Language) -> str:
     if cues is None:
         return ""
     basis = by_register(cues)
-    names = "".join(f'<th scope="col">{text(k, language)}</th>' for k in COLUMNS)
-    rows = "".join(_cue_row(r, cues, basis, language) for r in REFERENCES)
-    return (
-        f'<div class="cues">{heading("cues", language)}<table><thead><tr>{names}</tr></thead>'
-        f"<tbody>{rows}</tbody></table><p>{wording.usual(basis, language)}</p></div>"
-    )
+    rows = [_cue_row(r, cues, basis, language) for r in REFERENCES]
+    cells = table([text(key, language) for key in COLUMNS], rows)
+    usual = f"<p>{wording.usual(basis, language)}</p>"
+    return f'<div class="cues">{heading("cues", language)}{cells}{usual}</div>'
 
 
 def verdict(
@@ -214,16 +218,14 @@ def cue_pair(measured: Sequence[Cues | None], names: Sequence[str], language: La
     first, second = measured
     if first is None or second is None:
         return ""
-    head = "".join(f'<th scope="col">{escape(n)}</th>' for n in (text("cue", language), *names))
-    rows = "".join(
-        _row(
+    rows = [
+        row(
             r.name(language),
             *(_measured(r, getattr(cues, r.cue), language) for cues in (first, second)),
         )
         for r in REFERENCES
-    )
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    return f'<div class="cues">{table}</div>'
+    ]
+    return f'<div class="cues">{table((text("cue", language), *names), rows)}</div>'
 
 
 def _measured(reference: Reference, value: float | None, language: Language) -> str:

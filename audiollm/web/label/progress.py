@@ -10,6 +10,7 @@ from audiollm.labelling.agreement import Agreement, agreement
 from audiollm.labelling.statistics import Share, Statistics, Yield, statistics
 from audiollm.labels import Language, ordered
 from audiollm.texts import text
+from audiollm.web import render
 from audiollm.web.events import AT_ONCE, QUIET, Update
 from audiollm.web.label import learning_curve
 from audiollm.web.label.card import name_of
@@ -48,23 +49,16 @@ class Progress:
             if last:
                 labelled = sum(bool(o.emotion) for o in label_store(services).outcomes())
                 html = learning_curve.html(last, labelled, chosen)
-            shown = (
-                gr.update(visible=False)
-                if figure is None
-                else gr.update(value=figure, visible=True)
-            )
-            return {self.finding: html, self.curve: shown}
+            shown = {"value": figure, "visible": True} if figure else {"visible": False}
+            return {self.finding: html, self.curve: gr.update(**shown)}
 
         def look(chosen: Language) -> Update:
             try:
                 return {self.report: report(services, chosen), **found(chosen)}
             except Exception as error:
+                failed = view.failed(error, chosen)
                 hidden = gr.update(visible=False)
-                return {
-                    self.report: view.failed(error, chosen),
-                    self.finding: "",
-                    self.curve: hidden,
-                }
+                return {self.report: failed, self.finding: "", self.curve: hidden}
 
         def measure(folder: str | None, chosen: Language) -> Iterator[Update]:
             try:
@@ -129,7 +123,7 @@ def _share(found: Share) -> dict[str, object]:
 
 def _yields(found: tuple[Yield, ...], language: Language) -> str:
     """A row per reason with clips: share of changed labels, and changes expected among the rest."""
-    rows = ""
+    rows = []
     for one in found:
         if not one.left and one.changed is None:
             continue
@@ -139,13 +133,9 @@ def _yields(found: tuple[Yield, ...], language: Language) -> str:
             low, high = (round(one.left * edge) for edge in (one.changed.low, one.changed.high))
             expected = f"{low}–{high}"
         name = text(f"reason_{one.reason}", language)
-        rows += f'<tr><th scope="row">{name}</th><td>{one.left}</td><td>{changed}</td>'
-        rows += f"<td>{expected}</td></tr>"
-    if not rows:
-        return ""
+        rows.append(render.row(name, one.left, changed, expected))
     keys = ("stat_reason", "stat_left", "stat_changed", "stat_expected")
-    head = "".join(f'<th scope="col">{text(key, language)}</th>' for key in keys)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return render.table([text(key, language) for key in keys], rows) if rows else ""
 
 
 def _agreement(found: Agreement, language: Language) -> str:

@@ -5,8 +5,6 @@ The new model becomes active only when somebody activates it on the Train page, 
 """
 
 import re
-import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from audiollm.contracts.prepared import PREPARED, read_clips, read_info, read_su
 from audiollm.contracts.result import RESULT
 from audiollm.errors import ConfigError, DataError
 from audiollm.jobs.job import Step
-from audiollm.jobs.queue import ROOT, Jobs
+from audiollm.jobs.queue import Jobs
 from audiollm.labelling.formats import write_jsonl
 from audiollm.labelling.tasks import Outcome
 from audiollm.labels import Language
@@ -188,13 +186,8 @@ def commands(services: Services, training: LabelTraining) -> str:
         ShutError: see `access.opened`.
     """
     home = opened(services).home.resolve()
-    lines = [
-        f"# Export, JSON lines: {training.folder(home) / 'labels.jsonl'}",
-        shlex.join(["cd", str(ROOT)]),
-        f"export {shlex.join([f'AUDIOLLM_HOME={home}', f'AUDIOLLM_DEVICE={training.device}'])}",
-        *(shlex.join([sys.executable, "-m", *step.words]) for step in training.steps(home)),
-    ]
-    return "\n".join(lines)
+    export = f"# Export, JSON lines: {training.folder(home) / 'labels.jsonl'}\n"
+    return export + actions.typed(home, training.device, training.steps(home))
 
 
 def start(services: Services, training: LabelTraining) -> str:
@@ -261,9 +254,8 @@ class Training:
 
     def connect(self, language: gr.Radio) -> None:
         services = self.services
-        fields = {
-            name: getattr(self, name) for name in ("data", "model", "weight", "epochs", "device")
-        }
+        names = ("data", "model", "weight", "epochs", "device")
+        fields = {name: getattr(self, name) for name in names}
 
         def planned(given: Update) -> LabelTraining:
             return plan(services, **{name: given[part] for name, part in fields.items()})

@@ -6,14 +6,14 @@ trained here; `audiollm.jobs` runs the commands. The new model is activated in a
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from audiollm.contracts.manifest import MANIFEST_NAME
 from audiollm.errors import AudioLLMError, ConfigError
-from audiollm.jobs.job import ACTIVE, Job
+from audiollm.jobs.job import ACTIVE, Job, Step
 from audiollm.jobs.queue import ROOT, Jobs, new_id
 from audiollm.labels import Language
 from audiollm.texts import text
@@ -35,11 +35,7 @@ def compared(services: Services, plan: Plan) -> Plan:
         ShutError: see `opened`.
     """
     opened(services)
-    return (
-        plan
-        if plan.compared_with or not services.active
-        else replace(plan, compared_with=services.active)
-    )
+    return replace(plan, compared_with=plan.compared_with or services.active)
 
 
 def commands(services: Services, plan: Plan) -> str:
@@ -49,10 +45,15 @@ def commands(services: Services, plan: Plan) -> str:
         ShutError: see `opened`.
     """
     home, plan = opened(services).home.resolve(), compared(services, plan)
+    return typed(home, plan.device, plan.steps_in(home))
+
+
+def typed(home: Path, device: str, steps: Sequence[Step]) -> str:
+    """The steps of a job as lines for a terminal."""
     lines = [
         shlex.join(["cd", str(ROOT)]),
-        f"export {shlex.join([f'AUDIOLLM_HOME={home}', f'AUDIOLLM_DEVICE={plan.device}'])}",
-        *(shlex.join([sys.executable, "-m", *step.words]) for step in plan.steps_in(home)),
+        f"export {shlex.join([f'AUDIOLLM_HOME={home}', f'AUDIOLLM_DEVICE={device}'])}",
+        *(shlex.join([sys.executable, "-m", *step.words]) for step in steps),
     ]
     return "\n".join(lines)
 

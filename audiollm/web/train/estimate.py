@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +12,6 @@ from audiollm import hub
 from audiollm.analysis.wording import paragraph
 from audiollm.audio import SUFFIXES
 from audiollm.contracts.fit import FitConfig
-from audiollm.errors import AudioLLMError
 from audiollm.jobs import estimates, memory, progress
 from audiollm.jobs.estimates import Basis, Estimate, Pace, Shape, Work
 from audiollm.jobs.job import ACTIVE, Job
@@ -33,10 +31,6 @@ BUNDLED = 1.04e7  # parameters of the encoder that ships
 BASE, LARGE = 9.4e7, 3.1e8  # of emotion2vec
 MOST = 100_000  # files that are counted in a folder
 KNOWN: tuple[Basis, ...] = ("measured", "scaled", "guessed")
-
-
-class TightError(AudioLLMError):
-    """A plan needs more memory than is free; `values` hold both."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +65,13 @@ def of(services: Services, plan: Plan) -> Estimate | None:
     seconds["versus"] = estimates.STARTUP + splits.test * each
     peaks.append((estimates.PROGRAM + 5 * llm.parameters, 0.0))  # merging: float32, on the CPU
     size = _encoder(plan.encoder, settings)
-    if not (Path(plan.source).is_dir() or _prepared(home, plan)):
+    steps = plan.steps_in(home)
+    if not (Path(plan.source).is_dir() or steps[0].result.is_file()):
         each = estimates.ENCODE[plan.device.partition(":")[0]] * max(1.0, (size / BUNDLED) ** 0.75)
         seconds["prepare"] = estimates.STARTUP + splits.whole * each
         peaks.append((estimates.PROGRAM + 8 * size, 0.0))
-    order = [step.name for step in plan.steps_in(home)]
     return Estimate(
-        {name: seconds.get(name, 0.0) for name in order},
+        {step.name: seconds.get(step.name, 0.0) for step in steps},
         max(ram for ram, _ in peaks),
         max(gpu for _, gpu in peaks),
         basis,
@@ -137,10 +131,9 @@ def on_gpu(services: Services, llm: str, device: str) -> float:
 
 
 def _count(path: Path) -> int:
-    try:
+    with suppress(OSError, ValueError):
         return _counted(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError):
-        return 0
+    return 0
 
 
 @lru_cache(maxsize=32)
@@ -151,11 +144,6 @@ def _counted(path: Path, _: int) -> int:
         return sum(1 for _ in itertools.islice(sounds, MOST))
     with path.open("rb") as file:
         return max(0, sum(1 for _ in file) - 1)
-
-
-def _prepared(home: Path, plan: Plan) -> bool:
-    """The recordings are prepared already."""
-    return plan.steps_in(home)[0].result.is_file()
 
 
 def _encoder(id: str, settings: Settings) -> float:
@@ -190,34 +178,19 @@ def html(services: Services, plan: Plan, language: Language) -> str:
         lines.append(text("estimate_gpu", language, need=gigabytes(found.gpu)))
     lines.append(text(f"estimate_{found.basis}", language))
     body = f'<p class="estimate">{paragraph(lines, language)}</p>'
-    try:
-        check(plan, found)
-    except TightError as error:
-        body += render.notice(error.in_language(language), "error")
-        path = model_host.named(str(error.values["device"]))
-        if path and path == services.gpu:
+    memories = {"cpu": found.memory}
+    if plan.device.startswith("cuda"):
+        memories[plan.device] = found.gpu
+    for name, bytes in memories.items():
+        free = memory.free(name)
+        if free is None or bytes <= free:
+            continue
+        shown = {"need": gigabytes(bytes), "free": gigabytes(free), "device": name}
+        body += render.notice(text("estimate_tight", language, **shown), "error")
+        gpu = model_host.named(name)
+        if gpu and gpu == services.gpu:
             body += f'<p class="estimate">{text("estimate_room", language)}</p>'
     return body
-
-
-# --- memory
-
-
-def check(plan: Plan, found: Estimate | None) -> None:
-    """
-    Raises:
-        TightError: less memory is free than the plan needs.
-    """
-    if found is None:
-        return
-    needs = [("cpu", found.memory)]
-    if plan.device.startswith("cuda"):
-        needs.append((plan.device, found.gpu))
-    for device, need in needs:
-        free = memory.free(device)
-        if free is not None and need > free:
-            values = {"need": gigabytes(need), "free": gigabytes(free), "device": device}
-            raise TightError("estimate_tight", **values)
 
 
 def gigabytes(bytes: float) -> str:
@@ -240,15 +213,10 @@ def left(folder: Path, job: Job) -> float | None:
     """Seconds until a running job's whole plan is done; None: not known."""
     if job.state not in ACTIVE:
         return None
-    planned = _planned(folder)
-    took = progress.step_times(folder)
-    now = job.steps[job.step - 1].name
-    return estimates.remaining(planned, took, now, job.seconds_left)
-
-
-def _planned(folder: Path) -> Mapping[str, float]:
     try:
         found = json.loads((folder / KEPT).read_text(encoding="utf-8"))["seconds"]
-        return {str(name): float(seconds) for name, seconds in found.items()}
+        planned = {str(name): float(seconds) for name, seconds in found.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        planned = {}
+    took, now = progress.step_times(folder), job.steps[job.step - 1].name
+    return estimates.remaining(planned, took, now, job.seconds_left)

@@ -9,7 +9,9 @@ from typing import Any
 import gradio as gr
 
 from audiollm.web.static import HIDDEN, Static
-from audiollm.web.train import curves, fields, recordings
+from audiollm.web.train import curves
+from audiollm.web.train.fields import Fields
+from audiollm.web.train.recordings import Recordings
 from audiollm.web.train.results import Results
 
 INTERVAL = 2.0  # s between two looks at the jobs
@@ -23,9 +25,9 @@ class Page:
         static.html("train_intro", elem_id="train-intro")
         with gr.Row(elem_id="train-sides"):
             with gr.Column(scale=5, min_width=300):
-                self.fields = fields.lay_out(static)
+                self.fields = Fields(static)
             with gr.Column(scale=5, min_width=300):
-                self.shown = recordings.lay_out(static)
+                self.recordings = Recordings(static)
                 self._plan(static)
         static.html("jobs_title", "<h2>{}</h2>", elem_id="jobs-title")
         self.jobs = static.labelled(gr.Radio, "jobs", elem_id="jobs", **HIDDEN)

@@ -117,9 +117,7 @@ class Plan:
 
     def ask(self) -> Ask:
         """The recordings to prepare."""
-        path = self.data_set if self.source == HUB else self.folder
-        split = "random" if self.alone else "auto"
-        return asked(self.source, path, self.pattern, split, self.all_learn)
+        return asked(vars(self))
 
     @property
     def unprepared(self) -> bool:
@@ -157,24 +155,17 @@ class Plan:
         for stage, (file, config) in enumerate(self.configs(home).items(), start=1):
             run = runs / f"{self.name}-stage{stage}"
             chosen = ("--config", str(job / file)) if job else config.arguments()
-            words = ("train", "fit", *chosen, "--out", str(run))
+            words: tuple[str, ...] = ("train", "fit", *chosen, "--out", str(run))
             steps.append(Step(f"stage {stage}", words, run / METRICS_NAME))
-        words = ("train", "merge", "--run", str(run), "--out", str(model))
-        steps.append(Step("merge", words, model / MANIFEST_NAME))
+        merged = ("train", "merge", "--run", str(run), "--out", str(model))
+        steps.append(Step("merge", merged, model / MANIFEST_NAME))
         out = runs / f"{self.name}-evaluate"
         evaluated = ("train", "evaluate", "--model", str(model), "--data", str(data), "--record")
         steps.append(Step("evaluate", (*evaluated, "--out", str(out)), out / RESULT))
         if self.compared_with:
-            both = (
-                "train",
-                "compare",
-                "--before",
-                _absolute(self.compared_with),
-                "--data",
-                str(data),
-            )
-            answers = ("--answers", str(out / RESULT), "--out", str(out / VERSUS))
-            steps.append(Step("versus", (*both, *answers), out / VERSUS))
+            words = ("train", "compare", "--before", _absolute(self.compared_with))
+            words = (*words, "--data", str(data), "--answers", str(out / RESULT))
+            steps.append(Step("versus", (*words, "--out", str(out / VERSUS)), out / VERSUS))
         return steps
 
     def data_in(self, home: Path) -> tuple[Path, list[Step]]:

@@ -19,7 +19,6 @@ from audiollm.web.train import (
     actions,
     estimate,
     proposal,
-    recordings,
     recordings_view,
     sources,
     view,
@@ -79,7 +78,7 @@ def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
             shown = ("", view.failed(error, given[language]), "")
         return dict(zip((parts.commands, parts.message, parts.estimate), shown, strict=True))
 
-    recordings.connect(fields.chosen, parts.shown, services, language, parts.tab)
+    parts.recordings.connect(named, fields.uploads, services, language, parts.tab)
     settings = {*fields.parts, language}
     suggested = [*named.values(), fields.offered, fields.fits]
     for button, factor in zip(fields.presets, PRESETS.values(), strict=True):
@@ -126,7 +125,7 @@ def _starts(parts: Page, services: Services, language: gr.Radio) -> list[Any]:
 
 def _arrives(parts: Page, services: Services, language: gr.Radio) -> None:
     """Offers what a job has prepared meanwhile, and selects what these settings prepared."""
-    known, source = gr.State(None), parts.fields.chosen.source
+    known, source = gr.State(None), parts.fields.named["source"]
 
     def look(given: Update) -> Update:
         before = given[known]

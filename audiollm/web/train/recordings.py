@@ -1,14 +1,14 @@
 """The recordings of the Train page: where they come from, what is in them, a player.
 
-`lay_out`, `lay_out_upload` and `lay_out_uploads` place the parts, `connect` connects them; HTML and
-figures are made in recordings_view.py.
+HTML and figures are made in recordings_view.py.
 """
 
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import partial
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import gradio as gr
 
@@ -18,234 +18,162 @@ from audiollm.errors import AudioLLMError, DataError
 from audiollm.labels import Language, word
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.events import AT_ONCE
+from audiollm.web.events import AT_ONCE, Update
 from audiollm.web.services import Services
-from audiollm.web.static import Static, of_browser
+from audiollm.web.static import HIDDEN, Static, visible
 from audiollm.web.train import recordings_view, sources, upload
 from audiollm.web.train.sources import FOLDER, HUB
 from audiollm.web.train.view import failed
 
-HIDDEN: dict[str, Any] = {"visible": "hidden"}
+Values = Mapping[str, Any]  # of the page's fields, see `Plan`
+# of the source, what `sources.insight` reads
+NAMED = ("source", "folder", "data_set", "pattern", "alone", "all_learn")
 
 
-@dataclass(frozen=True, eq=False)
 class Uploads:
-    """What was uploaded before, and how it is deleted."""
+    """The upload of recordings from another computer; what was uploaded before, to be chosen, or
+    deleted after a question."""
 
-    choice: gr.Dropdown
-    delete: gr.Button
-    question: gr.HTML
-    yes: gr.Button
-    no: gr.Button
+    def __init__(self, static: Static) -> None:
+        kinds = [".zip", *sources.TABLES]
+        self.file = static.labelled(gr.File, "train_upload", file_types=kinds, height=170, **HIDDEN)
+        self.choice = static.labelled(gr.Dropdown, "upload_kept", choices=[], **HIDDEN)
+        small: dict[str, Any] = {"size": "sm", "min_width": 80, **HIDDEN}
+        self.delete = static.button("upload_delete", **small)
+        self.question = gr.HTML(elem_id="upload-question", **HIDDEN)
+        with gr.Row(elem_id="upload-answer"):
+            self.yes = static.button("upload_yes", variant="stop", **small)
+            self.no = static.button("upload_no", **small)
+        self.asked = [self.delete, self.question, self.yes, self.no]  # in the order of `asks`
 
-    @property
-    def asked(self) -> list[Any]:
-        """In the order of `asks`."""
-        return [self.delete, self.question, self.yes, self.no]
+    def connect(
+        self,
+        named: Mapping[str, Any],
+        message: gr.HTML,
+        services: Services,
+        language: gr.Radio,
+        tab: gr.Tab,
+    ) -> Any:
+        """Returns the event after which an upload is chosen."""
+        source, folder = named["source"], named["folder"]
 
+        def offer(source: str, path: str) -> list[Any]:
+            found = upload.uploads(services) if source == FOLDER else []
+            inside = [p.name for p in found if path == str(p) or path.startswith(f"{p}/")]
+            value = inside[0] if inside else None
+            names = [p.name for p in found]
+            update = gr.update(choices=names, value=value, visible=visible(bool(names)))
+            return [update, *asks(value)]
 
-@dataclass(frozen=True, eq=False)
-class Chosen:
-    """Where the recordings come from: settings of the plan, and the upload."""
+        def choose(name: str | None) -> list[Any]:
+            try:
+                return [str(upload.recordings_of(upload.named(services, name))), *asks(name)]
+            except (AudioLLMError, OSError):
+                return [gr.skip(), *asks(None)]
 
-    source: gr.Dropdown
-    folder: gr.Textbox
-    data_set: gr.Textbox
-    pattern: gr.Textbox
-    alone: gr.Checkbox
-    all_learn: gr.Checkbox
-    upload: gr.File
-    uploads: Uploads
+        def ask(name: str | None, chosen: Language) -> list[Any]:
+            try:
+                count = upload.count_sounds(upload.named(services, name))
+                question = text("upload_sure", chosen, name=escape(name or ""), n=count)
+                return [*asks(name, f'<p class="caution">{question}</p>'), ""]
+            except Exception as error:
+                return [*asks(None), failed(error, chosen)]
 
-    @property
-    def named(self) -> list[Any]:
-        """In the order of `Choice`."""
-        texts = [self.source, self.folder, self.data_set, self.pattern]
-        return [*texts, self.alone, self.all_learn]
+        def delete(name: str | None, chosen: Language) -> list[Any]:
+            try:
+                upload.delete(services, name)
+            except Exception as error:
+                return [gr.skip(), *asks(name), failed(error, chosen)]
+            line = text("upload_deleted", chosen, name=escape(name or ""))
+            return ["", *asks(None), render.notice(line, "wait")]
 
-    @property
-    def fields(self) -> list[Any]:
-        """What only some sources ask for."""
-        return [self.folder, self.upload, self.pattern, self.data_set, self.alone]
-
-
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """What is in them, and a player."""
-
-    message: gr.HTML
-    data: gr.HTML
-    classes: gr.Plot
-    label: gr.Dropdown
-    another: gr.Button
-    sound: gr.Audio
-    about: gr.HTML  # the clip that plays
-    last: gr.State  # its path
-
-    @property
-    def seen(self) -> list[Any]:
-        return [self.data, self.classes, self.label, self.another, self.sound, self.about]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a person has named, as it stands on the page."""
-
-    source: str
-    folder: str
-    data_set: str
-    pattern: str
-    alone: bool
-    all_learn: bool = False
-
-    def insight(self, services: Services) -> Any:
-        """See `sources.insight`."""
-        path = self.data_set if self.source == HUB else self.folder
-        split = "random" if self.alone else "auto"
-        return sources.insight(services, self.source, path, self.pattern, split, self.all_learn)
+        changes = [tab.select, source.change, folder.change]
+        gr.on(changes, offer, [source, folder], [self.choice, *self.asked], **AT_ONCE)
+        self.choice.input(choose, self.choice, [folder, *self.asked], **AT_ONCE)
+        inputs = [self.choice, language]
+        self.delete.click(ask, inputs, [*self.asked, message], **AT_ONCE)
+        self.yes.click(delete, inputs, [folder, *self.asked, message], **AT_ONCE)
+        self.no.click(asks, self.choice, self.asked, **AT_ONCE)
+        moved = [folder, self.file, message]
+        return self.file.upload(partial(taken, services), [self.file, language], moved, **AT_ONCE)
 
 
-def lay_out_upload(static: Static) -> gr.File:
-    """The upload of recordings from another computer."""
-    kinds = [".zip", *sources.TABLES]
-    label = of_browser("train_upload")
-    part = gr.File(label=label, file_types=kinds, height=170, elem_id="train-upload", **HIDDEN)
-    return static.place(part, "train_upload", "label")
+class Recordings:
+    """What is in the recordings, and a player."""
 
+    def __init__(self, static: Static) -> None:
+        self.message = gr.HTML(elem_id="data-told")
+        self.data = gr.HTML(elem_id="train-data")
+        self.classes = gr.Plot(show_label=False, container=False, elem_id="train-classes", **HIDDEN)
+        with gr.Row(elem_id="hear", equal_height=True):
+            options: dict[str, Any] = {"choices": [], "scale": 3, **HIDDEN}
+            self.label = static.labelled(gr.Dropdown, "hear_label", **options)
+            self.another = static.button("hear_next", scale=2, min_width=110, **HIDDEN)
+        self.about = gr.HTML(elem_id="hear-told", **HIDDEN)  # the clip that plays
+        options = {"interactive": False, "autoplay": True, "buttons": [], **HIDDEN}
+        self.sound = static.labelled(gr.Audio, "hear_sound", **options)
+        self.last = gr.State("")  # its path
 
-def lay_out_uploads(static: Static) -> Uploads:
-    """The uploads of before, below the upload."""
-    label = of_browser("upload_kept")
-    choice = gr.Dropdown([], label=label, elem_id="upload-kept", **HIDDEN)
-    static.place(choice, "upload_kept", "label")
-    small: dict[str, Any] = {"size": "sm", "min_width": 80, **HIDDEN}
-    delete = static.button("upload_delete", elem_id="upload-delete", **small)
-    question = gr.HTML(elem_id="upload-question", **HIDDEN)
-    with gr.Row(elem_id="upload-answer"):
-        yes = static.button("upload_yes", variant="stop", elem_id="upload-yes", **small)
-        no = static.button("upload_no", elem_id="upload-no", **small)
-    return Uploads(choice, delete, question, yes, no)
+    def connect(
+        self,
+        named: Mapping[str, Any],
+        uploads: Uploads,
+        services: Services,
+        language: gr.Radio,
+        tab: gr.Tab,
+    ) -> None:
+        """`named`: the fields of the page. The recordings are looked at when somebody opens the
+        tab, not before: updates of a part that was never on the screen are lost."""
+        parts = {key: named[key] for key in NAMED}
+        inputs = {*parts.values(), language}
+        shown = [self.data, self.classes, self.label, self.another, self.sound, self.about]
 
+        def look(given: Update) -> Update:
+            values = {key: given[part] for key, part in parts.items()}
+            updates = seen(services, values, given[language])
+            return dict(zip(shown, updates, strict=True))
 
-def lay_out(static: Static) -> Shown:
-    """The summary and the player."""
-    message = gr.HTML(elem_id="data-told")
-    data = gr.HTML(elem_id="train-data")
-    classes = gr.Plot(show_label=False, container=False, elem_id="train-classes", **HIDDEN)
-    with gr.Row(elem_id="hear", equal_height=True):
-        options: dict[str, Any] = {"choices": [], "elem_id": "hear-label", "scale": 3, **HIDDEN}
-        label = static.labelled(gr.Dropdown, "hear_label", **options)
-        another = static.button("hear_next", elem_id="hear-next", scale=2, min_width=110, **HIDDEN)
-    about = gr.HTML(elem_id="hear-told", **HIDDEN)
-    options = {"interactive": False, "autoplay": True, "buttons": [], **HIDDEN}
-    sound = static.labelled(gr.Audio, "hear_sound", elem_id="hear-sound", **options)
-    return Shown(message, data, classes, label, another, sound, about, gr.State(""))
+        def another(given: Update) -> Update:
+            values = {key: given[part] for key, part in parts.items()}
+            last = given[self.last]
+            updates = played(services, values, given[self.label], last, given[language])
+            return dict(zip((self.sound, self.about, self.last), updates, strict=True))
 
-
-def connect(
-    chosen: Chosen, shown: Shown, services: Services, language: gr.Radio, tab: gr.Tab
-) -> None:
-    """The recordings are looked at when somebody opens the tab, not before: updates of a part that
-    was never on the screen are lost."""
-    inputs, outputs = [*chosen.named, language], shown.seen
-
-    def look(*values: Any) -> list[Any]:
-        *named, chosen_language = values
-        return seen(services, Choice(*named), chosen_language)
-
-    # also when a page has just learned its visitor's language: nothing that somebody waits for
-    language.change(look, inputs, outputs, trigger_mode="always_last", **AT_ONCE)
-    texts = (chosen.folder, chosen.data_set, chosen.pattern)
-    events = [tab.select, chosen.source.change, chosen.alone.input, chosen.all_learn.input]
-    events += [event for part in texts for event in (part.submit, part.blur)]
-    waits = {**AT_ONCE, "show_progress": "minimal", "show_progress_on": [shown.data]}
-    gr.on(events, look, inputs, outputs, trigger_mode="always_last", **waits)
-    chosen.source.change(fields, chosen.source, chosen.fields, **AT_ONCE)
-    gr.on([chosen.source.input, language.input], lambda: "", None, shown.message, **AT_ONCE)
-
-    def take(file: str | None, chosen_language: Language) -> list[Any]:
-        return taken(services, file, chosen_language)
-
-    moved = [chosen.folder, chosen.upload, shown.message]
-    came_in = chosen.upload.upload(take, [chosen.upload, language], moved, **AT_ONCE)
-    came_in.then(look, inputs, outputs, **AT_ONCE)
-    _connect_uploads(chosen, shown.message, services, language, tab)
-
-    def another(label: str, last: str, *values: Any) -> list[Any]:
-        *named, chosen_language = values
-        return played(services, Choice(*named), label, last, chosen_language)
-
-    played_inputs = [shown.label, shown.last, *inputs]
-    player = [shown.sound, shown.about, shown.last]
-    gr.on([shown.another.click, shown.label.input], another, played_inputs, player, **AT_ONCE)
-
-
-def _connect_uploads(
-    chosen: Chosen, message: gr.HTML, services: Services, language: gr.Radio, tab: gr.Tab
-) -> None:
-    """An upload of before is chosen, or deleted after a question."""
-    parts, folder = chosen.uploads, chosen.folder
-
-    def offer(source: str, path: str) -> list[Any]:
-        found = upload.uploads(services) if source == FOLDER else []
-        inside = [p.name for p in found if path == str(p) or path.startswith(f"{p}/")]
-        value = inside[0] if inside else None
-        names = [p.name for p in found]
-        update = gr.update(choices=names, value=value, visible=_visible(bool(names)))
-        return [update, *asks(value)]
-
-    def choose(name: str | None) -> list[Any]:
-        try:
-            return [str(upload.recordings_of(upload.named(services, name))), *asks(name)]
-        except (AudioLLMError, OSError):
-            return [gr.skip(), *asks(None)]
-
-    def ask(name: str | None, chosen_language: Language) -> list[Any]:
-        try:
-            count = upload.count_sounds(upload.named(services, name))
-            question = text("upload_sure", chosen_language, name=escape(name or ""), n=count)
-            return [*asks(name, f'<p class="caution">{question}</p>'), ""]
-        except Exception as error:
-            return [*asks(None), failed(error, chosen_language)]
-
-    def delete(name: str | None, chosen_language: Language) -> list[Any]:
-        try:
-            upload.delete(services, name)
-        except Exception as error:
-            return [gr.skip(), *asks(name), failed(error, chosen_language)]
-        line = text("upload_deleted", chosen_language, name=escape(name or ""))
-        return ["", *asks(None), render.notice(line, "wait")]
-
-    changes = [tab.select, chosen.source.change, folder.change]
-    gr.on(changes, offer, [chosen.source, folder], [parts.choice, *parts.asked], **AT_ONCE)
-    parts.choice.input(choose, parts.choice, [folder, *parts.asked], **AT_ONCE)
-    inputs = [parts.choice, language]
-    parts.delete.click(ask, inputs, [*parts.asked, message], **AT_ONCE)
-    parts.yes.click(delete, inputs, [folder, *parts.asked, message], **AT_ONCE)
-    parts.no.click(asks, parts.choice, parts.asked, **AT_ONCE)
+        source, hub = parts["source"], parts["data_set"]
+        # also when a page has just learned its visitor's language: nothing that somebody waits for
+        language.change(look, inputs, shown, trigger_mode="always_last", **AT_ONCE)
+        events = [tab.select, source.change, parts["alone"].input, parts["all_learn"].input]
+        texts = (parts["folder"], hub, parts["pattern"])
+        events += [event for part in texts for event in (part.submit, part.blur)]
+        waits = {**AT_ONCE, "show_progress": "minimal", "show_progress_on": [self.data]}
+        gr.on(events, look, inputs, shown, trigger_mode="always_last", **waits)
+        asked_for = [parts["folder"], uploads.file, parts["pattern"], hub, parts["alone"]]
+        source.change(fields, source, asked_for, **AT_ONCE)
+        gr.on([source.input, language.input], lambda: "", None, self.message, **AT_ONCE)
+        uploaded = uploads.connect(named, self.message, services, language, tab)
+        uploaded.then(look, inputs, shown, **AT_ONCE)
+        player, choice = [self.sound, self.about, self.last], {self.label, self.last, *inputs}
+        gr.on([self.another.click, self.label.input], another, choice, player, **AT_ONCE)
 
 
 def asks(name: str | None, question: str = "") -> list[Any]:
     """The button that deletes an upload, or the question before it."""
-    sure = gr.update(visible=_visible(bool(question)))
-    delete = gr.update(visible=_visible(bool(name) and not question))
-    return [delete, gr.update(value=question, visible=_visible(bool(question))), sure, sure]
+    sure = gr.update(visible=visible(bool(question)))
+    delete = gr.update(visible=visible(bool(name) and not question))
+    return [delete, gr.update(value=question, visible=visible(bool(question))), sure, sure]
 
 
 def fields(source: str) -> list[Any]:
-    """Shows what a source asks for, in the order of `Chosen.fields`."""
+    """Shows what a source asks for, and the upload after the folder."""
     folder, hub = source == FOLDER, source == HUB
-    return [gr.update(visible=_visible(on)) for on in (folder, folder, folder, hub, folder or hub)]
+    return [gr.update(visible=visible(on)) for on in (folder, folder, folder, hub, folder or hub)]
 
 
-def seen(services: Services, choice: Choice, language: Language) -> list[Any]:
-    """What is in the chosen recordings, in the order of `Shown.seen`."""
-    hidden, silent = (
-        [gr.update(visible="hidden")] * 3,
-        [gr.update(value=None, visible="hidden")] * 2,
-    )
+def seen(services: Services, values: Values, language: Language) -> list[Any]:
+    """What is in the chosen recordings."""
+    hidden, silent = [gr.update(**HIDDEN)] * 3, [gr.update(value=None, **HIDDEN)] * 2
     try:
-        found = choice.insight(services)
+        found = sources.insight(services, values)
         body = recordings_view.summary(found, language)
     except Exception as error:
         return [failed(error, language), *hidden, *silent]
@@ -255,7 +183,7 @@ def seen(services: Services, choice: Choice, language: Language) -> list[Any]:
     body += recordings_view.aloud(found, language)
     choices = [(text("data_all", language), "")]
     choices += [(word(name, language), name) for name in found.classes]
-    plays = _visible(bool(found.samples))
+    plays = visible(bool(found.samples))
     label = gr.update(choices=choices, value="", visible=plays)
     return [body, figure, label, gr.update(visible=plays), *silent]
 
@@ -275,18 +203,18 @@ def taken(services: Services, file: str | None, language: Language) -> list[Any]
 
 
 def played(
-    services: Services, choice: Choice, label: str, last: str, language: Language
+    services: Services, values: Values, label: str, last: str, language: Language
 ) -> list[Any]:
     """A clip to play, what it is, and its path."""
     try:
-        found = choice.insight(services)
+        found = sources.insight(services, values)
         if not isinstance(found, Insight):
             return [gr.skip(), gr.skip(), ""]
         clip = draw(found, label or "", last)
         sound = sources.sound(services, found, clip)
     except Exception as error:
         about = gr.update(value=failed(error, language), visible=True)
-        return [gr.update(value=None, visible="hidden"), about, ""]
+        return [gr.update(value=None, **HIDDEN), about, ""]
     words = {
         "label": f"<b>{escape(word(clip.label, language))}</b>",
         "speaker": escape(clip.speaker) or text("hear_nobody", language),
@@ -314,7 +242,3 @@ def draw(found: Insight, label: str = "", last: str = "") -> Clip:
     if not members:
         raise DataError("hear_none")
     return random.choice(others or members)  # noqa: S311
-
-
-def _visible(on: bool) -> Literal[True, "hidden"]:
-    return True if on else "hidden"

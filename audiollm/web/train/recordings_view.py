@@ -12,6 +12,7 @@ from audiollm.contracts.insight import Insight
 from audiollm.contracts.prepared import REJECTED, Summary
 from audiollm.labels import Language, word
 from audiollm.texts import text
+from audiollm.web import render
 from audiollm.web.train.sources import EMODB, FOLDER, HUB, OnHub
 from audiollm.web.train.upload import Upload
 
@@ -68,17 +69,15 @@ def _whole(found: Insight, language: Language) -> list[str]:
 
 def _splits(found: Insight, language: Language) -> str:
     keys = ("data_side", "data_clips", "data_speakers", "data_minutes")
-    head = "".join(f'<th scope="col">{text(key, language)}</th>' for key in keys)
-    rows = [(text(f"side_{split}", language), split) for split in found.splits]
-    if len(rows) != 1:
-        rows.append((text("data_all", language), ""))
-    body = ""
-    for name, split in rows:
+    splits = [(text(f"side_{split}", language), split) for split in found.splits]
+    if len(splits) != 1:
+        splits.append((text("data_all", language), ""))
+    rows = []
+    for name, split in splits:
         clips = found.splits[split] if split else found.clips
         speakers = found.speakers(split=split) or "?"
-        cells = (clips, speakers, _minutes(found, language, split=split))
-        body += f'<tr><th scope="row">{name}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>'
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        rows.append(render.row(name, clips, speakers, _minutes(found, language, split=split)))
+    return render.table([text(key, language) for key in keys], rows)
 
 
 def _minutes(found: Insight, language: Language, label: str = "", split: str = "") -> str:

@@ -1,10 +1,11 @@
 """Evaluations and comparisons as HTML: figures of a new model, of each class, and beside another
 model on the same clips. No gradio here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 from audiollm.analysis.wording import paragraph
 from audiollm.contracts.comparison import PARTS, Change, change
@@ -14,8 +15,22 @@ from audiollm.labels import Language, word
 from audiollm.texts import text
 from audiollm.web import model_info, render
 
+P = ParamSpec("P")
 CONFUSIONS = 3  # of a class that are named
 FLIPS = 20  # changed answers that are listed
+
+
+def _unless_damaged(html: Callable[P, str]) -> Callable[P, str]:
+    """ "" where the figures of a file lack something."""
+
+    @wraps(html)
+    def tolerant(*args: P.args, **kwargs: P.kwargs) -> str:
+        try:
+            return html(*args, **kwargs)
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError):
+            return ""
+
+    return tolerant
 
 
 def headline(
@@ -28,26 +43,17 @@ def headline(
     rows: (name, figures that `evaluate --record` wrote, whether it is the active model).
     """
     heads = (text("result_model", language), "UA", "WA", text("result_data", language))
-    table = _table(heads, [_model_row(*row, language) for row in rows])
+    table = render.table(heads, [_model_row(*row, language) for row in rows])
     means = f"<p>{text('result_means', language)}</p>"
     title = render.heading("result_title", language)
     each = per_class(result, language) if result else ""
     return f'<div class="cues">{title}{table}{means}{each}</div>'
 
 
-def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in heads)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-
-
-def _table_row(head: str, cells: Sequence[str]) -> str:
-    return f'<tr><th scope="row">{head}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
-
-
 def _model_row(name: str, metrics: Mapping[str, Any], active: bool, language: Language) -> str:
     head = escape(text("result_in_use", language, name=name) if active else name)
     data = escape(model_info.corpora(str(metrics.get("data", "–")), language))
-    return _table_row(head, (_share(metrics, "ua"), _share(metrics, "wa"), data))
+    return render.row(head, _share(metrics, "ua"), _share(metrics, "wa"), data)
 
 
 def _share(metrics: Mapping[str, Any], key: str) -> str:
@@ -62,15 +68,9 @@ def _share(metrics: Mapping[str, Any], key: str) -> str:
 # --- an evaluation
 
 
+@_unless_damaged
 def per_class(result: EvaluationResult, language: Language) -> str:
     """Recalls and confusions, calibration, the linear probe; "" where the figures are damaged."""
-    try:
-        return _per_class(result, language)
-    except (KeyError, ValueError, TypeError, IndexError):
-        return ""
-
-
-def _per_class(result: EvaluationResult, language: Language) -> str:
     metrics = result["metrics"]
     names = [str(one["name"]) for one in metrics["per_class"]]
     heads = ("result_class", "result_recall", "result_clips", "result_heard")
@@ -79,7 +79,7 @@ def _per_class(result: EvaluationResult, language: Language) -> str:
         for one, row in zip(metrics["per_class"], metrics["confusion"], strict=True)
         if one["support"]
     ]
-    body = _table([text(key, language) for key in heads], rows)
+    body = render.table([text(key, language) for key in heads], rows)
     if metrics.get("ece"):
         lines = (_calibration(metrics, language), text("judged_means", language))
         body += f"<p>{paragraph(lines, language)}</p>"
@@ -104,7 +104,7 @@ def _class_row(
     within = one.get("range")  # results of an older program do not have it
     bounds = f" <small>[{within['low']:.2f}, {within['high']:.2f}]</small>" if within else ""
     cells = (f"{one['recall']:.2f}{bounds} {bar}", str(int(one["support"])), confused or "–")
-    return _table_row(escape(word(one["name"], language)), cells)
+    return render.row(escape(word(one["name"], language)), *cells)
 
 
 def _calibration(metrics: Mapping[str, Any], language: Language) -> str:
@@ -120,15 +120,9 @@ def _calibration(metrics: Mapping[str, Any], language: Language) -> str:
 # --- a comparison
 
 
+@_unless_damaged
 def with_active(found: Mapping[str, Any], language: Language) -> str:
     """A new model beside the active one; "" where it is damaged."""
-    try:
-        return _with_active(found, language)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return ""
-
-
-def _with_active(found: Mapping[str, Any], language: Language) -> str:
     names = [str(found["models"][m]["name"]) for m in ("before", "after")]
     body = f"<h3>{text('versus_title', language, name=escape(names[0]))}</h3>"
     of = change(found)
@@ -142,15 +136,9 @@ def _with_active(found: Mapping[str, Any], language: Language) -> str:
     return _box(body, found, language)
 
 
+@_unless_damaged
 def improvement(found: Mapping[str, Any], language: Language) -> str:
     """A model before and after it learned from people's labels; "" where it is damaged."""
-    try:
-        return _improvement(found, language)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return ""
-
-
-def _improvement(found: Mapping[str, Any], language: Language) -> str:
     counts = {kind: found["labels"].get(kind, 0) for kind in ("corrected", "confirmed", "new")}
     lines = [text("improve_taught", language, **counts)]
     if left := sum(found["left"].values()):
@@ -196,7 +184,7 @@ def paired_table(found: Mapping[str, Any], names: Sequence[str], language: Langu
         _paired_row(f"{word(one['name'], language)} ({one['support']})", one)
         for one in found["per_class"]
     ]
-    return _table(("", *names, text("improve_change", language)), rows)
+    return render.table(("", *names, text("improve_change", language)), rows)
 
 
 def _paired_row(name: str, found: Mapping[str, Any]) -> str:
@@ -209,7 +197,7 @@ def _paired_row(name: str, found: Mapping[str, Any]) -> str:
     cell = f"{moved['value']:+.2f}"
     if moved["low"] < moved["high"]:  # too few clips for any: nobody knows how sure it is
         cell += f" <small>[{moved['low']:+.2f}, {moved['high']:+.2f}]</small>"
-    return _table_row(escape(name), (value(found["before"]), value(found["after"]), cell))
+    return render.row(escape(name), value(found["before"]), value(found["after"]), cell)
 
 
 def flips(flipped: Sequence[Mapping[str, Any]], language: Language) -> str:

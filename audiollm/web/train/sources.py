@@ -82,35 +82,29 @@ class Ask:
         return (*words, "--train-on-valid") if self.all_learn else words
 
 
-def asked(
-    source: str,
-    path: str,
-    speaker_pattern: str = "",
-    split: str = "auto",
-    all_learn: bool = False,
-) -> Ask:
-    """The recordings of FOLDER, HUB or EMODB.
-
-    Args:
-        path: of FOLDER a folder or a table, of HUB an id.
+def asked(values: Mapping[str, Any]) -> Ask:
+    """The recordings of FOLDER, HUB or EMODB in the values of the page's fields (see `Plan`).
 
     Raises:
         ConfigError: there are none, or a value cannot be used.
     """
-    if source == EMODB:
+    split, all_learn = "random" if values["alone"] else "auto", values["all_learn"]
+    if values["source"] == EMODB:
         return Ask(EMODB, "", all_learn=all_learn)
-    if source == HUB:
-        if not HUB_ID.fullmatch(path.strip()):
-            raise ConfigError("hub_id", id=path)
-        return Ask("datasets", path.strip(), split=split, all_learn=all_learn)
+    if values["source"] == HUB:
+        id = values["data_set"].strip()
+        if not HUB_ID.fullmatch(id):
+            raise ConfigError("hub_id", id=id)
+        return Ask("datasets", id, split=split, all_learn=all_learn)
+    path = values["folder"].strip()
     try:
-        root = Path(path.strip()).expanduser().resolve()
-        corpus = reader_of(root) if path.strip() else ""
+        root = Path(path).expanduser().resolve()
+        corpus = reader_of(root) if path else ""
     except (OSError, RuntimeError, ValueError):  # too long, no such user, null byte
         corpus = ""
     if not corpus:
         raise ConfigError("source_path", path=repr(path))
-    return Ask(corpus, str(root), speaker_pattern.strip(), split, all_learn)
+    return Ask(corpus, str(root), values["pattern"].strip(), split, all_learn)
 
 
 def reader_of(root: Path) -> str:
@@ -166,29 +160,23 @@ def prepared(services: Services) -> dict[Path, Summary]:
 # --- what there is to know of recordings
 
 
-def insight(
-    services: Services,
-    source: str,
-    path: str,
-    speaker_pattern: str = "",
-    split: str = "auto",
-    all_learn: bool = False,
-) -> "Insight | OnHub | None":
-    """Of a source (see `Plan.source`); None where nothing is named yet.
+def insight(services: Services, values: Mapping[str, Any]) -> "Insight | OnHub | None":
+    """Of the source in the values of the page's fields (see `Plan`); None where nothing is named
+    yet.
 
     Raises:
         ShutError: see `opened`.
         AudioLLMError: it cannot be read.
     """
     opened(services)
+    source = values["source"]
     if source == EMODB:
         return of_bundled()
-    if source in (FOLDER, HUB):
-        if not path.strip():
-            return None
-        if source == HUB:
-            return on_hub(services, path.strip())
-        return of_recordings(services, asked(source, path, speaker_pattern, split, all_learn))
+    if source == HUB:
+        id = values["data_set"].strip()
+        return on_hub(services, id) if id else None
+    if source == FOLDER:
+        return of_recordings(services, asked(values)) if values["folder"].strip() else None
     known = [folder for folder in prepared_folders(services) if str(folder) == source]
     return of_prepared(known[0]) if known else None  # no other folder is taken for one
 
