@@ -88,6 +88,17 @@ class Metrics:
         return {key: plain[key] for key in keys}
 
 
+def of_table(
+    y_true: Sequence[str],
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    speakers: Sequence[str | None] | None = None,
+) -> Metrics:
+    """`report` of probabilities [N, C] alone: the most probable class is the answer."""
+    answers = [classes[i] for i in probabilities.argmax(1)]
+    return report(y_true, answers, probabilities, classes, speakers)
+
+
 def report(
     y_true: Sequence[str],
     y_pred: Sequence[str | None],

@@ -11,9 +11,7 @@ functionals, which `prepare` makes by default. Writes OUT/result.json.
 """
 
 import argparse
-import json
 import shlex
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +21,14 @@ import numpy as np
 
 from audiollm import metrics
 from audiollm.contracts.manifest import Calibration
+from audiollm.contracts.prepared import write_json
+from audiollm.contracts.result import interval
 from audiollm.model import calibration
-from train.data.dataset import load_prepared
+from train.command import main as command
+from train.data.dataset import Prepared, load_prepared
+from train.data.speakers import Count
 from train.fit import merge, probe, runs
-from train.tiny.recipe import STAGE_1, STAGE_2
+from train.tiny.recipe import STAGE_1, STAGE_2, Step, run_steps
 
 
 @dataclass(frozen=True)
@@ -88,60 +90,53 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0)
 
 
-def measure(table: np.ndarray, prepared: Any) -> dict[str, Any]:
+def measure(table: np.ndarray, prepared: Prepared) -> dict[str, Any]:
     """UA, WA, NLL of probabilities [N, C] of the validation clips."""
     clips, classes = prepared.split("valid"), prepared.classes
-    answers = [classes[i] for i in table.argmax(1)]
     truth, speakers = [c.label for c in clips], [c.speaker for c in clips]
-    return metrics.report(truth, answers, table, classes, speakers).short()
+    return metrics.of_table(truth, table, classes, speakers).short()
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.ablations")
-    configure(parser)
-    args = parser.parse_args(argv)
+def scored(folder: Path, prepared: Prepared, count: Count = 0) -> dict[str, Any]:
+    """The same of a run. count: clips of a speaker baseline."""
+    scores = merge.score_run(folder, prepared, "valid", count)
+    return measure(calibration.apply(scores, prepared.classes, Calibration()), prepared)
+
+
+def run(args: argparse.Namespace) -> int:
     prepared = load_prepared(args.data)
     rows: list[dict[str, Any]] = []
     for number, variant in enumerate(VARIANTS):
         if args.only and number not in args.only:
             continue
         folder = args.out / f"{number:02d}"
-        if not (folder / "metrics.json").exists():
-            start = ["--llm", args.llm] if variant.stage == 1 else ["--from", str(args.out / "00")]
-            words = ["fit", "--stage", str(variant.stage), "--data", str(args.data), *start]
-            words += ["--out", str(folder), "--seed", str(args.seed), *variant.words()]
-            print(f"$ python -m train {shlex.join(words)}", flush=True)
-            subprocess.run([sys.executable, "-m", "train", *words], check=True)
+        start = ["--llm", args.llm] if variant.stage == 1 else ["--from", str(args.out / "00")]
+        words = ["train", "fit", "--stage", str(variant.stage), "--data", str(args.data), *start]
+        words += ["--out", str(folder), "--seed", str(args.seed), *variant.words()]
+        run_steps([Step(folder / "metrics.json", tuple(words))])
         rows.append({"name": variant.name, "options": variant.options})
-        scores = merge.score_run(folder, prepared, "valid")
-        chances = calibration.apply(scores, prepared.classes, Calibration())
-        rows[-1] |= measure(chances, prepared)
+        rows[-1] |= scored(folder, prepared)
         if runs.read(folder).projector.baseline:
-            scores = merge.score_run(folder, prepared, "valid", COMPARED)
-            chances = calibration.apply(scores, prepared.classes, Calibration())
-            rows[-1]["compared"] = measure(chances, prepared)["ua"]
+            rows[-1]["compared"] = scored(folder, prepared, COMPARED)["ua"]
         print(line(rows[-1]), flush=True)
     for kind, table in probe.probe_tables(prepared, "valid").items():
         rows.append({"name": f"linear probe, {kind}", "options": {}} | measure(table, prepared))
         print(line(rows[-1]))
     result = {
         "rows": rows,
-        "command": shlex.join(["python", "-m", "bench.ablations", *sys.argv[1:]]),
         "recipe": [STAGE_1, STAGE_2],
-        "versions": runs.provenance([], {})["versions"],
+        **runs.provenance("bench.ablations"),
     }
-    (args.out / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(args.out / "result.json", result)
     return 0
 
 
 def line(row: dict[str, Any]) -> str:
     """One row for a terminal."""
-    ua, wa = (
-        f"{row[k]['value']:.3f} [{row[k]['low']:.3f}, {row[k]['high']:.3f}]" for k in ("ua", "wa")
-    )
+    ua, wa = interval(row["ua"]), interval(row["wa"])
     compared = f"  {row['compared']['value']:.3f}" if "compared" in row else ""
     return f"{row['name']:<40}{ua:<24}{wa:<24}{row['nll']:.3f}{compared}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("bench.ablations", __doc__, configure, run))

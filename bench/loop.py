@@ -15,7 +15,6 @@ the true labels: do not use one.
 
 import argparse
 import json
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from audiollm import hub
+from audiollm.contracts.prepared import write_json, write_text
 from audiollm.labels import ordered
 from train.command import main as command
 from train.data.dataset import Clip, Prepared, load_prepared
@@ -79,13 +79,10 @@ def run(args: argparse.Namespace) -> int:
         records["llm"].append(cached(place / "record.json", partial(llm, args, p, n, place)))
     result = summarise(records)
     result["run"] = {
-        "command": shlex.join(["python", "-m", "bench.loop", *sys.argv[1:]]),
+        **runs.provenance("bench.loop"),
         "stage_1": f"{recipe.STAGE_1} --max-steps {args.steps}",
-        "versions": runs.provenance([], {})["versions"],
     }
-    path = args.result or args.out / "result.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(args.result or args.out / "result.json", result)
     print(json.dumps({k: v for k, v in result.items() if k != "run"}, indent=1))
     return 0
 
@@ -104,11 +101,7 @@ def _prepared(args: argparse.Namespace, number: int) -> Prepared:
 def cached(path: Path, make: Callable[[], Record]) -> Record:
     """The record in the file, computed where there is none."""
     if not path.is_file():
-        made = make()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(made) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_text(path, json.dumps(make()) + "\n")
         print(f"{path}: done", flush=True)
     found: Record = json.loads(path.read_text(encoding="utf-8"))
     return found

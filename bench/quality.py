@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from audiollm.contracts.prepared import write_json
+from audiollm.contracts.result import interval
 from train.tiny.card import SYSTEMS
 
 ROOT = Path(__file__).parent.parent
@@ -25,12 +27,6 @@ PAGES = [
 PLACE = re.compile(r"(<!-- (?P<name>[a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 Rows = list[list[str]]
-
-
-def interval(value: dict[str, Any] | None, sign: str = "") -> str:
-    if value is None:
-        return "-"
-    return f"{value['value']:{sign}.3f} [{value['low']:{sign}.3f}, {value['high']:{sign}.3f}]"
 
 
 def _protocol(name: str) -> Callable[[dict[str, Any]], Rows]:
@@ -264,8 +260,7 @@ def main(argv: list[str]) -> int:
             raise SystemExit(f"{name} is no result that a page shows: {', '.join(known)}.")
         for table in tables(name):
             markdown(TABLES[table](result))  # a result of another command ends here
-        text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-        (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
+        write_json(RESULTS / f"{name}.json", result)
     for path in PAGES:
         path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
     print(f"{', '.join(str(p.relative_to(ROOT)) for p in PAGES)}: {len(TABLES)} tables")

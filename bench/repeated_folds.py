@@ -13,12 +13,10 @@ Shapes: M answers (a clip has one in each repeat), N clips, C classes.
 
 import argparse
 import json
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from tqdm import tqdm
 from audiollm import metrics
 from audiollm.contracts.manifest import MANIFEST_NAME
 from audiollm.contracts.options import read_json
+from audiollm.contracts.prepared import write_json, write_text
 from audiollm.errors import DataError
 from audiollm.model import calibration
 from train.data.dataset import Prepared, load_prepared
@@ -97,9 +96,7 @@ def one_fold(
         run(["fit", "--resume", str(done.parent)] if again else argv)
     tick(f"repeat {repeat} fold {fold}: stage 1 and probe")
     if not record.is_file():
-        part = record.with_suffix(".part")
-        part.write_text(json.dumps(_record(place, repeat, fold)) + "\n", encoding="utf-8")
-        part.replace(record)
+        write_text(record, json.dumps(_record(place, repeat, fold)) + "\n")
     found: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
     return found
 
@@ -218,8 +215,7 @@ def _check(plan: Plan, out: Path) -> None:
         if json.loads(path.read_text(encoding="utf-8")) != asdict(plan):
             raise DataError(f"{out} holds folds with other settings: give another --out.")
         return
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(plan), indent=1) + "\n", encoding="utf-8")
+    write_json(path, asdict(plan))
 
 
 def main() -> None:
@@ -254,15 +250,12 @@ def main() -> None:
             for fold in range(args.folds):
                 records.append(one_fold(plan, args.out, repeat, fold, run, tick))
                 summary = {
-                    "command": shlex.join(["python", "-m", "bench.repeated_folds", *sys.argv[1:]]),
-                    "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                    "versions": runs.provenance([], {})["versions"],
+                    **runs.provenance("bench.repeated_folds"),
                     "plan": asdict(plan),
                     "complete": len(records) == args.repeats * args.folds,
                     **summarise(records),
                 }
-                path = args.results or args.out / "results.json"
-                path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+                write_json(args.results or args.out / "results.json", summary)
     print(args.results or args.out / "results.json")
 
 

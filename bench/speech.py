@@ -7,12 +7,9 @@ printed and the figures go to docs/results/speech.json.
 """
 
 import argparse
-import json
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from tqdm import tqdm
 
 from audiollm import audio
 from audiollm.audio import speech
+from audiollm.contracts.prepared import write_json
 from audiollm.errors import NoSpeechError
 from audiollm.settings import ASSETS
 from bench import nonspeech, quality
@@ -136,9 +134,7 @@ def main(argv: Sequence[str]) -> int:
     voice = audio.load(sound_files(roots[0])[0]).samples
     noise = nonspeech.noise(np.random.default_rng(args.seed), len(voice), 0.5)
     result: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "bench.speech", *argv]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": runs.provenance([], {})["versions"],
+        **runs.provenance("bench.speech"),
         "milliseconds_for_4_s": {
             "speech": speed(voice),
             "pink noise": speed((0.1 * noise / _level(noise)).astype(np.float32)),
@@ -146,7 +142,7 @@ def main(argv: Sequence[str]) -> int:
         "alarms": alarms(args.each, args.seed),
         "misses": {root.name: misses(root, args.clips, args.seed) for root in roots},
     }
-    args.result.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(args.result, result)
     print(quality.markdown(quality.speech(result)))
     print(f"Milliseconds for 4 s: {result['milliseconds_for_4_s']}")
     return 0

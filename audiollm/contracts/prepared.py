@@ -105,9 +105,9 @@ def write_prepared(
         refused.append({"path": one.path, "reason": message.pop("text"), **message})
     write_text(folder / CLIPS, "".join(map(_line, rows)))
     write_text(folder / REJECTED, "".join(map(_line, refused)))
-    write_text(folder / SUMMARY, json.dumps(asdict(summary), indent=2, ensure_ascii=False) + "\n")
+    write_json(folder / SUMMARY, asdict(summary))
     info = {"format": FORMAT, **info}
-    write_text(folder / PREPARED, json.dumps(info, indent=2, ensure_ascii=False) + "\n")
+    write_json(folder / PREPARED, info)
 
 
 def read_info(folder: Path) -> dict[str, Any]:
@@ -231,6 +231,11 @@ def write_text(path: Path, text: str) -> None:
         part.replace(path)
     except OSError as error:
         raise DataError("data_unwritable", path=path, error=error.strerror) from error
+
+
+def write_json(path: Path, content: object) -> None:
+    """The same of a JSON document."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def _line(row: dict[str, Any]) -> str:

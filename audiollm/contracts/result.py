@@ -1,6 +1,7 @@
 """result.json: what `evaluate` writes, and the reports, the page and Label read."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -82,6 +83,17 @@ def read_result(path: Path) -> EvaluationResult:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError("data_no_result", path=path, error=repr(error)) from error
     return whole
+
+
+def interval(value: Mapping[str, Any] | None, sign: str = "", digits: int = 3) -> str:
+    """A figure and its interval for a terminal or a table: `0.512 [0.431, 0.600]`; "-" for None.
+
+    sign: "+" also writes the sign of numbers that are not negative.
+    """
+    if value is None:
+        return "-"
+    figure, low, high = (f"{value[key]:{sign}.{digits}f}" for key in ("value", "low", "high"))
+    return f"{figure} [{low}, {high}]"
 
 
 def probability(clip: ClipResult, name: str | None) -> float:

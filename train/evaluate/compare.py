@@ -9,11 +9,8 @@ only the active one is run. Speakers that it was trained on are scored apart.
 
 import argparse
 import json
-import shlex
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +18,8 @@ import numpy as np
 
 from audiollm.contracts.comparison import COMPARED, MODELS, VERSUS, Comparison
 from audiollm.contracts.messages import Message, unique
-from audiollm.contracts.prepared import CORRECTED, Clip
-from audiollm.contracts.result import read_result
+from audiollm.contracts.prepared import CORRECTED, Clip, write_json
+from audiollm.contracts.result import interval, read_result
 from audiollm.errors import AudioLLMError, DataError
 from audiollm.labels import ordered
 from audiollm.model import calibration
@@ -62,10 +59,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         result = compare(args.before, args.after, prepared, settings)
         out = args.out or args.data.parent / COMPARED
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
-    part.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(out)
+    write_json(out, result)
     print(summary(result))
     print(out)
     return 0
@@ -105,7 +99,7 @@ def compare(before: str, after: str, prepared: Prepared, settings: Settings) -> 
         "corrected": part(slice(0, len(changed))),
         "held_out": part(slice(len(changed), None)),
         "notes": [note.to_dict() for note in unique(notes)],
-        "run": _run(),
+        "run": runs.provenance(),
     }
 
 
@@ -133,7 +127,7 @@ def with_active(active: str, answered: Path, prepared: Prepared, settings: Setti
         "held_out": None,
         "heard": None,
         "notes": [],
-        "run": _run(),
+        "run": runs.provenance(),
     }
     try:
         about, other, notes = answers(active, clips, prepared, settings, sounds=True)
@@ -210,7 +204,7 @@ def answers(
         ModelError: there is no such model.
     """
     from audiollm.model import checkpoint
-    from train.evaluate.evaluate import check_encoder
+    from train.evaluate.evaluate import check_encoder, model_info
 
     loaded = checkpoint.load(id, settings, checkpoint.pick_device(settings.device))
     manifest = loaded.manifest
@@ -225,8 +219,8 @@ def answers(
     notes = known_voices(manifest, tested, settings)
     if not voices_recorded(manifest.training):
         notes.append(Message.of("note_voices_unknown", name=manifest.name))
-    about = {"name": manifest.name, "folder": str(loaded.folder), "classes": list(manifest.labels)}
-    return about | {"hash": checkpoint.fingerprint(loaded.folder)}, table, notes
+    about = {**model_info(manifest.name, loaded.folder), "classes": list(manifest.labels)}
+    return about, table, notes
 
 
 def _from_features(loaded: Any, clips: Sequence[Clip], prepared: Prepared) -> np.ndarray:
@@ -282,20 +276,8 @@ def _kind(row: Mapping[str, Any]) -> str:
     return "confirmed" if row["label"] == row["original"] else "corrected"
 
 
-def _run() -> dict[str, Any]:
-    return {
-        "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": runs.provenance([], {})["versions"],
-    }
-
-
 def summary(result: Mapping[str, Any]) -> str:
     """Before and after for a terminal."""
-
-    def cell(i: Mapping[str, Any], sign: str = "") -> str:
-        return f"{i['value']:{sign}.3f} [{i['low']:{sign}.3f}, {i['high']:{sign}.3f}]"
-
     lines = []
     parts = {"corrected": "corrected clips", "held_out": "held-out speakers"}
     if "heard" in result:
@@ -308,8 +290,9 @@ def summary(result: Mapping[str, Any]) -> str:
         lines.append(f"{words}: {found['clips']}, {len(found['speakers'])} known speakers")
         for kind in ("ua", "wa"):
             m = found[kind]
-            cells = f"{cell(m['before'])} -> {cell(m['after'])}, change {cell(m['change'], '+')}"
-            lines.append(f"  {kind.upper()}  {cells}")
+            before, after = (interval(m[model]) for model in MODELS)
+            change = interval(m["change"], "+")
+            lines.append(f"  {kind.upper()}  {before} -> {after}, change {change}")
         better = sum(f["after"] == f["label"] for f in found["flipped"])
         worse = sum(f["before"] == f["label"] for f in found["flipped"])
         lines.append(f"  {better} answers became right, {worse} wrong")

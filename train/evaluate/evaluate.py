@@ -1,15 +1,12 @@
 """`python -m train evaluate`: a model measured on speakers that it was not trained on."""
 
 import argparse
-import json
-import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -17,8 +14,16 @@ from audiollm import metrics
 from audiollm.contracts.manifest import MANIFEST_NAME
 from audiollm.contracts.messages import Message
 from audiollm.contracts.options import from_dict, to_json
-from audiollm.contracts.prepared import read_rejected
-from audiollm.contracts.result import REPORT, RESULT, EvaluationResult
+from audiollm.contracts.prepared import read_rejected, write_json, write_text
+from audiollm.contracts.result import (
+    REPORT,
+    RESULT,
+    DataInfo,
+    EvaluationResult,
+    ModelInfo,
+    RunInfo,
+    interval,
+)
 from audiollm.errors import ConfigError, DataError
 from audiollm.model import calibration
 from audiollm.settings import Settings
@@ -76,9 +81,7 @@ def run(args: argparse.Namespace) -> int:
         result["texts"] = _texts(loaded, prepared, args.split, args.texts)
     name = f"evaluate-{loaded.manifest.name}-{prepared.folder.resolve().name}-{args.split}"
     out = Path(args.out or f"runs/{name}")
-    out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-    (out / RESULT).write_text(text, encoding="utf-8")
+    write_json(out / RESULT, result)
     report.write_html(result, out / REPORT)
     if args.record:
         record(loaded, prepared, settings, result)
@@ -104,8 +107,6 @@ def evaluate(
     Raises:
         DataError: the data does not fit the model, or has classes that the model does not know.
     """
-    from audiollm.model import checkpoint
-
     began = time.time()
     manifest = loaded.manifest
     check_encoder(loaded, prepared)
@@ -117,34 +118,16 @@ def evaluate(
     answers = [classes[i] for i in table.argmax(1)]
     truth, speakers = [c.label for c in clips], [c.speaker for c in clips]
 
-    def measure(table: np.ndarray) -> metrics.Metrics:
-        named = [classes[i] for i in table.argmax(1)]
-        return metrics.report(truth, named, table, classes, speakers)
+    def measure(table: np.ndarray) -> dict[str, Any]:
+        return metrics.of_table(truth, table, classes, speakers).to_dict()
 
-    measured = measure(table)
     notes += [*_seen(loaded, clips, settings), *_unused(prepared)]
     return {
-        "model": {
-            "name": manifest.name,
-            "folder": str(loaded.folder),
-            "hash": checkpoint.fingerprint(loaded.folder),
-        },
-        "data": {
-            "folder": str(prepared.folder),
-            "corpus": str(prepared.info["corpus"]),
-            "split": split,
-            "speakers": sorted(set(speakers)),
-        },
-        "run": {
-            "command": f"python -m train {' '.join(sys.argv[1:])}",
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": runs.provenance([], {})["versions"],
-            "device": str(loaded.model.device),
-            "precision": str(loaded.model.causal_lm.dtype).removeprefix("torch."),
-            "seconds": round(time.time() - began, 1),
-        },
-        "metrics": measured.to_dict(),
-        "baselines": {count: measure(other).to_dict() for count, other in tables.items()},
+        "model": model_info(manifest.name, loaded.folder),
+        "data": data_info(prepared, split, speakers),
+        "run": run_info(loaded.model.device, loaded.model.causal_lm.dtype, began),
+        "metrics": measure(table),
+        "baselines": {count: measure(other) for count, other in tables.items()},
         "probes": _probes(prepared, split, clips, classes, notes, strength),
         "clips": [
             {
@@ -162,6 +145,27 @@ def evaluate(
         ],
         "notes": [note.to_dict() for note in notes],
     }
+
+
+def model_info(name: str, folder: Path) -> ModelInfo:
+    from audiollm.model import checkpoint
+
+    return {"name": name, "folder": str(folder), "hash": checkpoint.fingerprint(folder)}
+
+
+def data_info(prepared: Prepared, split: str, speakers: Iterable[str]) -> DataInfo:
+    return {
+        "folder": str(prepared.folder),
+        "corpus": str(prepared.info["corpus"]),
+        "split": split,
+        "speakers": sorted(set(speakers)),
+    }
+
+
+def run_info(device: object, dtype: object, began: float) -> RunInfo:
+    """The command and what it ran on. dtype: of torch; began: `time.time()` of the start."""
+    about = {"device": str(device), "precision": str(dtype).removeprefix("torch.")}
+    return cast(RunInfo, runs.provenance(**about, seconds=round(time.time() - began, 1)))
 
 
 class Tables:
@@ -190,8 +194,6 @@ class Tables:
 
     def __call__(self, count: Count, what: str) -> np.ndarray:
         """Probabilities [N, C] with baselines of so many other clips of the same speaker."""
-        from tqdm import tqdm
-
         from train.fit.trainer import score_clips
 
         pairs = [
@@ -199,8 +201,8 @@ class Tables:
             for clip in self.clips
             for b in [self.speakers.fixed(clip, count)]
         ]
-        with tqdm(total=len(pairs), desc=f"scoring {what}, baseline {count}", unit="clip") as bar:
-            scores = score_clips(self.loaded.model, self.prompt, pairs, self.batch_size, bar)
+        what = f"{what}, baseline {count}"
+        scores = score_clips(self.loaded.model, self.prompt, pairs, self.batch_size, what)
         # before they become probabilities: those of the scored classes could all be 0
         chosen = [self.loaded.manifest.labels.index(c) for c in self.classes]
         return calibration.calibrated(
@@ -324,19 +326,14 @@ def record(
         "command": result["run"]["command"],
     }
     manifest = replace(loaded.manifest, metrics=headline)
-    part = loaded.folder / (MANIFEST_NAME + ".part")
-    part.write_text(to_json(manifest), encoding="utf-8")
-    part.replace(loaded.folder / MANIFEST_NAME)
+    write_text(loaded.folder / MANIFEST_NAME, to_json(manifest))
 
 
 def summary(result: EvaluationResult) -> str:
     """The headline for a terminal: model, probes, and what limits both."""
 
     def line(name: str, m: dict[str, Any]) -> str:
-        def cell(i: dict[str, Any] | None) -> str:
-            return f"{i['value']:.3f} [{i['low']:.3f}, {i['high']:.3f}]" if i else "-"
-
-        return f"{name:<24}{cell(m['ua']):<24}{cell(m['wa']):<24}{cell(m['ece'])}"
+        return f"{name:<24}{interval(m['ua']):<24}{interval(m['wa']):<24}{interval(m['ece'])}"
 
     m = result["metrics"]
     lines = [
@@ -355,21 +352,15 @@ def _texts_summary(texts: dict[str, Any] | None) -> list[str]:
     """A line for each language and for the LLM's and the shown text."""
     if not texts:
         return []
-
-    def cell(share: dict[str, float] | None) -> str:
-        if not share:
-            return "-"
-        return f"{share['value']:.3f} [{share['low']:.3f}, {share['high']:.3f}]"
-
     lines = [
         f"texts of {texts['clips']} clips (95 % interval)",
         f"{'':<24}{'whole':<24}{'one class':<24}{'cues right':<24}intensity right",
     ]
     for language, of in texts["languages"].items():
         for kind in ("raw", "shown"):
-            cells = "".join(f"{cell(of[kind][k]):<24}" for k in ("parsed", "named", "agreeing"))
+            cells = "".join(f"{interval(of[kind][k]):<24}" for k in ("parsed", "named", "agreeing"))
             name = "the LLM's" if kind == "raw" else "shown"
-            lines.append(f"{f'{language}, {name}':<24}{cells}{cell(of[kind]['intensity'])}")
+            lines.append(f"{f'{language}, {name}':<24}{cells}{interval(of[kind]['intensity'])}")
         lines.append(
             f"{language}: {of['corrected']} statements corrected in {of['texts_corrected']} texts, "
             f"{of['added']} cues added, {of['dropped']} sentences not shown"

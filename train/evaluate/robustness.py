@@ -4,13 +4,10 @@ Shapes: N samples of a sound, or clips; C classes; U resampled units (speakers o
 """
 
 import argparse
-import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -18,7 +15,8 @@ import numpy as np
 
 from audiollm import audio, metrics
 from audiollm.contracts.messages import Message
-from audiollm.contracts.result import RESULT, DataInfo, ModelInfo, RunInfo
+from audiollm.contracts.prepared import write_json
+from audiollm.contracts.result import RESULT, DataInfo, ModelInfo, RunInfo, interval
 from audiollm.errors import AudioError, DataError, NoSpeechError
 from audiollm.settings import Settings
 from train.corpora import Clip
@@ -26,8 +24,8 @@ from train.corpora.reopen import opener
 from train.data import prepare, seen_speakers
 from train.data.conditions import CONDITIONS, Samples, degrade
 from train.data.dataset import Prepared, load_prepared
+from train.evaluate.evaluate import data_info, model_info, run_info
 from train.evaluate.paired import draws
-from train.fit import runs
 
 if TYPE_CHECKING:
     from audiollm.predictor import Predictor
@@ -103,31 +101,15 @@ def measure(
     if lost:
         notes.insert(0, Message.of("note_no_audio", n=len(lost), all=len(clips)))
     tables = {name: _metrics(rows, name, classes) for name in CONDITIONS}
-    speakers = sorted({row["speaker"] for row in rows})
-    notes += _seen(predictor, set(speakers))
-    folder, device = Path(predictor.card.folder), predictor.card.device
+    speakers = {row["speaker"] for row in rows}
+    notes += _seen(predictor, speakers)
+    device = predictor.card.device
     return {
-        "model": {
-            "name": predictor.card.name,
-            "folder": str(folder),
-            "hash": checkpoint.fingerprint(folder),
-        },
-        "data": {
-            "folder": str(prepared.folder),
-            "corpus": str(prepared.info["corpus"]),
-            "split": split,
-            "speakers": speakers,
-        },
-        "run": {
-            "command": f"python -m train {' '.join(sys.argv[1:])}",
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": runs.provenance([], {})["versions"],
-            "device": device,
-            "precision": str(checkpoint.pick_dtype(device)).removeprefix("torch."),
-            "seconds": round(time.time() - began, 1),
-        },
+        "model": model_info(predictor.card.name, Path(predictor.card.folder)),
+        "data": data_info(prepared, split, speakers),
+        "run": run_info(device, checkpoint.pick_dtype(device), began),
         "conditions": {name: m.to_dict() for name, m in tables.items()},
-        "change": {name: asdict(interval) for name, interval in changes(rows).items()},
+        "change": {name: asdict(change) for name, change in changes(rows).items()},
         "clips": rows,
         "lost": lost,
         "notes": [note.to_dict() for note in notes],
@@ -192,10 +174,8 @@ def table(result: Result) -> str:
     """The result as a person reads it in a terminal."""
 
     def cell(i: dict[str, Any] | None, sign: str = "") -> str:
-        if i is None:
-            return "-"
-        star = " *" if sign and not i["low"] <= 0 <= i["high"] else ""
-        return f"{i['value']:{sign}.2f} [{i['low']:{sign}.2f}, {i['high']:{sign}.2f}]{star}"
+        star = " *" if i and sign and not i["low"] <= 0 <= i["high"] else ""
+        return interval(i, sign, digits=2) + star
 
     first = result["conditions"]["clean"]
     present = [c["name"] for c in first["per_class"] if c["support"]]
@@ -255,9 +235,7 @@ def run(args: argparse.Namespace) -> int:
     result = measure(predictor, prepared, args.split, args.max_clips)
     name = f"robustness-{result['model']['name']}-{prepared.folder.resolve().name}-{args.split}"
     out = Path(args.out or f"runs/{name}")
-    out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-    (out / RESULT).write_text(text, encoding="utf-8")
+    write_json(out / RESULT, result)
     print(table(result))
     print(f"{out / RESULT}")
     return 0

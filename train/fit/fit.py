@@ -1,7 +1,6 @@
 """`python -m train fit`: stage 1 trains the projector, stage 2 the projector and LoRA."""
 
 import argparse
-import json
 import logging
 import math
 import random
@@ -22,6 +21,7 @@ from audiollm.contracts.fit import (
     FitConfig,
 )
 from audiollm.contracts.manifest import PROJECTOR_NAME
+from audiollm.contracts.prepared import write_json
 from audiollm.errors import ConfigError, DataError
 from audiollm.settings import Settings
 from train.data.dataset import Prepared, load_prepared
@@ -352,8 +352,7 @@ def _keep(planned: Run, model: Any, best: dict[str, float]) -> None:
         model.llm.save_pretrained(part / "adapter", safe_serialization=True)
     shutil.rmtree(planned.best, ignore_errors=True)
     part.rename(planned.best)
-    text = json.dumps(best, indent=2) + "\n"
-    (planned.folder / METRICS_NAME).write_text(text, encoding="utf-8")
+    write_json(planned.folder / METRICS_NAME, best)
 
 
 def _log_to(path: Path) -> None:

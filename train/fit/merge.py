@@ -2,8 +2,6 @@
 
 import argparse
 import gc
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -242,12 +240,9 @@ def score_run(run: Path, prepared: Prepared, split: str, count: Count = 0) -> np
 
 
 def _scores(model: Any, prompt: Any, clips: Sequence[Any], what: str) -> np.ndarray:
-    from tqdm import tqdm
-
     from train.fit.trainer import score_clips
 
-    with tqdm(total=len(clips), desc=f"scoring {what}", unit="clip") as bar:
-        return score_clips(model, prompt, clips, progress=bar).numpy()
+    return score_clips(model, prompt, clips, what=what).numpy()
 
 
 def _training(finished: runs.Run, prepared: Prepared, settings: Settings) -> dict[str, Any]:
@@ -260,7 +255,7 @@ def _training(finished: runs.Run, prepared: Prepared, settings: Settings) -> dic
     if finished.config.start:
         stages.insert(0, runs.read(Path(finished.config.start)))
     commands += [stage.info.get("command", "") for stage in stages]
-    commands.append(shlex.join(["python", "-m", "train", *sys.argv[1:]]))
+    commands.append(runs.provenance()["command"])
     splits = {
         split: sorted({clip.speaker for clip in prepared.split(split)} - {""})
         for split in ("train", "valid", "test")

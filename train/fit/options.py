@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 import typing
 from collections import Counter
 from collections.abc import Sequence
@@ -133,12 +132,12 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
         _check_speakers(prepared)
     name = Path(config.data).resolve().name
     config = replace(config, data=str(Path(config.data).resolve()))
-    extra = {
-        "device": settings.device,
-        "corpus": prepared.info["corpus"],
-        "processes": parallel.count(),
-    }
-    info = runs.provenance(sys.argv[1:], {**extra, **runs.pin(prepared)})
+    info = runs.provenance(
+        device=settings.device,
+        corpus=prepared.info["corpus"],
+        processes=parallel.count(),
+        **runs.pin(prepared),
+    )
     folder = Path(getattr(args, "out", f"runs/{name}-stage{config.stage}"))
     return Run(folder, config, prepared.encoder, projector, prepared.classes, info)
 

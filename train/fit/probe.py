@@ -103,13 +103,8 @@ def probe_prepared(
     scored = list(prepared.split(split) if clips is None else clips)
     classes = tuple(classes or prepared.classes)
     truth, speakers = [clip.label for clip in scored], [clip.speaker for clip in scored]
-    reports = {}
-    for kind, table in probe_tables(
-        prepared, split, clips=scored, classes=classes, strength=strength
-    ).items():
-        answer = [classes[i] for i in table.argmax(axis=1)]
-        reports[kind] = metrics.report(truth, answer, table, classes, speakers)
-    return reports
+    tables = probe_tables(prepared, split, clips=scored, classes=classes, strength=strength)
+    return {k: metrics.of_table(truth, t, classes, speakers) for k, t in tables.items()}
 
 
 def probe_tables(

@@ -12,15 +12,17 @@ metrics.json      the best evaluation
 import hashlib
 import json
 import platform
+import shlex
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiollm.contracts.fit import METRICS_NAME, RUN_NAME, FitConfig
 from audiollm.contracts.manifest import PROJECTOR_NAME, EncoderRef, ProjectorConfig
 from audiollm.contracts.options import from_dict
+from audiollm.contracts.prepared import write_json
 from audiollm.errors import DataError
 
 if TYPE_CHECKING:
@@ -57,7 +59,6 @@ class Run:
 
 def write(run: Run) -> None:
     """Creates the folder with `run.json`."""
-    run.folder.mkdir(parents=True, exist_ok=True)
     content = {
         "config": run.config.to_dict(),
         "encoder": asdict(run.encoder),
@@ -65,10 +66,7 @@ def write(run: Run) -> None:
         "classes": run.classes,
         "info": run.info,
     }
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    part = run.folder / (RUN_NAME + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(run.folder / RUN_NAME)
+    write_json(run.folder / RUN_NAME, content)
 
 
 def read(folder: Path, *, finished: bool = False) -> Run:
@@ -135,13 +133,14 @@ def last_checkpoint(run: Run) -> Path | None:
     return max(found)[1] if found else None
 
 
-def provenance(argv: Sequence[str], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Which command made this, with which versions."""
+def provenance(module: str = "train", **extra: Any) -> dict[str, Any]:
+    """The command that made this, `python -m MODULE ...`, with date and versions."""
     from importlib.metadata import version
 
     packages = ("torch", "transformers", "peft", "funasr")
     return {
-        "command": f"python -m train {' '.join(argv)}",
+        "command": shlex.join(["python", "-m", module, *sys.argv[1:]]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": sys.platform,
         "versions": {name: version(name) for name in packages},

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import torch
 from torch.utils.data import DataLoader, Subset
+from tqdm import tqdm
 from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput
 
@@ -121,11 +122,11 @@ def score_clips(
     prompt: Prompt,
     clips: Sequence[tuple[Clip, Features]],
     batch_size: int = 32,
-    progress: Any = None,
+    what: str = "",
 ) -> torch.Tensor:
     """Log-likelihood of every class for every clip, [N, C] float32 on the CPU.
 
-    The languages are those of `prompt`.
+    The languages are those of `prompt`. what: a bar that says "scoring WHAT" shows the progress.
     """
     was_training = model.training
     model.eval()
@@ -133,14 +134,13 @@ def score_clips(
     rows = []
     # like lengths together, so that little is padded
     order = sorted(range(len(clips)), key=lambda i: clips[i][0].seconds or 0)
-    for start in range(0, len(order), batch_size):
-        batch = [clips[i] for i in order[start : start + batch_size]]
-        cues = [cues_of(clip) for clip, _ in batch]
-        rows.append(
-            scorer.score([f for _, f in batch], cues, prompt.languages[0]).log_likelihoods.cpu()
-        )
-        if progress is not None:
-            progress.update(len(batch))
+    with tqdm(total=len(order), desc=f"scoring {what}", unit="clip", disable=not what) as bar:
+        for start in range(0, len(order), batch_size):
+            batch = [clips[i] for i in order[start : start + batch_size]]
+            cues = [cues_of(clip) for clip, _ in batch]
+            scored = scorer.score([f for _, f in batch], cues, prompt.languages[0])
+            rows.append(scored.log_likelihoods.cpu())
+            bar.update(len(batch))
     model.train(was_training)
     scores = torch.empty(len(clips), len(prompt.classes))
     scores[order] = torch.cat(rows).float()

@@ -12,9 +12,6 @@ Shapes: N clips, F features, R replicates.
 """
 
 import argparse
-import json
-import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,12 +22,14 @@ import numpy as np
 
 from audiollm import audio
 from audiollm.audio import functionals
-from audiollm.contracts.prepared import write_text
+from audiollm.contracts.prepared import write_json
+from audiollm.contracts.result import interval
 from audiollm.errors import AudioError, DataError
 from audiollm.labelling.statistics import FEWEST
 from audiollm.settings import Settings
 from train.data.dataset import Clip, Prepared, load_prepared
 from train.evaluate.paired import Draws, draws
+from train.fit import runs
 from train.fit.probe import DEFAULT_STRENGTH, features_of, fit_probe
 from train.labels.resolve import (
     TEST_SPEAKER,
@@ -86,10 +85,9 @@ def run(args: argparse.Namespace) -> int:
     found = learning_curve(
         material(prepared, given, left, settings), prepared.classes, _print_progress()
     )
-    found |= {"data": str(args.data.resolve())}
-    found |= {"run": {"command": shlex.join(["python", "-m", "train", *sys.argv[1:]])}}
+    found |= {"data": str(args.data.resolve()), "run": runs.provenance()}
     if args.out:
-        write_text(args.out, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        write_json(args.out, found)
     print(summary(found))
     return 0
 
@@ -287,11 +285,10 @@ def summary(found: Mapping[str, Any]) -> str:
         few = f"{found['labels']} labels are too few: a curve needs {found['fewest']} or more."
         return "\n".join([*lines, few])
 
-    def cell(i: Mapping[str, Any], sign: str = "") -> str:
-        return f"{i['value']:{sign}.3f} [{i['low']:{sign}.3f}, {i['high']:{sign}.3f}]"
-
-    lines += [f"{p['labels']:6d} labels  UA {cell(p['ua'])}" for p in found["points"]]
+    lines += [f"{p['labels']:6d} labels  UA {interval(p['ua'])}" for p in found["points"]]
     ahead = found["ahead"]
-    lines.append(f"Gain of a linear probe by {found['labels']} labels: {cell(found['gain'], '+')}")
-    lines.append(f"Expected gain by {ahead['labels']} more: {cell(ahead['gain'], '+')}")
+    lines.append(
+        f"Gain of a linear probe by {found['labels']} labels: {interval(found['gain'], '+')}"
+    )
+    lines.append(f"Expected gain by {ahead['labels']} more: {interval(ahead['gain'], '+')}")
     return "\n".join(lines)

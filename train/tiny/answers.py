@@ -169,8 +169,7 @@ def _corpus(folds: Sequence[Fold], name: str) -> dict[str, Any]:
     for system in parts[0].tables:
         table = np.concatenate([part.tables[system][:, columns] for part in parts])
         table = (table + LEAST) / (table + LEAST).sum(1, keepdims=True)
-        named = [classes[i] for i in table.argmax(1)]
-        found = metrics.report(truth, named, table, classes, speakers)
+        found = metrics.of_table(truth, table, classes, speakers)
         systems[system] = {k: found.to_dict()[k] for k in ("n", "speakers", "ua", "wa")}
     return {"classes": classes, "folds": len(parts), "systems": systems}
 
@@ -220,7 +219,7 @@ def _calibration(folds: Sequence[Fold], own: Sequence[Fold], mode: str) -> dict[
     table = np.concatenate(tables)
     classes = folds[0].classes
     named = [classes[i] for i in table.argmax(1)]
-    found = metrics.report(truth, named, table, classes).to_dict()
+    found = metrics.of_table(truth, table, classes).to_dict()
     right = np.array(named) == np.array(truth)
     sure = table.max(1) >= SURE
     return {

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audiollm.contracts.manifest import Manifest
+from audiollm.contracts.result import interval
 
 CODES = {"German": "de", "Amharic": "am", "Mandarin": "zh", "Italian": "it", "Polish": "pl"}
 CORPORA = {  # language, source, terms
@@ -133,7 +134,9 @@ def figures(results: dict[str, Any]) -> list[str]:
             "|---" * (len(names) + 2) + "|",
         ]
         for system, mean in found["mean"].items():
-            cells = [_interval(c["systems"][system]["ua"]) for c in found["corpora"].values()]
+            cells = [
+                interval(c["systems"][system]["ua"], digits=2) for c in found["corpora"].values()
+            ]
             lines.append(f"| {SYSTEMS[system]} | {' | '.join(cells)} | {mean:.2f} |")
         plain = found["calibration"]["0"]
         sure = "never" if plain["sure"] is None else f"{plain['sure']:.2f} of them right"
@@ -152,10 +155,6 @@ def _single(m: dict[str, Any]) -> list[str]:
         return []
     return [
         f"The shipped weights on the {m['n']} clips of the {m['speakers']} speakers left out: UA "
-        f"{_interval(m['ua'])}, WA {_interval(m['wa'])}.",
+        f"{interval(m['ua'], digits=2)}, WA {interval(m['wa'], digits=2)}.",
         "",
     ]
-
-
-def _interval(value: dict[str, Any]) -> str:
-    return f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"

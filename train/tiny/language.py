@@ -11,7 +11,6 @@ import argparse
 import json
 import logging
 import math
-import shlex
 import sys
 import time
 from collections import defaultdict
@@ -26,6 +25,7 @@ from torch import nn
 from tqdm import tqdm
 from transformers import TrainerCallback
 
+from audiollm.contracts.prepared import write_json
 from audiollm.errors import ModelError
 from audiollm.model.audio_llm import AudioLLM, Example
 from audiollm.model.projector import Projector
@@ -245,8 +245,7 @@ def run(args: argparse.Namespace) -> int:
     tokenizer, llm = load(args.out)
     figures = examine(llm, tokenizer, recipe.seed)
     record = {
-        "command": shlex.join(["python", "-m", "train.tiny.language", *sys.argv[1:]]),
-        "versions": runs.provenance([], {})["versions"],
+        **runs.provenance("train.tiny.language"),
         "recipe": asdict(recipe),
         "parameters": llm.num_parameters(),
         "steps": clock.step,
@@ -254,8 +253,7 @@ def run(args: argparse.Namespace) -> int:
         "held_out": figures,
         "start": started,  # record of the run that this one went on from
     }
-    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-    (args.out / RECORD).write_text(text, encoding="utf-8")
+    write_json(args.out / RECORD, record)
     log.info("%s", json.dumps(figures, indent=2, ensure_ascii=False))
     return 0
 

@@ -11,14 +11,13 @@ fitted on the same clips. The calibrations fitted on the answers of all folds ar
 """
 
 import argparse
-import json
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from audiollm.contracts.options import to_json
+from audiollm.contracts.prepared import write_json
 from train.command import main as command
 from train.fit import runs
 from train.tiny import answers, card, recipe
@@ -53,14 +52,12 @@ def run(args: argparse.Namespace) -> int:
     found = [Fold.read(args.out / name, name) for name in folds]
     result, calibrations = answers.measure(found)
     result["run"] = {
-        "command": shlex.join(["python", "-m", "train.tiny.protocols", *sys.argv[1:]]),
+        **runs.provenance("train.tiny.protocols"),
         "seconds": round(time.monotonic() - began),
         "recipe": {name: getattr(recipe, name) for name in ("ENCODER", "STAGE_1", "STAGE_2")},
-        "versions": runs.provenance([], {})["versions"],
     }
     path = args.result or args.out / "protocols.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, result)
     (args.out / "calibration.json").write_text(to_json(calibrations), encoding="utf-8")
     print("\n".join(card.figures(result)))
     print(f"{path}\n{args.out / 'calibration.json'}")
