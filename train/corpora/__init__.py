@@ -4,6 +4,7 @@ A new corpus with speaking file names is one entry in `named.CONVENTIONS`; any o
 reader and one line in `_OTHERS`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,18 +27,6 @@ __all__ = [
     "read",
 ]
 
-_OTHERS = {
-    "iemocap": dialogue.IEMOCAP_EXAMPLE,
-    "meld": dialogue.MELD_EXAMPLE,
-    "chiser5": hub.CHISER5_EXAMPLE,
-    "folder": tables.FOLDER_EXAMPLE,
-    "manifest": tables.MANIFEST_EXAMPLE,
-    "datasets": hub.DATASETS_EXAMPLE,
-    "original": original.EXAMPLE,
-    "emobox": emobox.EXAMPLE,
-}
-NAMES: tuple[str, ...] = (*named.CONVENTIONS, *_OTHERS)
-
 
 @dataclass(frozen=True)
 class Options:
@@ -50,6 +39,31 @@ class Options:
     emobox_fold: int | None = None  # emobox: the fold whose split is taken; None: all clips
 
 
+# corpus -> what its folder looks like, and its reader
+_OTHERS: dict[str, tuple[str, Callable[[Path, Options], Corpus]]] = {
+    "iemocap": (
+        dialogue.IEMOCAP_EXAMPLE,
+        lambda root, options: dialogue.read_iemocap(root, options.merge_excited),
+    ),
+    "meld": (dialogue.MELD_EXAMPLE, lambda root, _: dialogue.read_meld(root)),
+    "chiser5": (hub.CHISER5_EXAMPLE, lambda root, _: hub.read_chiser5(root)),
+    "folder": (
+        tables.FOLDER_EXAMPLE,
+        lambda root, options: tables.read_folder(root, speaker_pattern=options.speaker_pattern),
+    ),
+    "manifest": (tables.MANIFEST_EXAMPLE, lambda root, _: tables.read_manifest(root)),
+    "datasets": (hub.DATASETS_EXAMPLE, lambda root, _: hub.read_datasets(root.as_posix())),
+    "original": (original.EXAMPLE, lambda root, _: original.read_original(root)),
+    "emobox": (
+        emobox.EXAMPLE,
+        lambda root, options: emobox.read_emobox(
+            root, options.audio and options.audio.absolute(), options.emobox_fold
+        ),
+    ),
+}
+NAMES: tuple[str, ...] = (*named.CONVENTIONS, *_OTHERS)
+
+
 def expected(corpus: str) -> str:
     """What a folder of this corpus looks like, in words.
 
@@ -60,7 +74,7 @@ def expected(corpus: str) -> str:
         return named.CONVENTIONS[corpus].example
     if corpus not in _OTHERS:
         raise DataError("data_unknown_corpus", corpus=repr(corpus), names=NAMES)
-    return _OTHERS[corpus]
+    return _OTHERS[corpus][0]
 
 
 def default_root(corpus: str) -> Path:
@@ -90,7 +104,7 @@ def read(corpus: str, root: str | Path, options: Options | None = None) -> Corpu
         root = Path(root).absolute()  # clips are looked up from other folders later
     elif corpus != "datasets":
         raise DataError("data_no_root", root=root, expected=wanted)
-    found = _read(corpus, root, options)
+    found = _read(corpus, Path(root), options)
     if not found.clips:
         raise DataError(
             "data_no_usable_first" if found.rejected else "data_no_usable",
@@ -107,32 +121,12 @@ def read(corpus: str, root: str | Path, options: Options | None = None) -> Corpu
     return found
 
 
-def _read(corpus: str, root: str | Path, options: Options) -> Corpus:  # noqa: PLR0911
-    folder = Path(root)
-    if corpus in named.CONVENTIONS:
-        if tables.find_manifest(folder, metadata=False) is not None:
-            language = named.CONVENTIONS[corpus].language
-            return _lower_speakers(tables.read_manifest(folder, corpus, language))
-        return named.read(corpus, folder)
-    if corpus == "iemocap":
-        return dialogue.read_iemocap(folder, options.merge_excited)
-    if corpus == "meld":
-        return dialogue.read_meld(folder)
-    if corpus == "chiser5":
-        return hub.read_chiser5(folder)
-    if corpus == "datasets":
-        return hub.read_datasets(root)
-    if corpus == "original":
-        return original.read_original(folder)
-    if corpus == "emobox":
-        audio = options.audio and options.audio.absolute()
-        return emobox.read_emobox(folder, audio, options.emobox_fold)
-    if corpus == "folder":
-        return tables.read_folder(folder, speaker_pattern=options.speaker_pattern)
-    return tables.read_manifest(folder)
-
-
-def _lower_speakers(corpus: Corpus) -> Corpus:
-    """Speakers as the file names would give them: one person has one name, however it is read."""
-    clips = tuple(replace(clip, speaker=clip.speaker.lower()) for clip in corpus.clips)
-    return replace(corpus, clips=clips)
+def _read(corpus: str, root: Path, options: Options) -> Corpus:
+    if corpus in _OTHERS:
+        return _OTHERS[corpus][1](root, options)
+    if tables.find_manifest(root, metadata=False) is None:
+        return named.read(corpus, root)
+    found = tables.read_manifest(root, corpus, named.CONVENTIONS[corpus].language)
+    # speakers as the file names would give them: one person has one name, however it is read
+    clips = tuple(replace(clip, speaker=clip.speaker.lower()) for clip in found.clips)
+    return replace(found, clips=clips)

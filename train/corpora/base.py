@@ -1,9 +1,10 @@
 """What every reader gives back: clips, and the files that it could not use with the reason."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from audiollm import labels
 from audiollm.audio import SUFFIXES
@@ -57,6 +58,18 @@ class Corpus:
     notes: tuple[Message, ...] = ()  # what a person should know about it
     open: Callable[[Clip], Path | bytes] = open_file
     stamp: Callable[[Clip], str] = stamp_file
+
+
+def codes(text: str) -> dict[str, str]:
+    """Codes of a corpus with their classes: `n neutral, t sad` -> {"n": "neutral", "t": "sad"}."""
+    return dict(re.findall(r"(\w+) (\w+)", text))
+
+
+def columns(found: Iterable[Any], aliases: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Our name of a column -> the table's, by the first of its aliases that is there."""
+    lower = {str(column).strip().lower(): column for column in found if column is not None}
+    listed = {name: [lower[a] for a in some if a in lower] for name, some in aliases.items()}
+    return {name: some[0] for name, some in listed.items() if some}
 
 
 def audio_files(root: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from train.corpora.base import (
     Split,
     UnusableError,
     class_name,
+    codes,
     gather,
     slug,
     speaker_name,
@@ -31,18 +32,10 @@ MELD_EXAMPLE = (
 )
 
 _TURN = re.compile(r"\[[\d. -]+\]\s+(Ses\d\d[FM]_\S+_([FM])\d+)\s+(\w+)\s")
-_IEMOCAP_CODES = {
-    "ang": "angry",
-    "dis": "disgusted",
-    "exc": "excited",
-    "fea": "fearful",
-    "fru": "frustrated",
-    "hap": "happy",
-    "neu": "neutral",
-    "oth": "other",
-    "sad": "sad",
-    "sur": "surprised",
-}
+_IEMOCAP_CODES = codes(
+    "ang angry, dis disgusted, exc excited, fea fearful, fru frustrated, "
+    "hap happy, neu neutral, oth other, sad sad, sur surprised"
+)
 _UTTERANCE = re.compile(r"dia\d+_utt\d+", re.IGNORECASE)
 _MELD_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".mp4")  # the first that exists is taken
 _SEVERAL = re.compile(r"\band\b|[,/&]|^(all|both|everyone|everybody|the \w+s)$", re.IGNORECASE)

@@ -15,6 +15,7 @@ from train.corpora.base import (
     Corpus,
     UnusableError,
     class_name,
+    columns,
     gather,
     slug,
     speaker_name,
@@ -92,8 +93,8 @@ class _Part:
         import datasets
 
         self.audio = _audio_column(table.features)
-        found = {key: _named(table.features, aliases) for key, aliases in _COLUMNS.items()}
-        if self.audio is None or found["label"] is None:
+        found = columns(table.features, _COLUMNS)
+        if self.audio is None or "label" not in found:
             raise DataError(
                 "data_set_columns",
                 root=root,
@@ -105,9 +106,8 @@ class _Part:
         self.table = table
         self.folder = Path(root) if Path(root).is_dir() else Path(root).parent
         self.classes = tuple(getattr(table.features[found["label"]], "names", None) or classes)
-        columns = {key: column for key, column in found.items() if column is not None}
-        values = table.select_columns(list(columns.values()))[:]  # never the sound
-        self.fields = {key: values[column] for key, column in columns.items()}
+        values = table.select_columns(list(found.values()))[:]  # never the sound
+        self.fields = {key: values[column] for key, column in found.items()}
 
     def field(self, key: str, row: int) -> Any:
         return self.fields[key][row] if key in self.fields else None
@@ -142,11 +142,6 @@ def _clip(part: _Part, row: int, path: str, name: str, language: str | None, spl
     )
 
 
-def _named(features: Any, aliases: tuple[str, ...]) -> str | None:
-    lower = {str(column).lower(): str(column) for column in features}
-    return next((lower[alias] for alias in aliases if alias in lower), None)
-
-
 def _audio_column(features: Any) -> str | None:
     """An Audio feature, else a {bytes, path} column, else a column named like a sound file."""
     import datasets
@@ -154,7 +149,8 @@ def _audio_column(features: Any) -> str | None:
     for column, kind in features.items():
         if isinstance(kind, datasets.Audio) or (isinstance(kind, dict) and "bytes" in kind):
             return str(column)
-    return _named(features, ("audio", "file", "path", "wav", "file_name"))
+    names = ("audio", "file", "path", "wav", "file_name")
+    return columns(features, {"audio": names}).get("audio")
 
 
 class _LooseFilesError(Exception):

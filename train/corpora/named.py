@@ -19,6 +19,7 @@ from train.corpora.base import (
     UnusableError,
     audio_files,
     below,
+    codes,
     gather,
     speaker_name,
 )
@@ -69,15 +70,7 @@ CONVENTIONS: dict[str, Convention] = {
     "emodb": Convention(
         language="de",
         pattern=r"(?P<speaker>\d\d)[ab]\d\d(?P<label>[A-Z])[a-z]?",
-        codes={
-            "w": "angry",
-            "l": "bored",
-            "e": "disgusted",
-            "a": "fearful",
-            "f": "happy",
-            "t": "sad",
-            "n": "neutral",
-        },
+        codes=codes("w angry, l bored, e disgusted, a fearful, f happy, t sad, n neutral"),
         example="wav/03a01Fa.wav",
     ),
     "ased": Convention(
@@ -90,44 +83,23 @@ CONVENTIONS: dict[str, Convention] = {
     "ravdess": Convention(
         language="en",
         pattern=r"(?P<modality>0[1-3])-(?P<channel>0[12])-(?P<label>\d\d)-\d\d-\d\d-\d\d-(?P<speaker>\d\d)",
-        codes={
-            "01": "neutral",
-            "02": "calm",
-            "03": "happy",
-            "04": "sad",
-            "05": "angry",
-            "06": "fearful",
-            "07": "disgusted",
-            "08": "surprised",
-        },
+        codes=codes(
+            "01 neutral, 02 calm, 03 happy, 04 sad, "
+            "05 angry, 06 fearful, 07 disgusted, 08 surprised"
+        ),
         example="Actor_12/03-01-06-01-02-01-12.wav",
         refuse=_not_speech,
     ),
     "crema-d": Convention(
         language="en",
         pattern=r"(?P<speaker>1\d{3})_[A-Z]{3}_(?P<label>[A-Z]{3})_[A-Z]{1,2}",
-        codes={
-            "ang": "angry",
-            "dis": "disgusted",
-            "fea": "fearful",
-            "hap": "happy",
-            "neu": "neutral",
-            "sad": "sad",
-        },
+        codes=codes("ang angry, dis disgusted, fea fearful, hap happy, neu neutral, sad sad"),
         example="AudioWAV/1001_DFA_ANG_XX.wav",
     ),
     "savee": Convention(
         language="en",
         pattern=r"(?P<speaker>DC|JE|JK|KL)[_/](?P<label>[a-z]{1,2})\d\d",
-        codes={
-            "a": "angry",
-            "d": "disgusted",
-            "f": "fearful",
-            "h": "happy",
-            "n": "neutral",
-            "sa": "sad",
-            "su": "surprised",
-        },
+        codes=codes("a angry, d disgusted, f fearful, h happy, n neutral, sa sad, su surprised"),
         example="DC_a01.wav or DC/a01.wav",
     ),
     "tess": Convention(
@@ -160,15 +132,9 @@ CONVENTIONS: dict[str, Convention] = {
         language="it",
         # emotion in Italian, speaker, sentence
         pattern=r"(?P<label>[a-z]{3})-(?P<speaker>[fm]\d)-[a-z]\d",
-        codes={
-            "dis": "disgusted",
-            "gio": "happy",
-            "neu": "neutral",
-            "pau": "fearful",
-            "rab": "angry",
-            "sor": "surprised",
-            "tri": "sad",
-        },
+        codes=codes(
+            "dis disgusted, gio happy, neu neutral, pau fearful, rab angry, sor surprised, tri sad"
+        ),
         example="f1/dis-f1-b1.wav",
     ),
     "nemo": Convention(

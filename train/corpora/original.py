@@ -7,6 +7,7 @@ of emotion2vec frames. Nobody wrote down who speaks.
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PureWindowsPath
 
@@ -38,7 +39,7 @@ def read_original(root: Path) -> Corpus:
             items.append((f"{table}[{number}]", partial(_clip, root, split, entry)))
     clips, rejected = gather(items)
     if not any(clip.split == "test" for clip in clips):
-        clips = tuple(_as_test(clip) if clip.split == "valid" else clip for clip in clips)
+        clips = tuple(replace(c, split="test") if c.split == "valid" else c for c in clips)
     clips, misfits = _of_one_width(clips)
     width = load(Path(clips[0].path)).shape[0] if clips else 768
     encoder = EncoderRef(id=ENCODERS.get(width, "unknown"), width=width)
@@ -89,10 +90,6 @@ def _clip(root: Path, split: str, entry: object) -> Clip:
         corpus="original",
         split=split,
     )
-
-
-def _as_test(clip: Clip) -> Clip:
-    return Clip(clip.path, clip.label, language=clip.language, corpus=clip.corpus, split="test")
 
 
 def _of_one_width(clips: tuple[Clip, ...]) -> tuple[tuple[Clip, ...], tuple[Rejected, ...]]:

@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from train.corpora.base import (
     UnusableError,
     audio_files,
     class_name,
+    columns,
     gather,
     slug,
     speaker_name,
@@ -110,12 +112,8 @@ def read_manifest(root: Path, name: str = "", language: str | None = None) -> Co
         items.append((shown, partial(_row, table.parent, name, language, row)))
     clips, rejected = gather(items)
     if len({clip.split for clip in clips} - {""}) == 1 and all(clip.split for clip in clips):
-        clips = tuple(_without_split(clip) for clip in clips)  # one part alone is no split
+        clips = tuple(replace(clip, split="") for clip in clips)  # one part alone is no split
     return Corpus(name, clips, (*bad, *rejected))
-
-
-def _without_split(clip: Clip) -> Clip:
-    return Clip(clip.path, clip.label, clip.speaker, clip.seconds, clip.language, clip.corpus)
 
 
 def _row(folder: Path, name: str, language: str | None, row: dict[str, Any]) -> Clip:
@@ -154,10 +152,10 @@ def _csv_rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     lines = _text(table).splitlines()
     header = lines[0] if lines else ""
     reader = csv.DictReader(lines, delimiter=max(",;\t", key=header.count))
-    columns = _columns(reader.fieldnames or (), table)
+    known = _columns(reader.fieldnames or (), table)
     try:
         for row in reader:
-            yield reader.line_num, {key: row[column] for key, column in columns.items()}
+            yield reader.line_num, {key: row[column] for key, column in known.items()}
     except csv.Error as error:
         raise DataError("data_table_csv", table=table, line=reader.line_num, error=error) from None
 
@@ -173,22 +171,17 @@ def _json_rows(table: Path, bad: list[Rejected]) -> Iterator[tuple[int, dict[str
         if not isinstance(row, dict):
             bad.append(Rejected.of(f"{table}:{number}", "reject_not_json"))
             continue
-        columns = _columns(tuple(row), table)
-        yield number, {key: row[column] for key, column in columns.items()}
+        known = _columns(tuple(row), table)
+        yield number, {key: row[column] for key, column in known.items()}
 
 
 def _columns(found: Any, table: Path) -> dict[str, str]:
     """Our column name -> the table's. The file and the label must be among them."""
-    lower = {str(column).strip().lower(): column for column in found if column is not None}
-    columns = {
-        ours: next(lower[alias] for alias in aliases if alias in lower)
-        for ours, aliases in _COLUMNS.items()
-        if any(alias in lower for alias in aliases)
-    }
-    if "path" not in columns or "label" not in columns:
+    known = columns(found, _COLUMNS)
+    if "path" not in known or "label" not in known:
         names = list(map(str, found)) or "(none)"
         raise DataError("data_table_columns", table=table, columns=names, expected=MANIFEST_EXAMPLE)
-    return columns
+    return known
 
 
 def _text(table: Path) -> str:
