@@ -8,7 +8,6 @@ bars are drawn, upload, queue and drawing included, and how much of that the upl
 """
 
 import argparse
-import shutil
 import statistics
 import time
 from collections.abc import Iterator
@@ -64,14 +63,10 @@ def on_the_server(clips: list[Path], rounds: int, model: str) -> Times:
 def in_a_browser(clips: list[Path], rounds: int, model: str) -> Times:
     from playwright.sync_api import sync_playwright
 
-    from bench.screenshots import SWITCHES
-    from bench.served import STARTUP, served
+    from bench.served import STARTUP, chromium, served
 
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        raise SystemExit("There is no Chromium here: apt-get install chromium.")
     with served("--model", model) as url, sync_playwright() as tool:
-        page = tool.chromium.launch(executable_path=executable, args=SWITCHES).new_page()
+        page = chromium(tool).new_page()
         page.set_default_timeout(STARTUP * 1000)
         for turn in tqdm(range(-1, rounds), unit="round"):  # the first warms up
             for clip in clips:

@@ -7,7 +7,6 @@ a few bundled voices to the queue, train-*.png is the Train page as it opens.
 
 import argparse
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from audiollm.labels import Language
 from audiollm.texts import text
-from bench.served import ROOT, STARTUP, served
+from bench.served import ROOT, STARTUP, chromium, served
 
 CLIP = ROOT / "assets" / "examples" / "turns.flac"
 VOICES = ROOT / "assets" / "emodb" / "audio"
@@ -33,7 +32,6 @@ PICTURES = {
     "train-en": ("en-US", 1200, 900, "light"),
     "train-zh": ("zh-CN", 1200, 900, "dark"),
 }
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 def picture(browser: Browser, url: str, name: str, clip: Path, voices: Path, target: Path) -> None:
@@ -92,9 +90,6 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="NAME", help=words)
     parser.add_argument("--model", default="tiny", help="preset name or model folder that answers")
     given = parser.parse_args()
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        sys.exit("There is no Chromium here: apt-get install chromium.")
     given.out.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as place,
@@ -105,7 +100,7 @@ def main() -> None:
         voices.mkdir()
         for path in sorted(VOICES.glob("*.flac"))[:: len(list(VOICES.glob("*.flac"))) // QUEUE]:
             shutil.copy(path, voices)
-        browser = tool.chromium.launch(executable_path=executable, args=SWITCHES)
+        browser = chromium(tool)
         for name in (name for name in PICTURES if name.startswith(given.only)):
             picture(browser, url, name, given.clip, voices, given.out / f"{name}.png")
             print(given.out / f"{name}.png")

@@ -2,17 +2,23 @@
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Playwright
+
 ROOT = Path(__file__).resolve().parents[1]
 STARTUP = 180.0  # s
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @contextlib.contextmanager
@@ -47,6 +53,17 @@ def served(
     finally:
         process.terminate()
         process.wait(timeout=STARTUP)
+
+
+def chromium(tool: "Playwright") -> "Browser":
+    """
+    Raises:
+        SystemExit: it is not installed.
+    """
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        raise SystemExit("There is no Chromium here: apt-get install chromium.")
+    return tool.chromium.launch(executable_path=executable, args=SWITCHES)
 
 
 def _answers(url: str) -> bool:

@@ -24,6 +24,7 @@ from audiollm.settings import ASSETS
 from bench import nonspeech, quality
 from bench.nonspeech import Rng, Samples
 from bench.voices import VOICES
+from train.command import main as command
 from train.data.conditions import CONDITIONS
 from train.fit import runs
 
@@ -117,19 +118,16 @@ def speed(samples: Samples, times: int = 20) -> float:
     return round(float(np.median(took)), 1)
 
 
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python -m bench.speech", description=__doc__)
-    add = made.add_argument
+def configure(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--root", type=Path, action="append", help="folder of clips, may be given again")
     add("--clips", type=int, default=10**6, help="of each folder under noise; all by default")
     add("--each", type=int, default=20, help="synthesised sounds of each kind")
     add("--seed", type=int, default=7, help="0 to 3 chose the thresholds")
     add("--result", type=Path, default=quality.RESULTS / "speech.json")
-    return made
 
 
-def main(argv: Sequence[str]) -> int:
-    args = parser().parse_args(argv)
+def run(args: argparse.Namespace) -> int:
     roots = args.root or [ASSETS / "emodb"]
     voice = audio.load(sound_files(roots[0])[0]).samples
     noise = nonspeech.noise(np.random.default_rng(args.seed), len(voice), 0.5)
@@ -149,4 +147,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(command("bench.speech", __doc__ or "", configure, run))

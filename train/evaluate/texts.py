@@ -97,15 +97,7 @@ class Checked:
             self.examples.append({"id": clip.id, "raw": raw, "shown": text})
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "raw": self.raw.to_dict(),
-            "shown": self.shown.to_dict(),
-            "corrected": self.corrected,
-            "texts_corrected": self.texts_corrected,
-            "added": self.added,
-            "dropped": self.dropped,
-            "examples": self.examples,
-        }
+        return {**vars(self), "raw": self.raw.to_dict(), "shown": self.shown.to_dict()}
 
 
 def measure(
