@@ -29,7 +29,7 @@ from audiollm.model import calibration
 from audiollm.settings import Settings
 from train.data import seen_speakers
 from train.data.dataset import Clip, Prepared, load_prepared
-from train.data.speakers import COUNTS, Count, SpeakerClips
+from train.data.speakers import COUNTS, Count, with_baselines
 from train.evaluate import report
 from train.fit import probe, runs
 
@@ -186,7 +186,6 @@ class Tables:
         self.loaded, self.prepared, self.clips = loaded, prepared, clips
         self.classes, self.batch_size = tuple(classes), batch_size
         self.prompt = Prompt(loaded.tokenizer, manifest.labels, manifest.prompt, manifest.languages)
-        self.speakers = SpeakerClips(prepared.store, clips)
         self.distances: list[float] | None = None
         if loaded.distance is not None:
             rows = np.stack([prepared.store.get(clip.id).utterance for clip in clips])
@@ -196,11 +195,7 @@ class Tables:
         """Probabilities [N, C] with baselines of so many other clips of the same speaker."""
         from train.fit.trainer import score_clips
 
-        pairs = [
-            (clip, replace(self.prepared.store.get(clip.id), baseline=b))
-            for clip in self.clips
-            for b in [self.speakers.fixed(clip, count)]
-        ]
+        pairs = with_baselines(self.prepared.store, self.clips, count)
         what = f"{what}, baseline {count}"
         scores = score_clips(self.loaded.model, self.prompt, pairs, self.batch_size, what)
         # before they become probabilities: those of the scored classes could all be 0
