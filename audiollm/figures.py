@@ -176,18 +176,29 @@ def _title(code: str, language: Language) -> dict[str, Any]:
     return {"title": {"text": text(code, language), "standoff": 8}}
 
 
-def _layout(title: str, height: int, top: int) -> dict[str, Any]:
-    """`height` and `top`, for the title and what stands below it, in px."""
-    heading = {"text": title, "x": 0, "xref": "paper", "y": 1, "yref": "container"}
+def still(height: int, size: int = 12, **more: Any) -> dict[str, Any]:
+    """The layout of a figure that nobody moves, on the ground of the page; `more` as in plotly.
+
+    height, size: px of the figure and of its font.
+    """
     return {
         "template": {},
         "height": height,
-        "margin": {"l": 12, "r": 16, "t": top, "b": 12},
-        "title": {**heading, "yanchor": "top", "pad": {"t": 6}, "font": {"size": 14}},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"size": 12, "family": "system-ui, sans-serif"},
+        "font": {"size": size, "family": "system-ui, sans-serif"},
         "dragmode": False,
-        "showlegend": False,
-        "legend": {**LEGEND, "itemdoubleclick": False},
+        **more,
     }
+
+
+def _layout(title: str, height: int, top: int) -> dict[str, Any]:
+    """`height` and `top`, for the title and what stands below it, in px."""
+    heading = {"text": title, "x": 0, "xref": "paper", "y": 1, "yref": "container"}
+    return still(
+        height,
+        margin={"l": 12, "r": 16, "t": top, "b": 12},
+        title={**heading, "yanchor": "top", "pad": {"t": 6}, "font": {"size": 14}},
+        showlegend=False,
+        legend={**LEGEND, "itemdoubleclick": False},
+    )

@@ -16,6 +16,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from audiollm.errors import DataError
+from audiollm.figures import still
 from audiollm.jobs.queue import ROOT
 from audiollm.labelling.formats import write_jsonl
 from audiollm.labelling.statistics import FEWEST
@@ -60,16 +61,10 @@ def measure(services: Services, data: str, language: Language) -> Generator[str]
             raise DataError("label_export_failed", reason=error) from error
         command = [sys.executable, "-m", "train", "learning-curve", "--labels", str(labels)]
         command += ["--data", data, "--out", str((home / RESULT).resolve())]
+        streams: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True}
         with (
             stderr.open("w") as errors,
-            subprocess.Popen(  # noqa: S603
-                command,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            ) as process,
+            subprocess.Popen(command, cwd=ROOT, stderr=errors, **streams) as process,  # noqa: S603
         ):
             try:
                 for line in process.stdout or ():
@@ -181,27 +176,19 @@ def figure(found: Curve, language: Language) -> go.Figure | None:
                 "marker": {"size": 6},
             }
         )
-    return go.Figure({"data": traces, "layout": _layout(language)})
-
-
-def _layout(language: Language) -> dict[str, Any]:
-    still = {"fixedrange": True, "zeroline": False, "gridcolor": "rgba(128,128,128,.25)"}
+    fixed = {"fixedrange": True, "zeroline": False, "gridcolor": "rgba(128,128,128,.25)"}
     legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemclick": False}
-
-    def title(key: str) -> dict[str, Any]:
-        return {"title": {"text": text(key, language), "standoff": 6}}
-
-    return {
-        "template": {},
-        "height": 320,
-        "margin": {"l": 54, "r": 12, "t": 34, "b": 44},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"size": 12, "family": "system-ui, sans-serif"},
-        "dragmode": False,
-        "hovermode": False,
-        "showlegend": True,
-        "legend": {**legend, "itemdoubleclick": False},
-        "xaxis": {**still, "rangemode": "tozero"} | title("learning_curve_labels"),
-        "yaxis": still | title("improve_ua"),
+    titles = {
+        axis: {"text": text(key, language), "standoff": 6}
+        for axis, key in (("x", "learning_curve_labels"), ("y", "improve_ua"))
     }
+    layout = still(
+        320,
+        margin={"l": 54, "r": 12, "t": 34, "b": 44},
+        hovermode=False,
+        showlegend=True,
+        legend={**legend, "itemdoubleclick": False},
+        xaxis={**fixed, "rangemode": "tozero", "title": titles["x"]},
+        yaxis={**fixed, "title": titles["y"]},
+    )
+    return go.Figure({"data": traces, "layout": layout})

@@ -6,6 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from audiollm.figures import still
 from audiollm.jobs import progress
 from audiollm.jobs.job import Job
 from audiollm.labels import Language
@@ -66,31 +67,29 @@ def _layout(language: Language, validates: bool) -> dict[str, Any]:
     else:
         parts = {"yaxis2": (0.45, 1.0), "yaxis3": (0.0, 0.26)}
         keys = {"yaxis2": "curve_loss_alone", "yaxis3": "curve_rate"}
-    still = {"fixedrange": True, "zeroline": False, "gridcolor": "rgba(128,128,128,.25)"}
+    fixed = {"fixedrange": True, "zeroline": False, "gridcolor": "rgba(128,128,128,.25)"}
     place = {"x": 0, "xref": "paper", "xanchor": "left", "yref": "paper", "yanchor": "bottom"}
     ranges: dict[str, dict[str, Any]] = {
         "yaxis2": {"rangemode": "tozero"},
         "yaxis": {"range": [0, 1]},
         "yaxis3": {"rangemode": "tozero", "exponentformat": "e", "nticks": 3},
     }
-    return {
-        "template": {},
-        "height": 520 if validates else 380,
-        "margin": {"l": 44, "r": 12, "t": 28, "b": 40},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"size": 12, "family": "system-ui, sans-serif"},
-        "dragmode": False,
-        "hovermode": False,
-        "showlegend": True,
-        "legend": {"orientation": "h", "x": 0, "y": -0.11, "yanchor": "top", "itemclick": False}
-        | {"itemdoubleclick": False},
-        "xaxis": {**still, "anchor": "y3", "rangemode": "tozero"}
+    legend = {"orientation": "h", "x": 0, "y": -0.11, "yanchor": "top", "itemclick": False}
+    axes: dict[str, Any] = {
+        axis: {**fixed, "domain": list(parts[axis])} | ranges[axis] for axis in parts
+    }
+    return still(
+        520 if validates else 380,
+        margin={"l": 44, "r": 12, "t": 28, "b": 40},
+        hovermode=False,
+        showlegend=True,
+        legend={**legend, "itemdoubleclick": False},
+        xaxis={**fixed, "anchor": "y3", "rangemode": "tozero"}
         | {"title": {"text": text("curve_step", language), "standoff": 4}},
-        **{axis: {**still, "domain": list(parts[axis])} | ranges[axis] for axis in parts},
-        "annotations": [
+        annotations=[
             {**place, "y": top, "text": text(keys[axis], language), "showarrow": False}
             | {"font": {"size": 13}, "yshift": 4}
             for axis, (_, top) in parts.items()
         ],
-    }
+        **axes,
+    )

@@ -7,6 +7,7 @@ which of their options. No gradio here.
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,12 @@ class Plan:
             raise ConfigError("plan_device", value=shown(self.device))
         if self.unprepared:
             self.ask()
-        elif not _is_file(Path(self.source) / PREPARED):
-            raise ConfigError("plan_not_prepared", value=shown(self.source))
+        else:
+            prepared = False
+            with suppress(OSError, ValueError):
+                prepared = (Path(self.source) / PREPARED).is_file()
+            if not prepared:
+                raise ConfigError("plan_not_prepared", value=shown(self.source))
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Plan":
@@ -187,13 +192,6 @@ class Plan:
 
 
 OWN = tuple(options(Plan))  # fields of the page that are no hyperparameters
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def _absolute(id: str) -> str:

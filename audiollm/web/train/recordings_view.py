@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from audiollm.contracts.insight import Insight
 from audiollm.contracts.prepared import REJECTED, Summary
+from audiollm.figures import still
 from audiollm.labels import Language, word
 from audiollm.texts import text
 from audiollm.web import render
@@ -205,25 +206,21 @@ def aloud(found: Insight, language: Language) -> str:
 
 
 def _layout(rows: int, most: int, named: bool) -> dict[str, Any]:
-    still = {"fixedrange": True, "showgrid": False, "zeroline": False}
+    fixed = {"fixedrange": True, "showgrid": False, "zeroline": False}
     top = EDGE + (LEGEND if named else 0)
     legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"}
-    return {
-        "template": {},
-        "height": ROW * rows + top + EDGE,
-        "margin": {"l": 8, "r": 8, "t": top, "b": EDGE, "pad": 8},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"size": 13, "family": "system-ui, sans-serif"},
-        "barmode": "stack",
-        "bargap": 0.34,
-        "dragmode": False,
-        "hovermode": False,
-        "showlegend": named,
-        "legend": {**legend, "itemclick": False, "itemdoubleclick": False},
-        "xaxis": {**still, "range": [0, most * 2.3], "visible": False},
-        "yaxis": {**still, "automargin": True, "ticks": "", "type": "category"},
-    }
+    return still(
+        ROW * rows + top + EDGE,
+        size=13,
+        margin={"l": 8, "r": 8, "t": top, "b": EDGE, "pad": 8},
+        barmode="stack",
+        bargap=0.34,
+        hovermode=False,
+        showlegend=named,
+        legend={**legend, "itemclick": False, "itemdoubleclick": False},
+        xaxis={**fixed, "range": [0, most * 2.3], "visible": False},
+        yaxis={**fixed, "automargin": True, "ticks": "", "type": "category"},
+    )
 
 
 def uploaded(found: Upload, language: Language) -> str:
