@@ -197,7 +197,7 @@ def test_a_recording_is_followed_over_time_and_taken_along(
     page.set_input_files(FILE, long)
     answer(page)
     shown = page.locator("#course .js-plotly-plot")
-    expect(page.locator("#course-hint")).to_contain_text("the 2 s around it")
+    expect(page.locator("#course-hint")).to_contain_text(text("course_steps", "en", length=2))
     assert page.locator("#course .scatterlayer .js-fill").count() >= 2  # areas are drawn
     assert page.locator("#course .heatmaplayer image").count() == 1
     shown.scroll_into_view_if_needed()
