@@ -13,19 +13,17 @@ class AudioLLMError(Exception):
 
     Args:
         code: of the catalogue of texts; what is no code there is an English sentence.
-        zh: that sentence in Chinese; "" where it was not translated.
         values: of the fields of the code's sentence; one that is an error itself, as the reason
             of this one, is shown in the same language.
     """
 
-    def __init__(self, code: str, zh: str = "", **values: object) -> None:
+    def __init__(self, code: str, **values: object) -> None:
         self.code, self.values = (code, values) if code in TEXTS else ("", {})
-        self.zh = text(code, "zh", **values) if self.code else zh
         super().__init__(text(code, "en", **values) if self.code else code)
 
     def in_language(self, language: Language) -> str:
-        """The sentence; in English where it was not translated."""
-        return self.zh if language == "zh" and self.zh else str(self)
+        """The sentence; in English where it has no code."""
+        return text(self.code, language, **self.values) if self.code else str(self)
 
 
 class AudioError(AudioLLMError):

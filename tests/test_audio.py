@@ -101,7 +101,7 @@ def complaint(source: str | Path | bytes, settings: Settings | None = None) -> s
     assert "\n" not in text
     assert "/" not in text, "no path of this machine"
     assert text.startswith(loading._name(source))
-    chinese = caught.value.zh
+    chinese = caught.value.in_language("zh")
     assert re.search("[\u4e00-\u9fff]{4}", chinese)
     assert chinese.endswith("。") and "\n" not in chinese and "/" not in chinese
     assert set(re.findall(r"\d+", text)) == set(re.findall(r"\d+", chinese))  # the same figures

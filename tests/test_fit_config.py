@@ -126,11 +126,11 @@ def test_a_value_that_is_refused_is_named(values: dict[str, Any], code: str) -> 
     with pytest.raises(ConfigError) as refused:
         FitConfig.of(values)
     assert refused.value.code == code
-    assert len(refused.value.zh) < 300 and len(str(refused.value)) < 300
+    assert len(refused.value.in_language("zh")) < 300 and len(str(refused.value)) < 300
     (name, value) = list(values.items())[-1]
     if code in ("option_range", "option_kind"):
         assert refused.value.values["value"] == repr(value)
-        assert name in str(refused.value) and name in refused.value.zh
+        assert name in str(refused.value) and name in refused.value.in_language("zh")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 50_000])

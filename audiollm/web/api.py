@@ -4,7 +4,6 @@ Plain functions answer; `register` publishes them. docs/api.md says how to call 
 """
 
 import importlib
-import logging
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -19,14 +18,13 @@ from gradio.utils import get_upload_folder
 
 from audiollm.errors import AudioError, AudioLLMError, ConfigError
 from audiollm.labels import Language
-from audiollm.texts import text
+from audiollm.web import render
 from audiollm.web.events import MODEL, public
 from audiollm.web.services import Services
 
 if TYPE_CHECKING:
     from audiollm.predictor import Prediction
 
-LOG = logging.getLogger(__name__)
 MOST_FILES = 64  # in one batch: page and programs share one model, and a batch holds it to its end
 OURS = "/gradio_api/file="  # what follows it in the address of an uploaded file is its path
 P = ParamSpec("P")
@@ -223,11 +221,9 @@ def _in_a_sentence(answer: Callable[P, R]) -> Callable[P, R]:
         language: Language = "zh" if "zh" in (*args[1:], kwargs.get("language")) else "en"
         try:
             return answer(*args, **kwargs)
-        except AudioLLMError as error:
-            raise gr.Error(error.in_language(language), print_exception=False) from error
         except Exception as error:
-            LOG.exception("answering a program failed")
-            raise gr.Error(text("error_bug", language), print_exception=False) from error
+            message = render.explained(error, language)
+            raise gr.Error(message, print_exception=False) from error
 
     return wrapped
 

@@ -1,5 +1,6 @@
 """HTML of the page's answers: escaped values in a handful of fragments, styled by style.css."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +13,7 @@ from audiollm.analysis.wording import percent
 from audiollm.audio import Sound
 from audiollm.audio.prosody import REFERENCES, Cues, Level, Reference
 from audiollm.audio.timeline import Timeline
+from audiollm.errors import AudioLLMError
 from audiollm.labels import Language, emotion, word
 from audiollm.model.loading import Came
 from audiollm.texts import text
@@ -22,6 +24,16 @@ if TYPE_CHECKING:
     from audiollm.inference.prediction import Prediction
 
 Tone = Literal["wait", "error"]
+LOG = logging.getLogger(__name__)
+
+
+def explained(error: Exception, language: Language, bug: str = "error_bug") -> str:
+    """One sentence about a failure. What is no error for people is a bug of the program: it is
+    logged, and the text `bug` is shown."""
+    if isinstance(error, AudioLLMError):
+        return error.in_language(language)
+    LOG.error("a handler failed", exc_info=error)
+    return text(bug, language)
 
 
 def notice(message: str, tone: Tone, title: str = "", share: float | None = None) -> str:

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from audiollm.audio.timeline import Timeline, overview
 from audiollm.audio.windows import Progress
-from audiollm.errors import AudioError, AudioLLMError, ModelError
+from audiollm.errors import AudioLLMError, ModelError
 from audiollm.labels import Language
 from audiollm.model import registry
 from audiollm.model.speaker import SpeakerBaseline
@@ -135,11 +135,8 @@ def _analyse(
             _answer(services, path, language, visitor, fixed, report)
         else:
             report(View(notice=render.notice(text("no_clip", language), "wait")))
-    except AudioLLMError as error:
+    except Exception as error:
         report(failure(error, language))
-    except Exception:
-        LOG.exception("analysing a clip failed")
-        report(sorry(text("error_bug", language), language))
 
 
 def _answer(
@@ -242,23 +239,10 @@ def _text(prediction: "Prediction", language: Language, done: bool) -> str:
     return render.analysis(prediction.text, language, done, prediction.analysis)
 
 
-def failure(error: AudioLLMError, language: Language) -> View:
-    """The error's own sentence."""
-    return sorry(explained(error, language), language)
-
-
-def explained(error: AudioLLMError, language: Language) -> str:
-    """One sentence; in Chinese where there is a translation, else with what kind of error it is."""
-    if language == "en" or error.zh:
-        return error.in_language(language)
-    kinds = {AudioError: "audio", ModelError: "model"}
-    kind = next((name for cls, name in kinds.items() if isinstance(error, cls)), "known")
-    return text(f"error_{kind}", language, sentence=str(error))
-
-
-def sorry(message: str, language: Language) -> View:
-    """An error box with the sentence."""
-    return View(notice=render.notice(message, "error", text("error_title", language)))
+def failure(error: Exception, language: Language) -> View:
+    """An error box."""
+    title, message = text("error_title", language), render.explained(error, language)
+    return View(notice=render.notice(message, "error", title))
 
 
 def loading(services: Services, language: Language) -> str:
@@ -275,7 +259,7 @@ def about(services: Services, language: Language) -> str:
         card = services.predictor().card
         return model_info.about_model(card, language, services.trouble, moved)
     except AudioLLMError as error:
-        return model_info.about_nothing(explained(error, language), language)
+        return model_info.about_nothing(render.explained(error, language), language)
 
 
 def choices(services: Services, language: Language) -> list[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """Two answers side by side, and free questions: plain functions, no gradio here."""
 
-import logging
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -9,7 +8,6 @@ import plotly.graph_objects as go
 
 from audiollm.audio.prosody import Cues
 from audiollm.audio.windows import Progress
-from audiollm.errors import AudioLLMError
 from audiollm.labels import Language
 from audiollm.model import registry
 from audiollm.model.loading import Came
@@ -25,7 +23,6 @@ from audiollm.web.services import Services
 if TYPE_CHECKING:
     from audiollm.predictor import Prediction, Predictor
 
-LOG = logging.getLogger(__name__)
 CLIP, PROBE = "clip", "probe"  # what an answer can be compared with, besides another model's
 
 
@@ -85,11 +82,8 @@ def compare(
                 run.notice("no_rival")
             else:
                 report(run.compare(path, rival, other or ""))
-        except AudioLLMError as error:
+        except Exception as error:
             report(Comparison(notice=actions.failure(error, language).notice))
-        except Exception:
-            LOG.exception("comparing failed")
-            report(Comparison(notice=actions.sorry(text("error_bug", language), language).notice))
 
     return streamed(work)
 
@@ -187,11 +181,8 @@ def ask(services: Services, path: str | None, question: str, language: Language)
                 lambda growing: report(render.reply(growing, language, done=False)),
             )
             report(render.reply(answer, language, done=True))
-        except AudioLLMError as error:
+        except Exception as error:
             report(actions.failure(error, language).notice)
-        except Exception:
-            LOG.exception("answering a question failed")
-            report(actions.sorry(text("error_bug", language), language).notice)
 
     return streamed(work)
 

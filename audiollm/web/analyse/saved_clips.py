@@ -1,6 +1,5 @@
 """Clips that somebody saves for labelling, and removes again. No gradio here."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -13,11 +12,10 @@ from audiollm.labelling.tasks import Task
 from audiollm.labels import Language
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.analyse import actions, speaker_baseline
+from audiollm.web.analyse import speaker_baseline
 from audiollm.web.analyse.clip_loading import load_clip
 from audiollm.web.services import Services
 
-LOG = logging.getLogger(__name__)
 ANALYSE = "analyse"  # source of the tasks that come from this page
 
 
@@ -149,9 +147,5 @@ def _safely(act: Callable[[], Outcome | None], language: Language, id: str = "")
     """The outcome; every failure is shown as a sentence, and `id` stays saved."""
     try:
         return act()
-    except AudioLLMError as error:
-        message = actions.explained(error, language)
-    except Exception:
-        LOG.exception("saving a clip failed")
-        message = text("keep_bug", language)
-    return Outcome(render.notice(message, "error"), id)
+    except Exception as error:
+        return Outcome(render.notice(render.explained(error, language, "keep_bug"), "error"), id)

@@ -3,7 +3,6 @@
 What happens is in speaker_baseline.py.
 """
 
-import logging
 import time
 from collections.abc import Iterator
 from html import escape
@@ -12,18 +11,15 @@ from typing import Any
 import gradio as gr
 
 from audiollm.analysis.wording import percent
-from audiollm.errors import AudioLLMError
 from audiollm.labels import Language, word
 from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.analyse import speaker_baseline
-from audiollm.web.analyse.actions import explained
 from audiollm.web.analyse.speaker_baseline import Decision, Enrolment
 from audiollm.web.events import AT_ONCE, MODEL, QUIET, Update, public, visitor
 from audiollm.web.services import Services
 from audiollm.web.static import Static
 
-LOG = logging.getLogger(__name__)
 LET_GO = 1.0  # s until a browser no longer asks for a recording
 DECISIONS: tuple[Decision, ...] = ("anew", "mine", "out")
 
@@ -110,11 +106,8 @@ class VoicePanel:
         try:
             if path:
                 speaker_baseline.read(self.services, who, path, chosen)
-        except AudioLLMError as error:
-            failed = render.notice(explained(error, chosen), "error")
-        except Exception:
-            LOG.exception("reading a baseline failed")
-            failed = render.notice(text("voice_bug", chosen), "error")
+        except Exception as error:
+            failed = render.notice(render.explained(error, chosen, "voice_bug"), "error")
         yield {self.recorder: None, **self.show(who, chosen, reads=bool(failed), failed=failed)}
 
     def connect(self, language: gr.Radio) -> Any:

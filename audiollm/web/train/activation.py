@@ -13,6 +13,7 @@ from audiollm.contracts.manifest import MANIFEST_NAME, Manifest
 from audiollm.contracts.options import read_json
 from audiollm.errors import AudioLLMError, ModelError
 from audiollm.jobs.job import Job
+from audiollm.labels import Language
 from audiollm.model import registry
 from audiollm.texts import text
 from audiollm.web.auth.access import opened
@@ -23,10 +24,12 @@ class WorseError(AudioLLMError):
     """A model is worse than the active one, or was not tested; `codes` say which, as texts."""
 
     def __init__(self, codes: Sequence[str], **values: object) -> None:
-        self.codes = tuple(codes)
-        whole = (*codes, "promote_again")
-        en = paragraph((text(code, "en", **values) for code in whole), "en")
-        super().__init__(en, paragraph((text(code, "zh", **values) for code in whole), "zh"))
+        self.codes, self.blanks = tuple(codes), values
+        super().__init__(self.in_language("en"))
+
+    def in_language(self, language: Language) -> str:
+        sentences = (text(code, language, **self.blanks) for code in (*self.codes, "promote_again"))
+        return paragraph(sentences, language)
 
 
 def model_of(job: Job) -> Path | None:

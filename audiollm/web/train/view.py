@@ -1,6 +1,5 @@
 """What the Train page shows: words, HTML and curves of jobs and results. No gradio here."""
 
-import logging
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -9,18 +8,16 @@ from pathlib import Path
 from audiollm.analysis.wording import percent
 from audiollm.contracts.comparison import COMPARED, VERSUS, Comparison, read_comparison
 from audiollm.contracts.result import RESULT, EvaluationResult, read_result
-from audiollm.errors import AudioLLMError, DataError
+from audiollm.errors import DataError
 from audiollm.jobs import progress
 from audiollm.jobs.job import ACTIVE, IDLE, Job
 from audiollm.labels import Language
 from audiollm.texts import from_stored, text
 from audiollm.web import render
-from audiollm.web.auth.access import ShutError
 from audiollm.web.services import Services
 from audiollm.web.train import actions, activation, results_view
 from audiollm.web.train.estimate import gigabytes
 
-LOG = logging.getLogger(__name__)
 STEPS = {  # name of a plan's step -> its text
     "prepare": "step_prepare",
     "stage 1": "step_fit1",
@@ -35,14 +32,7 @@ STEPS = {  # name of a plan's step -> its text
 
 def explained(error: Exception, language: Language) -> str:
     """One sentence about a failure, in the page's language."""
-    if isinstance(error, ShutError):
-        return text("refused", language)
-    if isinstance(error, AudioLLMError):
-        if language == "zh" and not error.zh:
-            return text("train_refused", language, sentence=str(error))
-        return error.in_language(language)
-    LOG.error("the Train page failed", exc_info=error)
-    return text("train_bug", language)
+    return render.explained(error, language, "train_bug")
 
 
 def failed(error: Exception, language: Language) -> str:
