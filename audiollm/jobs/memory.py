@@ -27,7 +27,7 @@ def free(device: str = "cpu") -> int | None:
     return machine if container is None else min(machine, container)
 
 
-def free_by_subprocess(device: str, timeout: float = 120.0) -> int | None:
+def free_by_subprocess(device: str) -> int | None:
     """The same of a GPU, asked in a process of its own, so that no torch stays in this one.
 
     What that process takes for itself meanwhile, some hundred megabytes, does not count as free.
@@ -38,7 +38,7 @@ def free_by_subprocess(device: str, timeout: float = 120.0) -> int | None:
     command = [sys.executable, "-c", code, device]
     with suppress(OSError, ValueError, subprocess.SubprocessError):
         done = subprocess.run(  # noqa: S603
-            command, capture_output=True, timeout=timeout, check=True, stdin=subprocess.DEVNULL
+            command, capture_output=True, timeout=120, check=True, stdin=subprocess.DEVNULL
         )
         return int(done.stdout)
     return None

@@ -254,20 +254,17 @@ class LabelStore:
             written.append(_label(stored))
         return written
 
-    def undo(
-        self, person: str, kinds: Sequence[str] = ("label", "decision", "skip")
-    ) -> Label | None:
+    def undo(self, person: str) -> Label | None:
         """Undoes the person's last label of the page; returns it, None if there is none.
 
         Raises:
             LabelError: the database cannot be written.
         """
         with self._database.write() as db:
-            marks = ",".join("?" * len(kinds))
             row = db.execute(
-                "SELECT * FROM labels WHERE person=? AND origin='' AND number NOT IN"  # noqa: S608
-                f" (SELECT label FROM undone) AND kind IN ({marks}) ORDER BY number DESC LIMIT 1",
-                (person, *kinds),
+                "SELECT * FROM labels WHERE person=? AND origin='' AND number NOT IN"
+                " (SELECT label FROM undone) ORDER BY number DESC LIMIT 1",
+                (person,),
             ).fetchone()
             if row is None:
                 return None
