@@ -41,7 +41,9 @@ def connect(
         return
     look = partial(updates, parts, services, language)
     watched: set[Any] = {parts.jobs, parts.overlay, parts.seen, language}
-    outcome = [*looked(parts), parts.seen]
+    shown = [parts.jobs, parts.overlay, parts.detail, parts.result, parts.curves, parts.log]
+    buttons = [parts.stop, parts.kill, parts.resume, parts.remove, parts.activate, parts.restore]
+    outcome = [*shown, parts.running, *buttons, *parts.results.all, parts.seen]
 
     def looks(event: Any) -> None:
         event.then(look, watched, outcome, **AT_ONCE)
@@ -91,13 +93,13 @@ def connect(
     def activate(id: str | None, anyway: bool = False) -> str:
         return activation.activate(services, view.model(services, id), anyway=anyway)
 
-    buttons: dict[Any, Act] = {
+    steers: dict[Any, Act] = {
         parts.stop: "stop",
         parts.kill: "kill",
         parts.resume: "resume",
         parts.remove: "remove",
     }
-    for button, what in buttons.items():
+    for button, what in steers.items():
         looks(button.click(acts(what), [parts.jobs, language], parts.job_message, **AT_ONCE))
     models: dict[Any, Callable[[str | None], str]] = {
         parts.activate: activate,
@@ -107,13 +109,6 @@ def connect(
     for button, to in models.items():
         moved = [parts.job_message, parts.anyway, loading]
         looks(button.click(switches(to), [parts.jobs, language], moved, **AT_ONCE))
-
-
-def looked(parts: Page) -> list[Any]:
-    """The parts that a look at the jobs may change."""
-    shown = [parts.jobs, parts.overlay, parts.detail, parts.result, parts.curves, parts.log]
-    buttons = [parts.stop, parts.kill, parts.resume, parts.remove, parts.activate, parts.restore]
-    return [*shown, parts.running, *buttons, *parts.results.all]
 
 
 def updates(parts: Page, services: Services, language: gr.Radio, given: Update) -> Update:
