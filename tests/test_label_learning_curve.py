@@ -106,6 +106,7 @@ def test_strangers_learn_nothing(tmp_path: Path) -> None:
             act()
 
 
+@pytest.mark.slow
 def test_it_is_measured_and_kept(tmp_path: Path) -> None:
     services = serve(tmp_path)
     assert learning_curve.last(services) is None

@@ -245,6 +245,7 @@ def child(*arguments: object) -> subprocess.Popen[bytes]:
     )
 
 
+@pytest.mark.slow
 def test_killed_and_resumed(done: Path, voices: Path, frozen: Path, tmp_path: Path) -> None:
     """kill -9 in the middle, then the same command: the same clips and features as without."""
     out = tmp_path / "out"
@@ -296,6 +297,7 @@ def test_interrupted_and_resumed(
     assert_same(done, out)
 
 
+@pytest.mark.slow
 def test_workers_give_the_same(
     done: Path, voices: Path, frozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

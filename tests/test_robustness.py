@@ -87,6 +87,7 @@ def test_every_condition_is_measured_on_the_same_clips(place: Path, capsys: Any)
     assert found["lost"] == []
 
 
+@pytest.mark.slow
 def test_the_answers_are_those_of_the_predictor_and_the_same_again(place: Path) -> None:
     for name in ("once", "again"):
         assert call(place, "--out", str(place / name)) == 0

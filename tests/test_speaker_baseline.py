@@ -191,6 +191,7 @@ def test_the_first_reading_keeps_sums_and_no_sound(
     assert len(batches) == 3 and known.whole is None and known.basis is not None
 
 
+@pytest.mark.slow
 def test_the_command_line_says_what_is_missing(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
