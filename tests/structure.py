@@ -5,7 +5,7 @@ The rules that tests/test_architecture.py asserts are computed here.
 
 import ast
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -46,11 +46,10 @@ def module(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path, typing: bool = True) -> set[str]:
-    """Dotted names of everything a file imports, also inside functions; without `typing`, what
-    only a type checker imports is left out."""
+def imports(path: Path) -> set[str]:
+    """Dotted names of everything a file imports, also inside functions and for type checkers."""
     found: set[str] = set()
-    for node in _nodes(ast.parse((ROOT / path).read_text(encoding="utf-8")), typing):
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -69,14 +68,6 @@ def uses(path: Path) -> set[str]:
         elif isinstance(node, ast.Attribute | ast.Name | ast.keyword) and node not in stored:
             found.add(ast.unparse(node))
     return found
-
-
-def _nodes(node: ast.AST, typing: bool) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        guard = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
-        if typing or not guard:
-            yield child
-            yield from _nodes(child, typing)
 
 
 def edges(paths: list[Path]) -> dict[str, set[str]]:

@@ -60,6 +60,20 @@ def call(words: str) -> int:
     return main(words.split())
 
 
+def stop_at(step: int, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asks a run to stop in one of the steps from now on, counted from 1."""
+    inner, count = AudioTrainer.training_step, 0
+
+    def counted(self: Any, *args: Any, **more: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == step:
+            (run / STOP_NAME).touch()
+        return inner(self, *args, **more)
+
+    monkeypatch.setattr(AudioTrainer, "training_step", counted)
+
+
 @pytest.fixture(scope="module")
 def one(place: Path) -> Path:
     assert call(f"{STAGE_1} --out one") == 0
@@ -101,16 +115,7 @@ def test_a_stopped_run_resumes_to_equal_weights(
     one: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped within its second epoch: the rest draws the baselines that one alone draws."""
-    step, asked = AudioTrainer.training_step, 0
-
-    def stopping(self: Any, *args: Any, **more: Any) -> Any:
-        nonlocal asked
-        asked += 1
-        if asked == 13:
-            (place / "stopped" / STOP_NAME).touch()
-        return step(self, *args, **more)
-
-    monkeypatch.setattr(AudioTrainer, "training_step", stopping)
+    stop_at(13, place / "stopped", monkeypatch)
     assert call(f"{STAGE_1} --out stopped") == STOPPED
     assert call("fit --resume stopped") == 0
     whole, again = (
@@ -143,16 +148,7 @@ def test_a_stopped_run_with_a_linear_teacher_resumes_to_equal_weights(
     """The mixed features after the stop are those that one run alone draws."""
     words = f"{STAGE_1} --distillation 0.7 --teacher probe --auxiliary-by class --max-steps 12"
     assert call(f"{words} --out whole") == 0
-    step, asked = AudioTrainer.training_step, 0
-
-    def stopping(self: Any, *args: Any, **more: Any) -> Any:
-        nonlocal asked
-        asked += 1
-        if asked == 5:
-            (place / "halted" / STOP_NAME).touch()
-        return step(self, *args, **more)
-
-    monkeypatch.setattr(AudioTrainer, "training_step", stopping)
+    stop_at(5, place / "halted", monkeypatch)
     assert call(f"{words} --out halted") == STOPPED
     assert call("fit --resume halted") == 0
     one, again = (

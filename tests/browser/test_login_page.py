@@ -34,23 +34,23 @@ def test_only_the_owner_gets_in(public: Served, visit: Visit, browser: Browser, 
     page.set_input_files(FILE, clip)  # whoever analyses needs no login
     assert answer(page)
     open_train(page)
-    expect(page.locator("#train-door")).to_contain_text(text("door_password", "en"))
+    expect(page.locator("#train-login")).to_contain_text(text("login_password", "en"))
     expect(page.locator("#train-start")).to_have_count(0)
 
     log_in(page, "wrong password")
-    expect(page.locator("#train-told-door")).to_contain_text(text("door_wrong", "en"))
+    expect(page.locator("#train-login-message")).to_contain_text(text("login_wrong", "en"))
     assert page.input_value("#train-password input") == ""
     page.faults.clear()  # type: ignore[attr-defined]  # the browser says that it was refused
     log_in(page, SECRET)
     expect(page.locator("#train-start")).to_be_visible()
     expect(page.locator("#train-data")).to_contain_text("angry")
-    expect(page.locator("#train-door")).to_be_hidden()
+    expect(page.locator("#train-login")).to_be_hidden()
     assert not any(SECRET in str(part) for part in page.context.storage_state().values())
 
     other = browser.new_context(locale="zh-CN")
     stranger = visit(at=public.url, profile=other)
     open_train(stranger, "zh")
-    expect(stranger.locator("#train-door")).to_contain_text(text("door_password", "zh"))
+    expect(stranger.locator("#train-login")).to_contain_text(text("login_password", "zh"))
     expect(stranger.locator("#train-start")).to_have_count(0)
 
     page.reload()  # still logged in
@@ -60,7 +60,7 @@ def test_only_the_owner_gets_in(public: Served, visit: Visit, browser: Browser, 
     page.click("#train-leave")
     page.wait_for_selector("#about .about b")
     open_train(page)
-    expect(page.locator("#train-door")).to_be_visible()
+    expect(page.locator("#train-login")).to_be_visible()
     expect(page.locator("#train-start")).to_have_count(0)
 
 
@@ -70,5 +70,5 @@ def test_at_the_machine_nobody_is_asked(clip: Path, tmp_path: Path, visit: Visit
         open_train(page)
         expect(page.locator("#train-data")).to_contain_text("angry")
         expect(page.locator("#job-detail")).to_contain_text(text("jobs_none", "en"))
-        expect(page.locator("#train-door")).to_be_hidden()
+        expect(page.locator("#train-login")).to_be_hidden()
         page.close()

@@ -84,14 +84,11 @@ def mixed(clips: "Sequence[Features]") -> "list[Features]":
         shares = (SPREAD * (2 * torch.rand(len(own)) - 1)).numpy()
         for i, at, share in zip(own, order, shares, strict=True):
             one, other = clips[i], clips[own[at]]
-            moved = replace(
-                one, utterance=one.utterance + share * (other.utterance - one.utterance)
-            )
-            if one.baseline is not None and other.baseline is not None:
-                moved = replace(
-                    moved, baseline=one.baseline + share * (other.baseline - one.baseline)
-                )
-            result[i] = moved
+            utterance = one.utterance + share * (other.utterance - one.utterance)
+            baseline = one.baseline
+            if baseline is not None and other.baseline is not None:
+                baseline = baseline + share * (other.baseline - baseline)
+            result[i] = replace(one, utterance=utterance, baseline=baseline)
     return result
 
 

@@ -42,7 +42,7 @@ OPEN_AGAIN = """() => {
   tabs[0].click();
   setTimeout(() => open.click(), 100);
 }"""
-# What was seen behind the door goes with the page
+# What the owner's page showed is removed when the page is left
 LEAVE = f"""async () => {{
   await fetch({HERE} + "{LOGOUT}", {{ method: "POST" }});
   location.reload();
@@ -65,22 +65,22 @@ class Login:
         settings = self.services.settings
         space = settings.space
         if trains and space and space.zero_gpu:
-            self._shut("door_zero_gpu", trains)
+            self._shut("login_zero_gpu", trains)
             return None
         if settings.login == "shut":
-            self._shut("door_shut_space" if space else "door_shut", trains)
+            self._shut("login_shut_space" if space else "login_shut", trains)
             return None
         if settings.login == "hub":
             require_oauth()
             gr.LoginButton(size="sm", elem_id=f"{name}-hub")
-        with gr.Column(visible=False, elem_id=f"{name}-door", elem_classes="door") as outside:
-            self.static.html(f"door_{settings.login}")
+        with gr.Column(visible=False, elem_id=f"{name}-login", elem_classes="login") as outside:
+            self.static.html(f"login_{settings.login}")
             if settings.login == "password":
                 self.forms.append(self._form(name))
         seen = settings.login == "open"
         with gr.Column(visible=seen, elem_id=f"{name}-inside", elem_classes="inside") as inside:
             if settings.login == "password":
-                leave = self.static.button("door_leave", size="sm", elem_id=f"{name}-leave")
+                leave = self.static.button("login_leave", size="sm", elem_id=f"{name}-leave")
                 leave.click(None, js=LEAVE, **AT_ONCE)
             made = lay_out()
         self.pages.append((outside, inside))
@@ -91,7 +91,7 @@ class Login:
         space = self.services.settings.space
         if not trains or space is None:
             return
-        self.static.html("door_elsewhere")
+        self.static.html("login_elsewhere")
         for key, commands in (
             ("elsewhere_own", remote_commands.own_computer(space)),
             ("elsewhere_job", remote_commands.hub_job(space)),
@@ -115,11 +115,11 @@ class Login:
                 gr.Textbox, key, max_lines=1, html_attributes=html, **options
             )
 
-        name = box("door_name", "username", elem_id=f"{page}-owner")
+        name = box("login_name", "username", elem_id=f"{page}-owner")
         hidden: dict[str, Any] = {"type": "password", "elem_id": f"{page}-password"}
-        password = box("door_secret", "current-password", **hidden)
-        enter = self.static.button("door_enter", variant="primary", elem_id=f"{page}-enter")
-        return name, password, enter, gr.HTML(elem_id=f"{page}-told-door")
+        password = box("login_secret", "current-password", **hidden)
+        enter = self.static.button("login_enter", variant="primary", elem_id=f"{page}-enter")
+        return name, password, enter, gr.HTML(elem_id=f"{page}-login-message")
 
     def connect(
         self, language: gr.Radio, arrived: Any, clocks: Sequence[gr.Timer], loading: gr.Timer
@@ -151,7 +151,7 @@ class Login:
                 """`answer` is that of the login's own address."""
                 message = ""
                 if not services.owned:
-                    key = f"door_{answer}" if answer in ("wrong", "busy") else "door_failed"
+                    key = f"login_{answer}" if answer in ("wrong", "busy") else "login_failed"
                     message = render.notice(text(key, chosen), "error")
                 looks = gr.Timer(active=services.owned)
                 return {**look(None), password: "", told: message, loading: looks}
