@@ -451,10 +451,10 @@ def call(server: Server, tool: str, arguments: dict[str, Any], query: str = "") 
 def test_the_tools_are_the_endpoints_and_explain_themselves(server: Server) -> None:
     tools = {t.name: t for t in with_tools(server, lambda s: s.list_tools()).tools}
     assert set(tools) == {
-        *("hear_emotion", "hear_emotions", "hear_one_speaker", "describe_model"),
+        *("classify_emotion", "classify_emotions", "classify_one_speaker", "describe_model"),
     }
-    assert "often wrong" in tools["hear_emotion"].description
-    for name, file in (("hear_emotion", "file"), ("hear_emotions", "files")):
+    assert "often wrong" in tools["classify_emotion"].description
+    for name, file in (("classify_emotion", "file"), ("classify_emotions", "files")):
         asked = tools[name].inputSchema
         assert asked["required"] == [file]
         assert asked["properties"]["language"]["enum"] == ["en", "zh"]
@@ -469,10 +469,10 @@ def test_tools_hear_uploads_and_data(server: Server) -> None:
     data = f"data:audio/flac;base64,{base64.b64encode(content).decode()}"
     answers = []
     for sent in (address, data):
-        failed, told = call(server, "hear_emotion", {"file": sent, "language": "en"})
+        failed, told = call(server, "classify_emotion", {"file": sent, "language": "en"})
         assert not failed, told
         answers.append(ast.literal_eval(told))
-    failed, told = call(server, "hear_emotions", {"files": [data, address, "/etc/passwd"]})
+    failed, told = call(server, "classify_emotions", {"files": [data, address, "/etc/passwd"]})
     assert not failed, told
     *heard, refused = ast.literal_eval(told)
     assert list(refused) == ["error"]
@@ -488,13 +488,13 @@ def test_tools_open_no_file_of_the_server(server: Server, query: str) -> None:
     before = server.kept()
     for path in ("/etc/passwd", str(ROOT / "README.md"), str(CLIP)):
         for sent in (path, {"path": path, **MARK}):
-            failed, _ = call(server, "hear_emotion", {"file": sent}, query)
+            failed, _ = call(server, "classify_emotion", {"file": sent}, query)
             assert failed
-            failed, told = call(server, "hear_emotions", {"files": [sent]}, query)
+            failed, told = call(server, "classify_emotions", {"files": [sent]}, query)
             assert failed or list(ast.literal_eval(told)[0]) == ["error"]
             failed, _ = call(server, "describe_model", {"file": sent}, query)
             assert failed
             language = {"file": "data:;base64,AA==", "language": sent}
-            failed, _ = call(server, "hear_emotion", language, query)
+            failed, _ = call(server, "classify_emotion", language, query)
             assert failed
     assert server.kept() == before

@@ -28,8 +28,11 @@ from tests.browser.fake import FakePredictor
 OWNER = Owner("ann", "correct horse battery")
 SLOW = 240.0  # s: another job may have the processor
 ANYBODY = {  # they analyse, change the language, log in; what is the owner's in them asks
-    *(f"api.register.<locals>.{n}" for n in ("describe_model", "hear_emotion", "hear_emotions")),
-    "api.register.<locals>.hear_one_speaker",
+    *(
+        f"api.register.<locals>.{n}"
+        for n in ("describe_model", "classify_emotion", "classify_emotions")
+    ),
+    "api.register.<locals>.classify_one_speaker",
     *(f"analyse.page.AnalysePage.{n}" for n in ("arrive", "look", "speak", "switch", "again")),
     *(f"analyse.page.AnalysePage.{n}" for n in ("analyse", "begin", "change", "leave", "reorder")),
     *(f"analyse.page.AnalysePage.{n}" for n in ("stops", "tell")),
@@ -135,7 +138,7 @@ def test_a_stranger_reaches_no_handler_but_those_listed(page: Served) -> None:
     assert len(shut) > 20
     assert {
         "train.events.connect.<locals>.acts.<locals>.act",
-        "train.recordings.taken",
+        "train.recordings.Uploads.connect.<locals>.take",
     } <= {name_of(event) for event in shut}
     strangers: list[dict[str, str]] = [{}, {"cookie": f"{COOKIE}=guess"}]
     for number, event in enumerate(shut):

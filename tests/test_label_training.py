@@ -56,10 +56,10 @@ def start(services: Services, data: object, **changes: Any) -> str:
 def test_a_job_with_commands_that_exist(tmp_path: Path) -> None:
     services = serve(tmp_path)
     data = prepare(tmp_path / "data" / "mine")
-    with refused("improve_no_labels"):
+    with refused("fine_tuning_no_labels"):
         start(services, data)
     labelled(services)
-    with refused("improve_no_data"):
+    with refused("fine_tuning_no_data"):
         start(services, tmp_path)
     home = services.settings.home.resolve()
     assert training.data_offered(services) == [str(data)]
@@ -141,7 +141,7 @@ def test_another_model_can_be_taught_and_names_do_not_grow(tmp_path: Path) -> No
         assert "tiny" in words[0] and words[1] == "mine-labelled-2"
     made = plan(services, data, model=str(other.resolve()))
     assert (made.model, made.name) == (str(other.resolve()), "mine-labelled")
-    with refused("improve_gone"):
+    with refused("fine_tuning_gone"):
         plan(services, data, model=str(tmp_path))
 
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_taught_is_said_before_the_job(tmp_path: Path) -> None:
     info = json.loads((data / "prepare.json").read_text())
     encoder = {"id": "x", "fingerprint": "another", "width": 3}
     (data / "prepare.json").write_text(json.dumps(info | {"encoder": encoder}))
-    with refused("improve_other_encoder"):
+    with refused("fine_tuning_other_encoder"):
         plan(services, data)
     known = checkpoint.read_manifest(ASSETS / "tiny").encoder
     encoder |= {"fingerprint": known.fingerprint, "width": known.width}

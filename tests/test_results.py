@@ -124,14 +124,15 @@ def test_pictures_are_plain_lists_in_both_languages(here: Services) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_wrong_answer_is_played(here: Services, language: Language) -> None:
-    sound, told, send = results.played(here, id_of(here), "clip3", language)
-    rate, samples = sound["value"]
+    shown = results.played(here, id_of(here), "clip3", language)
+    rate, samples = shown["sound"]["value"]
     assert (rate, len(samples), samples.dtype) == (16000, 16000, np.int16)
-    said = told["value"]
-    assert f"<b>{word('happy', language)}</b>" in said and "&lt;3&gt;.wav" in said
-    assert "80" in said and "10" in said and send["visible"] is True
-    _, told, send = results.played(here, id_of(here), "clip0", language)  # that was right
-    assert text("wrong_gone", language) in told["value"] and send["visible"] == "hidden"
+    about = shown["about"]["value"]
+    assert f"<b>{word('happy', language)}</b>" in about and "&lt;3&gt;.wav" in about
+    assert "80" in about and "10" in about and shown["send"]["visible"] is True
+    shown = results.played(here, id_of(here), "clip0", language)  # that was right
+    assert text("wrong_gone", language) in shown["about"]["value"]
+    assert shown["send"]["visible"] == "hidden"
 
 
 def test_a_mistake_is_sent_to_label_once(here: Services) -> None:
@@ -170,21 +171,24 @@ def test_the_report_is_handed_out_as_a_copy(here: Services) -> None:
 
 def test_what_is_shown_of_a_job(here: Services) -> None:
     (job,) = actions.jobs(here)
-    shown: list[dict[str, Any]] = [fields() for fields, _ in results.now(here, job, "en")]
-    confusion, reliability, copy, said, wrong, sound, *_ = shown
-    assert confusion["visible"] and reliability["visible"] and Path(copy["value"]).is_file()
-    assert "3 of 6 recordings" in said["value"] and len(wrong["choices"]) == 3
-    assert sound["value"] is None
-    marks = [repr(mark) for _, mark in results.now(here, job, "en")]
-    assert marks == [repr(mark) for _, mark in results.now(here, job, "en")]  # nothing is new
-    assert marks != [repr(mark) for _, mark in results.now(here, job, "zh")]
+    parts = results.now(here, job, "en")
+    shown: dict[str, dict[str, Any]] = {name: fields() for name, (fields, _) in parts.items()}
+    assert shown["confusion"]["visible"] and shown["reliability"]["visible"]
+    assert Path(shown["report"]["value"]).is_file()
+    assert "3 of 6 recordings" in shown["summary"]["value"]
+    assert len(shown["wrong"]["choices"]) == 3 and shown["sound"]["value"] is None
+
+    def marks(language: Language) -> list[str]:
+        return [repr(mark) for _, mark in results.now(here, job, language).values()]
+
+    assert marks("en") == marks("en")  # nothing is new
+    assert marks("en") != marks("zh")
     tested_ = place_of(job)
     tested_.with_name("report.html").unlink()
-    assert results.now(here, job, "en")[2][0]()["visible"] == "hidden"
+    assert results.now(here, job, "en")["report"][0]()["visible"] == "hidden"
     tested_.write_text("{}")
     for missing in (job, None):
-        rest = [fields() for fields, _ in results.now(here, missing, "en")]
-        assert {fields["visible"] for fields in rest} == {"hidden"}
+        assert results.now(here, missing, "en") == {}
 
 
 def test_strangers_play_and_send_nothing(tmp_path: Path) -> None:
@@ -197,6 +201,6 @@ def test_strangers_play_and_send_nothing(tmp_path: Path) -> None:
             function(there, "job", "clip")
     for language in LANGUAGES:
         assert text("refused", language) in results.sent(there, "job", "clip", language)
-        told = results.played(there, "job", "clip", language)[1]
-        assert text("refused", language) in told["value"]
+        shown = results.played(there, "job", "clip", language)
+        assert text("refused", language) in shown["about"]["value"]
     assert not (tmp_path / "home").exists()

@@ -280,7 +280,7 @@ def test_before_the_start_a_person_reads_that_the_model_will_move(
         plan = replace(Plan("x"), device=device)
         for language in LANGUAGES:
             said = estimate.html(machine.services, plan, language)
-            assert (text("estimate_room", language) in said) == told
+            assert (text("estimate_gpu_memory", language) in said) == told
             assert ("error" in said) == (device != "cpu")
 
 

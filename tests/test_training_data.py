@@ -123,14 +123,13 @@ def test_a_folder_is_looked_at_in_a_process_of_its_own(tmp_path: Path) -> None:
     found = sources.of_recordings(here, asked(chosen(FOLDER, str(root), r"(s\d)-")))
     assert (found.clips, found.speakers(), found.classes) == (4, 3, {"angry": 2, "sad": 2})
     choice = chosen(FOLDER, str(root), r"(s\d)-")
-    shown, picture, *_ = recordings.seen(here, choice, "en")
-    assert isinstance(picture["value"], go.Figure) and "<table>" in shown
-    sound, told, last = recordings.played(here, choice, "sad", "", "en")
-    rate, samples = sound["value"]
+    shown = recordings.seen(here, choice, "en")
+    assert isinstance(shown["classes"]["value"], go.Figure) and "<table>" in shown["data"]
+    playing = recordings.played(here, choice, "sad", "", "en")
+    last, (rate, samples) = playing["last"], playing["sound"]["value"]
     assert rate == RATE and samples.dtype == np.int16 and len(samples) == RATE
-    assert Path(last).parent == root / "sad" and Path(last).name in told["value"]
-    _, _, next_one = recordings.played(here, choice, "sad", last, "en")
-    assert next_one != last
+    assert Path(last).parent == root / "sad" and Path(last).name in playing["about"]["value"]
+    assert recordings.played(here, choice, "sad", last, "en")["last"] != last
     with pytest.raises(DataError, check=coded("data_no_usable")):
         (tmp_path / "none").mkdir()
         sources.of_recordings(here, asked(chosen(FOLDER, str(tmp_path / "none"))))
@@ -170,7 +169,7 @@ def test_the_hub_is_asked_and_its_silence_is_explained(
         raise ConnectionError("no route")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", silent)
-    shown, *_ = recordings.seen(here, chosen(HUB, data_set="user/name"), "en")
+    shown = recordings.seen(here, chosen(HUB, data_set="user/name"), "en")["data"]
     assert "hf download --repo-type dataset user/name" in shown
     card = huggingface_hub.DatasetCardData(
         dataset_info={"splits": [{"name": "train", "num_examples": 7}]}
@@ -178,9 +177,9 @@ def test_the_hub_is_asked_and_its_silence_is_explained(
     siblings = [huggingface_hub.hf_api.RepoSibling(rfilename="a", size=3_000_000)]
     info = type("Info", (), {"siblings": siblings, "card_data": card})()
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *_, **__: info)
-    shown, picture, *_ = recordings.seen(here, chosen(HUB, data_set="user/name"), "en")
-    assert "1 files, 3 MB" in shown and "train: 7 recordings" in shown
-    assert picture["visible"] == "hidden"
+    found = recordings.seen(here, chosen(HUB, data_set="user/name"), "en")
+    assert "1 files, 3 MB" in found["data"] and "train: 7 recordings" in found["data"]
+    assert found["classes"]["visible"] == "hidden"
 
 
 # --- what is prepared
@@ -257,7 +256,7 @@ def test_only_what_is_listed_is_heard(tmp_path: Path) -> None:
         sources.sound(here, found, Clip(str(sound), "angry"))
     with pytest.raises(AudioError):  # what is no sound never leaves
         sources.sound(here, found, recordings.draw(found, "happy"))
-    with pytest.raises(DataError, check=coded("hear_none")):
+    with pytest.raises(DataError, check=coded("player_empty")):
         recordings.draw(found, "angry")
 
 
@@ -270,8 +269,7 @@ def test_no_other_folder_is_taken_for_prepared_recordings(
     other = prepared(tmp_path / "elsewhere", [row(1, "sad", "train")])
     assert isinstance(sources.insight(here, chosen(str(known))), Insight)
     assert sources.insight(here, chosen(str(other))) is None
-    sound, *_ = recordings.played(here, chosen(str(other)), "", "", "en")
-    assert "value" not in sound or sound["value"] is None
+    assert recordings.played(here, chosen(str(other)), "", "", "en") == {"last": ""}
 
 
 def test_a_row_of_a_data_set_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,12 +320,12 @@ def test_strangers_see_take_and_hear_nothing(tmp_path: Path) -> None:
     there = serve(tmp_path, host=STRANGER)
     shut, path = text("refused", "zh"), packed(tmp_path / "a.zip", CLASSES)
     choice = chosen(EMODB)
-    shown, picture, *_ = recordings.seen(there, choice, "zh")
-    assert shut in shown and "value" not in picture
-    *_, said = recordings.taken(there, str(path), "zh")
-    assert shut in said and not (tmp_path / "home").exists()
-    sound, told, _ = recordings.played(there, choice, "", "", "zh")
-    assert sound["value"] is None and shut in told["value"]
+    shown = recordings.seen(there, choice, "zh")
+    assert shut in shown["data"] and "value" not in shown["classes"]
+    assert shut in recordings.taken(there, str(path), "zh")["message"]
+    assert not (tmp_path / "home").exists()
+    playing = recordings.played(there, choice, "", "", "zh")
+    assert playing["sound"]["value"] is None and shut in playing["about"]["value"]
 
 
 def test_every_reason_has_its_words() -> None:

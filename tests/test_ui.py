@@ -413,8 +413,8 @@ def test_crashed_load_is_one_sentence_too() -> None:
 def test_errors_are_shown_in_the_language_of_the_page() -> None:
     shown = actions.failure(AudioError("audio_damaged", name="x.wav"), "zh").notice
     assert html.escape(text("audio_damaged", "zh", name="x.wav")) in shown
-    of_page = ModelError("improve_no_labels")
-    assert render.explained(of_page, "zh") == text("improve_no_labels", "zh")
+    of_page = ModelError("fine_tuning_no_labels")
+    assert render.explained(of_page, "zh") == text("fine_tuning_no_labels", "zh")
 
 
 # --- figure and table

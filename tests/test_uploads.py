@@ -65,6 +65,6 @@ def test_what_a_job_is_to_read_stays(here: Services, tmp_path: Path) -> None:
 
 def test_the_page_asks_before() -> None:
     first, sure = recordings.asks("one"), recordings.asks("one", "Sure?")
-    assert [part["visible"] for part in first] == [True, "hidden", "hidden", "hidden"]
-    assert [part["visible"] for part in sure] == ["hidden", True, True, True]
-    assert [part["visible"] for part in recordings.asks(None)] == ["hidden"] * 4
+    assert [part["visible"] for part in first.values()] == [True, "hidden", "hidden", "hidden"]
+    assert [part["visible"] for part in sure.values()] == ["hidden", True, True, True]
+    assert [part["visible"] for part in recordings.asks(None).values()] == ["hidden"] * 4

@@ -45,11 +45,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = tiny.model_folder(folder, Settings(home=folder / "home", device="cpu"))
     words = f"prepare --corpus manifest --root {table} --encoder {folder}/encoder --workers 1"
     assert main([*words.split(), "--out", str(folder / "data")]) == 0
-    taught(model, heard_speaker(folder))
+    taught(model, training_speaker(folder))
     return folder
 
 
-def heard_speaker(folder: Path) -> str:
+def training_speaker(folder: Path) -> str:
     """The last of those who are tested."""
     return sorted({c.speaker for c in load_prepared(folder / "data").split("test")})[-1]
 
@@ -87,10 +87,10 @@ def test_both_are_judged_on_the_same_clips_and_known_voices_apart(
     assert "training speakers of the active model" in capsys.readouterr().out
     found = json.loads((tmp_path / VERSUS).read_text())
     half = len(LABELS)
-    assert (found["held_out"]["clips"], found["heard"]["clips"]) == (half, half)
-    assert found["heard"]["speakers"] == [heard_speaker(place)]
+    assert (found["held_out"]["clips"], found["seen"]["clips"]) == (half, half)
+    assert found["seen"]["speakers"] == [training_speaker(place)]
     assert found["models"]["before"]["folder"] == str(place / "model")
-    for part in ("held_out", "heard"):
+    for part in ("held_out", "seen"):
         ua = found[part]["ua"]
         assert ua["after"]["value"] == 1 and 0 <= ua["before"]["value"] < 1
         assert ua["change"]["value"] == pytest.approx(1 - ua["before"]["value"])
@@ -124,11 +124,11 @@ def test_a_comparison_that_cannot_be_made_says_why(place: Path, tmp_path: Path) 
     settings = Settings(home=place / "home", device="cpu")
     prepared = load_prepared(place / "data")
     gone = with_active(str(tmp_path / "gone"), told, prepared, settings)
-    assert gone["held_out"] is None and gone["heard"] is None
+    assert gone["held_out"] is None and gone["seen"] is None
     assert gone["notes"][0]["code"] == "note_not_compared"
     assert change(gone) is None
     for language in LANGUAGES:
-        assert text("versus_nothing", language) in results_view.with_active(gone, language)
+        assert text("comparison_nothing", language) in results_view.with_active(gone, language)
     other = json.loads(told.read_text())
     other["clips"][0]["id"] = "x"
     told.write_text(json.dumps(other))
@@ -172,7 +172,7 @@ def comparison(new: str, old: str, by: float, part: str = "held_out") -> dict[st
     judged |= {"per_class": [one], "flipped": [flip]}
     models = {"before": {"name": "<old>", "folder": old}, "after": {"name": "n", "folder": new}}
     notes = ["It is <so>.", Message.of("note_seen_encoder", speakers=["a<b"]).to_dict()]
-    empty = {"held_out": None, "heard": None, "notes": notes}
+    empty = {"held_out": None, "seen": None, "notes": notes}
     return {"models": models, **empty, part: judged}
 
 
@@ -185,11 +185,11 @@ def test_a_comparison_is_told(part: str, by: float, key: str) -> None:
     for language in LANGUAGES:
         shown = results_view.with_active(found, language)
         assert results_view.verdict(headline, language) in shown
-        assert TEXTS[f"versus_{key}"][language].split("{")[0] in shown
+        assert TEXTS[f"comparison_{key}"][language].split("{")[0] in shown
         assert "trained on a&lt;b" in shown or "编码器用 a&lt;b 的声音训练过" in shown
         assert "&lt;old&gt;" in shown and "<x>" not in shown and "<so>" not in shown
         told = {"clips": 80, "speakers": 2, "name": "&lt;old&gt;"}
-        assert text(f"versus_{part}", language, **told) in shown
+        assert text(f"comparison_{part}", language, **told) in shown
     assert results_view.with_active({"models": {}}, "en") == ""
 
 
@@ -234,7 +234,7 @@ def test_promote_heeds_the_same_clips_before_two_test_sets(
     with pytest.raises(WorseError) as refused:  # that was another model: their own figures count
         activation.activate(gate, new)
     assert refused.value.codes == ("promote_worse",)
-    path.write_text(json.dumps(comparison(new, old, -0.02, "heard")))
+    path.write_text(json.dumps(comparison(new, old, -0.02, "seen")))
     with pytest.raises(WorseError) as refused:
         activation.activate(gate, new)
     assert refused.value.codes == ("promote_worse_same", "promote_chance", "promote_unfair")

@@ -9,7 +9,8 @@ from typing import Any, NotRequired, TypedDict
 VERSUS = "versus.json"  # a new model beside the active one
 COMPARED = "compare.json"  # a model before and after it learned from labels
 MODELS = ("before", "after")
-PARTS = ("held_out", "heard")  # the clips that tell most come first
+FORMER_SEEN = "heard"  # name of the second part in older files
+PARTS = ("held_out", "seen")  # the clips that tell most come first
 
 
 class Flip(TypedDict):
@@ -40,7 +41,7 @@ class Comparison(TypedDict):
     left: dict[str, int]  # labels that were not used, by the reason
     corrected: NotRequired[Paired | None]  # clips whose label was corrected
     held_out: Paired | None  # speakers that neither model was trained on
-    heard: NotRequired[Paired | None]  # speakers that the active model was trained on
+    seen: NotRequired[Paired | None]  # speakers that the active model was trained on
     notes: list[Any]  # `Message.to_dict()`, or sentences of old
     run: NotRequired[dict[str, Any]]
 
@@ -67,6 +68,8 @@ def read_comparison(path: Path) -> Comparison | None:
     """None where it is missing or damaged."""
     try:
         found: Comparison = json.loads(path.read_text(encoding="utf-8"))
+        if FORMER_SEEN in found:
+            found["seen"] = found.pop(FORMER_SEEN)  # type: ignore[typeddict-item,misc]
         change(found)
         _ = [found["models"][m]["name"] for m in MODELS], found["notes"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -43,7 +43,7 @@ def register(services: Services) -> None:
     """
 
     @_in_a_sentence
-    def hear_emotion(file: Recording, language: Language = "en") -> dict[str, Any]:
+    def classify_emotion(file: Recording, language: Language = "en") -> dict[str, Any]:
         """Hear which emotion the voice in a sound file expresses.
 
         It reads the expression of a voice, not what the person feels inside, and it is often
@@ -59,7 +59,9 @@ def register(services: Services) -> None:
         return analyse(services, file, language)
 
     @_in_a_sentence
-    def hear_emotions(files: list[Recording], language: Language = "en") -> list[dict[str, Any]]:
+    def classify_emotions(
+        files: list[Recording], language: Language = "en"
+    ) -> list[dict[str, Any]]:
         """Hear which emotion the voice in each of several sound files expresses.
 
         Args:
@@ -67,23 +69,25 @@ def register(services: Services) -> None:
             language: of the written analyses: en for English, zh for Chinese
 
         Returns:
-            for every file in order what hear_emotion returns, or its error as one sentence
+            for every file in order what classify_emotion returns, or its error as one sentence
         """
         return analyse_batch(services, files, language)
 
     @_in_a_sentence
-    def hear_one_speaker(files: list[Recording], language: Language = "en") -> list[dict[str, Any]]:
+    def classify_one_speaker(
+        files: list[Recording], language: Language = "en"
+    ) -> list[dict[str, Any]]:
         """Hear which emotion one person expresses in each of several sound files.
 
         Each recording is compared with the others, which makes the answers more often right from
         four recordings on.
 
         Args:
-            files: at most 64 recordings of one person, as for hear_emotions
+            files: at most 64 recordings of one person, as for classify_emotions
             language: of the written analyses: en for English, zh for Chinese
 
         Returns:
-            for every file in order what hear_emotion returns, or its error as one sentence
+            for every file in order what classify_emotion returns, or its error as one sentence
         """
         return analyse_batch(services, files, language, same_speaker=True)
 
@@ -96,9 +100,9 @@ def register(services: Services) -> None:
         """
         return model(services)
 
-    gr.api(hear_emotion, api_name="analyse", **MODEL)
-    gr.api(hear_emotions, api_name="analyse_batch", **MODEL)
-    gr.api(hear_one_speaker, api_name="analyse_one_speaker", **MODEL)
+    gr.api(classify_emotion, api_name="analyse", **MODEL)
+    gr.api(classify_emotions, api_name="analyse_batch", **MODEL)
+    gr.api(classify_one_speaker, api_name="analyse_one_speaker", **MODEL)
     gr.api(describe_model, api_name="model")
 
 

@@ -1,6 +1,6 @@
 """How handlers of the page run: in silence, as a stream, and for whom."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Event, Thread
@@ -24,6 +24,11 @@ PUBLIC = "audiollm_public"
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Item = TypeVar("Item")
 Update: TypeAlias = dict[Any, Any]  # component -> its new value; others stay as they are
+
+
+def named_parts(parts: Mapping[str, Any], values: Mapping[str, Any]) -> Update:
+    """Values by name -> values by component."""
+    return {parts[name]: value for name, value in values.items()}
 
 
 def public(handler: Handler) -> Handler:

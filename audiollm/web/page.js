@@ -22,11 +22,11 @@
     event.stopImmediatePropagation();
     event.target.dispatchEvent(new Event("dragleave"));  // it is no longer held over the place
     if (event.target.matches("input")) event.target.value = "";  // the same may be chosen again
-    const said = too_large[document.documentElement.lang.startsWith("zh") ? "zh" : "en"];
+    const message = too_large[document.documentElement.lang.startsWith("zh") ? "zh" : "en"];
     const megabytes = (bytes) => bytes < 1e7 ? (bytes / 1e6).toFixed(2) : Math.ceil(bytes / 1e6);
     const notice = Object.assign(document.createElement("div"), { className: "notice error too-large" });
     notice.setAttribute("role", "alert");
-    notice.textContent = said.replace("{size}", megabytes(size)).replace("{most}", megabytes(most));
+    notice.textContent = message.replace("{size}", megabytes(size)).replace("{most}", megabytes(most));
     place.after(notice);
   }
   document.addEventListener("drop", (event) => tooLarge(event, event.dataTransfer?.files), true);
@@ -49,8 +49,8 @@
     if (chosen) document.documentElement.lang = chosen === "zh" ? "zh-CN" : "en";
     for (const button of document.querySelectorAll("button[aria-label]")) {
       const words = NAMES.find((pair) => pair.includes(button.ariaLabel));
-      const said = words?.[document.documentElement.lang.startsWith("zh") ? 1 : 0];
-      if (said && said !== button.ariaLabel) button.ariaLabel = said;
+      const label = words?.[document.documentElement.lang.startsWith("zh") ? 1 : 0];
+      if (label && label !== button.ariaLabel) button.ariaLabel = label;
     }
   }
   const changes = { childList: true, subtree: true, attributes: true, attributeFilter: ["class"] };
@@ -152,7 +152,7 @@
   const drawn = () => document.querySelector("#course .js-plotly-plot");
 
   // The likeliest class at a time, of `meta` in course.py; nothing without speech or a result
-  function said(meta, time) {
+  function likeliest(meta, time) {
     const next = meta?.edges?.findIndex((edge) => edge > time) ?? -1;
     return next > 0 ? meta.labels[next - 1] : "";
   }
@@ -167,7 +167,7 @@
     Object.assign(line.style, { top: t + "px", height: h + "px" });
     line.style.left = axis._offset + axis.l2p(Math.min(sound.currentTime, axis.range[1])) + "px";
     line.style.visibility = sound.currentTime ? "visible" : "hidden";
-    line.dataset.said = said(graph.layout.meta, sound.currentTime);
+    line.dataset.likeliest = likeliest(graph.layout.meta, sound.currentTime);
     line.classList.toggle("late", line.offsetLeft > graph.clientWidth / 2);  // it is written left
     cancelAnimationFrame(frame);
     if (!sound.paused) frame = requestAnimationFrame(follow);
@@ -227,8 +227,8 @@
   }
 
   function pictured() {
-    const said = document.querySelector("#headline .headline");
-    const title = [...said.children].filter((part) => !part.matches(".aloud")).map((part) => part.innerText);
+    const headline = document.querySelector("#headline .headline");
+    const title = [...headline.children].filter((part) => !part.matches(".aloud")).map((part) => part.innerText);
     const graphs = [...document.querySelectorAll(":is(#figure, #course) .js-plotly-plot")];
     return picture(title.join("  "), graphs.filter((graph) => graph.checkVisibility()));
   }

@@ -213,8 +213,8 @@ def test_a_recording_is_followed_over_time_and_taken_along(
     before = page.evaluate(place)
     assert before == pytest.approx(left + width / 2, abs=0.2 * width)
     page.wait_for_function(f"{place} > {before} + 5")  # it follows the sound
-    page.wait_for_function("document.querySelector('#course .cursor').dataset.said")
-    told = page.locator("#course .cursor").get_attribute("data-said") or ""
+    page.wait_for_function("document.querySelector('#course .cursor').dataset.likeliest")
+    told = page.locator("#course .cursor").get_attribute("data-likeliest") or ""
     assert re.fullmatch(rf"({'|'.join(e.en for e in EMOTIONS)}) \d+%", told)
     page.evaluate("document.querySelector('#sound audio').pause()")
     taken = {}

@@ -294,7 +294,7 @@ def test_clips_are_added_and_labels_go_out_and_in(
     )
     page.fill("#label-path input, #label-path textarea", str(saved))
     page.click("#label-import")
-    expect(page.locator("#label-told .error")).to_contain_text("'joyfulness' is not known")
+    expect(page.locator("#label-message .error")).to_contain_text("'joyfulness' is not known")
     assert len(LabelStore(home).history()) == 1
 
 

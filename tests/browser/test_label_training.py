@@ -88,25 +88,25 @@ def own(home: Path, clip: Path) -> Iterator[Served]:
 def test_from_labels_to_before_and_after(own: Served, visit: Visit, home: Path) -> None:
     page = visit(at=own.url)
     page.get_by_role("tab", name=text("tab_label", "en"), exact=True).click()
-    page.locator("#improve-title > button").first.click()
-    commands = page.locator("#improve-commands textarea")
+    page.locator("#fine-tuning-title > button").first.click()
+    commands = page.locator("#fine-tuning-commands textarea")
     # the active model has another encoder: that is an error before anything is started
-    other = text("improve_other_encoder", "en", name="tiny", folder=NAME)
+    other = text("fine_tuning_other_encoder", "en", name="tiny", folder=NAME)
     expect(commands).to_have_value(re.compile(f"^# {re.escape(other)}"))
-    page.click("#improve-start")
-    expect(page.locator("#improve-told .error")).to_contain_text(other)
+    page.click("#fine-tuning-start")
+    expect(page.locator("#fine-tuning-message .error")).to_contain_text(other)
     assert Jobs(home).all() == []
 
-    page.locator("#improve-model input").click()
+    page.locator("#fine-tuning-model input").click()
     page.get_by_role("option", name=NAME, exact=True).click()
-    page.fill("#improve-epochs input", "1")
-    page.fill("#improve-weight input[type=number]", "3")
+    page.fill("#fine-tuning-epochs input", "1")
+    page.fill("#fine-tuning-weight input[type=number]", "3")
     page.keyboard.press("Tab")
     expect(commands).to_have_value(re.compile(r"relabel .*--weight 3 .*\n.*--epochs 1 .*", re.S))
     shown = commands.input_value()
-    page.click("#improve-start")
-    expect(page.locator("#improve-told")).to_contain_text(
-        text("improve_started", "en", name=f"{NAME}-labelled")
+    page.click("#fine-tuning-start")
+    expect(page.locator("#fine-tuning-message")).to_contain_text(
+        text("fine_tuning_started", "en", name=f"{NAME}-labelled")
     )
     (job,) = Jobs(home).all()
     assert all(" ".join(step.words) in shown for step in job.steps)
@@ -114,14 +114,14 @@ def test_from_labels_to_before_and_after(own: Served, visit: Visit, home: Path) 
     page.get_by_role("tab", name=text("tab_train", "en")).click()
     expect(page.locator("#job-detail")).to_contain_text(text("job_done", "en"), timeout=WHOLE)
     found = page.locator("#job-result")
-    expect(found).to_contain_text(text("improve_taught", "en", corrected=2, confirmed=1, new=0))
-    expect(found).to_contain_text(text("improve_corrected", "en"))
-    expect(found).to_contain_text(text("improve_held_out", "en"))
+    expect(found).to_contain_text(text("fine_tuning_used", "en", corrected=2, confirmed=1, new=0))
+    expect(found).to_contain_text(text("fine_tuning_corrected", "en"))
+    expect(found).to_contain_text(text("fine_tuning_held_out", "en"))
     compared = json.loads((home / "runs" / f"{NAME}-labelled-improve/compare.json").read_text())
     assert (compared["corrected"]["clips"], compared["held_out"]["clips"]) == (2, len(LABELS))
 
     page.click("#promote")  # by the same gate as any other model
-    expect(page.locator("#job-told")).to_contain_text(
+    expect(page.locator("#job-message")).to_contain_text(
         re.compile("worse|" + re.escape(text("promoted", "en", name=f"{NAME}-labelled")))
     )
     assert (home / "models" / f"{NAME}-labelled" / MANIFEST_NAME).is_file()

@@ -48,8 +48,8 @@ def test_an_upload_is_seen_heard_and_prepared(studio: Served, visit: Visit, tmp_
 
     choose(page, text("source_folder", "en"))
     page.set_input_files("#train-upload input[type=file]", recordings(tmp_path / "Our voices.zip"))
-    expect(page.locator("#data-told")).to_contain_text("Our-voices")
-    told = page.inner_text("#data-told")
+    expect(page.locator("#data-message")).to_contain_text("Our-voices")
+    told = page.inner_text("#data-message")
     assert text("left_kind", "en", n=1) in told and text("left_unsafe", "en", n=1) in told
     expect(page.locator("#train-folder textarea, #train-folder input")).to_have_value(
         str(tmp_path / "home" / "uploads" / "Our-voices")
@@ -59,35 +59,35 @@ def test_an_upload_is_seen_heard_and_prepared(studio: Served, visit: Visit, tmp_
     pattern = page.locator("#train-pattern textarea, #train-pattern input")
     pattern.fill(r"(emodb-\d+)")
     pattern.press("Enter")
-    expect(page.locator("#train-data table")).to_contain_text(text("side_test", "en"))
+    expect(page.locator("#train-data table")).to_contain_text(text("split_test", "en"))
     expect(page.locator("#train-data")).not_to_contain_text(unknown)
 
-    page.click("#hear-label input")
+    page.click("#player-label input")
     page.get_by_role("option", name="sad").click()
-    expect(page.locator("#hear-told")).to_contain_text(re.compile("sad.*emodb-.*flac"))
-    expect(page.locator("#hear-sound")).to_contain_text("0:0")
+    expect(page.locator("#player-about")).to_contain_text(re.compile("sad.*emodb-.*flac"))
+    expect(page.locator("#player-sound")).to_contain_text("0:0")
 
     page.click("#train-prepare")
-    expect(page.locator("#train-told")).to_contain_text("is being prepared")
+    expect(page.locator("#train-message")).to_contain_text("is being prepared")
     expect(page.locator("#job-detail")).to_contain_text(text("job_done", "en"), timeout=PREPARED)
     expect(page.locator("#train-source input")).to_have_value(re.compile("prepared: my-model"))
-    expect(page.locator("#train-data table")).to_contain_text(text("side_test", "en"))
+    expect(page.locator("#train-data table")).to_contain_text(text("split_test", "en"))
     expect(page.locator("#train-data")).not_to_contain_text(text("data_planned", "en"))
     expect(page.locator("#train-commands textarea")).not_to_have_value(re.compile("train prepare"))
-    page.click("#hear-next")
-    expect(page.locator("#hear-told")).to_contain_text("emodb-")
+    page.click("#player-next")
+    expect(page.locator("#player-about")).to_contain_text("emodb-")
 
     other = visit("zh-CN", 390, studio.url)  # a second page, in Chinese on a phone
     open_train(other, "zh")
     choose(other, "my-model")
-    expect(other.locator("#train-data table")).to_contain_text(text("side_test", "zh"))
+    expect(other.locator("#train-data table")).to_contain_text(text("split_test", "zh"))
     assert re.search(CHINESE, other.inner_text("#train-data"))
     assert other.evaluate("document.documentElement.scrollWidth") <= 390
 
     (tmp_path / "broken.zip").write_bytes(b"PK")
     choose(page, text("source_folder", "en"))
     page.set_input_files("#train-upload input[type=file]", tmp_path / "broken.zip")
-    expect(page.locator("#data-told .error")).to_contain_text("is damaged or no zip")
+    expect(page.locator("#data-message .error")).to_contain_text("is damaged or no zip")
     uploads = sorted(path.name for path in (tmp_path / "home" / "uploads").iterdir())
     assert uploads == [".lock", "Our-voices"]
 
@@ -96,7 +96,7 @@ def test_an_upload_is_seen_heard_and_prepared(studio: Served, visit: Visit, tmp_
     page.click("#upload-no")
     page.click("#upload-delete")
     page.click("#upload-yes")
-    expect(page.locator("#data-told")).to_contain_text(
+    expect(page.locator("#data-message")).to_contain_text(
         text("upload_deleted", "en", name="Our-voices")
     )
     expect(page.locator("#upload-kept")).to_be_hidden()

@@ -30,10 +30,10 @@ def sees_what_came_of_it(page: Page, home: Path) -> None:
     assert report.value.suggested_filename == f"{NAME}-report.html"
     assert "<h1>" in report.value.path().read_text(encoding="utf-8")
     page.locator("#wrong-list label").first.click()
-    expect(page.locator("#wrong-told b")).to_have_count(2)
+    expect(page.locator("#wrong-about b")).to_have_count(2)
     expect(page.locator("#wrong-sound")).to_be_visible()
     page.click("#wrong-send")
-    expect(page.locator("#wrong-told")).to_contain_text(text("wrong_sent", "en"))
+    expect(page.locator("#wrong-about")).to_contain_text(text("wrong_sent", "en"))
     assert len(LabelStore(home).tasks()) == 1
 
 
@@ -46,7 +46,7 @@ def test_from_recordings_to_a_model_that_answers(
     expect(page.locator("#job-detail")).to_contain_text("no training yet")
 
     page.fill("#train-name input, #train-name textarea", "../up")
-    expect(page.locator("#train-told .error")).to_contain_text("'../up'")
+    expect(page.locator("#train-message .error")).to_contain_text("'../up'")
     page.fill("#train-name input, #train-name textarea", NAME)
     page.get_by_text(text("train_more", "en"), exact=True).click()
     for field, value in (("clips", 48), ("max-steps-1", 4), ("max-steps-2", 4), ("batch-size", 4)):
@@ -76,10 +76,10 @@ def test_from_recordings_to_a_model_that_answers(
 
     sees_what_came_of_it(page, tmp_path / "home")
     page.click("#promote")  # after four steps it is worse than the one that ships
-    expect(page.locator("#job-told .error")).to_contain_text("On the same")
-    expect(page.locator("#job-told .error")).to_contain_text("it is worse")
+    expect(page.locator("#job-message .error")).to_contain_text("On the same")
+    expect(page.locator("#job-message .error")).to_contain_text("it is worse")
     page.click("#promote-anyway")
-    expect(page.locator("#job-told")).to_contain_text(text("promoted", "en", name=NAME))
+    expect(page.locator("#job-message")).to_contain_text(text("promoted", "en", name=NAME))
     page.get_by_role("tab", name=text("tab_analyse", "en")).click()
     expect(page.locator("#about .about b")).to_contain_text(NAME)
     page.set_input_files(FILE, clip)

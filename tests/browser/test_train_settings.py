@@ -64,13 +64,13 @@ def test_settings_follow_the_data_and_live_in_a_file(visit: Visit, tmp_path: Pat
         chooser.value.set_files(file)
 
     load(name="from-a-file", stage_2=two | {"epochs": 3}, stage_1=one | {"dropout": 0.25})
-    expect(page.locator("#settings-told")).to_contain_text("from-a-file")
+    expect(page.locator("#settings-message")).to_contain_text("from-a-file")
     expect(number(page, "epochs-2")).to_have_value("3")
     page.get_by_text(text("train_fine", "en"), exact=True).click()
     expect(number(page, "dropout")).to_have_value("0.25")
     expect(page.locator("#train-commands textarea")).to_have_value(re.compile("--dropout 0.25"))
     load(colour="red")
-    expect(page.locator("#settings-told .error")).to_contain_text("'colour'")
+    expect(page.locator("#settings-message .error")).to_contain_text("'colour'")
 
 
 def test_a_page_that_learns_its_language_late_says_all_of_it_again(
@@ -88,7 +88,7 @@ def test_a_page_that_learns_its_language_late_says_all_of_it_again(
     open_train(page, "zh")
     expect(page.locator("#train-data table")).to_be_visible()
     held[0].continue_()
-    expect(page.locator("#train-data th").first).to_have_text(text("data_side", "zh"))
+    expect(page.locator("#train-data th").first).to_have_text(text("data_split", "zh"))
     expect(page.locator("#train-fits")).to_contain_text(re.compile(CHINESE))
     expect(page.locator("#train-estimate")).to_contain_text(re.compile(CHINESE))
     expect(page.locator("#job-detail")).to_contain_text(re.compile(CHINESE))

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 expect.set_options(timeout=ANSWER)
 
 FILE = "#sound input[type=file]"
-KNOWN, COMPARED = "#voice-told", "#headline .acted"
+KNOWN, COMPARED = "#voice-state", "#headline .acted"
 
 
 @pytest.fixture(scope="module")

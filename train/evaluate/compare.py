@@ -125,7 +125,7 @@ def with_active(active: str, answered: Path, prepared: Prepared, settings: Setti
         "left": {},
         "corrected": None,
         "held_out": None,
-        "heard": None,
+        "seen": None,
         "notes": [],
         "run": runs.provenance(),
     }
@@ -152,7 +152,7 @@ def with_active(active: str, answered: Path, prepared: Prepared, settings: Setti
         rows = [i for i in usable if (clips[i].speaker in known) == seen]
         return paired([clips[i] for i in rows], {m: tables[m][rows] for m in MODELS}, shared)
 
-    result["held_out"], result["heard"] = part(seen=False), part(seen=True)
+    result["held_out"], result["seen"] = part(seen=False), part(seen=True)
     result["models"]["before"] = about
     # speakers that the active model was trained on are scored apart
     result["notes"] = [n.to_dict() for n in notes if n.code != "note_seen_model"]
@@ -280,8 +280,8 @@ def summary(result: Mapping[str, Any]) -> str:
     """Before and after for a terminal."""
     lines = []
     parts = {"corrected": "corrected clips", "held_out": "held-out speakers"}
-    if "heard" in result:
-        parts = {"held_out": "new speakers", "heard": "training speakers of the active model"}
+    if "seen" in result:
+        parts = {"held_out": "new speakers", "seen": "training speakers of the active model"}
     for part, words in parts.items():
         found = result[part]
         if found is None:

@@ -170,11 +170,11 @@ def examine(llm: Any, tokenizer: Any, seed: int, count: int = 2000) -> dict[str,
     drawn = held_out(tokenizer, count, seed)
     answers, loss = read(with_slots(llm), drawn)
     right: dict[str, list[bool]] = defaultdict(list)
-    for d, said in zip(drawn, answers, strict=True):
+    for d, answer in zip(drawn, answers, strict=True):
         true, kind, language = list(d.example.answer), d.instruction.kind, d.instruction.language
         if d.instruction.label:
             size = len(Prompt(tokenizer, d.classes).label(d.label, language))
-            hit = said[:size] == true[:size]
+            hit = answer[:size] == true[:size]
             right["class, all slots"].append(hit)
             if d.clear:
                 slots = "mixed" if d.slot.scale else "word"
@@ -182,17 +182,17 @@ def examine(llm: Any, tokenizer: Any, seed: int, count: int = 2000) -> dict[str,
                 right[f"class, clear {slots} slots"].append(hit)
                 right[f"class, clear slots, {language}"].append(hit)
         if kind == "yes_no" and d.clear:
-            right["yes or no, clear slots"].append(said[0] == true[0])
-            right["yes or no with the class, clear slots"].append(said == true)
+            right["yes or no, clear slots"].append(answer[0] == true[0])
+            right["yes or no with the class, clear slots"].append(answer == true)
         elif kind == "intensity":
-            right["intensity"].append(said == true)
+            right["intensity"].append(answer == true)
         elif kind in ("analyse", "describe") and d.cues is not None:
             stop = "。" if language == "zh" else "."
             rest = d.instruction.text.partition(stop)[2]
             if rest:
                 size = len(tokenizer(rest, add_special_tokens=False)["input_ids"]) + 1
                 name = "evidence, exact" if kind == "analyse" else "description, exact"
-                right[name].append(said[-size:] == true[-size:])
+                right[name].append(answer[-size:] == true[-size:])
     shares = {n: {"share": round(float(np.mean(v)), 4), "n": len(v)} for n, v in right.items()}
     return {"loss": round(loss, 4), **dict(sorted(shares.items()))}
 

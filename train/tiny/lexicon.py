@@ -211,17 +211,17 @@ class SlotDrawer:
         count = int(np.ceil(24 ** rng.uniform(0, 1)))
         lean = rng.uniform(2, 40) * np.array(list(shares.values())) + 1e-3
         parts = rng.dirichlet(lean, size=count)  # [N, classes]
-        said = [self.tokens[w][0] for w in _cue_words(cues, rng)]
-        cue_part = rng.uniform(0.1, 0.5) if said else 0.0
+        cue_words = [self.tokens[w][0] for w in _cue_words(cues, rng)]
+        cue_part = rng.uniform(0.1, 0.5) if cue_words else 0.0
         filler_part = rng.uniform(0, 0.3) if rng.random() < 0.5 else 0.0
         ids, weights = [], []
         for name, part in zip(names, parts.T, strict=True):
             size = int(rng.integers(1, 4))  # words that share this class's part
             ids.append(rng.choice(self.single[name], size=(count, size)))
             weights.append(np.repeat(part[:, None] / size, size, 1) * (1 - cue_part - filler_part))
-        if said:
-            ids.append(np.tile(said, (count, 1)))
-            weights.append(np.full((count, len(said)), cue_part / len(said)))
+        if cue_words:
+            ids.append(np.tile(cue_words, (count, 1)))
+            weights.append(np.full((count, len(cue_words)), cue_part / len(cue_words)))
         if filler_part:
             ids.append(np.array([[_pick(self.filler, rng)[0]] for _ in range(count)]))
             weights.append(np.full((count, 1), filler_part))

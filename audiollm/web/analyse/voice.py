@@ -34,7 +34,7 @@ class VoicePanel:
                 gr.Checkbox, "voice", container=False, elem_id="voice-switch"
             )
             static.html("voice_consent", elem_id="voice-consent")
-            self.state = gr.HTML(visible=False, elem_id="voice-told")
+            self.state = gr.HTML(visible=False, elem_id="voice-state")
             with gr.Column(visible=False, elem_id="voice-asks") as self.asks:
                 static.html("voice_other", '<p role="alert">{}</p>')
                 with gr.Row(elem_id="voice-decisions"):

@@ -145,7 +145,7 @@ class Login:
                     update |= {outer: gr.update(visible=not owner), inner: gr.update(visible=owner)}
             return update
 
-        def enters(password: gr.Textbox, told: gr.HTML) -> Any:
+        def enters(password: gr.Textbox, message_box: gr.HTML) -> Any:
             @public
             def enter(answer: str, _password: str, chosen: Language) -> Update:
                 """`answer` is that of the login's own address."""
@@ -154,18 +154,18 @@ class Login:
                     key = f"login_{answer}" if answer in ("wrong", "busy") else "login_failed"
                     message = render.notice(text(key, chosen), "error")
                 looks = gr.Timer(active=services.owned)
-                return {**look(None), password: "", told: message, loading: looks}
+                return {**look(None), password: "", message_box: message, loading: looks}
 
             return enter
 
         arrived.then(look, shown, outcome, **AT_ONCE)
         watch.tick(look, shown, outcome, **AT_ONCE)
-        for name, password, button, told in self.forms:
+        for name, password, button, message_box in self.forms:
             entered = gr.on(
                 [button.click, name.submit, password.submit],
-                enters(password, told),
+                enters(password, message_box),
                 [name, password, language],
-                [*outcome, password, told, loading],
+                [*outcome, password, message_box, loading],
                 js=ENTER,
                 **AT_ONCE,
             )

@@ -51,7 +51,7 @@ def measure(services: Services, data: str, language: Language) -> Generator[str]
     if len(outcomes) < FEWEST:
         raise DataError("learning_curve_few", n=len(outcomes), fewest=FEWEST)
     if not data:
-        raise DataError("improve_no_data")
+        raise DataError("fine_tuning_no_data")
     yield render.notice(text("learning_curve_begins", language), "wait", share=0.0)
     with tempfile.TemporaryDirectory(prefix="audiollm-curve-") as folder:
         labels, stderr = Path(folder) / "labels.jsonl", Path(folder) / "stderr.txt"
@@ -180,7 +180,7 @@ def figure(found: Curve, language: Language) -> go.Figure | None:
     legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemclick": False}
     titles = {
         axis: {"text": text(key, language), "standoff": 6}
-        for axis, key in (("x", "learning_curve_labels"), ("y", "improve_ua"))
+        for axis, key in (("x", "learning_curve_labels"), ("y", "fine_tuning_ua"))
     }
     layout = still(
         320,

@@ -133,7 +133,7 @@ def models_offered(services: Services, language: Language) -> list[tuple[str, st
     entries = [(e.name, e.id) for e in registry.entries(opened(services))]
     name = next((name for name, id in entries if id == services.active), services.active)
     others = [(name, id) for name, id in entries if id != services.active]
-    return [(text("improve_current", language, name=name), ACTIVE), *others]
+    return [(text("fine_tuning_current", language, name=name), ACTIVE), *others]
 
 
 def plan(
@@ -151,21 +151,21 @@ def plan(
     """
     settings = opened(services)
     if not _labelled(services):
-        raise DataError("improve_no_labels")
+        raise DataError("fine_tuning_no_labels")
     folder = Path(data or "-").expanduser().resolve()
     if not (folder / PREPARED).is_file():
-        raise DataError("improve_no_data")
+        raise DataError("fine_tuning_no_data")
     if model == ACTIVE and (not services.ready or services.model.exception()):
-        raise DataError("improve_no_model")
+        raise DataError("fine_tuning_no_model")
     if model != ACTIVE and model not in {entry.id for entry in registry.entries(settings)}:
-        raise DataError("improve_gone")
+        raise DataError("fine_tuning_gone")
     start = hub.locate(model or services.active, settings)
     manifest = read_json(Manifest, start / MANIFEST_NAME)
     if manifest.prompt != "chat":
-        raise DataError("improve_original", name=manifest.name)
+        raise DataError("fine_tuning_original", name=manifest.name)
     encoder, used = manifest.encoder, read_info(folder)["encoder"]
     if used and (used["fingerprint"], used["width"]) != (encoder.fingerprint, encoder.width):
-        raise DataError("improve_other_encoder", name=manifest.name, folder=folder.name)
+        raise DataError("fine_tuning_other_encoder", name=manifest.name, folder=folder.name)
     validated = read_summary(folder).splits["valid"].clips > 0
     name = re.sub(r"-labelled(-\d+)?$", "", manifest.name)
     return LabelTraining(
@@ -220,10 +220,10 @@ class Training:
         self.services = services
 
         def field(kind: Any, name: str, **more: Any) -> Any:
-            return static.labelled(kind, f"improve_{name}", info=True, min_width=160, **more)
+            return static.labelled(kind, f"fine_tuning_{name}", info=True, min_width=160, **more)
 
         weight, epochs = OPTIONS["weight"], OPTIONS["epochs"]
-        with static.fold("improve_title") as self.fold:
+        with static.fold("fine_tuning_title") as self.fold:
             with gr.Row():
                 self.data = field(gr.Dropdown, "data", choices=[], scale=2)
                 self.model = field(gr.Dropdown, "model", choices=[])
@@ -240,12 +240,12 @@ class Training:
                     gr.Number, "epochs", minimum=0.1, step=epochs.step, value=LabelTraining.epochs
                 )
                 self.device = field(gr.Dropdown, "device", choices=[])
-            self.button = static.button("improve_start", variant="primary", size="sm")
-            self.message = gr.HTML(elem_id="improve-told")
+            self.button = static.button("fine_tuning_start", variant="primary", size="sm")
+            self.message = gr.HTML(elem_id="fine-tuning-message")
             self.commands = static.labelled(
                 gr.Textbox,
                 "train_commands",
-                elem_id="improve-commands",
+                elem_id="fine-tuning-commands",
                 lines=3,
                 max_lines=14,
                 interactive=False,
@@ -269,7 +269,9 @@ class Training:
         def begin(given: Update) -> str:
             try:
                 name = start(services, planned(given))
-                return render.notice(text("improve_started", given[language], name=name), "wait")
+                return render.notice(
+                    text("fine_tuning_started", given[language], name=name), "wait"
+                )
             except Exception as error:
                 return view.failed(error, given[language])
 

@@ -169,7 +169,7 @@ class Transfer:
             )
             self.give = static.button("label_export", size="sm", min_width=80)
             self.file = static.labelled(gr.File, "label_file", visible=False, interactive=False)
-            self.message = gr.HTML(elem_id="label-told")
+            self.message = gr.HTML(elem_id="label-message")
 
     def connect(self, language: gr.Radio, person: gr.Textbox) -> list[Any]:
         """The events after which the queue may have changed."""

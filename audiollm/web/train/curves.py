@@ -29,7 +29,7 @@ def curves(shown: Sequence[Job], language: Language) -> go.Figure:
     runs = [(job.name, step) for job in shown for step in job.steps if step.run]
     for number, (name, step) in enumerate(runs):
         columns = progress.curves(step.run) if step.run else {}
-        said = text("curve_name", language, name=name, stage=step.name.removeprefix("stage "))
+        curve_name = text("curve_name", language, name=name, stage=step.name.removeprefix("stage "))
         colour = COLOURS[number % len(COLOURS)]
         for key, axis, dash in (
             ("loss", "y2", "solid"),
@@ -47,7 +47,7 @@ def curves(shown: Sequence[Job], language: Language) -> go.Figure:
                     "x": [x for x, _ in points],
                     "y": [y for _, y in points],
                     "mode": "lines+markers" if len(points) < 30 else "lines",
-                    "name": escape(said),
+                    "name": escape(curve_name),
                     "legendgroup": str(number),
                     "showlegend": not any(t["legendgroup"] == str(number) for t in traces),
                     "line": {"color": colour, "width": 2, "dash": dash},

@@ -189,7 +189,7 @@ def html(services: Services, plan: Plan, language: Language) -> str:
         body += render.notice(text("estimate_tight", language, **shown), "error")
         gpu = model_host.named(name)
         if gpu and gpu == services.gpu:
-            body += f'<p class="estimate">{text("estimate_room", language)}</p>'
+            body += f'<p class="estimate">{text("estimate_gpu_memory", language)}</p>'
     return body
 
 

@@ -26,6 +26,7 @@ from audiollm.web.train.results import Part
 from audiollm.web.train.view import NOTHING
 
 SAME = "value => value"
+NO_PART: Part = (lambda: HIDDEN, None)  # of an evaluation that is not there
 
 
 def connect(
@@ -43,7 +44,7 @@ def connect(
     watched: set[Any] = {parts.jobs, parts.overlay, parts.seen, language}
     shown = [parts.jobs, parts.overlay, parts.detail, parts.result, parts.curves, parts.log]
     buttons = [parts.stop, parts.kill, parts.resume, parts.remove, parts.activate, parts.restore]
-    outcome = [*shown, parts.running, *buttons, *parts.results.all, parts.seen]
+    outcome = [*shown, parts.running, *buttons, *parts.results.parts.values(), parts.seen]
 
     def looks(event: Any) -> None:
         event.then(look, watched, outcome, **AT_ONCE)
@@ -149,6 +150,7 @@ def _now(
         drawable = any(sum(counts) for _, counts in points)
         return {"value": curves.curves(drawn, chosen), "visible": visible(drawable)}
 
+    evaluation = results.now(services, job, chosen)
     buttons = {
         parts.stop: shown.stops,
         parts.kill: shown.ends,
@@ -166,7 +168,7 @@ def _now(
         parts.log: _part(value=shown.log, visible=visible(job is not None)),
         parts.running: _part(value=f'<i data-running="{running}"></i>'),
         **{button: _part(visible=visible(on)) for button, on in buttons.items()},
-        **dict(zip(parts.results.all, results.now(services, job, chosen), strict=True)),
+        **{part: evaluation.get(name, NO_PART) for name, part in parts.results.parts.items()},
     }
 
 

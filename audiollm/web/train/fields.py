@@ -58,7 +58,7 @@ class Fields:
                 label, file_types=[".json"], elem_id="settings-load", **small
             )
             static.place(self.load, "settings_load", "label")
-        self.file_message = gr.HTML(elem_id="settings-told")
+        self.file_message = gr.HTML(elem_id="settings-message")
         # content of the file that the browser saves
         self.file = gr.Textbox(visible="hidden", elem_id="settings-file")
 

@@ -46,7 +46,7 @@ class Page:
         with gr.Row(elem_id="train-buttons"):
             self.start = static.button("train_start", variant="primary", elem_id="train-start")
             self.prepare = static.button("train_prepare", elem_id="train-prepare")
-        self.message = gr.HTML(elem_id="train-told")
+        self.message = gr.HTML(elem_id="train-message")
         self.commands = static.labelled(
             gr.Textbox,
             "train_commands",
@@ -73,7 +73,7 @@ class Page:
             self.activate = button("promote")
             self.anyway = button("promote_anyway")
             self.restore = button("roll_back")
-        self.job_message = gr.HTML(elem_id="job-told")
+        self.job_message = gr.HTML(elem_id="job-message")
         self.results = Results(static)
         self.overlay = gr.Dropdown([], multiselect=True, elem_id="overlay", **HIDDEN)
         static.place(self.overlay, "overlay", "label")

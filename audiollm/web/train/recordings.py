@@ -5,7 +5,6 @@ HTML and figures are made in recordings_view.py.
 
 import random
 from collections.abc import Mapping
-from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from audiollm.errors import AudioLLMError, DataError
 from audiollm.labels import Language, word
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.events import AT_ONCE, Update
+from audiollm.web.events import AT_ONCE, Update, named_parts
 from audiollm.web.services import Services
 from audiollm.web.static import HIDDEN, Static, visible
 from audiollm.web.train import recordings_view, sources, upload
@@ -44,7 +43,8 @@ class Uploads:
         with gr.Row(elem_id="upload-answer"):
             self.yes = static.button("upload_yes", variant="stop", **small)
             self.no = static.button("upload_no", **small)
-        self.asked = [self.delete, self.question, self.yes, self.no]  # in the order of `asks`
+        names = ("delete", "question", "yes", "no")
+        self.asked: dict[str, Any] = {name: getattr(self, name) for name in names}
 
     def connect(
         self,
@@ -57,61 +57,69 @@ class Uploads:
         """Returns the event after which an upload is chosen."""
         source, folder = named["source"], named["folder"]
 
-        def offer(source: str, path: str) -> list[Any]:
+        def offer(source: str, path: str) -> Update:
             found = upload.uploads(services) if source == FOLDER else []
             inside = [p.name for p in found if path == str(p) or path.startswith(f"{p}/")]
             value = inside[0] if inside else None
             names = [p.name for p in found]
             update = gr.update(choices=names, value=value, visible=visible(bool(names)))
-            return [update, *asks(value)]
+            return {self.choice: update, **self._asks(value)}
 
-        def choose(name: str | None) -> list[Any]:
+        def choose(name: str | None) -> Update:
             try:
-                return [str(upload.recordings_of(upload.named(services, name))), *asks(name)]
+                path = upload.recordings_of(upload.named(services, name))
             except (AudioLLMError, OSError):
-                return [gr.skip(), *asks(None)]
+                return self._asks(None)
+            return {folder: str(path), **self._asks(name)}
 
-        def ask(name: str | None, chosen: Language) -> list[Any]:
+        def ask(name: str | None, chosen: Language) -> Update:
             try:
                 count = upload.count_sounds(upload.named(services, name))
-                question = text("upload_sure", chosen, name=escape(name or ""), n=count)
-                return [*asks(name, f'<p class="caution">{question}</p>'), ""]
             except Exception as error:
-                return [*asks(None), failed(error, chosen)]
+                return {message: failed(error, chosen), **self._asks(None)}
+            question = text("upload_sure", chosen, name=escape(name or ""), n=count)
+            return {message: "", **self._asks(name, f'<p class="caution">{question}</p>')}
 
-        def delete(name: str | None, chosen: Language) -> list[Any]:
+        def delete(name: str | None, chosen: Language) -> Update:
             try:
                 upload.delete(services, name)
             except Exception as error:
-                return [gr.skip(), *asks(name), failed(error, chosen)]
-            line = text("upload_deleted", chosen, name=escape(name or ""))
-            return ["", *asks(None), render.notice(line, "wait")]
+                return {message: failed(error, chosen), **self._asks(name)}
+            line = render.notice(text("upload_deleted", chosen, name=escape(name or "")), "wait")
+            return {folder: "", message: line, **self._asks(None)}
 
-        changes = [tab.select, source.change, folder.change]
-        gr.on(changes, offer, [source, folder], [self.choice, *self.asked], **AT_ONCE)
-        self.choice.input(choose, self.choice, [folder, *self.asked], **AT_ONCE)
-        inputs = [self.choice, language]
-        self.delete.click(ask, inputs, [*self.asked, message], **AT_ONCE)
-        self.yes.click(delete, inputs, [folder, *self.asked, message], **AT_ONCE)
-        self.no.click(asks, self.choice, self.asked, **AT_ONCE)
+        def take(file: str | None, chosen: Language) -> Update:
+            parts = {"folder": folder, "file": self.file, "message": message}
+            return named_parts(parts, taken(services, file, chosen))
+
+        asked, inputs = list(self.asked.values()), [self.choice, language]
         moved = [folder, self.file, message]
-        return self.file.upload(partial(taken, services), [self.file, language], moved, **AT_ONCE)
+        changes = [tab.select, source.change, folder.change]
+        gr.on(changes, offer, [source, folder], [self.choice, *asked], **AT_ONCE)
+        self.choice.input(choose, self.choice, [folder, *asked], **AT_ONCE)
+        self.delete.click(ask, inputs, [*asked, message], **AT_ONCE)
+        self.yes.click(delete, inputs, [folder, *asked, message], **AT_ONCE)
+        self.no.click(self._asks, self.choice, asked, **AT_ONCE)
+        return self.file.upload(take, [self.file, language], moved, **AT_ONCE)
+
+    def _asks(self, name: str | None, question: str = "") -> Update:
+        return named_parts(self.asked, asks(name, question))
 
 
 class Recordings:
     """What is in the recordings, and a player."""
 
     def __init__(self, static: Static) -> None:
-        self.message = gr.HTML(elem_id="data-told")
+        self.message = gr.HTML(elem_id="data-message")
         self.data = gr.HTML(elem_id="train-data")
         self.classes = gr.Plot(show_label=False, container=False, elem_id="train-classes", **HIDDEN)
-        with gr.Row(elem_id="hear", equal_height=True):
+        with gr.Row(elem_id="player", equal_height=True):
             options: dict[str, Any] = {"choices": [], "scale": 3, **HIDDEN}
-            self.label = static.labelled(gr.Dropdown, "hear_label", **options)
-            self.another = static.button("hear_next", scale=2, min_width=110, **HIDDEN)
-        self.about = gr.HTML(elem_id="hear-told", **HIDDEN)  # the clip that plays
+            self.label = static.labelled(gr.Dropdown, "player_class", **options)
+            self.another = static.button("player_next", scale=2, min_width=110, **HIDDEN)
+        self.about = gr.HTML(elem_id="player-about", **HIDDEN)  # the clip that plays
         options = {"interactive": False, "autoplay": True, "buttons": [], **HIDDEN}
-        self.sound = static.labelled(gr.Audio, "hear_sound", **options)
+        self.sound = static.labelled(gr.Audio, "player_sound", **options)
         self.last = gr.State("")  # its path
 
     def connect(
@@ -126,18 +134,21 @@ class Recordings:
         tab, not before: updates of a part that was never on the screen are lost."""
         parts = {key: named[key] for key in NAMED}
         inputs = {*parts.values(), language}
-        shown = [self.data, self.classes, self.label, self.another, self.sound, self.about]
+        names = ("data", "classes", "label", "another", "sound", "about", "last")
+        own: dict[str, Any] = {name: getattr(self, name) for name in names}
+        shown = [part for name, part in own.items() if name != "last"]
 
         def look(given: Update) -> Update:
             values = {key: given[part] for key, part in parts.items()}
-            updates = seen(services, values, given[language])
-            return dict(zip(shown, updates, strict=True))
+            return named_parts(own, seen(services, values, given[language]))
 
         def another(given: Update) -> Update:
             values = {key: given[part] for key, part in parts.items()}
-            last = given[self.last]
-            updates = played(services, values, given[self.label], last, given[language])
-            return dict(zip((self.sound, self.about, self.last), updates, strict=True))
+            choice, last = given[self.label], given[self.last]
+            return named_parts(own, played(services, values, choice, last, given[language]))
+
+        def asks_for(source: str) -> Update:
+            return named_parts({**named, "file": uploads.file}, fields(source))
 
         source, hub = parts["source"], parts["data_set"]
         # also when a page has just learned its visitor's language: nothing that somebody waits for
@@ -148,7 +159,7 @@ class Recordings:
         waits = {**AT_ONCE, "show_progress": "minimal", "show_progress_on": [self.data]}
         gr.on(events, look, inputs, shown, trigger_mode="always_last", **waits)
         asked_for = [parts["folder"], uploads.file, parts["pattern"], hub, parts["alone"]]
-        source.change(fields, source, asked_for, **AT_ONCE)
+        source.change(asks_for, source, asked_for, **AT_ONCE)
         gr.on([source.input, language.input], lambda: "", None, self.message, **AT_ONCE)
         uploaded = uploads.connect(named, self.message, services, language, tab)
         uploaded.then(look, inputs, shown, **AT_ONCE)
@@ -156,76 +167,88 @@ class Recordings:
         gr.on([self.another.click, self.label.input], another, choice, player, **AT_ONCE)
 
 
-def asks(name: str | None, question: str = "") -> list[Any]:
+def asks(name: str | None, question: str = "") -> dict[str, Any]:
     """The button that deletes an upload, or the question before it."""
     sure = gr.update(visible=visible(bool(question)))
-    delete = gr.update(visible=visible(bool(name) and not question))
-    return [delete, gr.update(value=question, visible=visible(bool(question))), sure, sure]
+    return {
+        "delete": gr.update(visible=visible(bool(name) and not question)),
+        "question": gr.update(value=question, visible=visible(bool(question))),
+        **{"yes": sure, "no": sure},
+    }
 
 
-def fields(source: str) -> list[Any]:
-    """Shows what a source asks for, and the upload after the folder."""
+def fields(source: str) -> dict[str, Any]:
+    """Shows what a source asks for."""
     folder, hub = source == FOLDER, source == HUB
-    return [gr.update(visible=visible(on)) for on in (folder, folder, folder, hub, folder or hub)]
+    shows = {
+        **dict.fromkeys(("folder", "file", "pattern"), folder),
+        **{"data_set": hub, "alone": folder or hub},
+    }
+    return {name: gr.update(visible=visible(on)) for name, on in shows.items()}
 
 
-def seen(services: Services, values: Values, language: Language) -> list[Any]:
+def seen(services: Services, values: Values, language: Language) -> dict[str, Any]:
     """What is in the chosen recordings."""
-    hidden, silent = [gr.update(**HIDDEN)] * 3, [gr.update(value=None, **HIDDEN)] * 2
+    silent = dict.fromkeys(("sound", "about"), gr.update(value=None, **HIDDEN))
+    hidden = dict.fromkeys(("classes", "label", "another"), gr.update(**HIDDEN))
     try:
         found = sources.insight(services, values)
         body = recordings_view.summary(found, language)
     except Exception as error:
-        return [failed(error, language), *hidden, *silent]
+        return {"data": failed(error, language), **hidden, **silent}
     if not isinstance(found, Insight):
-        return [body, *hidden, *silent]
+        return {"data": body, **hidden, **silent}
     figure = gr.update(value=recordings_view.classes(found, language), visible=True)
     body += recordings_view.aloud(found, language)
     choices = [(text("data_all", language), "")]
     choices += [(word(name, language), name) for name in found.classes]
     plays = visible(bool(found.samples))
-    label = gr.update(choices=choices, value="", visible=plays)
-    return [body, figure, label, gr.update(visible=plays), *silent]
+    return {
+        **{"data": body, "classes": figure},
+        "label": gr.update(choices=choices, value="", visible=plays),
+        "another": gr.update(visible=plays),
+        **silent,
+    }
 
 
-def taken(services: Services, file: str | None, language: Language) -> list[Any]:
+def taken(services: Services, file: str | None, language: Language) -> dict[str, Any]:
     """An upload is stored: its path, an empty upload field, and what became of it."""
     if not file:
-        return [gr.skip(), gr.skip(), ""]
+        return {"message": ""}
     try:
         found = upload.take(services, file)
     except Exception as error:
-        return [gr.skip(), None, failed(error, language)]
+        return {"file": None, "message": failed(error, language)}
     finally:
         Path(file).unlink(missing_ok=True)  # the page's own copy
     line = recordings_view.uploaded(found, language)
-    return [str(found.path), None, render.notice(line, "wait")]
+    return {"folder": str(found.path), "file": None, "message": render.notice(line, "wait")}
 
 
 def played(
     services: Services, values: Values, label: str, last: str, language: Language
-) -> list[Any]:
+) -> dict[str, Any]:
     """A clip to play, what it is, and its path."""
     try:
         found = sources.insight(services, values)
         if not isinstance(found, Insight):
-            return [gr.skip(), gr.skip(), ""]
+            return {"last": ""}
         clip = draw(found, label or "", last)
         sound = sources.sound(services, found, clip)
     except Exception as error:
         about = gr.update(value=failed(error, language), visible=True)
-        return [gr.update(value=None, **HIDDEN), about, ""]
+        return {"sound": gr.update(value=None, **HIDDEN), "about": about, "last": ""}
     words = {
         "label": f"<b>{escape(word(clip.label, language))}</b>",
-        "speaker": escape(clip.speaker) or text("hear_nobody", language),
+        "speaker": escape(clip.speaker) or text("player_unknown", language),
         "file": escape(Path(clip.path).name),
     }
-    line = text("hear_told", language, **words)
+    line = text("player_about", language, **words)
     if clip.split:
-        split = text(f"side_{clip.split}", language)
-        line += f" ({text('hear_used', language, side=split)})"
+        split = text(f"split_{clip.split}", language)
+        line += f" ({text('player_split', language, side=split)})"
     about = gr.update(value=f"<p>{line}</p>", visible=True)
-    return [gr.update(value=sound, visible=True), about, clip.path]
+    return {"sound": gr.update(value=sound, visible=True), "about": about, "last": clip.path}
 
 
 def draw(found: Insight, label: str = "", last: str = "") -> Clip:
@@ -240,5 +263,5 @@ def draw(found: Insight, label: str = "", last: str = "") -> Clip:
     members = [clip for clip in found.samples if label in ("", clip.label)]
     others = [clip for clip in members if clip.path != last]
     if not members:
-        raise DataError("hear_none")
+        raise DataError("player_empty")
     return random.choice(others or members)  # noqa: S311

@@ -69,8 +69,8 @@ def _whole(found: Insight, language: Language) -> list[str]:
 
 
 def _splits(found: Insight, language: Language) -> str:
-    keys = ("data_side", "data_clips", "data_speakers", "data_minutes")
-    splits = [(text(f"side_{split}", language), split) for split in found.splits]
+    keys = ("data_split", "data_clips", "data_speakers", "data_minutes")
+    splits = [(text(f"split_{split}", language), split) for split in found.splits]
     if len(splits) != 1:
         splits.append((text("data_all", language), ""))
     rows = []
@@ -119,7 +119,7 @@ def warnings(found: Insight, language: Language) -> list[str]:
         present = {group.label for group in found.groups if group.split == split}
         lacking = [word(name, language) for name in found.classes if name not in present]
         if lacking:
-            name = text(f"side_{split}", language)
+            name = text(f"split_{split}", language)
             lines.append(text("data_absent", language, classes=lacking, side=name))
     ranked = sorted(found.classes, key=lambda name: found.classes[name])
     if ranked and found.classes[ranked[-1]] > UNEVEN * found.classes[ranked[0]]:
@@ -156,7 +156,7 @@ def classes(found: Insight, language: Language) -> go.Figure:
         counts = {g.label: g.clips for g in found.groups if g.split == split}
         bars.append(
             go.Bar(
-                name=text(f"side_{split}", language) if split else "",
+                name=text(f"split_{split}", language) if split else "",
                 x=[counts.get(name, 0) for name in names],
                 y=words,
                 orientation="h",

@@ -35,7 +35,7 @@ from audiollm.labels import Language, word
 from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.auth.access import opened
-from audiollm.web.events import AT_ONCE
+from audiollm.web.events import AT_ONCE, Update, named_parts
 from audiollm.web.label.queue import label_store
 from audiollm.web.services import Services
 from audiollm.web.static import HIDDEN, Static, of_browser, visible
@@ -43,7 +43,6 @@ from audiollm.web.train import actions, sources
 from audiollm.web.train.view import evaluated, failed, result_path
 
 RENEWED = 1800  # s: the copy of a report that was handed out is deleted after KEEP
-PARTS = 8  # of `Results.all`
 MOST = 50  # wrong answers that are listed
 # how the fields of a part's update are had, and what tells whether they are new
 Part = tuple[Callable[[], dict[str, Any]], object]
@@ -60,23 +59,24 @@ class Results:
         label: Any = of_browser("report_get")
         self.report = gr.DownloadButton(label, size="sm", elem_id="report-get", **HIDDEN)
         static.place(self.report, "report_get", "label")
-        self.summary = gr.HTML(elem_id="wrong-said", **HIDDEN)  # how many are wrong
+        self.summary = gr.HTML(elem_id="wrong-summary", **HIDDEN)  # how many are wrong
         self.wrong = static.labelled(gr.Radio, "wrong_list", **HIDDEN)
-        self.about = gr.HTML(elem_id="wrong-told", **HIDDEN)  # the wrong answer that plays
+        self.about = gr.HTML(elem_id="wrong-about", **HIDDEN)  # the wrong answer that plays
         options: dict[str, Any] = {"interactive": False, "autoplay": True, "buttons": [], **HIDDEN}
         self.sound = static.labelled(gr.Audio, "wrong_sound", **options)
         self.send = static.button("wrong_send", size="sm", **HIDDEN)
 
-    @property
-    def all(self) -> list[Any]:
-        """In the order of `now`."""
-        pictures = [self.confusion, self.reliability, self.report]
-        return [*pictures, self.summary, self.wrong, self.sound, self.about, self.send]
+        names = ("confusion", "reliability", "report", "summary", "wrong", "sound", "about", "send")
+        self.parts: dict[str, Any] = {name: getattr(self, name) for name in names}
 
     def connect(self, services: Services, jobs: gr.Radio, language: gr.Radio) -> None:
         """A wrong answer is played when it is chosen, and sent when somebody wants it."""
         chosen, player = [jobs, self.wrong, language], [self.sound, self.about, self.send]
-        play, send_on = partial(played, services), partial(sent, services)
+        send_on = partial(sent, services)
+
+        def play(job: str | None, clip: str | None, language: Language) -> Update:
+            return named_parts(self.parts, played(services, job, clip, language))
+
         self.wrong.input(play, chosen, player, trigger_mode="always_last", **AT_ONCE)
         self.send.click(send_on, chosen, self.about, **AT_ONCE)
 
@@ -159,11 +159,12 @@ def _named(
 # --- as shown
 
 
-def now(services: Services, job: Job | None, language: Language) -> list[Part]:
-    """What is to be shown of a job's evaluation, in the order of `Results.all`."""
+def now(services: Services, job: Job | None, language: Language) -> dict[str, Part]:
+    """What is to be shown of a job's evaluation, by the names of `Results.parts`; {} without
+    one."""
     path, found = (result_path(job), evaluated(job)) if job else (None, None)
     if job is None or path is None or found is None:
-        return [_part(HIDDEN, None)] * PARTS
+        return {}
     metrics, claims = found["metrics"], confidences(found["clips"])
     wrong, there = mistakes(found["clips"]), path.with_name(REPORT).is_file()
     mark = (job.id, str(path), path.stat().st_mtime_ns, language)
@@ -174,16 +175,21 @@ def now(services: Services, job: Job | None, language: Language) -> list[Part]:
         return {"value": value, "visible": visible(there)}
 
     choices = [(line(one, language), one["id"]) for one in wrong[:MOST]]
-    return [
-        (lambda: _shown(figures.confusion(metrics, language, titles[0])), mark),
-        (lambda: _shown(figures.reliability(metrics, claims, language, titles[1])), mark),
-        (copied, (mark, int(time() // RENEWED))),
-        _part(_shown(_summary(len(wrong), int(metrics["n"]), language)), mark),
-        _part({"choices": choices, "value": None, "visible": visible(bool(wrong))}, mark),
-        _part({"value": None, **HIDDEN}, mark),  # what played belonged to another job
-        _part({"value": "", **HIDDEN}, mark),
-        _part(HIDDEN, mark),
-    ]
+    listed = {"choices": choices, "value": None, "visible": visible(bool(wrong))}
+    return {
+        "confusion": (lambda: _shown(figures.confusion(metrics, language, titles[0])), mark),
+        "reliability": (
+            lambda: _shown(figures.reliability(metrics, claims, language, titles[1])),
+            mark,
+        ),
+        "report": (copied, (mark, int(time() // RENEWED))),
+        "summary": _part(_shown(_summary(len(wrong), int(metrics["n"]), language)), mark),
+        "wrong": _part(listed, mark),
+        # what played belonged to another job
+        "sound": _part({"value": None, **HIDDEN}, mark),
+        "about": _part({"value": "", **HIDDEN}, mark),
+        "send": _part(HIDDEN, mark),
+    }
 
 
 def _summary(wrong: int, whole: int, language: Language) -> str:
@@ -207,13 +213,16 @@ def line(one: ClipResult, language: Language) -> str:
     )
 
 
-def played(services: Services, job: str | None, clip: str | None, language: Language) -> list[Any]:
-    """A wrong answer to play, what it is, and the button that sends it."""
+def played(
+    services: Services, job: str | None, clip: str | None, language: Language
+) -> dict[str, Any]:
+    """A wrong answer to play, what it is, and the button that sends it, by name."""
     try:
         one, samples = sound(services, job, clip)
     except Exception as error:
         about = gr.update(value=failed(error, language), visible=True)
-        return [gr.update(value=None, **HIDDEN), about, gr.update(**HIDDEN)]
+        hidden = gr.update(**HIDDEN)
+        return {"sound": gr.update(value=None, **HIDDEN), "about": about, "send": hidden}
     answer = one["predicted"]
     words = {
         "label": f"<b>{escape(word(one['label'], language))}</b>",
@@ -222,12 +231,12 @@ def played(services: Services, job: str | None, clip: str | None, language: Lang
         "share": percent(probability(one, answer)),
         "file": f"<small>{escape(Path(one['path']).name)}</small>",
     }
-    about = gr.update(value=f"<p>{text('wrong_told', language, **words)}</p>", visible=True)
-    return [
-        gr.update(value=samples, visible=True),
-        about,
-        gr.update(visible=visible(bool(answer))),
-    ]
+    about = gr.update(value=f"<p>{text('wrong_about', language, **words)}</p>", visible=True)
+    return {
+        "sound": gr.update(value=samples, visible=True),
+        "about": about,
+        "send": gr.update(visible=visible(bool(answer))),
+    }
 
 
 def sent(services: Services, job: str | None, clip: str | None, language: Language) -> str:

@@ -73,7 +73,7 @@ def per_class(result: EvaluationResult, language: Language) -> str:
     """Recalls and confusions, calibration, the linear probe; "" where the figures are damaged."""
     metrics = result["metrics"]
     names = [str(one["name"]) for one in metrics["per_class"]]
-    heads = ("result_class", "result_recall", "result_clips", "result_heard")
+    heads = ("result_class", "result_recall", "result_clips", "result_mistaken")
     rows = [
         _class_row(one, row, names, language)
         for one, row in zip(metrics["per_class"], metrics["confusion"], strict=True)
@@ -124,13 +124,13 @@ def _calibration(metrics: Mapping[str, Any], language: Language) -> str:
 def with_active(found: Mapping[str, Any], language: Language) -> str:
     """A new model beside the active one; "" where it is damaged."""
     names = [str(found["models"][m]["name"]) for m in ("before", "after")]
-    body = f"<h3>{text('versus_title', language, name=escape(names[0]))}</h3>"
+    body = f"<h3>{text('comparison_title', language, name=escape(names[0]))}</h3>"
     of = change(found)
-    body += f"<p>{text('versus_nothing', language)}</p>" if of is None else ""
+    body += f"<p>{text('comparison_nothing', language)}</p>" if of is None else ""
     body += f"<p><b>{verdict(of, language)}</b></p>" if of else ""
     for number, (name, part) in enumerate((n, found[n]) for n in PARTS if found.get(n)):
         counts = {"clips": part["clips"], "speakers": len(part["speakers"])}
-        about = text(f"versus_{name}", language, name=escape(names[0]), **counts)
+        about = text(f"comparison_{name}", language, name=escape(names[0]), **counts)
         shown = paired_table(part, names, language) + flips(part["flipped"], language)
         body += _folded(about, shown) if number else f"<p>{about}</p>{shown}"
     return _box(body, found, language)
@@ -140,21 +140,21 @@ def with_active(found: Mapping[str, Any], language: Language) -> str:
 def improvement(found: Mapping[str, Any], language: Language) -> str:
     """A model before and after it learned from people's labels; "" where it is damaged."""
     counts = {kind: found["labels"].get(kind, 0) for kind in ("corrected", "confirmed", "new")}
-    lines = [text("improve_taught", language, **counts)]
+    lines = [text("fine_tuning_used", language, **counts)]
     if left := sum(found["left"].values()):
-        lines.append(text("improve_left", language, n=left))
+        lines.append(text("fine_tuning_left", language, n=left))
     body = "".join(f"<p>{escape(line)}</p>" for line in lines)
-    names = [text(f"improve_{key}", language) for key in ("before", "after")]
+    names = [text(f"fine_tuning_{key}", language) for key in ("before", "after")]
     for name in ("held_out", "corrected"):
-        body += f"<h3>{text(f'improve_{name}', language)}</h3>"
+        body += f"<h3>{text(f'fine_tuning_{name}', language)}</h3>"
         part = found[name]
         if part is None:
-            body += f"<p>{text('improve_nobody', language)}</p>"
+            body += f"<p>{text('fine_tuning_nobody', language)}</p>"
             continue
         about = {"clips": part["clips"], "speakers": len(part["speakers"])}
-        body += f"<p>{text('improve_clips', language, **about)}</p>"
+        body += f"<p>{text('fine_tuning_clips', language, **about)}</p>"
         if name == "corrected":
-            body += f"<p>{text('improve_corrected_why', language)}</p>"
+            body += f"<p>{text('fine_tuning_corrected_why', language)}</p>"
         body += paired_table(part, names, language) + flips(part["flipped"], language)
     return _box(body, found, language)
 
@@ -162,7 +162,7 @@ def improvement(found: Mapping[str, Any], language: Language) -> str:
 def _box(body: str, found: Mapping[str, Any], language: Language) -> str:
     for note in read_messages(found["notes"]):
         sentence = note.in_language(language)
-        body += f"<p>{escape(text('versus_note', language, note=sentence))}</p>"
+        body += f"<p>{escape(text('comparison_note', language, note=sentence))}</p>"
     return f'<div class="cues data">{body}</div>'
 
 
@@ -174,17 +174,17 @@ def verdict(found: Change, language: Language) -> str:
     """Better, worse or level, in one sentence."""
     key = "level" if found.chance else "better" if found.value > 0 else "worse"
     shares = {"low": f"{found.low:+.2f}", "high": f"{found.high:+.2f}", "by": f"{found.value:+.2f}"}
-    return text(f"versus_{key}", language, **shares)
+    return text(f"comparison_{key}", language, **shares)
 
 
 def paired_table(found: Mapping[str, Any], names: Sequence[str], language: Language) -> str:
     """UA, WA and the recall of each class of both models, and the difference."""
-    rows = [_paired_row(text(f"improve_{key}", language), found[key]) for key in ("ua", "wa")]
+    rows = [_paired_row(text(f"fine_tuning_{key}", language), found[key]) for key in ("ua", "wa")]
     rows += [
         _paired_row(f"{word(one['name'], language)} ({one['support']})", one)
         for one in found["per_class"]
     ]
-    return render.table(("", *names, text("improve_change", language)), rows)
+    return render.table(("", *names, text("fine_tuning_change", language)), rows)
 
 
 def _paired_row(name: str, found: Mapping[str, Any]) -> str:
@@ -205,13 +205,13 @@ def flips(flipped: Sequence[Mapping[str, Any]], language: Language) -> str:
     right = sum(one["after"] == one["label"] for one in flipped)
     wrong = sum(one["before"] == one["label"] for one in flipped)
     counts = {"right": right, "wrong": wrong, "other": len(flipped) - right - wrong}
-    summary = text("improve_flips", language, **counts)
+    summary = text("fine_tuning_flips", language, **counts)
     if not flipped:
         return f"<p>{summary}</p>"
     items = ""
     for one in flipped[:FLIPS]:
         keys = ("label", "before", "after")
         words = {key: word(one[key], language) if one[key] else "–" for key in keys}
-        line = text("improve_flip", language, file=Path(one["path"]).name, **words)
+        line = text("fine_tuning_flip", language, file=Path(one["path"]).name, **words)
         items += f"<li>{escape(line)}</li>"
     return _folded(summary, f"<ul>{items}</ul>")

@@ -69,8 +69,8 @@ def line(job: Job, language: Language) -> str:
 def step(job: Job, language: Language) -> str:
     """Which of its steps a job is at."""
     name = job.steps[job.step - 1].name
-    said = text(STEPS[name], language) if name in STEPS else name
-    return text("job_step", language, n=job.step, all=len(job.steps), step=said)
+    name_shown = text(STEPS[name], language) if name in STEPS else name
+    return text("job_step", language, n=job.step, all=len(job.steps), step=name_shown)
 
 
 def failure(job: Job, language: Language) -> str:
@@ -103,17 +103,17 @@ def view(services: Services, job: Job, language: Language) -> View:
         ShutError: see `access.opened`.
     """
     name, using = activation.in_use(services)
-    said = [text(f"job_{job.state}", language)]
+    parts = [text(f"job_{job.state}", language)]
     if job.state != "done":
-        said.append(step(job, language))
+        parts.append(step(job, language))
     if job.seconds_left is not None:
         left = render.duration(job.seconds_left, language)
-        said.append(text("job_left", language, left=left))
-    said += pace(job, language)
+        parts.append(text("job_left", language, left=left))
+    parts += pace(job, language)
     whole = actions.time_left(services, job)
     if whole is not None and job.step < len(job.steps):  # in the last step it is the same
-        said.append(text("job_left_whole", language, left=render.duration(whole, language)))
-    words = (" · ").join(escape(part) for part in said)
+        parts.append(text("job_left_whole", language, left=render.duration(whole, language)))
+    words = (" · ").join(escape(part) for part in parts)
     bar = f'<progress max="1" value="{job.share:.3f}"></progress>'
     body = f"<p><b>{escape(job.name)}</b> · {words}</p>{bar}"
     wrong = failure(job, language)
