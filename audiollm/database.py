@@ -104,6 +104,9 @@ MIGRATIONS = (
     """
     UPDATE tasks SET reason='disagreement' WHERE reason='ear';
     """,
+    """
+    UPDATE tasks SET reason='label_error' WHERE reason='suspect';
+    """,
 )
 
 

@@ -296,9 +296,9 @@ def test_clips_from_everywhere(services: Services, voice: Path, tmp_path: Path) 
         "tiny: encoder",
         {"sad": 1.0},
     )
-    suspect: dict[str, Any] = {"clip": "5" * 64, "path": str(voice), "speaker": "s", "label": "sad"}
-    suspect |= {"suggested": "angry", "confidence": 0.02, "likely": True}
-    lines = [json.dumps(suspect), json.dumps(suspect | {"clip": "6" * 64, "likely": False})]
+    error: dict[str, Any] = {"clip": "5" * 64, "path": str(voice), "speaker": "s", "label": "sad"}
+    error |= {"suggested": "angry", "confidence": 0.02, "likely": True}
+    lines = [json.dumps(error), json.dumps(error | {"clip": "6" * 64, "likely": False})]
     (home / "runs" / "mine" / "label-errors.jsonl").write_text("\n".join(lines))
     folder = tmp_path / "voices"
     folder.mkdir()
@@ -312,7 +312,7 @@ def test_clips_from_everywhere(services: Services, voice: Path, tmp_path: Path) 
             *_, last = transfer.gather(services, id, str(folder), "en")
             assert "new clips" in last, words
     found = {t.source: t for t in LabelStore(home).tasks()}
-    assert found["mine"].reason == "suspect" and found["mine"].score == pytest.approx(0.98)
+    assert found["mine"].reason == "label_error" and found["mine"].score == pytest.approx(0.98)
     assert found["analyse"].reason == "disagreement"
     assert found["voices"].reason in ("disagreement", "random") and found["voices"].answer == SURE
     assert found["voices"].id == audio.content_hash(audio.load(found["voices"].path))

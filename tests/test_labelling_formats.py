@@ -192,10 +192,16 @@ def test_a_foreign_table_needs_only_file_and_label(sounds: list[Path], tmp_path:
     assert [(label.person, label.name) for label in found.labels] == [("Ann", "angry")]
 
 
-def test_a_former_name_of_a_reason_is_read(sounds: list[Path], tmp_path: Path) -> None:
-    path = table(tmp_path / "old.csv", ("file", "label", "reason"), (str(sounds[0]), "sad", "ear"))
+@pytest.mark.parametrize(
+    ("former", "reason"), [("ear", "disagreement"), ("suspect", "label_error")]
+)
+def test_a_former_name_of_a_reason_is_read(
+    sounds: list[Path], tmp_path: Path, former: str, reason: str
+) -> None:
+    row = (str(sounds[0]), "sad", former)
+    path = table(tmp_path / "old.csv", ("file", "label", "reason"), row)
     found = formats.read(path, "Ann", Settings())
-    assert [task.reason for task in found.tasks] == ["disagreement"]
+    assert [task.reason for task in found.tasks] == [reason]
 
 
 @pytest.mark.parametrize(

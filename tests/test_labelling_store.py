@@ -263,18 +263,21 @@ def test_a_database_of_before_the_label_page_is_brought_up(tmp_path: Path) -> No
     assert LabelStore(tmp_path).add_tasks([task(0)]) == 1
 
 
-def test_a_former_name_of_a_reason_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("former", "reason"), [("ear", "disagreement"), ("suspect", "label_error")]
+)
+def test_a_former_name_of_a_reason_is_read(tmp_path: Path, former: str, reason: Reason) -> None:
     with sqlite3.connect(tmp_path / "audiollm.db") as db:
         for script in database.MIGRATIONS[:3]:
             db.executescript(script)
-        words = [f"{0:064x}", "/a.flac", 2.0, "kept", "ear", 0.5, "", "tiny", "{}"]
+        words = [f"{0:064x}", "/a.flac", 2.0, "kept", former, 0.5, "", "tiny", "{}"]
         words += ["tiny: encoder", "{}", "", 0, "2026-01-01"]
         db.execute("INSERT INTO tasks VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", words)
         db.execute("PRAGMA user_version=3")
     book = LabelStore(tmp_path)
     (found,) = book.tasks()
-    assert (found.reason, found.other_model) == ("disagreement", "tiny: encoder")
-    assert book.next_tasks("Ann", "tab", reasons=["disagreement"]) == [found]
+    assert (found.reason, found.other_model) == (reason, "tiny: encoder")
+    assert book.next_tasks("Ann", "tab", reasons=[reason]) == [found]
 
 
 def test_an_imported_label_takes_nothing_back_that_was_said_later(book: LabelStore) -> None:

@@ -92,6 +92,16 @@ def test_the_fourth_recording_is_compared_with_three(tmp_path: Path, language: L
     assert text("voice_rests", language, n=8) in known(services, ANN, language)
 
 
+def test_state_and_answer_name_the_same_seconds(services: Services, tmp_path: Path) -> None:
+    speaker_baseline.switch(services, ANN, True)
+    for name, seconds in (("a", 2.4), ("b", 2.5), ("c", 2.56)):  # 7.46: 7.5 in one decimal
+        said(services, recorded(tmp_path, name, seconds=seconds), ANN)
+    state = known(services, ANN)
+    shown = said(services, recorded(tmp_path, "d"), ANN)
+    seconds = [re.search(r"(\d+) s of your speech", each) for each in (state, shown)]
+    assert seconds[0] and seconds[1] and seconds[0][1] == seconds[1][1]
+
+
 def test_two_pages_know_nothing_of_each_other(services: Services, tmp_path: Path) -> None:
     for who in (ANN, BEN):
         speaker_baseline.switch(services, who, True)

@@ -172,7 +172,7 @@ def _label_error(row: Mapping[str, Any], file: Path, seconds: float, path: Path)
         path=str(file),
         seconds=seconds,
         source=path.parent.name,
-        reason="suspect",
+        reason="label_error",
         score=min(1.0, max(0.0, 1 - confidence)),
         original=label,
         other_model="probe",

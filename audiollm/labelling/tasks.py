@@ -17,13 +17,15 @@ Reason = Literal[
     "wrong",  # the model was confident, and its label says something else
     "disagreement",  # the LLM and the probe on the encoder's features, or two models, disagree
     "tie",  # two classes are nearly as likely
-    "suspect",  # its label in the training data is likely an error
+    "label_error",  # its label in the training data is likely an error
     "sent",  # saved on the Analyse page
     "plain",  # no label yet
     "random",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
-FORMER_REASONS: Mapping[str, Reason] = {"ear": "disagreement"}  # in files of earlier versions
+FORMER_REASONS: Mapping[str, Reason] = {  # in files of earlier versions
+    **{"ear": "disagreement", "suspect": "label_error"}
+}
 Kind = Literal["label", "decision", "skip"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 UNUSUAL = ("unclear", "not_speech", "several")  # labels that are no class

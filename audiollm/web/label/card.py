@@ -11,7 +11,7 @@ from audiollm.web import render
 from audiollm.web.label.queue import Session, Shown, keys
 
 UNUSUAL_KEYS = {"unclear": "u", "not_speech": "n", "several": "v"}
-MODEL_REASONS = ("wrong", "disagreement", "tie", "suspect")  # that reveal the model's answer
+MODEL_REASONS = ("wrong", "disagreement", "tie", "label_error")  # that reveal the model's answer
 
 
 def card(shown: Shown, session: Session, language: Language) -> str:
@@ -106,7 +106,7 @@ def _reason(task: Task, language: Language) -> str:
     other = max(task.other_answer, key=lambda n: task.other_answer[n], default="")
     second = other if task.reason == "disagreement" else ranked[1] if len(ranked) > 1 else ""
     share = task.answer.get(task.predicted, 0.0)
-    if task.reason == "suspect":
+    if task.reason == "label_error":
         share = task.other_answer.get(task.original, 0.0)
     # earlier versions wrote ": encoder", whose class head was a linear classifier on features, too
     probe = not task.other_model or task.other_model.endswith((": probe", ": encoder"))
