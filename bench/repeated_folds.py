@@ -213,7 +213,7 @@ def _check(plan: Plan, out: Path) -> None:
     path = out / "plan.json"
     if path.is_file():
         if json.loads(path.read_text(encoding="utf-8")) != asdict(plan):
-            raise DataError(f"{out} holds folds with other settings: give another --out.")
+            raise DataError("recipe_other_settings", folder=out)
         return
     write_json(path, asdict(plan))
 

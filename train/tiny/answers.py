@@ -59,7 +59,7 @@ class Fold:
         prepared = load_prepared(folder / "data")
         manifest = checkpoint.read_manifest(folder / "model")
         if prepared.split("valid") or manifest.calibration != Calibration():
-            raise DataError(f"{folder} was made with a validation split: give another --out.")
+            raise DataError("recipe_other_settings", folder=folder)
         clips = {clip.id: clip for clip in prepared.split("test")}
         rows = result["clips"]
         given = {"0": [row["probabilities"] for row in rows]}

@@ -234,9 +234,7 @@ def run(args: argparse.Namespace) -> int:
         llm = build_llm(tokenizer, recipe)
     else:
         if not (args.start / RECORD).is_file():
-            raise ModelError(
-                f"{args.start} holds no {RECORD}: give --start a folder that this command wrote."
-            )
+            raise ModelError("recipe_no_start", folder=args.start, file=RECORD)
         tokenizer, llm = load(args.start)
         started = json.loads((args.start / RECORD).read_text(encoding="utf-8"))
     log.info("%d tokens, %d parameters", len(tokenizer), llm.num_parameters())

@@ -98,7 +98,7 @@ def parse(corpora: Sequence[str]) -> list[Source]:
     for text in corpora:
         name, _, root = text.partition("=")
         if not root and name != "emodb":
-            raise DataError(f"{name} is not bundled: say where it is, as {name}=DIR.")
+            raise DataError("recipe_not_bundled", name=name)
         found.append((name, root or near(ASSETS / "emodb")))
     return found
 
@@ -118,10 +118,7 @@ def run_steps(steps: Iterable[Step]) -> None:
         print(f"$ python -m {shlex.join(step.words)}", flush=True)
         code = subprocess.run([sys.executable, "-m", *step.words], check=False).returncode  # noqa: S603
         if code:
-            raise DataError(
-                f"The step `python -m {shlex.join(step.words)}` stopped with code {code}: "
-                "correct the cause and run the recipe again; it continues there."
-            )
+            raise DataError("recipe_step_failed", command=shlex.join(step.words), exit=code)
 
 
 def pretrain(place: Path, seed: int) -> Step:
