@@ -65,8 +65,8 @@ def _response(hertz: Samples, rng: np.random.Generator) -> Samples:
     octave = np.log2(np.maximum(grid, 50.0))
     gain = 10 ** (np.interp(octave, np.log2(anchors), rng.uniform(-8, 8, len(anchors))) / 20)
     kind = rng.random()
-    if kind < 0.4:
-        bands = ((200, 350), (3000, 4000)) if kind < 0.2 else ((60, 300), (3500, 7500))
+    if kind < 0.5:
+        bands = ((200, 350), (3000, 4000)) if kind < 0.3 else ((60, 300), (3500, 7500))
         low, high = (rng.uniform(*ends) for ends in bands)
         gain /= np.sqrt((1 + (low / np.maximum(grid, 1.0)) ** 8) * (1 + (grid / high) ** 24))
     return np.interp(hertz, grid, gain).astype(np.float32)

@@ -22,6 +22,7 @@ from train.fit.auxiliary import GroupedExample, groups
 from train.fit.instructions import Instruction, answer_ids, draw
 
 MOST = 4  # times as many instructions as usual for a clip
+PLAIN = 1 / 3  # share of examples that are no augmented copy, where there are copies
 
 
 def pairs(
@@ -112,7 +113,9 @@ class ExampleDataset(Dataset[Example]):
 
     def __getitem__(self, index: int) -> Example:
         clip, rng = self.spoken[index], np.random.default_rng([self.seed, self.epoch, index])
-        copy = int(rng.integers(self.copies + 1)) if clip.split == "train" else 0
+        copy = 0
+        if clip.split == "train" and self.copies and rng.random() > PLAIN:
+            copy = 1 + int(rng.integers(self.copies))
         features = self.store.get(copy_id(clip.id, copy))
         if rng.random() < self.baseline:
             drawn = self.speakers.draw(clip, rng)

@@ -1,9 +1,9 @@
 """Linear probes as the teacher of distillation (Hinton et al. 2015, arXiv 1503.02531).
 
 Two multinomial logistic regressions on the utterance features, one of the classes and one of
-(corpus, class): the teacher is the mean of their class probabilities. The first generalises better
-to corpora that were not trained on, the second to new speakers of known corpora. A second pair is
-fitted on differences from a speaker baseline.
+(corpus, class): the teacher is the weighted mean of their class probabilities. The first generalises
+better to corpora that were not trained on, the second to new speakers of known corpora. A second
+pair is fitted on differences from a speaker baseline.
 
 Shapes: B examples, U numbers of an utterance's features, C classes, G groups.
 """
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from audiollm.model.projector import Features
 
 STRENGTH = 0.003  # inverse L2 penalty
+# weights of the probes of the classes and of (corpus, class); a baseline takes much of what differs
+# between corpora away
+PLAIN, RELATIVE = (0.6, 0.4), (0.5, 0.5)
 SPREAD = 0.5  # largest share of the way to another example by which features are mixed
 
 
@@ -50,10 +53,14 @@ class LinearTeacher:
         """Features of B clips -> [B, C]"""
         compared = np.array([clip.baseline is not None for clip in clips])
         table = np.zeros((len(clips), self.plain[0].classes.shape[1]))
-        for rows, readouts in ((~compared, self.plain), (compared, self.relative)):
+        for rows, readouts, weights in (
+            (~compared, self.plain, PLAIN),
+            (compared, self.relative, RELATIVE),
+        ):
             if rows.any():
                 features = np.stack([_input(clips[i]) for i in np.flatnonzero(rows).tolist()])
-                table[rows] = np.mean([readout(features) for readout in readouts], axis=0)
+                tables = [readout(features) for readout in readouts]
+                table[rows] = np.average(tables, axis=0, weights=weights)
         return torch.from_numpy(table.astype(np.float32))
 
 
