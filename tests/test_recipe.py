@@ -45,7 +45,7 @@ def test_every_command_of_the_recipe_is_understood(tmp_path: Path) -> None:
     one, two, merged, judged = (
         _parse(list(step.words[1:]), step.words[1])[1] for step in steps(tmp_path, **given)[1:]
     )
-    assert (one.stage, two.stage, one.baseline) == (1, 2, 0.6)
+    assert (one.stage, two.stage, one.baseline) == (1, 2, 0.5)
     assert (two.start, merged.run, judged.model) == (one.out, two.out, merged.out)
     assert merged.calibration == Path("c.json") and judged.record
     assert merged.probe_strength == judged.probe_strength == 0.001
@@ -71,7 +71,7 @@ def test_where_nobody_tests_nothing_is_evaluated(
 def test_every_variant_of_the_ablations_is_understood(variant: Any) -> None:
     args = _parse(["fit", "--stage", str(variant.stage), *variant.words()], "fit")[1]
     if variant.name == "the recipe":
-        assert args.functionals is False and args.baseline == 0.6
+        assert args.functionals is False and args.baseline == 0.5
 
 
 def test_corpora_are_named_with_their_folders() -> None:

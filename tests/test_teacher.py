@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from audiollm.model.probe import LinearProbe
 from audiollm.model.projector import Features
 from tests import prepared
 from train.data.dataset import Prepared, load_prepared
 from train.data.speakers import with_baselines
-from train.fit.teacher import SPREAD, fit_teacher, mixed
+from train.fit.teacher import PLAIN, RELATIVE, SPREAD, LinearTeacher, Readout, fit_teacher, mixed
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,17 @@ def test_it_knows_its_training_clips_with_and_without_a_baseline(data: Prepared)
     assert np.mean([a == t for a, t in zip(answers, truth, strict=True)]) > 0.9
     for i, clip in enumerate(clips):  # one by one as in a batch
         torch.testing.assert_close(teacher([clip])[0], table[i])
+
+
+def test_probes_of_classes_and_of_corpora_have_their_weights() -> None:
+    def sure_of(group: int) -> Readout:
+        bias = np.where(np.arange(2) == group, 50, -50).astype(np.float32)
+        return Readout(LinearProbe(("a", "b"), np.zeros((2, 3), np.float32), bias), np.eye(2))
+
+    pair = (sure_of(0), sure_of(1))
+    rows = np.zeros(3, np.float32)
+    table = LinearTeacher(pair, pair)([Features(rows), Features(rows, baseline=rows)])
+    torch.testing.assert_close(table, torch.tensor([PLAIN, RELATIVE]))
 
 
 def test_a_class_without_training_clips_has_no_probability(data: Prepared) -> None:

@@ -1,9 +1,9 @@
 """Linear probes as the teacher of distillation (Hinton et al. 2015, arXiv 1503.02531).
 
 Two multinomial logistic regressions on the utterance features, one of the classes and one of
-(corpus, class): the teacher is the weighted mean of their class probabilities. The first generalises
-better to corpora that were not trained on, the second to new speakers of known corpora. A second
-pair is fitted on differences from a speaker baseline.
+(corpus, class): the teacher is the weighted mean of their class probabilities. The first
+generalises better to corpora that were not trained on, the second to new speakers of known corpora.
+A second pair is fitted on differences from a speaker baseline.
 
 Shapes: B examples, U numbers of an utterance's features, C classes, G groups.
 """
