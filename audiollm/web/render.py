@@ -108,10 +108,10 @@ def course_table(line: Timeline, language: Language) -> str:
         silent = bool(np.isnan(shares).any())
         name = word(line.labels[int(shares.argmax())], language)
         message = text("silence", language) if silent else f"{name} {percent(float(shares.max()))}"
-        place = text(
+        where = text(
             "range", language, low=f"{start:.1f}", high=text("seconds", language, n=f"{end:.1f}")
         )
-        rows.append(row(place, escape(message)))
+        rows.append(row(where, escape(message)))
     return _aloud("course", rows, language)
 
 
@@ -299,6 +299,6 @@ def _scale(usual: tuple[float, float], value: float | None) -> str:
     low, high = usual
     mark = ""
     if value is not None:
-        place = 0.25 + 0.5 * (value - low) / max(high - low, 1e-9)
-        mark = f'<b style="left:{100 * min(max(place, 0.0), 1.0):.0f}%"></b>'
+        position = 0.25 + 0.5 * (value - low) / max(high - low, 1e-9)
+        mark = f'<b style="left:{100 * min(max(position, 0.0), 1.0):.0f}%"></b>'
     return f'<span class="scale" aria-hidden="true"><i></i>{mark}</span>'

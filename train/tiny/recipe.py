@@ -123,10 +123,10 @@ def run_steps(steps: Iterable[Step]) -> None:
             raise DataError("recipe_step_failed", command=shlex.join(step.words), exit=code)
 
 
-def pretrain(place: Path, seed: int) -> Step:
+def pretrain(folder: Path, seed: int) -> Step:
     """Synthetic pretraining of the LLM; it uses no speech, so every fold may start from it."""
-    words = f"train.tiny.language --out {place} --seed {seed} {LANGUAGE}"
-    return Step(place / "language.json", tuple(words.split()))
+    words = f"train.tiny.language --out {folder} --seed {seed} {LANGUAGE}"
+    return Step(folder / "language.json", tuple(words.split()))
 
 
 def chain(

@@ -98,8 +98,8 @@ def _still() -> dict[str, Any]:
 
 
 def _title(words: str, top: float) -> dict[str, Any]:
-    place = {"x": 0, "xref": "paper", "xanchor": "left", "y": top, "yref": "paper"}
-    return {**place, "yanchor": "bottom", "text": words, "showarrow": False, "font": {"size": 13}}
+    corner = {"x": 0, "xref": "paper", "xanchor": "left", "y": top, "yref": "paper"}
+    return {**corner, "yanchor": "bottom", "text": words, "showarrow": False, "font": {"size": 13}}
 
 
 def _emotions(line: Timeline, language: Language) -> list[dict[str, Any]]:

@@ -68,7 +68,7 @@ def _layout(language: Language, validates: bool) -> dict[str, Any]:
         parts = {"yaxis2": (0.45, 1.0), "yaxis3": (0.0, 0.26)}
         keys = {"yaxis2": "curve_loss_alone", "yaxis3": "curve_rate"}
     fixed = {"fixedrange": True, "zeroline": False, "gridcolor": "rgba(128,128,128,.25)"}
-    place = {"x": 0, "xref": "paper", "xanchor": "left", "yref": "paper", "yanchor": "bottom"}
+    corner = {"x": 0, "xref": "paper", "xanchor": "left", "yref": "paper", "yanchor": "bottom"}
     ranges: dict[str, dict[str, Any]] = {
         "yaxis2": {"rangemode": "tozero"},
         "yaxis": {"range": [0, 1]},
@@ -87,7 +87,7 @@ def _layout(language: Language, validates: bool) -> dict[str, Any]:
         xaxis={**fixed, "anchor": "y3", "rangemode": "tozero"}
         | {"title": {"text": text("curve_step", language), "standoff": 4}},
         annotations=[
-            {**place, "y": top, "text": text(keys[axis], language), "showarrow": False}
+            {**corner, "y": top, "text": text(keys[axis], language), "showarrow": False}
             | {"font": {"size": 13}, "yshift": 4}
             for axis, (_, top) in parts.items()
         ],

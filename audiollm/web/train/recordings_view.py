@@ -226,9 +226,9 @@ def _layout(rows: int, most: int, named: bool) -> dict[str, Any]:
 def uploaded(found: Upload, language: Language) -> str:
     """What became of an upload; not escaped."""
     if found.files:
-        line = text("upload_done", language, files=found.files, place=found.path)
+        line = text("upload_done", language, files=found.files, path=found.path)
     else:
-        line = text("upload_table", language, place=found.path)
+        line = text("upload_table", language, path=found.path)
     if found.left_out:
         what = [text(f"left_{why}", language, n=n) for why, n in found.left_out.items()]
         line = f"{line} {text('upload_left', language, what=what)}"

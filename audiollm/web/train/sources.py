@@ -223,7 +223,7 @@ _LOOKING = Lock()
 def _look(ask: Ask, _: int) -> Insight:
     done = _train_look(ask.root, *ask.words)
     if done.returncode:
-        raise _refusal(done) or AudioLLMError("look_failed", place=ask.root)
+        raise _refusal(done) or AudioLLMError("look_failed", path=ask.root)
     return Insight.from_json(done.stdout)
 
 
@@ -234,7 +234,7 @@ def _train_look(root: str, *words: str) -> subprocess.CompletedProcess[bytes]:
             command, cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
-        raise AudioLLMError("look_slow", place=root) from None
+        raise AudioLLMError("look_slow", path=root) from None
     if done.returncode not in (0, REFUSED):
         LOG.error("%s ended with %s: %s", command, done.returncode, done.stderr.decode("utf-8"))
     return done
@@ -282,7 +282,7 @@ def load(settings: Settings, folder: Path | None, path: str, id: str) -> tuple[i
     if folder is not None and not Path(path).is_file():  # a row of a data set
         done = _train_look(str(folder), "--data", str(folder), "--clip", id)
         if done.returncode:
-            raise _refusal(done) or DataError("look_failed", place=folder)
+            raise _refusal(done) or DataError("look_failed", path=folder)
         source = done.stdout
     limit = min(LONGEST, settings.max_seconds)
     loaded = audio.load(source, replace(settings, max_seconds=limit))
