@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from audiollm import database
+from audiollm.errors import ConfigError
 from audiollm.jobs import identity, progress
 from audiollm.jobs.identity import Identity, identify
 from audiollm.jobs.queue import LINES, Job, JobError, Jobs, Step
@@ -447,7 +448,7 @@ def test_only_what_does_not_run_is_removed(jobs: Jobs, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("device", ["auto", "gpu", "cuda:", "cpu; rm"])
 def test_a_queue_needs_a_real_device(jobs: Jobs, tmp_path: Path, device: str) -> None:
-    with pytest.raises(JobError, check=coded("job_device")):
+    with pytest.raises(ConfigError, check=coded("job_device")):
         jobs.add("job", device, [step(tmp_path, "one")])
     with pytest.raises(JobError, check=coded("job_no_steps")):
         jobs.add("job", "cpu", [])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from audiollm.contracts.learning_curve import CURVE, Extrapolation, LearningCurve, Point
 from audiollm.labelling.statistics import FEWEST
 from audiollm.labelling.tasks import Label, Task
 from audiollm.labels import LANGUAGES, Language
@@ -23,9 +24,27 @@ def interval(value: float, width: float = 0.02) -> dict[str, Any]:
     return {"value": value, "low": value - width, "high": value + width, "unit": "speakers"}
 
 
-def found(more: float = 0.03, width: float = 0.02) -> dict[str, Any]:
-    points = [{"labels": n, "ua": interval(0.5 + n / 1000)} for n in (0, 20, 40)]
-    ahead = [{"labels": n, "ua": interval(0.5 + n / 1000)} for n in (60, 80)]
+NONE: LearningCurve = {
+    "labels": 3,
+    "corrected": 3,
+    "left": {},
+    "clips": 400,
+    "speakers": 8,
+    "features": "functionals",
+    "fewest": FEWEST,
+    "points": [],
+    "gain": None,
+    "ahead": None,
+}
+
+
+def ahead(more: float = 0.03, width: float = 0.02) -> Extrapolation:
+    points: list[Point] = [{"labels": n, "ua": interval(0.5 + n / 1000)} for n in (60, 80)]
+    return {"labels": 40, "gain": interval(more, width), "points": points}
+
+
+def found(more: float = 0.03, width: float = 0.02) -> LearningCurve:
+    points: list[Point] = [{"labels": n, "ua": interval(0.5 + n / 1000)} for n in (0, 20, 40)]
     return {
         "labels": 40,
         "corrected": 30,
@@ -36,7 +55,7 @@ def found(more: float = 0.03, width: float = 0.02) -> dict[str, Any]:
         "fewest": FEWEST,
         "points": points,
         "gain": interval(0.04),
-        "ahead": {"labels": 40, "gain": interval(more, width), "points": ahead},
+        "ahead": ahead(more, width),
         "data": "/data/<mine>",
     }
 
@@ -57,7 +76,7 @@ def labelled(services: Services, folder: Path, count: int) -> None:
     [(0.03, 0.02, "yes"), (0.01, 0.02, "unknown"), (0.0, 0.005, "no"), (-0.05, 0.01, "no")],
 )
 def test_the_sentence_follows_the_interval(more: float, width: float, verdict: str) -> None:
-    assert learning_curve.helps(found(more, width)) == verdict
+    assert learning_curve.helps(ahead(more, width)) == verdict
     for language in LANGUAGES:
         said = learning_curve.sentence(found(more, width), language)
         low, high = 100 * (more - width), 100 * (more + width)
@@ -72,9 +91,9 @@ def test_what_stands_below_it(language: Language) -> None:
     assert "<mine>" not in said and "&lt;mine&gt;" in said and "400" in said
     stale = learning_curve.html(found(), 60, language)
     assert stale != said and "60" in stale and "43" in stale
-    few = learning_curve.html(found() | {"points": [], "labels": 3}, 6, language)
+    few = learning_curve.html(NONE, 6, language)
     assert str(FEWEST) in few and "&lt;mine&gt;" not in few
-    assert learning_curve.figure(found() | {"points": []}, language) is None
+    assert learning_curve.figure(NONE, language) is None
 
 
 def test_the_curve_meets_what_it_goes_on_from() -> None:
@@ -118,7 +137,7 @@ def test_it_is_measured_and_kept(tmp_path: Path) -> None:
     # these data were measured in another way than a sound is today
     assert last is not None and (last["labels"], sum(last["left"].values())) == (0, FEWEST)
     assert learning_curve.sentence(last, "en") in learning_curve.html(last, FEWEST, "en")
-    (services.settings.home / learning_curve.RESULT).write_text("{")
+    (services.settings.home / CURVE).write_text("{")
     assert learning_curve.last(services) is None
 
 

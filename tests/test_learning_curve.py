@@ -54,6 +54,7 @@ def test_labels_that_help_are_seen_to_help_and_the_curve_goes_on() -> None:
     assert [point["labels"] for point in found["points"]] == [0, 27, 54, 81, 108]
     assert steps == [(n, 100) for n in range(1, 101)]  # 5 folds of 1 + 3 x 6 + 1 probes
     gain, ahead = found["gain"], found["ahead"]
+    assert gain is not None and ahead is not None
     assert gain["low"] > 0.1 and gain["low"] < gain["value"] < gain["high"]
     assert gain["unit"] == "speakers"
     assert ahead["labels"] == 108
@@ -66,7 +67,7 @@ def test_labels_that_help_are_seen_to_help_and_the_curve_goes_on() -> None:
 
 def test_labels_that_only_confirm_promise_nothing() -> None:
     found = learning_curve.learning_curve(_material(80, wrong=False), CLASSES)
-    assert found["corrected"] == 0
+    assert found["corrected"] == 0 and found["ahead"] and found["gain"]
     assert found["ahead"]["gain"]["low"] <= 0.01
     assert abs(found["gain"]["value"]) < 0.05
 

@@ -111,7 +111,7 @@ BROKEN, KIND, RANGE = "settings_broken", "option_kind", "option_range"
         (b'{"audiollm_settings": 1, "epochs_1": NaN}', BROKEN, ""),
         (b'{"audiollm_settings": 1, "epochs_1": 1e999}', RANGE, "inf"),
         (b'{"audiollm_settings": 1, "rate": 1}', "settings_key", "'rate'"),
-        (settings(device="auto"), "plan_device", "'auto'"),
+        (settings(device="auto"), "job_device", "'auto'"),
         (settings(source=FOLDER, folder="/nowhere/at/all"), "", "/nowhere/at/all"),
         (settings(stage_1={"llm": "--resume"}), "plan_model", "'--resume'"),
     ],

@@ -98,8 +98,8 @@ def test_state_and_answer_name_the_same_seconds(services: Services, tmp_path: Pa
         said(services, recorded(tmp_path, name, seconds=seconds), ANN)
     state = known(services, ANN)
     shown = said(services, recorded(tmp_path, "d"), ANN)
-    seconds = [re.search(r"(\d+) s of your speech", each) for each in (state, shown)]
-    assert seconds[0] and seconds[1] and seconds[0][1] == seconds[1][1]
+    found = [re.search(r"(\d+) s of your speech", each) for each in (state, shown)]
+    assert found[0] and found[1] and found[0][1] == found[1][1]
 
 
 def test_two_pages_know_nothing_of_each_other(services: Services, tmp_path: Path) -> None:

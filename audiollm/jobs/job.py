@@ -1,11 +1,13 @@
 """A job, its steps and its states, as plain values."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from audiollm.contracts.fit import RUN_NAME
-from audiollm.errors import AudioLLMError
+from audiollm.contracts.options import shown
+from audiollm.errors import AudioLLMError, ConfigError
 
 State = Literal["waiting", "running", "stopping", "stopped", "interrupted", "failed", "done"]
 ACTIVE = ("running", "stopping")
@@ -14,6 +16,15 @@ IDLE = ("stopped", "interrupted", "failed")  # can be resumed
 
 class JobError(AudioLLMError):
     """A job cannot be added, or its state does not allow the action."""
+
+
+def check_device(name: str) -> None:
+    """
+    Raises:
+        ConfigError: it is no device that can be compared with those of other jobs.
+    """
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
+        raise ConfigError("job_device", value=shown(name))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ resumed. Every reader of the queue notices a runner that has ended.
 """
 
 import json
-import re
 import secrets
 import shutil
 import sqlite3
@@ -20,7 +19,7 @@ from typing import Any
 from audiollm.database import Database
 from audiollm.jobs import identity, progress
 from audiollm.jobs.identity import Identity
-from audiollm.jobs.job import ACTIVE, IDLE, Job, JobError, State, Step
+from audiollm.jobs.job import ACTIVE, IDLE, Job, JobError, State, Step, check_device
 from audiollm.texts import stored
 
 LINES = 50  # of the log that are shown
@@ -60,12 +59,12 @@ class Jobs:
             files: name -> text, written into that folder.
 
         Raises:
-            JobError: no steps, or a device that cannot be compared with those of other jobs.
+            JobError: no steps.
+            ConfigError: a device that cannot be compared with those of other jobs.
         """
         if not steps:
             raise JobError("job_no_steps")
-        if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
-            raise JobError("job_device", device=device)
+        check_device(device)
         device = "cuda:0" if device == "cuda" else device
         now = datetime.now(UTC)
         id = id or new_id()

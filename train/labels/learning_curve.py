@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from audiollm import audio
 from audiollm.audio import functionals
+from audiollm.contracts.learning_curve import LearningCurve, Point, progress_line
 from audiollm.contracts.prepared import write_json
 from audiollm.contracts.result import interval
 from audiollm.errors import AudioError, DataError
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     found = learning_curve(
         material(prepared, given, left, settings), prepared.classes, _print_progress()
     )
-    found |= {"data": str(args.data.resolve()), "run": runs.provenance()}
+    found["data"], found["run"] = str(args.data.resolve()), runs.provenance()
     if args.out:
         write_json(args.out, found)
     print(summary(found))
@@ -100,7 +100,7 @@ def _print_progress() -> Progress:
         nonlocal last
         if time.monotonic() - last > INTERVAL:
             last = time.monotonic()
-            print(f"{done} of {total} probes", flush=True)
+            print(progress_line(done, total), flush=True)
 
     return progress
 
@@ -142,8 +142,8 @@ def material(
         if reason:
             gone[reason] = gone.get(reason, 0) + 1
     rest = list(rows.values())
-    room = max(0, MAX_CLIPS - len(labelled))
-    chosen = sorted(np.random.default_rng(0).permutation(len(rest))[:room])
+    count = max(0, MAX_CLIPS - len(labelled))
+    chosen = sorted(np.random.default_rng(0).permutation(len(rest))[:count])
     clips = [clip for clip, *_ in labelled] + [rest[i][0] for i in chosen]
     return Material(
         x=np.stack([row for _, row, _ in labelled] + [rest[i][1] for i in chosen]),
@@ -169,14 +169,14 @@ def _measure(path: str, settings: Settings, size: int) -> np.ndarray | None:
 
 def learning_curve(
     given: Material, classes: Sequence[str], progress: Progress = lambda *_: None
-) -> dict[str, Any]:
+) -> LearningCurve:
     """The curve and its extrapolation; no points where there are fewer than FEWEST labels.
 
     Raises:
         DataError: there is only one speaker, or one class.
     """
     count = len(given.new)
-    about = {
+    curve: LearningCurve = {
         "labels": count,
         "corrected": sum(bool(a) and a != b for a, b in zip(given.old, given.new, strict=False)),
         "left": dict(given.left),
@@ -184,9 +184,12 @@ def learning_curve(
         "speakers": len(set(given.speakers) - {""}),
         "features": given.kind,
         "fewest": FEWEST,
+        "points": [],
+        "gain": None,
+        "ahead": None,
     }
     if count < FEWEST:
-        return about | {"points": [], "gain": None, "ahead": None}
+        return curve
     known = [i for i, name in enumerate(given.old) if name or i < count]
     answers = {
         f"{size}/{order}": [predicted[i] for i in known]
@@ -203,18 +206,17 @@ def learning_curve(
     fit = power_law(sizes, ua)
     further = [count + round(count * step / 4) for step in range(1, 5)]
 
-    def point(labels: int, values: np.ndarray) -> dict[str, Any]:
+    def point(labels: int, values: np.ndarray) -> Point:
         return {"labels": labels, "ua": asdict(replicates.interval(values))}
 
-    return about | {
-        "points": [point(size, ua[size]) for size in sizes],
-        "gain": asdict(replicates.interval(ua[count] - ua[0])),
-        "ahead": {
-            "labels": further[-1] - count,
-            "gain": asdict(replicates.interval(fit(further[-1]) - fit(count))),
-            "points": [point(size, ua[count] + fit(size) - fit(count)) for size in further],
-        },
+    curve["points"] = [point(size, ua[size]) for size in sizes]
+    curve["gain"] = asdict(replicates.interval(ua[count] - ua[0]))
+    curve["ahead"] = {
+        "labels": further[-1] - count,
+        "gain": asdict(replicates.interval(fit(further[-1]) - fit(count))),
+        "points": [point(size, ua[count] + fit(size) - fit(count)) for size in further],
     }
+    return curve
 
 
 def _predictions(
@@ -278,10 +280,10 @@ def power_law(sizes: Sequence[int], ua: Mapping[int, np.ndarray]) -> Callable[[f
     return lambda labels: factor * labels**power
 
 
-def summary(found: Mapping[str, Any]) -> str:
+def summary(found: LearningCurve) -> str:
     """The curve, for a terminal."""
     lines = left_out(found["left"])
-    if not found["points"]:
+    if found["ahead"] is None or found["gain"] is None:
         few = f"{found['labels']} labels are too few: a curve needs {found['fewest']} or more."
         return "\n".join([*lines, few])
 

@@ -3,8 +3,6 @@
 `python -m train learning-curve` measures it. Its result stays in the home folder.
 """
 
-import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -15,6 +13,13 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from audiollm.contracts.learning_curve import (
+    CURVE,
+    Extrapolation,
+    LearningCurve,
+    read_curve,
+    read_progress,
+)
 from audiollm.errors import DataError
 from audiollm.figures import still
 from audiollm.jobs.queue import ROOT
@@ -27,12 +32,9 @@ from audiollm.web.auth.access import opened
 from audiollm.web.label.queue import label_store
 from audiollm.web.services import Services
 
-# In the home folder; the second name was that of earlier versions
-RESULT, FORMER_RESULT = "learning-curve.json", "worth.json"
 LITTLE = 0.01  # of UA: an expected gain whose upper bound is below this is negligible
 # visible on light and on dark
 COLOUR, BAND, FAINT = "#0d9488", "rgba(13,148,136,.25)", "rgba(13,148,136,.14)"
-Curve = Mapping[str, Any]  # see `train.labels.learning_curve`
 
 
 def measure(services: Services, data: str, language: Language) -> Generator[str]:
@@ -60,7 +62,7 @@ def measure(services: Services, data: str, language: Language) -> Generator[str]
         except OSError as error:
             raise DataError("label_export_failed", reason=error) from error
         command = [sys.executable, "-m", "train", "learning-curve", "--labels", str(labels)]
-        command += ["--data", data, "--out", str((home / RESULT).resolve())]
+        command += ["--data", data, "--out", str((home / CURVE).resolve())]
         streams: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True}
         with (
             stderr.open("w") as errors,
@@ -68,8 +70,7 @@ def measure(services: Services, data: str, language: Language) -> Generator[str]
         ):
             try:
                 for line in process.stdout or ():
-                    if progress := re.match(r"(\d+) of (\d+) probes", line):
-                        share = int(progress[1]) / int(progress[2])
+                    if (share := read_progress(line)) is not None:
                         message = text("learning_curve_goes_on", language)
                         yield render.notice(message, "wait", share=share)
                 code = process.wait()
@@ -81,22 +82,16 @@ def measure(services: Services, data: str, language: Language) -> Generator[str]
             raise DataError("learning_curve_failed", reason=reason)
 
 
-def last(services: Services) -> dict[str, Any] | None:
+def last(services: Services) -> LearningCurve | None:
     """The last result; None where there is none.
 
     Raises:
         ShutError: see `opened`.
     """
-    home = opened(services).home
-    path = home / RESULT if (home / RESULT).exists() else home / FORMER_RESULT
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found if {"points", "ahead", "left"} <= set(found) else None
-    except (OSError, ValueError, TypeError):
-        return None
+    return read_curve(opened(services).home)
 
 
-def html(found: Curve, labelled: int, language: Language) -> str:
+def html(found: LearningCurve, labelled: int, language: Language) -> str:
     """One sentence about further labels, and below it how it was measured.
 
     labelled: clips with a class now.
@@ -118,19 +113,19 @@ def html(found: Curve, labelled: int, language: Language) -> str:
     return f"<p><b>{escape(sentence(found, language))}</b></p>{small}"
 
 
-def sentence(found: Curve, language: Language) -> str:
+def sentence(found: LearningCurve, language: Language) -> str:
     """Whether more labels are expected to help, with 95 % intervals."""
-    if not found["points"]:
-        return text("learning_curve_few", language, n=found["labels"], fewest=found["fewest"])
     ahead, labels = found["ahead"], found["labels"]
+    if ahead is None or found["gain"] is None:
+        return text("learning_curve_few", language, n=labels, fewest=found["fewest"])
     more, gain = _points(ahead["gain"]), _points(found["gain"])
-    key = f"learning_curve_{helps(found)}"
+    key = f"learning_curve_{helps(ahead)}"
     return text(key, language, n=ahead["labels"], more=more, labels=labels, gain=gain)
 
 
-def helps(found: Curve) -> str:
+def helps(ahead: Extrapolation) -> str:
     """Whether more labels are expected to help: yes, no, unknown."""
-    gain = found["ahead"]["gain"]
+    gain = ahead["gain"]
     if gain["high"] < LITTLE:
         return "no"
     return "yes" if gain["low"] > 0 else "unknown"
@@ -141,11 +136,11 @@ def _points(of: Mapping[str, float]) -> str:
     return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
-def figure(found: Curve, language: Language) -> go.Figure | None:
+def figure(found: LearningCurve, language: Language) -> go.Figure | None:
     """UA over the number of labels, measured and extrapolated; None without points."""
-    if not found["points"]:
-        return None
     measured = found["points"]
+    if not measured or found["ahead"] is None:
+        return None
     extrapolated = [measured[-1], *found["ahead"]["points"]]
     parts = (("measured", measured, BAND, "solid"), ("ahead", extrapolated, FAINT, "dash"))
     traces: list[dict[str, Any]] = []

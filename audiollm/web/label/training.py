@@ -15,11 +15,11 @@ from audiollm import hub
 from audiollm.contracts.comparison import COMPARED
 from audiollm.contracts.fit import METRICS_NAME, RUN_NAME
 from audiollm.contracts.manifest import MANIFEST_NAME, Manifest
-from audiollm.contracts.options import check, option, options, read_json, shown
+from audiollm.contracts.options import check, option, options, read_json
 from audiollm.contracts.prepared import PREPARED, read_clips, read_info, read_summary
 from audiollm.contracts.result import RESULT
-from audiollm.errors import ConfigError, DataError
-from audiollm.jobs.job import Step
+from audiollm.errors import DataError
+from audiollm.jobs.job import Step, check_device
 from audiollm.jobs.queue import Jobs
 from audiollm.labelling.formats import write_jsonl
 from audiollm.labelling.tasks import Outcome
@@ -56,8 +56,7 @@ class LabelTraining:
 
     def __post_init__(self) -> None:
         check(self)
-        if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device):
-            raise ConfigError("label_device", value=shown(self.device))
+        check_device(self.device)
 
     def folder(self, home: Path) -> Path:
         """Of everything but the new model."""

@@ -20,7 +20,7 @@ from audiollm.contracts.options import check, option, options, shown
 from audiollm.contracts.prepared import PREPARED
 from audiollm.contracts.result import RESULT
 from audiollm.errors import ConfigError
-from audiollm.jobs.job import Step
+from audiollm.jobs.job import Step, check_device
 from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask, asked
 
 PRESETS: dict[str, float] = {"quick": 0.25, "balanced": 1.0, "thorough": 3.0}  # times the epochs
@@ -82,8 +82,7 @@ class Plan:
         for name, id in (("llm", self.stages[0].llm), ("encoder", self.encoder)):
             if not id.strip() or id.startswith("-") or not id.isprintable():
                 raise ConfigError("plan_model", name=name, value=shown(id))
-        if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device):
-            raise ConfigError("plan_device", value=shown(self.device))
+        check_device(self.device)
         if self.unprepared:
             self.ask()
         else:

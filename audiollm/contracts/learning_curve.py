@@ -1,0 +1,56 @@
+"""What `python -m train learning-curve` writes and prints, and the Label page reads."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+# In the home folder; the second name was that of earlier versions
+CURVE, FORMER_CURVE = "learning-curve.json", "worth.json"
+
+
+class Point(TypedDict):
+    labels: int  # how many of people's labels were trained on
+    ua: dict[str, Any]  # an interval: value, low, high, unit
+
+
+class Extrapolation(TypedDict):
+    labels: int  # further ones
+    gain: dict[str, Any]  # of UA by these, an interval
+    points: list[Point]
+
+
+class LearningCurve(TypedDict):
+    labels: int
+    corrected: int  # labels that differ from those of the data
+    left: dict[str, int]  # reason -> labelled clips that are left out
+    clips: int
+    speakers: int
+    features: str  # utterance or functionals
+    fewest: int  # labels that a curve needs
+    points: list[Point]  # [] where there are too few labels
+    gain: dict[str, Any] | None  # of UA by all labels, an interval
+    ahead: Extrapolation | None
+    data: NotRequired[str]  # the prepared folder
+    run: NotRequired[dict[str, Any]]
+
+
+def progress_line(done: int, total: int) -> str:
+    """A line of the command's output: probes fitted, of all."""
+    return f"{done} of {total} probes"
+
+
+def read_progress(line: str) -> float | None:
+    """Share of the probes that are fitted; None of a line that is no progress."""
+    found = re.match(r"(\d+) of ([1-9]\d*) probes", line)
+    return int(found[1]) / int(found[2]) if found else None
+
+
+def read_curve(home: Path) -> LearningCurve | None:
+    """The curve in a home folder; None where there is none or it is damaged."""
+    path = home / CURVE if (home / CURVE).exists() else home / FORMER_CURVE
+    try:
+        found: LearningCurve = json.loads(path.read_text(encoding="utf-8"))
+        return found if {"points", "ahead", "left"} <= set(found) else None
+    except (OSError, ValueError, TypeError):
+        return None
