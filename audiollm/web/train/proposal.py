@@ -1,6 +1,6 @@
 """Settings that fit how many recordings there are, the language model and the device. No gradio.
 
-Few recordings get the options of the shipped model, trained on two hours of speech
+Few recordings get options close to those of the shipped model, trained on four hours of speech
 (`train/tiny/recipe.py`), which are the strongest regularisation. More recordings need less of it
 and fewer epochs; docs/training.md lists what of this was measured.
 """
