@@ -501,3 +501,15 @@ def test_seen_speakers_are_not_called_unheard() -> None:
     fair = model_info._quality({**seen, "independent": True}, "en")
     assert model_info._quality(seen, "en") != fair
     assert model_info.mistakes(seen, "en") == ""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_few_confident_answers_have_no_share_of_right_ones(language: Language) -> None:
+    def told(**more: float) -> str:
+        figures = {"new speakers": {"wa": 0.8}, "new corpora": {"wa": 0.5, **more}}
+        return model_info.sentence({"protocols": figures}, ("de",), language)
+
+    often, rarely = told(sure=0.8, share=0.05), told(sure=0.4, share=0.001)
+    assert text("accuracy_sure", language, sure=8, share="5%") in often
+    assert text("accuracy_sure_rare", language, share="0.1%") in rarely
+    assert text("accuracy_sure_only", language, sure=8) in told(sure=0.8)

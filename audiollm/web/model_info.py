@@ -28,6 +28,7 @@ LANGUAGES = {  # of training data, by ISO 639-1
     "ur": ("Urdu", "乌尔都语"),
     "el": ("Greek", "希腊语"),
 }
+RARE = 0.005  # share of answers: of fewer it is not stated how often they are right
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def sentence(metrics: Mapping[str, Any], codes: Sequence[str], language: Languag
     sentences = [text("accuracy", language, languages=escape(languages(codes, language)), **shares)]
     if found.sure is not None:
         code = "accuracy_sure" if found.share else "accuracy_sure_only"
+        if found.share and found.share < RARE:
+            code = "accuracy_sure_rare"
         share = f"{100 * found.share:.2g}%" if found.share else ""
         sentences.append(text(code, language, sure=tenths(found.sure), share=share))
     return wording.paragraph(sentences, language)
