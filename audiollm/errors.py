@@ -17,7 +17,7 @@ class AudioLLMError(Exception):
             of this one, is shown in the same language.
     """
 
-    def __init__(self, code: str, **values: object) -> None:
+    def __init__(self, code: str, /, **values: object) -> None:
         self.code, self.values = (code, values) if code in TEXTS else ("", {})
         super().__init__(text(code, "en", **values) if self.code else code)
 

@@ -11,6 +11,9 @@ import pytest
 from audiollm import figures, metrics
 from audiollm.contracts.messages import Message
 from audiollm.contracts.result import ClipResult, EvaluationResult
+from audiollm.labels import LANGUAGES
+from audiollm.texts import text
+from train.evaluate import texts
 from train.evaluate.report import write_html
 
 CLASSES = ("angry", "happy", "neutral", "sad")
@@ -68,8 +71,15 @@ def _result(clips: int = 60, nasty: str = NASTY) -> EvaluationResult:
         "baselines": {"3": _baseline(truth, table, 0.5), "all": _baseline(truth, table, 2.0)},
         "probes": {"utterance": measured, f"both{nasty}": measured},
         "clips": rows,
+        "texts": {"clips": 3, "languages": {"en": _texts(5), "zh": _texts(0)}},
         "notes": [Message.of("note_seen_encoder", speakers=[f"speaker 1{nasty}"]).to_dict()],
     }
+
+
+def _texts(statements: int) -> dict[str, object]:
+    """Of three texts, none of which is right."""
+    tally = texts.Tally(texts=3, stated=statements)
+    return texts.Checked(raw=tally, shown=tally, corrected=2, texts_corrected=1, added=4).to_dict()
 
 
 def _baseline(truth: list[str], table: np.ndarray, gain: float) -> dict[str, object]:
@@ -146,6 +156,13 @@ def test_page_is_whole_and_asks_no_other_host(page: Path) -> None:
         "counted as wrong: 1",
     ):
         assert expected in text
+
+
+def test_the_written_analyses_are_counted_in_both_languages(page: Path) -> None:
+    shown = page.read_text(encoding="utf-8")
+    for language in LANGUAGES:
+        counts = {"corrected": 2, "texts": 1, "added": 4, "dropped": 0}
+        assert text("report_corrections", language, language="en", **counts) in shown
 
 
 def test_a_speaker_baseline_has_a_row_for_each_number_of_clips(page: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ class Message:
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def of(cls, code: str, **values: Any) -> "Message":
+    def of(cls, code: str, /, **values: Any) -> "Message":
         return cls(text(code, "en", **values), code, values)
 
     @classmethod

@@ -24,7 +24,7 @@ TEXTS: dict[str, dict[Language, str]] = {
 }
 
 
-def text(code: str, language: Language, **values: object) -> str:
+def text(code: str, language: Language, /, **values: object) -> str:
     """One sentence, its blanks filled in.
 
     values: an error or a message is shown in the same language, the members of a list are joined.
@@ -40,7 +40,7 @@ def _shown(value: object, language: Language) -> object:
     return in_language(language) if in_language else value
 
 
-def stored(code: str, **values: object) -> str:
+def stored(code: str, /, **values: object) -> str:
     """A message for a file or a database, to be read in any language by `from_stored`."""
     return json.dumps({"code": code, **values}, ensure_ascii=False)
 

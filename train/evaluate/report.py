@@ -77,7 +77,7 @@ def _e(value: object) -> str:
     return html.escape(str(value))
 
 
-def _t(code: str, **values: object) -> str:
+def _t(code: str, /, **values: object) -> str:
     """HTML of a text in both languages; the page shows one of them. Values are escaped."""
     escaped = {
         name: value if isinstance(value, int) else _e(value) for name, value in values.items()
