@@ -28,11 +28,12 @@ def test_few_recordings_get_what_makes_the_shipped_model() -> None:
     for words, config in zip((recipe.STAGE_1, recipe.STAGE_2), plan.stages, strict=True):
         recipes, proposed = options(words), config.to_dict()
         known = {name for name, those in KEYS.values() if config.stage in those} - {"max_steps"}
-        for name in recipes.keys() & known:
+        # docs/training.md has what the proposal's own input dropout gives with few recordings
+        for name in recipes.keys() & known - {"input_dropout"}:
             assert recipes[name] == proposed[name]
         assert recipes.keys() - known <= {  # the rest are defaults of `fit`
             *("max_steps", "class_token_weight", "auxiliary", "auxiliary_by", "evaluations"),
-            *("pretraining_epochs", "baseline", "distillation"),
+            *("pretraining_epochs", "baseline", "distillation", "teacher"),
         }
 
 
