@@ -31,6 +31,7 @@ PICTURES = {
     "label-zh-phone": ("zh-CN", 390, 844, "light"),
     "train-en": ("en-US", 1200, 900, "light"),
     "train-zh": ("zh-CN", 1200, 900, "dark"),
+    "train-en-phone": ("en-US", 390, 844, "light"),
 }
 
 
