@@ -62,7 +62,7 @@ def test_an_upload_is_seen_heard_and_prepared(studio: Served, visit: Visit, tmp_
     expect(page.locator("#train-data table")).to_contain_text(text("split_test", "en"))
     expect(page.locator("#train-data")).not_to_contain_text(unknown)
 
-    page.click("#player-label input")
+    page.click("#player-class input")
     page.get_by_role("option", name="sad").click()
     expect(page.locator("#player-about")).to_contain_text(re.compile("sad.*emodb-.*flac"))
     expect(page.locator("#player-sound")).to_contain_text("0:0")
