@@ -79,12 +79,16 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         return (yield)
 
 
+EXITING = 20.0  # s in which the process of a job that is done has ended
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_job_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A job outlives whoever starts it: one that a test forgets would train beside all others."""
     yield
     home = str(tmp_path_factory.getbasetemp())
-    left = [each for each in psutil.process_iter(["cmdline"]) if _runs_in(each, home)]
+    found = [each for each in psutil.process_iter(["cmdline"]) if _runs_in(each, home)]
+    _, left = psutil.wait_procs(found, timeout=EXITING)
     for process in left:
         process.kill()
     assert not left, [process.info["cmdline"] for process in left]
