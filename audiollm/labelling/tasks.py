@@ -23,9 +23,8 @@ Reason = Literal[
     "random",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
-FORMER_REASONS: Mapping[str, Reason] = {  # in files of earlier versions
-    **{"ear": "disagreement", "suspect": "label_error"}
-}
+# In files of earlier versions
+FORMER_REASONS: Mapping[str, Reason] = {"ear": "disagreement", "suspect": "label_error"}
 Kind = Literal["label", "decision", "skip"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 UNUSUAL = ("unclear", "not_speech", "several")  # labels that are no class

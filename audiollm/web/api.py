@@ -44,7 +44,7 @@ def register(services: Services) -> None:
 
     @_in_a_sentence
     def classify_emotion(file: Recording, language: Language = "en") -> dict[str, Any]:
-        """Hear which emotion the voice in a sound file expresses.
+        """Classify the emotion that the voice in a sound file expresses.
 
         It reads the expression of a voice, not what the person feels inside, and it is often
         wrong: describe_model says how often.
@@ -62,7 +62,7 @@ def register(services: Services) -> None:
     def classify_emotions(
         files: list[Recording], language: Language = "en"
     ) -> list[dict[str, Any]]:
-        """Hear which emotion the voice in each of several sound files expresses.
+        """Classify the emotion that the voice in each of several sound files expresses.
 
         Args:
             files: at most 64 recordings: uploaded files, their addresses here, or data: URIs
@@ -77,7 +77,7 @@ def register(services: Services) -> None:
     def classify_one_speaker(
         files: list[Recording], language: Language = "en"
     ) -> list[dict[str, Any]]:
-        """Hear which emotion one person expresses in each of several sound files.
+        """Classify the emotion that one person expresses in each of several sound files.
 
         Each recording is compared with the others, which makes the answers more often right from
         four recordings on.

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from audiollm.model.projector import Features
 
 STRENGTH = 0.003  # inverse L2 penalty
-# weights of the probes of the classes and of (corpus, class); a baseline takes much of what differs
-# between corpora away
+# Weights of the probes of the classes and of (corpus, class). Differences from a baseline hold less
+# of the corpus, so there both count alike
 PLAIN, RELATIVE = (0.6, 0.4), (0.5, 0.5)
 SPREAD = 0.5  # largest share of the way to another example by which features are mixed
 

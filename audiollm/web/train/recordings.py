@@ -246,7 +246,7 @@ def played(
     line = text("player_about", language, **words)
     if clip.split:
         split = text(f"split_{clip.split}", language)
-        line += f" ({text('player_split', language, side=split)})"
+        line += f" ({text('player_split', language, split=split)})"
     about = gr.update(value=f"<p>{line}</p>", visible=True)
     return {"sound": gr.update(value=sound, visible=True), "about": about, "last": clip.path}
 

@@ -120,7 +120,7 @@ def warnings(found: Insight, language: Language) -> list[str]:
         lacking = [word(name, language) for name in found.classes if name not in present]
         if lacking:
             name = text(f"split_{split}", language)
-            lines.append(text("data_absent", language, classes=lacking, side=name))
+            lines.append(text("data_absent", language, classes=lacking, split=name))
     ranked = sorted(found.classes, key=lambda name: found.classes[name])
     if ranked and found.classes[ranked[-1]] > UNEVEN * found.classes[ranked[0]]:
         few, many = ranked[0], ranked[-1]
