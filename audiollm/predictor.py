@@ -1,10 +1,9 @@
 """The resident engine: sound -> `Prediction`. Every answer to a person comes from here."""
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from audiollm.errors import AudioError, AudioLLMError, ModelError
 from audiollm.inference import files
 from audiollm.inference.classifier import Classifier, ScoredSound
 from audiollm.inference.prediction import Card, Prediction
+from audiollm.inference.texts import Texts
 from audiollm.inference.votes import batches
 from audiollm.labels import Language
 from audiollm.model.distance import FeatureDistance
@@ -28,6 +28,9 @@ from audiollm.model.loading import Step
 from audiollm.model.probe import LinearProbe
 from audiollm.model.speaker import SpeakerBaseline, together
 from audiollm.settings import Settings
+
+if TYPE_CHECKING:
+    from audiollm.model.generation import Context
 
 __all__ = ["Card", "Prediction", "Predictor"]
 
@@ -43,8 +46,8 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 class Predictor:
     """A loaded model, safe to share between threads. One batch of windows is computed at a time and
-    beside it one text is generated, so that probabilities wait neither for the end of a long sound
-    nor for a text of another thread."""
+    beside it one batch of texts is generated, so that probabilities wait neither for the end of a
+    long sound nor for a text of another thread. Threads that wait make up the next batch."""
 
     def __init__(self, loaded: Any, encoder: Any, settings: Settings) -> None:
         from audiollm.model.prompt import Prompt
@@ -63,7 +66,7 @@ class Predictor:
         )
         self._scorer = Scorer(loaded.model, prompt)
         self._classifier = Classifier(self.manifest, encoder, self._scorer, loaded.distance)
-        self._generation = threading.Lock()  # one text is generated at a time
+        self._texts = Texts(self._scorer)
         networks = [encoder.network, loaded.model]
         self.card = Card(
             name=self.manifest.name,
@@ -146,11 +149,7 @@ class Predictor:
                 compared with itself.
         """
         answers = self._classifier.score_sounds(sounds, language, baseline, speakers=speakers)
-        texts: list[str] = []
-        for scored, group in _by_batch(answers):
-            winners, rows = [answers[i].winner for i in group], [answers[i].row for i in group]
-            with self._generation:
-                texts += self._scorer.generate(scored, winners, language, rows)
+        texts = self._texts.write([self._context(answer) for answer in answers])
         return [self._written(a, text) for a, text in zip(answers, texts, strict=True)]
 
     def classify(self, sounds: Sequence[Sound], language: Language = "en") -> list[Prediction]:
@@ -179,8 +178,8 @@ class Predictor:
         with an empty text, then the text as it grows: each text begins with the one before.
 
         Args:
-            report: called in this thread, while the text is written with the lock held, so it must
-                not block. What it raises ends the work.
+            report: must not block: while the text is written it is called in the thread that
+                generates the texts of all. What it raises ends the work.
             followed: `prosody.track(sound.samples)` where the caller has it already.
         """
         tracks = [followed] if followed else ()
@@ -198,9 +197,8 @@ class Predictor:
                 shown = growing.text
                 report(growing)
 
-        with self._generation:
-            self._scorer.stream(scored.scored, scored.winner, language, write, scored.row)
-        answer = self._written(scored, raw.strip())
+        whole = self._texts.stream(self._context(scored), write)
+        answer = self._written(scored, whole)
         report(answer)
         return answer
 
@@ -256,8 +254,7 @@ class Predictor:
         voting = windows.voting(sound, followed)
         for batch in batches([w.seconds for w in voting]):
             part = voting[batch]
-            with self._classifier.lock:
-                encoded = self._encoder.encode([w.samples for w in part])
+            encoded = self._classifier.encoded([w.samples for w in part])
             table = self._probe.probabilities(np.stack([e.utterance for e in encoded]))
             total += np.array([w.weight for w in part]) @ table
         named = zip(self._probe.classes, total / total.sum(), strict=True)
@@ -298,8 +295,8 @@ class Predictor:
             answer += piece
             report(answer)
 
-        with self._generation:
-            self._scorer.ask(clip, cues, question, language, write)
+        context = self._scorer.asked(clip, cues, question, language)
+        self._texts.stream(context, write)
         return answer
 
     def predict_files(
@@ -317,6 +314,10 @@ class Predictor:
         """
         return files.answers(self, paths, language, batch, same_speaker)
 
+    def _context(self, answer: ScoredSound) -> "Context":
+        language = answer.prediction.language
+        return self._scorer.context(answer.scored, answer.row, answer.winner, language)
+
     def _written(self, scored: ScoredSound, raw: str, done: bool = True) -> Prediction:
         """The answer with the text that is shown for what the LLM wrote after the class."""
         language = scored.prediction.language
@@ -324,18 +325,6 @@ class Predictor:
             scored.analysis, raw, self.manifest.labels, language, done
         )
         return replace(scored.prediction, text=text, analysis=parts)
-
-
-def _by_batch(answers: Sequence[ScoredSound]) -> Iterator[tuple[Any, list[int]]]:
-    """Runs of neighbours that were scored in the same batch."""
-    group: list[int] = []
-    for i, answer in enumerate(answers):
-        if group and answers[group[0]].scored is not answer.scored:
-            yield answers[group[0]].scored, group
-            group = []
-        group.append(i)
-    if group:
-        yield answers[group[0]].scored, group
 
 
 def _keep_numpy_to_one_thread() -> None:

@@ -32,7 +32,7 @@ from audiollm.predictor import Prediction, Predictor
 from audiollm.settings import ASSETS, Settings
 from audiollm.texts import text
 from audiollm.web import Services, api, build_ui, launch_options
-from audiollm.web.events import MODEL
+from audiollm.web.events import ANSWER
 from tests.browser.fake import Card
 from tests.conftest import RATE
 
@@ -235,7 +235,7 @@ def test_four_endpoints_are_public_and_wait_in_the_queue_of_the_page() -> None:
     assert set(public) == {"analyse", "analyse_batch", "analyse_one_speaker", "model"}
     assert all(f.queue for f in public.values())
     for name in ("analyse", "analyse_batch", "analyse_one_speaker"):
-        assert public[name].concurrency_id == MODEL["concurrency_id"]
+        assert public[name].concurrency_id == ANSWER["concurrency_id"]
 
 
 # --- the option

@@ -84,7 +84,7 @@ def test_a_reader_who_leaves_frees_the_model(asked: Predictor) -> None:
 
     with pytest.raises(InterruptedError):
         asked.ask(sound, followed, "why angry", "en", leave)
-    assert not asked._classifier.lock.locked() and not asked._generation.locked()
+    assert asked._classifier.scores.idle and asked._texts.idle
 
 
 def test_a_model_without_instructions_says_so(engine: Predictor) -> None:
@@ -96,7 +96,7 @@ def test_a_model_without_instructions_says_so(engine: Predictor) -> None:
 def test_a_question_has_a_length(asked: Predictor, question: str, said: str) -> None:
     with pytest.raises(AudioError, match=said):
         asked.ask(*heard(1.0), question, "en")
-    assert not asked._classifier.lock.locked()
+    assert asked._classifier.scores.idle and asked._texts.idle
 
 
 def test_questions_are_about_short_sounds(
@@ -140,4 +140,4 @@ def test_a_failure_while_generating_reaches_the_reader(
     monkeypatch.setattr(asked._scorer.model.causal_lm, "generate", broken)
     with pytest.raises(RuntimeError, match="out of memory"):
         asked.ask(*heard(1.0), "why?", "en")
-    assert not asked._classifier.lock.locked()
+    assert asked._classifier.scores.idle and asked._texts.idle

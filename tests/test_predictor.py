@@ -278,7 +278,7 @@ def test_an_abandoned_stream_frees_the_model(engine: Predictor) -> None:
     """A closed page must not block the next visitor."""
     with pytest.raises(InterruptedError):
         engine.stream(sound(1.0), "en", leave)
-    assert not engine._generation.locked()
+    assert engine._texts.idle
     assert engine.predict([sound(1.0)])[0].label
 
 

@@ -82,8 +82,35 @@ def test_stream_gives_the_same_text() -> None:
     scored = scorer.score(CLIPS, CUE_LIST, "zh")
     whole = scorer.generate(scored, [2], "zh", rows=[1])[0]
     pieces: list[str] = []
-    scorer.stream(scored, 2, "zh", pieces.append, row=1)
-    assert len(pieces) > 1 and "".join(pieces).strip() == whole
+    texts: dict[int, str | BaseException] = {}
+    scorer.write([scorer.context(scored, 1, 2, "zh")], [pieces.append], texts.__setitem__)
+    assert len(pieces) > 1 and "".join(pieces).strip() == texts[0] == whole
+
+
+def test_texts_of_several_batches_are_generated_together() -> None:
+    """Caches of other lengths, other limits, and a reader who leaves: each text is as if alone."""
+    scorer = Scorer(tiny.audio_llm(seed=3), Prompt(tiny.tokenizer(), tiny.CLASSES))
+    first = scorer.score(CLIPS[:1], [None], "en")
+    second = scorer.score(CLIPS[1:], CUE_LIST[1:], "en")
+    alone = [
+        *scorer.generate(first, [2], "en", max_new_tokens=5),
+        *scorer.generate(second, [1, 4], "en", max_new_tokens=9),
+    ]
+    contexts = [
+        scorer.context(first, 0, 2, "en", 5),
+        scorer.context(second, 0, 1, "en", 9),
+        scorer.context(second, 1, 4, "en", 9),
+    ]
+    pieces: list[str] = []
+
+    def leave(_: str) -> None:
+        raise InterruptedError
+
+    texts: dict[int, str | BaseException] = {}
+    scorer.write(contexts, [pieces.append, leave, str], texts.__setitem__)
+    assert isinstance(texts.pop(1), InterruptedError)
+    assert texts == {0: alone[0], 2: alone[2]}
+    assert "".join(pieces).strip() == alone[0]
 
 
 def test_taken_rows_go_on_as_before() -> None:
@@ -114,8 +141,9 @@ def test_a_callback_that_raises_stops_generating() -> None:
     def leave(_: str) -> None:
         raise InterruptedError
 
-    with pytest.raises(InterruptedError):
-        scorer.stream(scored, 1, "en", leave)
+    texts: dict[int, str | BaseException] = {}
+    scorer.write([scorer.context(scored, 0, 1, "en")], [leave], texts.__setitem__)
+    assert isinstance(texts[0], InterruptedError)
     assert passes < 90
 
 

@@ -1,12 +1,12 @@
 """Sounds -> class probabilities: encoder, projector and LLM, window by window, batch by batch."""
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from audiollm import audio
 from audiollm.analysis import composition
 from audiollm.analysis.references import Basis
 from audiollm.analysis.types import Analysis, Voice
@@ -16,13 +16,21 @@ from audiollm.audio.prosody import Cues, Track
 from audiollm.audio.windows import Progress, Window
 from audiollm.contracts.manifest import Manifest
 from audiollm.errors import ConfigError
+from audiollm.inference.microbatch import Call, MicroBatch
 from audiollm.inference.prediction import Prediction
-from audiollm.inference.votes import Votes, batches, keep_best
+from audiollm.inference.votes import BATCH_SECONDS, BATCH_WINDOWS, Votes, batches, keep_best
 from audiollm.labels import Language
 from audiollm.model import calibration
 from audiollm.model.distance import FeatureDistance
 from audiollm.model.projector import Features
 from audiollm.model.speaker import FEWEST, SpeakerBaseline, one_emotion, together
+
+if TYPE_CHECKING:
+    from audiollm.encoder.base import Encoded
+    from audiollm.model.scoring import Scored
+
+
+_Windows: TypeAlias = tuple[Sequence[Features], Sequence[Cues]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +55,16 @@ class _Compared:
 
 
 class Classifier:
-    """The networks of a model. One batch of windows is computed at a time, for all threads."""
+    """The networks of a model. Encoder and LLM each compute one batch of windows at a time, of all
+    threads that wait for it."""
 
     def __init__(
         self, manifest: Manifest, encoder: Any, scorer: Any, distance: FeatureDistance | None
     ) -> None:
         self.manifest, self.encoder, self.scorer = manifest, encoder, scorer
         self._distance = distance
-        self.lock = threading.Lock()  # held while a batch is computed
+        self.encodes: MicroBatch[Sequence[np.ndarray], list[Encoded]] = MicroBatch(self._encode)
+        self.scores: MicroBatch[_Windows, Scored] = MicroBatch(self._score)
 
     def score_sounds(
         self,
@@ -177,12 +187,33 @@ class Classifier:
         self, clips: Sequence[Features], cues: Sequence[Cues], language: Language
     ) -> tuple[Any, np.ndarray]:
         """(`scoring.Scored`, calibrated probabilities [B, C]) of B windows."""
-        with self.lock:
-            scored = self.scorer.score(clips, cues, language)
-            logs = scored.log_likelihoods.float().cpu().numpy()
+        scored = self.scores((clips, cues), len(clips) / BATCH_WINDOWS, language)
+        logs = scored.log_likelihoods.float().cpu().numpy()
         return scored, calibration.calibrated(
             logs, self.manifest, [c.baseline is not None for c in clips], self._distances(clips)
         )
+
+    def _score(self, calls: "Sequence[Call[_Windows, Scored]]") -> None:
+        """The windows of several calls as one batch."""
+        clips = [clip for call in calls for clip in call.item[0]]
+        cues = [each for call in calls for each in call.item[1]]
+        language: Any = calls[0].key
+        scored, end = self.scorer.score(clips, cues, language), 0
+        for call in calls:
+            start, end = end, end + len(call.item[0])
+            # a copy: else the keys and values of all calls stay as long as one of them
+            call.finish(scored.take(range(start, end)) if len(calls) > 1 else scored)
+
+    def encoded(self, pieces: Sequence[np.ndarray]) -> "list[Encoded]":
+        """The encoder's features of pieces of sound."""
+        seconds = sum(map(len, pieces)) / audio.SAMPLE_RATE
+        return self.encodes(pieces, seconds / BATCH_SECONDS)
+
+    def _encode(self, calls: "Sequence[Call[Sequence[np.ndarray], list[Encoded]]]") -> None:
+        encoded, end = self.encoder.encode([piece for call in calls for piece in call.item]), 0
+        for call in calls:
+            start, end = end, end + len(call.item)
+            call.finish(encoded[start:end])
 
     def _distances(self, clips: Sequence[Features]) -> np.ndarray:
         """From the training data, [B]; NaN where the model came without a measure."""
@@ -201,8 +232,7 @@ class Classifier:
         `tracks` are `prosody.track` of the pieces, None where it is not known yet.
         """
         needs = self.manifest.projector
-        with self.lock:
-            encoded = self.encoder.encode(pieces)
+        encoded = self.encoded(pieces)
         means = [_mean(s) for s in speakers] if needs.baseline and speakers else []
         return [
             Features(

@@ -1,17 +1,26 @@
-"""Text that the LLM generates, passed on piece by piece; and its answers to free questions.
+"""Texts that the LLM goes on with, several at once, each passed on piece by piece.
+
+What it goes on from is a key-value cache: of a scored clip and its class word (scoring.py), or of a
+free question about a clip:
 
     {start of user turn}  [audio tokens]  {measured cues}
                                           {question}{end of user turn}
                                           {start of assistant turn}
 
 Nothing checks an answer to a question: probabilities and the checked analysis come from scoring.py.
+
+Shapes: B texts, L cached positions, G key-value heads.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import torch
-from transformers import TextStreamer
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import StoppingCriteria, StoppingCriteriaList, TextStreamer
+from transformers.generation.streamers import BaseStreamer
 
 from audiollm.audio.prosody import Cues
 from audiollm.errors import AudioError
@@ -21,25 +30,149 @@ from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
 
 MAX_QUESTION = 500  # characters
-MAX_ANSWER = 200  # tokens
+MAX_ANALYSIS, MAX_ANSWER = 96, 200  # tokens
+Layers: TypeAlias = list[tuple[Tensor, Tensor]]  # keys and values of each layer of the LLM
+Write: TypeAlias = Callable[[str], object]  # gets each new piece of a text
+# gets the number of a text, and the text or what its `Write` raised
+Finish: TypeAlias = Callable[[int, str | BaseException], object]
 
 
-class Pieces(TextStreamer):
-    """A streamer of `generate` that hands each new piece of text to a callback.
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What a text goes on from: keys and values [G, L, size] of each layer, and the next id."""
 
-    The callback runs in the generating thread; an exception that it raises ends the generation.
-    `skip_prompt`: the ids that generation starts from are no part of the text.
-    """
+    layers: Layers
+    last: int
+    most: int = MAX_ANALYSIS  # new tokens
+
+
+@dataclass(eq=False)
+class Text:
+    """A text while it is generated. It is complete once it is `done`."""
+
+    pieces: TextStreamer  # passes what is new to the text's own callback
+    ids: list[int]
+    done: bool = False
+    failure: BaseException | None = None  # that the callback raised: it ends this text alone
+
+
+class Texts(BaseStreamer, StoppingCriteria):  # type: ignore[misc]
+    """The texts of one batch: takes the new ids of `generate`, and says which texts are done."""
 
     def __init__(
-        self, tokenizer: Any, write: Callable[[str], object], *, skip_prompt: bool
+        self,
+        prompt: Prompt,
+        contexts: Sequence[Context],
+        writes: Sequence[Write],
+        finish: Finish,
     ) -> None:
-        super().__init__(tokenizer, skip_prompt=skip_prompt, skip_special_tokens=True)
+        self.prompt, self.contexts, self.finish = prompt, contexts, finish
+        self.texts = [Text(_Pieces(prompt.tokenizer, write), []) for write in writes]
+
+    def put(self, value: Tensor) -> None:
+        """New ids [B]; the ids [B, L] that generation starts from are no part of the texts."""
+        if value.ndim > 1:
+            return
+        for i, (text, id) in enumerate(zip(self.texts, value.tolist(), strict=True)):
+            if not text.done:
+                self._add(i, text, id)
+
+    def _add(self, i: int, text: Text, id: int) -> None:
+        try:
+            if id != self.prompt.end:
+                text.ids.append(id)
+                text.pieces.put(torch.tensor([id]))
+            text.done = id == self.prompt.end or len(text.ids) == self.contexts[i].most
+            if text.done:
+                text.pieces.end()
+        except BaseException as error:  # whoever reads this text has left; others still read theirs
+            text.done, text.failure = True, error
+        if text.done:
+            whole = self.prompt.tokenizer.decode(text.ids, skip_special_tokens=True).strip()
+            self.finish(i, text.failure or whole)
+
+    def end(self) -> None:
+        """Every text is done by then: see `__call__`."""
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+        return torch.tensor([text.done for text in self.texts], device=input_ids.device)
+
+
+class _Pieces(TextStreamer):
+    def __init__(self, tokenizer: Any, write: Write) -> None:
+        super().__init__(tokenizer, skip_special_tokens=True)
         self._write = write
 
     def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: ARG002
         if text:
             self._write(text)
+
+
+@torch.inference_mode()
+def generate(
+    model: AudioLLM,
+    prompt: Prompt,
+    contexts: Sequence[Context],
+    writes: Sequence[Write],
+    finish: Finish,
+) -> None:
+    """Goes on from every context, greedily.
+
+    Args:
+        writes: one for every text, called in this thread; what it raises ends that text alone.
+        finish: called as soon as a text is complete.
+    """
+    sizes = [context.layers[0][0].shape[1] for context in contexts]
+    longest, device = max(sizes), model.device
+    layers = []
+    for parts in zip(*(context.layers for context in contexts), strict=True):
+        keys, values = (
+            # left-padded, as generation needs: [B, G, L, size]
+            torch.stack([F.pad(t, (0, 0, longest - t.shape[1], 0)) for t in tensors])
+            for tensors in zip(*parts, strict=True)
+        )
+        layers.append((keys, values))
+    ids = torch.full((len(contexts), longest + 1), prompt.end, device=device)
+    ids[:, -1] = torch.tensor([context.last for context in contexts], device=device)
+    columns = torch.arange(longest + 1, device=device)
+    mask = (columns >= longest - torch.tensor(sizes, device=device)[:, None]).long()
+    texts = Texts(prompt, contexts, writes, finish)
+    model.causal_lm.generate(  # type: ignore[operator]
+        input_ids=ids,
+        attention_mask=mask,
+        past_key_values=cache_of(layers),
+        max_new_tokens=max(context.most for context in contexts),
+        do_sample=False,
+        eos_token_id=prompt.end,
+        pad_token_id=prompt.end,
+        streamer=texts,
+        stopping_criteria=StoppingCriteriaList([texts]),
+    )
+
+
+@torch.inference_mode()
+def asked(
+    model: AudioLLM,
+    prompt: Prompt,
+    clip: Features,
+    cues: Cues | None,
+    question: str,
+    language: Language,
+) -> Context:
+    """What the answer to a free question about a clip goes on from.
+
+    Raises:
+        AudioError: the question is empty or too long.
+    """
+    layout = prompt.free(checked(question), language, cues)
+    merged = model.merge([layout.head], [clip], [layout.tail])
+    cache = cache_of([])
+    # the last id is fed when the text begins
+    model.causal_lm.model(  # type: ignore[operator]
+        inputs_embeds=merged.embeds[:, :-1], past_key_values=cache, use_cache=True
+    )
+    layers = [(layer.keys[0], layer.values[0]) for layer in cache.layers]
+    return Context(layers, layout.tail[-1], MAX_ANSWER)
 
 
 def checked(question: str) -> str:
@@ -56,26 +189,8 @@ def checked(question: str) -> str:
     return stripped
 
 
-def answer(
-    model: AudioLLM,
-    prompt: Prompt,
-    clip: Features,
-    cues: Cues | None,
-    question: str,
-    language: Language,
-    write: Callable[[str], object],
-) -> None:
-    """Passes the LLM's answer to the question to `write`, piece by piece."""
-    layout = prompt.free(checked(question), language, cues)
-    with torch.inference_mode():
-        merged = model.merge([layout.head], [clip], [layout.tail])
-        model.causal_lm.generate(  # type: ignore[operator]
-            inputs_embeds=merged.embeds,
-            attention_mask=merged.mask.long(),
-            max_new_tokens=MAX_ANSWER,
-            do_sample=False,
-            eos_token_id=prompt.end,
-            pad_token_id=prompt.end,
-            # generation from embeddings returns new ids only
-            streamer=Pieces(prompt.tokenizer, write, skip_prompt=False),
-        )
+def cache_of(layers: Layers) -> Any:
+    """Keys and values of each layer, [B, G, L, size], as transformers takes them."""
+    from transformers import DynamicCache
+
+    return DynamicCache(layers) if layers else DynamicCache()

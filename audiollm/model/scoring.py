@@ -8,7 +8,7 @@ winner's keys and values are kept, so the analysis goes on from exactly what was
 Shapes: B clips, P cached prefix, S packed length, C classes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from audiollm.audio.prosody import Cues
 from audiollm.labels import Language
 from audiollm.model import generation
 from audiollm.model.audio_llm import AudioLLM
+from audiollm.model.generation import Context, Finish, Layers, Write, cache_of
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
 
@@ -41,7 +42,7 @@ class Scored:
         kept = list(rows)
         layers = [(layer.keys[kept], layer.values[kept]) for layer in self.cache.layers]
         return Scored(
-            self.log_likelihoods[kept], _cache_of(layers), self.prefix, self.segments[kept]
+            self.log_likelihoods[kept], cache_of(layers), self.prefix, self.segments[kept]
         )
 
 
@@ -50,7 +51,7 @@ class Scorer:
 
     def __init__(self, model: AudioLLM, prompt: Prompt) -> None:
         self.model, self.prompt = model, prompt
-        self._prefixes: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}
+        self._prefixes: dict[tuple[int, ...], Layers] = {}
 
     @torch.inference_mode()
     def score(
@@ -81,7 +82,7 @@ class Scorer:
         merged = self.model.merge(empty, clips, [(*layout.tail, *packed) for layout in layouts])
         segments = self._segments(merged.lengths, merged.embeds.shape[1], words)
         shared = (segments == 0).sum(1)  # [B] audio + tail
-        cache = _cache_of(
+        cache = cache_of(
             [
                 (k.expand(len(clips), -1, -1, -1), v.expand(len(clips), -1, -1, -1))
                 for k, v in prefix
@@ -120,78 +121,57 @@ class Scorer:
         return torch.stack(result, 1)
 
     @torch.inference_mode()
+    def context(
+        self,
+        scored: Scored,
+        row: int,
+        winner: int,
+        language: Language,
+        most: int = generation.MAX_ANALYSIS,
+    ) -> Context:
+        """What the text goes on from: prefix, shared part and winning class word of a row."""
+        segment = scored.segments[row]
+        own = torch.nonzero((segment == 0) | (segment == winner + 1))[:, 0]
+        past = torch.arange(scored.prefix, device=own.device)
+        # the last id of the class word is fed again, so it leaves the cache
+        kept = torch.cat([past, own + scored.prefix])[:-1]
+        layers = [(c.keys[row][:, kept], c.values[row][:, kept]) for c in scored.cache.layers]
+        last = self.prompt.label(self.prompt.classes[winner], language)[-1]
+        return Context(layers, last, most)
+
+    def asked(
+        self, clip: Features, cues: Cues | None, question: str, language: Language
+    ) -> Context:
+        """What the answer to a free question about a clip goes on from."""
+        return generation.asked(self.model, self.prompt, clip, cues, question, language)
+
+    def write(self, contexts: Sequence[Context], writes: Sequence[Write], finish: Finish) -> None:
+        """Goes on from every context: see `generation.generate`."""
+        generation.generate(self.model, self.prompt, contexts, writes, finish)
+
     def generate(
         self,
         scored: Scored,
         winners: Sequence[int],
         language: Language,
-        rows: Sequence[int] | None = None,
-        max_new_tokens: int = 96,
-        streamer: Any = None,
+        rows: Sequence[int] = (),
+        max_new_tokens: int = generation.MAX_ANALYSIS,
     ) -> list[str]:
-        """Text after the winning class word, for the given rows of a scored batch."""
-        rows = list(range(len(winners))) if rows is None else list(rows)
-        kept = []  # for each row, the cache positions of prefix, shared part and its winner
-        for row, winner in zip(rows, winners, strict=True):
-            segment = scored.segments[row]
-            own = torch.nonzero((segment == 0) | (segment == winner + 1))[:, 0]
-            past = torch.arange(scored.prefix, device=own.device)
-            kept.append(torch.cat([past, own + scored.prefix]))
-        size = max(map(len, kept))
-        # left-padded, as generation needs; the last id is fed again, so it leaves the cache
-        index = torch.stack([F.pad(k, (size - len(k), 0)) for k in kept])
-        mask = torch.stack([F.pad(torch.ones_like(k), (size - len(k), 0)) for k in kept])
-        layers = []
-        for layer in scored.cache.layers:
-            where = index[:, None, :-1, None].expand(
-                -1, layer.keys.shape[1], -1, layer.keys.shape[3]
-            )
-            layers.append((layer.keys[rows].gather(2, where), layer.values[rows].gather(2, where)))
-        ids = torch.full((len(rows), size), self.prompt.end, device=index.device)
-        last = [self.prompt.label(self.prompt.classes[w], language)[-1] for w in winners]
-        ids[:, -1] = torch.tensor(last, device=ids.device)
-        out = self.model.causal_lm.generate(  # type: ignore[operator]
-            input_ids=ids,
-            attention_mask=mask,
-            past_key_values=_cache_of(layers),
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            eos_token_id=self.prompt.end,
-            pad_token_id=self.prompt.end,
-            streamer=streamer,
-        )
-        texts = self.prompt.tokenizer.batch_decode(out[:, size:], skip_special_tokens=True)
-        return [text.strip() for text in texts]
+        """Texts after the winning class words, for the given rows of a scored batch."""
+        contexts = [
+            self.context(scored, row, winner, language, max_new_tokens)
+            for row, winner in zip(rows or range(len(winners)), winners, strict=True)
+        ]
+        texts: dict[int, str | BaseException] = {}
+        self.write(contexts, [str] * len(contexts), texts.__setitem__)
+        return [str(texts[i]) for i in range(len(contexts))]
 
-    def stream(
-        self,
-        scored: Scored,
-        winner: int,
-        language: Language,
-        write: Callable[[str], object],
-        row: int = 0,
-    ) -> None:
-        """The same text of one row, passed to `write` piece by piece."""
-        streamer = generation.Pieces(self.prompt.tokenizer, write, skip_prompt=True)
-        self.generate(scored, [winner], language, [row], streamer=streamer)
-
-    def ask(
-        self,
-        clip: Features,
-        cues: Cues | None,
-        question: str,
-        language: Language,
-        write: Callable[[str], object],
-    ) -> None:
-        """The LLM's answer to a free question about a clip, piece by piece."""
-        generation.answer(self.model, self.prompt, clip, cues, question, language, write)
-
-    def _prefix(self, head: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
+    def _prefix(self, head: tuple[int, ...]) -> Layers:
         """Keys and values of the instruction, [1, heads, P, size] a layer, computed once."""
         if not head:
             return []
         if head not in self._prefixes:
-            cache = _cache_of([])
+            cache = cache_of([])
             self.model.causal_lm.model(  # type: ignore[operator]
                 inputs_embeds=self.model.embed(head)[None], past_key_values=cache, use_cache=True
             )
@@ -231,10 +211,3 @@ class Scorer:
         seen = seen | torch.eye(size, dtype=torch.bool, device=segments.device)
         seen = F.pad(seen, (past, 0), value=True)[:, None]
         return torch.zeros_like(seen, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
-
-
-def _cache_of(layers: list[tuple[Tensor, Tensor]]) -> Any:
-    """Keys and values of each layer, [B, heads, P, size], as transformers takes them."""
-    from transformers import DynamicCache
-
-    return DynamicCache(layers) if layers else DynamicCache()

@@ -13,6 +13,7 @@ from audiollm.web import api
 from audiollm.web.analyse.page import AnalysePage
 from audiollm.web.auth import access, sessions
 from audiollm.web.auth.login import Login
+from audiollm.web.events import QUEUE, THREADS
 from audiollm.web.label.page import LabelPage
 from audiollm.web.services import EXAMPLES, Services
 from audiollm.web.static import Static, of_browser
@@ -33,7 +34,6 @@ FONTS = (
     "sans-serif",
 )
 SWEEP, KEEP = 300, 3000  # s: how often old recordings are looked for, and from which age on
-WAITING = 32  # visitors in the queue; the next one is told that it is full
 HEAD = "".join(
     f"<script>\n{(STYLE.parent / name).read_text(encoding='utf-8')}</script>"
     for name in ("page.js", "train/sound.js", "label/label.js")
@@ -76,7 +76,7 @@ def build_ui(services: Services) -> Page:
     demo.routes = sessions.routes(services.settings, services.sessions)
     demo.texts = static.i18n()
     # programs wait in the same queue (gradio_client and /call do so); what would pass it by is shut
-    demo.queue(max_size=WAITING, api_open=False)
+    demo.queue(max_size=QUEUE, api_open=False)
     return demo
 
 
@@ -109,6 +109,7 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
         "app_kwargs": {"routes": demo.routes},
         "allowed_paths": [str(EXAMPLES)],
         "max_file_size": settings.max_bytes,
+        "max_threads": THREADS,
         "show_error": True,
         "run_history": False,
         "footer_links": [],

@@ -19,7 +19,7 @@ from gradio.utils import get_upload_folder
 from audiollm.errors import AudioError, AudioLLMError, ConfigError
 from audiollm.labels import Language
 from audiollm.web import render
-from audiollm.web.events import MODEL, public
+from audiollm.web.events import ANSWER, public
 from audiollm.web.services import Services
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ def register(services: Services) -> None:
         """
         return model(services)
 
-    gr.api(classify_emotion, api_name="analyse", **MODEL)
-    gr.api(classify_emotions, api_name="analyse_batch", **MODEL)
-    gr.api(classify_one_speaker, api_name="analyse_one_speaker", **MODEL)
+    gr.api(classify_emotion, api_name="analyse", **ANSWER)
+    gr.api(classify_emotions, api_name="analyse_batch", **ANSWER)
+    gr.api(classify_one_speaker, api_name="analyse_one_speaker", **ANSWER)
     gr.api(describe_model, api_name="model")
 
 
@@ -144,7 +144,7 @@ def _answers(
 ) -> "list[Prediction | AudioLLMError]":
     """In the order of the files. What came inside the call is deleted at once."""
     predictor = services.predictor()
-    with TemporaryDirectory(prefix="audiollm-") as folder:
+    with TemporaryDirectory(prefix="audiollm-") as folder, services.turns.taken():
         most = services.settings.max_bytes
         received = [_received(file, Path(folder), most) for file in files]
         paths = [found for found in received if isinstance(found, Path)]

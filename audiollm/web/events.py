@@ -17,9 +17,12 @@ QUIET: dict[str, Any] = {
     "api_visibility": "private",
 }
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}  # and waits for nobody
-# The model scores one batch at a time, so more visitors at once are not faster; but a short clip
-# need not wait until an hour of sound is done
 MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 4}
+# An answer waits in `Turns`, where its visitor is told how long; each takes a thread to wait in
+WAITING = 128
+ANSWER: dict[str, Any] = {"concurrency_id": "answer", "concurrency_limit": WAITING}
+THREADS = WAITING + 40  # of Gradio, 40 of them for everything that does not wait
+QUEUE = 512  # events that Gradio keeps before it refuses
 PUBLIC = "audiollm_public"
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Item = TypeVar("Item")

@@ -62,6 +62,14 @@ def progress(share: float, left: float | None, language: Language) -> str:
     return _in_progress(message, share)
 
 
+def queued(number: int, left: float | None, language: Language) -> str:
+    """A visitor waits for others: place in the queue, and how long it may take where known."""
+    if left is None:
+        return _in_progress(text("queued", language, number=number), None)
+    message = text("queued_left", language, number=number, left=duration(left, language))
+    return _in_progress(message, None)
+
+
 def _in_progress(message: str, share: float | None) -> str:
     """A box whose figures change all the time: screen readers do not read it aloud."""
     return f'<div class="notice wait"><p>{message}</p>{_bar(share)}</div>'

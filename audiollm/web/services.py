@@ -19,6 +19,7 @@ from audiollm.web.analyse.requests import Requests
 from audiollm.web.auth import identity
 from audiollm.web.auth.sessions import Sessions
 from audiollm.web.model_host import ModelHost
+from audiollm.web.turns import Turns
 
 if TYPE_CHECKING:
     from audiollm.predictor import Predictor
@@ -42,6 +43,7 @@ class Services(ModelHost):
 
     examples: tuple[Example, ...] = ()
     requests: Requests = field(default_factory=Requests)
+    turns: Turns = field(default_factory=Turns)
     enrolments: dict[str, Enrolment] = field(default_factory=dict)  # by visitor who wants one
     sessions: Sessions = field(default_factory=Sessions)
 

@@ -25,6 +25,7 @@ from audiollm.web.analyse.course import course
 from audiollm.web.analyse.plots import bars
 from audiollm.web.events import streamed
 from audiollm.web.services import Services
+from audiollm.web.turns import Place
 
 if TYPE_CHECKING:
     from audiollm.predictor import Prediction, Predictor
@@ -132,7 +133,8 @@ def _analyse(
 ) -> None:
     try:
         if path:
-            _answer(services, path, language, visitor, fixed, report)
+            with services.turns.taken(lambda place: report(queued(place, language))):
+                _answer(services, path, language, visitor, fixed, report)
         else:
             report(View(notice=render.notice(text("no_clip", language), "wait")))
     except Exception as error:
@@ -237,6 +239,11 @@ def _course(
 
 def _text(prediction: "Prediction", language: Language, done: bool) -> str:
     return render.analysis(prediction.text, language, done, prediction.analysis)
+
+
+def queued(place: Place, language: Language) -> View:
+    """The visitor waits for others."""
+    return View(notice=render.queued(place.number, place.left, language))
 
 
 def failure(error: Exception, language: Language) -> View:

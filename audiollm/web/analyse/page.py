@@ -14,7 +14,7 @@ from audiollm.web.analyse.actions import View
 from audiollm.web.analyse.more import MorePanel
 from audiollm.web.analyse.plots import bars
 from audiollm.web.analyse.voice import VoicePanel
-from audiollm.web.events import AT_ONCE, MODEL, QUIET, Update, public, visitor
+from audiollm.web.events import ANSWER, AT_ONCE, QUIET, Update, public, visitor
 from audiollm.web.services import Services
 from audiollm.web.static import Static, of_browser
 
@@ -260,7 +260,7 @@ class AnalysePage:
         gr.on(begun, self.begin, same, covered, **AT_ONCE).then(js=GO_TO_ANSWER, **AT_ONCE)
         triggers: Any = [sound.upload, sound.stop_recording, self.button.click]
         # a second clip that comes while the first is answered is answered after it, not dropped
-        last: dict[str, Any] = {"trigger_mode": "always_last", **QUIET, **MODEL}
+        last: dict[str, Any] = {"trigger_mode": "always_last", **QUIET, **ANSWER}
         answered: list[Any] = [gr.on(triggers, self.analyse, clip, view, **last)]
         gr.on(language.input, self.again, clip, view, **last)
         for choice, example in zip(self.examples, self.services.examples, strict=True):

@@ -1,0 +1,126 @@
+"""Calls of several threads that wait for the same network run through it together."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(eq=False)
+class Call(Generic[Item, Result]):
+    """A call that waits, or runs. `finish` it, or `fail` it."""
+
+    item: Item
+    size: float  # share of a full batch
+    key: object  # only calls of the same key run together
+    changed: threading.Condition
+    _result: "Future[Result]" = field(default_factory=Future)
+
+    @property
+    def done(self) -> bool:
+        return self._result.done()
+
+    def result(self) -> Result:
+        return self._result.result()
+
+    def finish(self, result: Result) -> None:
+        """Its thread goes on at once, though others of the batch still run."""
+        with self.changed:
+            self._result.set_result(result)
+            self.changed.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        with self.changed:
+            self._result.set_exception(error)
+            self.changed.notify_all()
+
+
+class MicroBatch(Generic[Item, Result]):
+    """Runs one batch at a time, for all threads, in one of the threads that wait for it.
+
+    A call that finds the network idle runs alone and at once. Those that come while it runs make up
+    the next batch, the oldest first. There is no thread of its own that would have to be ended.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[[Sequence[Call[Item, Result]]], object],
+        *,
+        repeatable: bool = True,
+    ) -> None:
+        """
+        Args:
+            compute: finishes every call of a batch; what it raises fails those that it did not
+                finish.
+            repeatable: when a batch of several calls fails, each is run alone, so that only the one
+                that is to blame fails.
+        """
+        self._compute, self._repeatable = compute, repeatable
+        self._waiting: list[Call[Item, Result]] = []
+        self._running = False
+        self._changed = threading.Condition()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing runs, and nothing waits."""
+        return not self._running and not self._waiting
+
+    def __call__(self, item: Item, size: float = 1.0, key: object = None) -> Result:
+        """The result for this item, as part of a batch whose sizes add up to 1 at most; a larger
+        call runs alone. What `compute` raised for it is raised here."""
+        call: Call[Item, Result] = Call(item, size, key, self._changed)
+        with self._changed:
+            self._waiting.append(call)
+        while batch := self._next(call):
+            try:
+                self._run(batch)
+            finally:
+                with self._changed:
+                    self._running = False
+                    self._changed.notify_all()
+        return call.result()
+
+    def _next(self, call: Call[Item, Result]) -> list[Call[Item, Result]]:
+        """The batch that this thread is to run; [] once its own call is done."""
+        with self._changed:
+            try:
+                while self._running and not call.done:
+                    self._changed.wait()
+            except BaseException:  # Ctrl+C: nobody waits for it any more
+                if call in self._waiting:
+                    self._waiting.remove(call)
+                raise
+            if call.done:
+                return []
+            self._running = True
+            batch = [self._waiting.pop(0)]
+            size = batch[0].size
+            for other in [c for c in self._waiting if c.key == batch[0].key]:
+                if size + other.size <= 1:
+                    self._waiting.remove(other)
+                    batch.append(other)
+                    size += other.size
+            return batch
+
+    def _run(self, batch: Sequence[Call[Item, Result]]) -> None:
+        try:
+            self._compute(batch)
+        except Exception as error:
+            left = [call for call in batch if not call.done]
+            if self._repeatable and len(batch) > 1:
+                for call in left:
+                    self._run([call])
+            else:
+                _fail(left, error)
+        except BaseException as error:  # Ctrl+C in the thread that computes for all
+            _fail([call for call in batch if not call.done], error)
+            raise
+
+
+def _fail(calls: "Sequence[Call[Item, Result]]", error: BaseException) -> None:
+    for call in calls:
+        call.fail(error)
