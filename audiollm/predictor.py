@@ -81,6 +81,7 @@ class Predictor:
             baseline=self.manifest.projector.baseline,
             probe=loaded.probe.classes if loaded.probe else (),
             questions=self.manifest.questions,
+            precision=str(loaded.model.causal_lm.dtype).removeprefix("torch."),
         )
 
     @classmethod

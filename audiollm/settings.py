@@ -87,6 +87,7 @@ class Settings:
 
     model: str = "tiny"  # preset name or model folder that answers
     device: str = "auto"  # auto | cpu | cuda | cuda:N | mps
+    precision: str = "auto"  # auto | float32 | bfloat16: what the LLM computes in
     home: Path = field(default_factory=lambda: Path.home() / ".cache" / "audiollm")
     max_seconds: float = 3600.0  # longest accepted recording
     max_bytes: int = 512 * 1024 * 1024  # largest accepted file
@@ -105,6 +106,8 @@ class Settings:
             raise _refused("AUDIOLLM_MAX_BYTES", "> 0", self.max_bytes)
         if not 0 <= self.port < 65536:
             raise _refused("AUDIOLLM_PORT", "0-65535", self.port)
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise _refused("AUDIOLLM_PRECISION", "auto | float32 | bfloat16", self.precision)
         if self.hub not in ("huggingface", "modelscope"):
             raise _refused("AUDIOLLM_HUB", "huggingface | modelscope", self.hub)
 
@@ -143,6 +146,7 @@ class Settings:
         found = cls(
             model=env.get("AUDIOLLM_MODEL", "").strip() or default.model,
             device=env.get("AUDIOLLM_DEVICE", "").strip() or default.device,
+            precision=env.get("AUDIOLLM_PRECISION", "").strip() or default.precision,
             home=Path(env.get("AUDIOLLM_HOME", "").strip() or default.home).expanduser(),
             max_seconds=number("AUDIOLLM_MAX_SECONDS", default.max_seconds),
             max_bytes=int(number("AUDIOLLM_MAX_BYTES", default.max_bytes)),

@@ -12,7 +12,8 @@ import torch
 
 from audiollm.labels import EMOTIONS
 from audiollm.model.audio_llm import AudioLLM
-from audiollm.model.checkpoint import pick_device, pick_dtype
+from audiollm.model import precision
+from audiollm.model.checkpoint import pick_device
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
 from audiollm.model.scoring import Scorer
@@ -66,7 +67,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     device = pick_device(args.device)
-    model = shapes.audio_llm(pick_dtype(device)).to(device)
+    dtype = precision.pick(device, width=shapes.WIDTH)
+    model = shapes.audio_llm(dtype).to(device)
     prompt = Prompt(tiny.tokenizer(), CLASSES)
     batch = clips(args.batch)
     none = [None] * len(batch)
@@ -76,7 +78,7 @@ def main() -> None:
     slow = seconds(lambda: straightforward(model, prompt, batch), args.repeats) / len(batch)
     one = seconds(lambda: scorer.score(batch[:1], none[:1], "en"), args.repeats)
     many = seconds(lambda: scorer.score(batch, none, "en"), args.repeats) / len(batch)
-    print(f"{device}, {pick_dtype(device)}, {torch.get_num_threads()} threads")
+    print(f"{device}, {dtype}, {torch.get_num_threads()} threads")
     print(f"{'way':<44}{'seconds a clip':>16}{'ratio':>8}")
     for name, value in [
         ("a full forward for each class", slow),

@@ -10,13 +10,16 @@ from audiollm.encoder.emotion2vec import Emotion2vecEncoder, base_conf, build_ne
 from audiollm.model.audio_llm import AudioLLM
 
 
+WIDTH = 896  # of the LLM
+
+
 def qwen(dtype: torch.dtype = torch.float32, **changes: Any) -> Any:
     """An LLM of the shape of Qwen2.5-0.5B (494 M parameters), random weights."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     values: dict[str, Any] = {
         "vocab_size": 151_936,
-        "hidden_size": 896,
+        "hidden_size": WIDTH,
         "intermediate_size": 4864,
         "num_hidden_layers": 24,
         "num_attention_heads": 14,
@@ -43,6 +46,6 @@ def emotion2vec() -> Encoder:
 def audio_llm(dtype: torch.dtype = torch.float32, functionals: int = 0) -> AudioLLM:
     llm = qwen(dtype)
     config = ProjectorConfig(
-        input_size=768, output_size=896, hidden_size=896, functionals=functionals
+        input_size=768, output_size=WIDTH, hidden_size=WIDTH, functionals=functionals
     )
     return AudioLLM.build(llm, config).eval()

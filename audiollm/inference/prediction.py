@@ -51,3 +51,4 @@ class Card:
     baseline: bool = False  # it can be given a speaker baseline
     probe: tuple[str, ...] = ()  # classes of the linear probe on the encoder, () without one
     questions: bool = False  # it answers free questions
+    precision: str = "float32"  # that the LLM computes in

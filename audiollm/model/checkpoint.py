@@ -31,7 +31,7 @@ from audiollm.contracts.manifest import (
 )
 from audiollm.contracts.options import read_json, to_json
 from audiollm.errors import ConfigError, ModelError
-from audiollm.model import distance, probe
+from audiollm.model import distance, precision, probe
 from audiollm.model.audio_llm import AudioLLM
 from audiollm.model.distance import FeatureDistance
 from audiollm.model.probe import LinearProbe
@@ -72,37 +72,35 @@ def pick_device(wanted: str) -> str:
     return wanted
 
 
-def pick_dtype(device: str) -> torch.dtype:
-    """bfloat16 on a GPU that computes in it, float32 elsewhere."""
-    if device.startswith("cuda") and torch.cuda.is_bf16_supported():
-        return torch.bfloat16
-    return torch.float32
-
-
-def load_llm(id: str, settings: Settings, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
+def load_llm(
+    id: str, settings: Settings, device: str = "cpu", dtype: torch.dtype | None = None
+) -> tuple[Any, Any]:
     """(LLM, tokenizer) by preset name, hub id or folder; no remote code, safetensors only.
+
+    It is returned on the CPU, in `dtype`; by default in what suits the `device` it will be on.
 
     Raises:
         ModelError: not found, damaged, or with other tensors than its configuration describes.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     folder = hub.locate(id, settings)
+    local: Any = {"local_files_only": True, "trust_remote_code": False}
     try:
         with _quiet():
+            if dtype is None:
+                width = int(AutoConfig.from_pretrained(folder, **local).hidden_size)
+                dtype = precision.pick(device, settings.precision, width)
             opened: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=dtype,
                 use_safetensors=True,
-                local_files_only=True,
-                trust_remote_code=False,
                 attn_implementation="sdpa",
                 output_loading_info=True,
+                **local,
             )
             llm, report = opened
-            tokenizer = AutoTokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
+            tokenizer = AutoTokenizer.from_pretrained(folder, **local)
     except Exception as error:  # transformers raises many kinds for a damaged folder
         reason = str(error).strip().splitlines()[0][:200] if str(error) else type(error).__name__
         raise ModelError("model_llm_damaged", folder=folder, reason=reason) from error
@@ -126,7 +124,7 @@ def load(id: str, settings: Settings, device: str = "cpu") -> Checkpoint:
     """
     folder = hub.locate(id, settings)
     manifest = read_manifest(folder, id)
-    llm, tokenizer = load_llm(str(folder), settings, pick_dtype(device))
+    llm, tokenizer = load_llm(str(folder), settings, device)
     width = llm.get_input_embeddings().weight.shape[1]
     if width != manifest.projector.output_size:
         output = manifest.projector.output_size

@@ -107,7 +107,7 @@ def measure(
     return {
         "model": model_info(predictor.card.name, Path(predictor.card.folder)),
         "data": data_info(prepared, split, speakers),
-        "run": run_info(device, checkpoint.pick_dtype(device), began),
+        "run": run_info(device, predictor.card.precision, began),
         "conditions": {name: m.to_dict() for name, m in tables.items()},
         "change": {name: asdict(change) for name, change in changes(rows).items()},
         "clips": rows,

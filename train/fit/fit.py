@@ -110,6 +110,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     Raises:
         DataError: the data has no training clips.
     """
+    import torch
     from transformers import ProgressCallback, set_seed
 
     from audiollm.model import checkpoint
@@ -125,6 +126,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
         _log_to(planned.folder / "log.txt")
     device = checkpoint.pick_device(settings.device)
     model, tokenizer, planned = build(planned, prepared, settings, device)
+    half = model.causal_lm.dtype == torch.bfloat16
     prompt = Prompt(tokenizer, planned.classes, languages=planned.config.languages)
     train, valid = prepared.split("train"), prepared.split("valid")
     if not train:
@@ -145,7 +147,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     stop = StopFile(planned.folder / STOP_NAME)
     trainer = AudioTrainer(
         model=model,
-        args=_arguments(planned, len(data), device, validates=bool(valid)),
+        args=_arguments(planned, len(data), device, half, validates=bool(valid)),
         train_dataset=data,
         eval_dataset=ExampleDataset(prepared, checked, prompt) if valid else None,
         prompt=prompt,
@@ -196,8 +198,7 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
 
     config = planned.config
     # frozen weights may be coarse; what is trained stays in float32 and autocast does the rest
-    dtype = checkpoint.pick_dtype(device)
-    llm, tokenizer = checkpoint.load_llm(config.llm, settings, dtype)
+    llm, tokenizer = checkpoint.load_llm(config.llm, settings, device)
     llm.config.use_cache = False
     llm.requires_grad_(False)
     width = llm.get_input_embeddings().weight.shape[1]
@@ -277,7 +278,7 @@ def _with_lora(llm: Any, config: FitConfig) -> Any:
     return get_peft_model(llm, lora, autocast_adapter_dtype=True)
 
 
-def _arguments(planned: Run, examples: int, device: str, *, validates: bool) -> Any:
+def _arguments(planned: Run, examples: int, device: str, half: bool, *, validates: bool) -> Any:
     import torch
     from transformers import TrainingArguments
 
@@ -309,7 +310,7 @@ def _arguments(planned: Run, examples: int, device: str, *, validates: bool) -> 
         greater_is_better=True,
         seed=config.seed,
         data_seed=config.seed,
-        bf16=device.startswith("cuda") and torch.cuda.is_bf16_supported(),
+        bf16=half,
         use_cpu=device == "cpu",
         dataloader_pin_memory=False,
         remove_unused_columns=False,

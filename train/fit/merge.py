@@ -212,10 +212,12 @@ def compare(before: np.ndarray, after: np.ndarray, store: str) -> tuple[float, i
 
 def load_run(finished: runs.Run, settings: Settings) -> tuple[Any, Any]:
     """(unmerged model with the best weights of a run, tokenizer), float32 on the CPU."""
+    import torch
+
     from audiollm.model import checkpoint
     from audiollm.model.audio_llm import AudioLLM
 
-    llm, tokenizer = checkpoint.load_llm(finished.config.llm, settings)
+    llm, tokenizer = checkpoint.load_llm(finished.config.llm, settings, dtype=torch.float32)
     model = AudioLLM.build(llm, finished.projector)
     checkpoint.load_projector(model.projector, finished.best)
     if finished.config.stage == 2:
