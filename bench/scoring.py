@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from audiollm.labels import EMOTIONS
-from audiollm.model.audio_llm import AudioLLM
 from audiollm.model import precision
+from audiollm.model.audio_llm import AudioLLM
 from audiollm.model.checkpoint import pick_device
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt

@@ -9,7 +9,6 @@ from audiollm.encoder import Encoder
 from audiollm.encoder.emotion2vec import Emotion2vecEncoder, base_conf, build_network
 from audiollm.model.audio_llm import AudioLLM
 
-
 WIDTH = 896  # of the LLM
 
 

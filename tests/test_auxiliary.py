@@ -19,6 +19,8 @@ from train.fit.auxiliary import SMOOTHING, GroupedExample, TrainingLLM, groups
 from train.fit.examples import ExampleDataset
 from train.fit.instructions import Instruction
 
+WORDS = [(3,), (4, 5), (6,)]  # ids of three class words
+
 
 def examples(class_token_weight: float = 1.0) -> list[Example]:
     ids = tiny.tokenizer()("angry pitch high")["input_ids"]
@@ -38,7 +40,7 @@ def examples(class_token_weight: float = 1.0) -> list[Example]:
 def taught(weight: float) -> TrainingLLM:
     model = TrainingLLM.build(tiny.llm(), tiny.audio_llm().projector.config)
     assert isinstance(model, TrainingLLM)
-    model.add_head([0, 1, 2], 3, weight)
+    model.add_head([0, 1, 2], WORDS, weight)
     return model
 
 
@@ -147,7 +149,7 @@ def test_the_head_gives_a_share_of_the_class_words_target(share: float) -> None:
 
 def test_groups_of_a_class_add_up_in_what_the_head_says() -> None:
     model = taught(0.0)
-    model.add_head([0, 2, 2, 0], 3, 1.0)
+    model.add_head([0, 2, 2, 0], WORDS, 1.0)
     assert model.auxiliary is not None
     torch.nn.init.zeros_(model.auxiliary.weight)
     odds = torch.tensor([0.1, 0.2, 0.3, 0.4])
@@ -161,7 +163,7 @@ def test_mixed_tokens_keep_their_lengths() -> None:
     """The head averages over a row, so what lies beyond its length must stay 0."""
     torch.manual_seed(0)
     model, seen = taught(0.0), []
-    model.add_head([0, 1, 2], 3, 1.0, 0.5)
+    model.add_head([0, 1, 2], WORDS, 1.0, 0.5)
     inner = model.class_probabilities
 
     def watched(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -183,7 +185,7 @@ def test_the_llm_learns_what_the_head_says() -> None:
     torch.manual_seed(0)
     model = TrainingLLM.build(tiny.llm(), tiny.audio_llm().projector.config).train()
     assert isinstance(model, TrainingLLM)
-    model.add_head([0, 1, 2], 3, 1e-9, 1.0)
+    model.add_head([0, 1, 2], WORDS, 1e-9, 1.0)
     assert model.auxiliary is not None
     torch.nn.init.zeros_(model.auxiliary.weight)
     torch.nn.init.zeros_(model.auxiliary.bias)
@@ -236,3 +238,35 @@ def test_features_are_left_out_while_training_only() -> None:
     found = layer.train()(x)
     assert float((found == 0).float().mean()) == pytest.approx(0.25, abs=0.02)
     assert float(found.mean()) == pytest.approx(1, abs=0.03)  # what is left weighs more
+
+
+def test_a_head_of_embeddings_moves_tokens_towards_the_words_of_their_classes() -> None:
+    """The LLM understands its own words, so it starts from tokens that it can read."""
+    model = TrainingLLM.build(tiny.llm(), tiny.audio_llm().projector.config)
+    assert isinstance(model, TrainingLLM)
+    model.add_head([0, 1, 2], WORDS, 1.0, embedded=True)
+    assert model.auxiliary is not None and not model.auxiliary.weight.requires_grad
+    words = torch.stack([model.embed(word).mean(0) for word in WORDS]).detach()
+
+    def nearest() -> list[int]:
+        tokens, lengths = model.projector.eval()([e.features for e in examples()])
+        mean = tokens.sum(1) / lengths[:, None]
+        return F.cosine_similarity(mean[:, None], words[None], dim=-1).argmax(1).tolist()
+
+    optimizer = torch.optim.AdamW(model.projector.parameters(), lr=0.01)
+    for _ in range(60):
+        tokens, lengths = model.projector.train()([e.features for e in examples()])
+        optimizer.zero_grad()
+        model.group_loss(examples(), tokens, lengths).backward()
+        optimizer.step()
+    assert nearest() == [0, 1, 2]
+
+
+def test_a_class_word_is_known_in_every_language_of_the_prompt() -> None:
+    tokenizer = tiny.tokenizer()
+    prompt = Prompt(tokenizer, tiny.CLASSES, languages=("en", "zh"))
+    ids = prompt.class_words("angry")
+    assert (
+        tokenizer.decode(ids).split()
+        == tokenizer.decode([*prompt.ids(" angry"), *prompt.ids("生气")]).split()
+    )

@@ -73,3 +73,16 @@ def test_answers_start_with_the_class_and_end() -> None:
             if i.label:
                 label = prompt.label(i.label, i.language)
                 assert ids[: len(label)] == label
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_a_share_of_the_examples_ends_after_the_class_word(stage: int) -> None:
+    """They cost a fifth, and ask what is asked when a clip is scored."""
+    drawn = draw(CLIPS * 200, tiny.CLASSES, stage, LANGUAGES, 4, seed=3, class_only=0.5)
+    made = [i for instructions in drawn for i in instructions]
+    short = [i for i in made if i.class_only]
+    assert len(short) / len(made) == pytest.approx(0.5, abs=0.05)
+    assert {i.kind for i in short} == {"analyse"}
+    assert any(i.shows_cues for i in short) == (stage == 2)
+    prompt = Prompt(tiny.tokenizer(), tiny.CLASSES)
+    assert all(answer_ids(prompt, i) == prompt.label(i.label, i.language) for i in short)

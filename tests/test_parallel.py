@@ -55,7 +55,7 @@ def test_a_process_alone_is_left_as_it_is() -> None:
 def test_a_process_alone_takes_the_gpu_that_it_was_given(place: Path) -> None:
     """Not the first, and not all of them."""
     run = runs.read(place / "alone1")
-    made = fit._arguments(run, 10, "cuda:1", validates=False)
+    made = fit._arguments(run, 10, "cuda:1", False, validates=False)
     assert made.device == torch.device("cuda:1")
     assert made.n_gpu <= 1
 

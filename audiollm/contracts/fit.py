@@ -22,6 +22,7 @@ REFUSED = 2  # exit code of a command whose last line on stderr is its error mes
 Stage = Literal[1, 2]
 Target = Literal["corpus", "class"]  # of the auxiliary head: classes of each corpus, or of all
 Teacher = Literal["head", "probe"]
+Head = Literal["learned", "embeddings"]  # weights of the auxiliary head
 Pooling = Literal["auto", "utterance", "frames"]
 
 
@@ -70,6 +71,9 @@ class FitConfig:
         1.0, "weight of the auxiliary head's loss", low=0, high=1e4, by_stage=(1.0, 0.0)
     )
     auxiliary_by: Target = option("corpus", "classes of that head: of every corpus, or of all")
+    auxiliary_head: Head = option(
+        "learned", "weights of that head: learned, or the LLM's embeddings of the class words"
+    )
     distillation: float = option(
         0.0, "share of the class token's target that the auxiliary head gives", low=0, below=1
     )
@@ -85,6 +89,9 @@ class FitConfig:
     )
     baseline: float = option(
         0.0, "share of examples with a speaker baseline; stage 2: that of stage 1", low=0, below=1
+    )
+    class_only: float = option(
+        0.0, "share of examples that end after the class word: they cost a fifth", low=0, high=1
     )
     evaluations: int = option(10, "validations and checkpoints in all", low=1, high=10_000)
     seed: int = option(0, "of weights, order and instructions", low=0, high=2**31 - 1)

@@ -180,6 +180,11 @@ class Prompt:
             return self.ids(self._class_word(name)) + self.ids(">")
         return self.ids(prompt_word(name, language)) + self.ids(SEPARATOR[language])
 
+    def class_words(self, name: str) -> tuple[int, ...]:
+        """Ids of a class word within a sentence, in every language of the prompt."""
+        words = [prompt_word(name, language) for language in self.languages]
+        return tuple(i for word in words for i in self.ids(f" {word}" if word.isascii() else word))
+
     def answer(self, name: str, text: str, language: Language) -> tuple[int, ...]:
         """Ids of an answer that starts with the class `name` and goes on with `text`."""
         return self.label(name, language) + self.ids(text) + (self.end,)

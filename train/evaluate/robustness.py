@@ -73,8 +73,6 @@ def measure(
     """
     from tqdm import tqdm
 
-    from audiollm.model import checkpoint
-
     began, classes = time.time(), predictor.manifest.labels
     open_clip = opener(prepared.info)
     clips, notes = _choose(prepared, split, classes, most)

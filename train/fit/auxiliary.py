@@ -7,7 +7,8 @@ have in common. The head is used while training only and thrown away.
 With distillation (Hinton et al. 2015, arXiv 1503.02531) the LLM also learns the head's
 probabilities of the classes, of the same tokens: a linear read-out generalises better to other
 corpora than the one that an LLM finds from labels alone. Stage 2 fits a new head to the tokens of
-stage 1 first. The teacher may also be a linear probe on the features (train/fit/teacher.py), which
+stage 1 first. The head may also have the LLM's own embeddings of the class words as its weights.
+The teacher may also be a linear probe on the features (train/fit/teacher.py), which
 head and LLM then both learn from.
 
 Shapes: B examples, N audio tokens, H LLM width, G groups.
@@ -30,6 +31,7 @@ from train.fit.teacher import LinearTeacher, mixed
 
 SMOOTHING = 0.1  # of the groups: a few clips do not deserve certainty
 SPREAD = 0.5  # of the tokens by which they are mixed for distillation
+COSINE_SCALE = 20.0  # logits per unit of cosine similarity to the embedding of a class word
 PRETRAIN_BATCH, PRETRAIN_RATE, PRETRAIN_DECAY = 64, 2e-3, 0.05
 
 
@@ -64,14 +66,34 @@ class TrainingLLM(AudioLLM):
         self.teacher: LinearTeacher | None = None
 
     def add_head(
-        self, classes: Sequence[int], size: int, weight: float, distillation: float = 0.0
+        self,
+        classes: Sequence[int],
+        words: Sequence[tuple[int, ...]],
+        weight: float,
+        distillation: float = 0.0,
+        embedded: bool = False,
     ) -> None:
-        """Adds the head for groups of these `classes` out of `size`; its loss counts `weight` times
-        the LLM's, and its probabilities are a share of the class word's target."""
+        """Adds the head for groups of these `classes`; its loss counts `weight` times the LLM's,
+        and its probabilities are a share of the class word's target.
+
+        Args:
+            words: ids of the word of every class.
+            embedded: its weights are the LLM's embeddings of these words, and stay so. The mean
+                audio token then moves towards the word of its class, which an LLM understands
+                before it is trained.
+        """
         self.weight, self.distillation = weight, distillation
-        if weight:
-            self.auxiliary = nn.Linear(2 * self.projector.config.output_size, len(classes))
-            self.classes = F.one_hot(torch.tensor(classes), size).float()
+        if not weight:
+            return
+        width = self.projector.config.output_size
+        self.auxiliary = nn.Linear(2 * width, len(classes))
+        self.classes = F.one_hot(torch.tensor(classes), len(words)).float()
+        if embedded:
+            with torch.no_grad():
+                rows = torch.stack([self.embed(word).float().mean(0) for word in words])
+                rows = COSINE_SCALE / width**0.5 * F.normalize(rows, dim=-1)
+                self.auxiliary.weight.copy_(F.pad(rows[list(classes)], (0, width)))
+            self.auxiliary.weight.requires_grad_(False)
 
     def forward(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """Loss of the answers; while training also that of the groups.
@@ -169,7 +191,7 @@ def pretrain(
     if model.auxiliary is None or epochs < 1:
         return
     generator = torch.Generator().manual_seed(seed)
-    trained = list(model.auxiliary.parameters())
+    trained = [p for p in model.auxiliary.parameters() if p.requires_grad]
     if projector:
         trained += model.projector.parameters()
     optimizer = torch.optim.AdamW(trained, lr=PRETRAIN_RATE, weight_decay=PRETRAIN_DECAY)

@@ -48,7 +48,9 @@ def pairs(
             times = math.floor(per_clip * share * weight + rng.random())
             counted.append((clip, label, min(MOST * per_clip, times)))
     known = [(label, cues_of(clip)) for clip, label, _ in counted]
-    drawn = draw(known, classes, config.stage, config.languages, MOST * per_clip, seed)
+    drawn = draw(
+        known, classes, config.stage, config.languages, MOST * per_clip, seed, config.class_only
+    )
     return [
         (clip, instruction)
         for (clip, _, times), instructions in zip(counted, drawn, strict=True)

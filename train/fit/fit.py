@@ -192,6 +192,7 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     With `prepared`, the standardising constants of stage 1 are measured on its training clips.
     """
     from audiollm.model import checkpoint
+    from audiollm.model.prompt import Prompt
     from train.fit import parallel
     from train.fit.auxiliary import TrainingLLM, groups
     from train.fit.teacher import fit_teacher
@@ -208,12 +209,14 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     model = cast(TrainingLLM, TrainingLLM.build(llm, planned.projector))
     if prepared is not None:
         known = groups(prepared.split("train"), config.auxiliary_by)
+        prompt = Prompt(tokenizer, planned.classes, languages=config.languages)
         named = {group: planned.classes.index(label) for (_, label), group in known.items()}
         model.add_head(
             [named[i] for i in range(len(named))],
-            len(planned.classes),
+            [prompt.class_words(name) for name in planned.classes],
             config.auxiliary,
             config.distillation,
+            config.auxiliary_head == "embeddings",
         )
         if config.distillation and config.teacher == "probe":
             if planned.projector.pooling != "utterance":

@@ -17,6 +17,7 @@ STAGE_KINDS: dict[int, tuple[Kind, ...]] = {
     1: ("describe",),
     2: ("analyse", "classify", "describe", "yes_no", "intensity"),
 }
+SHOWN_CUES = 0.8  # share of prompts that hold the measured cues
 _OPENING: dict[Language, tuple[str, ...]] = {
     "en": (" The voice sounds {label}.", " This voice comes across as {label}."),
     "zh": ("这段声音听起来{label}。", "说话人的声音显得{label}。"),
@@ -33,6 +34,7 @@ class Instruction:
     text: str
     candidate: str = ""
     shows_cues: bool = False  # the measured cues stand in the prompt
+    class_only: bool = False  # the answer ends after the class word, without an end of turn
 
 
 def intensity(cues: Cues) -> int:
@@ -71,7 +73,7 @@ def instruct(
 ) -> Instruction | None:
     """One instruction of a kind for a clip; None where the clip cannot answer it."""
     style = rng.randrange(2)
-    shows_cues = cues is not None and rng.random() < 0.8
+    shows_cues = cues is not None and rng.random() < SHOWN_CUES
     if kind == "describe":
         return Instruction(kind, language, label, description(label, cues, language, style))
     if kind == "analyse":
@@ -105,10 +107,12 @@ def draw(
     languages: Sequence[Language],
     per_clip: int,
     seed: int,
+    class_only: float = 0.0,
 ) -> list[list[Instruction]]:
     """`per_clip` instructions for each (label, cues), classes of question and languages in turn.
 
-    Half of stage 2 are analyses, the kind of answer at inference.
+    A share `class_only` asks for the analysis and ends after the class word. Of the others in
+    stage 2 half are analyses, the kind of answer at inference.
     """
     rng = random.Random(seed)  # noqa: S311 - reproducible draw, no secret
     kinds = STAGE_KINDS[stage]
@@ -118,6 +122,10 @@ def draw(
         turn = rng.randrange(len(languages))
         while len(chosen) < per_clip:
             language = languages[(turn + len(chosen)) % len(languages)]
+            if class_only and rng.random() < class_only:
+                shown = stage == 2 and cues is not None and rng.random() < SHOWN_CUES
+                chosen.append(_class_alone(label, language, shown))
+                continue
             kind = kinds[0] if rng.random() < 0.5 else rng.choice(kinds)
             made = instruct(label, cues, classes, kind, language, rng)
             if made is not None:
@@ -126,8 +134,14 @@ def draw(
     return drawn
 
 
+def _class_alone(label: str, language: Language, shows_cues: bool) -> Instruction:
+    return Instruction("analyse", language, label, "", shows_cues=shows_cues, class_only=True)
+
+
 def answer_ids(prompt: Prompt, instruction: Instruction) -> tuple[int, ...]:
     """Token ids of the answer, class token first where there is one."""
+    if instruction.class_only:
+        return prompt.label(instruction.label, instruction.language)
     if instruction.label:
         return prompt.answer(instruction.label, instruction.text, instruction.language)
     return (*prompt.ids(instruction.text), prompt.end)
