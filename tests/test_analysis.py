@@ -13,7 +13,7 @@ from audiollm.analysis.types import Analysis, Voice
 from audiollm.audio import prosody
 from audiollm.audio.prosody import REFERENCES, Cues
 from audiollm.labels import LANGUAGES, Language, prompt_word, word
-from audiollm.model.prompt import SEPARATOR, cue_words
+from audiollm.model.prompt import cue_words
 from train.fit import instructions
 
 CLASSES = ("angry", "fearful", "happy", "neutral", "sad")
@@ -69,7 +69,7 @@ def test_a_right_answer_keeps_its_opening_and_gains_figures(language: Language) 
 
 def test_the_english_text_as_a_person_reads_it() -> None:
     assert shown("The voice sounds angry.")[1] == (
-        "angry. Very likely (93%). The voice sounds angry. Evidence: high pitch (341 Hz; usual 177 "
+        "Angry. Very likely (93%). The voice sounds angry. Evidence: high pitch (341 Hz; usual 177 "
         "to 263), bright timbre (−0.6 dB; usual −15.8 to −5.0), many pauses (15% of the time; "
         "usual 0% to 8%). Within the usual range: melody and tempo. Intensity: moderate (2 of 4 "
         "counted cues outside the usual range). Usual: the middle 80% of neutral speech in high "
@@ -162,7 +162,7 @@ def test_of_two_class_words_the_longer_is_read() -> None:
 def test_an_uncertain_answer_is_never_stated_outright() -> None:
     parts, text = shown("The voice sounds angry.", probabilities=UNSURE)
     assert parts.prose == ()
-    assert text.startswith("angry. Uncertain (41%); it could also be happy (39%) or neutral (13%).")
+    assert text.startswith("Angry. Uncertain (41%); it could also be happy (39%) or neutral (13%).")
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_any_text_becomes_a_true_one(
     known = composition.measured(table, cues, language)
     parts, text = composition.compose(known, raw, CLASSES, language)
     label = max(table, key=table.__getitem__)
-    head = word(label, language) + SEPARATOR[language]
+    head = wording.opening(label, language)
     assert text.startswith(head)
     read = claims.parse(text[len(head) :], CLASSES, language)
     levels = prosody.levels(cues) if cues and cues.pitch_hz is not None else {}

@@ -53,7 +53,7 @@ def test_a_prediction_is_complete_and_plain_json(engine: Predictor) -> None:
     assert answer.label == max(answer.probabilities, key=answer.probabilities.__getitem__)
     assert sum(answer.probabilities.values()) == pytest.approx(1)
     assert tuple(answer.probabilities) == tiny.CLASSES
-    assert answer.text.startswith(f"{answer.label}.")
+    assert answer.text.startswith(f"{answer.label.capitalize()}.")
     assert answer.seconds == pytest.approx(2.0)
     assert answer.cues is not None
     assert json.loads(json.dumps(answer.to_dict()))["model"] == "test"

@@ -15,7 +15,6 @@ from audiollm.analysis.types import Analysis, Correction, Evidence, Voice
 from audiollm.audio import prosody
 from audiollm.audio.prosody import REFERENCES, Cues
 from audiollm.labels import Language, prompt_word, word
-from audiollm.model.prompt import SEPARATOR
 from audiollm.texts import text
 
 # An answer with less probability is wrong more often than right; a smaller margin over the second
@@ -84,7 +83,7 @@ def compose(
         "intensity": wording.intensity(known, language),
         "usual": wording.usual(known.basis, language),
     }
-    shown = [word(known.label, language) + SEPARATOR[language]]
+    shown = [wording.opening(known.label, language)]
     shown += [parts.pop("certainty"), parts.pop("caution")]
     prose: list[str] = []
     dropped: list[str] = []

@@ -15,6 +15,7 @@ from audiollm.analysis.claims import (
 from audiollm.analysis.references import Basis
 from audiollm.analysis.types import Analysis, Evidence
 from audiollm.labels import Language, word
+from audiollm.model.prompt import SEPARATOR
 from audiollm.texts import text
 
 SHARE = "of the time"  # the unit of a cue that is a share
@@ -27,6 +28,12 @@ UNITS_ZH = {
 }
 
 GUESS = {"short", "little_voice", "flat"}  # after these the answer itself is a guess
+
+
+def opening(label: str, language: Language) -> str:
+    """What an analysis begins with: the class, as a sentence."""
+    name = word(label, language)
+    return name[:1].upper() + name[1:] + SEPARATOR[language]
 
 
 def paragraph(sentences: Iterable[str], language: Language) -> str:

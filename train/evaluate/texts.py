@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from audiollm.analysis import claims, composition
+from audiollm.analysis import claims, composition, wording
 from audiollm.analysis.types import Analysis
 from audiollm.audio import prosody
 from audiollm.audio.prosody import Cues
-from audiollm.labels import Language, word
+from audiollm.labels import Language
 from audiollm.model import calibration
 from audiollm.model.projector import Features
-from audiollm.model.prompt import SEPARATOR, Prompt
+from audiollm.model.prompt import Prompt
 from audiollm.model.scoring import Scorer
 from train.data.dataset import Clip, Prepared
 
@@ -84,7 +84,7 @@ class Checked:
         written = claims.parse(raw, labels, lang)
         self.raw.add(_raw_parses(raw, written, known), _names_one(written, known))
         self.raw.count(written, known.told)
-        head = word(known.label, lang) + SEPARATOR[lang]
+        head = wording.opening(known.label, lang)
         read = claims.parse(text[len(head) :], labels, lang)
         rightly = text.startswith(head) and _names_one(read, known)
         self.shown.add(_shown_parses(read, known), rightly)
