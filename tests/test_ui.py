@@ -36,6 +36,7 @@ from audiollm.web.analyse.page import AnalysePage
 from audiollm.web.analyse.plots import bars, is_sure
 from audiollm.web.services import Services
 from audiollm.web.static import Static
+from audiollm.web.turns import Turns
 from tests.browser.fake import METRICS, SURE, UNSURE, Card, FakePredictor
 from tests.conftest import voiced
 
@@ -322,6 +323,33 @@ def test_unsure_answer_names_the_two_closest(clip: str) -> None:
     assert "happy <small>39%" in view.headline
     assert not is_sure(UNSURE)
     assert is_sure(SURE)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_whoever_waits_for_others_is_told_the_place(clip: str, language: Language) -> None:
+    here = serving(FakePredictor())
+    here.turns = Turns(1)
+    with here.turns.taken():
+        pass  # so that there is a duration to go by
+    views = actions.analyse(here, clip, language)
+    with here.turns.taken():
+        first = next(views)
+        assert not first.answered
+        assert first.notice == render.queued(1, 0.0, language)
+    *_, last = views
+    assert last.answered
+    assert here.turns.waiting == 0
+
+
+def test_a_visitor_who_waits_can_leave(clip: str) -> None:
+    here = serving(FakePredictor())
+    here.turns = Turns(1)
+    with here.turns.taken():
+        views = actions.analyse(here, clip, "en")
+        next(views)
+        views.close()
+        assert here.turns.waiting == 0
+    assert list(actions.analyse(here, clip, "en"))[-1].answered
 
 
 def test_leaving_visitor_frees_the_model(clip: str) -> None:
