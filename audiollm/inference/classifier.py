@@ -124,7 +124,7 @@ class Classifier:
                 seconds=round(sound.seconds, 3),
                 cues=cues[i],
                 analysis=analysis,
-                baseline_seconds=round(compared.seconds[i], 1),
+                baseline_seconds=compared.seconds[i],
                 baseline_emotion=compared.emotions[i],
                 distance=vote.distance,
                 speech=vote.speech,

@@ -31,6 +31,7 @@ class Prediction:
         """Plain values. The features are left out: they identify the speaker."""
         plain = asdict(replace(self, speech=None))
         del plain["speech"]
+        plain["baseline_seconds"] = round(self.baseline_seconds, 1)
         plain["cues"] = self.cues.to_dict() if self.cues else None
         return plain
 

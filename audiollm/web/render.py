@@ -170,17 +170,12 @@ def acted(meant: str, predicted: str, language: Language) -> str:
     return f'<p class="acted">{text(key, language, name=escape(word(meant, language)))}</p>'
 
 
-def whole_seconds(seconds: float) -> int:
-    """Rounded to tenths first, as answers hold them, so that one length is shown as one number."""
-    return round(round(seconds, 1))
-
-
 def compared(answer: "Prediction", own: bool, language: Language) -> str:
     """What the answer rests on besides the sound; `own`: the visitor's voice, and not the rest of
     the recording. Nothing where it rests on nothing else."""
     if answer.baseline_seconds:
         key = "voice_compared" if own else "voice_itself"
-        message = text(key, language, n=whole_seconds(answer.baseline_seconds))
+        message = text(key, language, n=round(answer.baseline_seconds))
     elif own and answer.baseline_emotion:
         name = escape(word(answer.baseline_emotion, language))
         message = text("voice_not_compared", language, name=name)

@@ -138,7 +138,7 @@ class FakePredictor:
             model=self.card.name,
             seconds=sound.seconds,
             cues=prosody.summarise(sound.samples, followed or prosody.track(sound.samples)),
-            baseline_seconds=round(speaker.seconds, 1) if speaker and compares else 0.0,
+            baseline_seconds=speaker.seconds if speaker and compares else 0.0,
             baseline_emotion=emotion,
             speech=self._speech(sound),
         )

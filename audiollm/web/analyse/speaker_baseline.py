@@ -91,8 +91,9 @@ def predict(
 def rests_on(answer: "Prediction", others: SpeakerBaseline | None) -> bool:
     """Whether the answer was compared with this baseline, or would have been but for its emotion,
     and not with the rest of a long recording."""
-    usable = others is not None and others.usable
-    return usable and answer.baseline_seconds in (0, round(others.seconds, 1) if others else 0)
+    if others is None or not others.usable:
+        return False
+    return answer.baseline_seconds in (0, others.seconds)
 
 
 def decide(services: Services, visitor: str, decision: Decision) -> bool:

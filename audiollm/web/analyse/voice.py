@@ -143,11 +143,11 @@ def state(services: Services, enrolment: Enrolment | None, language: Language) -
     if baseline is None:
         sentences = [text("voice_changed" if enrolment.forgotten else "voice_nothing", language)]
     elif not baseline.usable:
-        sentences = [text("voice_few", language, n=render.whole_seconds(baseline.seconds))]
+        sentences = [text("voice_few", language, n=round(baseline.seconds))]
     elif name := speaker_baseline.emotion(services, baseline):
         sentences = [text("voice_one_emotion", language, name=escape(word(name, language)))]
     else:
-        seconds = render.whole_seconds(baseline.seconds)
+        seconds = round(baseline.seconds)
         sentences = [f"<b>{text('voice_rests', language, n=seconds)}</b>"]
         if found := speaker_baseline.gain(services, baseline.windows):
             shares = {"right": percent(found.right), "plain": percent(found.plain)}
