@@ -22,7 +22,11 @@ from train.tiny.card import SYSTEMS
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results"
 PAGES = [
-    ROOT / name for name in ("README.md", "README_zh.md", "docs/quality.md", "docs/labelling.md")
+    ROOT / name
+    for name in (
+        *("README.md", "README_zh.md", "docs/quality.md", "docs/labelling.md"),
+        "docs/performance.md",
+    )
 ]
 PLACE = re.compile(r"(<!-- (?P<name>[a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -201,6 +205,17 @@ def speech(result: dict[str, Any]) -> Rows:
     return rows
 
 
+def visitors(result: dict[str, Any]) -> Rows:
+    """Many visitors at once against one after the other: `bench.visitors`."""
+    rows = [["visitors at once", "answers a second", "median", "95th percentile", "failed"]]
+    for key in ("one", "together"):
+        found = result[key]
+        times = [f"{found[name]:.2f} s" for name in ("median", "p95")]
+        failed = f"{len(found['failed'])} of {found['requests']}"
+        rows.append([str(found["visitors"]), f"{found['answers_a_second']:.2f}", *times, failed])
+    return [*rows, ["ratio", f"{result['ratio']:.2f}", "", "", ""]]
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "protocols-speakers": _protocol("new speakers"),
     "protocols-corpora": _protocol("new corpora"),
@@ -214,6 +229,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "texts": texts,
     "loop": loop,
     "speech": speech,
+    "visitors": visitors,
 }
 
 

@@ -7,9 +7,7 @@ server, so the ratio is that of answering visitors together.
 """
 
 import argparse
-import json
 import statistics
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -18,8 +16,10 @@ from typing import Any
 
 from gradio_client import Client, handle_file
 
+from audiollm.contracts.prepared import write_json
 from audiollm.web.services import EXAMPLES, MIXED, read_examples
 from bench.served import served
+from train.fit import runs
 
 
 def ask(client: Client, clip: Path) -> tuple[float, str]:
@@ -68,7 +68,13 @@ def main() -> None:
         alone = measure(client, clips, 1, args.visitors)
         together = measure(client, clips, args.visitors, args.requests)
     ratio = together["answers_a_second"] / alone["answers_a_second"]
-    result = {"command": sys.argv, "one": alone, "together": together, "ratio": ratio}
+    result = {
+        "run": runs.provenance("bench.visitors"),
+        "model": args.model,
+        "one": alone,
+        "together": together,
+        "ratio": ratio,
+    }
     print(f"{'':<14}{'answers/s':>10}{'median':>8}{'p95':>8}{'failed':>8}")
     for found in (alone, together):
         name = f"{found['visitors']} at once"
@@ -76,7 +82,7 @@ def main() -> None:
         print(row + f"{found['p95']:>8.2f}{len(found['failed']):>8}")
     print(f"ratio {ratio:.2f}")
     if args.out:
-        args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_json(args.out, result)
 
 
 if __name__ == "__main__":

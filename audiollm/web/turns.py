@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-ANSWERED = 8  # at once: the model is as fast as it gets, and that many recordings fit into memory
+ANSWERED = 16  # at once: batches of so many windows are the fastest
 MEASURED = 16  # answers whose mean duration the estimate rests on
 TOLD = 1.0  # s after which a visitor who waits is told again
 
