@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audiollm import audio
-from audiollm.analysis import composition
+from audiollm.analysis import answers, composition
 from audiollm.analysis.references import Basis
 from audiollm.audio import prosody, windows
 from audiollm.audio.loading import Sound
@@ -277,7 +277,8 @@ class Predictor:
         report: Callable[[str], object] = lambda _: None,
     ) -> str:
         """The LLM's answer to a free question about a short sound; `report` gets it as it grows
-        and must not block.
+        and must not block. The prompt holds probabilities and cues, and a sentence that contradicts
+        them is left out.
 
         Raises:
             ModelError: its LLM was not made to follow instructions.
@@ -288,17 +289,18 @@ class Predictor:
         if sound.seconds > windows.LONGEST:
             raise AudioError("question_long_sound", seconds=f"{windows.LONGEST:g}")
         cues = prosody.summarise(sound.samples, followed)
-        answer = ""
-        (clip,) = self._classifier.features([sound.samples], [followed])
+        clips = self._classifier.features([sound.samples], [followed])
+        (shares,) = self._classifier.score(clips, [cues], language)[1]
+        known = dict(zip(self.manifest.labels, map(float, shares), strict=True))
+        context = self._scorer.asked(clips[0], cues, question, language, known)
+        raw = ""
 
         def write(piece: str) -> None:
-            nonlocal answer
-            answer += piece
-            report(answer)
+            nonlocal raw
+            raw += piece  # reported also where nothing is to be shown yet: the reader may have left
+            report(answers.checked(raw, known, cues, language, done=False))
 
-        context = self._scorer.asked(clip, cues, question, language)
-        self._texts.stream(context, write)
-        return answer
+        return answers.checked(self._texts.stream(context, write), known, cues, language)
 
     def predict_files(
         self,

@@ -1,12 +1,13 @@
 """Free questions, and what the linear probe says."""
 
 from dataclasses import replace
-from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 
 from audiollm import audio
+from audiollm.analysis import answers
 from audiollm.audio import prosody, windows
 from audiollm.errors import AudioError, ModelError
 from audiollm.inference import votes
@@ -14,6 +15,7 @@ from audiollm.model import generation
 from audiollm.model.prompt import Prompt
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
+from audiollm.texts import text
 from tests import tiny
 from tests.codes import coded
 from tests.conftest import voiced
@@ -48,23 +50,26 @@ def test_a_question_stays_in_its_turn() -> None:
     assert len(sly.tail) > len(plain.tail)
 
 
-def test_what_was_measured_stands_before_the_question(engine: Predictor) -> None:
+def test_what_is_known_stands_before_the_question() -> None:
     sound, followed = heard(1.0)
     cues = prosody.summarise(sound.samples, followed)
     prompt = Prompt(tiny.tokenizer(), tiny.CLASSES)
-    said = prompt.tokenizer.decode(prompt.free("why?", "en", cues).tail)
-    assert said.index("pitch") < said.index("why?") < said.index("assistant")
+    known = {"sad": 0.3, "angry": 0.6, "happy": 0.1}
+    said = prompt.tokenizer.decode(prompt.free("why?", "en", cues, known).tail)
+    order = [said.index(part) for part in ("angry", "sad", "happy", "pitch", "why?", "assistant")]
+    assert order == sorted(order)
 
 
-def test_the_answer_grows_to_what_generation_from_the_whole_prompt_says(asked: Predictor) -> None:
+def test_the_answer_is_what_generation_from_the_whole_prompt_says(asked: Predictor) -> None:
     sound, followed = heard(1.2)
-    steps: list[str] = []
-    whole = asked.ask(sound, followed, "why angry", "en", steps.append)
-    assert steps and steps[-1] == whole
-    assert all(b.startswith(a) for a, b in pairwise(steps))
+    cues = prosody.summarise(sound.samples, followed)
+    known = {"angry": 0.7, "sad": 0.3}
     scorer = asked._scorer
-    layout = scorer.prompt.free("why angry", "en", prosody.summarise(sound.samples, followed))
     (clip,) = asked._classifier.features([sound.samples], [followed])
+    steps: list[str] = []
+    context = scorer.asked(clip, cues, "why angry", "en", known)
+    whole = asked._texts.stream(context, steps.append)
+    layout = scorer.prompt.free("why angry", "en", cues, known)
     with torch.inference_mode():
         ids: list[int] = []
         for _ in range(generation.MAX_ANSWER):
@@ -73,7 +78,60 @@ def test_the_answer_grows_to_what_generation_from_the_whole_prompt_says(asked: P
             if best == scorer.prompt.end:
                 break
             ids.append(best)
-    assert steps[-1] == scorer.prompt.tokenizer.decode(ids, skip_special_tokens=True)
+    assert whole == scorer.prompt.tokenizer.decode(ids, skip_special_tokens=True).strip()
+    assert "".join(steps).strip() == whole
+
+
+def test_an_answer_grows_by_sentences_that_agree(
+    asked: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound, followed = heard(1.2)
+    label = asked.predict([sound])[0].label
+    other = next(name for name in tiny.CLASSES if name != label)
+    written = [f"It sounds {label}", ". It sounds ", f"{other}. It sounds", f" {label} to me."]
+
+    def stream(_: object, write: Any) -> str:
+        for piece in written:
+            write(piece)
+        return "".join(written)
+
+    monkeypatch.setattr(asked._texts, "stream", stream)
+    steps: list[str] = []
+    whole = asked.ask(sound, followed, "why", "en", steps.append)
+    assert whole == f"It sounds {label}. It sounds {label} to me."
+    assert steps and all(whole.startswith(step) for step in steps)
+
+
+ANSWERED = {"angry": 0.62, "happy": 0.25, "sad": 0.13}
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("It sounds angry.", "It sounds angry."),
+        ("It sounds happy.", ""),
+        ("Happy comes second, with 25%.", "Happy comes second, with 25%."),
+        ("Happy comes second, with 52%.", ""),
+        ("Rather angry than happy.", "Rather angry than happy."),
+        ("It is not sad.", "It is not sad."),
+        ("The pitch is high.", "The pitch is high."),
+        ("The pitch is low. It sounds angry.", "It sounds angry."),
+        ("It sounds angry. It sounds angry.", "It sounds angry."),
+        ("I cannot tell who is speaking", "I cannot tell who is speaking."),
+        ("听起来生气。", ""),
+        ("", ""),
+        ("A. B. C. D. E. F.", "A. B. C. D."),
+    ],
+)
+def test_a_sentence_that_contradicts_the_measurement_is_left_out(raw: str, shown: str) -> None:
+    cues = replace(prosody.summarise(*_tone()), pitch_hz=400.0)
+    found = answers.checked(raw, ANSWERED, cues, "en")
+    assert found == (shown or text("ask_nothing", "en"))
+
+
+def _tone() -> tuple[Any, prosody.Track]:
+    sound, followed = heard(1.0)
+    return sound.samples, followed
 
 
 def test_a_reader_who_leaves_frees_the_model(asked: Predictor) -> None:

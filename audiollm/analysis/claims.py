@@ -130,11 +130,11 @@ def read(sentence: str, labels: tuple[str, ...], language: Language) -> Sentence
         stated=stated,
         names=names,
         denies=bool(_DENIED.search(rest)),
-        loose=bool(_LOOSE.search(left)) or not _of_language(sentence, language),
+        loose=bool(_LOOSE.search(left)) or not of_language(sentence, language),
     )
 
 
-def _of_language(sentence: str, language: Language) -> bool:
+def of_language(sentence: str, language: Language) -> bool:
     """Whether it is in that language's script, printable, and ends as its sentences do: another
     stop would run it into the next one."""
     ends = "。！？" if language == "zh" else ".!?"

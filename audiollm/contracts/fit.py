@@ -93,6 +93,9 @@ class FitConfig:
     class_only: float = option(
         0.0, "share of examples that end after the class word: they cost a fifth", low=0, high=1
     )
+    questions: float = option(
+        0.0, "share of the other examples that are free questions", low=0, high=1, stage=2
+    )
     evaluations: int = option(10, "validations and checkpoints in all", low=1, high=10_000)
     seed: int = option(0, "of weights, order and instructions", low=0, high=2**31 - 1)
     report_to: tuple[str, ...] = option((), "trackers besides TensorBoard: trackio, wandb")

@@ -3,16 +3,17 @@
 What it goes on from is a key-value cache: of a scored clip and its class word (scoring.py), or of a
 free question about a clip:
 
-    {start of user turn}  [audio tokens]  {measured cues}
+    {start of user turn}  [audio tokens]  {probabilities}
+                                          {measured cues}
                                           {question}{end of user turn}
                                           {start of assistant turn}
 
-Nothing checks an answer to a question: probabilities and the checked analysis come from scoring.py.
+An answer to a question is checked by `analysis.answers`.
 
 Shapes: B texts, L cached positions, G key-value heads.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -158,13 +159,14 @@ def asked(
     cues: Cues | None,
     question: str,
     language: Language,
+    probabilities: Mapping[str, float],
 ) -> Context:
     """What the answer to a free question about a clip goes on from.
 
     Raises:
         AudioError: the question is empty or too long.
     """
-    layout = prompt.free(checked(question), language, cues)
+    layout = prompt.free(checked(question), language, cues, probabilities)
     merged = model.merge([layout.head], [clip], [layout.tail])
     cache = cache_of([])
     # the last id is fed when the text begins

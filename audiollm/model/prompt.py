@@ -12,7 +12,7 @@ The `original` style is that of the project this one grew out of: audio first, t
 question, and the answer names the class inside a fixed sentence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,7 +21,8 @@ from audiollm.contracts.manifest import PromptStyle
 from audiollm.errors import ModelError
 from audiollm.labels import Language, prompt_word
 
-Kind = Literal["analyse", "classify", "describe", "yes_no", "intensity"]
+# `free`: a question in a person's own words, see `Prompt.free`
+Kind = Literal["analyse", "classify", "describe", "yes_no", "intensity", "free"]
 
 CHATML_USER, CHATML_END = "<|im_start|>user\n", "<|im_end|>"
 CHATML_ASSISTANT = "<|im_end|>\n<|im_start|>assistant\n"
@@ -51,6 +52,7 @@ INSTRUCTIONS: dict[Kind, dict[Language, str]] = {
     },
 }
 
+STATED = 3  # classes whose probabilities stand before a free question
 ORIGINAL_QUESTION = "判断音频的情感分类，需要从{classes}中选择"
 ORIGINAL_ANSWER = "这个音频为<"
 ORIGINAL_WORDS = {"surprised": "surprise", "fearful": "fear", "disgusted": "disgust"}
@@ -116,6 +118,13 @@ def cue_words(cues: Cues | None, language: Language) -> str:
     return ", ".join(f"{name} {value}" for name, value in words)
 
 
+def probability_words(probabilities: Mapping[str, float], language: Language) -> str:
+    """The likeliest classes as the model reads them, `angry 72%, happy 14%`; "" without any."""
+    ranked = sorted(probabilities.items(), key=lambda item: -item[1])[:STATED]
+    comma = "，" if language == "zh" else ", "
+    return comma.join(f"{prompt_word(name, language)} {p:.0%}" for name, p in ranked)
+
+
 class Prompt:
     """Turns instructions, cues and answers into token ids for one model's tokenizer and classes.
 
@@ -164,14 +173,22 @@ class Prompt:
         tail = (self.ids(measured) if measured else ()) + self.ids(self.turns.assistant)
         return Layout(self.ids(f"{self.turns.user}{question}\n"), tail)
 
-    def free(self, question: str, language: Language, cues: Cues | None = None) -> Layout:
+    def free(
+        self,
+        question: str,
+        language: Language,
+        cues: Cues | None = None,
+        probabilities: Mapping[str, float] | None = None,
+    ) -> Layout:
         """What stands around the audio for a question in a person's own words.
 
+        Probabilities and cues stand before the question, so that the answer can agree with them.
         Marker tokens that the question spells out stay plain text: it cannot leave its turn.
         """
         asked = self.tokenizer(question, add_special_tokens=False, split_special_tokens=True)
-        measured = cue_words(cues, language)
-        tail = self.ids(f"\n{measured}\n" if measured else "\n") + tuple(asked["input_ids"])
+        known = [probability_words(probabilities or {}, language), cue_words(cues, language)]
+        stated = "".join(f"\n{line}" for line in known if line)
+        tail = self.ids(f"{stated}\n") + tuple(asked["input_ids"])
         return Layout(self.ids(self.turns.user), tail + self.ids(self.turns.assistant))
 
     def label(self, name: str, language: Language) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ winner's keys and values are kept, so the analysis goes on from exactly what was
 Shapes: B clips, P cached prefix, S packed length, C classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -140,10 +140,16 @@ class Scorer:
         return Context(layers, last, most)
 
     def asked(
-        self, clip: Features, cues: Cues | None, question: str, language: Language
+        self,
+        clip: Features,
+        cues: Cues | None,
+        question: str,
+        language: Language,
+        probabilities: Mapping[str, float],
     ) -> Context:
         """What the answer to a free question about a clip goes on from."""
-        return generation.asked(self.model, self.prompt, clip, cues, question, language)
+        args = clip, cues, question, language, probabilities
+        return generation.asked(self.model, self.prompt, *args)
 
     def write(self, contexts: Sequence[Context], writes: Sequence[Write], finish: Finish) -> None:
         """Goes on from every context: see `generation.generate`."""

@@ -48,9 +48,8 @@ def pairs(
             times = math.floor(per_clip * share * weight + rng.random())
             counted.append((clip, label, min(MOST * per_clip, times)))
     known = [(label, cues_of(clip)) for clip, label, _ in counted]
-    drawn = draw(
-        known, classes, config.stage, config.languages, MOST * per_clip, seed, config.class_only
-    )
+    shares = config.class_only, config.questions
+    drawn = draw(known, classes, config.stage, config.languages, MOST * per_clip, seed, *shares)
     return [
         (clip, instruction)
         for (clip, _, times), instructions in zip(counted, drawn, strict=True)
@@ -101,7 +100,10 @@ class ExampleDataset(Dataset[Example]):
         self.lengths: list[int] = []
         for clip, i in pairs:
             cues = cues_of(clip) if i.shows_cues else None
-            layout = prompt.layout(i.language, cues, i.kind, i.candidate)
+            if i.kind == "free":
+                layout = prompt.free(i.question, i.language, cues, i.probabilities)
+            else:
+                layout = prompt.layout(i.language, cues, i.kind, i.candidate)
             text = (layout.head, layout.tail, answer_ids(prompt, i))
             self.texts.append(text)
             # a second of sound weighs as much as a few tokens of text

@@ -5,13 +5,14 @@ All is drawn from a seed, once: the same list in every epoch and after every res
 """
 
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from audiollm.analysis.claims import INTENSITY, strength
 from audiollm.audio.prosody import Cues, levels
 from audiollm.labels import Language, prompt_word
 from audiollm.model.prompt import Kind, Prompt, cue_words
+from train.fit import questions as free
 
 STAGE_KINDS: dict[int, tuple[Kind, ...]] = {
     1: ("describe",),
@@ -35,6 +36,8 @@ class Instruction:
     candidate: str = ""
     shows_cues: bool = False  # the measured cues stand in the prompt
     class_only: bool = False  # the answer ends after the class word, without an end of turn
+    question: str = ""  # of kind `free`, in a person's own words
+    probabilities: Mapping[str, float] = field(default_factory=dict)  # that its prompt holds
 
 
 def intensity(cues: Cues) -> int:
@@ -108,11 +111,13 @@ def draw(
     per_clip: int,
     seed: int,
     class_only: float = 0.0,
+    questions: float = 0.0,
 ) -> list[list[Instruction]]:
     """`per_clip` instructions for each (label, cues), classes of question and languages in turn.
 
-    A share `class_only` asks for the analysis and ends after the class word. Of the others in
-    stage 2 half are analyses, the kind of answer at inference.
+    A share `class_only` asks for the analysis and ends after the class word; of the others a share
+    `questions` are free questions, and in stage 2 half of the rest are analyses, the kind of answer
+    at inference.
     """
     rng = random.Random(seed)  # noqa: S311 - reproducible draw, no secret
     kinds = STAGE_KINDS[stage]
@@ -126,6 +131,9 @@ def draw(
                 shown = stage == 2 and cues is not None and rng.random() < SHOWN_CUES
                 chosen.append(_class_alone(label, language, shown))
                 continue
+            if questions and rng.random() < questions:
+                chosen.append(_free(label, cues, classes, language, rng))
+                continue
             kind = kinds[0] if rng.random() < 0.5 else rng.choice(kinds)
             made = instruct(label, cues, classes, kind, language, rng)
             if made is not None:
@@ -136,6 +144,20 @@ def draw(
 
 def _class_alone(label: str, language: Language, shows_cues: bool) -> Instruction:
     return Instruction("analyse", language, label, "", shows_cues=shows_cues, class_only=True)
+
+
+def _free(
+    label: str,
+    cues: Cues | None,
+    classes: Sequence[str],
+    language: Language,
+    rng: random.Random,
+) -> Instruction:
+    known = free.probabilities(label, classes, rng)
+    asked, answer = free.question(known, cues, language, rng)
+    return Instruction(
+        "free", language, "", answer, shows_cues=True, question=asked, probabilities=known
+    )
 
 
 def answer_ids(prompt: Prompt, instruction: Instruction) -> tuple[int, ...]:

@@ -1,0 +1,105 @@
+"""Free questions about a clip and their answers, for stage 2: questions.toml holds the sentences.
+
+The answers follow what the prompt holds, probabilities and measured cues, and decline what cannot
+be heard: the words, the person, a diagnosis.
+"""
+
+import random
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from audiollm.analysis.composition import LIKELY
+from audiollm.audio.prosody import LEVELS, REFERENCES, Cues, Reference
+from audiollm.labels import Language, prompt_word
+
+MISTAKEN = 0.2  # share of prompts whose likeliest class is not the clip's: the answer follows them
+HARD = ("angry", "sad", "fearful", "disgusted", "frustrated")  # of classes: what to do is not easy
+DECLINED = ("words", "speaker", "diagnosis", "other_topic")
+ABOUT = ("emotion", "evidence", "certainty", "alternative", "compare", "objection", "cue", "advice")
+
+
+def probabilities(label: str, classes: Sequence[str], rng: random.Random) -> dict[str, float]:
+    """Plausible probabilities of a clip of that class: the model is mistaken now and then."""
+    names = [name for name in classes if name != label]
+    rng.shuffle(names)
+    ranked = [label, *names]
+    if rng.random() < MISTAKEN:
+        ranked[0], ranked[1] = ranked[1], ranked[0]
+    best = rng.uniform(0.35, 0.97)
+    second = min(best - 0.02, (1 - best) * rng.uniform(0.4, 0.95))
+    left = (1 - best - second) / max(1, len(ranked) - 2)
+    shares = [best, second, *[left] * (len(ranked) - 2)]
+    return dict(sorted(zip(ranked, shares, strict=True), key=lambda item: -item[1]))
+
+
+def question(
+    known: Mapping[str, float], cues: Cues | None, language: Language, rng: random.Random
+) -> tuple[str, str]:
+    """A question and its answer for a prompt with these probabilities and cues.
+
+    Two thirds are about the clip; of the others, the answer is that it cannot be heard.
+    """
+    (label, best), (other, rest) = list(known.items())[:2]
+    blanks = {
+        "name": prompt_word(label, language),
+        "share": f"{best:.0%}",
+        "other": prompt_word(other, language),
+        "rest": f"{rest:.0%}",
+    }
+    kind = rng.choice(ABOUT if rng.random() < 2 / 3 else DECLINED)
+    said = kind
+    if kind == "evidence":
+        outside = _outside(cues, language)
+        said = kind if outside else "no_evidence"
+        blanks["cues"] = outside
+    elif kind == "certainty":
+        said = "certain" if best >= LIKELY else "uncertain"
+    elif kind == "advice":
+        said = "advice_hard" if label in HARD else "advice_easy"
+    elif kind == "cue":
+        measured = [r for r in REFERENCES if cues and r.level(cues)]
+        if not measured:
+            return question(known, cues, language, rng)
+        blanks |= _cue(rng.choice(measured), cues, language, rng)
+    sentences = _sentences()
+    asked = rng.choice(sentences[kind][f"{language}_questions"]).format(**blanks)
+    answer = rng.choice(sentences[said][language]).format(**blanks)
+    return asked, answer[:1].upper() + answer[1:]
+
+
+def _outside(cues: Cues | None, language: Language) -> str:
+    """The cues that leave their usual range, as a clause; "" where none does."""
+    found = [(r, r.level(cues)) for r in REFERENCES] if cues else []
+    words = [
+        (r.name(language), r.word(level, language))
+        for r, level in found
+        if level and r.word(level, language) != r.word("mid", language)
+    ]
+    if language == "zh":
+        return "，".join(name + said for name, said in words)
+    parts = [f"the {name} {_be(name)} {said}" for name, said in words]
+    return " and ".join(parts) if len(parts) < 3 else ", ".join(parts[:-1]) + f" and {parts[-1]}"
+
+
+def _cue(
+    reference: Reference, cues: Cues | None, language: Language, rng: random.Random
+) -> dict[str, str]:
+    level = reference.level(cues) if cues else None
+    name = reference.name(language)
+    return {
+        "cue": name,
+        "level": reference.word(level, language) if level else "",
+        "asked": reference.word(rng.choice(LEVELS), language),
+        "be": _be(name),
+    }
+
+
+def _be(name: str) -> str:
+    return "are" if name.endswith("s") else "is"
+
+
+@cache
+def _sentences() -> dict[str, dict[str, list[str]]]:
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
