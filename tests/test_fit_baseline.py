@@ -157,20 +157,6 @@ def test_a_stopped_run_with_a_linear_teacher_resumes_to_equal_weights(
     assert all(torch.equal(one[name], again[name]) for name in one)
 
 
-def test_a_linear_path_stays_as_it_was_fitted(place: Path) -> None:
-    assert call(f"{STAGE_1} --linear-path --out path1 --max-steps 3") == 0
-    assert call(f"{STAGE_2} --out path2".replace("--from one", "--from path1")) == 0
-    first, second = (load_file(place / f"path{i}/best/projector.safetensors") for i in (1, 2))
-    for name in ("linear.0", "linear.1"):
-        assert first[f"{name}.weight"].abs().sum() > 0
-        torch.testing.assert_close(first[f"{name}.weight"], second[f"{name}.weight"])
-        assert not torch.equal(first[f"{name}.out.weight"], second[f"{name}.out.weight"])
-    assert runs.read(place / "path2").projector.linear == len(first["linear.0.bias"])
-    assert call("merge --run path2 --out path-model --name path") == 0
-    loaded = checkpoint.load("path-model", Settings(home=place), "cpu")
-    assert loaded.model.projector.linear is not None
-
-
 def test_stage_2_takes_the_share_of_stage_1(one: Path, model: Path, place: Path) -> None:
     assert runs.read(place / "two").config.baseline == 0.5
     assert call(f"{STAGE_2} --out plain --baseline 0") == 0

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from audiollm.contracts.manifest import ProjectorConfig
 from audiollm.model.probe import LinearProbe
-from audiollm.model.projector import Features, Projector
+from audiollm.model.projector import Features
 from tests import prepared
 from train.data.dataset import Prepared, load_prepared
 from train.data.speakers import with_baselines
@@ -52,38 +51,6 @@ def test_a_class_without_training_clips_has_no_probability(data: Prepared) -> No
     classes = (*data.classes, "calm")
     table = fit_teacher(data, classes, baseline=False)([data.store.get(data.clips[0].id)])
     assert table[0, -1] == 0 and float(table.sum()) == pytest.approx(1)
-
-
-def test_its_probes_become_the_linear_path_of_a_projector(data: Prepared) -> None:
-    """Standardised logits, those of features as they are and of differences."""
-    teacher = fit_teacher(data, data.classes, baseline=True)
-    clips = [features for _, features in with_baselines(data.store, data.split("train"), "all")]
-    logits = sum(len(readout.probe.bias) for readout in teacher.plain)
-    options = {"pooling": "utterance", "baseline": True, "linear": logits}
-    size = len(clips[0].utterance)
-    projector = Projector(ProjectorConfig(input_size=size, output_size=8, **options)).eval()  # type: ignore[arg-type]
-    teacher.start(projector, clips)
-    assert projector.linear is not None
-    plain = np.stack([clip.utterance for clip in clips])
-    for path, readouts, rows in zip(
-        projector.linear,
-        (teacher.plain, teacher.relative),
-        (plain, np.stack([c.utterance - c.baseline for c in clips if c.baseline is not None])),
-        strict=True,
-    ):
-        found = (torch.from_numpy(rows) @ path.weight.T + path.bias).numpy()  # type: ignore[operator]
-        np.testing.assert_allclose(found.mean(0), 0, atol=1e-3)
-        np.testing.assert_allclose(found.std(0), 1, rtol=1e-3)
-        first = readouts[0].probe
-        wanted = rows @ first.weight.T + first.bias
-        wanted = (wanted - wanted.mean(0)) / wanted.std(0)
-        np.testing.assert_allclose(found[:, : len(first.bias)], wanted, atol=1e-3)
-    names = dict(projector.named_parameters())
-    assert "linear.0.out.weight" in names and "linear.0.weight" not in names  # fixed
-    alone, _ = projector(clips[:1])
-    others = [replace(clip, baseline=None) for clip in clips[1:4]]
-    together, _ = projector([clips[0], *others])
-    torch.testing.assert_close(together[:1], alone)
 
 
 def test_features_are_mixed_among_those_of_their_kind() -> None:

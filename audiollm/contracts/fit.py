@@ -119,11 +119,6 @@ class FitConfig:
     functionals_dropout: float = option(
         0.2, "of the standardised functionals", low=0, below=1, step=0.05, stage=1
     )
-    linear_path: bool = option(
-        False,
-        "a linear path beside the MLP: logits of linear probes on the training clips",
-        stage=1,
-    )
     functionals: bool = option(True, "a token of measured statistics", stage=1)
     lora_rank: int = option(16, "rank of the LoRA matrices", low=1, high=1024, stage=2)
     lora_alpha: int = option(32, "the scale is alpha / rank", low=1, high=65_536, stage=2)

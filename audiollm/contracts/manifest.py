@@ -19,7 +19,7 @@ PROBE_NAME = "probe.safetensors"
 SAMPLE_RATE = 16000  # Hz
 FRAME_RATE = 50.0  # Hz
 # A folder may come from anywhere: far above every real model, far below what fills a memory
-MAX_SIZE, MAX_FUNCTIONALS, MAX_UTTERANCE_TOKENS, MAX_LOGITS = 65_536, 100_000, 256, 4096
+MAX_SIZE, MAX_FUNCTIONALS, MAX_UTTERANCE_TOKENS = 65_536, 100_000, 256
 
 PromptStyle = Literal["chat", "original"]
 EncoderKind = Literal["emotion2vec", "whisper"]
@@ -73,8 +73,7 @@ class ProjectorConfig:
     `frames` pools 50 Hz frames to `tokens_per_second`; `utterance` turns the statistics of the
     utterance into `utterance_tokens`. `functionals` > 0 adds one token of measured acoustic
     statistics. With `baseline` the projector takes either the features as they are, or what they
-    differ by from the mean of the same speaker's other clips. `linear` > 0 adds the logits of so
-    many linear classifiers to what the MLP makes of an utterance.
+    differ by from the mean of the same speaker's other clips.
     """
 
     # width of a frame, or with utterance pooling of the utterance's features
@@ -86,7 +85,6 @@ class ProjectorConfig:
     hidden_size: int = option(512, "width of the hidden layer", low=1, high=MAX_SIZE)
     functionals: int = option(0, "measured statistics", low=0, high=MAX_FUNCTIONALS)
     baseline: bool = False  # utterance pooling: may be given a speaker baseline
-    linear: int = option(0, "outputs of the linear path beside the MLP", low=0, high=MAX_LOGITS)
     dropout: float = option(0.1, "behind the hidden layer", low=0, below=1)
     # what is done to standardised features while training, lest a few of them decide
     noise: float = option(0.0, "standard deviation of what is added", low=0, high=10)
@@ -97,7 +95,7 @@ class ProjectorConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if (self.baseline or self.linear) and self.pooling != "utterance":
+        if self.baseline and self.pooling != "utterance":
             raise ConfigError("option_choice", name="pooling", choices="utterance", value="frames")
 
 

@@ -1,7 +1,7 @@
 """Audio features -> LLM embeddings: a two-layer MLP over pooled frames, or over the utterance.
 
 Shapes: B clips, T frames at 50 Hz, D frame width, U utterance width (D, or 2 D with the standard
-deviations), K logits of the linear path, N audio tokens, F functionals, H LLM width.
+deviations), N audio tokens, F functionals, H LLM width.
 """
 
 import math
@@ -57,38 +57,6 @@ class Standardiser(nn.Module):
         return F.dropout(x, self.dropout, self.training)
 
 
-class LinearPath(nn.Module):
-    """Logits of linear classifiers, and a learned map of them: [B, U] -> [B, K] -> [B, size].
-
-    The classifiers are fitted on the training clips before the projector is trained, and are not
-    trained any further: a strong penalty keeps them from overfitting as the MLP does.
-    """
-
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, size_in: int, logits: int, size_out: int) -> None:
-        super().__init__()
-        self.register_buffer("weight", torch.zeros(logits, size_in))
-        self.register_buffer("bias", torch.zeros(logits))
-        self.out = nn.Linear(logits, size_out)
-
-    def fit(
-        self,
-        weight: NDArray[np.float32],
-        bias: NDArray[np.float32],
-        rows: NDArray[np.float32],
-    ) -> None:
-        """Takes the classifiers [K, U], [K]; their logits are standardised on the rows [N, U]."""
-        logits = rows.astype(np.float64) @ weight.T + bias
-        scale = np.maximum(logits.std(0), 1e-4)
-        self.weight.copy_(torch.from_numpy(weight / scale[:, None]))
-        self.bias.copy_(torch.from_numpy((bias - logits.mean(0)) / scale))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(F.linear(x, self.weight, self.bias))
-
-
 class Projector(nn.Module):
     """Features of a batch -> audio tokens in the LLM's embedding space.
 
@@ -96,8 +64,7 @@ class Projector(nn.Module):
     the utterance's statistics into `utterance_tokens`. With `functionals`, one more token follows.
 
     With `baseline` there are two networks: one for the utterance's features as they are, one for
-    their difference from a speaker baseline, which serves the clips that come with one. With
-    `linear`, each has a linear path beside it.
+    their difference from a speaker baseline, which serves the clips that come with one.
     """
 
     def __init__(self, config: ProjectorConfig, embedding_scale: float = 1.0) -> None:
@@ -119,12 +86,6 @@ class Projector(nn.Module):
                     ),
                     "mlp": _mlp(config.input_size, config.hidden_size, width, config),
                 }
-            )
-        self.linear: nn.ModuleList | None = None
-        if config.linear:
-            paths = range(2 if config.baseline else 1)
-            self.linear = nn.ModuleList(
-                LinearPath(config.input_size, config.linear, width) for _ in paths
             )
         self.functionals: nn.ModuleDict | None = None
         if config.functionals:
@@ -186,16 +147,11 @@ class Projector(nn.Module):
     def _from_utterances(self, clips: Sequence[Features]) -> tuple[Tensor, Tensor]:
         utterance = self._tensor(np.stack([c.utterance for c in clips]))  # [B, U]
         x = self.mlp(self.standardise(utterance))
-        if self.linear is not None:
-            x = x + self.linear[0](utterance)
         if self.relative is not None and any(c.baseline is not None for c in clips):
             mean = [np.zeros_like(c.utterance) if c.baseline is None else c.baseline for c in clips]
             given = torch.tensor([c.baseline is not None for c in clips], device=x.device)
-            difference = utterance - self._tensor(np.stack(mean))
-            compared = self.relative["mlp"](self.relative["standardise"](difference))
-            if self.linear is not None:
-                compared = compared + self.linear[1](difference)
-            x = torch.where(given[:, None], compared, x)
+            difference = self.relative["standardise"](utterance - self._tensor(np.stack(mean)))
+            x = torch.where(given[:, None], self.relative["mlp"](difference), x)
         count = self.config.utterance_tokens
         x = x.view(len(clips), count, self.config.output_size)  # [B, N * H] -> [B, N, H]
         return x, torch.full((len(clips),), count, device=x.device)

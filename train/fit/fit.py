@@ -31,7 +31,6 @@ from train.fit.runs import Run
 
 if TYPE_CHECKING:
     from audiollm.model.projector import Features
-    from train.fit.teacher import LinearTeacher
 
 __all__ = ["build", "configure", "fit", "plan", "run"]
 
@@ -196,6 +195,7 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     from audiollm.model.prompt import Prompt
     from train.fit import parallel
     from train.fit.auxiliary import TrainingLLM, groups
+    from train.fit.teacher import fit_teacher
 
     config = planned.config
     # frozen weights may be coarse; what is trained stays in float32 and autocast does the rest
@@ -204,10 +204,6 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     llm.requires_grad_(False)
     width = llm.get_input_embeddings().weight.shape[1]
     planned = replace(planned, projector=replace(planned.projector, output_size=width))
-    teacher = _teacher(planned, prepared) if prepared is not None else None
-    if teacher is not None and config.linear_path:
-        linear = sum(len(readout.probe.bias) for readout in teacher.plain)
-        planned = replace(planned, projector=replace(planned.projector, linear=linear))
     if prepared is not None and parallel.is_first():
         runs.write(planned)
     model = cast(TrainingLLM, TrainingLLM.build(llm, planned.projector))
@@ -223,30 +219,17 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
             config.auxiliary_head == "embeddings",
         )
         if config.distillation and config.teacher == "probe":
-            model.teacher = teacher
+            if planned.projector.pooling != "utterance":
+                raise ConfigError("fit_teacher_frames")
+            model.teacher = fit_teacher(prepared, planned.classes, config.baseline > 0)
     if config.stage == 1:
         if prepared is not None:
-            measured = _measured(prepared, config.seed, planned.projector.baseline)
-            model.projector.fit(measured)
-            if teacher is not None and config.linear_path:
-                teacher.start(model.projector, measured)
+            model.projector.fit(_measured(prepared, config.seed, planned.projector.baseline))
     else:
         first = runs.read(Path(config.start), finished=True)
         checkpoint.load_projector(model.projector, first.best)
         model.llm = _with_lora(llm, config)
     return model.to(device), tokenizer, planned
-
-
-def _teacher(planned: Run, prepared: Prepared) -> "LinearTeacher | None":
-    """Linear probes on the training clips, where something is learned from them."""
-    from train.fit.teacher import fit_teacher
-
-    config = planned.config
-    if not (config.distillation and config.teacher == "probe") and not config.linear_path:
-        return None
-    if planned.projector.pooling != "utterance":
-        raise ConfigError("fit_teacher_frames")
-    return fit_teacher(prepared, planned.classes, config.baseline > 0)
 
 
 def _measured(prepared: Prepared, seed: int, compared: bool = False) -> "list[Features]":

@@ -53,10 +53,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         arguments = _arguments(name, kinds[name])
         add = groups[known.stage].add_argument
         if arguments.get("action") == "store_false":
-            without = f"without {known.help}" if defaults(1)[name] else argparse.SUPPRESS
-            alone = argparse.SUPPRESS if defaults(1)[name] else known.help
-            add(flag(f"no_{name}"), dest=name, help=without, action="store_false")
-            add(flag(name), dest=name, help=alone, action="store_true")
+            add(flag(f"no_{name}"), dest=name, help=f"without {known.help}", action="store_false")
+            add(flag(name), dest=name, help=argparse.SUPPRESS, action="store_true")
             continue
         add(flag(name), dest=name, help=f"{known.help}{_default(name)}", **arguments)
         for old in known.old:

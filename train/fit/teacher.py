@@ -1,5 +1,4 @@
-"""Linear probes as the teacher of distillation (Hinton et al. 2015, arXiv 1503.02531) and as the
-start of the projector's linear path.
+"""Linear probes as the teacher of distillation (Hinton et al. 2015, arXiv 1503.02531).
 
 Two multinomial logistic regressions on the utterance features, one of the classes and one of
 (corpus, class): the teacher is the weighted mean of their class probabilities. The first
@@ -23,7 +22,7 @@ from train.data.speakers import with_baselines
 from train.fit.probe import fit_probe
 
 if TYPE_CHECKING:
-    from audiollm.model.projector import Features, Projector
+    from audiollm.model.projector import Features
 
 STRENGTH = 0.003  # inverse L2 penalty
 # Weights of the probes of the classes and of (corpus, class). Differences from a baseline hold less
@@ -49,18 +48,6 @@ class LinearTeacher:
 
     plain: tuple[Readout, ...]
     relative: tuple[Readout, ...]
-
-    def start(self, projector: "Projector", clips: "Sequence[Features]") -> None:
-        """The probes become the classifiers of the projector's linear path; their logits are
-        standardised on these clips."""
-        plain = np.stack([clip.utterance for clip in clips])
-        relative = [c.utterance - c.baseline for c in clips if c.baseline is not None]
-        rows = [plain, np.stack(relative)] if relative else [plain]
-        found = zip(projector.linear or (), (self.plain, self.relative), rows, strict=False)
-        for path, readouts, part in found:
-            weight = np.concatenate([readout.probe.weight for readout in readouts])
-            bias = np.concatenate([readout.probe.bias for readout in readouts])
-            path.fit(weight, bias, part)  # type: ignore[operator]
 
     def __call__(self, clips: "Sequence[Features]") -> torch.Tensor:
         """Features of B clips -> [B, C]"""
