@@ -10,6 +10,7 @@ from audiollm.analysis import answers
 from audiollm.audio.prosody import Cues
 from audiollm.labels import LANGUAGES, Language
 from audiollm.model.prompt import Prompt
+from bench import questions as bench
 from tests import tiny
 from train.fit import questions
 from train.fit.instructions import answer_ids, draw
@@ -63,3 +64,30 @@ def test_a_share_of_the_examples_is_free_questions() -> None:
     for i in free[:20]:
         assert i.question and i.shows_cues and not i.label
         assert answer_ids(prompt, i)[-1] == prompt.end
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "broken"),
+    [
+        ("The voice sounds angry.", "answer", []),
+        ("The voice sounds happy.", "answer", ["contradiction"]),
+        ("The pitch is low.", "answer", ["contradiction"]),
+        ("I cannot tell who is speaking.", "decline", []),
+        ("I cannot tell who is speaking.", "answer", ["refusal"]),
+        ("The voice sounds angry.", "decline", ["no refusal"]),
+        ("It sounds angry. It sounds angry.", "answer", ["repetition", "contradiction"]),
+        ("听起来生气。", "answer", ["language"]),
+        ("", "answer", ["no answer"]),
+    ],
+)
+def test_the_bench_judges_by_rules(answer: str, kind: bench.Kind, broken: list[str]) -> None:
+    known = {"angry": 0.7, "happy": 0.2, "sad": 0.1}
+    assert bench.judged(answer, kind, known, HIGH, "en") == broken
+
+
+def test_the_bench_asks_thirty_questions_in_each_language_that_training_does_not() -> None:
+    listed = bench.asked()
+    assert [lang for lang, *_ in listed].count("zh") == 30 == len(listed) / 2
+    taught = {q for part in questions._sentences().values() for q in part.get("en_questions", [])}
+    taught |= {q for part in questions._sentences().values() for q in part.get("zh_questions", [])}
+    assert not taught & {question for *_, question in listed}

@@ -1,0 +1,119 @@
+"""`python -m bench.questions --model DIR`: free questions about clips, judged by rules.
+
+Sixty questions, thirty in each language (questions.toml), are asked about clips in turn, and what
+the page would show is judged: one to four sentences, in the language of the question, none twice;
+no class named as the answer but the likeliest, no cue that contradicts the measured one; no refusal
+where it can be answered, a refusal where it cannot be heard. Failures are listed, with `--out` all
+answers are written.
+"""
+
+import argparse
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from tqdm import tqdm
+
+from audiollm import audio
+from audiollm.analysis import answers, claims
+from audiollm.audio import prosody
+from audiollm.audio.prosody import Cues
+from audiollm.contracts.prepared import write_json
+from audiollm.labels import LANGUAGES, Language
+from audiollm.predictor import Predictor
+from audiollm.settings import Settings
+from audiollm.texts import text
+from audiollm.web.services import EXAMPLES, MIXED, read_examples
+from train.fit import runs
+
+Kind = Literal["answer", "decline"]
+REFUSAL: dict[Language, str] = {
+    "en": r"\b(?:cannot|can't|could not|unable|only answer|not part of|says nothing|"
+    r"nothing to do with|no diagnosis)\b",
+    "zh": "无法|不能判断|不在这个分析|只回答|无关|不涉及|听不出|不是诊断",
+}
+
+
+def judged(
+    answer: str,
+    kind: Kind,
+    probabilities: Mapping[str, float],
+    cues: Cues | None,
+    language: Language,
+) -> list[str]:
+    """The rules that an answer breaks."""
+    if not answer or answer == text("ask_nothing", language):
+        return ["no answer"]
+    broken = []
+    sentences = claims.parse(answer, list(probabilities), language)
+    if not 1 <= len(sentences) <= answers.SENTENCES:
+        broken.append("number of sentences")
+    if len({s.text for s in sentences}) < len(sentences):
+        broken.append("repetition")
+    if not all(claims.of_language(s.text, language) for s in sentences):
+        broken.append("language")
+    elif answers.checked(answer, probabilities, cues, language) != answer:
+        broken.append("contradiction")
+    refused = bool(re.search(REFUSAL[language], answer, re.IGNORECASE))
+    if refused != (kind == "decline"):
+        broken.append("refusal" if refused else "no refusal")
+    return broken
+
+
+def asked() -> list[tuple[Language, Kind, str]]:
+    """The questions, the languages in turn."""
+    listed = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    kinds: tuple[Kind, ...] = ("answer", "decline")
+    by_language = [
+        [(lang, kind, question) for kind in kinds for question in listed[lang][kind]]
+        for lang in LANGUAGES
+    ]
+    return [each for pair in zip(*by_language, strict=True) for each in pair]
+
+
+def measure(predictor: Predictor, clips: Sequence[Path]) -> list[dict[str, Any]]:
+    """Every question about the next clip."""
+    rows = []
+    for i, (language, kind, question) in enumerate(tqdm(asked(), unit="question")):
+        clip = clips[i % len(clips)]
+        sound = audio.load(clip, predictor.settings)
+        followed = prosody.track(sound.samples)
+        found = predictor.classify([sound], language)[0]
+        answer = predictor.ask(sound, followed, question, language)
+        broken = judged(answer, kind, found.probabilities, found.cues, language)
+        shown = {name: round(p, 3) for name, p in found.probabilities.items()}
+        rows.append(
+            {"clip": clip.name, "language": language, "kind": kind, "question": question}
+            | {"answer": answer, "broken": broken, "probabilities": shown}
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--model", required=True, metavar="ID")
+    words = "recordings to ask about (default: the bundled examples)"
+    parser.add_argument("--clips", nargs="+", type=Path, metavar="FILE", help=words)
+    parser.add_argument("--out", type=Path, metavar="FILE")
+    args = parser.parse_args()
+    clips = args.clips or [e.path for e in read_examples(EXAMPLES) if e.label != MIXED]
+    predictor = Predictor.load(args.model, Settings.from_env())
+    rows = measure(predictor, clips)
+    for language in LANGUAGES:
+        own = [row for row in rows if row["language"] == language]
+        passed = sum(not row["broken"] for row in own)
+        reasons = Counter(reason for row in own for reason in row["broken"])
+        print(f"{language}: {passed} of {len(own)} pass; {dict(reasons)}")
+    for row in rows:
+        if row["broken"]:
+            print(f"{', '.join(row['broken'])}: {row['question']} -> {row['answer']}")
+    if args.out:
+        result = {"run": runs.provenance("bench.questions"), "answers": rows}
+        write_json(args.out, result)
+
+
+if __name__ == "__main__":
+    main()
