@@ -157,6 +157,20 @@ def test_a_stopped_run_with_a_linear_teacher_resumes_to_equal_weights(
     assert all(torch.equal(one[name], again[name]) for name in one)
 
 
+def test_what_learns_stays_in_float32_beside_a_coarse_llm(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUDIOLLM_PRECISION", "bfloat16")
+    words = "--auxiliary 1 --auxiliary-by class --auxiliary-head embeddings --class-only 0.5"
+    assert call(f"{STAGE_1} {words} --out coarse1 --max-steps 3") == 0
+    second = f"{STAGE_2} {words} --questions 0.5 --out coarse2"
+    assert call(second.replace("--from one", "--from coarse1")) == 0
+    trained = load_file(place / "coarse2/best/adapter/adapter_model.safetensors")
+    trained |= load_file(place / "coarse2/best/projector.safetensors")
+    assert all(t.dtype == torch.float32 and t.isfinite().all() for t in trained.values())
+    assert any(t.abs().sum() > 0 for name, t in trained.items() if "lora_B" in name)
+
+
 def test_stage_2_takes_the_share_of_stage_1(one: Path, model: Path, place: Path) -> None:
     assert runs.read(place / "two").config.baseline == 0.5
     assert call(f"{STAGE_2} --out plain --baseline 0") == 0

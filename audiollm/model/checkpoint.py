@@ -89,7 +89,8 @@ def load_llm(
     try:
         with _quiet():
             if dtype is None:
-                width = int(AutoConfig.from_pretrained(folder, **local).hidden_size)
+                conf = AutoConfig.from_pretrained(folder, **local)
+                width = getattr(conf, "hidden_size", 0)
                 dtype = precision.pick(device, settings.precision, width)
             opened: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
