@@ -131,3 +131,10 @@ def test_an_interrupted_thread_leaves_the_others_running() -> None:
     with pytest.raises(KeyboardInterrupt):
         run(0)
     assert run.idle and run(1) == 1
+
+
+def test_a_call_that_gets_no_result_fails() -> None:
+    run: MicroBatch[int, int] = MicroBatch(lambda _: None)
+    with pytest.raises(RuntimeError):
+        run(1)
+    assert run.idle

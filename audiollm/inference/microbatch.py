@@ -119,6 +119,8 @@ class MicroBatch(Generic[Item, Result]):
         except BaseException as error:  # Ctrl+C in the thread that computes for all
             _fail([call for call in batch if not call.done], error)
             raise
+        else:
+            _fail([call for call in batch if not call.done], RuntimeError("it has no result"))
 
 
 def _fail(calls: "Sequence[Call[Item, Result]]", error: BaseException) -> None:
