@@ -37,12 +37,13 @@ def test_no_answer_loses_a_sentence_to_the_check(
 
 
 @settings(deadline=None)
-@given(SEEDS, st.sampled_from(CLASSES))
-def test_probabilities_are_ranked_and_sum_to_one(seed: int, label: str) -> None:
-    known = questions.probabilities(label, CLASSES, random.Random(seed))
+@given(SEEDS, st.integers(2, len(CLASSES)))
+def test_probabilities_are_ranked_and_sum_to_one(seed: int, count: int) -> None:
+    label, classes = CLASSES[0], CLASSES[:count]
+    known = questions.probabilities(label, classes, random.Random(seed))
     assert sum(known.values()) == pytest.approx(1)
     assert list(known.values()) == sorted(known.values(), reverse=True)
-    assert set(known) == set(CLASSES) and label in list(known)[:2]
+    assert set(known) == set(classes) and label in list(known)[:2]
     assert min(known.values()) >= 0
 
 

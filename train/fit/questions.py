@@ -27,8 +27,10 @@ def probabilities(label: str, classes: Sequence[str], rng: random.Random) -> dic
     ranked = [label, *names]
     if rng.random() < MISTAKEN:
         ranked[0], ranked[1] = ranked[1], ranked[0]
-    best = rng.uniform(0.35, 0.97)
+    best = rng.uniform(0.35 if len(ranked) > 2 else 0.5, 0.97)
     second = min(best - 0.02, (1 - best) * rng.uniform(0.4, 0.95))
+    if len(ranked) == 2:
+        second = 1 - best
     left = (1 - best - second) / max(1, len(ranked) - 2)
     shares = [best, second, *[left] * (len(ranked) - 2)]
     return dict(sorted(zip(ranked, shares, strict=True), key=lambda item: -item[1]))
