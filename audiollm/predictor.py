@@ -149,9 +149,9 @@ class Predictor:
                 baseline, unless all of it expresses one emotion; a long sound without one is
                 compared with itself.
         """
-        answers = self._classifier.score_sounds(sounds, language, baseline, speakers=speakers)
-        texts = self._texts.write([self._context(answer) for answer in answers])
-        return [self._written(a, text) for a, text in zip(answers, texts, strict=True)]
+        scored = self._classifier.score_sounds(sounds, language, baseline, speakers=speakers)
+        texts = self._texts.write([self._context(answer) for answer in scored])
+        return [self._written(a, text) for a, text in zip(scored, texts, strict=True)]
 
     def classify(self, sounds: Sequence[Sound], language: Language = "en") -> list[Prediction]:
         """Answers to a batch of sounds without a text, as soon as the probabilities are there."""
@@ -284,10 +284,13 @@ class Predictor:
             ModelError: its LLM was not made to follow instructions.
             AudioError: the sound is longer than a window; the question is empty or too long.
         """
+        from audiollm.model import generation
+
         if not self.manifest.questions:
             raise ModelError("model_no_questions", name=self.manifest.name)
         if sound.seconds > windows.LONGEST:
             raise AudioError("question_long_sound", seconds=f"{windows.LONGEST:g}")
+        question = generation.checked(question)  # before anything is computed
         cues = prosody.summarise(sound.samples, followed)
         clips = self._classifier.features([sound.samples], [followed])
         (shares,) = self._classifier.score(clips, [cues], language)[1]

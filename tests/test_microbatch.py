@@ -67,7 +67,7 @@ def test_a_call_larger_than_a_batch_runs_alone() -> None:
     assert network.batches == [[0], [1], [2]]
 
 
-def test_only_the_call_that_is_to_blame_fails() -> None:
+def test_only_the_call_that_caused_an_error_fails() -> None:
     network = Network(0)
     first, *found = results(network, (1, 0.1, None), (-1, 0.1, None), (3, 0.1, None))
     assert first == 0 and found[0] == 2 and found[2] == 6

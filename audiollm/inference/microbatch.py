@@ -56,8 +56,8 @@ class MicroBatch(Generic[Item, Result]):
         Args:
             compute: finishes every call of a batch; what it raises fails those that it did not
                 finish.
-            repeatable: when a batch of several calls fails, each is run alone, so that only the one
-                that is to blame fails.
+            repeatable: when a batch of several calls fails, each is run alone, so that only the
+                call that caused the error fails.
         """
         self._compute, self._repeatable = compute, repeatable
         self._waiting: list[Call[Item, Result]] = []

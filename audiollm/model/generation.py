@@ -10,7 +10,7 @@ free question about a clip:
 
 An answer to a question is checked by `analysis.answers`.
 
-Shapes: B texts, L cached positions, G key-value heads.
+Shapes: B texts, L cached positions, G key-value heads, H LLM width.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +54,6 @@ class Text:
     pieces: TextStreamer  # passes what is new to the text's own callback
     ids: list[int]
     done: bool = False
-    failure: BaseException | None = None  # that the callback raised: it ends this text alone
 
 
 class Texts(BaseStreamer, StoppingCriteria):  # type: ignore[misc]
@@ -79,6 +78,7 @@ class Texts(BaseStreamer, StoppingCriteria):  # type: ignore[misc]
                 self._add(i, text, id)
 
     def _add(self, i: int, text: Text, id: int) -> None:
+        failure = None
         try:
             if id != self.prompt.end:
                 text.ids.append(id)
@@ -87,10 +87,10 @@ class Texts(BaseStreamer, StoppingCriteria):  # type: ignore[misc]
             if text.done:
                 text.pieces.end()
         except BaseException as error:  # whoever reads this text has left; others still read theirs
-            text.done, text.failure = True, error
+            text.done, failure = True, error
         if text.done:
             whole = self.prompt.tokenizer.decode(text.ids, skip_special_tokens=True).strip()
-            self.finish(i, text.failure or whole)
+            self.finish(i, failure or whole)
 
     def end(self) -> None:
         """Every text is done by then: see `__call__`."""
@@ -161,20 +161,22 @@ def asked(
     language: Language,
     probabilities: Mapping[str, float],
 ) -> Context:
-    """What the answer to a free question about a clip goes on from.
-
-    Raises:
-        AudioError: the question is empty or too long.
-    """
-    layout = prompt.free(checked(question), language, cues, probabilities)
+    """What the answer to a free question about a clip goes on from; `checked` lets it pass."""
+    layout = prompt.free(question, language, cues, probabilities)
     merged = model.merge([layout.head], [clip], [layout.tail])
-    cache = cache_of([])
     # the last id is fed when the text begins
+    layers = prefill(model, merged.embeds[:, :-1])
+    return Context([(k[0], v[0]) for k, v in layers], layout.tail[-1], MAX_ANSWER)
+
+
+@torch.inference_mode()
+def prefill(model: AudioLLM, embeds: Tensor) -> Layers:
+    """Keys and values [B, G, L, size] of each layer for embeddings [B, L, H]."""
+    cache = cache_of([])
     model.causal_lm.model(  # type: ignore[operator]
-        inputs_embeds=merged.embeds[:, :-1], past_key_values=cache, use_cache=True
+        inputs_embeds=embeds, past_key_values=cache, use_cache=True
     )
-    layers = [(layer.keys[0], layer.values[0]) for layer in cache.layers]
-    return Context(layers, layout.tail[-1], MAX_ANSWER)
+    return [(layer.keys, layer.values) for layer in cache.layers]
 
 
 def checked(question: str) -> str:

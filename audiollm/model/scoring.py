@@ -20,7 +20,7 @@ from audiollm.audio.prosody import Cues
 from audiollm.labels import Language
 from audiollm.model import generation
 from audiollm.model.audio_llm import AudioLLM
-from audiollm.model.generation import Context, Finish, Layers, Write, cache_of
+from audiollm.model.generation import Context, Finish, Layers, Write, cache_of, prefill
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
 
@@ -177,11 +177,7 @@ class Scorer:
         if not head:
             return []
         if head not in self._prefixes:
-            cache = cache_of([])
-            self.model.causal_lm.model(  # type: ignore[operator]
-                inputs_embeds=self.model.embed(head)[None], past_key_values=cache, use_cache=True
-            )
-            self._prefixes[head] = [(layer.keys, layer.values) for layer in cache.layers]
+            self._prefixes[head] = prefill(self.model, self.model.embed(head)[None])
         return self._prefixes[head]
 
     @staticmethod
