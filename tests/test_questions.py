@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from audiollm.analysis import answers
@@ -38,6 +38,7 @@ def test_no_answer_loses_a_sentence_to_the_check(
 
 @settings(deadline=None)
 @given(SEEDS, st.integers(2, len(CLASSES)))
+@example(1500, 3)
 def test_probabilities_are_ranked_and_sum_to_one(seed: int, count: int) -> None:
     label, classes = CLASSES[0], CLASSES[:count]
     known = questions.probabilities(label, classes, random.Random(seed))

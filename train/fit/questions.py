@@ -27,11 +27,11 @@ def probabilities(label: str, classes: Sequence[str], rng: random.Random) -> dic
     ranked = [label, *names]
     if rng.random() < MISTAKEN:
         ranked[0], ranked[1] = ranked[1], ranked[0]
-    best = rng.uniform(0.35 if len(ranked) > 2 else 0.5, 0.97)
-    second = min(best - 0.02, (1 - best) * rng.uniform(0.4, 0.95))
-    if len(ranked) == 2:
-        second = 1 - best
-    left = (1 - best - second) / max(1, len(ranked) - 2)
+    best = rng.uniform(0.35 if len(ranked) > 2 else 0.51, 0.97)
+    rest = 1 - best
+    second = max(rest * rng.uniform(0.4, 0.95), rest / len(names))  # no other has more
+    second = min(best - 0.02, second)
+    left = (rest - second) / max(1, len(names) - 1)
     shares = [best, second, *[left] * (len(ranked) - 2)]
     return dict(sorted(zip(ranked, shares, strict=True), key=lambda item: -item[1]))
 
