@@ -73,6 +73,20 @@ class Heads:
         size = self.layers[0][0].shape[2]
         return torch.arange(size, device=self.lengths.device) < self.lengths[:, None]
 
+    @classmethod
+    def joined(cls, parts: Sequence["Heads"]) -> "Heads":
+        """The rows of all parts, in their order."""
+        lengths = torch.cat([part.lengths for part in parts])
+        size = max(part.layers[0][0].shape[2] for part in parts)
+        layers = []
+        for each in zip(*(part.layers for part in parts), strict=True):
+            keys, values = (
+                torch.cat([F.pad(t, (0, 0, 0, size - t.shape[2])) for t in tensors])
+                for tensors in zip(*each, strict=True)
+            )
+            layers.append((keys, values))
+        return cls(layers, lengths)
+
 
 class AudioLLM(nn.Module):
     """Projector + causal LLM. `llm` may be wrapped by peft."""

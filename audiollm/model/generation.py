@@ -4,7 +4,7 @@ What it goes on from is a key-value cache: of a scored clip and its class word (
 free question about a clip:
 
     {start of user turn}  [audio tokens]  {probabilities}
-                                          {measured cues}
+    {instruction}                         {measured cues}
                                           {question}{end of user turn}
                                           {start of assistant turn}
 
@@ -13,7 +13,7 @@ An answer to a question is checked by `analysis.answers`.
 Shapes: B texts, L cached positions, G key-value heads, H LLM width.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -23,12 +23,10 @@ from torch.nn import functional as F
 from transformers import StoppingCriteria, StoppingCriteriaList, TextStreamer
 from transformers.generation.streamers import BaseStreamer
 
-from audiollm.audio.prosody import Cues
 from audiollm.errors import AudioError
-from audiollm.labels import Language
 from audiollm.model.audio_llm import AudioLLM
 from audiollm.model.projector import Features
-from audiollm.model.prompt import Prompt
+from audiollm.model.prompt import Layout, Prompt
 
 MAX_QUESTION = 500  # characters
 MAX_ANALYSIS, MAX_ANSWER = 96, 200  # tokens
@@ -152,27 +150,23 @@ def generate(
 
 
 @torch.inference_mode()
-def asked(
-    model: AudioLLM,
-    prompt: Prompt,
-    clip: Features,
-    cues: Cues | None,
-    question: str,
-    language: Language,
-    probabilities: Mapping[str, float],
-) -> Context:
-    """What the answer to a free question about a clip goes on from; `checked` lets it pass."""
-    layout = prompt.free(question, language, cues, probabilities)
-    merged = model.merge([layout.head], [clip], [layout.tail])
+def asked(model: AudioLLM, layout: Layout, clip: Features, prefix: Layers) -> Context:
+    """What the answer to a free question about a clip goes on from; `checked` lets it pass.
+
+    Args:
+        prefix: of the head of `layout`.
+    """
+    merged = model.merge([()], [clip], [layout.tail])
     # the last id is fed when the text begins
-    layers = prefill(model, merged.embeds[:, :-1])
+    layers = prefill(model, merged.embeds[:, :-1], prefix)
     return Context([(k[0], v[0]) for k, v in layers], layout.tail[-1], MAX_ANSWER)
 
 
 @torch.inference_mode()
-def prefill(model: AudioLLM, embeds: Tensor) -> Layers:
-    """Keys and values [B, G, L, size] of each layer for embeddings [B, L, H]."""
-    cache = cache_of([])
+def prefill(model: AudioLLM, embeds: Tensor, prefix: Layers | None = None) -> Layers:
+    """Keys and values [B, G, P + L, size] of each layer for embeddings [B, L, H] that come after a
+    `prefix` of length P."""
+    cache = cache_of(prefix or [])
     model.causal_lm.model(  # type: ignore[operator]
         inputs_embeds=embeds, past_key_values=cache, use_cache=True
     )

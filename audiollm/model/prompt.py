@@ -52,6 +52,18 @@ INSTRUCTIONS: dict[Kind, dict[Language, str]] = {
     },
 }
 
+# Before free questions, with the audio tokens, probabilities and cues behind it
+FREE: dict[Language, str] = {
+    "en": (
+        "Answer a question about a voice recording in one to four sentences. The probabilities of "
+        "its emotions and measured cues are given. Nothing else is known: not the words, not the "
+        "person, not health, honesty or thoughts. Decline such questions and other topics."
+    ),
+    "zh": (
+        "用一到四句话回答关于一段录音的问题。已知情感的概率和测得的声学线索，其他一概不知："
+        "不知道说话内容、说话人的身份、健康状况、是否诚实和内心想法。这类问题和其他话题请谢绝回答。"
+    ),
+}
 STATED = 3  # classes whose probabilities stand before a free question
 ORIGINAL_QUESTION = "判断音频的情感分类，需要从{classes}中选择"
 ORIGINAL_ANSWER = "这个音频为<"
@@ -182,14 +194,16 @@ class Prompt:
     ) -> Layout:
         """What stands around the audio for a question in a person's own words.
 
-        Probabilities and cues stand before the question, so that the answer can agree with them.
+        The head is the same for all questions of a language. Probabilities and cues stand before
+        the question, so that the answer can agree with them.
         Marker tokens that the question spells out stay plain text: it cannot leave its turn.
         """
         asked = self.tokenizer(question, add_special_tokens=False, split_special_tokens=True)
         known = [probability_words(probabilities or {}, language), cue_words(cues, language)]
         stated = "".join(f"\n{line}" for line in known if line)
         tail = self.ids(f"{stated}\n") + tuple(asked["input_ids"])
-        return Layout(self.ids(self.turns.user), tail + self.ids(self.turns.assistant))
+        head = self.ids(f"{self.turns.user}{FREE[language]}\n")
+        return Layout(head, tail + self.ids(self.turns.assistant))
 
     def label(self, name: str, language: Language) -> tuple[int, ...]:
         """Ids of a class word and what ends it: no complete word is a prefix of another."""

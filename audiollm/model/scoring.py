@@ -148,8 +148,8 @@ class Scorer:
         probabilities: Mapping[str, float],
     ) -> Context:
         """What the answer to a free question about a clip goes on from."""
-        args = clip, cues, question, language, probabilities
-        return generation.asked(self.model, self.prompt, *args)
+        layout = self.prompt.free(question, language, cues, probabilities)
+        return generation.asked(self.model, layout, clip, self._prefix(layout.head))
 
     def write(self, contexts: Sequence[Context], writes: Sequence[Write], finish: Finish) -> None:
         """Goes on from every context: see `generation.generate`."""

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from torch.utils.data import Subset
 
 from audiollm.contracts.fit import Target
-from audiollm.model.audio_llm import AudioLLM, Example
+from audiollm.model.audio_llm import AudioLLM, Example, Heads
 from audiollm.model.projector import Features
 from train.data.dataset import Clip
 from train.fit import parallel
@@ -64,6 +64,16 @@ class TrainingLLM(AudioLLM):
         self.weight = self.distillation = 0.0
         self.classes: Tensor | None = None  # [G, C] which class a group is of
         self.teacher: LinearTeacher | None = None
+        self._heads: dict[tuple[int, ...], Heads] = {}
+
+    def heads(self, heads: Sequence[tuple[int, ...]]) -> Heads:
+        """Keys and values of each row's head; those of a frozen LLM are computed once in a run."""
+        if any(p.requires_grad for p in self.llm.parameters()):
+            return super().heads(heads)
+        for head in dict.fromkeys(heads):
+            if head not in self._heads:  # alone: the same to the last bit in a resumed run
+                self._heads[head] = super().heads([head])
+        return Heads.joined([self._heads[head] for head in heads])
 
     def add_head(
         self,

@@ -16,8 +16,19 @@ from audiollm.labels import Language, prompt_word
 
 MISTAKEN = 0.2  # share of prompts whose likeliest class is not the clip's: the answer follows them
 HARD = ("angry", "sad", "fearful", "disgusted", "frustrated")  # of classes: what to do is not easy
+ANSWERED = 0.6  # share of questions that probabilities and cues answer
 DECLINED = ("words", "speaker", "diagnosis", "other_topic")
-ABOUT = ("emotion", "evidence", "certainty", "alternative", "compare", "objection", "cue", "advice")
+ABOUT = (
+    "emotion",
+    "evidence",
+    "certainty",
+    "alternative",
+    "compare",
+    "one_class",
+    "objection",
+    "cue",
+    "advice",
+)
 
 
 def probabilities(label: str, classes: Sequence[str], rng: random.Random) -> dict[str, float]:
@@ -41,16 +52,19 @@ def question(
 ) -> tuple[str, str]:
     """A question and its answer for a prompt with these probabilities and cues.
 
-    Two thirds are about the clip; of the others, the answer is that it cannot be heard.
+    A share `ANSWERED` is about the clip; of the others, the answer is that it cannot be heard.
     """
-    (label, best), (other, rest) = list(known.items())[:2]
+    (label, best), (other, rest), *more = list(known.items())
+    third = rng.choice([name for name, _ in more]) if more else other
     blanks = {
         "name": prompt_word(label, language),
         "share": f"{best:.0%}",
         "other": prompt_word(other, language),
         "rest": f"{rest:.0%}",
+        "third": prompt_word(third, language),
     }
-    kind = rng.choice(ABOUT if rng.random() < 2 / 3 else DECLINED)
+    sentences = _sentences()
+    kind = rng.choice(ABOUT if rng.random() < ANSWERED else DECLINED)
     said = kind
     if kind == "evidence":
         outside = _outside(cues, language)
@@ -60,12 +74,16 @@ def question(
         said = "certain" if best >= LIKELY else "uncertain"
     elif kind == "advice":
         said = "advice_hard" if label in HARD else "advice_easy"
+    elif kind == "one_class":
+        said = kind = rng.choice(("is_first", "is_second", *(("is_other",) if more else ())))
     elif kind == "cue":
         measured = [r for r in REFERENCES if cues and r.level(cues)]
         if not measured:
             return question(known, cues, language, rng)
-        blanks |= _cue(rng.choice(measured), cues, language, rng)
-    sentences = _sentences()
+        reference = rng.choice(measured)
+        blanks |= _cue(reference, cues, language, rng)
+        if reference.cue in sentences and rng.random() < 0.5:
+            kind = reference.cue  # asked about in other words than its name
     asked = rng.choice(sentences[kind][f"{language}_questions"]).format(**blanks)
     answer = rng.choice(sentences[said][language]).format(**blanks)
     return asked, answer[:1].upper() + answer[1:]
