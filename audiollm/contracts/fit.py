@@ -23,6 +23,7 @@ Stage = Literal[1, 2]
 Target = Literal["corpus", "class"]  # of the auxiliary head: classes of each corpus, or of all
 Teacher = Literal["head", "probe"]
 Head = Literal["learned", "embeddings"]  # weights of the auxiliary head
+Gain = Literal["learned", "fixed"]  # of the norm of the audio tokens
 Pooling = Literal["auto", "utterance", "frames"]
 
 
@@ -120,6 +121,9 @@ class FitConfig:
         0.2, "of the standardised functionals", low=0, below=1, step=0.05, stage=1
     )
     functionals: bool = option(True, "a token of measured statistics", stage=1)
+    gain: Gain = option(
+        "learned", "norm of the audio tokens: learned, or fixed at that of the LLM's embeddings"
+    )
     lora_rank: int = option(16, "rank of the LoRA matrices", low=1, high=1024, stage=2)
     lora_alpha: int = option(32, "the scale is alpha / rank", low=1, high=65_536, stage=2)
     lora_dropout: float = option(

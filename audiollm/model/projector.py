@@ -120,6 +120,18 @@ class Projector(nn.Module):
             measured = [c.functionals for c in clips if c.functionals is not None]
             self.functionals["standardise"].fit(np.stack(measured))  # type: ignore[operator]
 
+    def restrict(self, basis: Tensor) -> None:
+        """Projects the output layers on the span of `basis` [C, H], at their old scale; their
+        biases become 0."""
+        directions = torch.linalg.qr(basis.T)[0]  # [H, C], orthonormal
+        size, count = directions.shape
+        layers = [part[-1] for part in self.modules() if isinstance(part, nn.Sequential)]
+        for layer in layers:
+            rows = layer.weight.view(-1, size, layer.in_features)  # type: ignore[operator]
+            rows = (size / count) ** 0.5 * (directions @ (directions.T @ rows))  # [N, H, hidden]
+            layer.weight.copy_(rows.view_as(layer.weight))  # type: ignore[operator,arg-type]
+            layer.bias.zero_()  # type: ignore[operator,union-attr]
+
     def forward(self, clips: Sequence[Features]) -> tuple[Tensor, Tensor]:
         """Features of B clips -> tokens [B, N, H] padded with zeros on the right, lengths [B].
 

@@ -31,7 +31,9 @@ from train.fit.teacher import LinearTeacher, mixed
 
 SMOOTHING = 0.1  # of the groups: a few clips do not deserve certainty
 SPREAD = 0.5  # of the tokens by which they are mixed for distillation
-COSINE_SCALE = 20.0  # logits per unit of cosine similarity to the embedding of a class word
+# Logits per unit of cosine similarity to the embedding of a class word: a token must come close to
+# one of them to be certain. With 20, cosines of 0.2 are enough, and an LLM does not read those
+COSINE_SCALE = 4.0
 PRETRAIN_BATCH, PRETRAIN_RATE, PRETRAIN_DECAY = 64, 2e-3, 0.05
 
 
@@ -88,9 +90,10 @@ class TrainingLLM(AudioLLM):
 
         Args:
             words: ids of the word of every class.
-            embedded: its weights are the LLM's embeddings of these words, and stay so. The mean
-                audio token then moves towards the word of its class, which an LLM understands
-                before it is trained.
+            embedded: its weights are the LLM's embeddings of these words, and stay so. The
+                projector starts with tokens in the span of these embeddings, where the head's
+                loss alone keeps them: the mean audio token moves towards the word of its class,
+                which an LLM understands before it is trained.
         """
         self.weight, self.distillation = weight, distillation
         if not weight:
@@ -101,6 +104,7 @@ class TrainingLLM(AudioLLM):
         if embedded:
             with torch.no_grad():
                 rows = torch.stack([self.embed(word).float().mean(0) for word in words])
+                self.projector.restrict(rows)
                 rows = COSINE_SCALE / width**0.5 * F.normalize(rows, dim=-1)
                 self.auxiliary.weight.copy_(F.pad(rows[list(classes)], (0, width)))
             self.auxiliary.weight.requires_grad_(False)

@@ -222,6 +222,8 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
             if planned.projector.pooling != "utterance":
                 raise ConfigError("fit_teacher_frames")
             model.teacher = fit_teacher(prepared, planned.classes, config.baseline > 0)
+    if config.gain == "fixed":
+        model.projector.norm.requires_grad_(False)
     if config.stage == 1:
         if prepared is not None:
             model.projector.fit(_measured(prepared, config.seed, planned.projector.baseline))
