@@ -23,6 +23,7 @@ Stage = Literal[1, 2]
 Target = Literal["corpus", "class"]  # of the auxiliary head: classes of each corpus, or of all
 Teacher = Literal["head", "probe"]
 Head = Literal["learned", "embeddings"]  # weights of the auxiliary head
+ClassLoss = Literal["vocabulary", "classes"]  # what the class token's softmax goes over
 Gain = Literal["learned", "fixed"]  # of the norm of the audio tokens
 Pooling = Literal["auto", "utterance", "frames"]
 
@@ -59,6 +60,9 @@ class FitConfig:
     languages: tuple[Language, ...] = option(LANGUAGES, "of questions and answers")
     class_token_weight: float = option(
         10.0, "weight of the class token in the loss; 1 for others", low=0, high=1e4, old=("lead",)
+    )
+    class_loss: ClassLoss = option(
+        "vocabulary", "softmax of the class token: over the vocabulary, or the class words alone"
     )
     label_smoothing: float = option(
         0.1,

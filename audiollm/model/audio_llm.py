@@ -206,11 +206,13 @@ class AudioLLM(nn.Module):
         audio: tuple[Tensor, Tensor],
         soft: Tensor | None = None,
         share: float = 0.0,
+        among: bool = False,
     ) -> Tensor:
         """The loss of answers to audio tokens [B, N, H], of which [B] are valid in each row.
 
         The class word's target is smoothed over all class words (arXiv 1512.00567); `soft` [B, C]
-        are probabilities that make up a `share` of it (distillation, arXiv 1503.02531).
+        are probabilities that make up a `share` of it (distillation, arXiv 1503.02531). With
+        `among`, its softmax goes over the class words alone, as it does in scoring.
         The loss divides by the weights of the batch's answer tokens; logits are made at those
         positions only, which for a vocabulary of 152k is most of the memory. The head, most of the
         tokens of a row, goes through the LLM once for all rows that share it.
@@ -238,7 +240,7 @@ class AudioLLM(nn.Module):
             weight += [example.class_token_weight] + [1.0] * (len(example.answer) - 1)
         logits = self.logits(hidden[row, column]).float()  # [answer tokens, V]
         losses = F.cross_entropy(logits, torch.tensor(target, device=self.device), reduction="none")
-        losses = _smoothed(losses, logits, firsts, examples, soft, share)
+        losses = _smoothed(losses, logits, firsts, examples, soft, share, among)
         weights = torch.tensor(weight, device=self.device)
         return (weights * losses).sum() / weights.sum()
 
@@ -250,17 +252,23 @@ def _smoothed(
     examples: Sequence[Example],
     soft: Tensor | None,
     share: float,
+    among: bool,
 ) -> Tensor:
     """losses [N] of answer tokens with logits [N, V], those of class words mixed with the mean loss
     over all class words and with the cross-entropy to `soft` [B, C]."""
-    mixed = [i for i, e in enumerate(examples) if e.choices and (e.smoothing or share)]
+    mixed = [i for i, e in enumerate(examples) if e.choices and (e.smoothing or share or among)]
     if not mixed:
         return losses
     rows = torch.tensor([firsts[i] for i in mixed], device=losses.device)
     smoothing = torch.tensor([examples[i].smoothing for i in mixed], device=losses.device)
     choices = torch.tensor([examples[i].choices for i in mixed], device=losses.device)  # [R, C]
-    each = -F.log_softmax(logits[rows], -1).gather(1, choices)  # [R, C]
-    found = (1 - smoothing) * losses[rows] + smoothing * each.mean(1)
+    if among:
+        each = -F.log_softmax(logits[rows].gather(1, choices), -1)  # [R, C]
+        named = torch.tensor([examples[i].answer[0] for i in mixed], device=losses.device)
+        truth = (each * (choices == named[:, None])).sum(1)
+    else:
+        each, truth = -F.log_softmax(logits[rows], -1).gather(1, choices), losses[rows]
+    found = (1 - smoothing) * truth + smoothing * each.mean(1)
     if soft is not None:
         found = (1 - share) * found + share * (soft[mixed] * each).sum(1)
     return losses.index_put((rows,), found)

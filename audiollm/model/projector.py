@@ -7,7 +7,7 @@ deviations), N audio tokens, F functionals, H LLM width.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -126,11 +126,11 @@ class Projector(nn.Module):
         directions = torch.linalg.qr(basis.T)[0]  # [H, C], orthonormal
         size, count = directions.shape
         layers = [part[-1] for part in self.modules() if isinstance(part, nn.Sequential)]
-        for layer in layers:
-            rows = layer.weight.view(-1, size, layer.in_features)  # type: ignore[operator]
-            rows = (size / count) ** 0.5 * (directions @ (directions.T @ rows))  # [N, H, hidden]
-            layer.weight.copy_(rows.view_as(layer.weight))  # type: ignore[operator,arg-type]
-            layer.bias.zero_()  # type: ignore[operator,union-attr]
+        for layer in cast(list[nn.Linear], layers):
+            rows = layer.weight.view(-1, size, layer.in_features)  # [N, H, hidden]
+            rows = (size / count) ** 0.5 * (directions @ (directions.T @ rows))
+            layer.weight.copy_(rows.view_as(layer.weight))
+            layer.bias.zero_()
 
     def forward(self, clips: Sequence[Features]) -> tuple[Tensor, Tensor]:
         """Features of B clips -> tokens [B, N, H] padded with zeros on the right, lengths [B].

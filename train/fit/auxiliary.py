@@ -66,6 +66,7 @@ class TrainingLLM(AudioLLM):
         self.weight = self.distillation = 0.0
         self.classes: Tensor | None = None  # [G, C] which class a group is of
         self.teacher: LinearTeacher | None = None
+        self.among_classes = False  # the softmax of the class token: see `FitConfig.class_loss`
         self._heads: dict[tuple[int, ...], Heads] = {}
 
     def heads(self, heads: Sequence[tuple[int, ...]]) -> Heads:
@@ -124,7 +125,8 @@ class TrainingLLM(AudioLLM):
             if self.distillation and soft is None:
                 tokens = _mixed(tokens, lengths)
                 soft = self.class_probabilities(tokens, lengths)
-        loss = self.loss(examples, (tokens, lengths), soft, self.distillation)
+        audio = tokens, lengths
+        loss = self.loss(examples, audio, soft, self.distillation, self.among_classes)
         loss = loss * parallel.share(sum(e.weight for e in examples), self.device)
         return {"loss": loss + beside * parallel.share(len(examples), self.device)}
 
