@@ -58,13 +58,7 @@ class Predictor:
         self._encoder = encoder
         self._probe: LinearProbe | None = loaded.probe
         self._distance: FeatureDistance | None = loaded.distance
-        prompt = Prompt(
-            loaded.tokenizer,
-            self.manifest.labels,
-            self.manifest.prompt,
-            self.manifest.languages,
-        )
-        self._scorer = Scorer(loaded.model, prompt)
+        self._scorer = Scorer(loaded.model, Prompt.of(loaded.tokenizer, self.manifest))
         self._classifier = Classifier(self.manifest, encoder, self._scorer, loaded.distance)
         self._texts = Texts(self._scorer)
         networks = [encoder.network, loaded.model]

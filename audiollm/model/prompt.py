@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from audiollm.audio.prosody import REFERENCES, Cues
-from audiollm.contracts.manifest import PromptStyle
+from audiollm.contracts.manifest import Manifest, PromptStyle
 from audiollm.errors import ModelError
 from audiollm.labels import Language, prompt_word
 
@@ -150,13 +150,24 @@ class Prompt:
         classes: Sequence[str],
         style: PromptStyle = "chat",
         languages: Sequence[Language] = (),
+        first_tokens: bool = False,
     ) -> None:
-        """`languages`: what the model is asked in to score a clip; () for the answer's alone."""
+        """
+        Args:
+            languages: what the model is asked in to score a clip; () for the answer's alone.
+            first_tokens: classes are scored by the first token of their words alone.
+        """
         self.tokenizer, self.classes, self.style = tokenizer, tuple(classes), style
-        self.languages = tuple(languages)
+        self.languages, self.first_tokens = tuple(languages), first_tokens
         self.turns = Turns.of(tokenizer)
         end = self.ids(self.turns.end)
         self.end: int = end[0] if end else tokenizer.eos_token_id
+
+    @classmethod
+    def of(cls, tokenizer: Any, manifest: Manifest) -> "Prompt":
+        """That of a model's folder."""
+        style, languages = manifest.prompt, manifest.languages
+        return cls(tokenizer, manifest.labels, style, languages, manifest.first_tokens)
 
     def ids(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -210,6 +221,13 @@ class Prompt:
         if self.style == "original":
             return self.ids(self._class_word(name)) + self.ids(">")
         return self.ids(prompt_word(name, language)) + self.ids(SEPARATOR[language])
+
+    def scored(self, language: Language) -> list[tuple[int, ...]]:
+        """Ids of every class word that are scored: all of them, or the first where that is enough
+        to tell the classes apart."""
+        words = [self.label(name, language) for name in self.classes]
+        firsts = [word[:1] for word in words]
+        return firsts if self.first_tokens and len(set(firsts)) == len(firsts) else words
 
     def class_words(self, name: str) -> tuple[int, ...]:
         """Ids of a class word within a sentence, in every language of the prompt."""

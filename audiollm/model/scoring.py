@@ -3,7 +3,8 @@
 The instruction's keys and values are computed once per language and stay resident. For a batch
 of clips, audio, tail and *all* class words then go through the LLM in one pass: the words stand
 behind each other, take the same positions, and a mask keeps them from seeing one another. The
-winner's keys and values are kept, so the analysis goes on from exactly what was scored.
+winner's keys and values are kept, so the analysis goes on from exactly what was scored. A model
+that was trained so is scored by the first token of each word alone: no words are in the pass then.
 
 Shapes: B clips, P cached prefix, S packed length, C classes.
 """
@@ -74,13 +75,15 @@ class Scorer:
     ) -> Scored:
         """One batched pass over B clips and all classes in one language."""
         layouts = [self.prompt.layout(language, c) for c in cues]
-        words = [self.prompt.label(name, language) for name in self.prompt.classes]
-        packed = tuple(i for w in words for i in w)
+        words = self.prompt.scored(language)
+        # what a first token stands behind is the last shared position: the words are not needed
+        inside = words if any(len(w) > 1 for w in words) else []
+        packed = tuple(i for w in inside for i in w)
         prefix = self._prefix(layouts[0].head)
         past = prefix[0][0].shape[2] if prefix else 0
         empty = [()] * len(clips)
         merged = self.model.merge(empty, clips, [(*layout.tail, *packed) for layout in layouts])
-        segments = self._segments(merged.lengths, merged.embeds.shape[1], words)
+        segments = self._segments(merged.lengths, merged.embeds.shape[1], inside)
         shared = (segments == 0).sum(1)  # [B] audio + tail
         cache = cache_of(
             [
@@ -91,7 +94,7 @@ class Scorer:
         hidden = self.model.causal_lm.model(  # type: ignore[operator]
             inputs_embeds=merged.embeds,
             attention_mask=self._mask(segments, past, merged.embeds.dtype),
-            position_ids=past + self._positions(segments, shared, words),
+            position_ids=past + self._positions(segments, shared, inside),
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
@@ -133,11 +136,17 @@ class Scorer:
         segment = scored.segments[row]
         own = torch.nonzero((segment == 0) | (segment == winner + 1))[:, 0]
         past = torch.arange(scored.prefix, device=own.device)
-        # the last id of the class word is fed again, so it leaves the cache
-        kept = torch.cat([past, own + scored.prefix])[:-1]
+        kept = torch.cat([past, own + scored.prefix])
         layers = [(c.keys[row][:, kept], c.values[row][:, kept]) for c in scored.cache.layers]
-        last = self.prompt.label(self.prompt.classes[winner], language)[-1]
-        return Context(layers, last, most)
+        word = self.prompt.label(self.prompt.classes[winner], language)
+        if bool((segment == winner + 1).any()):
+            # the last id of the class word is fed again, so it leaves the cache
+            layers = [(k[:, :-1], v[:, :-1]) for k, v in layers]
+        elif len(word) > 1:
+            known = [(k[None], v[None]) for k, v in layers]
+            whole = prefill(self.model, self.model.embed(word[:-1])[None], known)
+            layers = [(k[0], v[0]) for k, v in whole]
+        return Context(layers, word[-1], most)
 
     def asked(
         self,
@@ -188,7 +197,9 @@ class Scorer:
         columns = torch.arange(size, device=lengths.device)
         segments[columns >= lengths[:, None]] = PADDING
         index = (lengths - len(tags))[:, None] + torch.arange(len(tags), device=lengths.device)
-        source = torch.tensor(tags, device=lengths.device).expand(len(lengths), -1)
+        source = torch.tensor(tags, dtype=torch.long, device=lengths.device).expand(
+            len(lengths), -1
+        )
         return segments.scatter(1, index, source)
 
     @staticmethod

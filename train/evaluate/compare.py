@@ -229,7 +229,7 @@ def _from_features(loaded: Any, clips: Sequence[Clip], prepared: Prepared) -> np
     from train.fit.trainer import score_clips
 
     manifest = loaded.manifest
-    prompt = Prompt(loaded.tokenizer, manifest.labels, manifest.prompt, manifest.languages)
+    prompt = Prompt.of(loaded.tokenizer, manifest)
     pairs = [(clip, prepared.store.get(clip.id)) for clip in clips]
     scores = score_clips(loaded.model, prompt, pairs).numpy()
     return calibration.apply(scores, manifest.labels, manifest.calibration)

@@ -185,7 +185,7 @@ class Tables:
         manifest = loaded.manifest
         self.loaded, self.prepared, self.clips = loaded, prepared, clips
         self.classes, self.batch_size = tuple(classes), batch_size
-        self.prompt = Prompt(loaded.tokenizer, manifest.labels, manifest.prompt, manifest.languages)
+        self.prompt = Prompt.of(loaded.tokenizer, manifest)
         self.distances: list[float] | None = None
         if loaded.distance is not None:
             rows = np.stack([prepared.store.get(clip.id).utterance for clip in clips])

@@ -109,7 +109,7 @@ def measure(
     began = time.time()
     manifest = loaded.manifest
     chosen = choose(clips, count)
-    prompt = Prompt(loaded.tokenizer, manifest.labels, manifest.prompt, manifest.languages)
+    prompt = Prompt.of(loaded.tokenizer, manifest)
     loaded.model.eval()
     scorer = Scorer(loaded.model, prompt)
     by_language: dict[str, Any] = {}

@@ -114,7 +114,6 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     from transformers import ProgressCallback, set_seed
 
     from audiollm.model import checkpoint
-    from audiollm.model.prompt import Prompt
     from train.fit import parallel
     from train.fit.auxiliary import pretrain
     from train.fit.callbacks import ProgressBar, ProgressFile, StopFile, tensorboard
@@ -127,7 +126,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     device = checkpoint.pick_device(settings.device)
     model, tokenizer, planned = build(planned, prepared, settings, device)
     half = model.causal_lm.dtype == torch.bfloat16
-    prompt = Prompt(tokenizer, planned.classes, languages=planned.config.languages)
+    prompt = runs.prompt(planned, tokenizer)
     train, valid = prepared.split("train"), prepared.split("valid")
     if not train:
         raise DataError("fit_no_clips", data=prepared.folder)
@@ -192,7 +191,6 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     With `prepared`, the standardising constants of stage 1 are measured on its training clips.
     """
     from audiollm.model import checkpoint
-    from audiollm.model.prompt import Prompt
     from train.fit import parallel
     from train.fit.auxiliary import TrainingLLM, groups
     from train.fit.teacher import fit_teacher
@@ -209,7 +207,7 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     model = cast(TrainingLLM, TrainingLLM.build(llm, planned.projector))
     if prepared is not None:
         known = groups(prepared.split("train"), config.auxiliary_by)
-        prompt = Prompt(tokenizer, planned.classes, languages=config.languages)
+        prompt = runs.prompt(planned, tokenizer)
         named = {group: planned.classes.index(label) for (_, label), group in known.items()}
         model.add_head(
             [named[i] for i in range(len(named))],

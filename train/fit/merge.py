@@ -106,7 +106,6 @@ def merge(
         DataError: there are no clips to compare on.
     """
     from audiollm.model import checkpoint
-    from audiollm.model.prompt import Prompt
 
     checkpoint.check_target(out)  # before anything is computed
     settings = Settings.from_env()
@@ -118,7 +117,7 @@ def merge(
         raise DataError("merge_no_clips", data=prepared.folder)
     loaded_clips = [(clip, prepared.store.get(clip.id)) for clip in clips]
     model, tokenizer = load_run(finished, settings)
-    prompt = Prompt(tokenizer, finished.classes, languages=finished.config.languages)
+    prompt = runs.prompt(finished, tokenizer)
     before = _scores(model, prompt, loaded_clips, "before merging")
     if finished.config.stage == 2:
         model.llm = model.llm.merge_and_unload(safe_merge=True)
@@ -133,6 +132,7 @@ def merge(
         labels=finished.classes,
         languages=finished.config.languages,
         questions=questions,
+        first_tokens=prompt.first_tokens,
         calibration=fitted.calibration,
         baseline_calibration=fitted.baseline_calibration,
         training=_training(finished, prepared, settings),
@@ -232,11 +232,10 @@ def score_run(run: Path, prepared: Prepared, split: str, count: Count = 0) -> np
 
     `count`: clips of a speaker baseline.
     """
-    from audiollm.model.prompt import Prompt
 
     finished = runs.read(run, finished=True)
     model, tokenizer = load_run(finished, Settings.from_env())
-    prompt = Prompt(tokenizer, finished.classes, languages=finished.config.languages)
+    prompt = runs.prompt(finished, tokenizer)
     clips = with_baselines(prepared.store, prepared.split(split), count)
     return _scores(model, prompt, clips, split)
 

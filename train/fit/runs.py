@@ -26,6 +26,7 @@ from audiollm.contracts.prepared import write_json
 from audiollm.errors import DataError
 
 if TYPE_CHECKING:
+    from audiollm.model.prompt import Prompt
     from train.data.dataset import Prepared
 
 
@@ -55,6 +56,16 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         path = self.folder / METRICS_NAME
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def prompt(run: Run, tokenizer: Any) -> "Prompt":
+    """That of the model which a run trains. One trained with a softmax over the class words alone
+    is scored by what that softmax goes over: their first tokens."""
+    from audiollm.model.prompt import Prompt
+
+    firsts = run.config.class_loss == "classes"
+    languages = run.config.languages
+    return Prompt(tokenizer, run.classes, languages=languages, first_tokens=firsts)
 
 
 def write(run: Run) -> None:
