@@ -23,7 +23,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 def test_it_knows_its_training_clips_with_and_without_a_baseline(data: Prepared) -> None:
     classes = data.classes
-    teacher = fit_teacher(data, classes, baseline=True)
+    teacher = fit_teacher(data, classes, baseline=True, strength=0.003)
     pairs = with_baselines(data.store, data.split("train"), "all")
     clips = [f if i % 2 else replace(f, baseline=None) for i, (_, f) in enumerate(pairs)]
     table = teacher(clips)
@@ -49,7 +49,9 @@ def test_probes_of_classes_and_of_corpora_have_their_weights() -> None:
 
 def test_a_class_without_training_clips_has_no_probability(data: Prepared) -> None:
     classes = (*data.classes, "calm")
-    table = fit_teacher(data, classes, baseline=False)([data.store.get(data.clips[0].id)])
+    table = fit_teacher(data, classes, baseline=False, strength=0.003)(
+        [data.store.get(data.clips[0].id)]
+    )
     assert table[0, -1] == 0 and float(table.sum()) == pytest.approx(1)
 
 

@@ -85,6 +85,9 @@ class FitConfig:
     teacher: Teacher = option(
         "head", "of distillation: the auxiliary head, or linear probes on the utterance features"
     )
+    teacher_strength: float = option(
+        0.003, "inverse L2 penalty of the probes of that teacher", above=0, high=1e6, step=0.001
+    )
     pretraining_epochs: int = option(
         60,
         "epochs of the auxiliary head before the LLM is trained, in stage 1 with the projector",

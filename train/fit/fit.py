@@ -219,7 +219,9 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
         if config.distillation and config.teacher == "probe":
             if planned.projector.pooling != "utterance":
                 raise ConfigError("fit_teacher_frames")
-            model.teacher = fit_teacher(prepared, planned.classes, config.baseline > 0)
+            model.teacher = fit_teacher(
+                prepared, planned.classes, config.baseline > 0, config.teacher_strength
+            )
     model.among_classes = config.class_loss == "classes"
     if config.gain == "fixed":
         model.projector.norm.requires_grad_(False)

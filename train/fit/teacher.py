@@ -24,7 +24,6 @@ from train.fit.probe import fit_probe
 if TYPE_CHECKING:
     from audiollm.model.projector import Features
 
-STRENGTH = 0.003  # inverse L2 penalty
 # Weights of the probes of the classes and of (corpus, class). Differences from a baseline hold less
 # of the corpus, so there both count alike
 PLAIN, RELATIVE = (0.6, 0.4), (0.5, 0.5)
@@ -64,17 +63,20 @@ class LinearTeacher:
         return torch.from_numpy(table.astype(np.float32))
 
 
-def fit_teacher(prepared: Prepared, classes: Sequence[str], baseline: bool) -> LinearTeacher:
+def fit_teacher(
+    prepared: Prepared, classes: Sequence[str], baseline: bool, strength: float
+) -> LinearTeacher:
     """Fits the probes on the training clips; every (corpus, class) has the same weight.
 
     Args:
+        strength: inverse L2 penalty.
         baseline: examples may come with a speaker baseline.
     """
     clips = prepared.split("train")
     plain = [(clip, prepared.store.get(clip.id)) for clip in clips]
     known = with_baselines(prepared.store, clips, "all") if baseline else []
     relative = [(clip, features) for clip, features in known if features.baseline is not None]
-    return LinearTeacher(_readouts(plain, classes), _readouts(relative, classes))
+    return LinearTeacher(*(_readouts(pairs, classes, strength) for pairs in (plain, relative)))
 
 
 def mixed(clips: "Sequence[Features]") -> "list[Features]":
@@ -104,7 +106,7 @@ def _input(clip: "Features") -> NDArray[np.float32]:
 
 
 def _readouts(
-    pairs: "Sequence[tuple[Clip, Features]]", classes: Sequence[str]
+    pairs: "Sequence[tuple[Clip, Features]]", classes: Sequence[str], strength: float
 ) -> tuple[Readout, ...]:
     """A probe of the classes and one of (corpus, class); none without clips."""
     if not pairs:
@@ -117,7 +119,7 @@ def _readouts(
     for labels in ([clip.label for clip, _ in pairs], groups.tolist()):
         names = sorted(set(labels))
         probe = fit_probe(
-            rows, labels, None, None, names, strength=STRENGTH, weights=weights
+            rows, labels, None, None, names, strength=strength, weights=weights
         ).folded()
         of = [list(classes).index(name.rpartition("/")[2]) for name in probe.classes]
         readouts.append(Readout(probe, np.eye(len(classes))[of]))
