@@ -262,6 +262,57 @@ def test_a_head_of_embeddings_moves_tokens_towards_the_words_of_their_classes() 
     assert nearest() == [0, 1, 2]
 
 
+def test_tokens_start_in_the_span_of_the_class_words() -> None:
+    """Nothing but these words is in them before the LLM takes part; their scale is kept."""
+    model = TrainingLLM.build(tiny.llm(), tiny.audio_llm().projector.config)
+    before, _ = model.projector.eval()([e.features for e in examples()])
+    model.add_head([0, 1, 2], WORDS, 1.0, embedded=True)  # type: ignore[operator]
+    tokens, _ = model.projector.eval()([e.features for e in examples()])
+    words = torch.stack([model.embed(word).mean(0) for word in WORDS]).detach()
+    found = tokens.reshape(-1, tokens.shape[-1])
+    left = found - found @ torch.linalg.pinv(words) @ words
+    assert float(left.abs().max()) < 1e-4 < float(found.abs().max())
+    sizes = [float(t.norm(dim=-1).mean()) for t in (tokens, before)]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.05)
+
+
+def test_heads_of_a_frozen_llm_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = TrainingLLM.build(tiny.llm(), tiny.audio_llm().projector.config)
+    assert isinstance(model, TrainingLLM)
+    heads = [(5, 6, 7), (8, 9), (5, 6, 7)]
+    expected = model.heads(heads)  # not frozen
+    model.llm.requires_grad_(False)
+    passes: list[object] = []
+    model.causal_lm.model.register_forward_hook(lambda *a: passes.append(a))  # type: ignore[union-attr,operator]
+    for _ in range(2):
+        found = model.heads(heads)
+    assert len(passes) == 2  # one for each of the two heads
+    assert torch.equal(found.lengths, expected.lengths)
+    keep = expected.mask[:, None, :, None]
+    for now, known in zip(found.layers, expected.layers, strict=True):
+        for a, b in zip(now, known, strict=True):
+            torch.testing.assert_close(a * keep, b.detach() * keep, atol=1e-5, rtol=1e-5)
+
+
+def test_the_class_token_may_be_a_choice_among_the_class_words() -> None:
+    """The loss is that of the softmax which scoring takes; a rise of all other logits is free."""
+    model = tiny.audio_llm()
+    batch = examples()
+    audio = model.projector([e.features for e in batch])
+    choices = (5, 6, 7)
+    ends = [replace(e, answer=(5 + i % 3,), choices=choices) for i, e in enumerate(batch)]
+    tails = [e.tail for e in ends]
+    with torch.no_grad():
+        merged = model.merge([e.head for e in ends], [e.features for e in ends], tails)
+        hidden = model.hidden(merged)[range(len(ends)), merged.lengths - 1]
+        logits = model.logits(hidden)
+    rows = [each[list(choices)].log_softmax(-1) for each in logits]
+    wanted = [-row[i % 3] for i, row in enumerate(rows)]
+    found = model.loss(ends, audio, among=True)
+    assert float(found) == pytest.approx(float(torch.stack(wanted).mean()), rel=1e-4)
+    assert float(model.loss(ends, audio)) > float(found)  # over the vocabulary
+
+
 def test_a_class_word_is_known_in_every_language_of_the_prompt() -> None:
     tokenizer = tiny.tokenizer()
     prompt = Prompt(tokenizer, tiny.CLASSES, languages=("en", "zh"))

@@ -44,6 +44,36 @@ def test_one_pass_equals_naive_forwards(language: Language, style: str, pooling:
     torch.testing.assert_close(scored.log_likelihoods, expected, atol=1e-4, rtol=1e-5)
 
 
+@torch.no_grad()
+def test_first_tokens_are_scored_without_cues_and_texts_see_them() -> None:
+    model = tiny.audio_llm(seed=3)
+    prompt = Prompt(tiny.tokenizer(), tiny.CLASSES, first_tokens=True)
+    firsts = [prompt.label(name, "en")[0] for name in prompt.classes]
+    assert len(set(firsts)) == len(firsts)
+    scorer = Scorer(model, prompt)
+    scored = scorer.score(CLIPS, CUE_LIST, "en")
+    layout = prompt.layout("en")
+    merged = model.merge([layout.head] * 3, CLIPS, [layout.tail] * 3)
+    last = model.hidden(merged)[range(3), merged.lengths - 1]
+    expected = model.logits(last).log_softmax(-1)[:, firsts]
+    torch.testing.assert_close(scored.log_likelihoods, expected, atol=1e-4, rtol=1e-5)
+    assert scored.cache is None  # nothing is kept for the many clips that get no text
+    whole = Scorer(model, Prompt(tiny.tokenizer(), tiny.CLASSES))
+    texts = whole.generate(whole.score(CLIPS, CUE_LIST, "en"), [1, 4, 2], "en", max_new_tokens=8)
+    assert scorer.generate(scored, [1, 4, 2], "en", max_new_tokens=8) == texts
+    assert scorer.generate(scored.take([2, 0]), [2, 1], "en", (), 8) == [texts[2], texts[0]]
+
+
+def test_words_that_begin_alike_are_scored_whole() -> None:
+    """Classes of another project may share a first token."""
+    tokenizer, names = tiny.tokenizer(), ("angry", "angry sad", "sad")
+    prompt = Prompt(tokenizer, names, first_tokens=True)
+    scorer, plain = Scorer(tiny.audio_llm(), prompt), Prompt(tokenizer, names)
+    found = scorer.score(CLIPS[:1], [None], "en").log_likelihoods
+    whole = Scorer(scorer.model, plain).score(CLIPS[:1], [None], "en").log_likelihoods
+    torch.testing.assert_close(found, whole, atol=1e-4, rtol=1e-5)
+
+
 def test_batched_equals_single_and_prefix_is_reused() -> None:
     model, prompt = tiny.audio_llm(), Prompt(tiny.tokenizer(), tiny.CLASSES)
     scorer = Scorer(model, prompt)

@@ -134,7 +134,7 @@ class Manifest:
     labels: tuple[str, ...]  # ordered class names
     languages: tuple[Language, ...] = option(LANGUAGES, "of the texts")
     prompt: PromptStyle = "chat"
-    first_tokens: bool = False  # classes are scored by the first token of their words alone
+    first_tokens: bool = False  # classes are scored by first tokens, without cues
     questions: bool = False  # the LLM follows instructions, so people may ask it freely
     sample_rate: int = option(SAMPLE_RATE, "fixed", low=SAMPLE_RATE, high=SAMPLE_RATE)
     calibration: Calibration = field(default_factory=Calibration)

@@ -155,7 +155,8 @@ class Prompt:
         """
         Args:
             languages: what the model is asked in to score a clip; () for the answer's alone.
-            first_tokens: classes are scored by the first token of their words alone.
+            first_tokens: classes are scored without cues, and by the first token of their words
+                where these tokens differ.
         """
         self.tokenizer, self.classes, self.style = tokenizer, tuple(classes), style
         self.languages, self.first_tokens = tuple(languages), first_tokens
@@ -221,13 +222,6 @@ class Prompt:
         if self.style == "original":
             return self.ids(self._class_word(name)) + self.ids(">")
         return self.ids(prompt_word(name, language)) + self.ids(SEPARATOR[language])
-
-    def scored(self, language: Language) -> list[tuple[int, ...]]:
-        """Ids of every class word that are scored: all of them, or the first where that is enough
-        to tell the classes apart."""
-        words = [self.label(name, language) for name in self.classes]
-        firsts = [word[:1] for word in words]
-        return firsts if self.first_tokens and len(set(firsts)) == len(firsts) else words
 
     def class_words(self, name: str) -> tuple[int, ...]:
         """Ids of a class word within a sentence, in every language of the prompt."""

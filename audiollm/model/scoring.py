@@ -3,8 +3,10 @@
 The instruction's keys and values are computed once per language and stay resident. For a batch
 of clips, audio, tail and *all* class words then go through the LLM in one pass: the words stand
 behind each other, take the same positions, and a mask keeps them from seeing one another. The
-winner's keys and values are kept, so the analysis goes on from exactly what was scored. A model
-that was trained so is scored by the first token of each word alone: no words are in the pass then.
+winner's keys and values are kept, so the analysis goes on from exactly what was scored.
+
+A large LLM is trained to be scored by the first token of each word, from a prompt without cues: a
+quarter of the tokens. The text then begins with a pass of its own over audio, cues and class word.
 
 Shapes: B clips, P cached prefix, S packed length, C classes.
 """
@@ -33,7 +35,9 @@ class Scored:
     """Log-likelihood of each class word, [B, C], and what is needed to go on from one of them."""
 
     log_likelihoods: Tensor
-    cache: Any  # DynamicCache over prefix + packed batch
+    clips: Sequence[Features]
+    cues: Sequence[Cues | None]
+    cache: Any  # DynamicCache over prefix + packed batch; None where first tokens were scored
     prefix: int
     segments: Tensor  # [B, S]: 0 shared, 1..C class words, PADDING
 
@@ -41,9 +45,16 @@ class Scored:
     def take(self, rows: Sequence[int]) -> "Scored":
         """These rows alone, in a cache of their own: the rest can be let go."""
         kept = list(rows)
-        layers = [(layer.keys[kept], layer.values[kept]) for layer in self.cache.layers]
+        cache = self.cache
+        if cache is not None:
+            cache = cache_of([(layer.keys[kept], layer.values[kept]) for layer in cache.layers])
         return Scored(
-            self.log_likelihoods[kept], cache_of(layers), self.prefix, self.segments[kept]
+            self.log_likelihoods[kept],
+            [self.clips[row] for row in kept],
+            [self.cues[row] for row in kept],
+            cache,
+            self.prefix,
+            self.segments[kept],
         )
 
 
@@ -74,9 +85,12 @@ class Scorer:
         self, clips: Sequence[Features], cues: Sequence[Cues | None], language: Language
     ) -> Scored:
         """One batched pass over B clips and all classes in one language."""
-        layouts = [self.prompt.layout(language, c) for c in cues]
-        words = self.prompt.scored(language)
-        # what a first token stands behind is the last shared position: the words are not needed
+        firsts = self.prompt.first_tokens
+        layouts = [self.prompt.layout(language, None if firsts else c) for c in cues]
+        words = [self.prompt.label(name, language) for name in self.prompt.classes]
+        if firsts and len({w[0] for w in words}) == len(words):
+            words = [w[:1] for w in words]
+        # the last shared position predicts first tokens: these need no place in the pass
         inside = words if any(len(w) > 1 for w in words) else []
         packed = tuple(i for w in inside for i in w)
         prefix = self._prefix(layouts[0].head)
@@ -98,7 +112,8 @@ class Scorer:
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        return Scored(self._read(hidden, shared, words), cache, past, segments)
+        found = self._read(hidden, shared, words)
+        return Scored(found, clips, cues, None if firsts else cache, past, segments)
 
     def _read(self, hidden: Tensor, shared: Tensor, words: list[tuple[int, ...]]) -> Tensor:
         """Sum of the log-probabilities of each word's tokens, [B, C] float32.
@@ -133,19 +148,19 @@ class Scorer:
         most: int = generation.MAX_ANALYSIS,
     ) -> Context:
         """What the text goes on from: prefix, shared part and winning class word of a row."""
+        word = self.prompt.label(self.prompt.classes[winner], language)
+        if scored.cache is None:
+            layout = self.prompt.layout(language, scored.cues[row])
+            tail = (*layout.tail, *word[:-1])
+            merged = self.model.merge([()], [scored.clips[row]], [tail])
+            whole = prefill(self.model, merged.embeds, self._prefix(layout.head))
+            return Context([(k[0], v[0]) for k, v in whole], word[-1], most)
         segment = scored.segments[row]
         own = torch.nonzero((segment == 0) | (segment == winner + 1))[:, 0]
         past = torch.arange(scored.prefix, device=own.device)
-        kept = torch.cat([past, own + scored.prefix])
+        # the last id of the class word is fed again, so it leaves the cache
+        kept = torch.cat([past, own + scored.prefix])[:-1]
         layers = [(c.keys[row][:, kept], c.values[row][:, kept]) for c in scored.cache.layers]
-        word = self.prompt.label(self.prompt.classes[winner], language)
-        if bool((segment == winner + 1).any()):
-            # the last id of the class word is fed again, so it leaves the cache
-            layers = [(k[:, :-1], v[:, :-1]) for k, v in layers]
-        elif len(word) > 1:
-            known = [(k[None], v[None]) for k, v in layers]
-            whole = prefill(self.model, self.model.embed(word[:-1])[None], known)
-            layers = [(k[0], v[0]) for k, v in whole]
         return Context(layers, word[-1], most)
 
     def asked(

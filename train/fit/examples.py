@@ -48,7 +48,7 @@ def pairs(
             times = math.floor(per_clip * share * weight + rng.random())
             counted.append((clip, label, min(MOST * per_clip, times)))
     known = [(label, cues_of(clip)) for clip, label, _ in counted]
-    shares = config.class_only, config.questions
+    shares = config.class_only, config.questions, config.class_loss == "vocabulary"
     drawn = draw(known, classes, config.stage, config.languages, MOST * per_clip, seed, *shares)
     return [
         (clip, instruction)

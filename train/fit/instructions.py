@@ -112,10 +112,12 @@ def draw(
     seed: int,
     class_only: float = 0.0,
     questions: float = 0.0,
+    scored_cues: bool = True,
 ) -> list[list[Instruction]]:
     """`per_clip` instructions for each (label, cues), classes of question and languages in turn.
 
-    A share `class_only` asks for the analysis and ends after the class word; of the others a share
+    A share `class_only` asks for the analysis and ends after the class word, in stage 2 most of
+    them with the cues if a clip is scored with them (`scored_cues`); of the others a share
     `questions` are free questions, and in stage 2 half of the rest are analyses, the kind of answer
     at inference.
     """
@@ -128,7 +130,8 @@ def draw(
         while len(chosen) < per_clip:
             language = languages[(turn + len(chosen)) % len(languages)]
             if class_only and rng.random() < class_only:
-                shown = stage == 2 and cues is not None and rng.random() < SHOWN_CUES
+                shown = stage == 2 and cues is not None and scored_cues
+                shown = shown and rng.random() < SHOWN_CUES
                 chosen.append(_class_alone(label, language, shown))
                 continue
             if questions and rng.random() < questions:
