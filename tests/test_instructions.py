@@ -86,5 +86,7 @@ def test_a_share_of_the_examples_ends_after_the_class_word(stage: int) -> None:
     assert any(i.shows_cues for i in short) == (stage == 2)
     prompt = Prompt(tiny.tokenizer(), tiny.CLASSES)
     assert all(answer_ids(prompt, i) == prompt.label(i.label, i.language) for i in short)
+    firsts = Prompt(tiny.tokenizer(), tiny.CLASSES, first_tokens=True)
+    assert all(answer_ids(firsts, i) == answer_ids(prompt, i)[:1] for i in short)
     again = draw(CLIPS * 20, tiny.CLASSES, stage, LANGUAGES, 4, 3, 0.5, scored_cues=False)
     assert not any(i.shows_cues for each in again for i in each if i.class_only)

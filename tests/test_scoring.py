@@ -55,7 +55,7 @@ def test_first_tokens_are_scored_without_cues_and_texts_see_them() -> None:
     layout = prompt.layout("en")
     merged = model.merge([layout.head] * 3, CLIPS, [layout.tail] * 3)
     last = model.hidden(merged)[range(3), merged.lengths - 1]
-    expected = model.logits(last).log_softmax(-1)[:, firsts]
+    expected = model.logits(last)[:, firsts].log_softmax(-1)
     torch.testing.assert_close(scored.log_likelihoods, expected, atol=1e-4, rtol=1e-5)
     assert scored.cache is None  # nothing is kept for the many clips that get no text
     whole = Scorer(model, Prompt(tiny.tokenizer(), tiny.CLASSES))
@@ -69,7 +69,7 @@ def test_words_that_begin_alike_are_scored_whole() -> None:
     tokenizer, names = tiny.tokenizer(), ("angry", "angry sad", "sad")
     prompt = Prompt(tokenizer, names, first_tokens=True)
     scorer, plain = Scorer(tiny.audio_llm(), prompt), Prompt(tokenizer, names)
-    found = scorer.score(CLIPS[:1], [None], "en").log_likelihoods
+    found = scorer.score(CLIPS[:1], [CUES], "en").log_likelihoods  # without the cues all the same
     whole = Scorer(scorer.model, plain).score(CLIPS[:1], [None], "en").log_likelihoods
     torch.testing.assert_close(found, whole, atol=1e-4, rtol=1e-5)
 

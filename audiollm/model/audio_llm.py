@@ -196,6 +196,12 @@ class AudioLLM(nn.Module):
         """hidden [..., H] -> logits [..., V]; callers pass only the positions they need."""
         return self.causal_lm.lm_head(hidden)  # type: ignore[operator]
 
+    def logits_of(self, hidden: Tensor, ids: Sequence[int]) -> Tensor:
+        """hidden [..., H] -> logits [..., N] of these N tokens alone."""
+        head: Any = self.causal_lm.lm_head
+        rows = list(ids)
+        return F.linear(hidden, head.weight[rows], None if head.bias is None else head.bias[rows])
+
     def forward(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """Mean cross-entropy over the answer tokens alone, each by its weight."""
         return {"loss": self.loss(examples, self.projector([e.features for e in examples]))}

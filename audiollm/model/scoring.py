@@ -5,8 +5,9 @@ of clips, audio, tail and *all* class words then go through the LLM in one pass:
 behind each other, take the same positions, and a mask keeps them from seeing one another. The
 winner's keys and values are kept, so the analysis goes on from exactly what was scored.
 
-A large LLM is trained to be scored by the first token of each word, from a prompt without cues: a
-quarter of the tokens. The text then begins with a pass of its own over audio, cues and class word.
+A large LLM is trained to be scored by the first token of each word, among these tokens and from a
+prompt without cues: a quarter of the tokens, no logits of the rest of the vocabulary. The text then
+begins with a pass of its own over audio, cues and class word.
 
 Shapes: B clips, P cached prefix, S packed length, C classes.
 """
@@ -88,10 +89,10 @@ class Scorer:
         firsts = self.prompt.first_tokens
         layouts = [self.prompt.layout(language, None if firsts else c) for c in cues]
         words = [self.prompt.label(name, language) for name in self.prompt.classes]
-        if firsts and len({w[0] for w in words}) == len(words):
-            words = [w[:1] for w in words]
-        # the last shared position predicts first tokens: these need no place in the pass
-        inside = words if any(len(w) > 1 for w in words) else []
+        starts = [w[0] for w in words]
+        # the last shared position predicts first tokens: the words need no place in the pass
+        alone = firsts and len(set(starts)) == len(starts)
+        inside = [] if alone else words
         packed = tuple(i for w in inside for i in w)
         prefix = self._prefix(layouts[0].head)
         past = prefix[0][0].shape[2] if prefix else 0
@@ -112,7 +113,11 @@ class Scorer:
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        found = self._read(hidden, shared, words)
+        if alone:
+            last = hidden[torch.arange(len(clips), device=hidden.device), shared - 1]
+            found = self.model.logits_of(last, starts).float().log_softmax(-1)  # [B, C]
+        else:
+            found = self._read(hidden, shared, words)
         return Scored(found, clips, cues, None if firsts else cache, past, segments)
 
     def _read(self, hidden: Tensor, shared: Tensor, words: list[tuple[int, ...]]) -> Tensor:

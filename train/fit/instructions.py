@@ -165,6 +165,8 @@ def _free(
 
 def answer_ids(prompt: Prompt, instruction: Instruction) -> tuple[int, ...]:
     """Token ids of the answer, class token first where there is one."""
+    if instruction.class_only and prompt.first_tokens:
+        return prompt.label(instruction.label, instruction.language)[:1]
     if instruction.class_only:
         return prompt.label(instruction.label, instruction.language)
     if instruction.label:
