@@ -17,7 +17,7 @@ from typing import Any
 
 from audiollm.contracts.prepared import write_json
 from audiollm.contracts.result import interval
-from train.tiny.card import SYSTEMS
+from train.tiny.card import system_name
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results"
@@ -41,7 +41,7 @@ def _protocol(name: str) -> Callable[[dict[str, Any]], Rows]:
         rows = [["UA", *found["corpora"], "mean"]]
         for system, mean in found["mean"].items():
             cells = [interval(c["systems"][system]["ua"]) for c in found["corpora"].values()]
-            rows.append([SYSTEMS[system], *cells, f"{mean:.3f}"])
+            rows.append([system_name(system), *cells, f"{mean:.3f}"])
         return rows
 
     return table
@@ -49,7 +49,7 @@ def _protocol(name: str) -> Callable[[dict[str, Any]], Rows]:
 
 SUMMARY = {  # rows and columns of the README's table
     "en": {
-        **{system: f"UA, {SYSTEMS[system]}" for system in ("0", "8", "all", "probe")},
+        **{system: f"UA, {system_name(system)}" for system in ("0", "8", "all", "probe")},
         "ece": "expected calibration error",
         "sure": "accuracy of answers with a probability of 80 % or more",
         "share": "{:.2f} ({:.1%} of answers)",
@@ -102,7 +102,7 @@ def calibrated(result: dict[str, Any]) -> Rows:
     for protocol, found in result["protocols"].items():
         for mode, c in found["calibration"].items():
             sure = "-" if c["sure"] is None else f"{c['sure']:.3f}"
-            name = f"{protocol}, {SYSTEMS[mode]}"
+            name = f"{protocol}, {system_name(mode)}"
             rows.append([name, f"{c['ece']:.3f}", f"{c['nll']:.3f}", f"{c['share']:.1%}", sure])
     return rows
 
@@ -122,7 +122,7 @@ def emobox(result: dict[str, Any]) -> Rows:
     rows += [[name, *(f"{m[c]:.3f}" for c in names)] for name, m in EMOBOX.items()]
     for system in ("0", "all", "probe"):
         cells = [interval(corpora[c]["systems"][system]["ua"]) for c in names]
-        rows.append([SYSTEMS[system], *cells])
+        rows.append([system_name(system), *cells])
     return rows
 
 

@@ -23,9 +23,11 @@ from audiollm.errors import DataError
 from audiollm.model import probe
 from bench import quality
 from tests import prepared, tiny
+from train import real
 from train.__main__ import _parse
-from train.data.dataset import load_prepared
+from train.data.dataset import Prepared, load_prepared
 from train.data.speakers import COUNTS
+from train.fit import merge
 from train.tiny import answers, protocols, recipe
 from train.tiny.answers import Fold
 
@@ -55,6 +57,7 @@ def fold(
         corpus=np.array([corpus] * len(pairs)),
         truth=np.array([label for label, _ in pairs]),
         speakers=np.array([f"{corpus}-{i % 3}" for i in range(len(pairs))]),
+        ids=np.array([f"{name}-{corpus}-{i}" for i in range(len(pairs))]),
         tables={mode: table.copy() for mode in MODES},
         distances=np.full(len(pairs), 1.5),
     )
@@ -269,7 +272,7 @@ def test_a_fold_that_was_validated_or_calibrated_is_refused(tmp_path: Path, mist
         Fold.read(tmp_path, "speakers-0")
 
 
-def walked(steps: Iterable[recipe.Step]) -> None:
+def walked(steps: Iterable[recipe.Step], *_: bool) -> None:
     """In place of hours: folders and answers as the commands would leave them."""
     for step in steps:
         if step.words[1] == "prepare" and not step.result.exists():
@@ -309,3 +312,38 @@ def test_the_command_writes_figures_and_calibrations(
         assert ("tiny, baseline of 8 clips" in table) == (
             name not in ("protocols-corpora", "protocols-emobox", "protocols-summary-zh")
         )
+
+
+def test_folds_of_a_large_llm_have_both_stages_and_the_probe_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def scored(run: Path, data: Prepared, split: str) -> np.ndarray:
+        """Stage 1 is right about every clip."""
+        truth = [data.classes.index(c.label) for c in data.split(split)]
+        return np.log(np.eye(len(data.classes))[truth] + 0.01)
+
+    def once(steps: Iterable[recipe.Step], *_: bool) -> None:
+        walked(steps)
+        for place in tmp_path.glob("*/evaluate/result.json"):
+            (place.parents[1] / "stage1").mkdir(exist_ok=True)
+            content = json.loads(place.read_text())
+            for row in content["clips"]:
+                row.pop("baselines", None)
+            place.write_text(json.dumps(content))
+            manifest = place.parents[1] / "model" / MANIFEST_NAME
+            manifest.write_text(
+                manifest.read_text().replace('"baseline": true', '"baseline": false')
+            )
+
+    monkeypatch.setattr(recipe, "run_steps", once)
+    monkeypatch.setattr(merge, "score_run", scored)
+    words = ["--corpora", "emodb", "--work", str(tmp_path), "--folds", "speakers-0", "speakers-2"]
+    assert protocols.command("real", "", real.configure, real.run, words) == 0
+    result = json.loads((tmp_path / "folds.json").read_text())
+    found = result["protocols"]["new speakers"]
+    assert result["folds"] == ["speakers-0", "speakers-2"]
+    assert set(found["mean"]) == {"0", "stage 1", "probe"} and found["mean"]["stage 1"] == 1.0
+    assert found["calibration"]["probe"]["nll"] > 0
+    assert "Qwen2.5 after stage 1" in capsys.readouterr().out
+    assert protocols.command("real", "", real.configure, real.run, [*words[:-1], "speakers-9"]) == 1
+    assert "speakers-9" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from audiollm.errors import DataError
 from audiollm.settings import ASSETS
 from bench.ablations import VARIANTS
 from tests import prepared
+from train import real
 from train.__main__ import _parse
 from train.__main__ import main as train
 from train.data.dataset import load_prepared
@@ -27,7 +28,11 @@ FIVE = ("emodb", "ased", "casia", "emovo", "nemo")
 
 def steps(tmp_path: Path, **options: Any) -> list[recipe.Step]:
     given: dict[str, Any] = {"fold": ("--folds", "emodb=8", "--fold", "3")}
-    return list(recipe.chain(tmp_path, [("ased", "x y")], tmp_path / "llm", 5, **(given | options)))
+    return list(
+        recipe.chain(
+            recipe.small(), tmp_path, [("ased", "x y")], tmp_path / "llm", 5, **(given | options)
+        )
+    )
 
 
 def test_a_fold_reaches_the_data(tmp_path: Path) -> None:
@@ -98,14 +103,48 @@ def test_every_step_computes_with_one_thread(
 ) -> None:
     seen: list[str] = []
 
-    def run(*_: list[str], **__: bool) -> subprocess.CompletedProcess[str]:
-        seen.append(os.environ["OMP_NUM_THREADS"])
+    def run(*_: Any, env: dict[str, str], **__: Any) -> subprocess.CompletedProcess[str]:
+        seen.append(env["OMP_NUM_THREADS"])
         return subprocess.CompletedProcess([], 0)
 
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setattr(subprocess, "run", run)
     recipe.run_steps(steps(tmp_path))
     assert seen == ["1"] * 5
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    recipe.run_steps(steps(tmp_path), one_thread=False)
+    assert seen[5:] == ["7"] * 5
+
+
+def test_a_fit_that_was_interrupted_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        seen.append(command[3:])
+        return subprocess.CompletedProcess([], 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    (tmp_path / "stage1").mkdir()
+    (tmp_path / "stage1" / "run.json").touch()
+    recipe.run_steps(steps(tmp_path))
+    assert seen[1] == ["fit", "--resume", str(tmp_path / "stage1")]
+    assert seen[2][:3] == ["fit", "--stage", "2"]
+
+
+def test_the_recipe_of_a_large_llm_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its options are those of the commands, and its model is scored as it is trained."""
+    given: list[recipe.Step] = []
+    monkeypatch.setattr(recipe, "run_steps", lambda steps, **_: given.extend(steps))
+    words = ["real", "--llm", "here", "--corpora", "emodb", "ased=x", "--work", str(tmp_path)]
+    assert real.run(_parse(words, "real")[1]) == 0
+    _, one, two, merged, judged = (_parse(list(s.words[1:]), s.words[1])[1] for s in given)
+    assert (one.llm, one.class_loss, two.class_loss) == ("here", "classes", "classes")
+    assert one.gain == two.gain == "fixed" and one.auxiliary_head == "embeddings"
+    assert merged.questions and merged.store == "bfloat16" and judged.record
 
 
 def test_a_split_shares_the_features_of_another(tmp_path: Path) -> None:

@@ -62,6 +62,11 @@ COMMANDS = {
         "paired comparison of two models, such as a new one and the active one",
         "give the same command again, it starts anew",
     ),
+    "real": Command(
+        "train.real",
+        "train Qwen2.5 on corpora, from recordings to an evaluated model",
+        "give the same command again, it continues",
+    ),
     "tiny": Command("train.tiny.recipe", "train the small model that ships with this project"),
 }
 FORMER_NAMES = {"suspects": "label-errors", "worth": "learning-curve"}

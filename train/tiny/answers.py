@@ -41,6 +41,7 @@ class Fold:
     corpus: NDArray[np.str_]  # [N]
     truth: NDArray[np.str_]
     speakers: NDArray[np.str_]
+    ids: NDArray[np.str_]
     tables: dict[str, Table]  # clips of a baseline, or `probe` -> probabilities [N, C]
     distances: NDArray[np.float64]  # [N]
 
@@ -63,7 +64,8 @@ class Fold:
         clips = {clip.id: clip for clip in prepared.split("test")}
         rows = result["clips"]
         given = {"0": [row["probabilities"] for row in rows]}
-        for count in map(str, COUNTS[1:]):
+        compares = manifest.projector.baseline
+        for count in map(str, COUNTS[1:] if compares else ()):
             given[count] = [row["baselines"][count] for row in rows]
         classes = prepared.classes
         tables = {
@@ -74,7 +76,7 @@ class Fold:
         trained = {clip.label for clip in prepared.split("train")}
         if name.startswith("corpus-"):
             ids = [row["id"] for row in rows]
-            for most in COUNTS[2:]:
+            for most in COUNTS[2:] if compares else ():
                 tables[f"probe, {most}"] = _compared(prepared, ids, most, tables["probe"])
         return cls(
             name=name,
@@ -83,13 +85,14 @@ class Fold:
             corpus=np.array([clips[row["id"]].corpus for row in rows]),
             truth=np.array([row["label"] for row in rows]),
             speakers=np.array([row["speaker"] for row in rows]),
+            ids=np.array([row["id"] for row in rows]),
             tables=tables,
             distances=np.array([row["distance"] for row in rows]),
         )
 
     def take(self, keep: NDArray[np.bool_]) -> "Fold":
         """The clips [N] that are kept."""
-        parts = {key: getattr(self, key)[keep] for key in ("corpus", "truth", "speakers")}
+        parts = {key: getattr(self, key)[keep] for key in ("corpus", "truth", "speakers", "ids")}
         tables = {mode: table[keep] for mode, table in self.tables.items()}
         return replace(self, tables=tables, distances=self.distances[keep], **parts)
 
@@ -144,10 +147,14 @@ def measure(folds: Sequence[Fold]) -> tuple[dict[str, Any], Calibrations]:
                 s: float(np.mean([c["systems"][s]["ua"]["value"] for c in corpora.values()]))
                 for s in systems
             },
-            "calibration": {mode: _calibration(folds, own, mode) for mode in map(str, COUNTS)},
+            "calibration": {
+                mode: _calibration(folds, own, mode)
+                for mode in (*map(str, COUNTS), "probe")
+                if mode in own[0].tables
+            },
         }
-    modes = ("0", "8")
-    plain, compared = (_fitted(folds, mode, without="") for mode in modes)
+    plain = _fitted(folds, "0", without="")
+    compared = _fitted(folds, "8", without="") if "8" in folds[0].tables else None
     return {"protocols": protocols}, Calibrations(plain, compared)
 
 
@@ -203,7 +210,7 @@ def _fitted(folds: Sequence[Fold], mode: str, without: str) -> Calibration:
 
 def _calibration(folds: Sequence[Fold], own: Sequence[Fold], mode: str) -> dict[str, Any]:
     """ECE and the accuracy of confident answers over all corpora of a protocol."""
-    fitted_mode = "0" if mode == "0" else "8"
+    fitted_mode = mode if mode in ("0", "probe") else "8"
     truth: list[str] = []
     tables = []
     alone = len(_names(folds)) == 1

@@ -36,14 +36,20 @@ LIMITS = """\
 - Laughter, several voices at once and children: not trained for, not measured.
 - Boredom comes from EmoDB alone, disgust from EmoDB and EMOVO: few voices."""
 SYSTEMS = {
-    "0": "tiny",
-    "3": "tiny, baseline of 3 clips",
-    "8": "tiny, baseline of 8 clips",
-    "all": "tiny, baseline of all clips of the speaker",
+    "0": "{name}",
+    "3": "{name}, baseline of 3 clips",
+    "8": "{name}, baseline of 8 clips",
+    "all": "{name}, baseline of all clips of the speaker",
+    "stage 1": "{name} after stage 1",
     "probe": "linear probe",
     "probe, 8": "linear probe, baseline of 8 clips",
     "probe, all": "linear probe, baseline of all clips",
 }
+
+
+def system_name(system: str, model: str = "tiny") -> str:
+    """What a system is called in tables. model: the name of what the recipe makes."""
+    return SYSTEMS[system].format(name=model)
 
 
 def languages(corpora: Sequence[str]) -> list[str]:
@@ -120,8 +126,11 @@ def write_card(
     (folder / "README.md").write_text("\n".join(lines), encoding="utf-8")
 
 
-def figures(results: dict[str, Any]) -> list[str]:
-    """Markdown: a table of UA for each protocol, and its calibration."""
+def figures(results: dict[str, Any], name: str = "tiny") -> list[str]:
+    """Markdown: a table of UA for each protocol, and its calibration.
+
+    name: of the model that the recipe makes.
+    """
     lines = []
     for protocol, found in results.get("protocols", {}).items():
         names = [f"{n} ({CORPORA[n][0]})" if n in CORPORA else n for n in found["corpora"]]
@@ -137,7 +146,7 @@ def figures(results: dict[str, Any]) -> list[str]:
             cells = [
                 interval(c["systems"][system]["ua"], digits=2) for c in found["corpora"].values()
             ]
-            lines.append(f"| {SYSTEMS[system]} | {' | '.join(cells)} | {mean:.2f} |")
+            lines.append(f"| {system_name(system, name)} | {' | '.join(cells)} | {mean:.2f} |")
         plain = found["calibration"]["0"]
         sure = "never" if plain["sure"] is None else f"{plain['sure']:.2f} of them right"
         lines += [

@@ -18,11 +18,14 @@ from pathlib import Path
 
 from audiollm.contracts.options import to_json
 from audiollm.contracts.prepared import write_json
+from audiollm.errors import DataError
 from train.command import main as command
 from train.fit import runs
 from train.tiny import answers, card, recipe
 from train.tiny.answers import Fold
+from train.tiny.recipe import Recipe, Source
 
+CALIBRATION = "calibration.json"
 FOLDS = {"emodb": 8, "ased": 5, "casia": 3, "emovo": 6, "nemo": 7}  # 5 of ASED's 54 speakers
 
 
@@ -41,27 +44,48 @@ def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     sources = recipe.parse(args.corpora)
     recipe.run_steps([recipe.pretrain(args.language, args.seed)])
-    recipe.run_steps([recipe.prepare(args.out / "data", sources, args.seed, ("--test", "0"))])
-    folds = dict(plan([name for name, _ in sources]))
-    for name in args.only or folds:
-        fold = args.out / name
-        recipe.share_features(args.out / "data", fold / "data")
-        recipe.run_steps(recipe.chain(fold, sources, args.language, args.seed, folds[name]))
+    made = recipe.small()
+    folds = run_folds(made, args.out, sources, args.language, args.seed, args.only or ())
     if args.only:
         return 0
-    found = [Fold.read(args.out / name, name) for name in folds]
-    result, calibrations = answers.measure(found)
+    result, calibrations = answers.measure([Fold.read(args.out / name, name) for name in folds])
     result["run"] = {
         **runs.provenance("train.tiny.protocols"),
         "seconds": round(time.monotonic() - began),
-        "recipe": {name: getattr(recipe, name) for name in ("ENCODER", "STAGE_1", "STAGE_2")},
+        "recipe": {key.upper(): getattr(made, key) for key in ("encoder", "stage_1", "stage_2")},
     }
     path = args.result or args.out / "protocols.json"
     write_json(path, result)
-    (args.out / "calibration.json").write_text(to_json(calibrations), encoding="utf-8")
+    (args.out / CALIBRATION).write_text(to_json(calibrations), encoding="utf-8")
     print("\n".join(card.figures(result)))
-    print(f"{path}\n{args.out / 'calibration.json'}")
+    print(f"{path}\n{args.out / CALIBRATION}")
     return 0
+
+
+def run_folds(
+    made: Recipe,
+    out: Path,
+    sources: Sequence[Source],
+    llm: Path,
+    seed: int,
+    only: Sequence[str] = (),
+    one_thread: bool = True,
+) -> Sequence[str]:
+    """Runs a recipe on folds, on all unless `only` names some; returns their names.
+
+    Every fold is a folder of `out` with a model and an evaluation; they share the features.
+    """
+    first = recipe.prepare(made, out / "data", sources, seed, ("--test", "0"))
+    recipe.run_steps([first], one_thread)
+    folds = dict(plan([name for name, _ in sources]))
+    chosen = only or tuple(folds)
+    if unknown := set(chosen) - set(folds):
+        raise DataError("recipe_no_fold", fold=", ".join(sorted(unknown)), known=", ".join(folds))
+    for name in chosen:
+        recipe.share_features(out / "data", out / name / "data")
+        steps = recipe.chain(made, out / name, sources, llm, seed, folds[name])
+        recipe.run_steps(steps, one_thread)
+    return chosen
 
 
 def plan(corpora: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:

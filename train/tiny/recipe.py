@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from audiollm.contracts.fit import RUN_NAME
 from audiollm.contracts.prepared import PREPARED
 from audiollm.contracts.result import RESULT
 from audiollm.errors import DataError
@@ -55,6 +56,17 @@ RESULTS = Path("docs/results/protocols.json")
 Source = tuple[str, str]  # corpus, folder
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """What a model is made with: options of `prepare`, of both stages of `fit`, and of `merge`."""
+
+    encoder: str
+    copies: int  # augmented copies of every training clip
+    stage_1: str
+    stage_2: str
+    merge: str
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     words = "what to train on; a name alone is bundled (default: emodb)"
@@ -85,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     tested = ("--test-speakers", ",".join(known)) if known else ("--test", "0")
     merged = ("--calibration", str(args.calibration)) if args.calibration else ()
     evaluated = ("--record",) if known else ()
-    run_steps(chain(work, sources, language, args.seed, tested, merged, evaluated))
+    run_steps(chain(small(), work, sources, language, args.seed, tested, merged, evaluated))
     publish(work, out, args.protocols if args.calibration else None)
     return 0
 
@@ -105,22 +117,28 @@ def parse(corpora: Sequence[str]) -> list[Source]:
     return found
 
 
-def run_steps(steps: Iterable[Step]) -> None:
-    """Runs the steps that are not done.
+def run_steps(steps: Iterable[Step], one_thread: bool = True) -> None:
+    """Runs the steps that are not done; a fit that was interrupted is resumed.
+
+    Args:
+        one_thread: several add up in another order, and Adam makes another model of the last bit.
 
     Raises:
         DataError: a command failed.
     """
-    # several threads add up in another order, and Adam makes another model of the last bit
-    os.environ["OMP_NUM_THREADS"] = "1"
+    environment = {**os.environ, **({"OMP_NUM_THREADS": "1"} if one_thread else {})}
     for step in steps:
         if step.result.exists():
             print(f"done before: {step.result}")
             continue
-        print(f"$ python -m {shlex.join(step.words)}", flush=True)
-        code = subprocess.run([sys.executable, "-m", *step.words], check=False).returncode  # noqa: S603
+        words = step.words
+        if words[:2] == ("train", "fit") and (step.result.parent / RUN_NAME).is_file():
+            words = ("train", "fit", "--resume", str(step.result.parent))
+        print(f"$ python -m {shlex.join(words)}", flush=True)
+        command = [sys.executable, "-m", *words]
+        code = subprocess.run(command, check=False, env=environment).returncode  # noqa: S603
         if code:
-            raise DataError("recipe_step_failed", command=shlex.join(step.words), exit=code)
+            raise DataError("recipe_step_failed", command=shlex.join(words), exit=code)
 
 
 def pretrain(folder: Path, seed: int) -> Step:
@@ -129,10 +147,16 @@ def pretrain(folder: Path, seed: int) -> Step:
     return Step(folder / "language.json", tuple(words.split()))
 
 
+def small() -> Recipe:
+    """The recipe of the bundled model."""
+    return Recipe(ENCODER, COPIES, STAGE_1, STAGE_2, "--name tiny --store float16")
+
+
 def chain(
+    recipe: Recipe,
     work: Path,
     sources: Sequence[Source],
-    language: Path,
+    llm: Path,
     seed: int,
     fold: Sequence[str] = (),
     merged: Sequence[str] = (),
@@ -145,27 +169,29 @@ def chain(
     """
     data, model = work / "data", work / "model"
     first, second = work / "stage1", work / "stage2"
-    yield prepare(data, sources, seed, fold)
+    yield prepare(recipe, data, sources, seed, fold)
     yield _train(
         first / "metrics.json",
-        f"fit --stage 1 --data {data} --llm {language} --out {first} --seed {seed} {STAGE_1}",
+        f"fit --stage 1 --data {data} --llm {llm} --out {first} --seed {seed} {recipe.stage_1}",
     )
     yield _train(
         second / "metrics.json",
-        f"fit --stage 2 --data {data} --from {first} --out {second} --seed {seed} {STAGE_2}",
+        f"fit --stage 2 --data {data} --from {first} --out {second} --seed {seed} {recipe.stage_2}",
     )
-    words = f"merge --run {second} --out {model} --name tiny --store float16 {PROBE}"
+    words = f"merge --run {second} --out {model} {recipe.merge} {PROBE}"
     yield _train(model / "audiollm.json", words, *merged)
     if evaluated or fold[:1] != ("--test",):
         words = f"evaluate --model {model} --data {data} --out {work / 'evaluate'} {PROBE}"
         yield _train(work / "evaluate" / RESULT, words, *evaluated)
 
 
-def prepare(data: Path, sources: Sequence[Source], seed: int, fold: Sequence[str] = ()) -> Step:
+def prepare(
+    recipe: Recipe, data: Path, sources: Sequence[Source], seed: int, fold: Sequence[str] = ()
+) -> Step:
     """Features of all corpora, and of augmented copies of the training clips."""
     named = [word for name, root in sources for word in ("--corpus", name, "--root", root)]
-    words = f"prepare --encoder {ENCODER} --out {data} --no-frames --no-functionals --valid 0"
-    words += f" --copies {COPIES} --seed {seed}"
+    words = f"prepare --encoder {recipe.encoder} --out {data} --no-frames --no-functionals"
+    words += f" --valid 0 --copies {recipe.copies} --seed {seed}"
     return _train(data / PREPARED, words, *named, *fold)
 
 
