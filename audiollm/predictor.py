@@ -50,6 +50,7 @@ class Predictor:
     long sound nor for a text of another thread. Threads that wait make up the next batch."""
 
     def __init__(self, loaded: Any, encoder: Any, settings: Settings) -> None:
+        from audiollm.model import precision
         from audiollm.model.prompt import Prompt
         from audiollm.model.scoring import Scorer
 
@@ -75,7 +76,7 @@ class Predictor:
             baseline=self.manifest.projector.baseline,
             probe=loaded.probe.classes if loaded.probe else (),
             questions=self.manifest.questions,
-            precision=str(loaded.model.causal_lm.dtype).removeprefix("torch."),
+            precision=precision.named(loaded.model.causal_lm),
         )
 
     @classmethod

@@ -199,8 +199,9 @@ class AudioLLM(nn.Module):
     def logits_of(self, hidden: Tensor, ids: Sequence[int]) -> Tensor:
         """hidden [..., H] -> logits [..., N] of these N tokens alone."""
         head: Any = self.causal_lm.lm_head
-        rows = list(ids)
-        return F.linear(hidden, head.weight[rows], None if head.bias is None else head.bias[rows])
+        rows, bias = list(ids), head.bias
+        weight = head.weight[rows].to(hidden.dtype)
+        return F.linear(hidden, weight, None if bias is None else bias[rows])
 
     def forward(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """Mean cross-entropy over the answer tokens alone, each by its weight."""

@@ -33,6 +33,7 @@ from audiollm.contracts.options import read_json, to_json
 from audiollm.errors import ConfigError, ModelError
 from audiollm.model import distance, precision, probe
 from audiollm.model.audio_llm import AudioLLM
+from audiollm.model.compact import compact
 from audiollm.model.distance import FeatureDistance
 from audiollm.model.probe import LinearProbe
 from audiollm.model.projector import Projector
@@ -77,7 +78,9 @@ def load_llm(
 ) -> tuple[Any, Any]:
     """(LLM, tokenizer) by preset name, hub id or folder; no remote code, safetensors only.
 
-    It is returned on the CPU, in `dtype`; by default in what suits the `device` it will be on.
+    It is returned on the CPU, in `dtype`; by default in what suits the `device` it will be on: see
+    `precision.pick`. A large one that was stored in bfloat16 and will be computed in float32 on a
+    CPU keeps its weights as they are stored (`compact`).
 
     Raises:
         ModelError: not found, damaged, or with other tensors than its configuration describes.
@@ -88,10 +91,14 @@ def load_llm(
     local: Any = {"local_files_only": True, "trust_remote_code": False}
     try:
         with _quiet():
+            small = False
             if dtype is None:
                 conf = AutoConfig.from_pretrained(folder, **local)
                 width = getattr(conf, "hidden_size", 0)
                 dtype = precision.pick(device, settings.precision, width)
+                stored = getattr(conf, "dtype", None)
+                small = precision.keeps(device, settings.precision, width, dtype, stored)
+                dtype = torch.bfloat16 if small else dtype
             opened: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=dtype,
@@ -106,6 +113,8 @@ def load_llm(
         reason = str(error).strip().splitlines()[0][:200] if str(error) else type(error).__name__
         raise ModelError("model_llm_damaged", folder=folder, reason=reason) from error
     _require_whole(folder, report)
+    if small:
+        compact(llm)
     return llm.eval(), tokenizer
 
 

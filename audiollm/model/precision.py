@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from audiollm.model.compact import is_compact
+
 MEASURED_WIDTH = 512  # of an LLM: a narrower one is fast enough, and answers alike everywhere
 FASTER = 1.2  # by how much bfloat16 has to be faster to be chosen
 SHAPES = ((64, 896, 4864), (1, 896, 4864))  # rows, in, out: a prompt and a token of Qwen2.5-0.5B
@@ -28,6 +30,25 @@ def pick(device: str, wanted: str = "auto", width: int = 0) -> torch.dtype:
     if device == "cpu" and width >= MEASURED_WIDTH and bfloat16_gain() >= FASTER:
         return torch.bfloat16
     return torch.float32
+
+
+def keeps(
+    device: str, wanted: str, width: int, computed: torch.dtype, stored: torch.dtype | None
+) -> bool:
+    """Whether an LLM's weights stay in bfloat16, as they are stored, under float32 arithmetic.
+
+    Args:
+        computed: by `pick`, of the same arguments.
+    """
+    large = wanted == "auto" and device == "cpu" and width >= MEASURED_WIDTH
+    return large and computed == torch.float32 and stored == torch.bfloat16
+
+
+def named(llm: Any) -> str:
+    """Of arithmetic and, where they are stored in another one, weights."""
+    if is_compact(llm):
+        return "float32, weights bfloat16"
+    return str(llm.dtype).removeprefix("torch.")
 
 
 @lru_cache(maxsize=1)

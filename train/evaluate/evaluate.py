@@ -107,6 +107,8 @@ def evaluate(
     Raises:
         DataError: the data does not fit the model, or has classes that the model does not know.
     """
+    from audiollm.model import precision
+
     began = time.time()
     manifest = loaded.manifest
     check_encoder(loaded, prepared)
@@ -125,7 +127,7 @@ def evaluate(
     return {
         "model": model_info(manifest.name, loaded.folder),
         "data": data_info(prepared, split, speakers),
-        "run": run_info(loaded.model.device, loaded.model.causal_lm.dtype, began),
+        "run": run_info(loaded.model.device, precision.named(loaded.model.causal_lm), began),
         "metrics": measure(table),
         "baselines": {count: measure(other) for count, other in tables.items()},
         "probes": _probes(prepared, split, clips, classes, notes, strength),
@@ -162,9 +164,14 @@ def data_info(prepared: Prepared, split: str, speakers: Iterable[str]) -> DataIn
     }
 
 
-def run_info(device: object, dtype: object, began: float) -> RunInfo:
-    """The command and what it ran on. dtype: of torch; began: `time.time()` of the start."""
-    about = {"device": str(device), "precision": str(dtype).removeprefix("torch.")}
+def run_info(device: object, computed: str, began: float) -> RunInfo:
+    """The command and what it ran on.
+
+    Args:
+        computed: by `precision.named`.
+        began: `time.time()` of the start.
+    """
+    about = {"device": str(device), "precision": computed}
     return cast(RunInfo, runs.provenance(**about, seconds=round(time.time() - began, 1)))
 
 

@@ -114,6 +114,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     from transformers import ProgressCallback, set_seed
 
     from audiollm.model import checkpoint
+    from audiollm.model.compact import is_compact
     from train.fit import parallel
     from train.fit.auxiliary import pretrain
     from train.fit.callbacks import ProgressBar, ProgressFile, StopFile, tensorboard
@@ -125,7 +126,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
         _log_to(planned.folder / "log.txt")
     device = checkpoint.pick_device(settings.device)
     model, tokenizer, planned = build(planned, prepared, settings, device)
-    half = model.causal_lm.dtype == torch.bfloat16
+    half = model.causal_lm.dtype == torch.bfloat16 and not is_compact(model.causal_lm)
     prompt = runs.prompt(planned, tokenizer)
     train, valid = prepared.split("train"), prepared.split("valid")
     if not train:
