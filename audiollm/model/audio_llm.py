@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from audiollm.contracts.manifest import ProjectorConfig
 from audiollm.model.projector import Features, Projector
 
-IGNORE = -100
+ROWS = 32_768  # of an embedding table, the most frequent tokens of a vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +99,9 @@ class AudioLLM(nn.Module):
     @classmethod
     def build(cls, llm: nn.Module, config: ProjectorConfig) -> "AudioLLM":
         """A model whose projector starts at the scale of the LLM's own embeddings."""
-        scale = float(llm.get_input_embeddings().weight.detach().float().pow(2).mean().sqrt())  # type: ignore[operator]
+        # of the first rows: a float32 copy of a large table would be the peak of training's memory
+        table: Tensor = llm.get_input_embeddings().weight.detach()[:ROWS]  # type: ignore[operator]
+        scale = float(table.float().pow(2).mean().sqrt())
         return cls(llm, Projector(config, scale))
 
     @property
