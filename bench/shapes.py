@@ -1,14 +1,19 @@
 """Full-size shapes with random weights: Qwen2.5-0.5B and emotion2vec-base, no download."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from audiollm.contracts.manifest import ProjectorConfig
-from audiollm.encoder import Encoder
+from audiollm.contracts.manifest import Manifest, ProjectorConfig
+from audiollm.encoder import Encoder, load
 from audiollm.encoder.emotion2vec import Emotion2vecEncoder, base_conf, build_network
+from audiollm.labels import LANGUAGES
+from audiollm.model import checkpoint
 from audiollm.model.audio_llm import AudioLLM
+from audiollm.settings import Settings
 
+ENCODER = "whisper-base-front"
 WIDTH = 896  # of the LLM
 
 
@@ -48,3 +53,29 @@ def audio_llm(dtype: torch.dtype = torch.float32, functionals: int = 0) -> Audio
         input_size=768, output_size=WIDTH, hidden_size=WIDTH, functionals=functionals
     )
     return AudioLLM.build(llm, config).eval()
+
+
+def llm_folder(folder: Path) -> Path:
+    """The LLM as a folder that `fit --llm` takes, in bfloat16; the tokenizer is a small one."""
+    from tests import tiny
+
+    qwen(torch.bfloat16).save_pretrained(folder)
+    tiny.tokenizer().save_pretrained(folder)
+    return folder
+
+
+def model_folder(folder: Path, llm: Path, classes: tuple[str, ...]) -> Path:
+    """A model folder of an LLM and a projector with random weights for the bundled encoder."""
+    settings = Settings.from_env()
+    heard = load(ENCODER, settings, statistics="mean_std")
+    config = ProjectorConfig(
+        input_size=heard.ref().utterance_width,
+        output_size=WIDTH,
+        pooling="utterance",
+        hidden_size=256,
+    )
+    opened, tokenizer = checkpoint.load_llm(str(llm), settings, dtype=torch.bfloat16)
+    model = AudioLLM.build(opened, config)
+    manifest = Manifest("shape", heard.ref(), config, classes, LANGUAGES, first_tokens=True)
+    checkpoint.save(folder, model, tokenizer, manifest, "bfloat16")
+    return folder

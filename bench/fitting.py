@@ -1,0 +1,146 @@
+"""Rows of `python -m bench`: training an LLM of the size of Qwen2.5-0.5B.
+
+The straightforward way: float32 weights, one example at a time, padded to 512 tokens, cross-entropy
+over all of them. A stronger baseline is what `transformers.Trainer` does with a padding collator: a
+batch padded to its longest row, every row whole, logits of every position.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from audiollm.audio.prosody import Cues
+from audiollm.contracts.fit import FitConfig
+from audiollm.contracts.manifest import ProjectorConfig
+from audiollm.labels import EMOTIONS, LANGUAGES
+from audiollm.model.audio_llm import AudioLLM, Example
+from audiollm.model.checkpoint import load_llm
+from audiollm.model.projector import Features
+from audiollm.model.prompt import Prompt
+from audiollm.settings import Settings
+from bench.rows import Row, Setting, in_turns, peak
+from train import real
+from train.fit.auxiliary import TrainingLLM
+from train.fit.fit import _with_lora
+from train.fit.instructions import answer_ids, draw
+
+CLASSES = tuple(e.name for e in EMOTIONS[:8])
+PADDED, BATCH, WIDTH = 512, 16, 3072  # tokens, examples, numbers of an utterance's features
+CUES = Cues(2.0, 300.0, 13.0, -20.0, 6.0, -4.0, 6.4, 0.02)
+
+
+def examples(prompt: Prompt, stage: int) -> list[Example]:
+    """A batch as the recipe draws it (`train/real.py`)."""
+    words = (real.REAL.stage_1 if stage == 1 else real.REAL.stage_2).split()
+    known = dict(pairwise(words))
+    shares = float(known["--class-only"]), float(known.get("--questions", 0))
+    clips = [(CLASSES[i % len(CLASSES)], CUES) for i in range(BATCH)]
+    drawn = draw(clips, CLASSES, stage, LANGUAGES, 1, 0, *shares, scored_cues=False)
+    random, made = np.random.default_rng(0), []
+    for (i,) in drawn:
+        cues = CUES if i.shows_cues else None
+        layout = (
+            prompt.free(i.question, i.language, cues, i.probabilities)
+            if i.kind == "free"
+            else prompt.layout(i.language, cues, i.kind, i.candidate)
+        )
+        features = Features(random.standard_normal(WIDTH).astype(np.float32))
+        choices = tuple(prompt.label(name, i.language)[0] for name in CLASSES) if i.label else ()
+        answer = answer_ids(prompt, i)
+        made.append(Example(features, layout.head, layout.tail, answer, 10.0, choices))
+    return made
+
+
+def build(llm: Path, stage: int, precision: str) -> tuple[TrainingLLM, Prompt]:
+    opened, tokenizer = load_llm(str(llm), Settings.from_env(precision=precision))
+    opened.requires_grad_(False)
+    config = ProjectorConfig(WIDTH, opened.config.hidden_size, pooling="utterance", hidden_size=256)
+    model: Any = TrainingLLM.build(opened, config)
+    model.among_classes = True
+    if stage == 2:
+        model.llm = _with_lora(opened, FitConfig(stage=2, data="-", start="-"))
+    return model.train(), Prompt(tokenizer, CLASSES, languages=LANGUAGES, first_tokens=True)
+
+
+def step(model: AudioLLM, loss: Callable[[], torch.Tensor]) -> None:
+    for parameter in model.parameters():
+        parameter.grad = None
+    loss().backward()  # type: ignore[no-untyped-call]
+
+
+def whole_rows(model: AudioLLM, batch: Sequence[Example], padded: int = 0) -> torch.Tensor:
+    """Cross-entropy over every position of rows padded to the longest, or to `padded`."""
+    tails = [e.tail + e.answer for e in batch]
+    merged = model.merge([e.head for e in batch], [e.features for e in batch], tails)
+    more = max(0, padded - merged.embeds.shape[1])
+    embeds = F.pad(merged.embeds, (0, 0, 0, more))
+    mask = F.pad(merged.mask, (0, more)).long()
+    logits: torch.Tensor = model.llm(inputs_embeds=embeds, attention_mask=mask).logits
+    ids = torch.zeros(embeds.shape[:2], dtype=torch.long)
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten())
+
+
+def _stage(stage: int, setting: Setting, target: float) -> Row:
+    plain, prompt = build(setting.llm, stage, "float32")
+    ours, _ = build(setting.llm, stage, "auto")
+    batch = examples(prompt, stage)
+    repeats = setting.repeats(3)
+    slow, fast = in_turns(
+        lambda: step(plain, lambda: whole_rows(plain, batch[:1], PADDED)),
+        lambda: step(ours, lambda: ours(batch)["loss"]),
+        repeats,
+    )
+    trainer, again = in_turns(
+        lambda: step(plain, lambda: whole_rows(plain, batch)),
+        lambda: step(ours, lambda: ours(batch)["loss"]),
+        1 if setting.quick else 2,
+    )
+    note = f"against a padding collator, batch of {BATCH}: {trainer / again:.1f}"
+    way = f"one example, padded to {PADDED}, loss over all tokens"
+    work = f"stage {stage}, an example, 0.5B"
+    return Row(work, way, slow, fast / BATCH, "s", repeats, target, note)
+
+
+def stage_1(setting: Setting) -> Row:
+    return _stage(1, setting, 40)
+
+
+def stage_2(setting: Setting) -> Row:
+    return _stage(2, setting, 15)
+
+
+def memory(setting: Setting) -> Row:
+    """Each way in a process of its own."""
+    slow, ours = (_memory(setting, way) for way in ("straightforward", "ours"))
+    note = "asked: 4,000 MB at most"
+    way = "float32 weights, whole rows, logits of every position"
+    return Row(f"memory of stage 2, batch of {BATCH}, 0.5B", way, slow, ours, "MB", 1, 0, note)
+
+
+def _memory(setting: Setting, way: str) -> float:
+    command = [sys.executable, "-m", "bench.fitting", way, str(setting.llm)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def main() -> None:
+    """`python -m bench.fitting ours|straightforward DIR`: peak memory of a step, in MB."""
+    way, llm = sys.argv[1], Path(sys.argv[2])
+    model, prompt = build(llm, 2, "auto" if way == "ours" else "float32")
+    batch = examples(prompt, 2)
+    if way == "ours":
+        step(model, lambda: model(batch)["loss"])
+    else:
+        step(model, lambda: whole_rows(model, batch))
+    print(peak())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The rows of `python -m bench`: each is a piece of work, done in the straightforward way and as
+the product does it, on the same clips and weights, in the same process, in turns.
+
+    python -m bench.rows ROW --model DIR --llm DIR [--quick]     prints one row as JSON
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+
+# row -> module and function that measures it
+ROWS = {
+    "probabilities": "bench.answering:probabilities",
+    "text": "bench.answering:text",
+    "emotion2vec": "bench.encoding:emotion2vec",
+    "whisper": "bench.encoding:whisper",
+    "stage-1": "bench.fitting:stage_1",
+    "stage-2": "bench.fitting:stage_2",
+    "timeline": "bench.encoding:timeline",
+    "start": "bench.starting:start",
+    "memory-answer": "bench.answering:memory",
+    "memory-stage-2": "bench.fitting:memory",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One piece of work in two ways. Values are medians, in `unit`."""
+
+    work: str
+    way: str  # the straightforward way
+    straightforward: float
+    ours: float
+    unit: str  # s: less is better, MB: the same
+    repeats: int
+    target: float  # of the ratio; 0: none is asked
+    note: str = ""
+
+    @property
+    def ratio(self) -> float:
+        return self.straightforward / self.ours
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the rows are measured on."""
+
+    model: Path  # a model folder, of the LLM's size
+    llm: Path  # the LLM alone
+    quick: bool
+
+    def repeats(self, most: int = 5) -> int:
+        return 1 if self.quick else most
+
+
+def in_turns(
+    straightforward: Callable[[], object], ours: Callable[[], object], repeats: int
+) -> tuple[float, float]:
+    """Median seconds of both ways, alternately, after one of each to warm up."""
+    ours()
+    straightforward()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        for way, found in zip((straightforward, ours), times, strict=True):
+            began = time.perf_counter()
+            way()
+            found.append(time.perf_counter() - began)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def peak() -> float:
+    """Largest resident memory of this process so far, in MB."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("row", choices=ROWS)
+    parser.add_argument("--model", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--llm", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--quick", action="store_true")
+    args = parser.parse_args()
+    module, _, function = ROWS[args.row].partition(":")
+    row: Row = getattr(import_module(module), function)(Setting(args.model, args.llm, args.quick))
+    print(json.dumps(asdict(row)))
+
+
+if __name__ == "__main__":
+    main()
