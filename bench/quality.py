@@ -33,15 +33,15 @@ PLACE = re.compile(r"(<!-- (?P<name>[a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOT
 Rows = list[list[str]]
 
 
-def _protocol(name: str) -> Callable[[dict[str, Any]], Rows]:
-    """UA of every system on every corpus by one protocol: `train.tiny.protocols`."""
+def _protocol(name: str, model: str = "tiny") -> Callable[[dict[str, Any]], Rows]:
+    """UA of every system on every corpus by one protocol: `train.tiny.protocols`, `train real`."""
 
     def table(result: dict[str, Any]) -> Rows:
         found = result["protocols"].get(name, {"corpora": {}, "mean": {}})
         rows = [["UA", *found["corpora"], "mean"]]
         for system, mean in found["mean"].items():
             cells = [interval(c["systems"][system]["ua"]) for c in found["corpora"].values()]
-            rows.append([system_name(system), *cells, f"{mean:.3f}"])
+            rows.append([system_name(system, model), *cells, f"{mean:.3f}"])
         return rows
 
     return table
@@ -216,6 +216,42 @@ def visitors(result: dict[str, Any]) -> Rows:
     return [*rows, ["ratio", f"{result['ratio']:.2f}", "", "", ""]]
 
 
+def questions(result: dict[str, Any]) -> Rows:
+    """Free questions that pass by their rules, and those that do not: `bench.questions`."""
+    rows = [["", "pass", "question", "answer"]]
+    for language in dict.fromkeys(row["language"] for row in result["answers"]):
+        own = [row for row in result["answers"] if row["language"] == language]
+        passed = [row for row in own if not row["broken"]]
+        rows.append([f"**{language}**", f"{len(passed)} of {len(own)}", "", ""])
+        shown = [*passed[:: max(1, len(passed) // 5)][:5], *(r for r in own if r["broken"])]
+        for row in shown:
+            verdict = ", ".join(row["broken"]) or "passes"
+            rows.append([language, verdict, _cell(row["question"]), _cell(row["answer"])])
+    return rows
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "/").replace("\n", " ")
+
+
+def bench(result: dict[str, Any]) -> Rows:
+    """The product's work against the straightforward way: `bench`."""
+    rows = [["work", "straightforward", "here", "ratio", "asked", "straightforward way"]]
+    for row in result["rows"]:
+        if "failed" in row:
+            rows.append([row["work"], "failed", "", "", "", ""])
+            continue
+        slow, ours = row["straightforward"], row["ours"]
+        if row["unit"] == "MB":
+            values = [f"{slow:,.0f} MB", f"{ours:,.0f} MB"]
+        else:
+            values = [f"{slow:.3g} s", f"{ours:.3g} s"]
+        asked = f"{row['target']:g}" if row["target"] else row["note"].partition("asked: ")[2]
+        way = row["way"] if row["note"].startswith("asked") else f"{row['way']}; {row['note']}"
+        rows.append([row["work"], *values, f"{slow / ours:.1f}", asked, way.rstrip("; ")])
+    return rows
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "protocols-speakers": _protocol("new speakers"),
     "protocols-corpora": _protocol("new corpora"),
@@ -230,6 +266,11 @@ TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "loop": loop,
     "speech": speech,
     "visitors": visitors,
+    "bench": bench,
+    "real-speakers": _protocol("new speakers", "Qwen2.5"),
+    "real-corpora": _protocol("new corpora", "Qwen2.5"),
+    "real-calibration": calibrated,
+    "questions": questions,
 }
 
 
