@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from audiollm.audio.prosody import Cues
-from audiollm.labels import Language
+from audiollm.labels import LANGUAGES, Language
 from audiollm.model.audio_llm import AudioLLM
 from audiollm.model.prompt import Prompt
 from audiollm.model.scoring import Scorer
@@ -62,6 +62,23 @@ def test_first_tokens_are_scored_without_cues_and_texts_see_them() -> None:
     texts = whole.generate(whole.score(CLIPS, CUE_LIST, "en"), [1, 4, 2], "en", max_new_tokens=8)
     assert scorer.generate(scored, [1, 4, 2], "en", max_new_tokens=8) == texts
     assert scorer.generate(scored.take([2, 0]), [2, 1], "en", (), 8) == [texts[2], texts[0]]
+
+
+def test_first_tokens_of_several_languages_are_scored_in_one_pass() -> None:
+    model, tokenizer, passes = tiny.audio_llm(seed=3), tiny.tokenizer(), 0
+    alone = [Prompt(tokenizer, tiny.CLASSES, languages=(x,), first_tokens=True) for x in LANGUAGES]
+    expected = [Scorer(model, p).score(CLIPS, CUE_LIST, "en").log_likelihoods for p in alone]
+    scorer = Scorer(model, Prompt(tokenizer, tiny.CLASSES, "chat", LANGUAGES, first_tokens=True))
+    scorer.score(CLIPS, CUE_LIST, "en")  # computes the instructions
+
+    def count(*_: object) -> None:
+        nonlocal passes
+        passes += 1
+
+    model.causal_lm.model.register_forward_hook(count)  # type: ignore[union-attr,operator]
+    found = scorer.score(CLIPS, CUE_LIST, "en").log_likelihoods
+    torch.testing.assert_close(found, torch.stack(expected).mean(0), atol=1e-4, rtol=1e-4)
+    assert passes == 1
 
 
 def test_words_that_begin_alike_are_scored_whole() -> None:

@@ -126,9 +126,9 @@ class AudioLLM(nn.Module):
         tails: Sequence[Sequence[int]],
     ) -> Merged:
         """head ids + projected audio + tail ids of each row -> one right-padded batch."""
-        return self._merge(heads, self.projector(clips), tails)
+        return self.join(heads, self.projector(clips), tails)
 
-    def _merge(
+    def join(
         self,
         heads: Sequence[Sequence[int]],
         audio: tuple[Tensor, Tensor],
@@ -229,9 +229,9 @@ class AudioLLM(nn.Module):
         tails = [e.tail + e.answer[:-1] for e in examples]  # nothing comes after the last id
         if all(e.head for e in examples):
             heads: Heads | None = self.heads([e.head for e in examples])
-            merged = self._merge([()] * len(examples), audio, tails)
+            merged = self.join([()] * len(examples), audio, tails)
         else:
-            heads, merged = None, self._merge([e.head for e in examples], audio, tails)
+            heads, merged = None, self.join([e.head for e in examples], audio, tails)
         hidden = self.hidden(merged, heads)
         row: list[int] = []
         column: list[int] = []

@@ -159,7 +159,8 @@ class Prompt:
                 where these tokens differ.
         """
         self.tokenizer, self.classes, self.style = tokenizer, tuple(classes), style
-        self.languages, self.first_tokens = tuple(languages), first_tokens
+        self.languages = tuple(languages)
+        self.first_tokens = first_tokens and style == "chat"
         self.turns = Turns.of(tokenizer)
         end = self.ids(self.turns.end)
         self.end: int = end[0] if end else tokenizer.eos_token_id

@@ -6,7 +6,7 @@ behind each other, take the same positions, and a mask keeps them from seeing on
 winner's keys and values are kept, so the analysis goes on from exactly what was scored.
 
 A large LLM is trained to be scored by the first token of each word, among these tokens and from a
-prompt without cues: a quarter of the tokens, no logits of the rest of the vocabulary. The text then
+prompt without cues: few tokens, in all languages at once, no logits of other words. The text then
 begins with a pass of its own over audio, cues and class word.
 
 Shapes: B clips, P cached prefix, S packed length, C classes.
@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from audiollm.audio.prosody import Cues
 from audiollm.labels import Language
 from audiollm.model import generation
-from audiollm.model.audio_llm import AudioLLM
+from audiollm.model.audio_llm import AudioLLM, Heads
 from audiollm.model.generation import Context, Finish, Layers, Write, cache_of, prefill
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
@@ -76,29 +76,59 @@ class Scorer:
         so that a clip has the same probabilities in whichever language they are read.
         """
         languages = self.prompt.languages or (language,)
+        if self.prompt.first_tokens:
+            none = torch.empty(len(clips), 0)
+            return Scored(self._first_tokens(clips, languages), clips, cues, None, 0, none)
         passes = {
             lang: self._pass(clips, cues, lang) for lang in dict.fromkeys((*languages, language))
         }
         mean = torch.stack([passes[lang].log_likelihoods for lang in languages]).mean(0)
         return replace(passes[language], log_likelihoods=mean)
 
+    def _first_tokens(self, clips: Sequence[Features], languages: Sequence[Language]) -> Tensor:
+        """Log-probabilities [B, C] of the classes, by the first tokens of their words and the mean
+        over languages, in one pass over all clips and languages; by whole words in a language where
+        two of them begin alike."""
+        firsts = {
+            lang: [self.prompt.label(name, lang)[0] for name in self.prompt.classes]
+            for lang in languages
+        }
+        if any(len(set(ids)) < len(ids) for ids in firsts.values()):
+            none = [None] * len(clips)
+            found = [self._pass(clips, none, lang).log_likelihoods for lang in languages]
+            return torch.stack(found).mean(0)
+        layouts = [self.prompt.layout(lang) for lang in languages for _ in clips]
+        heads = Heads.joined([self._head(layout.head) for layout in layouts])
+        tokens, lengths = self.model.projector(clips)
+        count = len(languages)
+        audio = tokens.repeat(count, 1, 1), lengths.repeat(count)
+        merged = self.model.join([()] * len(layouts), audio, [layout.tail for layout in layouts])
+        rows = torch.arange(len(layouts), device=lengths.device)
+        hidden = self.model.hidden(merged, heads)[rows, merged.lengths - 1]  # [languages * B, H]
+        logits = [
+            self.model.logits_of(part, firsts[lang])
+            for lang, part in zip(languages, hidden.split(len(clips)), strict=True)
+        ]
+        return torch.stack(logits).float().log_softmax(-1).mean(0)
+
+    def _head(self, head: tuple[int, ...]) -> Heads:
+        """Keys and values of an instruction as a batch of one."""
+        layers = self._prefix(head)
+        size = torch.tensor([layers[0][0].shape[2]], device=layers[0][0].device)
+        return Heads(layers, size)
+
     def _pass(
         self, clips: Sequence[Features], cues: Sequence[Cues | None], language: Language
     ) -> Scored:
         """One batched pass over B clips and all classes in one language."""
-        firsts = self.prompt.first_tokens
-        layouts = [self.prompt.layout(language, None if firsts else c) for c in cues]
+        layouts = [self.prompt.layout(language, c) for c in cues]
         words = [self.prompt.label(name, language) for name in self.prompt.classes]
-        starts = [w[0] for w in words]
-        # the last shared position predicts first tokens: the words need no place in the pass
-        alone = firsts and len(set(starts)) == len(starts)
-        inside = [] if alone else words
-        packed = tuple(i for w in inside for i in w)
+        packed = tuple(i for w in words for i in w)
         prefix = self._prefix(layouts[0].head)
         past = prefix[0][0].shape[2] if prefix else 0
         empty = [()] * len(clips)
         merged = self.model.merge(empty, clips, [(*layout.tail, *packed) for layout in layouts])
-        segments = self._segments(merged.lengths, merged.embeds.shape[1], inside)
+        segments = self._segments(merged.lengths, merged.embeds.shape[1], words)
         shared = (segments == 0).sum(1)  # [B] audio + tail
         cache = cache_of(
             [
@@ -109,16 +139,11 @@ class Scorer:
         hidden = self.model.causal_lm.model(  # type: ignore[operator]
             inputs_embeds=merged.embeds,
             attention_mask=self._mask(segments, past, merged.embeds.dtype),
-            position_ids=past + self._positions(segments, shared, inside),
+            position_ids=past + self._positions(segments, shared, words),
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        if alone:
-            last = hidden[torch.arange(len(clips), device=hidden.device), shared - 1]
-            found = self.model.logits_of(last, starts).float().log_softmax(-1)  # [B, C]
-        else:
-            found = self._read(hidden, shared, words)
-        return Scored(found, clips, cues, None if firsts else cache, past, segments)
+        return Scored(self._read(hidden, shared, words), clips, cues, cache, past, segments)
 
     def _read(self, hidden: Tensor, shared: Tensor, words: list[tuple[int, ...]]) -> Tensor:
         """Sum of the log-probabilities of each word's tokens, [B, C] float32.
@@ -217,9 +242,7 @@ class Scorer:
         columns = torch.arange(size, device=lengths.device)
         segments[columns >= lengths[:, None]] = PADDING
         index = (lengths - len(tags))[:, None] + torch.arange(len(tags), device=lengths.device)
-        source = torch.tensor(tags, dtype=torch.long, device=lengths.device).expand(
-            len(lengths), -1
-        )
+        source = torch.tensor(tags, device=lengths.device).expand(len(lengths), -1)
         return segments.scatter(1, index, source)
 
     @staticmethod
