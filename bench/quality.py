@@ -252,6 +252,15 @@ def bench(result: dict[str, Any]) -> Rows:
     return rows
 
 
+def growth(result: dict[str, Any]) -> Rows:
+    """How the time grows: `bench.growth`."""
+    rows = [["size", "seconds at each size", "slope"]]
+    for name, row in result["rows"].items():
+        times = ", ".join(f"{int(n):,}: {s:.3g}" for n, s in row["seconds"].items())
+        rows.append([name, times, "-" if row["slope"] is None else f"{row['slope']:.2f}"])
+    return rows
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "protocols-speakers": _protocol("new speakers"),
     "protocols-corpora": _protocol("new corpora"),
@@ -267,6 +276,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "speech": speech,
     "visitors": visitors,
     "bench": bench,
+    "growth": growth,
     "real-speakers": _protocol("new speakers", "Qwen2.5"),
     "real-corpora": _protocol("new corpora", "Qwen2.5"),
     "real-calibration": calibrated,
