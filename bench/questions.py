@@ -24,11 +24,12 @@ from audiollm.audio.prosody import Cues
 from audiollm.contracts.prepared import write_json
 from audiollm.labels import LANGUAGES, Language
 from audiollm.predictor import Predictor
-from audiollm.settings import Settings
+from audiollm.settings import ASSETS, Settings
 from audiollm.texts import text
-from audiollm.web.services import EXAMPLES, MIXED, read_examples
 from train.fit import runs
+from train.tiny.recipe import TESTED
 
+CLIPS = 20
 Kind = Literal["answer", "decline"]
 REFUSAL: dict[Language, str] = {
     "en": r"\b(?:cannot|can't|could not|unable|only answer|not part of|says nothing|"
@@ -74,6 +75,13 @@ def asked() -> list[tuple[Language, Kind, str]]:
     return [each for pair in zip(*by_language, strict=True) for each in pair]
 
 
+def unseen() -> list[Path]:
+    """Clips of the bundled speakers on whom no model of this project is trained."""
+    speakers = tuple(speaker.partition("-")[2] for speaker in TESTED)
+    paths = sorted(p for p in (ASSETS / "emodb").rglob("*.flac") if p.name.startswith(speakers))
+    return paths[:: len(paths) // CLIPS][:CLIPS]
+
+
 def measure(predictor: Predictor, clips: Sequence[Path]) -> list[dict[str, Any]]:
     """Every question about the next clip."""
     rows = []
@@ -95,11 +103,11 @@ def measure(predictor: Predictor, clips: Sequence[Path]) -> list[dict[str, Any]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--model", required=True, metavar="ID")
-    words = "recordings to ask about (default: the bundled examples)"
+    words = "recordings to ask about (default: twenty of the bundled test speakers)"
     parser.add_argument("--clips", nargs="+", type=Path, metavar="FILE", help=words)
     parser.add_argument("--out", type=Path, metavar="FILE")
     args = parser.parse_args()
-    clips = args.clips or [e.path for e in read_examples(EXAMPLES) if e.label != MIXED]
+    clips = args.clips or unseen()
     predictor = Predictor.load(args.model, Settings.from_env())
     rows = measure(predictor, clips)
     for language in LANGUAGES:
