@@ -230,6 +230,15 @@ def questions(result: dict[str, Any]) -> Rows:
     return rows
 
 
+def analyses(result: dict[str, Any]) -> Rows:
+    """The written analyses of clips as they are shown: `bench.questions`."""
+    rows = [["clip", "answer", "text"]]
+    for row in result["analyses"]:
+        answer = f"{row['label']} {row['probability']:.0%}"
+        rows.append([row["clip"], answer, _cell(row["text"])])
+    return rows
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "/").replace("\n", " ")
 
@@ -281,6 +290,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "real-corpora": _protocol("new corpora", "Qwen2.5"),
     "real-calibration": calibrated,
     "questions": questions,
+    "questions-analyses": analyses,
 }
 
 

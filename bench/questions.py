@@ -3,8 +3,8 @@
 Sixty questions, thirty in each language (questions.toml), are asked about clips in turn, and what
 the page would show is judged: one to four sentences, in the language of the question, none twice;
 no class named as the answer but the likeliest, no cue that contradicts the measured one; no refusal
-where it can be answered, a refusal where it cannot be heard. Failures are listed, with `--out` all
-answers are written.
+where it can be answered, a refusal where it cannot be heard. Failures are listed. With `--out` all
+answers are written, and the analyses of the clips.
 """
 
 import argparse
@@ -100,6 +100,17 @@ def measure(predictor: Predictor, clips: Sequence[Path]) -> list[dict[str, Any]]
     return rows
 
 
+def analyses(predictor: Predictor, clips: Sequence[Path]) -> list[dict[str, Any]]:
+    """The written analysis of every clip, the languages in turn."""
+    rows = []
+    for i, clip in enumerate(tqdm(clips, unit="clip")):
+        language = LANGUAGES[i % len(LANGUAGES)]
+        (found,) = predictor.predict([audio.load(clip, predictor.settings)], language)
+        shown = {"label": found.label, "probability": round(found.probabilities[found.label], 3)}
+        rows.append({"clip": clip.name, "language": language, **shown, "text": found.text})
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--model", required=True, metavar="ID")
@@ -119,7 +130,8 @@ def main() -> None:
         if row["broken"]:
             print(f"{', '.join(row['broken'])}: {row['question']} -> {row['answer']}")
     if args.out:
-        result = {"run": runs.provenance("bench.questions"), "answers": rows}
+        written = analyses(predictor, clips)
+        result = {"run": runs.provenance("bench.questions"), "answers": rows, "analyses": written}
         write_json(args.out, result)
 
 
