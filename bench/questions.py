@@ -32,9 +32,9 @@ from train.tiny.recipe import TESTED
 CLIPS = 20
 Kind = Literal["answer", "decline"]
 REFUSAL: dict[Language, str] = {
-    "en": r"\b(?:cannot|can't|could not|unable|only answer|not part of|says nothing|"
-    r"nothing to do with|no diagnosis)\b",
-    "zh": "无法|不能判断|不在这个分析|只回答|无关|不涉及|听不出|不是诊断",
+    "en": r"\b(?:cannot|can't|could not|unable|do not know|only answer|not part of|"
+    r"says nothing|nothing to do with|no diagnosis)\b",
+    "zh": "无法|不知道|不能判断|不在这个分析|只回答|无关|不涉及|听不出|不是诊断",
 }
 
 

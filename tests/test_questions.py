@@ -48,6 +48,13 @@ def test_probabilities_are_ranked_and_sum_to_one(seed: int, count: int) -> None:
     assert min(known.values()) >= 0
 
 
+def test_the_first_token_says_whether_a_question_is_declined() -> None:
+    for kind, part in questions._sentences().items():
+        for language, opening in (("en", "I "), ("zh", "我")):
+            for answer in part.get(language, []):
+                assert answer.startswith(opening) == (kind in questions.DECLINED), answer
+
+
 def test_every_kind_is_drawn() -> None:
     rng = random.Random(0)
     known = questions.probabilities("angry", CLASSES, rng)

@@ -90,9 +90,12 @@ class ExampleDataset(Dataset[Example]):
             lang: tuple(prompt.label(name, lang)[0] for name in prompt.classes)
             for lang in {instruction.language for _, instruction in pairs}
         }
-        # weight, choices and smoothing of the class word, for answers that begin with one
+        # Weight, choices and smoothing of the first token. It names the class, or says whether a
+        # free question is answered or declined
         self.classes = [
-            (class_token_weight, first[i.language], smoothing) if i.label else (1.0, (), 0.0)
+            (class_token_weight, first[i.language], smoothing)
+            if i.label
+            else (class_token_weight if i.kind == "free" else 1.0, (), 0.0)
             for _, i in pairs
         ]
         self.groups = [known[clip.corpus, clip.label] for clip, _ in pairs]

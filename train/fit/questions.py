@@ -1,7 +1,8 @@
 """Free questions about a clip and their answers, for stage 2: questions.toml holds the sentences.
 
 The answers follow what the prompt holds, probabilities and measured cues, and decline what cannot
-be heard: the words, the person, a diagnosis.
+be heard: the words, the person, a diagnosis. Those that decline begin with `I` or `我` and no
+others do, so that the first token decides.
 """
 
 import random
