@@ -126,7 +126,8 @@ def run_steps(steps: Iterable[Step], one_thread: bool = True) -> None:
     Raises:
         DataError: a command failed.
     """
-    environment = {**os.environ, **({"OMP_NUM_THREADS": "1"} if one_thread else {})}
+    if one_thread:
+        os.environ["OMP_NUM_THREADS"] = "1"
     for step in steps:
         if step.result.exists():
             print(f"done before: {step.result}")
@@ -136,7 +137,7 @@ def run_steps(steps: Iterable[Step], one_thread: bool = True) -> None:
             words = ("train", "fit", "--resume", str(step.result.parent))
         print(f"$ python -m {shlex.join(words)}", flush=True)
         command = [sys.executable, "-m", *words]
-        code = subprocess.run(command, check=False, env=environment).returncode  # noqa: S603
+        code = subprocess.run(command, check=False).returncode  # noqa: S603
         if code:
             raise DataError("recipe_step_failed", command=shlex.join(words), exit=code)
 
