@@ -84,7 +84,7 @@ def _folds(args: argparse.Namespace, sources: list[recipe.Source]) -> int:
     result, calibrations = answers.measure([_read(args.work / name, name) for name in names])
     result["folds"] = list(names)
     result["run"] = {
-        **runs.provenance("train real"),
+        **runs.provenance("train"),
         "seconds": round(time.monotonic() - began),
         "recipe": {key: getattr(FOLDS, key) for key in ("encoder", "stage_1", "stage_2")},
     }
