@@ -68,6 +68,6 @@ def timeline(setting: Setting) -> Row:
             encoded = through_a_file(predictor._encoder, piece)
             predictor._classifier.score([Features(encoded.utterance)], [cues], "en")
 
-    times = in_turns(one_at_a_time, lambda: predictor.timeline(sound), 1)
+    times = in_turns(one_at_a_time, lambda: predictor.timeline(sound), 1, warm=False)
     work = f"recording of {minutes} min to its course, tiny"
     return Row(work, "a window at a time", *times, "s", 1, 3)

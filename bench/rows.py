@@ -59,11 +59,15 @@ class Setting:
 
 
 def in_turns(
-    straightforward: Callable[[], object], ours: Callable[[], object], repeats: int
+    straightforward: Callable[[], object],
+    ours: Callable[[], object],
+    repeats: int,
+    warm: bool = True,
 ) -> tuple[float, float]:
-    """Median seconds of both ways, alternately, after one of each to warm up."""
-    ours()
-    straightforward()
+    """Median seconds of both ways, alternately; with `warm` after one of each, not counted."""
+    if warm:
+        ours()
+        straightforward()
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeats):
         for way, found in zip((straightforward, ours), times, strict=True):
