@@ -10,6 +10,7 @@ from bench.served import served
 
 FIRST = """
 import runpy, sys
+sys.path.insert(0, "")
 import funasr, gradio, librosa, peft, plotly, torch, transformers
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
