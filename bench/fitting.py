@@ -63,7 +63,7 @@ def build(llm: Path, stage: int, precision: str) -> tuple[TrainingLLM, Prompt]:
     opened.requires_grad_(False)
     config = ProjectorConfig(WIDTH, opened.config.hidden_size, pooling="utterance", hidden_size=256)
     model: Any = TrainingLLM.build(opened, config)
-    model.among_classes = True
+    model.among_classes = model.keeps_heads = True
     if stage == 2:
         model.llm = _with_lora(opened, FitConfig(stage=2, data="-", start="-"))
     return model.train(), Prompt(tokenizer, CLASSES, languages=LANGUAGES, first_tokens=True)

@@ -282,6 +282,7 @@ def test_heads_of_a_frozen_llm_are_computed_once(monkeypatch: pytest.MonkeyPatch
     heads = [(5, 6, 7), (8, 9), (5, 6, 7)]
     expected = model.heads(heads)  # not frozen
     model.llm.requires_grad_(False)
+    model.keeps_heads = True
     passes: list[object] = []
     model.causal_lm.model.register_forward_hook(lambda *a: passes.append(a))  # type: ignore[union-attr,operator]
     for _ in range(2):

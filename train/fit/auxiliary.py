@@ -67,11 +67,15 @@ class TrainingLLM(AudioLLM):
         self.classes: Tensor | None = None  # [G, C] which class a group is of
         self.teacher: LinearTeacher | None = None
         self.among_classes = False  # the softmax of the class token: see `FitConfig.class_loss`
+        # Alone a head differs in the last bit from one in a batch, and so would the weights of
+        # recipes that compute it in every batch
+        self.keeps_heads = False
         self._heads: dict[tuple[int, ...], Heads] = {}
 
     def heads(self, heads: Sequence[tuple[int, ...]]) -> Heads:
-        """Keys and values of each row's head; those of a frozen LLM are computed once in a run."""
-        if any(p.requires_grad for p in self.llm.parameters()):
+        """Keys and values of each row's head; with `keeps_heads` those of a frozen LLM are computed
+        once in a run."""
+        if not self.keeps_heads or any(p.requires_grad for p in self.llm.parameters()):
             return super().heads(heads)
         for head in dict.fromkeys(heads):
             if head not in self._heads:  # alone: the same to the last bit in a resumed run

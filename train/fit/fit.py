@@ -223,7 +223,7 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
             model.teacher = fit_teacher(
                 prepared, planned.classes, config.baseline > 0, config.teacher_strength
             )
-    model.among_classes = config.class_loss == "classes"
+    model.among_classes = model.keeps_heads = config.class_loss == "classes"
     if config.gain == "fixed":
         model.projector.norm.requires_grad_(False)
     if config.stage == 1:
