@@ -60,7 +60,7 @@ def main() -> None:
         if "failed" in row:
             print(f"{row['work']:<42}failed: {row['failed']}")
             continue
-        digits = 0 if row["unit"] == "MB" else 3
+        digits = 0 if row["unit"] == "MiB" else 3
         values = f"{row['straightforward']:>16,.{digits}f}{row['ours']:>10,.{digits}f}"
         ratio = row["straightforward"] / row["ours"]
         asked = f"{row['target']:g}" if row["target"] else "-"

@@ -5,7 +5,6 @@ and question go through the LLM in float32 by `generate` on `inputs_embeds`, not
 clip before. Probabilities then take 14 generated tokens, which spell the class.
 """
 
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from audiollm.model.prompt import Prompt
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
 from audiollm.web.services import EXAMPLES, MIXED, read_examples
-from bench.rows import Row, Setting, in_turns, peak
+from bench.rows import Row, Setting, in_turns, peak, peaks
 
 SPELLED = 14  # tokens that spell a class in a sentence
 WAY = "temporary file, float32 prefill, {} generated tokens"
@@ -39,7 +38,7 @@ def clip(seconds: float = 4.0) -> audio.Sound:
 
 
 def through_a_file(encoder: Any, samples: np.ndarray) -> Any:
-    """Features of a sound as a program computes them that knows files alone."""
+    """Features of a sound that is written to a file and read from it first."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
         soundfile.write(file.name, samples, audio.SAMPLE_RATE)
         again, _ = soundfile.read(file.name, dtype="float32")
@@ -111,19 +110,13 @@ def text(setting: Setting) -> Row:
 
 def memory(setting: Setting) -> Row:
     """Each way in a process of its own."""
-    slow, ours = (_memory(setting, way) for way in ("straightforward", "ours"))
+    slow, ours = peaks("bench.answering", setting.model)
     note = "asked: 2,000 MB at most"
-    return Row("memory of an answer, 0.5B", "float32 weights", slow, ours, "MB", 1, 0, note)
-
-
-def _memory(setting: Setting, way: str) -> float:
-    command = [sys.executable, "-m", "bench.answering", way, str(setting.model)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[-1])
+    return Row("memory of an answer, 0.5B", "float32 weights", slow, ours, "MiB", 1, 0, note)
 
 
 def main() -> None:
-    """`python -m bench.answering ours|straightforward DIR`: peak memory of one answer, in MB."""
+    """`python -m bench.answering ours|straightforward DIR`: peak memory of one answer, in MiB."""
     way, folder = sys.argv[1], str(Path(sys.argv[2]))
     precision: Any = "auto" if way == "ours" else "float32"
     predictor = Predictor.load(folder, Settings.from_env(precision=precision))

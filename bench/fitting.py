@@ -5,7 +5,6 @@ over all of them. A stronger baseline is what `transformers.Trainer` does with a
 batch padded to its longest row, every row whole, logits of every position.
 """
 
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -25,11 +24,11 @@ from audiollm.model.checkpoint import load_llm
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
 from audiollm.settings import Settings
-from bench.rows import Row, Setting, in_turns, peak
+from bench.rows import Row, Setting, in_turns, peak, peaks
 from train import real
 from train.fit.auxiliary import TrainingLLM
 from train.fit.fit import _with_lora
-from train.fit.instructions import answer_ids, draw
+from train.fit.instructions import answer_ids, draw, layout
 
 CLASSES = tuple(e.name for e in EMOTIONS[:8])
 PADDED, BATCH, WIDTH = 512, 16, 3072  # tokens, examples, numbers of an utterance's features
@@ -45,16 +44,11 @@ def examples(prompt: Prompt, stage: int) -> list[Example]:
     drawn = draw(clips, CLASSES, stage, LANGUAGES, 1, 0, *shares, scored_cues=False)
     random, made = np.random.default_rng(0), []
     for (i,) in drawn:
-        cues = CUES if i.shows_cues else None
-        layout = (
-            prompt.free(i.question, i.language, cues, i.probabilities)
-            if i.kind == "free"
-            else prompt.layout(i.language, cues, i.kind, i.candidate)
-        )
+        around = layout(prompt, i, CUES)
         features = Features(random.standard_normal(WIDTH).astype(np.float32))
         choices = tuple(prompt.label(name, i.language)[0] for name in CLASSES) if i.label else ()
         answer = answer_ids(prompt, i)
-        made.append(Example(features, layout.head, layout.tail, answer, 10.0, choices))
+        made.append(Example(features, around.head, around.tail, answer, 10.0, choices))
     return made
 
 
@@ -118,20 +112,14 @@ def stage_2(setting: Setting) -> Row:
 
 def memory(setting: Setting) -> Row:
     """Each way in a process of its own."""
-    slow, ours = (_memory(setting, way) for way in ("straightforward", "ours"))
+    slow, ours = peaks("bench.fitting", setting.llm)
     note = "asked: 4,000 MB at most"
     way = "float32 weights, whole rows, logits of every position"
-    return Row(f"memory of stage 2, batch of {BATCH}, 0.5B", way, slow, ours, "MB", 1, 0, note)
-
-
-def _memory(setting: Setting, way: str) -> float:
-    command = [sys.executable, "-m", "bench.fitting", way, str(setting.llm)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[-1])
+    return Row(f"memory of stage 2, batch of {BATCH}, 0.5B", way, slow, ours, "MiB", 1, 0, note)
 
 
 def main() -> None:
-    """`python -m bench.fitting ours|straightforward DIR`: peak memory of a step, in MB."""
+    """`python -m bench.fitting ours|straightforward DIR`: peak memory of a step, in MiB."""
     way, llm = sys.argv[1], Path(sys.argv[2])
     model, prompt = build(llm, 2, "auto" if way == "ours" else "float32")
     batch = examples(prompt, 2)

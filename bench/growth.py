@@ -5,9 +5,7 @@ log size (1: the time grows with the size, 0: it does not). The bundled model; `
 """
 
 import argparse
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -23,6 +21,7 @@ from audiollm.model.scoring import Scorer
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
 from bench.answering import clip
+from bench.scoring import seconds
 from tests import prepared
 from train.data.dataset import load_prepared
 from train.fit import runs
@@ -30,16 +29,6 @@ from train.fit import runs
 REPEATS = 3
 Work = Callable[[], object]
 Sweep = Iterable[tuple[int, Work]]
-
-
-def seconds(work: Work) -> float:
-    work()
-    times = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
 
 
 def lengths(predictor: Predictor, quick: bool) -> Sweep:
@@ -89,7 +78,7 @@ def _features(predictor: Predictor, count: int) -> list[Features]:
 
 
 def measure(sweep: Sweep) -> dict[str, Any]:
-    found = {size: seconds(work) for size, work in sweep}
+    found = {size: seconds(work, REPEATS) for size, work in sweep}
     sizes, times = np.log(list(found)), np.log(list(found.values()))
     half = len(found) // 2  # of the larger half: small sizes have costs of their own
     slope = float(np.polyfit(sizes[half:], times[half:], 1)[0]) if len(found) > 3 else None

@@ -255,8 +255,8 @@ def bench(result: dict[str, Any]) -> Rows:
             rows.append([row["work"], "failed", "", "", "", ""])
             continue
         slow, ours = row["straightforward"], row["ours"]
-        if row["unit"] == "MB":
-            values = [f"{slow:,.0f} MB", f"{ours:,.0f} MB"]
+        if row["unit"] == "MiB":
+            values = [f"{slow:,.0f} MiB", f"{ours:,.0f} MiB"]
         else:
             values = [f"{slow:.3g} s", f"{ours:.3g} s"]
         asked = f"{row['target']:g}" if row["target"] else row["note"].partition("asked: ")[2]

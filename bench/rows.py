@@ -7,6 +7,8 @@ the product does it, on the same clips and weights, in the same process, in turn
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -36,14 +38,10 @@ class Row:
     way: str  # the straightforward way
     straightforward: float
     ours: float
-    unit: str  # s: less is better, MB: the same
+    unit: str  # s or MiB: less is better
     repeats: int
     target: float  # of the ratio; 0: none is asked
     note: str = ""
-
-    @property
-    def ratio(self) -> float:
-        return self.straightforward / self.ours
 
 
 @dataclass(frozen=True)
@@ -78,10 +76,20 @@ def in_turns(
 
 
 def peak() -> float:
-    """Largest resident memory of this process so far, in MB."""
-    import resource
+    """Largest resident memory of this process so far, in MiB."""
+    from train.fit import callbacks
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return callbacks.peaks()["memory"] / 2**20
+
+
+def peaks(module: str, folder: Path) -> tuple[float, float]:
+    """Peak memory in MiB of both ways, by `python -m MODULE WAY FOLDER`, a process for each."""
+    found = []
+    for way in ("straightforward", "ours"):
+        command = [sys.executable, "-m", module, way, str(folder)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        found.append(float(done.stdout.split()[-1]))
+    return found[0], found[1]
 
 
 def main() -> None:

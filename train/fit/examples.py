@@ -19,7 +19,7 @@ from train.data.dataset import Clip, Prepared
 from train.data.features import copy_id
 from train.data.speakers import SpeakerClips
 from train.fit.auxiliary import GroupedExample, groups
-from train.fit.instructions import Instruction, answer_ids, draw
+from train.fit.instructions import Instruction, answer_ids, draw, layout
 
 MOST = 4  # times as many instructions as usual for a clip
 PLAIN = 1 / 3  # share of examples that are no augmented copy, where there are copies
@@ -102,12 +102,8 @@ class ExampleDataset(Dataset[Example]):
         self.texts: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = []
         self.lengths: list[int] = []
         for clip, i in pairs:
-            cues = cues_of(clip) if i.shows_cues else None
-            if i.kind == "free":
-                layout = prompt.free(i.question, i.language, cues, i.probabilities)
-            else:
-                layout = prompt.layout(i.language, cues, i.kind, i.candidate)
-            text = (layout.head, layout.tail, answer_ids(prompt, i))
+            around = layout(prompt, i, cues_of(clip))
+            text = (around.head, around.tail, answer_ids(prompt, i))
             self.texts.append(text)
             # a second of sound weighs as much as a few tokens of text
             self.lengths.append(sum(map(len, text)) + int(4 * (clip.seconds or 0)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from audiollm.analysis.claims import INTENSITY, strength
 from audiollm.audio.prosody import Cues, levels
 from audiollm.labels import Language, prompt_word
-from audiollm.model.prompt import Kind, Prompt, cue_words
+from audiollm.model.prompt import Kind, Layout, Prompt, cue_words
 from train.fit import questions as free
 
 STAGE_KINDS: dict[int, tuple[Kind, ...]] = {
@@ -161,6 +161,14 @@ def _free(
     return Instruction(
         "free", language, "", answer, shows_cues=True, question=asked, probabilities=known
     )
+
+
+def layout(prompt: Prompt, instruction: Instruction, cues: Cues | None) -> Layout:
+    """What stands around the audio of a clip with these cues."""
+    i, shown = instruction, cues if instruction.shows_cues else None
+    if i.kind == "free":
+        return prompt.free(i.question, i.language, shown, i.probabilities)
+    return prompt.layout(i.language, shown, i.kind, i.candidate)
 
 
 def answer_ids(prompt: Prompt, instruction: Instruction) -> tuple[int, ...]:

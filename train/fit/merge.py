@@ -232,7 +232,6 @@ def score_run(run: Path, prepared: Prepared, split: str, count: Count = 0) -> np
 
     `count`: clips of a speaker baseline.
     """
-
     finished = runs.read(run, finished=True)
     model, tokenizer = load_run(finished, Settings.from_env())
     prompt = runs.prompt(finished, tokenizer)

@@ -66,7 +66,7 @@ def run_folds(
     made: Recipe,
     out: Path,
     sources: Sequence[Source],
-    llm: Path,
+    llm: Path | str,
     seed: int,
     only: Sequence[str] = (),
     one_thread: bool = True,

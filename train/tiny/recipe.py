@@ -157,7 +157,7 @@ def chain(
     recipe: Recipe,
     work: Path,
     sources: Sequence[Source],
-    llm: Path,
+    llm: Path | str,
     seed: int,
     fold: Sequence[str] = (),
     merged: Sequence[str] = (),
