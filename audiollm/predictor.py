@@ -52,21 +52,20 @@ class Predictor:
     def __init__(self, loaded: Any, encoder: Any, settings: Settings) -> None:
         from audiollm.model import precision
         from audiollm.model.prompt import Prompt
-        from audiollm.model.scoring import Scorer
 
         self.manifest: Manifest = loaded.manifest
         self.settings = settings
         self._encoder = encoder
         self._probe: LinearProbe | None = loaded.probe
         self._distance: FeatureDistance | None = loaded.distance
-        self._scorer = Scorer(loaded.model, Prompt.of(loaded.tokenizer, self.manifest))
+        prompt = Prompt.of(loaded.tokenizer, self.manifest)
+        self._scorer, self._texts = _engine(loaded.model, prompt, settings)
         self._classifier = Classifier(self.manifest, encoder, self._scorer, loaded.distance)
-        self._texts = Texts(self._scorer)
         networks = [encoder.network, loaded.model]
         self.card = Card(
             name=self.manifest.name,
             folder=str(loaded.folder),
-            device=str(loaded.model.device),
+            device="vLLM" if settings.engine else str(loaded.model.device),
             parameters=sum(p.numel() for n in networks for p in n.parameters()),
             labels=self.manifest.labels,
             languages=self.manifest.languages,
@@ -97,7 +96,7 @@ class Predictor:
 
         device = checkpoint.pick_device(settings.device)
         begin("llm")
-        loaded = checkpoint.load(model, settings, device)
+        loaded = checkpoint.load(model, settings, device, table_alone=bool(settings.engine))
         ref = loaded.manifest.encoder
         begin("encoder")
         options: dict[str, Any] = {"layers": ref.layers, "statistics": ref.statistics}
@@ -326,6 +325,21 @@ class Predictor:
             scored.analysis, raw, self.manifest.labels, language, done
         )
         return replace(scored.prediction, text=text, analysis=parts)
+
+
+def _engine(model: Any, prompt: Any, settings: Settings) -> tuple[Any, Any]:
+    """(scorer, texts): of this process, or of the server that the settings name."""
+    if settings.engine:
+        from audiollm.model.remote import RemoteScorer, RemoteTexts
+        from audiollm.model.vllm import Server
+
+        server = Server(settings.engine, settings.engine_key, model.causal_lm.dtype)
+        remote = RemoteScorer(model, prompt, server)
+        return remote, RemoteTexts(remote)
+    from audiollm.model.scoring import Scorer
+
+    scorer = Scorer(model, prompt)
+    return scorer, Texts(scorer)
 
 
 def _keep_numpy_to_one_thread() -> None:

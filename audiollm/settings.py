@@ -88,6 +88,8 @@ class Settings:
     model: str = "tiny"  # preset name or model folder that answers
     device: str = "auto"  # auto | cpu | cuda | cuda:N | mps
     precision: str = "auto"  # auto | float32 | bfloat16: what the LLM computes in
+    engine: str = ""  # URL of a vLLM server that computes the LLM; "": this machine does
+    engine_key: str = field(default="", repr=False)
     home: Path = field(default_factory=lambda: Path.home() / ".cache" / "audiollm")
     max_seconds: float = 3600.0  # longest accepted recording
     max_bytes: int = 512 * 1024 * 1024  # largest accepted file
@@ -108,6 +110,8 @@ class Settings:
             raise _refused("AUDIOLLM_PORT", "0-65535", self.port)
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise _refused("AUDIOLLM_PRECISION", "auto | float32 | bfloat16", self.precision)
+        if self.engine and not self.engine.startswith(("http://", "https://")):
+            raise _refused("AUDIOLLM_ENGINE", "http://HOST:PORT/v1", self.engine)
         if self.hub not in ("huggingface", "modelscope"):
             raise _refused("AUDIOLLM_HUB", "huggingface | modelscope", self.hub)
 
@@ -147,6 +151,8 @@ class Settings:
             model=env.get("AUDIOLLM_MODEL", "").strip() or default.model,
             device=env.get("AUDIOLLM_DEVICE", "").strip() or default.device,
             precision=env.get("AUDIOLLM_PRECISION", "").strip() or default.precision,
+            engine=env.get("AUDIOLLM_ENGINE", "").strip(),
+            engine_key=env.get("AUDIOLLM_ENGINE_KEY", "").strip(),
             home=Path(env.get("AUDIOLLM_HOME", "").strip() or default.home).expanduser(),
             max_seconds=number("AUDIOLLM_MAX_SECONDS", default.max_seconds),
             max_bytes=int(number("AUDIOLLM_MAX_BYTES", default.max_bytes)),

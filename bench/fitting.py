@@ -20,7 +20,7 @@ from audiollm.contracts.fit import FitConfig
 from audiollm.contracts.manifest import ProjectorConfig
 from audiollm.labels import EMOTIONS, LANGUAGES
 from audiollm.model.audio_llm import AudioLLM, Example
-from audiollm.model.checkpoint import load_llm
+from audiollm.model.llm import load_llm
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
 from audiollm.settings import Settings

@@ -11,6 +11,7 @@ from audiollm.encoder.emotion2vec import Emotion2vecEncoder, base_conf, build_ne
 from audiollm.labels import LANGUAGES
 from audiollm.model import checkpoint
 from audiollm.model.audio_llm import AudioLLM
+from audiollm.model.llm import load_llm
 from audiollm.settings import Settings
 
 ENCODER = "whisper-base-front"
@@ -74,7 +75,7 @@ def model_folder(folder: Path, llm: Path, classes: tuple[str, ...]) -> Path:
         pooling="utterance",
         hidden_size=256,
     )
-    opened, tokenizer = checkpoint.load_llm(str(llm), settings, dtype=torch.bfloat16)
+    opened, tokenizer = load_llm(str(llm), settings, dtype=torch.bfloat16)
     model = AudioLLM.build(opened, config)
     manifest = Manifest("shape", heard.ref(), config, classes, LANGUAGES, first_tokens=True)
     checkpoint.save(folder, model, tokenizer, manifest, "bfloat16")

@@ -14,6 +14,7 @@ from audiollm.contracts.manifest import EncoderRef, Manifest
 from audiollm.contracts.options import to_json
 from audiollm.errors import ConfigError, ModelError
 from audiollm.model import checkpoint
+from audiollm.model.llm import load_llm
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
 from audiollm.model.scoring import Scorer
@@ -139,7 +140,7 @@ def test_an_llm_is_never_completed_at_random(tmp_path: Path, change, says: str) 
     change(state)
     save_file(state, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(ModelError, match=says) as caught:
-        checkpoint.load_llm(str(folder), Settings(home=tmp_path))
+        load_llm(str(folder), Settings(home=tmp_path))
     assert "\n" not in str(caught.value)
 
 
@@ -148,7 +149,7 @@ def test_an_llm_opens_with_its_head_tied_or_not(tmp_path: Path, tied: bool) -> N
     before = tiny.llm(tie_word_embeddings=tied)
     before.save_pretrained(tmp_path / "m")
     tiny.tokenizer().save_pretrained(tmp_path / "m")
-    after, _ = checkpoint.load_llm(str(tmp_path / "m"), Settings(home=tmp_path))
+    after, _ = load_llm(str(tmp_path / "m"), Settings(home=tmp_path))
     assert not after.training
     torch.testing.assert_close(after.lm_head.weight, before.lm_head.weight)
 

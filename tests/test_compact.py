@@ -10,7 +10,8 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from torch.nn import functional as F
 
-from audiollm.model import checkpoint, compact, precision
+from audiollm.model import compact, precision
+from audiollm.model.llm import load_llm
 from audiollm.settings import Settings
 from tests import tiny
 
@@ -92,6 +93,6 @@ def test_large_llms_that_are_stored_in_bfloat16_are_kept_so(
     monkeypatch.setattr(precision, "bfloat16_gain", lambda: 0.5)
     tiny.llm().to(getattr(torch, stored)).save_pretrained(tmp_path)
     tiny.tokenizer().save_pretrained(tmp_path)
-    llm, _ = checkpoint.load_llm(str(tmp_path), Settings(precision=wanted), "cpu")
+    llm, _ = load_llm(str(tmp_path), Settings(precision=wanted), "cpu")
     assert compact.is_compact(llm) == small
     assert llm.get_input_embeddings()(torch.tensor([3])).dtype == torch.float32

@@ -2,10 +2,6 @@
 
 import argparse
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,13 +11,14 @@ from safetensors.torch import load_file
 from audiollm.errors import ConfigError
 from audiollm.settings import Settings
 from tests import prepared
+from tests.launching import call, launch
 from tests.test_fit import call as alone
+from train import parallel
 from train.data.dataset import load_prepared
-from train.fit import fit, parallel, runs
+from train.fit import fit, runs
 from train.fit.examples import GroupedBatches
 from train.fit.options import plan
 
-ROOT = Path(__file__).parent.parent
 STILL = "--dropout 0 --noise 0 --input-dropout 0 --functionals-dropout 0"  # drawn by each process
 STAGE1 = f"--stage 1 --llm llm --hidden-size 24 --pretraining-epochs 2 --learning-rate 0.01 {STILL}"
 STAGE2 = "--stage 2 --lora-rank 4 --lora-dropout 0 --learning-rate 0.01 --accumulate 2"
@@ -60,31 +57,6 @@ def test_a_process_alone_takes_the_gpu_that_it_was_given(place: Path) -> None:
     assert made.n_gpu <= 1
 
 
-def launch(place: Path, words: str) -> None:
-    """The command by two processes, as `accelerate launch` starts them."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    start = (
-        f"-m accelerate.commands.launch --multi_gpu --num_processes 2 --main_process_port {port}"
-    )
-    more = "--num_machines 1 --mixed_precision no --dynamo_backend no -m train fit"
-    call(place, f"{start} {more} {words}")
-
-
-def call(place: Path, words: str) -> None:
-    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "AUDIOLLM_DEVICE": "cpu"}
-    done = subprocess.run(
-        [sys.executable, *words.split()],
-        cwd=place,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Stage 1 by one process and by two, with the same global batch."""
@@ -93,7 +65,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prepared.llm_folder(folder / "llm")
     few = "--data data --max-steps 10 --evaluations 5"
     alone(folder, *f"fit {STAGE1} {few} --batch-size 8 --out alone1".split())
-    launch(folder, f"{STAGE1} {few} --batch-size 4 --out both1")
+    launch(folder, f"fit {STAGE1} {few} --batch-size 4 --out both1")
     return folder
 
 
@@ -127,13 +99,13 @@ def test_two_processes_resume_as_if_never_stopped(place: Path) -> None:
     """Stage 2 with gradients added up; a stop on the way, then to the end."""
     few = "--data data --from alone1 --max-steps 6 --evaluations 6"
     call(place, f"-m train fit {STAGE2} {few} --batch-size 8 --out alone2")
-    launch(place, f"{STAGE2} {few} --batch-size 4 --out both2")
+    launch(place, f"fit {STAGE2} {few} --batch-size 4 --out both2")
     assert_alike(place / "alone2", place / "both2")
     run = runs.read(place / "both2")
     last = run.checkpoints / "checkpoint-6"
     whole = load_file(last / "model.safetensors")
     (last / "trainer_state.json").unlink()  # as a kill while it was written leaves it
-    launch(place, "--resume both2")
+    launch(place, "fit --resume both2")
     again = load_file(last / "model.safetensors")
     assert all(torch.allclose(whole[k], again[k], rtol=1e-4, atol=1e-6) for k in whole)
 

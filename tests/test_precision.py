@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from audiollm.errors import ConfigError
-from audiollm.model import checkpoint, precision
+from audiollm.model import precision
+from audiollm.model.llm import load_llm
 from audiollm.settings import Settings
 from tests import prepared
 
@@ -46,9 +47,9 @@ def test_an_llm_is_loaded_in_the_precision_of_the_settings(tmp_path: Path) -> No
     folder = prepared.llm_folder(tmp_path / "llm") or tmp_path / "llm"
     for wanted in ("float32", "bfloat16"):
         settings = Settings(home=tmp_path, precision=wanted)
-        llm, _ = checkpoint.load_llm(str(folder), settings)
+        llm, _ = load_llm(str(folder), settings)
         assert llm.dtype == getattr(torch, wanted)
-    llm, _ = checkpoint.load_llm(str(folder), settings, dtype=torch.float32)
+    llm, _ = load_llm(str(folder), settings, dtype=torch.float32)
     assert llm.dtype == torch.float32
 
 

@@ -129,8 +129,8 @@ def test_only_the_windows_to_go_on_from_are_kept(
     monkeypatch.setattr(windows, "LONGEST", 0.5)
     monkeypatch.setattr(votes, "BATCH_WINDOWS", 16)
     heard = engine._classifier.score_sounds([sound(8.0)], "en")[0]
-    assert len(heard.scored.segments) <= len(tiny.CLASSES)
-    assert len(heard.scored.cache.layers[0].keys) == len(heard.scored.segments)
+    assert len(heard.scored.packed.segments) <= len(tiny.CLASSES)
+    assert len(heard.scored.packed.cache.layers[0].keys) == len(heard.scored.packed.segments)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -57,7 +57,7 @@ def test_first_tokens_are_scored_without_cues_and_texts_see_them() -> None:
     last = model.hidden(merged)[range(3), merged.lengths - 1]
     expected = model.logits(last)[:, firsts].log_softmax(-1)
     torch.testing.assert_close(scored.log_likelihoods, expected, atol=1e-4, rtol=1e-5)
-    assert scored.cache is None  # nothing is kept for the many clips that get no text
+    assert scored.packed is None  # nothing is kept for the many clips that get no text
     whole = Scorer(model, Prompt(tiny.tokenizer(), tiny.CLASSES))
     texts = whole.generate(whole.score(CLIPS, CUE_LIST, "en"), [1, 4, 2], "en", max_new_tokens=8)
     assert scorer.generate(scored, [1, 4, 2], "en", max_new_tokens=8) == texts
@@ -166,7 +166,8 @@ def test_taken_rows_go_on_as_before() -> None:
     scored = scorer.score(CLIPS, CUE_LIST, "en")
     whole = scorer.generate(scored, [1, 4], "en", rows=[2, 0])
     taken = scored.take([2, 0])
-    assert len(taken.segments) == len(taken.cache.layers[0].keys) == 2
+    assert taken.packed is not None
+    assert len(taken.packed.segments) == len(taken.packed.cache.layers[0].keys) == 2
     torch.testing.assert_close(taken.log_likelihoods, scored.log_likelihoods[[2, 0]])
     assert scorer.generate(taken, [1, 4], "en") == whole
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from audiollm.errors import DataError
+from tests.launching import launch
 from tests.test_prepare import assert_same, done, run, voices  # noqa: F401
 from train import corpora
 from train.data import extract
@@ -50,4 +51,22 @@ def test_parts_join_to_the_whole_and_nothing_is_heard_twice(
     assert run(*words) == 0
     assert sum(heard) == 0
     assert not list((out / "parts").iterdir())
+    assert_same(done, out)
+
+
+def test_processes_of_accelerate_encode_a_part_each_and_the_first_joins_them(
+    done: Path,  # noqa: F811
+    voices: Path,  # noqa: F811
+    frozen: Path,
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "out"
+    words = f"--corpus manifest --root {voices} --encoder {frozen} --out {out}"
+    shown = launch(tmp_path, f"prepare {words}")
+    for i in range(2):
+        assert str(out / "parts" / f"{i}-of-2") in shown
+    assert_same(done, out)
+    assert not list((out / "parts").iterdir())
+    again = launch(tmp_path, f"prepare {words}")
+    assert "parts" not in again  # nothing is encoded twice
     assert_same(done, out)

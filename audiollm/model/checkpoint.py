@@ -9,7 +9,6 @@ frozen encoder is referred to. Nothing here unpickles: weights are safetensors, 
 import hashlib
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,10 +30,10 @@ from audiollm.contracts.manifest import (
 )
 from audiollm.contracts.options import read_json, to_json
 from audiollm.errors import ConfigError, ModelError
-from audiollm.model import distance, precision, probe
+from audiollm.model import distance, probe
 from audiollm.model.audio_llm import AudioLLM
-from audiollm.model.compact import compact
 from audiollm.model.distance import FeatureDistance
+from audiollm.model.llm import load_llm, load_table, quiet
 from audiollm.model.probe import LinearProbe
 from audiollm.model.projector import Projector
 from audiollm.settings import Settings
@@ -73,68 +72,20 @@ def pick_device(wanted: str) -> str:
     return wanted
 
 
-def load_llm(
-    id: str, settings: Settings, device: str = "cpu", dtype: torch.dtype | None = None
-) -> tuple[Any, Any]:
-    """(LLM, tokenizer) by preset name, hub id or folder; no remote code, safetensors only.
-
-    It is returned on the CPU, in `dtype`; by default in what suits the `device` it will be on: see
-    `precision.pick`. A large one that was stored in bfloat16 and will be computed in float32 on a
-    CPU keeps its weights as they are stored (`compact`).
-
-    Raises:
-        ModelError: not found, damaged, or with other tensors than its configuration describes.
-    """
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-
-    folder = hub.locate(id, settings)
-    local: Any = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        with _quiet():
-            small = False
-            if dtype is None:
-                conf = AutoConfig.from_pretrained(folder, **local)
-                width = getattr(conf, "hidden_size", 0)
-                dtype = precision.pick(device, settings.precision, width)
-                stored = getattr(conf, "dtype", None)
-                small = precision.keeps(device, settings.precision, width, dtype, stored)
-                dtype = torch.bfloat16 if small else dtype
-            opened: Any = AutoModelForCausalLM.from_pretrained(
-                folder,
-                dtype=dtype,
-                use_safetensors=True,
-                attn_implementation="sdpa",
-                output_loading_info=True,
-                **local,
-            )
-            llm, report = opened
-            tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-    except Exception as error:  # transformers raises many kinds for a damaged folder
-        reason = str(error).strip().splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ModelError("model_llm_damaged", folder=folder, reason=reason) from error
-    _require_whole(folder, report)
-    if small:
-        compact(llm)
-    return llm.eval(), tokenizer
-
-
-def _require_whole(folder: Path, report: dict[str, Any]) -> None:
-    """Refuses missing tensors, which transformers would initialise at random, and unknown ones."""
-    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        names = sorted(k if isinstance(k, str) else str(k[0]) for k in report[kind])
-        if names:
-            raise ModelError(f"model_{kind}", folder=folder, name=names[0], count=len(names))
-
-
-def load(id: str, settings: Settings, device: str = "cpu") -> Checkpoint:
+def load(
+    id: str, settings: Settings, device: str = "cpu", *, table_alone: bool = False
+) -> Checkpoint:
     """A trained Audio-LLM from a preset name or a folder, ready to score.
+
+    Args:
+        table_alone: of the LLM only the table of embeddings, where a server computes the rest.
 
     Raises:
         ModelError: no such model, or one of its parts is missing or does not fit.
     """
     folder = hub.locate(id, settings)
     manifest = read_manifest(folder, id)
-    llm, tokenizer = load_llm(str(folder), settings, device)
+    llm, tokenizer = load_table(folder) if table_alone else load_llm(str(folder), settings, device)
     width = llm.get_input_embeddings().weight.shape[1]
     if width != manifest.projector.output_size:
         output = manifest.projector.output_size
@@ -215,7 +166,7 @@ def save(
         llm = model.causal_lm
         before = llm.dtype
         llm.to(getattr(torch, dtype))
-        with _quiet():
+        with quiet():
             llm.save_pretrained(new)  # type: ignore[operator]
             tokenizer.save_pretrained(new)
         llm.to(before)  # type: ignore[arg-type]
@@ -325,19 +276,3 @@ def _original_manifest(folder: Path) -> Manifest:
         languages=("zh",),
         prompt="original",
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """transformers' own loading bars and warnings stay out of a command's output."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

@@ -224,6 +224,13 @@ class Prompt:
             return self.ids(self._class_word(name)) + self.ids(">")
         return self.ids(prompt_word(name, language)) + self.ids(SEPARATOR[language])
 
+    def firsts(self, languages: Sequence[Language]) -> dict[Language, list[int]]:
+        """First tokens of the class words in each language, where classes are scored by them; {}
+        where they are not, or two words begin alike."""
+        found = {lang: [self.label(name, lang)[0] for name in self.classes] for lang in languages}
+        distinct = all(len(set(ids)) == len(ids) for ids in found.values())
+        return found if self.first_tokens and distinct else {}
+
     def class_words(self, name: str) -> tuple[int, ...]:
         """Ids of a class word within a sentence, in every language of the prompt."""
         words = [prompt_word(name, language) for language in self.languages]

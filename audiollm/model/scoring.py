@@ -31,6 +31,19 @@ from audiollm.model.prompt import Prompt
 PADDING = -1  # segment of a padded position
 
 
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Keys and values of a packed batch, which texts go on from."""
+
+    cache: Any  # DynamicCache over prefix + packed batch
+    prefix: int
+    segments: Tensor  # [B, S]: 0 shared, 1..C class words, PADDING
+
+    def take(self, rows: list[int]) -> "Packed":
+        layers = [(layer.keys[rows], layer.values[rows]) for layer in self.cache.layers]
+        return Packed(cache_of(layers), self.prefix, self.segments[rows])
+
+
 @dataclass(eq=False)
 class Scored:
     """Log-likelihood of each class word, [B, C], and what is needed to go on from one of them."""
@@ -38,24 +51,17 @@ class Scored:
     log_likelihoods: Tensor
     clips: Sequence[Features]
     cues: Sequence[Cues | None]
-    cache: Any  # DynamicCache over prefix + packed batch; None where first tokens were scored
-    prefix: int
-    segments: Tensor  # [B, S]: 0 shared, 1..C class words, PADDING
+    packed: "Packed | None" = None  # None: the text begins with a pass of its own
 
     @torch.inference_mode()
     def take(self, rows: Sequence[int]) -> "Scored":
         """These rows alone, in a cache of their own: the rest can be let go."""
         kept = list(rows)
-        cache = self.cache
-        if cache is not None:
-            cache = cache_of([(layer.keys[kept], layer.values[kept]) for layer in cache.layers])
         return Scored(
             self.log_likelihoods[kept],
             [self.clips[row] for row in kept],
             [self.cues[row] for row in kept],
-            cache,
-            self.prefix,
-            self.segments[kept],
+            self.packed and self.packed.take(kept),
         )
 
 
@@ -76,38 +82,34 @@ class Scorer:
         so that a clip has the same probabilities in whichever language they are read.
         """
         languages = self.prompt.languages or (language,)
-        if self.prompt.first_tokens:
-            none = torch.empty(len(clips), 0)
-            return Scored(self._first_tokens(clips, languages), clips, cues, None, 0, none)
+        if firsts := self.prompt.firsts(languages):
+            return Scored(self._first_tokens(clips, firsts), clips, cues)
+        if self.prompt.first_tokens:  # two words begin alike: whole words, from the same prompt
+            none = [None] * len(clips)
+            found = [self._pass(clips, none, lang).log_likelihoods for lang in languages]
+            return Scored(torch.stack(found).mean(0), clips, cues)
         passes = {
             lang: self._pass(clips, cues, lang) for lang in dict.fromkeys((*languages, language))
         }
         mean = torch.stack([passes[lang].log_likelihoods for lang in languages]).mean(0)
         return replace(passes[language], log_likelihoods=mean)
 
-    def _first_tokens(self, clips: Sequence[Features], languages: Sequence[Language]) -> Tensor:
+    def _first_tokens(
+        self, clips: Sequence[Features], firsts: Mapping[Language, Sequence[int]]
+    ) -> Tensor:
         """Log-probabilities [B, C] of the classes, by the first tokens of their words and the mean
-        over languages, in one pass over all clips and languages; by whole words in a language where
-        two of them begin alike."""
-        firsts = {
-            lang: [self.prompt.label(name, lang)[0] for name in self.prompt.classes]
-            for lang in languages
-        }
-        if any(len(set(ids)) < len(ids) for ids in firsts.values()):
-            none = [None] * len(clips)
-            found = [self._pass(clips, none, lang).log_likelihoods for lang in languages]
-            return torch.stack(found).mean(0)
-        layouts = [self.prompt.layout(lang) for lang in languages for _ in clips]
+        over languages, in one pass over all clips and languages."""
+        layouts = [self.prompt.layout(lang) for lang in firsts for _ in clips]
         heads = Heads.joined([self._head(layout.head) for layout in layouts])
         tokens, lengths = self.model.projector(clips)
-        count = len(languages)
+        count = len(firsts)
         audio = tokens.repeat(count, 1, 1), lengths.repeat(count)
         merged = self.model.join([()] * len(layouts), audio, [layout.tail for layout in layouts])
         rows = torch.arange(len(layouts), device=lengths.device)
         hidden = self.model.hidden(merged, heads)[rows, merged.lengths - 1]  # [languages * B, H]
         logits = [
-            self.model.logits_of(part, firsts[lang])
-            for lang, part in zip(languages, hidden.split(len(clips)), strict=True)
+            self.model.logits_of(part, ids)
+            for ids, part in zip(firsts.values(), hidden.split(len(clips)), strict=True)
         ]
         return torch.stack(logits).float().log_softmax(-1).mean(0)
 
@@ -143,7 +145,8 @@ class Scorer:
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        return Scored(self._read(hidden, shared, words), clips, cues, cache, past, segments)
+        log_likelihoods = self._read(hidden, shared, words)
+        return Scored(log_likelihoods, clips, cues, Packed(cache, past, segments))
 
     def _read(self, hidden: Tensor, shared: Tensor, words: list[tuple[int, ...]]) -> Tensor:
         """Sum of the log-probabilities of each word's tokens, [B, C] float32.
@@ -179,18 +182,19 @@ class Scorer:
     ) -> Context:
         """What the text goes on from: prefix, shared part and winning class word of a row."""
         word = self.prompt.label(self.prompt.classes[winner], language)
-        if scored.cache is None:
+        if scored.packed is None:
             layout = self.prompt.layout(language, scored.cues[row])
             tail = (*layout.tail, *word[:-1])
             merged = self.model.merge([()], [scored.clips[row]], [tail])
             whole = prefill(self.model, merged.embeds, self._prefix(layout.head))
             return Context([(k[0], v[0]) for k, v in whole], word[-1], most)
-        segment = scored.segments[row]
+        packed = scored.packed
+        segment = packed.segments[row]
         own = torch.nonzero((segment == 0) | (segment == winner + 1))[:, 0]
-        past = torch.arange(scored.prefix, device=own.device)
+        past = torch.arange(packed.prefix, device=own.device)
         # the last id of the class word is fed again, so it leaves the cache
-        kept = torch.cat([past, own + scored.prefix])[:-1]
-        layers = [(c.keys[row][:, kept], c.values[row][:, kept]) for c in scored.cache.layers]
+        kept = torch.cat([past, own + packed.prefix])[:-1]
+        layers = [(c.keys[row][:, kept], c.values[row][:, kept]) for c in packed.cache.layers]
         return Context(layers, word[-1], most)
 
     def asked(

@@ -198,6 +198,6 @@ def size(parameters: int, language: Language) -> str:
 
 
 def device(name: str) -> str:
-    """`CPU`, `GPU (cuda:0)`."""
+    """`CPU`, `GPU (cuda:0)`, `vLLM`."""
     kind = name.partition(":")[0]
-    return {"cpu": "CPU", "mps": "Apple GPU"}.get(kind, f"GPU ({name})")
+    return {"cpu": "CPU", "mps": "Apple GPU", "vLLM": "vLLM"}.get(kind, f"GPU ({name})")

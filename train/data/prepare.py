@@ -8,6 +8,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from train.data.features import FeatureWriter
 from train.data.shards import Shard
 from train.data.splits import split, without_copies
 
+PATIENCE = timedelta(days=7)  # until the last of several processes has encoded its part
 STATISTICS: dict[str, Statistics] = {"mean": "mean", "mean-std": "mean_std"}  # option -> ours
 
 EPILOG = """examples:
@@ -152,7 +154,10 @@ def run(args: argparse.Namespace) -> int:
 
     if args.shard:
         return _part(Shard.parse(args.shard), found, out, args, settings)
-    if any(corpus.encoder for corpus in found):
+    given = any(corpus.encoder for corpus in found)
+    if not given and not _encode_together(found, out, args, settings):
+        return 0
+    if given:
         encoder, clips, rejected = _copy(found, out)
     else:
         encoder, clips, rejected = _encode(found, out, args, settings)
@@ -214,6 +219,24 @@ def _part(
         "cannot be used. When all parts are there, give the same command without --shard."
     )
     return 0
+
+
+def _encode_together(
+    found: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings
+) -> bool:
+    """Encodes a part of a corpus in each process of `accelerate launch`; whether this process is
+    the one that joins them, as a process alone is. What is encoded later the first does alone."""
+    from audiollm.model import checkpoint
+    from train import parallel
+
+    args.device = parallel.join(checkpoint.pick_device(args.device or settings.device), PATIENCE)
+    number, count = parallel.rank(), parallel.count()
+    if count > 1:
+        if not (out / FEATURES).exists():
+            own = argparse.Namespace(**{**vars(args), "shard": f"{number}/{count}"})
+            _part(Shard(number, count), found, out, own, settings)
+        parallel.leave()
+    return number == 0
 
 
 def _chosen(

@@ -25,8 +25,8 @@ from torch.utils.data import Subset
 from audiollm.contracts.fit import Target
 from audiollm.model.audio_llm import AudioLLM, Example, Heads
 from audiollm.model.projector import Features
+from train import parallel
 from train.data.dataset import Clip
-from train.fit import parallel
 from train.fit.teacher import LinearTeacher, mixed
 
 SMOOTHING = 0.1  # of the groups: a few clips do not deserve certainty

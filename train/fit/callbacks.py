@@ -14,7 +14,7 @@ from transformers import ProgressCallback, TrainerCallback
 from transformers.integrations import TensorBoardCallback
 
 from audiollm.errors import DataError
-from train.fit import parallel
+from train import parallel
 
 TENSORBOARD = "tensorboard"  # folder of events in a run folder
 LITTLE = 16 * 1024**2  # bytes of free disk below which no event is written

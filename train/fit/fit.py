@@ -44,7 +44,7 @@ MEASURED_IN_ALL = 200_000
 
 def run(args: argparse.Namespace) -> int:
     from audiollm.model import checkpoint
-    from train.fit import parallel
+    from train import parallel
 
     settings = Settings.from_env()
     device = parallel.join(checkpoint.pick_device(settings.device))
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _resumed(args: argparse.Namespace) -> tuple[Run, Prepared]:
-    from train.fit import parallel
+    from train import parallel
 
     check_resume(args)
     planned = runs.read(Path(args.resume))
@@ -74,7 +74,7 @@ def _resumed(args: argparse.Namespace) -> tuple[Run, Prepared]:
 
 
 def _new(args: argparse.Namespace, settings: Settings) -> tuple[Run, Prepared]:
-    from train.fit import parallel
+    from train import parallel
 
     chosen = given(args)
     if not chosen.get("stage") or not chosen.get("data"):
@@ -115,7 +115,7 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
 
     from audiollm.model import checkpoint
     from audiollm.model.compact import is_compact
-    from train.fit import parallel
+    from train import parallel
     from train.fit.auxiliary import pretrain
     from train.fit.callbacks import ProgressBar, ProgressFile, StopFile, tensorboard
     from train.fit.examples import ExampleDataset, one_a_clip, pairs
@@ -192,13 +192,14 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     With `prepared`, the standardising constants of stage 1 are measured on its training clips.
     """
     from audiollm.model import checkpoint
-    from train.fit import parallel
+    from audiollm.model.llm import load_llm
+    from train import parallel
     from train.fit.auxiliary import TrainingLLM, groups
     from train.fit.teacher import fit_teacher
 
     config = planned.config
     # frozen weights may be coarse; what is trained stays in float32 and autocast does the rest
-    llm, tokenizer = checkpoint.load_llm(config.llm, settings, device)
+    llm, tokenizer = load_llm(config.llm, settings, device)
     llm.config.use_cache = False
     llm.requires_grad_(False)
     width = llm.get_input_embeddings().weight.shape[1]
@@ -289,7 +290,7 @@ def _arguments(planned: Run, examples: int, device: str, half: bool, *, validate
     import torch
     from transformers import TrainingArguments
 
-    from train.fit import parallel
+    from train import parallel
 
     config = planned.config
     together = config.batch_size * parallel.count()

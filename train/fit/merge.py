@@ -5,7 +5,7 @@ import gc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from train.data.dataset import Prepared, load_prepared
 from train.data.seen_speakers import voices_recorded
 from train.data.speakers import Count, with_baselines
 from train.fit import probe, runs
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_DRIFT = 0.05  # nats: a class's log-likelihood may move so much by merging and storing
 CALIBRATED_ON = 8  # clips of a speaker baseline
@@ -105,6 +108,8 @@ def merge(
         ModelError: the stored model answers differently from the trained one.
         DataError: there are no clips to compare on.
     """
+    import torch
+
     from audiollm.model import checkpoint
 
     checkpoint.check_target(out)  # before anything is computed
@@ -116,7 +121,7 @@ def merge(
     if not clips:
         raise DataError("merge_no_clips", data=prepared.folder)
     loaded_clips = [(clip, prepared.store.get(clip.id)) for clip in clips]
-    model, tokenizer = load_run(finished, settings)
+    model, tokenizer = load_run(finished, settings, torch.float32)
     prompt = runs.prompt(finished, tokenizer)
     before = _scores(model, prompt, loaded_clips, "before merging")
     if finished.config.stage == 2:
@@ -143,8 +148,9 @@ def merge(
     checkpoint.save(part, model, tokenizer, manifest, store, linear, measure)
     del model  # one LLM in memory at a time
     gc.collect()
-    after_settings = replace(settings, device="cpu")
-    loaded = checkpoint.load(str(part), after_settings)
+    # what merging and storing changed, and not what arithmetic in bfloat16 would
+    exact = replace(settings, device="cpu", precision="float32")
+    loaded = checkpoint.load(str(part), exact)
     after = _scores(loaded.model, prompt, loaded_clips, "after merging")
     drift, flips = compare(before, after, store)
     checked = {"split": split, "clips": len(clips), "drift": drift, "flips": flips, "store": store}
@@ -210,14 +216,18 @@ def compare(before: np.ndarray, after: np.ndarray, store: str) -> tuple[float, i
     return drift, int(changed.sum())
 
 
-def load_run(finished: runs.Run, settings: Settings) -> tuple[Any, Any]:
-    """(unmerged model with the best weights of a run, tokenizer), float32 on the CPU."""
-    import torch
+def load_run(
+    finished: runs.Run, settings: Settings, dtype: "torch.dtype | None" = None
+) -> tuple[Any, Any]:
+    """(unmerged model with the best weights of a run, tokenizer) on the CPU.
 
+    `dtype`: of the LLM; None for what suits this machine.
+    """
     from audiollm.model import checkpoint
     from audiollm.model.audio_llm import AudioLLM
+    from audiollm.model.llm import load_llm
 
-    llm, tokenizer = checkpoint.load_llm(finished.config.llm, settings, dtype=torch.float32)
+    llm, tokenizer = load_llm(finished.config.llm, settings, dtype=dtype)
     model = AudioLLM.build(llm, finished.projector)
     checkpoint.load_projector(model.projector, finished.best)
     if finished.config.stage == 2:

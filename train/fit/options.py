@@ -118,7 +118,7 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
     Raises:
         ConfigError, DataError, ModelError: an option is refused, or does not fit the data.
     """
-    from train.fit import parallel
+    from train import parallel
 
     chosen = given(args)
     config = FitConfig.of(chosen)

@@ -15,8 +15,8 @@ from audiollm.model.audio_llm import Example
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
 from audiollm.model.scoring import Scorer
+from train import parallel
 from train.data.dataset import Clip
-from train.fit import parallel
 from train.fit.examples import ExampleDataset, GroupedBatches, Loader, collate, cues_of
 
 log = logging.getLogger("train.fit.trainer")

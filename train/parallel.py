@@ -1,19 +1,25 @@
-"""Several processes train as one: rank, sums and synchronisation.
+"""Several processes work as one: rank, sums and synchronisation.
 
 `accelerate launch --num_processes N -m train fit ...` starts N equal processes. Each computes its
-share of every batch, and the gradients are averaged. With one process everything here is the
-identity.
+share of every batch, and the gradients are averaged; of `prepare` each encodes a part of the
+corpus. With one process everything here is the identity.
 """
+
+from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed
 
 
-def join(device: str) -> str:
-    """Joins the process group of the launcher; returns the device of this process."""
+def join(device: str, patience: timedelta | None = None) -> str:
+    """Joins the process group of the launcher; returns the device of this process.
+
+    `patience`: for how long one process waits for the others; None: as long as PyTorch's default.
+    """
     from accelerate import PartialState
 
-    state = PartialState(cpu=device == "cpu")  # reads the launcher's environment
+    options = {} if patience is None else {"timeout": patience}
+    state = PartialState(cpu=device == "cpu", **options)  # reads the launcher's environment
     alone = state.num_processes == 1
     return device if alone or device == "cpu" else str(state.device)
 
