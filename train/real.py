@@ -28,23 +28,31 @@ from train.tiny.answers import Fold
 from train.tiny.recipe import Recipe
 
 BOTH = (
-    "--per-clip 1 --batch-size 16 --auxiliary 1 --auxiliary-by class "
-    "--auxiliary-head embeddings --gain fixed --class-loss classes "
-    "--distillation 0.7 --teacher probe"
+    "--per-clip 1 --auxiliary 1 --auxiliary-by class --auxiliary-head embeddings --gain fixed "
+    "--class-loss classes --distillation 0.95 --teacher probe"
 )
-STAGE_2 = f"{BOTH} --pretraining-epochs 0 --max-steps 42 --evaluations 6 --learning-rate 4e-4"
+STAGE_2 = f"{BOTH} --pretraining-epochs 0 --learning-rate 4e-4"
 REAL = Recipe(
     encoder="whisper-base-front",
     copies=1,
     stage_1=(
-        f"{BOTH} --class-only 1 --pooling utterance --utterance-tokens 1 --hidden-size 256 "
-        "--pretraining-epochs 20 --max-steps 120 --evaluations 4 --learning-rate 7e-4"
+        f"{BOTH} --class-only 1 --batch-size 64 --pooling utterance --utterance-tokens 1 "
+        "--hidden-size 256 --pretraining-epochs 20 --max-steps 40 --evaluations 4 "
+        "--learning-rate 7e-4"
     ),
-    stage_2=f"{STAGE_2} --class-only 0.4 --questions 0.8 --class-token-weight 30",
+    stage_2=(
+        f"{STAGE_2} --class-only 0.4 --questions 0.8 --class-token-weight 30 --batch-size 16 "
+        "--max-steps 160 --evaluations 8"
+    ),
     merge="--store bfloat16 --questions",
 )
+SPEAKER_FOLDS = 3  # a run takes long: each speaker is still tested once
 # Texts and free questions are most of the time of stage 2 and in no figure of the folds
-FOLDS = replace(REAL, stage_2=f"{STAGE_2} --class-only 1", merge="--store bfloat16")
+FOLDS = replace(
+    REAL,
+    stage_2=f"{STAGE_2} --class-only 1 --batch-size 32 --max-steps 24 --evaluations 2",
+    merge="--store bfloat16",
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +87,14 @@ def run(args: argparse.Namespace) -> int:
 def _folds(args: argparse.Namespace, sources: list[recipe.Source]) -> int:
     began = time.monotonic()
     names = protocols.run_folds(
-        FOLDS, args.work, sources, args.llm, args.seed, args.folds, one_thread=False
+        FOLDS,
+        args.work,
+        sources,
+        args.llm,
+        args.seed,
+        args.folds,
+        one_thread=False,
+        most=SPEAKER_FOLDS,
     )
     result, calibrations = answers.measure([_read(args.work / name, name) for name in names])
     result["folds"] = list(names)

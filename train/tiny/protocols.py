@@ -70,14 +70,16 @@ def run_folds(
     seed: int,
     only: Sequence[str] = (),
     one_thread: bool = True,
+    most: int = max(FOLDS.values()),
 ) -> Sequence[str]:
-    """Runs a recipe on folds, on all unless `only` names some; returns their names.
+    """Runs a recipe on folds, on all unless `only` names some; returns their names. The speakers of
+    a corpus are in `most` parts at most.
 
     Every fold is a folder of `out` with a model and an evaluation; they share the features.
     """
     first = recipe.prepare(made, out / "data", sources, seed, ("--test", "0"))
     recipe.run_steps([first], one_thread)
-    folds = dict(plan([name for name, _ in sources]))
+    folds = dict(plan([name for name, _ in sources], most))
     chosen = only or tuple(folds)
     if unknown := set(chosen) - set(folds):
         raise DataError("recipe_no_fold", fold=", ".join(sorted(unknown)), known=", ".join(folds))
@@ -88,9 +90,11 @@ def run_folds(
     return chosen
 
 
-def plan(corpora: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def plan(
+    corpora: Sequence[str], most: int = max(FOLDS.values())
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     """(name of the fold, options of `prepare`) of both protocols."""
-    parts = {name: FOLDS.get(name, 5) for name in corpora}
+    parts = {name: min(FOLDS.get(name, 5), most) for name in corpora}
     named = ",".join(f"{name}={count}" for name, count in parts.items())
     for i in range(max(parts.values())):
         yield f"speakers-{i}", ("--folds", named, "--fold", str(i))
