@@ -40,6 +40,18 @@ def measure(row: str, model: Path, llm: Path, quick: bool) -> dict[str, Any]:
     return found
 
 
+def _processor() -> str:
+    """Name and number formats of the CPU; "" where the system does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    known = dict(line.split("\t", 1)[0:2] for line in lines if "\t" in line)
+    name, flags = (known.get(key, "").strip(": \t") for key in ("model name", "flags"))
+    formats = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
+    return ", ".join(filter(None, (name, *formats)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--llm", type=Path, metavar="DIR", help="of the size of Qwen2.5-0.5B")
@@ -63,13 +75,14 @@ def main() -> None:
         digits = 0 if row["unit"] == "MiB" else 3
         values = f"{row['straightforward']:>16,.{digits}f}{row['ours']:>10,.{digits}f}"
         ratio = row["straightforward"] / row["ours"]
-        asked = f"{row['target']:g}" if row["target"] else "-"
+        asked = f"{row['target']:g}" if row["target"] else row["limit"] or "-"
         print(f"{row['work']:<42}{values}{ratio:>8.1f}{asked:>7}  {row['note']}")
     if args.out:
         about = {
             "run": runs.provenance("bench"),
             "seconds": round(time.monotonic() - began),
             "cores": os.cpu_count(),
+            "processor": _processor(),
             "llm": str(args.llm) if args.llm else "the shape of Qwen2.5-0.5B, random weights",
             "rows": rows,
         }

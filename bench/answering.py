@@ -111,8 +111,8 @@ def text(setting: Setting) -> Row:
 def memory(setting: Setting) -> Row:
     """Each way in a process of its own."""
     slow, ours = peaks("bench.answering", setting.model)
-    note = "asked: 2,000 MB at most"
-    return Row("memory of an answer, 0.5B", "float32 weights", slow, ours, "MiB", 1, 0, note)
+    way, limit = "float32 weights", "2,000 MB at most"
+    return Row("memory of an answer, 0.5B", way, slow, ours, "MiB", 1, 0, limit=limit)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from audiollm.contracts.fit import FitConfig
 from audiollm.contracts.manifest import ProjectorConfig
 from audiollm.labels import EMOTIONS, LANGUAGES
 from audiollm.model.audio_llm import AudioLLM, Example
+from audiollm.model.compact import is_compact
 from audiollm.model.llm import load_llm
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
@@ -35,12 +36,17 @@ PADDED, BATCH, WIDTH = 512, 16, 3072  # tokens, examples, numbers of an utteranc
 CUES = Cues(2.0, 300.0, 13.0, -20.0, 6.0, -4.0, 6.4, 0.02)
 
 
-def examples(prompt: Prompt, stage: int) -> list[Example]:
-    """A batch as the recipe draws it (`train/real.py`)."""
+def recipe(stage: int) -> dict[str, str]:
+    """Options of a stage, by name (`train/real.py`)."""
     words = (real.REAL.stage_1 if stage == 1 else real.REAL.stage_2).split()
-    known = dict(pairwise(words))
+    return dict(pairwise(words))
+
+
+def examples(prompt: Prompt, stage: int, size: int = BATCH) -> list[Example]:
+    """A batch as the recipe draws it."""
+    known = recipe(stage)
     shares = float(known["--class-only"]), float(known.get("--questions", 0))
-    clips = [(CLASSES[i % len(CLASSES)], CUES) for i in range(BATCH)]
+    clips = [(CLASSES[i % len(CLASSES)], CUES) for i in range(size)]
     drawn = draw(clips, CLASSES, stage, LANGUAGES, 1, 0, *shares, scored_cues=False)
     random, made = np.random.default_rng(0), []
     for (i,) in drawn:
@@ -66,7 +72,10 @@ def build(llm: Path, stage: int, precision: str) -> tuple[TrainingLLM, Prompt]:
 def step(model: AudioLLM, loss: Callable[[], torch.Tensor]) -> None:
     for parameter in model.parameters():
         parameter.grad = None
-    loss().backward()  # type: ignore[no-untyped-call]
+    half = model.causal_lm.dtype == torch.bfloat16 and not is_compact(model.causal_lm)
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):  # as `fit` does
+        found = loss()
+    found.backward()  # type: ignore[no-untyped-call]
 
 
 def whole_rows(model: AudioLLM, batch: Sequence[Example], padded: int = 0) -> torch.Tensor:
@@ -84,22 +93,24 @@ def whole_rows(model: AudioLLM, batch: Sequence[Example], padded: int = 0) -> to
 def _stage(stage: int, setting: Setting, target: float) -> Row:
     plain, prompt = build(setting.llm, stage, "float32")
     ours, _ = build(setting.llm, stage, "auto")
-    batch = examples(prompt, stage)
+    batch, size = examples(prompt, stage), int(recipe(stage)["--batch-size"])
+    own = examples(prompt, stage, size)
     repeats = setting.repeats(3)
     slow, fast = in_turns(
         lambda: step(plain, lambda: whole_rows(plain, batch[:1], PADDED)),
-        lambda: step(ours, lambda: ours(batch)["loss"]),
+        lambda: step(ours, lambda: ours(own)["loss"]),
         repeats,
     )
     trainer, again = in_turns(
         lambda: step(plain, lambda: whole_rows(plain, batch)),
-        lambda: step(ours, lambda: ours(batch)["loss"]),
+        lambda: step(ours, lambda: ours(own)["loss"]),
         1 if setting.quick else 2,
     )
-    note = f"against a padding collator, batch of {BATCH}: {trainer / again:.1f}"
+    ratio = trainer / BATCH / (again / size)
+    note = f"batches of {size}; against a padding collator with batches of {BATCH}: {ratio:.1f}"
     way = f"one example, padded to {PADDED}, loss over all tokens"
     work = f"stage {stage}, an example, 0.5B"
-    return Row(work, way, slow, fast / BATCH, "s", repeats, target, note)
+    return Row(work, way, slow, fast / size, "s", repeats, target, note)
 
 
 def stage_1(setting: Setting) -> Row:
@@ -113,9 +124,9 @@ def stage_2(setting: Setting) -> Row:
 def memory(setting: Setting) -> Row:
     """Each way in a process of its own."""
     slow, ours = peaks("bench.fitting", setting.llm)
-    note = "asked: 4,000 MB at most"
-    way = "float32 weights, whole rows, logits of every position"
-    return Row(f"memory of stage 2, batch of {BATCH}, 0.5B", way, slow, ours, "MiB", 1, 0, note)
+    way, limit = "float32 weights, whole rows, logits of every position", "4,000 MB at most"
+    work = f"memory of stage 2, batch of {BATCH}, 0.5B"
+    return Row(work, way, slow, ours, "MiB", 1, 0, limit=limit)
 
 
 def main() -> None:

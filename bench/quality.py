@@ -259,9 +259,9 @@ def bench(result: dict[str, Any]) -> Rows:
             values = [f"{slow:,.0f} MiB", f"{ours:,.0f} MiB"]
         else:
             values = [f"{slow:.3g} s", f"{ours:.3g} s"]
-        asked = f"{row['target']:g}" if row["target"] else row["note"].partition("asked: ")[2]
-        way = row["way"] if row["note"].startswith("asked") else f"{row['way']}; {row['note']}"
-        rows.append([row["work"], *values, f"{slow / ours:.1f}", asked, way.rstrip("; ")])
+        asked = f"{row['target']:g}" if row["target"] else row["limit"]
+        way = "; ".join(filter(None, (row["way"], row["note"])))
+        rows.append([row["work"], *values, f"{slow / ours:.1f}", asked, way])
     return rows
 
 
@@ -291,6 +291,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "bench": bench,
     "growth": growth,
     "real-speakers": _protocol("new speakers", "Qwen2.5"),
+    "real-corpora": _protocol("new corpora", "Qwen2.5"),
     "real-calibration": _calibrated("Qwen2.5"),
     "questions": questions,
     "questions-analyses": analyses,

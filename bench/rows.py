@@ -42,6 +42,7 @@ class Row:
     repeats: int
     target: float  # of the ratio; 0: none is asked
     note: str = ""
+    limit: str = ""  # of `ours`, where one is asked
 
 
 @dataclass(frozen=True)
