@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from audiollm.settings import Settings
@@ -15,6 +16,7 @@ from audiollm.web.auth import access, sessions
 from audiollm.web.auth.login import Login
 from audiollm.web.events import QUEUE, THREADS
 from audiollm.web.label.page import LabelPage
+from audiollm.web.routes import AllowedRoutes, allowed
 from audiollm.web.services import EXAMPLES, Services
 from audiollm.web.static import Static, of_browser
 from audiollm.web.train import events as train_events
@@ -106,7 +108,10 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
         "css_paths": [STYLE],
         "head": f"<script>window.audiollm = {json.dumps(_limits(settings))};</script>" + HEAD,
         "i18n": demo.texts,
-        "app_kwargs": {"routes": demo.routes},
+        "app_kwargs": {
+            "routes": demo.routes,
+            "middleware": [Middleware(AllowedRoutes, routes=allowed(settings))],
+        },
         "allowed_paths": [str(EXAMPLES)],
         "max_file_size": settings.max_bytes,
         "max_threads": THREADS,
