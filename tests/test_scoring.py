@@ -215,3 +215,15 @@ def test_probabilities_do_not_depend_on_the_language_they_are_read_in(language: 
     texts = both.generate(scored, [0, 1, 2], language, max_new_tokens=4)
     single = alone.score(CLIPS, CUE_LIST, language)
     assert texts == alone.generate(single, [0, 1, 2], language, max_new_tokens=4)
+
+
+def test_a_repetition_penalty_of_the_llm_s_folder_changes_no_text() -> None:
+    """Hub folders bring one: digits of the prompt would be written less readily."""
+    texts = []
+    for penalty in (1.0, 9.0):
+        model = tiny.audio_llm(seed=3)
+        model.llm.generation_config.repetition_penalty = penalty  # type: ignore[union-attr, assignment]
+        scorer = Scorer(model, Prompt(tiny.tokenizer(), tiny.CLASSES))
+        scored = scorer.score(CLIPS, CUE_LIST, "en")
+        texts.append(scorer.generate(scored, [1, 4, 0], "en"))
+    assert texts[0] == texts[1]

@@ -18,6 +18,7 @@ KNOWN = {
     "model",
     "prompt_embeds",
     "temperature",
+    "repetition_penalty",
     "max_tokens",
     "stop_token_ids",
     "stream",
@@ -52,6 +53,8 @@ class Lookalike(ThreadingHTTPServer):
 
     def prompts(self, asked: dict[str, Any]) -> list[torch.Tensor]:
         given = asked.get("prompt_embeds")
+        if (asked.get("temperature"), asked.get("repetition_penalty")) != (0.0, 1.0):
+            raise RefusedError("this server decodes greedily, without a penalty")
         if not given or len(given) > MOST_PROMPTS:
             raise RefusedError("Either prompt or prompt_embeds must be provided and non-empty.")
         found = []

@@ -142,6 +142,7 @@ def generate(
         past_key_values=cache_of(layers),
         max_new_tokens=max(context.most for context in contexts),
         do_sample=False,
+        repetition_penalty=1.0,  # Qwen2.5's own is 1.1: a probability would be written otherwise
         eos_token_id=prompt.end,
         pad_token_id=prompt.end,
         streamer=texts,

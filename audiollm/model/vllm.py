@@ -104,7 +104,9 @@ class Server:
 
     def _request(self, prompts: Sequence[Tensor], **options: Any) -> dict[str, Any]:
         embeds = [_encoded(prompt.to(self.dtype)) for prompt in prompts]
-        return {"model": self._model, "prompt_embeds": embeds, "temperature": 0.0, **options}
+        # else the server takes the penalty that the LLM's folder brings
+        greedy = {"temperature": 0.0, "repetition_penalty": 1.0}
+        return {"model": self._model, "prompt_embeds": embeds, **greedy, **options}
 
     def _post(self, asked: dict[str, Any]) -> Any:
         try:
