@@ -40,7 +40,7 @@ def measure(row: str, model: Path, llm: Path, quick: bool) -> dict[str, Any]:
     return found
 
 
-def _processor() -> str:
+def processor() -> str:
     """Name and number formats of the CPU; "" where the system does not say."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -82,7 +82,7 @@ def main() -> None:
             "run": runs.provenance("bench"),
             "seconds": round(time.monotonic() - began),
             "cores": os.cpu_count(),
-            "processor": _processor(),
+            "processor": processor(),
             "llm": str(args.llm) if args.llm else "the shape of Qwen2.5-0.5B, random weights",
             "rows": rows,
         }

@@ -61,11 +61,14 @@ def examples(prompt: Prompt, stage: int, size: int = BATCH) -> list[Example]:
 def build(llm: Path, stage: int, precision: str) -> tuple[TrainingLLM, Prompt]:
     opened, tokenizer = load_llm(str(llm), Settings.from_env(precision=precision))
     opened.requires_grad_(False)
-    config = ProjectorConfig(WIDTH, opened.config.hidden_size, pooling="utterance", hidden_size=256)
-    model: Any = TrainingLLM.build(opened, config)
+    size = opened.config.hidden_size
+    projector = ProjectorConfig(WIDTH, size, pooling="utterance", hidden_size=256)
+    model: Any = TrainingLLM.build(opened, projector)
     model.among_classes = model.keeps_heads = True
     if stage == 2:
-        model.llm = _with_lora(opened, FitConfig(stage=2, data="-", start="-"))
+        dropout = float(recipe(2)["--lora-dropout"])
+        config = FitConfig(stage=2, data="-", start="-", lora_dropout=dropout)
+        model.llm = _with_lora(opened, config)
     return model.train(), Prompt(tokenizer, CLASSES, languages=LANGUAGES, first_tokens=True)
 
 
@@ -125,7 +128,7 @@ def memory(setting: Setting) -> Row:
     """Each way in a process of its own."""
     slow, ours = peaks("bench.fitting", setting.llm)
     way, limit = "float32 weights, whole rows, logits of every position", "4,000 MB at most"
-    work = f"memory of stage 2, batch of {BATCH}, 0.5B"
+    work = f"memory of stage 2, batches of {recipe(2)['--batch-size']}, 0.5B"
     return Row(work, way, slow, ours, "MiB", 1, 0, limit=limit)
 
 
@@ -133,11 +136,12 @@ def main() -> None:
     """`python -m bench.fitting ours|straightforward DIR`: peak memory of a step, in MiB."""
     way, llm = sys.argv[1], Path(sys.argv[2])
     model, prompt = build(llm, 2, "auto" if way == "ours" else "float32")
-    batch = examples(prompt, 2)
-    if way == "ours":
-        step(model, lambda: model(batch)["loss"])
-    else:
-        step(model, lambda: whole_rows(model, batch))
+    batch = examples(prompt, 2, int(recipe(2)["--batch-size"]))
+    for _ in range(2):  # the second holds gradients besides
+        if way == "ours":
+            step(model, lambda: model(batch)["loss"])
+        else:
+            step(model, lambda: whole_rows(model, batch))
     print(peak())
 
 

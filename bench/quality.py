@@ -274,6 +274,17 @@ def growth(result: dict[str, Any]) -> Rows:
     return rows
 
 
+def precision(result: dict[str, Any]) -> Rows:
+    """Arithmetic that a machine picks, against float32: `bench.precision`."""
+    head = ["", "clips", "same class", "probabilities differ by", "log-probabilities by"]
+    rows = [[*head, "at most"]]
+    for work, row in result["rows"].items():
+        shares = f"{row['probability_mean']:.4f}, at most {row['probability_max']:.3f}"
+        logs = [f"{row['log_mean']:.3f}", f"{row['log_max']:.2f}"]
+        rows.append([work, str(row["clips"]), f"{row['same']:.1%}", shares, *logs])
+    return rows
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "protocols-speakers": _protocol("new speakers"),
     "protocols-corpora": _protocol("new corpora"),
@@ -290,6 +301,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "visitors": visitors,
     "bench": bench,
     "growth": growth,
+    "precision": precision,
     "real-speakers": _protocol("new speakers", "Qwen2.5"),
     "real-corpora": _protocol("new corpora", "Qwen2.5"),
     "real-calibration": _calibrated("Qwen2.5"),

@@ -41,8 +41,8 @@ REAL = Recipe(
         "--learning-rate 7e-4"
     ),
     stage_2=(
-        f"{STAGE_2} --class-only 0.4 --questions 0.8 --class-token-weight 30 --batch-size 16 "
-        "--max-steps 160 --evaluations 8"
+        f"{STAGE_2} --class-only 0.4 --questions 0.8 --class-token-weight 30 --lora-dropout 0 "
+        "--batch-size 8 --accumulate 2 --max-steps 160 --evaluations 8"
     ),
     merge="--store bfloat16 --questions",
 )
