@@ -9,7 +9,7 @@ from audiollm.audio.prosody import Cues
 from audiollm.contracts.prepared import Clip, write_prepared
 from tests import tiny
 from train.data.features import FeatureWriter
-from train.data.prepare import summarise
+from train.data.summary import summarise
 
 
 def write(folder: Path, *, frames: bool = True, per_class: int = 12, noise: float = 0.6) -> Path:

@@ -18,8 +18,8 @@ from tests.codes import coded
 from train.corpora import SPLITS, Clip, Rejected
 from train.data.dataset import load_prepared
 from train.data.features import FeatureWriter
-from train.data.prepare import summarise
 from train.data.splits import SplitResult, check_leaks, split, without_copies
+from train.data.summary import summarise
 
 CLASSES = ("angry", "happy", "sad")
 

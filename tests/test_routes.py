@@ -50,7 +50,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 def addresses(app: Any) -> list[tuple[str, str]]:
     """(method, path) of every route that the app has, each blank filled with an x."""
-    found = []
+    found: list[tuple[str, str]] = []
     for route in app.routes:
         inner = getattr(route, "original_router", None)
         found += addresses(inner) if inner else [(m, route.path) for m in _methods(route)]

@@ -23,7 +23,7 @@ from train import corpora
 from train.corpora import Clip, Corpus, Rejected
 from train.data.features import FeatureWriter
 from train.data.look import look, sound_file
-from train.data.prepare import summarise
+from train.data.summary import summarise
 
 
 def chosen(source: str, folder: str = "", pattern: str = "", **more: Any) -> dict[str, Any]:

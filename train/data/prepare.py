@@ -5,7 +5,7 @@ import os
 import random
 import shlex
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -16,15 +16,16 @@ from audiollm import hub, labels
 from audiollm.audio import functionals
 from audiollm.contracts.manifest import EncoderRef, Statistics
 from audiollm.contracts.messages import Message
-from audiollm.contracts.prepared import FEATURES, REJECTED, Counts, Summary, write_prepared
+from audiollm.contracts.prepared import FEATURES, write_prepared
 from audiollm.errors import DataError
 from audiollm.settings import Settings
 from train import corpora
-from train.corpora import SPLITS, Clip, Corpus, Rejected
+from train.corpora import Clip, Corpus, Rejected
 from train.data import plan, shards
 from train.data.features import FeatureWriter
 from train.data.shards import Shard
 from train.data.splits import split, without_copies
+from train.data.summary import summarise, table
 
 PATIENCE = timedelta(days=7)  # until the last of several processes has encoded its part
 STATISTICS: dict[str, Statistics] = {"mean": "mean", "mean-std": "mean_std"}  # option -> ours
@@ -347,52 +348,3 @@ def _copy(
             if clips[-1].id not in writer.store:
                 writer.add(clips[-1].id, utterance=vector)
     return found[0].encoder, tuple(clips), ()
-
-
-def summarise(clips: Sequence[Clip], rejected: Sequence[Rejected]) -> Summary:
-    """Counts of every split and the reasons of rejection."""
-
-    def part(members: list[Clip]) -> Counts:
-        counts = Counter(c.label for c in members)
-        return Counts(
-            clips=len(members),
-            hours=round(sum(c.seconds for c in members) / 3600, 4),
-            speakers=len({c.speaker for c in members if c.speaker}),
-            classes={name: counts[name] for name in labels.ordered(counts)},
-        )
-
-    names = sorted({c.corpus for c in clips})
-    return Summary(
-        splits={name: part([c for c in clips if c.split == name]) for name in SPLITS},
-        corpora={name: part([c for c in clips if c.corpus == name]) for name in names},
-        all=part(list(clips)),
-        rejected=dict(Counter(r.kind for r in rejected).most_common()),
-    )
-
-
-def table(summary: Summary, notes: Sequence[Message], out: Path) -> str:
-    """The summary as a person reads it."""
-    classes = list(summary.all.classes)
-    rows: list[list[Any]] = [["", "clips", "hours", "speakers", *classes]]
-    parts = {**summary.splits, "all": summary.all}
-    if len(summary.corpora) > 1:
-        parts.update(summary.corpora)
-    for name, part in parts.items():
-        counts = [part.classes.get(label, 0) for label in classes]
-        hours = f"{part.hours:.2f}" if part.hours else "?"  # features bring no length
-        rows.append([name, part.clips, hours, part.speakers or "?", *counts])
-    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            [str(row[0]).ljust(widths[0])]
-            + [str(cell).rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        )
-        for row in rows
-    ]
-    if summary.rejected:
-        total = sum(summary.rejected.values())
-        lines += ["", f"{total} files are not used; {out / REJECTED} says why, file by file:"]
-        lines += [f"  {count:>6}  {kind}" for kind, count in summary.rejected.items()]
-    lines += ["", *(f"Note: {note}." for note in notes)] if notes else []
-    lines += ["", f"Prepared in {out}. Next: python -m train fit --stage 1 --data {out}"]
-    return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ from audiollm.contracts.prepared import FEATURES, write_prepared
 from audiollm.errors import DataError
 from train.data.dataset import Clip, Prepared, load_prepared
 from train.data.features import shard_paths
-from train.data.prepare import summarise
+from train.data.summary import summarise
 
 
 def share_features(prepared: Prepared, out: Path) -> None:
