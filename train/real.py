@@ -42,7 +42,7 @@ REAL = Recipe(
     ),
     stage_2=(
         f"{STAGE_2} --class-only 0.4 --questions 0.8 --class-token-weight 30 --lora-dropout 0 "
-        "--batch-size 8 --accumulate 2 --max-steps 160 --evaluations 8"
+        "--batch-size 8 --accumulate 2 --max-steps 120 --evaluations 6"
     ),
     merge="--store bfloat16 --questions",
 )

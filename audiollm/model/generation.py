@@ -25,6 +25,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from audiollm.errors import AudioError
 from audiollm.model.audio_llm import AudioLLM
+from audiollm.model.drafts import Drafts
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Layout, Prompt
 
@@ -114,13 +115,45 @@ def generate(
     contexts: Sequence[Context],
     writes: Sequence[Write],
     finish: Finish,
+    drafts: Drafts,
 ) -> None:
     """Goes on from every context, greedily.
 
     Args:
         writes: one for every text, called in this thread; what it raises ends that text alone.
         finish: called as soon as a text is complete.
+        drafts: of this model's texts; a text alone is written with their help.
     """
+    texts = Texts(prompt, contexts, writes, finish)
+    if len(contexts) == 1:
+        _one(model, contexts[0], texts, drafts)
+    else:
+        _several(model, prompt, contexts, texts)
+    for context, text in zip(contexts, texts.texts, strict=True):
+        drafts.learn([context.last, *text.ids, prompt.end])
+
+
+def _one(model: AudioLLM, context: Context, texts: Texts, drafts: Drafts) -> None:
+    """Guesses are checked in the pass that would have made one token; the text is the same."""
+    cache = cache_of([(keys[None], values[None]) for keys, values in context.layers])
+    (text,) = texts.texts
+    ids = [context.last]
+    while not text.done:
+        guessed = drafts.propose(ids, context.most - len(text.ids) - 1)
+        fed = torch.tensor([[ids[-1], *guessed]], device=model.device)
+        hidden = model.causal_lm.model(  # type: ignore[operator]
+            input_ids=fed, past_key_values=cache, use_cache=True
+        ).last_hidden_state
+        best = model.logits(hidden[0]).argmax(-1).tolist()  # what follows each fed token
+        right = next((i for i, id in enumerate(guessed) if id != best[i]), len(guessed))
+        if wrong := len(guessed) - right:
+            cache.crop(-wrong)
+        for id in best[: right + 1]:
+            texts.put(torch.tensor([id]))
+        ids += best[: right + 1]
+
+
+def _several(model: AudioLLM, prompt: Prompt, contexts: Sequence[Context], texts: Texts) -> None:
     sizes = [context.layers[0][0].shape[1] for context in contexts]
     longest, device = max(sizes), model.device
     layers = []
@@ -135,7 +168,6 @@ def generate(
     ids[:, -1] = torch.tensor([context.last for context in contexts], device=device)
     columns = torch.arange(longest + 1, device=device)
     mask = (columns >= longest - torch.tensor(sizes, device=device)[:, None]).long()
-    texts = Texts(prompt, contexts, writes, finish)
     model.causal_lm.generate(  # type: ignore[operator]
         input_ids=ids,
         attention_mask=mask,

@@ -24,6 +24,7 @@ from audiollm.audio.prosody import Cues
 from audiollm.labels import Language
 from audiollm.model import generation
 from audiollm.model.audio_llm import AudioLLM, Heads
+from audiollm.model.drafts import Drafts
 from audiollm.model.generation import Context, Finish, Layers, Write, cache_of, prefill
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
@@ -71,6 +72,7 @@ class Scorer:
     def __init__(self, model: AudioLLM, prompt: Prompt) -> None:
         self.model, self.prompt = model, prompt
         self._prefixes: dict[tuple[int, ...], Layers] = {}
+        self._drafts = Drafts()
 
     @torch.inference_mode()
     def score(
@@ -211,7 +213,7 @@ class Scorer:
 
     def write(self, contexts: Sequence[Context], writes: Sequence[Write], finish: Finish) -> None:
         """Goes on from every context: see `generation.generate`."""
-        generation.generate(self.model, self.prompt, contexts, writes, finish)
+        generation.generate(self.model, self.prompt, contexts, writes, finish, self._drafts)
 
     def generate(
         self,

@@ -1,0 +1,43 @@
+"""Guesses of the next tokens, from the texts that a model has written before.
+
+The analyses of a model resemble each other. What has followed two tokens before is guessed to
+follow again, several tokens on, and the LLM checks all guesses in one pass: a text is the one that
+it would have written token by token, in fewer passes (speculative decoding, Leviathan et al. 2023,
+arXiv 2211.17192; with guesses from earlier texts, He et al. 2023, arXiv 2311.08252). No text is
+kept, only which token came last after which two.
+"""
+
+from collections.abc import Sequence
+
+CONTEXT = 2  # tokens that a guess rests on
+MOST = 8  # tokens guessed at once
+ENTRIES = 20_000  # the oldest are forgotten
+AGAIN = 2  # how often in a row a token must have come: a wrong guess costs more than none
+
+
+class Drafts:
+    """What came after which tokens, of one model; used by one thread at a time."""
+
+    def __init__(self) -> None:
+        self._next: dict[tuple[int, ...], tuple[int, int]] = {}  # -> token, times in a row
+
+    def learn(self, ids: Sequence[int]) -> None:
+        """Counts a text, with the tokens that it goes on from and the one that ends it."""
+        for i in range(CONTEXT, len(ids)):
+            before = tuple(ids[i - CONTEXT : i])
+            token, times = self._next.pop(before, (ids[i], 0))
+            self._next[before] = (ids[i], times + 1 if token == ids[i] else 1)
+        while len(self._next) > ENTRIES:
+            del self._next[next(iter(self._next))]
+
+    def propose(self, ids: Sequence[int], most: int = MOST) -> list[int]:
+        """What probably follows, as far as it is known, at most so many."""
+        found: list[int] = []
+        before = tuple(ids[-CONTEXT:])
+        while len(found) < min(most, MOST):
+            token, times = self._next.get(before, (0, 0))
+            if times < AGAIN:
+                break
+            found.append(token)
+            before = (*before[1:], token)
+        return found
