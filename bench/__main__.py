@@ -67,7 +67,7 @@ def main() -> None:
         model = args.model or shapes.model_folder(folder / "model", llm, CLASSES)
         for name in tqdm(args.rows, unit="row"):
             rows.append({"row": name, **measure(name, model, llm, args.quick)})
-    print(f"{'':<42}{'straightforward':>16}{'ours':>10}{'ratio':>8}{'asked':>7}")
+    print(f"{'':<42}{'straightforward':>16}{'ours':>10}{'ratio':>8}  asked")
     for row in rows:
         if "failed" in row:
             print(f"{row['work']:<42}failed: {row['failed']}")
@@ -76,7 +76,7 @@ def main() -> None:
         values = f"{row['straightforward']:>16,.{digits}f}{row['ours']:>10,.{digits}f}"
         ratio = row["straightforward"] / row["ours"]
         asked = f"{row['target']:g}" if row["target"] else row["limit"] or "-"
-        print(f"{row['work']:<42}{values}{ratio:>8.1f}{asked:>7}  {row['note']}")
+        print(f"{row['work']:<42}{values}{ratio:>8.1f}  {asked}  {row['note']}")
     if args.out:
         about = {
             "run": runs.provenance("bench"),
