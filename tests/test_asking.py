@@ -192,10 +192,10 @@ def test_a_model_without_a_probe_says_so(
 def test_a_failure_while_generating_reaches_the_reader(
     asked: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(**_: object) -> None:
+    def broken(*_: object) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(asked._scorer.model.causal_lm, "generate", broken)
+    monkeypatch.setattr(generation, "generate", broken)
     with pytest.raises(RuntimeError, match="out of memory"):
         asked.ask(*heard(1.0), "why?", "en")
     assert asked._classifier.scores.idle and asked._texts.idle

@@ -249,6 +249,7 @@ def test_the_program_is_killed_right_after_a_key_and_has_the_label(
         page.wait_for_selector(f"{CARD} .saving:not([hidden])")
         page.faults.clear()  # type: ignore[attr-defined]  # it could not be reached
         port = int(served.url.rsplit(":", 1)[1])
+        page.goto("about:blank")  # or it loads itself again as soon as the program is back
     with serve(clip, home.parent, fake=True, port=port):
         page.goto(served.url)
         page.wait_for_selector("#about .about b")
