@@ -19,6 +19,7 @@ from audiollm import audio
 from audiollm.audio import prosody
 from audiollm.model.audio_llm import AudioLLM
 from audiollm.model.checkpoint import load
+from audiollm.model.drafts import Drafts
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
 from audiollm.predictor import Predictor
@@ -103,7 +104,12 @@ def text(setting: Setting) -> Row:
     tokens = 2 + lengths[-1]  # and the class word
     slow = straightforward(plain, prompt, predictor._encoder, sound, tokens)
     repeats = setting.repeats()
-    times = in_turns(slow, lambda: predictor.predict([sound]), repeats)
+
+    def ours() -> None:
+        predictor._scorer._drafts = Drafts()  # else it would have written this very text before
+        predictor.predict([sound])
+
+    times = in_turns(slow, ours, repeats)
     way = WAY.format(tokens)
     return Row("the same to the complete text, 0.5B", way, *times, "s", repeats, 3)
 
