@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from audiollm.contracts.prepared import write_json
 from bench import shapes
-from bench.rows import ROWS
+from bench.rows import ROWS, processor
 from train.fit import runs
 
 CLASSES = ("angry", "bored", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
@@ -38,18 +38,6 @@ def measure(row: str, model: Path, llm: Path, quick: bool) -> dict[str, Any]:
         return {"work": row, "failed": done.stderr.strip().splitlines()[-1:]}
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
-
-
-def processor() -> str:
-    """Name and number formats of the CPU; "" where the system does not say."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    known = dict(line.split("\t", 1)[0:2] for line in lines if "\t" in line)
-    name, flags = (known.get(key, "").strip(": \t") for key in ("model name", "flags"))
-    formats = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
-    return ", ".join(filter(None, (name, *formats)))
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from audiollm.audio.loading import Sound
 from audiollm.contracts.prepared import write_json
 from audiollm.predictor import Predictor
 from audiollm.settings import ASSETS, Settings
-from bench.__main__ import processor
+from bench.rows import processor
 from train.fit import runs
 
 BATCH = 16

@@ -93,6 +93,18 @@ def peaks(module: str, folder: Path) -> tuple[float, float]:
     return found[0], found[1]
 
 
+def processor() -> str:
+    """Name and number formats of the CPU; "" where the system does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    known = dict(line.split("\t", 1)[0:2] for line in lines if "\t" in line)
+    name, flags = (known.get(key, "").strip(": \t") for key in ("model name", "flags"))
+    formats = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
+    return ", ".join(filter(None, (name, *formats)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("row", choices=ROWS)

@@ -1,18 +1,18 @@
-"""Guesses of the next tokens, from the texts that a model has written before.
+"""Draft tokens for speculative decoding, from the texts that a model has generated before.
 
-The analyses of a model resemble each other. What has followed two tokens before is guessed to
-follow again, several tokens on, and the LLM checks all guesses in one pass: a text is the one that
-it would have written token by token, in fewer passes (speculative decoding, Leviathan et al. 2023,
-arXiv 2211.17192; with guesses from earlier texts, He et al. 2023, arXiv 2311.08252). No text is
-kept, only which token came last after which two.
+The analyses of a model resemble each other. The token that followed two others before is drafted
+again, several tokens on, and the LLM verifies the draft in one forward pass: a text is the one that
+greedy decoding gives, in fewer passes (Leviathan et al. 2023, arXiv 2211.17192; with drafts from
+earlier texts, He et al. 2023, arXiv 2311.08252). No text is kept, only which token came last after
+which two.
 """
 
 from collections.abc import Sequence
 
-CONTEXT = 2  # tokens that a guess rests on
-MOST = 8  # tokens guessed at once
+CONTEXT = 2  # tokens that a draft token depends on
+MOST = 8  # tokens drafted at once
 ENTRIES = 20_000  # the oldest are forgotten
-AGAIN = 2  # how often in a row a token must have come: a wrong guess costs more than none
+AGAIN = 2  # how often in a row a token must have come: a rejected draft costs more than none
 
 
 class Drafts:

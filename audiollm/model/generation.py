@@ -122,7 +122,7 @@ def generate(
     Args:
         writes: one for every text, called in this thread; what it raises ends that text alone.
         finish: called as soon as a text is complete.
-        drafts: of this model's texts; a text alone is written with their help.
+        drafts: of this model; a batch of one text is decoded speculatively.
     """
     texts = Texts(prompt, contexts, writes, finish)
     if len(contexts) == 1:
@@ -134,19 +134,19 @@ def generate(
 
 
 def _one(model: AudioLLM, context: Context, texts: Texts, drafts: Drafts) -> None:
-    """Guesses are checked in the pass that would have made one token; the text is the same."""
+    """Speculative decoding: a draft is verified in the pass that would have made one token."""
     cache = cache_of([(keys[None], values[None]) for keys, values in context.layers])
     (text,) = texts.texts
     ids = [context.last]
     while not text.done:
-        guessed = drafts.propose(ids, context.most - len(text.ids) - 1)
-        fed = torch.tensor([[ids[-1], *guessed]], device=model.device)
+        draft = drafts.propose(ids, context.most - len(text.ids) - 1)
+        fed = torch.tensor([[ids[-1], *draft]], device=model.device)
         hidden = model.causal_lm.model(  # type: ignore[operator]
             input_ids=fed, past_key_values=cache, use_cache=True
         ).last_hidden_state
         best = model.logits(hidden[0]).argmax(-1).tolist()  # what follows each fed token
-        right = next((i for i, id in enumerate(guessed) if id != best[i]), len(guessed))
-        if wrong := len(guessed) - right:
+        right = next((i for i, id in enumerate(draft) if id != best[i]), len(draft))
+        if wrong := len(draft) - right:
             cache.crop(-wrong)
         for id in best[: right + 1]:
             texts.put(torch.tensor([id]))

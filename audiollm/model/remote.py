@@ -7,7 +7,7 @@ server batches what several visitors ask at the same time.
 Shapes: B clips, C classes, N prompts, H LLM width.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -78,10 +78,12 @@ class RemoteScorer:
         prompts = [p for start in begun for p in self._joined(audio, layouts, start)]
         table = self.server.log_probabilities(prompts, ids).view(len(begun), len(layouts), -1)
         scores = [
-            sum(table[begun.index(word[:j]), :, ids.index(id)] for j, id in enumerate(word))
+            torch.stack(
+                [table[begun.index(word[:j]), :, ids.index(id)] for j, id in enumerate(word)]
+            ).sum(0)
             for word in words
         ]
-        return torch.stack([torch.as_tensor(score) for score in scores], 1)
+        return torch.stack(scores, 1)
 
     def _joined(
         self,
@@ -141,13 +143,9 @@ class RemoteTexts:
 
     def stream(self, context: RemoteContext, write: Write) -> str:
         """The text after a context; `write` gets each new piece, and ends the text by raising."""
-        return _collected(self._scorer.stream(context), write)
-
-
-def _collected(pieces: Iterator[str], write: Callable[[str], object]) -> str:
-    whole = ""
-    for piece in pieces:
-        whole += piece
-        if piece:
-            write(piece)
-    return whole.strip()
+        whole = ""
+        for piece in self._scorer.stream(context):
+            whole += piece
+            if piece:
+                write(piece)
+        return whole.strip()

@@ -154,14 +154,15 @@ def run(args: argparse.Namespace) -> int:
     out = args.out or Path("data") / "+".join(dict.fromkeys(corpus.name for corpus in found))
 
     if args.shard:
-        return _part(Shard.parse(args.shard), found, out, args, settings)
-    given = any(corpus.encoder for corpus in found)
-    if not given and not _encode_together(found, out, args, settings):
+        _part(Shard.parse(args.shard), found, out, args, settings)
+        print("When all parts are there, give the same command without --shard.")
         return 0
-    if given:
+    if any(corpus.encoder for corpus in found):
         encoder, clips, rejected = _copy(found, out)
-    else:
+    elif _encode_together(found, out, args, settings):
         encoder, clips, rejected = _encode(found, out, args, settings)
+    else:
+        return 0
     clips, copies = without_copies(clips)
     if not clips:
         raise DataError("data_all_rejected", n=len(rejected), first=rejected[0].message)
@@ -209,7 +210,7 @@ def _source(name: str, root: str | Path, args: argparse.Namespace) -> dict[str, 
 
 def _part(
     shard: Shard, found: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings
-) -> int:
+) -> None:
     """Encodes one part; augmented copies come when the parts are joined and split."""
     if any(corpus.encoder for corpus in found):
         raise DataError("data_shard_features")
@@ -217,9 +218,8 @@ def _part(
     _, clips, rejected = _encode(shard.of(found), folder, args, settings)
     print(
         f"Part {shard.number} of {shard.count}: {len(clips)} clips in {folder}, {len(rejected)} "
-        "cannot be used. When all parts are there, give the same command without --shard."
+        "cannot be used."
     )
-    return 0
 
 
 def _encode_together(
