@@ -2,9 +2,10 @@
 
 Sixty questions, thirty in each language (questions.toml), are asked about clips in turn, and what
 the page would show is judged: one to four sentences, in the language of the question, none twice;
-no class named as the answer but the likeliest, no cue that contradicts the measured one; no refusal
-where it can be answered, a refusal where it cannot be heard. Failures are listed. With `--out` all
-answers are written, and the analyses of the clips.
+no class named as the answer but the likeliest, no cue that contradicts the measured one; what the
+question asks for is there (a cue, a probability, a class); no refusal where it can be answered, a
+refusal where it cannot be heard. Failures are listed. With `--out` all answers are written, and the
+analyses of the clips.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from tqdm import tqdm
 
 from audiollm import audio
 from audiollm.analysis import answers, claims
+from audiollm.analysis.claims import Sentence
 from audiollm.audio import prosody
 from audiollm.audio.prosody import Cues
 from audiollm.contracts.prepared import write_json
@@ -30,7 +32,8 @@ from train.fit import runs
 from train.tiny.recipe import TESTED
 
 CLIPS = 20
-Kind = Literal["answer", "decline"]
+Cue = Literal["tempo_hz", "pitch_hz", "pause_share", "pitch_range_st"]
+Kind = Literal["class", "other", "probability", "cue", "advice", "decline"] | Cue
 REFUSAL: dict[Language, str] = {
     "en": r"\b(?:cannot|can't|could not|unable|do not know|only answer|not part of|"
     r"says nothing|nothing to do with|no diagnosis)\b",
@@ -61,15 +64,41 @@ def judged(
     refused = bool(re.search(REFUSAL[language], answer, re.IGNORECASE))
     if refused != (kind == "decline"):
         broken.append("refusal" if refused else "no refusal")
+    elif not _asked_for(kind, answer, sentences, probabilities, cues):
+        broken.append("not to the point")
     return broken
+
+
+def _asked_for(
+    kind: Kind,
+    answer: str,
+    sentences: Sequence[Sentence],
+    probabilities: Mapping[str, float],
+    cues: Cues | None,
+) -> bool:
+    """Whether an answer holds what a question of this kind asks for."""
+    label = max(probabilities, key=lambda name: probabilities[name])
+    named = {name for s in sentences for name in s.names}
+    stated = {statement.cue for s in sentences for statement in s.stated}
+    levels = prosody.levels(cues) if cues else {}
+    if kind in ("decline", "advice"):
+        return True
+    if kind == "class":
+        return label in named
+    if kind == "other":
+        return bool(named - {label})
+    if kind == "probability":
+        return "%" in answer
+    if kind == "cue":
+        return bool(stated) or set(levels.values()) <= {"mid"}
+    return kind in stated or kind not in levels
 
 
 def asked() -> list[tuple[Language, Kind, str]]:
     """The questions, the languages in turn."""
     listed = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-    kinds: tuple[Kind, ...] = ("answer", "decline")
     by_language = [
-        [(lang, kind, question) for kind in kinds for question in listed[lang][kind]]
+        [(lang, kind, question) for kind, group in listed[lang].items() for question in group]
         for lang in LANGUAGES
     ]
     return [each for pair in zip(*by_language, strict=True) for each in pair]

@@ -49,9 +49,9 @@ def test_probabilities_are_ranked_and_sum_to_one(seed: int, count: int) -> None:
 
 
 def test_the_first_token_says_whether_a_question_is_declined() -> None:
-    for kind, part in questions._sentences().items():
-        for language, opening in (("en", "I "), ("zh", "我")):
-            for answer in part.get(language, []):
+    for language, opening in (("en", "I "), ("zh", "我")):
+        for kind, part in questions._sentences(language).items():
+            for answer in part.get("answers", []):
                 assert answer.startswith(opening) == (kind in questions.DECLINED), answer
 
 
@@ -78,15 +78,24 @@ def test_a_share_of_the_examples_is_free_questions() -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "broken"),
     [
-        ("The voice sounds angry.", "answer", []),
-        ("The voice sounds happy.", "answer", ["contradiction"]),
-        ("The pitch is low.", "answer", ["contradiction"]),
+        ("The voice sounds angry.", "class", []),
+        ("The voice sounds happy.", "advice", ["contradiction"]),
+        ("The pitch is low.", "pitch_hz", ["contradiction"]),
+        ("The pitch is high.", "pitch_hz", []),
+        ("The pitch is high.", "cue", []),
+        ("The pitch is high.", "tempo_hz", ["not to the point"]),
+        ("The pitch is high.", "class", ["not to the point"]),
+        ("The voice sounds angry.", "cue", ["not to the point"]),
+        ("The voice sounds angry.", "probability", ["not to the point"]),
+        ("It sounds angry, with 70%.", "probability", []),
+        ("It sounds angry, with 70%.", "other", ["not to the point"]),
+        ("happy comes second, with 20%.", "other", []),
         ("I cannot tell who is speaking.", "decline", []),
-        ("I cannot tell who is speaking.", "answer", ["refusal"]),
+        ("I cannot tell who is speaking.", "class", ["refusal"]),
         ("The voice sounds angry.", "decline", ["no refusal"]),
-        ("It sounds angry. It sounds angry.", "answer", ["repetition", "contradiction"]),
-        ("听起来生气。", "answer", ["language"]),
-        ("", "answer", ["no answer"]),
+        ("It sounds angry. It sounds angry.", "class", ["repetition", "contradiction"]),
+        ("听起来生气。", "class", ["language"]),
+        ("", "class", ["no answer"]),
     ],
 )
 def test_the_bench_judges_by_rules(answer: str, kind: bench.Kind, broken: list[str]) -> None:
@@ -97,6 +106,6 @@ def test_the_bench_judges_by_rules(answer: str, kind: bench.Kind, broken: list[s
 def test_the_bench_asks_thirty_questions_in_each_language_that_training_does_not() -> None:
     listed = bench.asked()
     assert [lang for lang, *_ in listed].count("zh") == 30 == len(listed) / 2
-    taught = {q for part in questions._sentences().values() for q in part.get("en_questions", [])}
-    taught |= {q for part in questions._sentences().values() for q in part.get("zh_questions", [])}
+    parts = [part for lang in LANGUAGES for part in questions._sentences(lang).values()]
+    taught = {question for part in parts for question in part.get("questions", [])}
     assert not taught & {question for *_, question in listed}

@@ -191,6 +191,8 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
 
     With `prepared`, the standardising constants of stage 1 are measured on its training clips.
     """
+    import torch
+
     from audiollm.model import checkpoint
     from audiollm.model.llm import load_llm
     from train import parallel
@@ -202,6 +204,9 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     llm, tokenizer = load_llm(config.llm, settings, device)
     llm.config.use_cache = False
     llm.requires_grad_(False)
+    if device == "cpu" and llm.dtype == torch.bfloat16:
+        # the gradient of torch's fused attention would be most of a step there
+        llm.set_attn_implementation("eager")
     width = llm.get_input_embeddings().weight.shape[1]
     planned = replace(planned, projector=replace(planned.projector, output_size=width))
     if prepared is not None and parallel.is_first():

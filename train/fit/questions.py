@@ -1,6 +1,6 @@
-"""Free questions about a clip and their answers, for stage 2: questions.toml holds the sentences.
+"""Free questions about a clip and their answers, for stage 2.
 
-The answers follow what the prompt holds, probabilities and measured cues, and decline what cannot
+questions_en.toml and questions_zh.toml hold the sentences. The answers follow what the prompt holds, probabilities and measured cues, and decline what cannot
 be heard: the words, the person, a diagnosis. Those that decline begin with `I` or `我` and no
 others do, so that the first token decides.
 """
@@ -17,7 +17,8 @@ from audiollm.labels import Language, prompt_word
 
 MISTAKEN = 0.2  # share of prompts whose likeliest class is not the clip's: the answer follows them
 HARD = ("angry", "sad", "fearful", "disgusted", "frustrated")  # of classes: what to do is not easy
-ANSWERED = 0.6  # share of questions that probabilities and cues answer
+ANSWERED = 0.5  # share of questions that probabilities and cues answer
+NAMED = 3  # cues that an answer gives as evidence at most: the first in the prompt
 DECLINED = ("words", "speaker", "diagnosis", "other_topic")
 ABOUT = (
     "emotion",
@@ -64,7 +65,7 @@ def question(
         "rest": f"{rest:.0%}",
         "third": prompt_word(third, language),
     }
-    sentences = _sentences()
+    sentences = _sentences(language)
     kind = rng.choice(ABOUT if rng.random() < ANSWERED else DECLINED)
     said = kind
     if kind == "evidence":
@@ -85,19 +86,19 @@ def question(
         blanks |= _cue(reference, cues, language, rng)
         if reference.cue in sentences and rng.random() < 0.5:
             kind = reference.cue  # asked about in other words than its name
-    asked = rng.choice(sentences[kind][f"{language}_questions"]).format(**blanks)
-    answer = rng.choice(sentences[said][language]).format(**blanks)
+    asked = rng.choice(sentences[kind]["questions"]).format(**blanks)
+    answer = rng.choice(sentences[said]["answers"]).format(**blanks)
     return asked, answer[:1].upper() + answer[1:]
 
 
 def _outside(cues: Cues | None, language: Language) -> str:
-    """The cues that leave their usual range, as a clause; "" where none does."""
+    """The first cues that leave their usual range, as a clause; "" where none does."""
     found = [(r, r.level(cues)) for r in REFERENCES] if cues else []
     words = [
         (r.name(language), r.word(level, language))
         for r, level in found
         if level and r.word(level, language) != r.word("mid", language)
-    ]
+    ][:NAMED]
     if language == "zh":
         return "，".join(name + said for name, said in words)
     parts = [f"the {name} {_be(name)} {said}" for name, said in words]
@@ -122,5 +123,6 @@ def _be(name: str) -> str:
 
 
 @cache
-def _sentences() -> dict[str, dict[str, list[str]]]:
-    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+def _sentences(language: Language) -> dict[str, dict[str, list[str]]]:
+    path = Path(__file__).with_name(f"questions_{language}.toml")
+    return tomllib.loads(path.read_text(encoding="utf-8"))
