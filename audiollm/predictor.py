@@ -93,10 +93,13 @@ class Predictor:
 
         from audiollm import encoder
         from audiollm.model import checkpoint
+        from audiollm.model.packed import pack
 
         device = checkpoint.pick_device(settings.device)
         begin("llm")
         loaded = checkpoint.load(model, settings, device, table_alone=bool(settings.engine))
+        if not settings.engine:
+            pack(loaded.model.causal_lm, loaded.folder)
         ref = loaded.manifest.encoder
         begin("encoder")
         options: dict[str, Any] = {"layers": ref.layers, "statistics": ref.statistics}

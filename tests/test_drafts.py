@@ -26,6 +26,16 @@ def test_what_came_twice_in_a_row_is_guessed() -> None:
     assert found.propose([]) == found.propose([2]) == []
 
 
+def test_what_stands_in_the_prompt_is_guessed_first() -> None:
+    found = Drafts()
+    assert found.propose([8, 1, 2], shown=[1, 2, 3, 4]) == [3, 4]
+    for _ in range(2):
+        found.learn([1, 2, 7, 8])
+    assert found.propose([1, 2]) == [7, 8]
+    assert found.propose([1, 2], shown=[1, 2, 3]) == [3]
+    assert found.propose([1, 2], shown=[1]) == [7, 8]
+
+
 def test_guesses_end(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Drafts()
     found.learn([1, 1, 1, 1, 1])
@@ -78,7 +88,7 @@ def test_a_text_is_the_same_with_good_and_with_wrong_guesses(
 
     misled = Scorer(model, prompt)
 
-    def wrong(_: Sequence[int], most: int = drafts.MOST) -> list[int]:
+    def wrong(_: Sequence[int], most: int, shown: Sequence[int]) -> list[int]:
         return [5, 6, 7] if most > 2 else []
 
     monkeypatch.setattr(misled._drafts, "propose", wrong)

@@ -1,10 +1,11 @@
-"""Draft tokens for speculative decoding, from the texts that a model has generated before.
+"""Draft tokens for speculative decoding, from the prompt and from earlier texts of a model.
 
-The analyses of a model resemble each other. The token that followed two others before is drafted
-again, several tokens on, and the LLM verifies the draft in one forward pass: a text is the one that
-greedy decoding gives, in fewer passes (Leviathan et al. 2023, arXiv 2211.17192; with drafts from
-earlier texts, He et al. 2023, arXiv 2311.08252). No text is kept, only which token came last after
-which two.
+A text repeats cues that its prompt holds, and the analyses of a model resemble each other. The
+token that followed two others there is drafted again, several tokens on, and the LLM verifies the
+draft in one forward pass: a text is the one that greedy decoding gives, in fewer passes (Leviathan
+et al. 2023, arXiv 2211.17192; with drafts from the prompt, Saxena 2023, prompt lookup decoding;
+from earlier texts, He et al. 2023, arXiv 2311.08252). No text is kept, only which token came last
+after which two.
 """
 
 from collections.abc import Sequence
@@ -30,12 +31,18 @@ class Drafts:
         while len(self._next) > ENTRIES:
             del self._next[next(iter(self._next))]
 
-    def propose(self, ids: Sequence[int], most: int = MOST) -> list[int]:
-        """What probably follows, as far as it is known, at most so many."""
+    def propose(self, ids: Sequence[int], most: int = MOST, shown: Sequence[int] = ()) -> list[int]:
+        """What probably follows, as far as it is known, at most so many.
+
+        Args:
+            shown: the prompt of this text; what followed in it goes before earlier texts.
+        """
+        prompt = {tuple(shown[i - CONTEXT : i]): shown[i] for i in range(CONTEXT, len(shown))}
         found: list[int] = []
         before = tuple(ids[-CONTEXT:])
         while len(found) < min(most, MOST):
             token, times = self._next.get(before, (0, 0))
+            token, times = (prompt[before], AGAIN) if before in prompt else (token, times)
             if times < AGAIN:
                 break
             found.append(token)

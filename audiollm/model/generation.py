@@ -44,6 +44,7 @@ class Context:
     layers: Layers
     last: int
     most: int = MAX_ANALYSIS  # new tokens
+    shown: tuple[int, ...] = ()  # of the prompt, what texts repeat parts of
 
 
 @dataclass(eq=False)
@@ -139,7 +140,7 @@ def _one(model: AudioLLM, context: Context, texts: Texts, drafts: Drafts) -> Non
     (text,) = texts.texts
     ids = [context.last]
     while not text.done:
-        draft = drafts.propose(ids, context.most - len(text.ids) - 1)
+        draft = drafts.propose(ids, context.most - len(text.ids) - 1, context.shown)
         fed = torch.tensor([[ids[-1], *draft]], device=model.device)
         hidden = model.causal_lm.model(  # type: ignore[operator]
             input_ids=fed, past_key_values=cache, use_cache=True
@@ -192,7 +193,7 @@ def asked(model: AudioLLM, layout: Layout, clip: Features, prefix: Layers) -> Co
     merged = model.merge([()], [clip], [layout.tail])
     # the last id is fed when the text begins
     layers = prefill(model, merged.embeds[:, :-1], prefix)
-    return Context([(k[0], v[0]) for k, v in layers], layout.tail[-1], MAX_ANSWER)
+    return Context([(k[0], v[0]) for k, v in layers], layout.tail[-1], MAX_ANSWER, layout.tail)
 
 
 @torch.inference_mode()

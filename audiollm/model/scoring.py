@@ -184,12 +184,12 @@ class Scorer:
     ) -> Context:
         """What the text goes on from: prefix, shared part and winning class word of a row."""
         word = self.prompt.label(self.prompt.classes[winner], language)
+        layout = self.prompt.layout(language, scored.cues[row])
         if scored.packed is None:
-            layout = self.prompt.layout(language, scored.cues[row])
             tail = (*layout.tail, *word[:-1])
             merged = self.model.merge([()], [scored.clips[row]], [tail])
             whole = prefill(self.model, merged.embeds, self._prefix(layout.head))
-            return Context([(k[0], v[0]) for k, v in whole], word[-1], most)
+            return Context([(k[0], v[0]) for k, v in whole], word[-1], most, layout.tail)
         packed = scored.packed
         segment = packed.segments[row]
         own = torch.nonzero((segment == 0) | (segment == winner + 1))[:, 0]
@@ -197,7 +197,7 @@ class Scorer:
         # the last id of the class word is fed again, so it leaves the cache
         kept = torch.cat([past, own + packed.prefix])[:-1]
         layers = [(c.keys[row][:, kept], c.values[row][:, kept]) for c in packed.cache.layers]
-        return Context(layers, word[-1], most)
+        return Context(layers, word[-1], most, layout.tail)
 
     def asked(
         self,

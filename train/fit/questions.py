@@ -1,8 +1,9 @@
 """Free questions about a clip and their answers, for stage 2.
 
-questions_en.toml and questions_zh.toml hold the sentences. The answers follow what the prompt holds, probabilities and measured cues, and decline what cannot
-be heard: the words, the person, a diagnosis. Those that decline begin with `I` or `我` and no
-others do, so that the first token decides.
+questions_en.toml and questions_zh.toml hold the sentences. The answers follow what the prompt
+holds, probabilities and measured cues, and decline what cannot be heard: the words, the person, a
+diagnosis. Those that decline begin with `I` or `我` and no others do, so that the first token
+decides.
 """
 
 import random
