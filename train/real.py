@@ -37,12 +37,12 @@ REAL = Recipe(
     copies=1,
     stage_1=(
         f"{BOTH} --class-only 1 --batch-size 64 --pooling utterance --utterance-tokens 1 "
-        "--hidden-size 256 --pretraining-epochs 20 --max-steps 40 --evaluations 4 "
+        "--hidden-size 256 --pretraining-epochs 20 --max-steps 160 --evaluations 4 "
         "--learning-rate 7e-4"
     ),
     stage_2=(
-        f"{STAGE_2} --class-only 0.4 --questions 0.8 --class-token-weight 30 --lora-dropout 0 "
-        "--batch-size 8 --accumulate 2 --max-steps 120 --evaluations 6"
+        f"{STAGE_2} --class-only 0.3 --questions 0.6 --class-token-weight 30 --lora-dropout 0 "
+        "--batch-size 8 --accumulate 2 --max-steps 300 --evaluations 6"
     ),
     merge="--store bfloat16 --questions",
 )
