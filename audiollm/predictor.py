@@ -92,17 +92,17 @@ class Predictor:
         import transformers.models.auto.modeling_auto  # noqa: F401 - takes long: not the LLM's step
 
         from audiollm import encoder
-        from audiollm.model import checkpoint
+        from audiollm.model import checkpoint, precision
         from audiollm.model.packed import pack
 
         device = checkpoint.pick_device(settings.device)
         begin("llm")
         loaded = checkpoint.load(model, settings, device, table_alone=bool(settings.engine))
-        if not settings.engine:
-            pack(loaded.model.causal_lm, loaded.folder)
         ref = loaded.manifest.encoder
         begin("encoder")
         options: dict[str, Any] = {"layers": ref.layers, "statistics": ref.statistics}
+        if not settings.engine:
+            options["precision"] = precision.computed(loaded.model.causal_lm)
         audio_tower = encoder.load(ref.id, settings, device, **options)
         name = loaded.manifest.name
         if ref.fingerprint and audio_tower.fingerprint != ref.fingerprint:
@@ -121,6 +121,8 @@ class Predictor:
             )
         predictor = cls(loaded, audio_tower, settings)
         begin("trial")
+        if not settings.engine:
+            pack(loaded.model.causal_lm, loaded.folder)
         _keep_numpy_to_one_thread()
         noise = 0.01 * np.random.default_rng(0).standard_normal(audio.SAMPLE_RATE)
         sound = audio.from_array(noise.astype(np.float32), audio.SAMPLE_RATE)

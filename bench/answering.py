@@ -15,8 +15,9 @@ import numpy as np
 import soundfile
 import torch
 
-from audiollm import audio
+from audiollm import audio, encoder
 from audiollm.audio import prosody
+from audiollm.encoder import Encoder
 from audiollm.model.audio_llm import AudioLLM
 from audiollm.model.checkpoint import load
 from audiollm.model.drafts import Drafts
@@ -69,17 +70,20 @@ def straightforward(
     return run
 
 
-def _both(setting: Setting) -> tuple[Predictor, AudioLLM, Prompt]:
-    """The product as it is, and a copy of its model in float32."""
+def _both(setting: Setting) -> tuple[Predictor, AudioLLM, Prompt, Encoder]:
+    """The product as it is, and its model and encoder in float32."""
     predictor = Predictor.load(str(setting.model), Settings.from_env())
-    plain = load(str(setting.model), Settings.from_env(precision="float32"))
-    return predictor, plain.model, Prompt.of(plain.tokenizer, plain.manifest)
+    settings = Settings.from_env(precision="float32")
+    plain = load(str(setting.model), settings)
+    ref = plain.manifest.encoder
+    heard = encoder.load(ref.id, settings, layers=ref.layers, statistics=ref.statistics)
+    return predictor, plain.model, Prompt.of(plain.tokenizer, plain.manifest), heard
 
 
 def probabilities(setting: Setting) -> Row:
-    predictor, plain, prompt = _both(setting)
+    predictor, plain, prompt, heard = _both(setting)
     sound = clip()
-    slow = straightforward(plain, prompt, predictor._encoder, sound, SPELLED)
+    slow = straightforward(plain, prompt, heard, sound, SPELLED)
     repeats = setting.repeats()
     times = in_turns(slow, lambda: predictor.classify([sound]), repeats)
     work = "clip of 4 s to probabilities, 0.5B"
@@ -87,7 +91,7 @@ def probabilities(setting: Setting) -> Row:
 
 
 def text(setting: Setting) -> Row:
-    predictor, plain, prompt = _both(setting)
+    predictor, plain, prompt, heard = _both(setting)
     sound = clip()
     lengths: list[int] = []
     write = predictor._scorer.write
@@ -102,7 +106,7 @@ def text(setting: Setting) -> Row:
     predictor._scorer.write = counted  # type: ignore[method-assign]
     predictor.predict([sound])
     tokens = 2 + lengths[-1]  # and the class word
-    slow = straightforward(plain, prompt, predictor._encoder, sound, tokens)
+    slow = straightforward(plain, prompt, heard, sound, tokens)
     repeats = setting.repeats()
 
     def ours() -> None:

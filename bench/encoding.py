@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from audiollm import audio
 from audiollm.audio import prosody, windows
 from audiollm.encoder import load
+from audiollm.model import precision
 from audiollm.model.projector import Features
 from audiollm.predictor import Predictor
 from audiollm.settings import ASSETS, Settings
@@ -24,15 +26,15 @@ def _clips(count: int) -> list[np.ndarray]:
     return [audio.load(path, Settings.from_env()).samples for path in chosen]
 
 
-def _features(encoder: Any, name: str, setting: Setting, target: float) -> Row:
+def _features(plain: Any, ours: Any, name: str, setting: Setting, target: float) -> Row:
     sounds = _clips(CLIPS // 3 if setting.quick else CLIPS)
     repeats = setting.repeats(3)
     slow, fast = in_turns(
-        lambda: [through_a_file(encoder, sound) for sound in sounds],
-        lambda: encoder.encode(sounds),
+        lambda: [through_a_file(plain, sound) for sound in sounds],
+        lambda: ours.encode(sounds),
         repeats,
     )
-    way = "one clip at a time through a temporary file"
+    way = "float32, one clip at a time through a temporary file"
     return Row(
         f"features of a clip, {name}",
         way,
@@ -45,12 +47,23 @@ def _features(encoder: Any, name: str, setting: Setting, target: float) -> Row:
 
 
 def emotion2vec(setting: Setting) -> Row:
-    return _features(shapes.emotion2vec(), "emotion2vec base", setting, 1.5)
+    plain, ours = shapes.emotion2vec(), shapes.emotion2vec()
+    ours.precision = _precision(Settings.from_env())
+    return _features(plain, ours, "emotion2vec base", setting, 1.5)
+
+
+def _precision(settings: Settings) -> torch.dtype:
+    """That of the encoder of a model with Qwen2.5-0.5B."""
+    return precision.pick("cpu", settings.precision, shapes.WIDTH)
 
 
 def whisper(setting: Setting) -> Row:
-    encoder = load("whisper-base-front", Settings.from_env(), "cpu", statistics="mean_std")
-    return _features(encoder, "Whisper base, three layers", setting, 1.5)
+    settings = Settings.from_env()
+    plain, ours = (
+        load("whisper-base-front", settings, "cpu", kind, statistics="mean_std")
+        for kind in (torch.float32, _precision(settings))
+    )
+    return _features(plain, ours, "Whisper base, three layers", setting, 1.5)
 
 
 def timeline(setting: Setting) -> Row:

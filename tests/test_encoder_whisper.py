@@ -96,6 +96,19 @@ def test_the_bundled_front_gives_what_whispers_own_modules_give() -> None:
     assert np.abs(encoded.utterance - statistics).max() < 1e-4
 
 
+def test_bfloat16_changes_features_little_alone_and_in_a_batch() -> None:
+    front = encoder.load("whisper-base-front", Settings(), precision=torch.bfloat16)
+    exact = encoder.load("whisper-base-front", Settings())
+    sounds = clips(2, 0.6, 1.7)
+    together = front.encode(sounds, batch_seconds=100)
+    for sound, batched, plain in zip(sounds, together, exact.encode(sounds), strict=True):
+        (single,) = front.encode([sound])
+        assert batched.frames.dtype == np.float32
+        for found in (batched.utterance, single.utterance):
+            error = np.linalg.norm(found - plain.utterance) / np.linalg.norm(plain.utterance)
+            assert error < 0.01
+
+
 @pytest.mark.parametrize("bins", [80, 128])
 @pytest.mark.parametrize("layers", [(2,), (1, 2, 3, 4), (4, 1)])
 def test_batched_frames_are_those_of_each_clip_alone(bins: int, layers: tuple[int, ...]) -> None:

@@ -1,5 +1,6 @@
 """Packed weights give the same numbers, where the CPU has a use for them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ import torch
 
 from audiollm.model import packed
 from audiollm.model.llm import load_llm
+from audiollm.predictor import Predictor
 from audiollm.settings import Settings
-from tests import prepared
+from tests import prepared, tiny
 
 
 @torch.inference_mode()
@@ -27,6 +29,17 @@ def test_an_llm_gives_the_same_numbers_with_packed_weights(tmp_path: Path, store
     count = 7 * llm.config.num_hidden_layers if packed.supported() else 0
     assert len(layers) == count
     assert type(llm.get_output_embeddings()) is torch.nn.Linear
+
+
+def test_a_model_in_bfloat16_hears_in_bfloat16_and_counts_its_parameters(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    model = tiny.model_folder(tmp_path, settings)
+    plain = Predictor.load(str(model), settings)
+    low = Predictor.load(str(model), replace(settings, precision="bfloat16"))
+    assert plain._encoder.precision == torch.float32
+    assert low._encoder.precision == torch.bfloat16
+    assert low.card.parameters == plain.card.parameters
+    assert low.card.precision == "bfloat16"
 
 
 def test_a_float32_llm_stays_as_it_is(tmp_path: Path) -> None:

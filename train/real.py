@@ -42,7 +42,7 @@ REAL = Recipe(
     ),
     stage_2=(
         f"{STAGE_2} --class-only 0.3 --questions 0.6 --class-token-weight 30 --lora-dropout 0 "
-        "--batch-size 8 --accumulate 2 --max-steps 300 --evaluations 6"
+        "--batch-size 8 --accumulate 2 --max-steps 160 --evaluations 6"
     ),
     merge="--store bfloat16 --questions",
 )

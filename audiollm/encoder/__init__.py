@@ -30,7 +30,7 @@ def load(
     """The encoder called `id`: a preset, a hub id, or a folder.
 
     Args:
-        precision: of the arithmetic on a GPU.
+        precision: of the arithmetic; that of the LLM that reads the features.
         layers: whisper: whose outputs make a frame, numbered from 1. By default those of the
             preset, else those that the folder names, else the one at half the depth.
         statistics: over time, for the utterance. By default those of the preset or the folder,

@@ -70,7 +70,7 @@ class Encoder(ABC):
             width: channels of a frame, over all `layers`.
             layers: whose outputs make a frame, numbered from 1; () where there is no choice.
             statistics: what is taken over time for the utterance.
-            precision: of the arithmetic on a GPU; the features are float32 always.
+            precision: of the arithmetic (autocast); the features are float32 always.
         """
         self.network = network.eval().requires_grad_(False)
         self.id, self.width = id, width
@@ -178,7 +178,7 @@ class Encoder(ABC):
         x = batch[0].x.new_zeros(len(batch), *batch[0].x.shape[:-1], max(lengths))  # [B, ..., L]
         for row, piece in zip(x, batch, strict=True):
             row[..., : piece.length] = piece.x
-        low = device.type == "cuda" and self.precision != torch.float32
+        low = self.precision != torch.float32
         with torch.autocast(device.type, self.precision) if low else contextlib.nullcontext():
             frames = self._frames(x.to(device), lengths)
         return list(frames.float().cpu().numpy())

@@ -44,11 +44,17 @@ def keeps(
     return large and computed == torch.float32 and stored == torch.bfloat16
 
 
+def computed(llm: Any) -> torch.dtype:
+    """The data type that a loaded LLM computes in."""
+    dtype: torch.dtype = torch.float32 if is_compact(llm) else llm.dtype
+    return dtype
+
+
 def named(llm: Any) -> str:
     """Of arithmetic and, where they are stored in another one, weights."""
     if is_compact(llm):
         return "float32, weights bfloat16"
-    return str(llm.dtype).removeprefix("torch.")
+    return str(computed(llm)).removeprefix("torch.")
 
 
 @lru_cache(maxsize=1)
