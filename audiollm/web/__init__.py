@@ -15,6 +15,7 @@ from audiollm.web.analyse.page import AnalysePage
 from audiollm.web.auth import access, sessions
 from audiollm.web.auth.login import Login
 from audiollm.web.events import QUEUE, THREADS
+from audiollm.web.headers import Headers, headers
 from audiollm.web.label.page import LabelPage
 from audiollm.web.routes import AllowedRoutes, allowed
 from audiollm.web.services import EXAMPLES, Services
@@ -110,7 +111,10 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
         "i18n": demo.texts,
         "app_kwargs": {
             "routes": demo.routes,
-            "middleware": [Middleware(AllowedRoutes, routes=allowed(settings))],
+            "middleware": [
+                Middleware(Headers, headers=headers(settings)),
+                Middleware(AllowedRoutes, routes=allowed(settings)),
+            ],
         },
         "allowed_paths": [str(EXAMPLES)],
         "max_file_size": settings.max_bytes,
