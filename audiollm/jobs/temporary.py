@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ PREFIX = "audiollm-"
 OWNER = "process"  # file in a folder: the identity of the process that made it
 FILES = "files"  # folder in a folder: all the rest
 HOUR = 3600.0  # s: no page keeps a recording for longer
+SWEEP, PARTIAL = 300.0, 3000.0  # s between two looks, and of an upload that broke off
 
 
 @contextmanager
@@ -30,9 +32,12 @@ def folder() -> Iterator[None]:
         files.mkdir(mode=0o700)
         (Path(path) / OWNER).write_text(str(identify(os.getpid())), encoding="utf-8")
         os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = str(files)
+        over = threading.Event()
+        threading.Thread(target=_sweep_uploads, args=(files, over), daemon=True).start()
         try:
             yield
         finally:
+            over.set()
             tempfile.tempdir = before
 
 
@@ -51,6 +56,21 @@ def sweep(place: Path) -> None:
                 _delete_old(found)
             elif not is_alive(owner):
                 shutil.rmtree(found, ignore_errors=True)
+
+
+def _sweep_uploads(files: Path, over: threading.Event) -> None:
+    """Gradio deletes uploads that are complete; what arrived of one that broke off lies beside the
+    folders of those."""
+    while not over.wait(SWEEP):
+        delete_partial(files)
+
+
+def delete_partial(files: Path) -> None:
+    """Deletes the files right in a folder that nothing was written to for `PARTIAL` seconds."""
+    for path in files.iterdir():
+        with suppress(OSError):
+            if path.is_file() and time.time() - path.stat().st_mtime > PARTIAL:
+                path.unlink()
 
 
 def _own(path: Path) -> bool:
