@@ -6,8 +6,8 @@ import signal
 import sys
 
 from audiollm.errors import AudioLLMError
+from audiollm.jobs import temporary
 from audiollm.settings import Settings
-from audiollm.web import Services, build_ui, launch_options, temporary
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -23,11 +23,12 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the recordings go as well
     with temporary.folder():
         try:
-            settings = Settings.from_env(**given)
-            services = Services.start(settings)
+            from audiollm import web  # noqa: PLC0415  # Gradio notes the folder when it is imported
+
+            services = web.Services.start(Settings.from_env(**given))
             services.watch()
-            demo = build_ui(services)
-            address = demo.launch(**launch_options(demo, settings))[1]
+            demo = web.build_ui(services)
+            address = demo.launch(**web.launch_options(demo, services.settings))[1]
         except (AudioLLMError, OSError) as error:  # OSError: the port is taken
             sys.exit(str(error))
         print(f"The page is at {address} (Ctrl+C stops it)", flush=True)  # noqa: T201

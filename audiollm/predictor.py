@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +137,7 @@ class Predictor:
         language: Language = "en",
         baseline: Basis | None = None,
         speakers: Sequence[SpeakerBaseline | None] = (),
+        progress: Callable[[Progress], object] = lambda _: None,
     ) -> list[Prediction]:
         """Answers to a batch of sounds that `audio.require_speech` let pass.
 
@@ -147,14 +149,23 @@ class Predictor:
                 predictions. It counts from `speaker.FEWEST` windows on, where the model takes a
                 baseline, unless all of it expresses one emotion; a long sound without one is
                 compared with itself.
+            progress: called after every batch of windows; what it raises ends the work.
         """
-        scored = self._classifier.score_sounds(sounds, language, baseline, speakers=speakers)
+        scored = self._classifier.score_sounds(
+            sounds, language, baseline, speakers=speakers, progress=progress
+        )
         texts = self._texts.write([self._context(answer) for answer in scored])
         return [self._written(a, text) for a, text in zip(scored, texts, strict=True)]
 
-    def classify(self, sounds: Sequence[Sound], language: Language = "en") -> list[Prediction]:
+    def classify(
+        self,
+        sounds: Sequence[Sound],
+        language: Language = "en",
+        progress: Callable[[Progress], object] = lambda _: None,
+    ) -> list[Prediction]:
         """Answers to a batch of sounds without a text, as soon as the probabilities are there."""
-        return [a.prediction for a in self._classifier.score_sounds(sounds, language)]
+        scored = self._classifier.score_sounds(sounds, language, progress=progress)
+        return [answer.prediction for answer in scored]
 
     def speech(self, sound: Sound, language: Language = "en") -> SpeakerBaseline | None:
         """A recording as a baseline for others of the same speaker: such as a text read aloud, in
@@ -310,14 +321,20 @@ class Predictor:
         language: Language = "en",
         batch: int = 8,
         same_speaker: bool = False,
+        load: Callable[[Path], Sound] | None = None,
+        progress: Callable[[Progress], object] = lambda _: None,
     ) -> Iterator[tuple[Path, Prediction | AudioLLMError]]:
         """Answers in the order of the paths; a file that cannot be used yields its error.
+
+        `load` opens a file and refuses one without speech; `progress` is called after every batch
+        of windows, and what it raises ends the work.
 
         `same_speaker`: one person speaks in all of them, so each is compared with what is usual in
         the others: the evidence and, where the model takes a baseline, the features. The files are
         then read twice.
         """
-        return files.answers(self, paths, language, batch, same_speaker)
+        load = load or partial(files.spoken, settings=self.settings)
+        return files.answers(self, paths, language, batch, same_speaker, load, progress)
 
     def _context(self, answer: ScoredSound) -> "Context":
         language = answer.prediction.language

@@ -15,7 +15,7 @@ from audiollm.errors import ConfigError
 from audiollm.settings import Owner, Settings, Space
 from audiollm.web.auth import identity, remote_commands
 from audiollm.web.auth.access import ShutError, opened
-from audiollm.web.auth.sessions import COOKIE, WAITING, Sessions
+from audiollm.web.auth.sessions import COOKIE, Sessions
 from audiollm.web.services import Services
 
 HERE, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104
@@ -129,17 +129,28 @@ def test_a_login_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(sessions._ends) == 1  # the old one is forgotten
 
 
-def test_guesses_come_one_after_the_other() -> None:
-    async def guess(sessions: Sessions) -> list[str]:
-        tries = [("ann", SECRET), ("ann", "x"), ("bob", SECRET), ("ann", SECRET + "\udcff")]
-        one_by_one = [await sessions.try_(ANN, *given, "1.2.3.4") for given in tries]
-        crowd = [sessions.try_(ANN, "ann", "x", f"1.2.3.{i}") for i in range(WAITING + 2)]
-        at_once = await asyncio.gather(*crowd, sessions.try_(ANN, "ann", "x", "1.2.3.0"))
-        return [*one_by_one, *at_once]
+def test_the_right_password_is_never_refused_because_others_guess() -> None:
+    async def storm(sessions: Sessions) -> tuple[list[str], int]:
+        guesses = [asyncio.create_task(sessions.try_(ANN, "ann", f"x{i}")) for i in range(100)]
+        await asyncio.sleep(0)  # all wait now
+        entered = [await sessions.try_(ANN, "ann", SECRET) for _ in range(15)]
+        waiting = sum(not guess.done() for guess in guesses)
+        for guess in guesses:
+            guess.cancel()
+        return entered, waiting
 
-    found = asyncio.run(guess(Sessions(pause=0.001)))
-    assert found[:4] == ["in", "wrong", "wrong", "wrong"]
-    assert found[4:] == ["wrong"] * WAITING + ["busy"] * 3
+    entered, waiting = asyncio.run(storm(Sessions(pause=3600)))
+    assert entered == ["in"] * 15
+    assert waiting == 100  # a wrong one is answered after its pause
+
+
+def test_wrong_names_and_passwords_are_refused(caplog: pytest.LogCaptureFixture) -> None:
+    async def guess(sessions: Sessions) -> list[str]:
+        tries = [("ann", "x"), ("bob", SECRET), ("ann", SECRET + "\udcff"), ("ann", SECRET)]
+        return [await sessions.try_(ANN, *given) for given in tries]
+
+    assert asyncio.run(guess(Sessions(pause=0))) == ["wrong"] * 3 + ["in"]
+    assert len(caplog.records) == 1  # not a line for every guess
 
 
 @pytest.mark.parametrize(

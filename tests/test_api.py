@@ -67,7 +67,7 @@ class FakePredictor:
     same_speaker: bool = False
 
     def predict_files(
-        self, paths: Sequence[Path], language: Language, same_speaker: bool = False
+        self, paths: Sequence[Path], language: Language, same_speaker: bool = False, **_: Any
     ) -> Iterator[tuple[Path, Prediction | AudioLLMError]]:
         if self.bug:
             raise self.bug

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +20,8 @@ import pytest
 
 import app
 from audiollm import web
+from audiollm.jobs import temporary
+from audiollm.jobs.identity import identify
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
 from audiollm.texts import TEXTS
@@ -112,6 +115,64 @@ def test_stopped_program_leaves_no_recording(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.slow
+def test_recordings_of_a_killed_program_go_when_the_next_one_starts(tmp_path: Path) -> None:
+    process = _start("--port", "0", folder=tmp_path)
+    assert process.stdout is not None
+    _upload(process.stdout.readline().split()[4], b"a voice")
+    process.kill()
+    process.communicate(timeout=SLOW)
+    assert len(list(tmp_path.rglob("*.wav"))) == 1
+    temporary.sweep(tmp_path)
+    assert list(tmp_path.glob("audiollm-*")) == []
+
+
+def test_only_recordings_that_nobody_uses_are_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = identify(os.getpid())
+    reused = replace(me, start="1")  # another process has this id now
+    elsewhere = replace(me, scope="another boot")
+    for name, owner in (("me", me), ("reused", reused), ("far", elsewhere), ("old", None)):
+        files = tmp_path / f"audiollm-{name}" / "files"
+        files.mkdir(parents=True)
+        if owner:
+            (files.parent / "process").write_text(str(owner))
+        for age in (0, 2 * temporary.HOUR):
+            (files / f"{age:.0f}.wav").write_bytes(b"a voice")
+            os.utime(files / f"{age:.0f}.wav", 2 * (time.time() - age,))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "audiollm-link").symlink_to(tmp_path / "other")
+    (tmp_path / "audiollm-bad").mkdir()
+    (tmp_path / "audiollm-bad" / "process").write_text("x|y|z")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with temporary.folder():
+        left = sorted(f"{p.parts[-3]} {p.name}" for p in tmp_path.rglob("*.wav"))
+    assert left == [
+        f"audiollm-{name}" for name in ("far 0.wav", "me 0.wav", "me 7200.wav", "old 0.wav")
+    ]
+    assert (tmp_path / "other").is_dir() and (tmp_path / "audiollm-bad").is_dir()
+
+
+@pytest.mark.slow
+def test_gradio_notes_the_private_folder_when_it_is_imported(tmp_path: Path) -> None:
+    """A sound inside a call of its MCP server goes where the variable pointed at that time."""
+    code = """
+import app, sys
+try:
+    app.main(["--port", "99999"])
+except SystemExit:
+    from gradio.route_utils import DEFAULT_TEMP_DIR as one
+    from gradio_client.client import DEFAULT_TEMP_DIR as two
+    print(one, two)
+"""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment.pop("GRADIO_TEMP_DIR", None)
+    command = [sys.executable, "-c", code]
+    printed = subprocess.check_output(command, cwd=ROOT, env=environment, text=True, timeout=SLOW)
+    assert all(path.startswith(f"{tmp_path}/audiollm-") for path in printed.split())
+
+
 def test_files_that_were_handed_out_go_as_well(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,8 +187,8 @@ def test_files_that_were_handed_out_go_as_well(
             assert made[0].is_dir()
 
     monkeypatch.setattr(Services, "start", lambda _: services)
-    monkeypatch.setattr(app, "build_ui", lambda _: Ends())
-    monkeypatch.setattr(app, "launch_options", lambda *_: {})
+    monkeypatch.setattr(web, "build_ui", lambda _: Ends())
+    monkeypatch.setattr(web, "launch_options", lambda *_: {})
     app.main([])
     assert not made[0].exists()
 

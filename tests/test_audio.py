@@ -5,8 +5,11 @@ import io
 import os
 import re
 import struct
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 import pytest
@@ -389,6 +392,38 @@ def test_a_decoder_that_fails(
     monkeypatch.setattr(decoding, "_AV_DECODER", script)
     monkeypatch.setattr(decoding, "PATIENCE", 0.5)
     assert "is damaged" in complaint(encode(CLIP, "ipod", "aac"), Settings(max_seconds=5))
+
+
+SPIN = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]), 60))
+while True: pass
+"""
+
+
+def test_work_on_a_file_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By processor time, so that a busy machine refuses nothing."""
+    monkeypatch.setattr(decoding, "EFFORT", 0.0)
+    monkeypatch.setattr(decoding, "EFFORT_SHARE", 1e-9)
+    with pytest.raises(AudioError) as plain:
+        audio.load(wav())
+    assert plain.value.code == "audio_too_slow"
+    script = tmp_path / "decoder.py"
+    script.write_text(SPIN)
+    monkeypatch.setattr(decoding, "_AV_DECODER", script)
+    with pytest.raises(AudioError) as compressed:
+        audio.load(encode(CLIP, "ipod", "aac"))
+    assert compressed.value.code == "audio_too_slow"
+
+
+def test_a_decoder_whose_reader_waits_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "PATIENCE", 0.2)
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(encode(np.tile(CLIP, 60), "ogg", "libopus", 48000))
+        parts = decoding.blocks(cast(BinaryIO, file), "x", 600)
+        got = len(next(parts)[0])
+        time.sleep(1)  # five times its patience
+        assert got + sum(len(block) for block, _ in parts) >= 48000 * 60
 
 
 # ------------------------------------------------------------------ arrays

@@ -1,7 +1,9 @@
 """A sound file on its way in: progress, and large files one after the other."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ import soundfile
 from audiollm.audio import prosody
 from audiollm.errors import AudioError
 from audiollm.settings import Settings
+from audiollm.web import turns
 from audiollm.web.analyse import clip_loading
-from audiollm.web.analyse.clip_loading import LARGE_FILES, load_clip
+from audiollm.web.analyse.clip_loading import HEAVY_FILES, Report, load_clip, load_sound
 from audiollm.web.events import Cancelled
 from tests.conftest import RATE, voiced
 
@@ -46,29 +49,47 @@ def test_reports_do_not_follow_each_other_too_soon(long: str) -> None:
     assert len(steps) <= 2
 
 
-def test_a_large_file_waits_for_another(long: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clip_loading, "LARGE", 1000.0)
-    monkeypatch.setattr(clip_loading, "PAUSE", 0.01)
-    loaded: list[float] = []
-    steps: list[float | None] = []
-    with LARGE_FILES:
-        with pytest.raises(Cancelled):  # whoever leaves meanwhile takes nothing
-            load_clip(long, Settings(), cancel)
-        assert LARGE_FILES.locked()
-        other = Thread(
-            target=lambda: loaded.append(load_clip(long, Settings(), steps.append).sound.seconds)
-        )
-        other.start()
-        while not steps:
-            other.join(0.01)
-        assert steps[0] is None and not loaded
-    other.join(60)
-    assert loaded == [40]
-    assert not LARGE_FILES.locked()
+def busy() -> bool:
+    return bool(HEAVY_FILES._running)
+
+
+@pytest.mark.parametrize("limit", ["LARGE", "HEAVY"])
+@pytest.mark.parametrize("way", ["page", "api"])
+def test_a_large_file_waits_for_another(
+    long: str, limit: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its bytes, or by what comes out of them."""
+    monkeypatch.setattr(clip_loading, limit, 2)
     monkeypatch.setattr(clip_loading, "PAUSE", 0.0)
+    monkeypatch.setattr(turns, "TOLD", 0.01)
+    steps: list[float | None] = []
+    answers = turns.Turns(1)
+
+    def load(report: Report, lent: turns.Lent = nullcontext) -> float:
+        if way == "page":
+            return load_clip(long, Settings(), report, lent).sound.seconds
+        return load_sound(Path(long), Settings(), report, lent).seconds
+
+    def other() -> float:
+        with answers.taken() as lent:
+            return load(steps.append, lent)
+
+    with ThreadPoolExecutor(1) as threads:
+        with HEAVY_FILES.taken():
+            with pytest.raises(Cancelled):  # whoever leaves meanwhile takes nothing
+                load(cancel)
+            assert busy()
+            future = threads.submit(other)
+            while HEAVY_FILES.waiting == 0:
+                assert not future.done()
+                time.sleep(0.01)
+            with answers.taken():  # it has lent its turn
+                assert not future.done()
+        assert future.result(60) == 40
+    assert not busy()
     with pytest.raises(Cancelled):
-        load_clip(long, Settings(), cancel)
-    assert not LARGE_FILES.locked()
+        load(cancel)
+    assert not busy()
 
 
 def test_an_unusable_file_frees_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,4 +99,4 @@ def test_an_unusable_file_frees_the_way(tmp_path: Path, monkeypatch: pytest.Monk
     for name in (path, tmp_path / "none.wav"):
         with pytest.raises(AudioError):
             load_clip(str(name), Settings())
-        assert not LARGE_FILES.locked()
+        assert not busy()

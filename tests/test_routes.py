@@ -11,8 +11,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from audiollm.predictor import Predictor
-from audiollm.settings import Settings
+from audiollm.settings import Settings, Space
 from audiollm.web import Services, build_ui, launch_options, routes
+from audiollm.web.headers import headers
 from tests.browser.fake import FakePredictor
 
 GONE = httpx.codes.NOT_FOUND
@@ -88,6 +89,25 @@ def test_the_page_s_own_addresses_are_answered(app: Any) -> None:
     assert client.post("/gradio_api/process_recording", files=files).status_code == GONE
     assert client.post("/gradio_api//process_recording").status_code == GONE
     assert client.get("/gradio_api/../monitoring").status_code == GONE
+
+
+def test_no_other_site_may_frame_the_page(app: Any) -> None:
+    client = TestClient(app, base_url="http://127.0.0.1")
+    files = {"files": ("a.html", b"<script>")}
+    (sent,) = client.post("/gradio_api/upload", files=files).json()
+    for path in ("/", "/config", "/monitoring", f"/gradio_api/file={sent}"):
+        found = client.get(path).headers
+        assert found["content-security-policy"] == "frame-ancestors 'none'", path
+        assert found["x-frame-options"] == "DENY"
+        assert found["x-content-type-options"] == "nosniff"
+        assert found["referrer-policy"] == "same-origin"
+    assert "attachment" in client.get(f"/gradio_api/file={sent}").headers["content-disposition"]
+
+
+def test_a_space_is_shown_in_the_frame_of_its_host() -> None:
+    found = headers(Settings(space=Space("ann/app", "ann")))
+    assert "https://huggingface.co" in found["Content-Security-Policy"]
+    assert "X-Frame-Options" not in found
 
 
 def test_every_allowed_address_exists(app: Any) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -173,13 +174,14 @@ def test_the_first_reading_keeps_sums_and_no_sound(
     batches: list[int] = []
     classify = engine.classify
 
-    def counted(sounds: Any, language: Any) -> list[Prediction]:
+    def counted(sounds: Any, *more: Any) -> list[Prediction]:
         batches.append(len(sounds))
-        return classify(sounds, language)
+        return classify(sounds, *more)
 
     monkeypatch.setattr(engine, "classify", counted)
     paths = [place / f"{i}.wav" for i in range(5)]
-    known = files.speaker(engine, paths, "en", batch=2)
+    load = partial(files.spoken, settings=engine.settings)
+    known = files.speaker(engine, paths, "en", 2, load, str)
     assert batches == [2, 2, 1]
     assert list(known.speech) == paths and known.basis and known.basis.clips == 5
     for part in known.speech.values():
@@ -187,7 +189,7 @@ def test_the_first_reading_keeps_sums_and_no_sound(
             np.size(v) <= engine.manifest.encoder.utterance_width for v in vars(part).values()
         )
     monkeypatch.setattr(engine, "card", dataclasses.replace(engine.card, baseline=False))
-    known = files.speaker(engine, paths, "en", batch=2)
+    known = files.speaker(engine, paths, "en", 2, load, str)
     assert len(batches) == 3 and known.whole is None and known.basis is not None
 
 

@@ -33,7 +33,7 @@ class Visitors:
             settled.set()
 
         def visit() -> None:
-            with self.turns.taken(report):
+            with self.turns.taken(report, name.rstrip("0123456789") if name[1:] else ""):
                 self.answered.append(name)
                 settled.set()
                 assert self.stay[name].wait(30)
@@ -88,6 +88,42 @@ def test_a_visitor_who_leaves_gives_up_the_place(monkeypatch: pytest.MonkeyPatch
             pass
         assert turns.waiting == 0
     with turns.taken():  # the turn is free again
+        pass
+
+
+def test_nobody_comes_twice_before_the_others_once() -> None:
+    with ThreadPoolExecutor(8) as threads:
+        visitors = Visitors(Turns(1), threads)
+        futures = [visitors.come(name) for name in ("a1", "a2", "a3", "b1", "b2", "c1")]
+        assert visitors.answered == ["a1"]
+        for name in visitors.stay:
+            visitors.stay[name].set()
+        for future in futures:
+            future.result(30)
+    assert visitors.answered == ["a1", "b1", "c1", "a2", "b2", "a3"]
+    assert visitors.places["c1"].number == 2
+
+
+def test_one_visitor_leaves_turns_to_others() -> None:
+    with ThreadPoolExecutor(8) as threads:
+        visitors = Visitors(Turns(3, each=2), threads)
+        futures = [visitors.come(name) for name in ("a1", "a2", "a3", "b1")]
+        assert visitors.answered == ["a1", "a2", "b1"]
+        for name in visitors.stay:
+            visitors.stay[name].set()
+        for future in futures:
+            future.result(30)
+
+
+def test_a_turn_can_be_lent() -> None:
+    turns = Turns(1)
+    with turns.taken() as lent:
+        with lent(), turns.taken():
+            pass
+        assert turns.waiting == 0
+        with pytest.raises(ValueError, match="broken"), lent():
+            raise ValueError("broken")
+    with turns.taken():
         pass
 
 

@@ -5,7 +5,7 @@ that are perfectly fine (seen here: eight planar channels, custom channel layout
 visitors are decoded in a process of their own, without network, with a memory limit, by
 demuxers and decoders from a short list; `audiollm.audio.decoding` starts it and reads its answer.
 
-    python av_decoder.py MAX_SECONDS < sound file (seekable) > answer
+    python av_decoder.py MAX_SECONDS PROCESSOR_SECONDS < sound file (seekable) > answer
 
 The answer is a row of blocks: a header of three little-endian uint32 (rate, channels, samples)
 and samples x channels float32, interleaved. The last header is (0, 0, n) and n bytes of JSON
@@ -52,6 +52,8 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]), int(sys.argv[2]) + 1))
     try:
         end = decode(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[1]))
     except Exception as error:  # whatever a decoder raises, the file is at fault

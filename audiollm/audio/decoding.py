@@ -7,10 +7,13 @@ A-law or mu-law. File endings play no part.
 """
 
 import json
+import math
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
@@ -26,9 +29,9 @@ from audiollm.errors import AudioError
 Blocks = Generator[tuple[np.ndarray, int], None, None]
 
 BLOCK = 65536  # samples read at once, all channels together
-PATIENCE = (
-    60.0  # seconds for a decoder, and a tenth of the longest sound; undamaged files need less
-)
+PATIENCE = 60.0  # s without anything from a decoder, after which it is ended
+# s of processor time for a file, and a share of the longest sound; an hour in stereo takes 20 s
+EFFORT, EFFORT_SHARE = 30.0, 1 / 30
 CUT_SHARE, CUT_SECONDS = 0.95, 0.1  # a file that holds less than its header declares is cut off
 
 _WAV_BITS = {1: (8, 16, 24, 32), 3: (32, 64), 6: (8,), 7: (8,)}  # PCM, float, A-law, mu-law
@@ -62,6 +65,15 @@ def blocks(file: BinaryIO, name: str, max_seconds: float) -> Blocks:
     if _breaks_off(file):
         raise _damaged(name)
     return _ffmpeg_blocks(file, name, max_seconds)
+
+
+def effort(max_seconds: float) -> float:
+    """Processor time that decoding a file may take, s."""
+    return EFFORT + EFFORT_SHARE * max_seconds
+
+
+def too_slow(name: str) -> AudioError:
+    return AudioError("audio_too_slow", name=name)
 
 
 def too_long(name: str, seconds: float, max_seconds: float) -> AudioError:
@@ -178,28 +190,55 @@ def _read(sound: soundfile.SoundFile, count: int, name: str) -> np.ndarray:
 
 
 def _ffmpeg_blocks(file: BinaryIO, name: str, max_seconds: float) -> Blocks:
-    command = [sys.executable, "-P", str(_AV_DECODER), str(max_seconds)]
+    limits = [str(max_seconds), str(math.ceil(effort(max_seconds)))]
+    command = [sys.executable, "-P", str(_AV_DECODER), *limits]
     with subprocess.Popen(  # noqa: S603
         command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as child:
-        # A decoder that hangs is ended.
-        watch = threading.Timer(PATIENCE + max_seconds / 10, child.kill)
+        watch = _Watch(child)
         watch.start()
         try:
-            yield from _child_blocks(cast(BinaryIO, child.stdout), file, name, max_seconds)
+            yield from _child_blocks(watch, file, name, max_seconds)
         except (ValueError, KeyError, TypeError) as error:  # no answer of a working decoder
             raise _damaged(name) from error
         finally:
-            watch.cancel()
+            watch.over.set()
             child.kill()
 
 
-def _child_blocks(answer: BinaryIO, file: BinaryIO, name: str, max_seconds: float) -> Blocks:
+class _Watch(threading.Thread):
+    """Ends a decoder that hangs: the time until it gives what is read counts, not the time in which
+    nobody reads."""
+
+    def __init__(self, child: "subprocess.Popen[bytes]") -> None:
+        super().__init__(daemon=True)
+        self.child, self.over = child, threading.Event()
+        self._since = math.inf  # s of the monotonic clock: a read began
+
+    def run(self) -> None:
+        while not self.over.wait(min(1.0, PATIENCE / 4)):
+            if time.monotonic() - self._since > PATIENCE:
+                self.child.kill()
+
+    def read(self, size: int) -> bytes:
+        self._since = time.monotonic()
+        try:
+            return cast(BinaryIO, self.child.stdout).read(size)
+        finally:
+            self._since = math.inf
+
+    @property
+    def worked_too_long(self) -> bool:
+        """After its end: whether it had used up its processor time."""
+        return self.child.wait() == -getattr(signal, "SIGXCPU", 0)
+
+
+def _child_blocks(answer: _Watch, file: BinaryIO, name: str, max_seconds: float) -> Blocks:
     seconds = 0.0
     while True:
         head = answer.read(HEADER.size)
         if len(head) < HEADER.size:  # the decoder crashed, or was ended
-            raise _damaged(name)
+            raise too_slow(name) if answer.worked_too_long else _damaged(name)
         rate, channels, samples = HEADER.unpack(head)
         if not rate:
             end = json.loads(answer.read(min(samples, _MAX_ANSWER)))
@@ -207,7 +246,7 @@ def _child_blocks(answer: BinaryIO, file: BinaryIO, name: str, max_seconds: floa
         size = min(samples * channels * 4, _MAX_ANSWER)  # a hijacked decoder may claim anything
         data = answer.read(size)
         if len(data) < samples * channels * 4:
-            raise _damaged(name)
+            raise too_slow(name) if answer.worked_too_long else _damaged(name)
         seconds += samples / rate
         yield np.frombuffer(data, "<f4").reshape(samples, channels), rate
 

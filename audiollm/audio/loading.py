@@ -7,6 +7,7 @@ recording costs 128 kB of memory a second at most, whatever its channels and rat
 import hashlib
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import numpy as np
 import soxr
 
 from audiollm.audio import speech
-from audiollm.audio.decoding import BLOCK, blocks, duration, too_long
+from audiollm.audio.decoding import BLOCK, blocks, duration, effort, too_long, too_slow
 from audiollm.errors import AudioError, NoSpeechError
 from audiollm.settings import Settings
 
@@ -82,18 +83,25 @@ def load(
         progress: called after every block with the seconds that have been read; raises to cancel.
 
     Raises:
-        AudioError: missing, unreadable, empty, not sound, damaged, cut off, too long, too large.
+        AudioError: missing, unreadable, empty, not sound, damaged, cut off, too long, too large,
+            too much work to decode.
     """
     settings = settings or Settings()
     name = _name(source)
     mixer = _Mixer(name, settings.max_seconds)
+    used, most = 0.0, effort(settings.max_seconds)
+    began = time.thread_time()
     with (
         _open(source, name, settings) as file,
         closing(blocks(file, name, settings.max_seconds)) as parts,
     ):
         for block, rate in parts:
             mixer.add(block, rate)
+            used += time.thread_time() - began
+            if used > most:
+                raise too_slow(name)
             progress(float(mixer.length))
+            began = time.thread_time()
     return mixer.sound()
 
 

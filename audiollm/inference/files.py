@@ -1,6 +1,6 @@
 """Files -> answers in their order, a batch at a time: an hour of files is never in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -9,17 +9,20 @@ from audiollm import audio
 from audiollm.analysis.references import Basis, by_speaker
 from audiollm.audio import prosody
 from audiollm.audio.loading import Sound
+from audiollm.audio.windows import Progress
 from audiollm.errors import AudioLLMError
 from audiollm.inference.prediction import Card, Prediction
 from audiollm.labels import Language
 from audiollm.model.speaker import SpeakerBaseline, together
 from audiollm.settings import Settings
 
+Load = Callable[[Path], Sound]
+Report = Callable[[Progress], object]
+
 
 class Engine(Protocol):
     """The part of a `Predictor` that files need."""
 
-    settings: Settings
     card: Card
 
     def predict(
@@ -28,9 +31,12 @@ class Engine(Protocol):
         language: Language,
         baseline: Basis | None,
         speakers: Sequence[SpeakerBaseline | None],
+        progress: Report,
     ) -> list[Prediction]: ...
 
-    def classify(self, sounds: Sequence[Sound], language: Language) -> list[Prediction]: ...
+    def classify(
+        self, sounds: Sequence[Sound], language: Language, progress: Report
+    ) -> list[Prediction]: ...
 
 
 @dataclass(frozen=True)
@@ -53,48 +59,62 @@ def answers(
     language: Language,
     batch: int,
     same_speaker: bool,
+    load: Load,
+    report: Report,
 ) -> Iterator[tuple[Path, Prediction | AudioLLMError]]:
     """Answers in the order of the paths; a file that cannot be used yields its error."""
-    known = speaker(predictor, paths, language, batch) if same_speaker else Speaker()
+    known = speaker(predictor, paths, language, batch, load, report) if same_speaker else Speaker()
     for start in range(0, len(paths), batch):
         part = paths[start : start + batch]
-        sounds, results = _opened(predictor, part)
+        sounds, results = _opened(load, part)
         if sounds:
             others = [known.others(path) for path in sounds]
-            found = predictor.predict(list(sounds.values()), language, known.basis, others)
+            found = predictor.predict(list(sounds.values()), language, known.basis, others, report)
             results.update(zip(sounds, found, strict=True))
         for path in part:
             yield path, results[path]
 
 
-def speaker(predictor: Engine, paths: Sequence[Path], language: Language, batch: int) -> Speaker:
+def speaker(
+    predictor: Engine,
+    paths: Sequence[Path],
+    language: Language,
+    batch: int,
+    load: Load,
+    report: Report,
+) -> Speaker:
     """The first reading of one person's files: their cues and, where the model takes a baseline,
     the sums of their features. A file that cannot be used is left out."""
     cues: dict[Path, prosody.Cues] = {}
     speech: dict[Path, SpeakerBaseline] = {}
     for start in range(0, len(paths), batch):
-        sounds, _ = _opened(predictor, paths[start : start + batch])
+        sounds, _ = _opened(load, paths[start : start + batch])
         if not predictor.card.baseline:
             cues |= {path: prosody.measure(sound.samples) for path, sound in sounds.items()}
         elif sounds:
-            answers = predictor.classify(list(sounds.values()), language)
+            answers = predictor.classify(list(sounds.values()), language, report)
             for path, answer in zip(sounds, answers, strict=True):
                 if answer.cues and answer.speech:
                     cues[path], speech[path] = answer.cues, answer.speech
     return Speaker(by_speaker(list(cues.values())), speech, together(speech.values()))
 
 
+def spoken(path: Path, settings: Settings) -> Sound:
+    """A file with speech in it."""
+    sound = audio.load(path, settings)
+    audio.require_speech(sound)
+    return sound
+
+
 def _opened(
-    predictor: Engine, paths: Sequence[Path]
+    load: Load, paths: Sequence[Path]
 ) -> tuple[dict[Path, Sound], dict[Path, Prediction | AudioLLMError]]:
     """The sounds with speech among these files, and the errors of the others."""
     sounds: dict[Path, Sound] = {}
     errors: dict[Path, Prediction | AudioLLMError] = {}
     for path in paths:
         try:
-            sound = audio.load(path, predictor.settings)
-            audio.require_speech(sound)
-            sounds[path] = sound
+            sounds[path] = load(path)
         except AudioLLMError as error:
             errors[path] = error
     return sounds, errors

@@ -11,6 +11,7 @@ Shapes: L tokens, H LLM width, N prompts, K token ids.
 import base64
 import io
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -23,14 +24,16 @@ from audiollm.errors import ModelError
 PROMPTS = 64  # of one request
 IDS = 128  # the most that vLLM gives log-probabilities of
 CONNECT, ANSWER = 5.0, 120.0  # s
-SHOWN = 200  # characters of a server's own message
+SHOWN = 200  # characters of a server's own message that are logged
+LOG = logging.getLogger(__name__)
 
 
 class Server:
     """A client of one server and of the first model that it serves; safe to share between threads.
 
     Raises:
-        ModelError: nothing answers there, or it refuses; so do the methods.
+        ModelError: nothing answers there, or it refuses; so do the methods. The URL and the
+            server's own message are logged and in no sentence: visitors of the page read those.
     """
 
     def __init__(self, url: str, key: str, dtype: torch.dtype) -> None:
@@ -81,7 +84,7 @@ class Server:
         try:
             event = json.loads(data)
             if "error" in event:  # a failure after the answer has begun
-                raise ModelError("engine_refused", url=self.url, reason=_message(event))
+                raise self._failed("engine_refused", _message(event))
             return "".join(choice["text"] for choice in event["choices"])
         except (ValueError, KeyError, TypeError) as error:
             raise self._unreadable() from error
@@ -140,14 +143,17 @@ class Server:
             except (ValueError, AttributeError):
                 reason = ""
             reason = f"HTTP {answer.status_code} {reason}".strip()
-            raise ModelError("engine_refused", url=self.url, reason=reason)
+            raise self._failed("engine_refused", reason)
 
     def _unreachable(self, error: Exception) -> ModelError:
-        reason = str(error)[:SHOWN] or type(error).__name__
-        return ModelError("engine_unreachable", url=self.url, reason=reason)
+        return self._failed("engine_unreachable", str(error)[:SHOWN] or type(error).__name__)
 
     def _unreadable(self) -> ModelError:
-        return ModelError("engine_unreadable", url=self.url)
+        return self._failed("engine_unreadable", "no answer of the completions API")
+
+    def _failed(self, code: str, reason: str) -> ModelError:
+        LOG.warning("the vLLM server at %s: %s (%s)", self.url, code, reason)
+        return ModelError(code)
 
 
 def _encoded(tensor: Tensor) -> str:

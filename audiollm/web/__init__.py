@@ -1,21 +1,26 @@
 """The web page: `build_ui(services)` lays it out, `launch_options` says how it is served."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.routing import Route
 
 from audiollm.settings import Settings
 from audiollm.texts import TEXTS
 from audiollm.web import api
 from audiollm.web.analyse.page import AnalysePage
-from audiollm.web.auth import access, sessions
+from audiollm.web.auth import access, identity, sessions
 from audiollm.web.auth.login import Login
 from audiollm.web.events import QUEUE, THREADS
+from audiollm.web.headers import Headers, headers
 from audiollm.web.label.page import LabelPage
+from audiollm.web.quota import Quota
 from audiollm.web.routes import AllowedRoutes, allowed
 from audiollm.web.services import EXAMPLES, Services
 from audiollm.web.static import Static, of_browser
@@ -43,11 +48,12 @@ HEAD = "".join(
 
 
 class Page(gr.Blocks):
-    """Blocks that know their own texts, which `launch` wants to be told again, and the addresses
-    where the owner logs in."""
+    """Blocks that know their own texts, which `launch` wants to be told again, the addresses where
+    the owner logs in, and which requests are the owner's."""
 
     texts: gr.I18n
     routes: list[Route]
+    owned: Callable[[Request], bool]
 
 
 def build_ui(services: Services) -> Page:
@@ -76,6 +82,9 @@ def build_ui(services: Services) -> Page:
             labelling.connect(language, entered)
     access.guard(demo, services)
     demo.routes = sessions.routes(services.settings, services.sessions)
+    demo.owned = partial(
+        identity.is_owners, settings=services.settings, logged_in=services.sessions.knows
+    )
     demo.texts = static.i18n()
     # programs wait in the same queue (gradio_client and /call do so); what would pass it by is shut
     demo.queue(max_size=QUEUE, api_open=False)
@@ -110,7 +119,11 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
         "i18n": demo.texts,
         "app_kwargs": {
             "routes": demo.routes,
-            "middleware": [Middleware(AllowedRoutes, routes=allowed(settings))],
+            "middleware": [
+                Middleware(Headers, headers=headers(settings)),
+                Middleware(AllowedRoutes, routes=allowed(settings)),
+                Middleware(Quota, most=settings.max_bytes, owned=demo.owned),
+            ],
         },
         "allowed_paths": [str(EXAMPLES)],
         "max_file_size": settings.max_bytes,

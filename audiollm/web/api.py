@@ -7,19 +7,22 @@ import importlib
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import unquote
 
 import gradio as gr
+from gradio.context import LocalContext
 from gradio.utils import get_upload_folder
 
 from audiollm.errors import AudioError, AudioLLMError, ConfigError
 from audiollm.labels import Language
 from audiollm.web import render
-from audiollm.web.events import ANSWER, public
+from audiollm.web.analyse.clip_loading import load_sound
+from audiollm.web.auth import identity
+from audiollm.web.events import ANSWER, Cancelled, public
 from audiollm.web.services import Services
 
 if TYPE_CHECKING:
@@ -144,12 +147,34 @@ def _answers(
 ) -> "list[Prediction | AudioLLMError]":
     """In the order of the files. What came inside the call is deleted at once."""
     predictor = services.predictor()
-    with TemporaryDirectory(prefix="audiollm-") as folder, services.turns.taken():
-        most = services.settings.max_bytes
+    settings, most = services.settings, services.settings.max_bytes
+    waits = partial(require_caller, still_there())
+    turn = services.turns.taken(waits, identity.caller())
+    with TemporaryDirectory(prefix="audiollm-") as folder, turn as lent:
         received = [_received(file, Path(folder), most) for file in files]
         paths = [found for found in received if isinstance(found, Path)]
-        answers = predictor.predict_files(paths, language, same_speaker=same_speaker)
+        load = partial(load_sound, settings=settings, report=waits, lent=lent)
+        answers = predictor.predict_files(
+            paths, language, same_speaker=same_speaker, load=load, progress=waits
+        )
         return [next(answers)[1] if isinstance(found, Path) else found for found in received]
+
+
+def still_there() -> Callable[[], bool]:
+    """Whether the caller of the running event still waits for its answer."""
+    blocks, id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    queue: Any = blocks._queue if blocks and id else None
+    event = None if queue is None else queue.event_ids_to_events.get(id)
+    if event is None:
+        return lambda: True
+    pending = queue.pending_event_ids_session
+    return lambda: event.alive and id in pending.get(event.session_hash, ())
+
+
+def require_caller(there: Callable[[], bool], _: object = None) -> None:
+    """Raises: Cancelled: the caller has hung up."""
+    if not there():
+        raise Cancelled
 
 
 def model(services: Services) -> dict[str, Any]:
@@ -225,6 +250,8 @@ def _in_a_sentence(answer: Callable[P, R]) -> Callable[P, R]:
         language: Language = "zh" if "zh" in (*args[1:], kwargs.get("language")) else "en"
         try:
             return answer(*args, **kwargs)
+        except Cancelled as error:
+            raise gr.Error(print_exception=False) from error  # nobody reads it
         except Exception as error:
             message = render.explained(error, language)
             raise gr.Error(message, print_exception=False) from error

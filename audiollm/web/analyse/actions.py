@@ -23,9 +23,10 @@ from audiollm.web.analyse import exports, speaker_baseline
 from audiollm.web.analyse.clip_loading import Clip, load_clip
 from audiollm.web.analyse.course import course
 from audiollm.web.analyse.plots import bars
+from audiollm.web.auth import identity
 from audiollm.web.events import streamed
 from audiollm.web.services import Services
-from audiollm.web.turns import Place
+from audiollm.web.turns import Lent, Place
 
 if TYPE_CHECKING:
     from audiollm.predictor import Prediction, Predictor
@@ -133,16 +134,27 @@ def _analyse(
 ) -> None:
     try:
         if path:
-            with services.turns.taken(lambda place: report(queued(place, language))):
-                _answer(services, path, language, visitor, fixed, report)
+            waits = partial(_report_place, report, language)
+            with services.turns.taken(waits, identity.caller()) as lent:
+                _answer(services, path, language, visitor, fixed, report, lent)
         else:
             report(View(notice=render.notice(text("no_clip", language), "wait")))
     except Exception as error:
         report(failure(error, language))
 
 
+def _report_place(report: Report, language: Language, place: Place) -> None:
+    report(queued(place, language))
+
+
 def _answer(
-    services: Services, path: str, language: Language, visitor: str, fixed: bool, report: Report
+    services: Services,
+    path: str,
+    language: Language,
+    visitor: str,
+    fixed: bool,
+    report: Report,
+    lent: Lent,
 ) -> None:
     """The figure with the first report, the text as it grows, then the course of the recording."""
     began, view = time.monotonic(), View()
@@ -160,7 +172,7 @@ def _answer(
         else:
             show_progress(MEASURING * share)
 
-    clip = load_clip(path, services.settings, show_loading)
+    clip = load_clip(path, services.settings, show_loading, lent)
     predictor = services.wait(lambda now: report(View(notice=render.loading(now, language))))
     if services.away:
         report(View(notice=render.notice(text("away_first", language), "wait")))

@@ -1,19 +1,21 @@
-"""A sound file -> its checked samples and their track. No gradio here."""
+"""A sound file -> its checked samples and their track."""
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
 from audiollm import audio
 from audiollm.audio import Sound, prosody
 from audiollm.audio.prosody import Cues, Track
 from audiollm.settings import Settings
+from audiollm.web.auth import identity
+from audiollm.web.turns import Lent, Turns
 
 LARGE = 8e6  # bytes; decoding a larger file takes much memory
-LARGE_FILES = Lock()  # one large file is decoded at a time
+HEAVY = 500  # blocks of a sound from which on decoding it takes seconds
+HEAVY_FILES = Turns(1)  # one such file is decoded at a time
 PAUSE = 0.5  # s between two reports
 
 
@@ -28,19 +30,38 @@ class Clip:
         return prosody.summarise(self.sound.samples, self.track)
 
 
+Report = Callable[[float | None], object]
+
+
 def load_clip(
-    path: str, settings: Settings, report: Callable[[float | None], object] = lambda _: None
+    path: str, settings: Settings, report: Report = lambda _: None, lent: Lent = nullcontext
 ) -> Clip:
     """Decodes, checks and measures a file.
 
     Args:
         report: called now and then with the share that is measured, None before that begins;
             raises to cancel.
+        lent: gives the turn of an answer to others while this file waits.
 
     Raises:
         AudioError: it cannot be used.
     """
-    last = time.monotonic()
+    with _loaded(path, settings, report, lent) as (sound, now_and_then):
+        return Clip(sound, prosody.track(sound.samples, now_and_then))
+
+
+def load_sound(path: Path, settings: Settings, report: Report, lent: Lent) -> Sound:
+    """The same without measuring it."""
+    with _loaded(str(path), settings, report, lent) as (sound, _):
+        return sound
+
+
+@contextmanager
+def _loaded(
+    path: str, settings: Settings, report: Report, lent: Lent
+) -> Iterator[tuple[Sound, Report]]:
+    """A sound with speech in it. What is large, or turns out to be, waits for others like it."""
+    last, blocks = time.monotonic(), 0
 
     def now_and_then(share: float | None) -> None:
         nonlocal last
@@ -48,16 +69,25 @@ def load_clip(
             last = time.monotonic()
             report(share)
 
+    def wait() -> None:
+        with lent():
+            turn = HEAVY_FILES.taken(lambda _: report(None), identity.caller())
+            held.enter_context(turn)
+
+    def count(_: float) -> None:
+        nonlocal blocks
+        blocks += 1
+        if blocks == HEAVY and not large:
+            wait()
+        now_and_then(None)
+
     large = _is_large(path)
-    while large and not LARGE_FILES.acquire(timeout=PAUSE):
-        report(None)
-    try:
-        sound = audio.load(path, settings, lambda _: now_and_then(None))
-        audio.require_speech(sound)
-        return Clip(sound, prosody.track(sound.samples, now_and_then))
-    finally:
+    with ExitStack() as held:
         if large:
-            LARGE_FILES.release()
+            wait()
+        sound = audio.load(path, settings, count)
+        audio.require_speech(sound)
+        yield sound, now_and_then
 
 
 def _is_large(path: str) -> bool:

@@ -27,6 +27,19 @@ def asking() -> Request | None:
     return inner  # type: ignore[no-any-return]
 
 
+def caller() -> str:
+    """The address that asks, to share what there is between callers; "" on this computer, where
+    all may come through a proxy, and outside of an event."""
+    request = asking()
+    return address_of(request) if request else ""
+
+
+def address_of(request: Request) -> str:
+    """The same for a request."""
+    address = request.client.host if request.client else ""
+    return "" if is_loopback(address) else address
+
+
 def at_the_machine(request: Request) -> bool:
     """The browser runs on this computer and has called it by its own name.
 
@@ -52,8 +65,11 @@ def is_owner(settings: Settings, logged_in: Callable[[str], bool]) -> bool:
     `logged_in`: whether the value of a cookie belongs to a session.
     """
     request = asking()
-    if request is None:
-        return settings.login == "open"
+    return settings.login == "open" if request is None else is_owners(request, settings, logged_in)
+
+
+def is_owners(request: Request, settings: Settings, logged_in: Callable[[str], bool]) -> bool:
+    """Whether a request is the owner's."""
     if from_elsewhere(request):
         return False
     match settings.login:

@@ -151,7 +151,7 @@ class Login:
                 """`answer` is that of the login's own address."""
                 message = ""
                 if not services.owned:
-                    key = f"login_{answer}" if answer in ("wrong", "busy") else "login_failed"
+                    key = "login_wrong" if answer == "wrong" else "login_failed"
                     message = render.notice(text(key, chosen), "error")
                 looks = gr.Timer(active=services.owned)
                 return {**look(None), password: "", message_box: message, loading: looks}

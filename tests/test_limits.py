@@ -1,0 +1,123 @@
+"""What one caller may take from the others: their time, and the disk."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from audiollm.jobs import temporary
+from audiollm.predictor import Predictor
+from audiollm.settings import Owner, Settings
+from audiollm.web import Services, build_ui, launch_options, quota
+from tests.browser.fake import FakePredictor
+
+SLOW = 40.0
+SENT = {"data": ["data:;base64,AAAA", "en"]}
+
+
+class Slow(FakePredictor):
+    """Answers nobody, and notes that its work was ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.ended = threading.Event(), threading.Event()
+
+    def predict_files(self, _: Sequence[Path], *__: Any, progress: Any, **___: Any) -> Any:
+        try:
+            while True:
+                self.began.set()
+                progress(None)
+                threading.Event().wait(0.01)
+        finally:
+            self.ended.set()
+
+
+@pytest.fixture
+def slow() -> Slow:
+    return Slow()
+
+
+@pytest.fixture
+def page(slow: Slow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
+    """The page with an owner, whom nobody here is."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "files"))
+    model: Future[Predictor] = Future()
+    model.set_result(cast(Predictor, slow))
+    settings = Settings(home=tmp_path, port=0, max_bytes=1000, owner=Owner("ann", "correct horse"))
+    services = Services(settings, model, active="tiny")
+    demo = build_ui(services)
+    address = demo.launch(**launch_options(demo, settings))[1]
+    with httpx.Client(base_url=f"{address}gradio_api/", timeout=SLOW, trust_env=False) as client:
+        yield client
+    demo.close()
+
+
+def test_a_call_whose_caller_hangs_up_ends(page: httpx.Client, slow: Slow) -> None:
+    event = page.post("call/analyse", json=SENT).json()["event_id"]
+    with page.stream("GET", f"call/analyse/{event}"):
+        assert slow.began.wait(SLOW)
+        assert not slow.ended.is_set()
+    assert slow.ended.wait(SLOW)
+
+
+def send(page: httpx.Client, size: int, **headers: str) -> int:
+    files = {"files": (f"{size}.wav", bytes(size))}
+    return page.post("upload", files=files, headers=headers).status_code
+
+
+def test_uploads_of_visitors_have_a_limit_together(page: httpx.Client, tmp_path: Path) -> None:
+    codes = [send(page, size) for size in range(990, 1000)]
+    assert codes[:6] == [200] * 6 and codes[-1] == 507
+    used = sum(p.stat().st_size for p in (tmp_path / "files").rglob("*.wav"))
+    assert used <= quota.TOTAL * 1000
+    page.post("../owner/login", json={"name": "ann", "password": "correct horse"})
+    assert send(page, 1000) == 200  # the owner's do not count
+    shutil.rmtree(tmp_path / "files")
+    (tmp_path / "files").mkdir()
+    page.cookies.clear()
+    assert send(page, 1000) == 200
+
+
+def test_uploads_of_one_address_have_a_limit(page: httpx.Client) -> None:
+    def sent(address: str, size: int) -> int:
+        return send(page, size, **{"x-forwarded-for": address})  # of a proxy here
+
+    codes = [sent("203.0.113.9", size) for size in range(990, 995)]
+    assert codes[0] == 200 and codes[-1] == 507
+    assert sent("203.0.113.10", 900) == 200
+
+
+def test_a_request_that_is_too_large_is_not_read(page: httpx.Client) -> None:
+    large = {"data": ["data:;base64," + "A" * 2_000_000, "en"]}
+    assert page.post("call/analyse", json=large).status_code == 413
+    pieces = (b"A" * 1000 for _ in range(2000))
+    assert not page.post("call/analyse", content=pieces).is_success
+
+
+def test_what_arrived_of_an_upload_that_broke_off_goes(tmp_path: Path) -> None:
+    (tmp_path / "hash").mkdir()
+    for name in ("tmp1", "tmp2", "hash/voice.wav"):
+        (tmp_path / name).write_bytes(b"a voice")
+    os.utime(tmp_path / "tmp1", 2 * (time.time() - temporary.HOUR,))
+    temporary.delete_partial(tmp_path)
+    assert {p.name for p in tmp_path.rglob("*")} == {"tmp2", "hash", "voice.wav"}
+
+
+def test_a_call_that_is_cancelled_ends(page: httpx.Client, slow: Slow) -> None:
+    body = {**SENT, "session_hash": "s"}
+    info = page.get("../config").json()["dependencies"]
+    fn = next(each["id"] for each in info if each["api_name"] == "analyse")
+    event = page.post("queue/join", json={**body, "fn_index": fn}).json()["event_id"]
+    with page.stream("GET", "queue/data", params={"session_hash": "s"}) as lines:
+        assert slow.began.wait(SLOW)
+        cancelled = {"session_hash": "s", "fn_index": fn, "event_id": event}
+        assert page.post("cancel", json=cancelled).is_success
+        assert any("process_completed" in line for line in lines.iter_lines())
+    assert slow.ended.wait(SLOW)
