@@ -108,6 +108,41 @@ def test_folder_with_a_split(tmp_path: Path) -> None:
     assert [c.split for c in alone.clips] == [""]  # one side is no split
 
 
+_SPLIT = ("train/angry/a.wav", "train/sad/b.wav", "test/angry/c.wav", "valid/sad/d.wav")
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.sets(
+        st.sampled_from(
+            (
+                *("stray.wav", "__MACOSX/train/angry/._a.wav", ".trash/angry/a.wav"),
+                *("extra/a.wav", "angry/a.wav", "notes.txt", "train.wav", "test/stray.wav"),
+            )
+        )
+    )
+)
+def test_what_lies_beside_a_split_changes_nothing_in_it(tmp_path: Path, others: set[str]) -> None:
+    root = tmp_path / str(len(list(tmp_path.iterdir())))
+    found = corpora.read("folder", touch(root, *_SPLIT, *others))
+    assert {(Path(c.path).relative_to(root).as_posix(), c.label, c.split) for c in found.clips} == {
+        (name, name.split("/")[1], name.split("/")[0]) for name in _SPLIT
+    }
+    sounds = {name for name in others if name.endswith(".wav")}
+    assert {Path(r.path).relative_to(root).as_posix() for r in found.rejected} == sounds
+    beside = {name.split("/")[0] for name in sounds - {"test/stray.wav"}}
+    named = [note.values["names"] for note in found.notes if note.code == "note_beside_split"]
+    assert named == ([sorted(beside)] if beside else [])
+
+
+def test_one_part_of_a_split_beside_classes_is_named(tmp_path: Path) -> None:
+    found = corpora.read("folder", touch(tmp_path, "angry/a.wav", "sad/b.wav", "test/sad/c.wav"))
+    assert [(c.label, c.split) for c in found.clips] == [("angry", ""), ("sad", ""), ("sad", "")]
+    assert [(note.code, note.values["part"]) for note in found.notes] == [("note_one_part", "test")]
+
+
 def test_manifest_forms(tmp_path: Path) -> None:
     touch(tmp_path, "clips/a.wav", "clips/b.wav")
     wanted = {"a.wav": ("angry", "x-1", "de"), "b.wav": ("happy", "x-2", None)}

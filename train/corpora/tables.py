@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from audiollm.contracts.messages import Message
 from audiollm.errors import DataError
 from train.corpora.base import (
     Clip,
@@ -51,14 +52,24 @@ def read_folder(
         is the speaker.
     """
     name = name or slug(root.resolve().name) or "folder"
-    tops = {f.relative_to(root).parts[0] for f in audio_files(root)}
-    given = bool(tops) and all(split_name(top) and (root / top).is_dir() for top in tops)
-    given = given and len({split_name(top) for top in tops}) > 1  # one part alone is no split
+    files = audio_files(root)
+    inside = {file: file.relative_to(root).parts for file in files}
+    tops = {parts[0] for parts in inside.values() if len(parts) > 1}
+    parts_of_split = sorted(top for top in tops if split_name(top))
+    given = len({split_name(top) for top in parts_of_split}) > 1  # one part alone is no split
+    beside = sorted({parts[0] for parts in inside.values()}.difference(parts_of_split))
+    notes: list[Message] = []
+    if given and beside:
+        notes.append(Message.of("note_beside_split", corpus=name, names=beside))
+    elif parts_of_split and not given:
+        notes.append(Message.of("note_one_part", corpus=name, part=parts_of_split[0]))
     pattern = _compiled(speaker_pattern) if speaker_pattern else None
 
     def clip(file: Path) -> Clip:
-        parts = file.relative_to(root).parts
-        folders = parts[1:-1] if split_name(parts[0]) and len(parts) > 2 else parts[:-1]
+        parts = inside[file]
+        if given and parts[0] in beside:
+            raise UnusableError("reject_beside_split", parts=parts_of_split)
+        folders = parts[1:-1] if split_name(parts[0]) else parts[:-1]
         if not folders:
             raise UnusableError("reject_no_class")
         speaker = ""
@@ -76,7 +87,8 @@ def read_folder(
             split=(split_name(parts[0]) or "") if given else "",
         )
 
-    return Corpus(name, *gather((str(f), partial(clip, f)) for f in audio_files(root)))
+    found = gather((str(file), partial(clip, file)) for file in files)
+    return Corpus(name, *found, notes=tuple(notes))
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

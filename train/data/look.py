@@ -91,7 +91,7 @@ def look(
         shared=len(parts.shared),
         twins=twins,
         copies=copies,
-        notes=parts.notes,
+        notes=(*corpus.notes, *parts.notes),
         trouble=trouble,
         samples=_samples(parts.clips, rng),
     )
