@@ -167,6 +167,57 @@ def test_manifest_forms(tmp_path: Path) -> None:
     assert [r.kind for r in corpora.read("manifest", table).rejected] == ["file missing"]
 
 
+NOTHING = (None, float("nan"), "", " ", "nan", "NaN", "NULL", "None", "<NA>", "N/A", "NA")
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_missing_cell_of_a_table_is_missing(form: str, nothing: object, tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav", "b.wav", "c.wav")
+    rows: list[dict[str, object]] = [
+        {"file": "a.wav", "label": "sad", "speaker": "Nan", "split": "train", "language": "de"},
+        {"file": "b.wav", "label": nothing, "speaker": "1", "split": "test", "language": "de"},
+        {
+            "file": "c.wav",
+            "label": "sad",
+            "speaker": nothing,
+            "split": nothing,
+            "language": nothing,
+        },
+        {"file": nothing, "label": "sad", "speaker": "1", "split": "test", "language": "de"},
+    ]
+    table = tmp_path / f"manifest.{form}"
+    if form == "jsonl":
+        table.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    else:
+        with table.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    found = corpora.read("manifest", table)
+    name = found.name
+    assert [(c.label, c.speaker, c.split, c.language) for c in found.clips] == [
+        ("sad", f"{name}-Nan", "train", "de"),
+        ("sad", "", "", None),
+    ]
+    first = 2 if form == "csv" else 1
+    assert [(r.message.code, r.path) for r in found.rejected] == [
+        ("reject_no_label", f"b.wav ({table.name}:{first + 1})"),
+        ("reject_no_path", f"{table}:{first + 3}"),
+    ]
+
+
+@pytest.mark.parametrize("label", [True, 3, 2.5, ["sad"], {"sad": 1}])
+def test_what_is_no_text_is_no_label(label: object, tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav", "b.wav")
+    rows = [{"file": "a.wav", "label": "sad"}, {"file": "b.wav", "label": label}]
+    table = tmp_path / "manifest.jsonl"
+    table.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    found = corpora.read("manifest", table)
+    assert [c.label for c in found.clips] == ["sad"]
+    assert [r.message.code for r in found.rejected] == ["reject_label"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -242,6 +293,16 @@ def test_original(tmp_path: Path) -> None:
     assert [c.split for c in found.clips] == ["train", "valid", "test"]
 
 
+def test_a_missing_label_of_the_original_is_missing(tmp_path: Path) -> None:
+    root = write_original(tmp_path, {"train": ["happy", "sad"]})
+    entries = json.loads((root / "train.json").read_text())
+    entries[0]["label"] = float("nan")
+    (root / "train.json").write_text(json.dumps(entries))
+    found = corpora.read("original", root)
+    assert [c.label for c in found.clips] == ["sad"]
+    assert [r.message.code for r in found.rejected] == ["reject_no_label"]
+
+
 def test_original_damaged(tmp_path: Path) -> None:
     root = write_original(tmp_path, {"train": ["happy"] * 6, "valid": ["sad"]})
     features = root / "features"
@@ -299,6 +360,26 @@ def test_datasets_forms(stored: Path) -> None:
     both = corpora.read("datasets", stored / "both")
     assert [c.split for c in both.clips] == ["train", "train", "test", "test"]
     assert len({c.path for c in both.clips}) == 4
+
+
+def test_a_missing_label_of_a_data_set_is_missing(stored: Path) -> None:
+    import datasets
+
+    sounds = [{"bytes": b"x", "path": "x.wav"}] * 4
+    words = ["sad", None, "nan", ""]
+    rows = {"audio": sounds, "emotion": words, "speaker": [None, "1", "1", "1"]}
+    datasets.Dataset.from_dict(rows).to_parquet(stored / "words" / "train.parquet")
+    found = corpora.read("datasets", stored / "words")
+    assert [(c.label, c.speaker) for c in found.clips] == [("sad", "")]
+    assert [(r.message.code, r.path[-1]) for r in found.rejected] == [
+        ("reject_no_label", row) for row in "123"
+    ]
+    numbers = {"audio": sounds, "label": [4.0, float("nan"), 0.5, None]}
+    datasets.Dataset.from_dict(numbers).to_parquet(stored / "numbers" / "train.parquet")
+    found = corpora.read("chiser5", stored / "numbers")
+    assert [c.label for c in found.clips] == ["surprised"]
+    codes = ["reject_no_label", "reject_label", "reject_no_label"]
+    assert [r.message.code for r in found.rejected] == codes
 
 
 def test_chiser5_forms(stored: Path, tmp_path: Path) -> None:

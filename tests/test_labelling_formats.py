@@ -192,6 +192,24 @@ def test_a_foreign_table_needs_only_file_and_label(sounds: list[Path], tmp_path:
     assert [(label.person, label.name) for label in found.labels] == [("Ann", "angry")]
 
 
+@pytest.mark.parametrize("nothing", [None, float("nan")])
+def test_a_missing_value_of_json_is_missing(
+    nothing: object, sounds: list[Path], tmp_path: Path
+) -> None:
+    names = ("person", "speaker", "intensity", "note", "took", "at", "secondary", "original")
+    rows = [
+        {"file": str(sounds[0]), "label": "sad", **dict.fromkeys(names, nothing)},
+        {"file": str(sounds[1]), "label": nothing, **dict.fromkeys(names, nothing)},
+    ]
+    path = tmp_path / "l.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    found = formats.read(path, "Ann", Settings())
+    assert [(task.speaker, task.original) for task in found.tasks] == [("", "")] * 2
+    (label,) = found.labels
+    assert (label.person, label.name, label.secondary) == ("Ann", "sad", "")
+    assert (label.intensity, label.note, label.took, label.at) == (0, "", 0.0, "")
+
+
 @pytest.mark.parametrize(
     ("former", "reason"), [("ear", "disagreement"), ("suspect", "label_error")]
 )

@@ -105,7 +105,7 @@ def test_what_is_written(done: Path, voices: Path, frozen: Path) -> None:
         "silent.wav": "no speech",
         "text.wav": "unreadable",
         "copy.wav": "identical audio",
-        "gone.wav": "file missing",
+        "gone.wav (manifest.csv:17)": "file missing",
     }
     summary = json.loads((done / "summary.json").read_text())
     assert summary["all"] == {

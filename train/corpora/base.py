@@ -83,8 +83,8 @@ def slug(text: str) -> str:
 
 
 def speaker_name(corpus: str, raw: object) -> str:
-    """`03` -> `emodb-03`, so that corpora can be joined; "" stays unknown."""
-    text = str(raw).strip() if raw is not None else ""
+    """`03` -> `emodb-03`, so that corpora can be joined; a missing one stays "", unknown."""
+    text = labels.cell(raw)
     return text if not text or text.startswith(f"{corpus}-") else f"{corpus}-{text}"
 
 
@@ -97,10 +97,14 @@ def class_name(raw: object) -> str:
     """The canonical class of a written label.
 
     Raises:
-        UnusableError: it cannot be one.
+        UnusableError: it is missing, or cannot be one.
     """
+    if not labels.cell(raw):
+        raise UnusableError("reject_no_label")
+    if not isinstance(raw, str):
+        raise UnusableError("reject_label", value=repr(raw))
     try:
-        return labels.canonical(str(raw))
+        return labels.canonical(raw)
     except ValueError:
         raise UnusableError("reject_label", value=repr(str(raw))) from None
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from audiollm import labels
 from audiollm.contracts.messages import Message
 from audiollm.errors import DataError
 from train.corpora.base import (
@@ -120,7 +121,8 @@ def read_manifest(root: Path, name: str = "", language: str | None = None) -> Co
     rows = _json_rows(table, bad) if "json" in table.suffix.lower() else _csv_rows(table)
     items: list[tuple[str, Callable[[], Clip]]] = []
     for line, row in rows:
-        shown = str(row.get("path") or f"{table}:{line}")
+        path = labels.cell(row["path"])
+        shown = f"{path} ({table.name}:{line})" if path else f"{table}:{line}"
         items.append((shown, partial(_row, table.parent, name, language, row)))
     clips, rejected = gather(items)
     if len({clip.split for clip in clips} - {""}) == 1 and all(clip.split for clip in clips):
@@ -129,23 +131,23 @@ def read_manifest(root: Path, name: str = "", language: str | None = None) -> Co
 
 
 def _row(folder: Path, name: str, language: str | None, row: dict[str, Any]) -> Clip:
-    for column in ("path", "label"):
-        if not str(row.get(column) or "").strip():
-            raise UnusableError(f"reject_no_{column}")
-    file = folder / str(row["path"]).strip()
+    path, label = labels.cell(row["path"]), class_name(row["label"])
+    if not path:
+        raise UnusableError("reject_no_path")
+    file = folder / path
     if not file.is_file():
-        file = folder / str(row["path"]).strip().replace("\\", "/")  # written on Windows
+        file = folder / path.replace("\\", "/")  # written on Windows
     if not file.is_file():
         raise UnusableError("reject_missing")
-    split = split_name(row["split"]) if row.get("split") else ""
+    split = split_name(row["split"]) if labels.cell(row.get("split")) else ""
     if split is None:
         raise UnusableError("reject_split", value=repr(row["split"]))
     return Clip(
         path=str(file),
-        label=class_name(row["label"]),
+        label=label,
         speaker=speaker_name(name, row.get("speaker")),
         seconds=_seconds(row.get("seconds")),
-        language=str(row["language"]).strip().lower() if row.get("language") else language,
+        language=labels.cell(row.get("language")).lower() or language,
         corpus=name,
         split=split,
     )

@@ -47,10 +47,11 @@ class Reader:
         Raises:
             LabelError: a sound is missing, a class is unknown, or a value cannot be read.
         """
+        row = {name: value for name, value in row.items() if not labels.is_missing(value)}
         try:
             task = self._task(row)
             self.tasks.setdefault(task.id, task)
-            if row.get("label") or row.get("kind") == "skip":
+            if labels.cell(row.get("label")) or row.get("kind") == "skip":
                 self.labels.append(self._label(task, row))
         except (AudioLLMError, ValueError, TypeError, OSError) as error:
             if not isinstance(error, AudioLLMError):
