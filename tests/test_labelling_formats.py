@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -178,6 +179,26 @@ def test_from_one_home_to_another_and_twice(name: str, sounds: list[Path], tmp_p
         second.add_labels(found.labels)
     assert plain(second.outcomes()) == plain(first.outcomes())
     assert len(second.history()) == 4
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_name_that_is_no_utf8_is_written(
+    name: str, sounds: list[Path], tmp_path: Path
+) -> None:
+    path = tmp_path / os.fsdecode(b"gr\xfcn.wav")
+    shutil.copyfile(sounds[0], path)
+    task = replace(tasks_of(sounds)[0], source="x")
+    object.__setattr__(task, "path", str(path))  # no such task can be made
+    place, write, _ = FORMATS[name]
+    write([Outcome(task, (Label(task.id, "Ann", "sad"),))], tmp_path / place)
+    written = tmp_path / place
+    assert written.stat().st_size
+
+
+def test_no_task_has_a_file_name_that_is_no_utf8(sounds: list[Path]) -> None:
+    task = tasks_of(sounds)[0]
+    with refused("label_file_name"):
+        replace(task, path=os.fsdecode(b"/gr\xfcn.wav"))
 
 
 def table(path: Path, *rows: tuple[str, ...]) -> Path:

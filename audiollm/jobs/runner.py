@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from audiollm import console
 from audiollm.contracts.fit import REFUSED, STOP_NAME, STOPPED
 from audiollm.errors import AudioLLMError
 from audiollm.jobs import gpu_memory, progress
@@ -174,4 +175,5 @@ def _log(line: str) -> None:
 
 
 if __name__ == "__main__":
+    console.accept_any_text()
     sys.exit(Runner(Jobs(Path(sys.argv[1])), sys.argv[2]).run())

@@ -15,6 +15,7 @@ from audiollm.labelling.queue import is_random, reason
 from audiollm.labelling.saved import SavedClip
 from audiollm.labelling.tasks import Task
 from audiollm.settings import Settings
+from audiollm.texts import printable
 
 RANDOM_SHARE = 0.1  # of all clips of a source
 LONGEST = 120.0  # s: a longer recording holds more than one emotion
@@ -63,7 +64,7 @@ def from_evaluation(path: Path, share: float = RANDOM_SHARE) -> Gathered:
         random = is_random(clip["id"], share)
         if why == "plain" and not random:
             skipped += 1
-        elif not file.is_file() or clip["seconds"] > LONGEST:
+        elif not file.is_file() or clip["seconds"] > LONGEST or printable(str(file)) != str(file):
             missing += 1
         else:
             tasks.append(
@@ -123,19 +124,19 @@ def from_file(
         sound = _load(path, settings)
         audio.require_speech(sound)
         answers = answer(sound)
+        id = audio.content_hash(sound)
+        why, score = reason(answers.answer, answers.other_answer, "")
+        return Task(
+            id=id,
+            path=str(path.resolve()),
+            seconds=sound.seconds,
+            source=source,
+            reason="random" if is_random(id, RANDOM_SHARE) else why,
+            score=score,
+            **vars(answers),
+        )
     except AudioLLMError:
         return None
-    id = audio.content_hash(sound)
-    why, score = reason(answers.answer, answers.other_answer, "")
-    return Task(
-        id=id,
-        path=str(path.resolve()),
-        seconds=sound.seconds,
-        source=source,
-        reason="random" if is_random(id, RANDOM_SHARE) else why,
-        score=score,
-        **vars(answers),
-    )
 
 
 def from_label_errors(path: Path, settings: Settings) -> Gathered:

@@ -279,7 +279,7 @@ class _Journal:
 
     def __enter__(self) -> "_Journal":
         try:
-            self._file = self.path.open("a", encoding="utf-8")
+            self._file = self.path.open("a", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise DataError("data_out_unwritable", path=self.path, error=error.strerror) from error
         if self._file.tell():

@@ -96,7 +96,7 @@ def write_dataset(outcomes: Sequence[Outcome], folder: Path) -> None:
             "labels": [label_fields(label) for label in outcome.all_labels],
         }
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
-    (folder / METADATA[0]).write_text("".join(lines), encoding="utf-8")
+    (folder / METADATA[0]).write_text("".join(lines), "utf-8", "backslashreplace")
     (folder / "README.md").write_text(CARD.format(clips=len(outcomes)), encoding="utf-8")
 
 

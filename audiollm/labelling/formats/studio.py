@@ -28,7 +28,7 @@ def write_studio(outcomes: Sequence[Outcome], path: Path) -> None:
         for number, outcome in enumerate(outcomes, start=1)
     ]
     text = json.dumps(tasks, ensure_ascii=False, indent=1) + "\n"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, "utf-8", "backslashreplace")
 
 
 def _annotation(label: Label) -> dict[str, Any]:
