@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from audiollm import __version__, console, labels
-from audiollm.audio.loading import SUFFIXES
+from audiollm import __version__, labels
+from audiollm.audio import sound_files
 from audiollm.errors import AudioLLMError
 from audiollm.settings import Settings
-from audiollm.texts import text
+from audiollm.texts import console, text
 
 EPILOG = """examples:
   python -m audiollm recording.wav             what one recording sounds like
@@ -89,7 +89,7 @@ def collect(names: Sequence[str]) -> Iterator[Path]:
         path = Path(name).expanduser()
         found: list[Path] = []
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            found = sound_files(path)
         elif not path.exists() and ("*" in name or "?" in name):
             found = sorted(Path(p) for p in glob.glob(str(path), recursive=True))  # noqa: PTH207
         yield from found or [path]

@@ -15,7 +15,7 @@ SUFFIXES = (".py", ".js", ".css", ".html")
 LEVELS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "console errors labels settings texts",
+        "errors labels settings texts",
         "contracts",
         "figures hub metrics",
         "audio",

@@ -178,6 +178,16 @@ def test_collect_keeps_every_name_that_finds_nothing(tmp_path: Path) -> None:
     assert len(list(collect([str(tmp_path / "clip*")]))) == 2
 
 
+def test_collect_follows_links_to_folders(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "own").symlink_to(place / "sounds")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "sets.wav").mkdir()
+    (tmp_path / "sets.wav" / "d.wav").touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in collect([str(tmp_path)])]
+    names = ("a.wav", "c.m4a", "deeper/b.flac", "silent.wav", "text.wav", "tone.wav")
+    assert found == [*(f"own/{name}" for name in names), "sets.wav/d.wav"]
+
+
 class Terminal:
     """Standard output of some encoding in place of the real one."""
 

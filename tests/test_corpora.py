@@ -143,6 +143,33 @@ def test_one_part_of_a_split_beside_classes_is_named(tmp_path: Path) -> None:
     assert [(note.code, note.values["part"]) for note in found.notes] == [("note_one_part", "test")]
 
 
+def test_folders_behind_links_are_read(tmp_path: Path) -> None:
+    disk = touch(tmp_path / "disk", "angry/a.wav", "sad/b.wav", "1001_DFA_ANG_XX.wav")
+    root = tmp_path / "root"
+    root.mkdir()
+    for part in ("train", "test"):
+        (root / part).symlink_to(disk)
+    (disk / "again").symlink_to(root)  # a loop through two links
+    (root / "up").symlink_to(tmp_path)
+    found = corpora.read("folder", root)
+    assert [(c.path, c.label, c.split) for c in found.clips] == [
+        (str(root / part / name), name.split("/")[0], part)
+        for part in ("test", "train")
+        for name in ("angry/a.wav", "sad/b.wav")
+    ]
+    named = corpora.read("crema-d", root)
+    assert [c.path for c in named.clips] == [
+        str(root / part / "1001_DFA_ANG_XX.wav") for part in ("test", "train")
+    ]
+
+
+def test_a_link_to_nothing_is_listed(tmp_path: Path) -> None:
+    touch(tmp_path, "angry/a.wav")
+    (tmp_path / "angry" / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    found = corpora.read("folder", tmp_path)
+    assert [Path(c.path).name for c in found.clips] == ["a.wav", "gone.wav"]
+
+
 def test_manifest_forms(tmp_path: Path) -> None:
     touch(tmp_path, "clips/a.wav", "clips/b.wav")
     wanted = {"a.wav": ("angry", "x-1", "de"), "b.wav": ("happy", "x-2", None)}

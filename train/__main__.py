@@ -9,8 +9,9 @@ from functools import partial
 from types import ModuleType
 from typing import NamedTuple
 
-from audiollm import __version__, console
+from audiollm import __version__
 from audiollm.errors import AudioLLMError
+from audiollm.texts import console
 
 _AGAIN = "give the same command again, it continues where it was"
 

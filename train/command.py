@@ -4,8 +4,8 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from audiollm import console
 from audiollm.errors import AudioLLMError
+from audiollm.texts import console
 
 
 def main(

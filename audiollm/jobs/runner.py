@@ -15,14 +15,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from audiollm import console
 from audiollm.contracts.fit import REFUSED, STOP_NAME, STOPPED
 from audiollm.errors import AudioLLMError
 from audiollm.jobs import gpu_memory, progress
 from audiollm.jobs.identity import HEARTBEAT_INTERVAL, Identity, identify
 from audiollm.jobs.job import State, Step
 from audiollm.jobs.queue import Jobs
-from audiollm.texts import stored
+from audiollm.texts import console, stored
 
 # line of a failed command's log -> code of its meaning; the last line that one matches decides
 _FAILURES = (

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from audiollm import labels
-from audiollm.audio import SUFFIXES
 from audiollm.contracts.manifest import EncoderRef
 from audiollm.contracts.messages import Message
 from audiollm.contracts.prepared import SPLITS, Clip, Rejected, Split
@@ -70,11 +69,6 @@ def columns(found: Iterable[Any], aliases: Mapping[str, tuple[str, ...]]) -> dic
     lower = {str(column).strip().lower(): column for column in found if column is not None}
     listed = {name: [lower[a] for a in some if a in lower] for name, some in aliases.items()}
     return {name: some[0] for name, some in listed.items() if some}
-
-
-def audio_files(root: Path) -> list[Path]:
-    """Sound files below a folder, sorted by their path."""
-    return sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
 def slug(text: str) -> str:

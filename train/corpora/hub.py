@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from audiollm import labels
-from audiollm.audio import SUFFIXES
+from audiollm.audio import SUFFIXES, files_below
 from audiollm.errors import DataError
 from train.corpora.base import (
     Clip,
@@ -186,7 +186,9 @@ def _is_dataset(root: Path) -> bool:
     if root.is_file():
         return root.suffix == ".parquet"
     saved = ("dataset_dict.json", "dataset_info.json", "state.json")
-    return any((root / n).is_file() for n in saved) or any(root.rglob("*.parquet"))
+    return any((root / n).is_file() for n in saved) or any(
+        path.suffix == ".parquet" for path in files_below(root)
+    )
 
 
 def _load(root: str | Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audiollm import labels
+from audiollm.audio import sound_files
 from audiollm.contracts.messages import Message
 from audiollm.errors import DataError
 from train.corpora.base import (
@@ -18,7 +19,6 @@ from train.corpora.base import (
     Corpus,
     Rejected,
     UnusableError,
-    audio_files,
     class_name,
     columns,
     gather,
@@ -53,7 +53,7 @@ def read_folder(
         is the speaker.
     """
     name = name or slug(root.resolve().name) or "folder"
-    files = audio_files(root)
+    files = sound_files(root)
     inside = {file: file.relative_to(root).parts for file in files}
     tops = {parts[0] for parts in inside.values() if len(parts) > 1}
     parts_of_split = sorted(top for top in tops if split_name(top))
