@@ -40,7 +40,11 @@ CODECS = (
     "pcm_alaw,pcm_mulaw,pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_u16le,pcm_u16be,pcm_s24le,"
     "pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be"
 )
-ESTIMATED = {"aac", "amr", "amrnb", "amrwb"}  # no duration in the header, FFmpeg guesses one
+# No duration in the header: FFmpeg guesses one; of Ogg it takes the time of the last page, whose
+# clock may not start at 0
+ESTIMATED = {"aac", "amr", "amrnb", "amrwb", "ogg"}
+# Their header declares when the sound ends, on a clock that may not start at 0.
+END_DECLARED = {"matroska,webm", "asf"}
 
 # Holds every channel layout until the process ends: PyAV 17.1 to 18.1 frees custom ones twice.
 _layouts: list[Any] = []
@@ -84,13 +88,15 @@ def decode(file: BinaryIO, out: BinaryIO, max_seconds: float) -> dict[str, Any]:
     codec = stream.codec_context.codec.name
     if codec not in CODECS.split(","):
         return {"problem": "codec", "detail": codec}
+    start = float((stream.start_time or 0) * (stream.time_base or 0))
     declared = _declared(container, stream, file)
+    if declared and container.format.name in END_DECLARED and declared > start:
+        declared -= start
     if declared and declared > max_seconds:
         return {"problem": "long", "declared": declared}
 
     packing = av.AudioResampler(format="flt")  # interleaved float32, rate and channels kept
     count = {"packets": 0, "bad": 0}
-    start = float((stream.start_time or 0) * (stream.time_base or 0))
     reached = 0.0
     writer = _Writer(out)
     for frame in _frames(container, stream, count):

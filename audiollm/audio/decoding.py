@@ -129,9 +129,9 @@ def _data_chunk(
 
 
 def _breaks_off(file: BinaryIO) -> bool:
-    """Whether an Ogg file ends inside a page, or a CAF file before its samples do.
+    """Whether an Ogg file ends inside a page, or a CAF or AVI file before its samples do.
 
-    FFmpeg takes both for shorter sounds.
+    FFmpeg takes them for shorter sounds.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -144,6 +144,10 @@ def _breaks_off(file: BinaryIO) -> bool:
     if kind == b"caff":
         start, declared = _data_chunk(file, 8, "big", 8)
         return start + CUT_SHARE * declared > size
+    if kind == b"RIFF":
+        declared = int.from_bytes(file.read(4), "little")
+        known = file.read(4) == b"AVI " and declared < _UNKNOWN_SIZE
+        return known and CUT_SHARE * declared > size
     return False
 
 
