@@ -182,7 +182,7 @@ def encode(  # a sound file of any kind that FFmpeg writes
     file = io.BytesIO()
     with av.open(file, "w", format=container, options=options or {}) as out:
         tracks = samples if isinstance(samples, list) else [samples]
-        streams = [_track(out, track, codec, rate) for track in tracks]
+        streams = [track(out, one, codec, rate) for one in tracks]
         packets = [
             p for stream, frame in streams for p in (*stream.encode(frame), *stream.encode())
         ]
@@ -194,9 +194,10 @@ def encode(  # a sound file of any kind that FFmpeg writes
     return file.getvalue()
 
 
-def _track(
+def track(
     out: OutputContainer, samples: np.ndarray, codec: str, rate: int
 ) -> tuple[AudioStream, av.AudioFrame]:
+    """A new track of a file, and its sound: samples [N] or [N, channels <= 8], not yet encoded."""
     channels = samples[:, None] if samples.ndim == 1 else samples
     layout = LAYOUTS[channels.shape[1] - 1]
     packed = np.ascontiguousarray(channels, dtype=np.float32).reshape(1, -1)

@@ -1,5 +1,8 @@
 """Sound files of unusual clocks, tracks or headers: all that FFmpeg decodes is read whole."""
 
+import io
+
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,9 +10,9 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from audiollm import audio
-from audiollm.errors import AudioError
+from audiollm.errors import AudioError, NoSpeechError
 from audiollm.settings import Settings
-from tests.conftest import RATE, encode, voiced
+from tests.conftest import RATE, encode, track, voiced
 
 SECONDS = 3.0
 # FFmpeg container and codec, sample rate, options
@@ -78,3 +81,76 @@ def test_a_long_sound_is_refused_whenever_it_starts(
     with pytest.raises(AudioError) as found:
         audio.load(data, Settings(max_seconds=SECONDS - 0.5))
     assert found.value.code in ("audio_too_long", "audio_over_limit")
+
+
+# ------------------------------------------------------------------ channels and tracks
+
+
+def is_clip(found: audio.Sound, rate: int) -> bool:
+    """Whether the sound is the clip, at whatever level."""
+    clip = sound(rate) if rate == RATE else audio.from_array(sound(rate), rate).samples
+    heard = found.samples - found.samples.mean()
+    n = min(len(clip), len(heard))
+    cross = np.fft.irfft(np.fft.rfft(heard, 2 * n) * np.conj(np.fft.rfft(clip, 2 * n)))
+    power = np.linalg.norm(heard) * np.linalg.norm(clip)
+    audio.require_level(found)
+    return bool(np.abs(cross).max() > 0.9 * power)
+
+
+@effort(max_examples=25, deadline=None)
+@given(st.lists(st.sampled_from([1.0, -1.0, -0.95, 0.0]), min_size=1, max_size=24), st.data())
+def test_channels_that_cancel(gains: list[float], data: st.DataObject) -> None:
+    gains[data.draw(st.integers(0, len(gains) - 1))] = 1.0
+    offset = data.draw(st.sampled_from([0.0, 0.4]))
+    samples = np.outer(sound(RATE), gains) * 0.5
+    samples[:, -1] += offset
+    found = audio.from_array(samples.astype(np.float32), RATE)
+    assert is_clip(found, RATE)
+    assert found.channels == len(gains)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "rate"),
+    [("wav", "pcm_s16le", RATE), ("flac", "flac", RATE), ("webm", "libopus", 48000)],
+)
+def test_two_microphones_in_antiphase(container: str, codec: str, rate: int) -> None:
+    clip = sound(rate)
+    data = encode(np.stack([clip, -clip], axis=1), container, codec, rate)
+    assert is_clip(audio.load(data), rate)
+
+
+@effort(max_examples=15, deadline=None)
+@given(
+    st.sampled_from([("matroska", "libopus", 48000), ("mp4", "aac", RATE), ("mov", "alac", RATE)]),
+    st.integers(1, 3),
+    st.data(),
+)
+def test_a_track_with_sound_is_taken(
+    kind: tuple[str, str, int], tracks: int, data: st.DataObject
+) -> None:
+    container, codec, rate = kind
+    spoken = data.draw(st.integers(0, tracks - 1))
+    silence = np.zeros(round(SECONDS * rate), np.float32)
+    many = [sound(rate) if track == spoken else silence for track in range(tracks)]
+    assert is_clip(audio.load(encode(many, container, codec, rate)), rate)
+
+
+def test_a_track_of_a_known_codec_is_taken() -> None:
+    """TTA is none of those that are decoded; AAC is."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as out:
+        tracks = [track(out, sound(RATE), codec, RATE) for codec in ("tta", "aac")]
+        for stream, frame in tracks:
+            out.mux([*stream.encode(frame), *stream.encode()])
+    assert is_clip(audio.load(file.getvalue()), RATE)
+    with pytest.raises(AudioError) as refused:
+        audio.load(encode([sound(RATE)] * 2, "matroska", "tta"))
+    assert refused.value.code == "audio_codec"
+
+
+def test_silence_in_all_tracks_is_silence() -> None:
+    silence = np.zeros((3 * RATE, 2), np.float32)
+    found = audio.load(encode([silence] * 2, "matroska", "pcm_s16le"))
+    with pytest.raises(NoSpeechError) as refused:
+        audio.require_level(found)
+    assert refused.value.code == "audio_silent"

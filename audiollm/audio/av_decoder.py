@@ -5,11 +5,11 @@ that are perfectly fine (seen here: eight planar channels, custom channel layout
 visitors are decoded in a process of their own, without network, with a memory limit, by
 demuxers and decoders from a short list; `audiollm.audio.decoding` starts it and reads its answer.
 
-    python av_decoder.py MAX_SECONDS < sound file (seekable) > answer
+    python av_decoder.py MAX_SECONDS TRACK < sound file (seekable) > answer
 
 The answer is a row of blocks: a header of three little-endian uint32 (rate, channels, samples)
 and samples x channels float32, interleaved. The last header is (0, 0, n) and n bytes of JSON
-follow: `problem` (null, format, video, codec, long or damaged), `detail`, `declared` and
+follow: `problem` (null, format, video, track, codec, long or damaged), `detail`, `declared` and
 `reached` (seconds, from the header and from the decoder), `packets`, `bad` (not decodable).
 """
 
@@ -57,7 +57,7 @@ def main() -> None:
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     try:
-        end = decode(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[1]))
+        end = decode(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[1]), int(sys.argv[2]))
     except Exception as error:  # whatever a decoder raises, the file is at fault
         end = {"problem": "damaged", "detail": type(error).__name__}
     text = json.dumps(end).encode()
@@ -66,8 +66,8 @@ def main() -> None:
     os._exit(0)  # without destructors: see `_layouts`
 
 
-def decode(file: BinaryIO, out: BinaryIO, max_seconds: float) -> dict[str, Any]:
-    """Write the first sound track of `file` to `out` as blocks; returns the closing object."""
+def decode(file: BinaryIO, out: BinaryIO, max_seconds: float, track: int = 0) -> dict[str, Any]:
+    """Write a sound track of `file` to `out` as blocks; returns the closing object."""
     import av
 
     file.seek(0)
@@ -80,9 +80,10 @@ def decode(file: BinaryIO, out: BinaryIO, max_seconds: float) -> dict[str, Any]:
         container = av.open(file, "r", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
         return {"problem": "format", "detail": type(error).__name__}
-    if not container.streams.audio:
-        return {"problem": "video" if container.streams.video else "damaged"}
-    stream = container.streams.audio[0]
+    if track >= len(container.streams.audio):
+        without = "video" if container.streams.video else "damaged"
+        return {"problem": "track" if container.streams.audio else without}
+    stream = container.streams.audio[track]
     if stream.codec_context is None:  # the description of the track is lost
         return {"problem": "damaged"}
     codec = stream.codec_context.codec.name

@@ -48,20 +48,29 @@ _SIGNATURES = (
 )
 
 
-def blocks(file: BinaryIO, name: str, max_seconds: float) -> Blocks:
+class NoTrackError(LookupError):
+    """The file has fewer sound tracks."""
+
+
+def blocks(file: BinaryIO, name: str, max_seconds: float, track: int = 0) -> Blocks:
     """Samples of an open, seekable sound file, in order; close it to end its decoder early.
 
+    track: number of the sound track, from 0; only films and the like have several.
+
     Raises:
+        NoTrackError: there is a first track, but not this one.
         AudioError: not sound, no sound track, damaged, cut off, or declared to be longer than
             `max_seconds`; `name` is what the message calls the file. A file that declares no
             length is not bounded here: stop reading when enough has come.
     """
     declared = _plain_frames(file)
+    if declared is not None and track:
+        raise NoTrackError
     if declared is not None:
         return _libsndfile_blocks(file, name, declared, max_seconds)
     if _breaks_off(file):
         raise _damaged(name)
-    return _ffmpeg_blocks(file, name, max_seconds)
+    return _ffmpeg_blocks(file, name, max_seconds, track)
 
 
 def too_long(name: str, seconds: float, max_seconds: float) -> AudioError:
@@ -181,8 +190,8 @@ def _read(sound: soundfile.SoundFile, count: int, name: str) -> np.ndarray:
 # ------------------------------------------------------------------ everything else
 
 
-def _ffmpeg_blocks(file: BinaryIO, name: str, max_seconds: float) -> Blocks:
-    command = [sys.executable, "-P", str(_AV_DECODER), str(max_seconds)]
+def _ffmpeg_blocks(file: BinaryIO, name: str, max_seconds: float, track: int) -> Blocks:
+    command = [sys.executable, "-P", str(_AV_DECODER), str(max_seconds), str(track)]
     with subprocess.Popen(  # noqa: S603
         command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as child:
@@ -216,6 +225,8 @@ def _child_blocks(answer: BinaryIO, file: BinaryIO, name: str, max_seconds: floa
         yield np.frombuffer(data, "<f4").reshape(samples, channels), rate
 
     problem = end["problem"]
+    if problem == "track":
+        raise NoTrackError
     if problem == "long":
         raise too_long(name, end["declared"], max_seconds)
     if problem == "video":
