@@ -5,6 +5,7 @@ import io
 import av
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
@@ -154,3 +155,54 @@ def test_silence_in_all_tracks_is_silence() -> None:
     with pytest.raises(NoSpeechError) as refused:
         audio.require_level(found)
     assert refused.value.code == "audio_silent"
+
+
+# ------------------------------------------------------------------ headers
+
+
+def samples_at(data: bytes) -> int:
+    """Where the size of a WAV's samples stands."""
+    return data.index(b"data") + 4
+
+
+def understated(data: bytes, share: float) -> bytes:
+    """A WAV whose header knows only a share of its samples, as of a recorder that crashed."""
+    at = samples_at(data)
+    size = int(int.from_bytes(data[at : at + 4], "little") * share) // 4 * 4
+    return data[:at] + size.to_bytes(4, "little") + data[at + 4 :]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.9])
+@pytest.mark.parametrize(
+    "codec", ["pcm_s16le", "pcm_u8", "pcm_s24le", "pcm_f32le", "pcm_alaw", "adpcm_ima_wav"]
+)
+def test_a_wav_that_holds_more_than_it_declares_is_read_whole(codec: str, share: float) -> None:
+    data = encode(sound(RATE), "wav", codec)
+    found = audio.load(understated(data, share))
+    assert found.seconds == pytest.approx(SECONDS, abs=0.1)
+    assert is_clip(found, RATE)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        *(b"LIST" + bytes([200, 0, 0, 0]) + b"INFOIART" * 25, b"id3 \x10\x27\0\0" + bytes(10000)),
+        *(b"\0" + b"junk\x10\x27\0\0" + bytes(range(1, 251)) * 40, bytes(30000)),
+        *(b"TAG" + b"x" * 125, b"ID3\x04" + b"y" * 20000, b"bext\0\0\0\x01" + b"z" * 20000),
+    ],
+)
+def test_what_is_no_sound_behind_the_samples_is_left_out(rest: bytes) -> None:
+    data = encode(sound(RATE), "wav", "pcm_s16le")
+    assert audio.load(data + rest).seconds == pytest.approx(SECONDS, abs=0.01)
+
+
+@effort(max_examples=25, deadline=None)
+@given(st.floats(0.05, 1), st.sampled_from([b"", b"LIST\x04\0\0\0abcd"]), st.booleans())
+def test_a_wav_of_any_declared_size_is_read_whole(
+    share: float, rest: bytes, extensible: bool
+) -> None:
+    file = io.BytesIO()
+    kind = "WAVEX" if extensible else "WAV"
+    soundfile.write(file, sound(RATE), RATE, format=kind, subtype="PCM_16")
+    found = audio.load(understated(file.getvalue(), share) + rest)
+    assert found.seconds >= 0.95 * SECONDS - 0.1

@@ -5,7 +5,7 @@ that are perfectly fine (seen here: eight planar channels, custom channel layout
 visitors are decoded in a process of their own, without network, with a memory limit, by
 demuxers and decoders from a short list; `audiollm.audio.decoding` starts it and reads its answer.
 
-    python av_decoder.py MAX_SECONDS TRACK < sound file (seekable) > answer
+    python av_decoder.py MAX_SECONDS TRACK [whole] < sound file (seekable) > answer
 
 The answer is a row of blocks: a header of three little-endian uint32 (rate, channels, samples)
 and samples x channels float32, interleaved. The last header is (0, 0, n) and n bytes of JSON
@@ -57,7 +57,13 @@ def main() -> None:
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     try:
-        end = decode(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[1]), int(sys.argv[2]))
+        end = decode(
+            sys.stdin.buffer,
+            sys.stdout.buffer,
+            float(sys.argv[1]),
+            int(sys.argv[2]),
+            "whole" in sys.argv,
+        )
     except Exception as error:  # whatever a decoder raises, the file is at fault
         end = {"problem": "damaged", "detail": type(error).__name__}
     text = json.dumps(end).encode()
@@ -66,8 +72,13 @@ def main() -> None:
     os._exit(0)  # without destructors: see `_layouts`
 
 
-def decode(file: BinaryIO, out: BinaryIO, max_seconds: float, track: int = 0) -> dict[str, Any]:
-    """Write a sound track of `file` to `out` as blocks; returns the closing object."""
+def decode(
+    file: BinaryIO, out: BinaryIO, max_seconds: float, track: int = 0, whole: bool = False
+) -> dict[str, Any]:
+    """Write a sound track of `file` to `out` as blocks; returns the closing object.
+
+    whole: a WAV to its end, whatever it declares.
+    """
     import av
 
     file.seek(0)
@@ -75,6 +86,7 @@ def decode(file: BinaryIO, out: BinaryIO, max_seconds: float, track: int = 0) ->
         "format_whitelist": FORMATS,
         "codec_whitelist": CODECS,
         "protocol_whitelist": "none",  # this open file and nothing that it may point to
+        **({"ignore_length": "1"} if whole else {}),
     }
     try:
         container = av.open(file, "r", options=options, metadata_errors="replace")

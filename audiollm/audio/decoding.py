@@ -35,6 +35,8 @@ _WAV_BITS = {1: (8, 16, 24, 32), 3: (32, 64), 6: (8,), 7: (8,)}  # PCM, float, A
 _SUBTYPES = {*("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAW", "ULAW")}
 _GUID = bytes.fromhex("000000001000800000aa00389b71")  # an extensible format's, after its tag
 _MAX_CHUNKS = 256
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LIST", b"bext")  # behind the samples, even if cut off
+_LARGE_CHUNK = 1024**2  # bytes; samples that happen to be letters declare more
 _UNKNOWN_SIZE = 0x7FFFF000  # bytes; a recorder that writes to a pipe puts this or more, or 0
 _OGG_PAGE = 27 + 255 + 255 * 255  # bytes of the longest page
 _MAX_ANSWER = 64 * 1024**2  # bytes of a block from the child; real ones have some kB
@@ -63,6 +65,8 @@ def blocks(file: BinaryIO, name: str, max_seconds: float, track: int = 0) -> Blo
             `max_seconds`; `name` is what the message calls the file. A file that declares no
             length is not bounded here: stop reading when enough has come.
     """
+    if _understates(file):
+        return _ffmpeg_blocks(file, name, max_seconds, track, "whole")
     declared = _plain_frames(file)
     if declared is not None and track:
         raise NoTrackError
@@ -160,6 +164,35 @@ def _breaks_off(file: BinaryIO) -> bool:
     return False
 
 
+def _understates(file: BinaryIO) -> bool:
+    """Whether a WAV holds more sound than it declares, as of a recorder that crashed. Further
+    chunks, tags and zeros behind its samples are none."""
+    file.seek(0)
+    head = file.read(36)
+    start, declared = _data_chunk(file, 12, "little", 4)
+    rest = file.seek(0, os.SEEK_END) - start - declared
+    if head[:4] + head[8:16] != b"RIFFWAVEfmt " or not declared:
+        return False
+    second = int.from_bytes(head[28:32], "little")  # bytes
+    if rest <= CUT_SECONDS * second or declared >= CUT_SHARE * (declared + rest):
+        return False
+    file.seek(start + declared)
+    begin = file.read(9)
+    if any(_is_chunk(begin[pad:], rest) for pad in (0, 1)):
+        return False
+    while begin and not begin.strip(b"\0"):
+        begin = file.read(BLOCK)
+    return bool(begin)
+
+
+def _is_chunk(begin: bytes, rest: int) -> bool:
+    """Whether a chunk, or a tag of a player, begins so; `rest`: bytes to the end of the file."""
+    if begin.startswith(_TAGS):
+        return True
+    name, size = begin[:4], int.from_bytes(begin[4:8], "little")
+    return name.isascii() and name.decode().isprintable() and size <= max(rest, _LARGE_CHUNK)
+
+
 def _libsndfile_blocks(file: BinaryIO, name: str, declared: int, max_seconds: float) -> Blocks:
     try:
         file.seek(0)
@@ -190,8 +223,10 @@ def _read(sound: soundfile.SoundFile, count: int, name: str) -> np.ndarray:
 # ------------------------------------------------------------------ everything else
 
 
-def _ffmpeg_blocks(file: BinaryIO, name: str, max_seconds: float, track: int) -> Blocks:
-    command = [sys.executable, "-P", str(_AV_DECODER), str(max_seconds), str(track)]
+def _ffmpeg_blocks(
+    file: BinaryIO, name: str, max_seconds: float, track: int, *words: str
+) -> Blocks:
+    command = [sys.executable, "-P", str(_AV_DECODER), str(max_seconds), str(track), *words]
     with subprocess.Popen(  # noqa: S603
         command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as child:
