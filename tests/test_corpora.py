@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from audiollm.errors import DataError
@@ -287,6 +287,33 @@ def test_any_manifest_row_is_used_or_rejected(
     assert len(found.clips) + len(found.rejected) == len(rows)
     assert all(c.label and c.split in ("", *corpora.SPLITS) for c in found.clips)
     assert all(": " in r.reason for r in found.rejected)
+
+
+# What str.splitlines and Unicode take for the end of a line, and the csv module does not
+_BREAKS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    notes=st.lists(st.text(f"ab,\"'{_BREAKS}\n", max_size=6), min_size=1, max_size=6),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+)
+def test_only_cr_and_lf_end_a_row(notes: list[str], end: str, quoting: Any, tmp_path: Path) -> None:
+    assume(end != "\r" or "\n" not in "".join(notes))  # which the csv module would not quote
+    touch(tmp_path, "a.wav")
+    table = tmp_path / "manifest.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator=end, quoting=quoting)
+        writer.writerow(["note", "file", "label", "speaker"])
+        writer.writerows([note, "a.wav", "sad", f"n{i}"] for i, note in enumerate(notes))
+    found = corpora.read("manifest", table)
+    assert [c.speaker.rsplit("-", 1)[1] for c in found.clips] == [
+        f"n{i}" for i in range(len(notes))
+    ]
+    assert found.rejected == ()
 
 
 def write_original(root: Path, labels: dict[str, list[str]], width: int = 6) -> Path:

@@ -1,6 +1,5 @@
 """Where tasks come from: evaluations, saved clips, folders, label errors of training data."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from audiollm import audio
 from audiollm.audio import Sound
 from audiollm.contracts.result import RESULT, read_result
 from audiollm.errors import AudioLLMError, DataError, LabelError
-from audiollm.labelling.formats.rows import at_line, read_text
+from audiollm.labelling.formats.rows import at_line, json_lines
 from audiollm.labelling.queue import is_random, reason
 from audiollm.labelling.saved import SavedClip
 from audiollm.labelling.tasks import Task
@@ -147,9 +146,8 @@ def from_label_errors(path: Path, settings: Settings) -> Gathered:
     """
     tasks: list[Task] = []
     skipped, missing = 0, 0
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, row in json_lines(path):
         try:
-            row = json.loads(line)
             file = Path(row["path"]).resolve()
             if not row["likely"]:
                 skipped += 1

@@ -1,6 +1,7 @@
 """Anybody's own recordings: a folder per class, or a table (CSV, JSON lines) that lists them."""
 
 import csv
+import io
 import json
 import math
 import re
@@ -163,8 +164,9 @@ def _seconds(raw: object) -> float:
 
 
 def _csv_rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    lines = _text(table).splitlines()
-    header = lines[0] if lines else ""
+    text = _text(table)
+    header = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    lines = io.StringIO(text, newline="")  # ended by CR and LF alone
     reader = csv.DictReader(lines, delimiter=max(",;\t", key=header.count))
     known = _columns(reader.fieldnames or (), table)
     try:

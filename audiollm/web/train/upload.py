@@ -360,7 +360,7 @@ def _stays_inside(table: Path) -> None:
     """
     rows = table.read_text(encoding="utf-8")
     if table.suffix.lower() == ".csv":  # whichever character parts the cells
-        bad = (any(map(_is_outside, re.split(r'[,;\t"]', line))) for line in rows.splitlines())
+        bad = (any(map(_is_outside, re.split(r'[,;\t"]', line))) for line in io.StringIO(rows))
     else:
         bad = (_json_outside(line) for line in rows.split("\n"))
     number = next((number for number, outside in enumerate(bad, 1) if outside), 0)
