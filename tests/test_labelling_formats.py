@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -367,6 +368,42 @@ def test_a_label_studio_task_with_a_fault_is_named_by_its_line(
     with refused(code, LabelError) as values:
         formats.read(path, "Ann", Settings())
     assert (values["file"], values["line"]) == ("l.json", 3)
+
+
+@tries(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    folder=st.text("ab #%+&=?äü情;", min_size=1, max_size=5).map(lambda text: f"x{text}y"),
+    escaped=st.booleans(),
+    mark=st.sampled_from("/\\"),
+    host=st.sampled_from(["", "http://localhost:8080", "/prefix"]),
+)
+def test_an_address_of_label_studio_is_found_however_it_is_written(
+    folder: str, escaped: bool, mark: str, host: str, sounds: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / folder).mkdir(exist_ok=True)
+    shutil.copyfile(sounds[0], tmp_path / folder / "v#1.flac")
+    address = f"{folder}{mark}v#1.flac"
+    address = f"{host}/data/local-files/?d={quote(address) if escaped else address}"
+    path = tmp_path / "l.json"
+    path.write_text(json.dumps([studio(address, "Happy")]))
+    (task,) = formats.read(path, "nobody", Settings()).tasks
+    assert Path(task.path) == tmp_path / folder / "v#1.flac"
+
+
+@pytest.mark.parametrize("name", ["a  b.flac", "in\\a.flac", "//[a.flac", "a?d=b.flac"])
+def test_a_name_of_a_table_is_found_as_it_is_written(
+    name: str, sounds: list[Path], tmp_path: Path
+) -> None:
+    place = tmp_path / "t" / name.replace("\\", "/").lstrip("/")
+    place.parent.mkdir(parents=True)
+    shutil.copyfile(sounds[0], place)
+    name = str(place) if name.startswith("//") else name
+    csv_table = table(tmp_path / "t" / "l.csv", ("file", "label"), (name, "sad"))
+    studio_table = tmp_path / "t" / "l.json"
+    studio_table.write_text(json.dumps([studio(name, "sad")]))
+    for path in (csv_table, studio_table):
+        (task,) = formats.read(path, "nobody", Settings()).tasks
+        assert Path(task.path) == place.resolve()
 
 
 def test_a_label_studio_file_that_is_cut_off_is_refused(sounds: list[Path], tmp_path: Path) -> None:
