@@ -398,6 +398,24 @@ def test_original_features(tmp_path: Path, capsys: Any) -> None:
     assert len(list((out / "features").glob("*.safetensors"))) == 1
 
 
+@pytest.mark.parametrize("split", ["speaker", "random"])
+def test_one_class_is_refused_before_anything_is_encoded(
+    split: str, voices: Path, frozen: Path, tmp_path: Path, capsys: Any
+) -> None:
+    words = ("--corpus", "manifest", "--root", voices, "--classes", "sad", "--split", split)
+    assert run(*words, "--encoder", frozen, "--out", tmp_path / "x") == 2
+    assert "sad" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+    folder = tmp_path / "clips" / "wrapper" / "sad"  # its only subfolder is taken for the emotion
+    folder.mkdir(parents=True)
+    for path in voices.glob("sad*.wav"):
+        shutil.copyfile(path, folder / path.name)
+    look = ["look", "--corpus", "folder", "--root", str(tmp_path / "clips"), "--split", "random"]
+    assert command.main(look) == 0
+    trouble = Insight.from_json(capsys.readouterr().out).trouble
+    assert trouble is not None and trouble.code == "data_one_class"
+
+
 def test_refusals(done: Path, voices: Path, frozen: Path, tmp_path: Path, capsys: Any) -> None:
     def refused(*arguments: object) -> str:
         assert run(*arguments, "--out", tmp_path / "x") == 2
