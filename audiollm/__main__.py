@@ -2,19 +2,19 @@
 
 import argparse
 import glob
-import json
 import logging
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from audiollm import __version__, labels
-from audiollm.audio.loading import SUFFIXES
+from audiollm.audio import sound_files
 from audiollm.errors import AudioLLMError
 from audiollm.settings import Settings
-from audiollm.texts import text
+from audiollm.texts import console, text
 
 EPILOG = """examples:
   python -m audiollm recording.wav             what one recording sounds like
@@ -24,7 +24,8 @@ EPILOG = """examples:
   python -m audiollm a.wav b.wav c.wav --same-speaker   compared with this person's own voice
 
 Exit code: 0 all files were answered, 1 some could not be (the others were), 2 nothing could be
-tried (no such model, wrong arguments).
+tried (no such model, wrong arguments), 141 the reader of the output has left. JSON is in ASCII
+where the output is not in UTF-8; a file name that is no UTF-8 has escapes like \\udcff.
 Nothing is stored and nothing leaves this machine."""
 
 
@@ -57,6 +58,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Answers every file it can. 0: all; 1: some failed; 2: the model or the arguments did."""
+    return console.run(partial(_main, argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
     args = parser().parse_args(argv)
     warnings.filterwarnings("ignore")
     logging.getLogger("transformers").setLevel(logging.ERROR)
@@ -84,7 +89,7 @@ def collect(names: Sequence[str]) -> Iterator[Path]:
         path = Path(name).expanduser()
         found: list[Path] = []
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            found = sound_files(path)
         elif not path.exists() and ("*" in name or "?" in name):
             found = sorted(Path(p) for p in glob.glob(str(path), recursive=True))  # noqa: PTH207
         yield from found or [path]
@@ -103,7 +108,7 @@ def _answer(predictor: Any, paths: Sequence[Path], args: argparse.Namespace) -> 
             failed += 1
             if args.json:
                 line = {"path": str(path), "error": answer.in_language(args.language)}
-                print(json.dumps(line, ensure_ascii=False))
+                print(console.json_line(line), flush=True)
             else:
                 print(f"{path}: {answer.in_language(args.language)}", file=sys.stderr)
             continue
@@ -112,7 +117,7 @@ def _answer(predictor: Any, paths: Sequence[Path], args: argparse.Namespace) -> 
             print(note, end="\n" if note else "", file=sys.stderr)
         if args.json:
             line = {"path": str(path), **answer.to_dict()}
-            print(json.dumps(line, ensure_ascii=False), flush=True)
+            print(console.json_line(line), flush=True)
         else:
             print(readable(path, answer), flush=True)
     return 1 if failed else 0

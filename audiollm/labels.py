@@ -5,6 +5,7 @@ have (bored, calm, ...) come after its nine. A corpus may bring a class of its o
 its name, in both languages.
 """
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -56,6 +57,13 @@ _ALIASES = {
     for emotion in EMOTIONS
     for alias in (emotion.name, emotion.zh, *emotion.aliases)
 }
+# What pandas reads as a missing value. Others may be names of speakers: Nan, none.
+_MISSING = frozenset(
+    (
+        *("nan", "NaN", "-nan", "-NaN", "NaT", "NA", "<NA>", "#NA", "#N/A", "N/A", "n/a"),
+        *("NULL", "null", "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+    )
+)
 _NAME = re.compile(r"[^\W\d_][\w \-]{0,31}")
 
 
@@ -74,6 +82,17 @@ def canonical(raw: str) -> str:
     if not _NAME.fullmatch(text):
         raise ValueError(f"{raw!r} cannot be the name of an emotion class")
     return text
+
+
+def is_missing(raw: object) -> bool:
+    """None, or the NaN that pandas writes into JSON."""
+    return raw is None or (isinstance(raw, float) and math.isnan(raw))
+
+
+def cell(raw: object) -> str:
+    """The text of a cell of a table; "" where it is missing or holds a word for that."""
+    text = "" if is_missing(raw) else str(raw).strip()
+    return "" if text in _MISSING else text
 
 
 def emotion(name: str) -> Emotion:

@@ -146,7 +146,7 @@ def _probe(prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
 
 def _seconds(run: Path) -> float:
     """Wall seconds of training by `progress.jsonl`."""
-    lines = (run / "progress.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (run / "progress.jsonl").read_text(encoding="utf-8").strip().split("\n")
     times = [json.loads(line)["time"] for line in lines]
     return round(times[-1] - times[0], 1)
 

@@ -66,7 +66,7 @@ def sound_files(root: Path) -> list[Path]:
     Raises:
         SystemExit: there are none.
     """
-    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in audio.SUFFIXES)
+    paths = audio.sound_files(root)
     if not paths:
         raise SystemExit(f"{root} holds no sound files: name a folder of clips with --root.")
     return paths

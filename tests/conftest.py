@@ -17,6 +17,7 @@ import psutil
 import pytest
 import soxr
 from av.audio.stream import AudioStream
+from av.container import OutputContainer
 
 from audiollm.settings import ASSETS, Settings
 
@@ -166,29 +167,46 @@ def vowels(seconds: float, pitch: float = 140.0, seed: int = 0) -> np.ndarray:
 
 
 def encode(  # a sound file of any kind that FFmpeg writes
-    samples: np.ndarray,
+    samples: np.ndarray | list[np.ndarray],
     container: str,
     codec: str,
     rate: int = RATE,
     options: dict[str, str] | None = None,
+    start: float = 0.0,
 ) -> bytes:
-    """A file's bytes from float samples [N] or [N, channels <= 8] at `rate`.
+    """A file's bytes from float samples [N] or [N, channels <= 8] at `rate`, or of several tracks.
 
-    `container` and `codec` are FFmpeg's names, `options` the container's.
+    `container` and `codec` are FFmpeg's names, `options` the container's; `start`: s on the clock
+    of the container when the sound starts.
     """
-    tracks = samples[:, None] if samples.ndim == 1 else samples
-    layout = LAYOUTS[tracks.shape[1] - 1]
-    packed = np.ascontiguousarray(tracks, dtype=np.float32).reshape(1, -1)
-    frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
-    frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
     file = io.BytesIO()
     with av.open(file, "w", format=container, options=options or {}) as out:
-        stream = cast(AudioStream, out.add_stream(codec, rate=rate, layout=layout))
-        if codec in BIT_RATES:
-            stream.bit_rate = BIT_RATES[codec] * tracks.shape[1]
-        for packet in (*stream.encode(frame), *stream.encode(None)):
+        tracks = samples if isinstance(samples, list) else [samples]
+        streams = [track(out, one, codec, rate) for one in tracks]
+        packets = [
+            p for stream, frame in streams for p in (*stream.encode(frame), *stream.encode())
+        ]
+        for packet in packets:
+            shift = round(start / packet.time_base) if start else 0
+            packet.pts, packet.dts = (packet.pts or 0) + shift, (packet.dts or 0) + shift
+        for packet in sorted(packets, key=lambda p: (p.dts or 0) * p.time_base):
             out.mux(packet)
     return file.getvalue()
+
+
+def track(
+    out: OutputContainer, samples: np.ndarray, codec: str, rate: int
+) -> tuple[AudioStream, av.AudioFrame]:
+    """A new track of a file, and its sound: samples [N] or [N, channels <= 8], not yet encoded."""
+    channels = samples[:, None] if samples.ndim == 1 else samples
+    layout = LAYOUTS[channels.shape[1] - 1]
+    packed = np.ascontiguousarray(channels, dtype=np.float32).reshape(1, -1)
+    frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
+    frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+    stream = cast(AudioStream, out.add_stream(codec, rate=rate, layout=layout))
+    if codec in BIT_RATES:
+        stream.bit_rate = BIT_RATES[codec] * channels.shape[1]
+    return stream, frame
 
 
 def film(samples: np.ndarray | None, container: str = "mp4", rate: int = RATE) -> bytes:

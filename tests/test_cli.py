@@ -1,7 +1,9 @@
 """`python -m audiollm` as a person calls it: a process, files, exit codes."""
 
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -174,6 +176,74 @@ def test_collect_keeps_every_name_that_finds_nothing(tmp_path: Path) -> None:
     (tmp_path / "clip[1].wav").touch()
     assert list(collect([str(tmp_path / "clip[1].wav")])) == [tmp_path / "clip[1].wav"]
     assert len(list(collect([str(tmp_path / "clip*")]))) == 2
+
+
+def test_collect_follows_links_to_folders(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "own").symlink_to(place / "sounds")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "sets.wav").mkdir()
+    (tmp_path / "sets.wav" / "d.wav").touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in collect([str(tmp_path)])]
+    names = ("a.wav", "c.m4a", "deeper/b.flac", "silent.wav", "text.wav", "tone.wav")
+    assert found == [*(f"own/{name}" for name in names), "sets.wav/d.wav"]
+
+
+class Terminal:
+    """Standard output of some encoding in place of the real one."""
+
+    def __init__(self, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.encoding, self.bytes = encoding, io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(self.bytes, encoding))
+        self.errors = io.BytesIO()
+        monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(self.errors, encoding))
+
+    def read(self) -> str:
+        sys.stdout.flush()
+        return self.bytes.getvalue().decode(self.encoding)
+
+
+ENCODINGS = ("utf-8", "gbk", "cp1252", "latin-1", "ascii")
+NO_UTF8 = os.fsdecode(b"gr\xfc\xdfe.wav")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_any_file_name_on_any_terminal(
+    encoding: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = place / "names"
+    folder.mkdir(exist_ok=True)
+    names = [NO_UTF8, "声音😀.wav", "z.wav"]
+    for name in names:
+        shutil.copyfile(place / "sounds" / "a.wav", folder / name)
+    (folder / f"broken-{NO_UTF8}").write_text("no sound")
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("AUDIOLLM_DEVICE", "cpu")
+    for language in ("en", "zh"):
+        words = ("names", "--model", "model", "--language", language)
+        terminal = Terminal(encoding, monkeypatch)
+        assert main((*words, "--json")) == 1
+        lines = [json.loads(line) for line in terminal.read().split("\n") if line]
+        assert {Path(line["path"]).name for line in lines if "label" in line} == set(names)
+        assert [line["path"] for line in lines if "error" in line] == [f"names/broken-{NO_UTF8}"]
+        terminal = Terminal(encoding, monkeypatch)
+        assert main(words) == 1
+        assert terminal.read().count("%") >= len(names) * len(tiny.CLASSES)
+
+
+@pytest.mark.parametrize("words", [("--json",), ()])
+def test_a_closed_pipe_is_quiet(
+    words: tuple[str, ...], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("AUDIOLLM_DEVICE", "cpu")
+    terminal = Terminal("utf-8", monkeypatch)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        code = main(("sounds/a.wav", "sounds/c.m4a", "--model", "model", *words))
+    assert code == 141
+    assert terminal.errors.getvalue() == b""
 
 
 def test_chinese_takes_two_columns() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from audiollm.errors import DataError
@@ -108,6 +108,68 @@ def test_folder_with_a_split(tmp_path: Path) -> None:
     assert [c.split for c in alone.clips] == [""]  # one side is no split
 
 
+_SPLIT = ("train/angry/a.wav", "train/sad/b.wav", "test/angry/c.wav", "valid/sad/d.wav")
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.sets(
+        st.sampled_from(
+            (
+                *("stray.wav", "__MACOSX/train/angry/._a.wav", ".trash/angry/a.wav"),
+                *("extra/a.wav", "angry/a.wav", "notes.txt", "train.wav", "test/stray.wav"),
+            )
+        )
+    )
+)
+def test_what_lies_beside_a_split_changes_nothing_in_it(tmp_path: Path, others: set[str]) -> None:
+    root = tmp_path / str(len(list(tmp_path.iterdir())))
+    found = corpora.read("folder", touch(root, *_SPLIT, *others))
+    assert {(Path(c.path).relative_to(root).as_posix(), c.label, c.split) for c in found.clips} == {
+        (name, name.split("/")[1], name.split("/")[0]) for name in _SPLIT
+    }
+    sounds = {name for name in others if name.endswith(".wav")}
+    assert {Path(r.path).relative_to(root).as_posix() for r in found.rejected} == sounds
+    beside = {name.split("/")[0] for name in sounds - {"test/stray.wav"}}
+    named = [note.values["names"] for note in found.notes if note.code == "note_beside_split"]
+    assert named == ([sorted(beside)] if beside else [])
+
+
+def test_one_part_of_a_split_beside_classes_is_named(tmp_path: Path) -> None:
+    found = corpora.read("folder", touch(tmp_path, "angry/a.wav", "sad/b.wav", "test/sad/c.wav"))
+    assert [(c.label, c.split) for c in found.clips] == [("angry", ""), ("sad", ""), ("sad", "")]
+    assert [(note.code, note.values["part"]) for note in found.notes] == [("note_one_part", "test")]
+
+
+def test_folders_behind_links_are_read(tmp_path: Path) -> None:
+    disk = touch(tmp_path / "disk", "angry/a.wav", "sad/b.wav", "1001_DFA_ANG_XX.wav")
+    root = tmp_path / "root"
+    root.mkdir()
+    for part in ("train", "test"):
+        (root / part).symlink_to(disk)
+    (disk / "again").symlink_to(root)  # a loop through two links
+    (root / "up").symlink_to(tmp_path)
+    found = corpora.read("folder", root)
+    assert [(c.path, c.label, c.split) for c in found.clips] == [
+        (str(root / part / name), name.split("/")[0], part)
+        for part in ("test", "train")
+        for name in ("angry/a.wav", "sad/b.wav")
+    ]
+    named = corpora.read("crema-d", root)
+    assert [c.path for c in named.clips] == [
+        str(root / part / "1001_DFA_ANG_XX.wav") for part in ("test", "train")
+    ]
+
+
+def test_a_link_to_nothing_is_listed(tmp_path: Path) -> None:
+    touch(tmp_path, "angry/a.wav")
+    (tmp_path / "angry" / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    found = corpora.read("folder", tmp_path)
+    assert [Path(c.path).name for c in found.clips] == ["a.wav", "gone.wav"]
+
+
 def test_manifest_forms(tmp_path: Path) -> None:
     touch(tmp_path, "clips/a.wav", "clips/b.wav")
     wanted = {"a.wav": ("angry", "x-1", "de"), "b.wav": ("happy", "x-2", None)}
@@ -130,6 +192,57 @@ def test_manifest_forms(tmp_path: Path) -> None:
         assert [c.split for c in found.clips] == ["train", "valid"]
     assert [r.kind for r in corpora.read("manifest", lines).rejected] == ["not JSON"] * 2
     assert [r.kind for r in corpora.read("manifest", table).rejected] == ["file missing"]
+
+
+NOTHING = (None, float("nan"), "", " ", "nan", "NaN", "NULL", "None", "<NA>", "N/A", "NA")
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_missing_cell_of_a_table_is_missing(form: str, nothing: object, tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav", "b.wav", "c.wav")
+    rows: list[dict[str, object]] = [
+        {"file": "a.wav", "label": "sad", "speaker": "Nan", "split": "train", "language": "de"},
+        {"file": "b.wav", "label": nothing, "speaker": "1", "split": "test", "language": "de"},
+        {
+            "file": "c.wav",
+            "label": "sad",
+            "speaker": nothing,
+            "split": nothing,
+            "language": nothing,
+        },
+        {"file": nothing, "label": "sad", "speaker": "1", "split": "test", "language": "de"},
+    ]
+    table = tmp_path / f"manifest.{form}"
+    if form == "jsonl":
+        table.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    else:
+        with table.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    found = corpora.read("manifest", table)
+    name = found.name
+    assert [(c.label, c.speaker, c.split, c.language) for c in found.clips] == [
+        ("sad", f"{name}-Nan", "train", "de"),
+        ("sad", "", "", None),
+    ]
+    first = 2 if form == "csv" else 1
+    assert [(r.message.code, r.path) for r in found.rejected] == [
+        ("reject_no_label", f"b.wav ({table.name}:{first + 1})"),
+        ("reject_no_path", f"{table}:{first + 3}"),
+    ]
+
+
+@pytest.mark.parametrize("label", [True, 3, 2.5, ["sad"], {"sad": 1}])
+def test_what_is_no_text_is_no_label(label: object, tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav", "b.wav")
+    rows = [{"file": "a.wav", "label": "sad"}, {"file": "b.wav", "label": label}]
+    table = tmp_path / "manifest.jsonl"
+    table.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    found = corpora.read("manifest", table)
+    assert [c.label for c in found.clips] == ["sad"]
+    assert [r.message.code for r in found.rejected] == ["reject_label"]
 
 
 @pytest.mark.parametrize(
@@ -176,6 +289,33 @@ def test_any_manifest_row_is_used_or_rejected(
     assert all(": " in r.reason for r in found.rejected)
 
 
+# What str.splitlines and Unicode take for the end of a line, and the csv module does not
+_BREAKS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    notes=st.lists(st.text(f"ab,\"'{_BREAKS}\n", max_size=6), min_size=1, max_size=6),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+)
+def test_only_cr_and_lf_end_a_row(notes: list[str], end: str, quoting: Any, tmp_path: Path) -> None:
+    assume(end != "\r" or "\n" not in "".join(notes))  # which the csv module would not quote
+    touch(tmp_path, "a.wav")
+    table = tmp_path / "manifest.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator=end, quoting=quoting)
+        writer.writerow(["note", "file", "label", "speaker"])
+        writer.writerows([note, "a.wav", "sad", f"n{i}"] for i, note in enumerate(notes))
+    found = corpora.read("manifest", table)
+    assert [c.speaker.rsplit("-", 1)[1] for c in found.clips] == [
+        f"n{i}" for i in range(len(notes))
+    ]
+    assert found.rejected == ()
+
+
 def write_original(root: Path, labels: dict[str, list[str]], width: int = 6) -> Path:
     """The layout that the original scripts wrote, paths of another machine included."""
     (root / "features").mkdir(parents=True)
@@ -205,6 +345,16 @@ def test_original(tmp_path: Path) -> None:
     three = {"train": ["happy"], "valid": ["sad"], "test": ["angry"]}
     found = corpora.read("original", write_original(tmp_path / "b", three))
     assert [c.split for c in found.clips] == ["train", "valid", "test"]
+
+
+def test_a_missing_label_of_the_original_is_missing(tmp_path: Path) -> None:
+    root = write_original(tmp_path, {"train": ["happy", "sad"]})
+    entries = json.loads((root / "train.json").read_text())
+    entries[0]["label"] = float("nan")
+    (root / "train.json").write_text(json.dumps(entries))
+    found = corpora.read("original", root)
+    assert [c.label for c in found.clips] == ["sad"]
+    assert [r.message.code for r in found.rejected] == ["reject_no_label"]
 
 
 def test_original_damaged(tmp_path: Path) -> None:
@@ -264,6 +414,26 @@ def test_datasets_forms(stored: Path) -> None:
     both = corpora.read("datasets", stored / "both")
     assert [c.split for c in both.clips] == ["train", "train", "test", "test"]
     assert len({c.path for c in both.clips}) == 4
+
+
+def test_a_missing_label_of_a_data_set_is_missing(stored: Path) -> None:
+    import datasets
+
+    sounds = [{"bytes": b"x", "path": "x.wav"}] * 4
+    words = ["sad", None, "nan", ""]
+    rows = {"audio": sounds, "emotion": words, "speaker": [None, "1", "1", "1"]}
+    datasets.Dataset.from_dict(rows).to_parquet(stored / "words" / "train.parquet")
+    found = corpora.read("datasets", stored / "words")
+    assert [(c.label, c.speaker) for c in found.clips] == [("sad", "")]
+    assert [(r.message.code, r.path[-1]) for r in found.rejected] == [
+        ("reject_no_label", row) for row in "123"
+    ]
+    numbers = {"audio": sounds, "label": [4.0, float("nan"), 0.5, None]}
+    datasets.Dataset.from_dict(numbers).to_parquet(stored / "numbers" / "train.parquet")
+    found = corpora.read("chiser5", stored / "numbers")
+    assert [c.label for c in found.clips] == ["surprised"]
+    codes = ["reject_no_label", "reject_label", "reject_no_label"]
+    assert [r.message.code for r in found.rejected] == codes
 
 
 def test_chiser5_forms(stored: Path, tmp_path: Path) -> None:

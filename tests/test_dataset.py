@@ -97,7 +97,7 @@ def test_nobody_stands_on_two_sides(
     try:
         done = split(clips, seed, valid, test)
     except DataError as error:
-        assert speakers < 3, error
+        assert speakers < 3 or error.code == "data_one_class", error
         return
     both = {s for s, on in sides(done.clips).items() if len(on) > 1}
     assert both == done.shared
@@ -245,7 +245,8 @@ def test_given_split_of_the_original_project() -> None:
 
 
 def test_given_split_that_leaks() -> None:
-    clips = [replace(c, split=("train", "valid", "test")[i % 3]) for i, c in enumerate(clips_of(6))]
+    parts = ("train", "valid", "train", "test", "train", "test")
+    clips = [replace(c, split=parts[i % 6]) for i, c in enumerate(clips_of(6))]
     with pytest.raises(DataError, match="c-00, c-01, c-02 and 3 more speakers"):
         split(clips)
     done = split(clips, by="given")

@@ -1,5 +1,6 @@
 """Both stages by command, a kill in the middle, and the merged folder."""
 
+import argparse
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from audiollm.model import checkpoint
 from audiollm.settings import Settings
 from tests import prepared, tiny
 from tests.prepared import resplit
+from tests.refusals import refused
 from train.__main__ import main
 from train.data.dataset import load_prepared
 from train.fit import fit, merge, runs
@@ -252,6 +254,26 @@ def test_a_wrong_command_gets_one_sentence(
     assert says in error
     assert "Traceback" not in error
     assert len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("keep", "code"), [({"angry"}, "fit_one_class"), (set[str](), "fit_no_clips")]
+)
+def test_data_without_two_classes_to_train_on_are_refused_at_the_start(
+    place: Path, keep: set[str], code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(place / "data", place / code)
+    table = place / code / "clips.jsonl"
+    rows = [json.loads(line) for line in table.read_text().splitlines()]
+    rows = [row for row in rows if row["split"] != "train" or row["label"] in keep]
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.chdir(place)
+    words = ["--stage", "1", "--data", code, "--llm", "nowhere", "--out", f"run-{code}"]
+    parser = argparse.ArgumentParser()
+    fit.configure(parser)
+    with refused(code):
+        fit.run(parser.parse_args(words))
+    assert not (place / f"run-{code}").exists()
 
 
 def test_batches_depend_on_seed_and_epoch_alone() -> None:

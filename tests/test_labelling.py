@@ -298,7 +298,11 @@ def test_clips_from_everywhere(services: Services, voice: Path, tmp_path: Path) 
     )
     error: dict[str, Any] = {"clip": "5" * 64, "path": str(voice), "speaker": "s", "label": "sad"}
     error |= {"suggested": "angry", "confidence": 0.02, "likely": True}
-    lines = [json.dumps(error), json.dumps(error | {"clip": "6" * 64, "likely": False})]
+    error["note"] = "ends no line: \u2028"
+    lines = [
+        json.dumps(error, ensure_ascii=False),
+        json.dumps(error | {"clip": "6" * 64, "likely": False}),
+    ]
     (home / "runs" / "mine" / "label-errors.jsonl").write_text("\n".join(lines))
     folder = tmp_path / "voices"
     folder.mkdir()

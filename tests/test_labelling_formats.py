@@ -2,11 +2,13 @@
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -180,6 +182,26 @@ def test_from_one_home_to_another_and_twice(name: str, sounds: list[Path], tmp_p
     assert len(second.history()) == 4
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_name_that_is_no_utf8_is_written(
+    name: str, sounds: list[Path], tmp_path: Path
+) -> None:
+    path = tmp_path / os.fsdecode(b"gr\xfcn.wav")
+    shutil.copyfile(sounds[0], path)
+    task = replace(tasks_of(sounds)[0], source="x")
+    object.__setattr__(task, "path", str(path))  # no such task can be made
+    place, write, _ = FORMATS[name]
+    write([Outcome(task, (Label(task.id, "Ann", "sad"),))], tmp_path / place)
+    written = tmp_path / place
+    assert written.stat().st_size
+
+
+def test_no_task_has_a_file_name_that_is_no_utf8(sounds: list[Path]) -> None:
+    task = tasks_of(sounds)[0]
+    with refused("label_file_name"):
+        replace(task, path=os.fsdecode(b"/gr\xfcn.wav"))
+
+
 def table(path: Path, *rows: tuple[str, ...]) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
@@ -190,6 +212,24 @@ def test_a_foreign_table_needs_only_file_and_label(sounds: list[Path], tmp_path:
     path = table(tmp_path / "their.csv", ("path", "emotion", "x"), (str(sounds[0]), "Anger", "1"))
     found = formats.read(path, "Ann", Settings())
     assert [(label.person, label.name) for label in found.labels] == [("Ann", "angry")]
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan")])
+def test_a_missing_value_of_json_is_missing(
+    nothing: object, sounds: list[Path], tmp_path: Path
+) -> None:
+    names = ("person", "speaker", "intensity", "note", "took", "at", "secondary", "original")
+    rows = [
+        {"file": str(sounds[0]), "label": "sad", **dict.fromkeys(names, nothing)},
+        {"file": str(sounds[1]), "label": nothing, **dict.fromkeys(names, nothing)},
+    ]
+    path = tmp_path / "l.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    found = formats.read(path, "Ann", Settings())
+    assert [(task.speaker, task.original) for task in found.tasks] == [("", "")] * 2
+    (label,) = found.labels
+    assert (label.person, label.name, label.secondary) == ("Ann", "sad", "")
+    assert (label.intensity, label.note, label.took, label.at) == (0, "", 0.0, "")
 
 
 @pytest.mark.parametrize(
@@ -328,6 +368,42 @@ def test_a_label_studio_task_with_a_fault_is_named_by_its_line(
     with refused(code, LabelError) as values:
         formats.read(path, "Ann", Settings())
     assert (values["file"], values["line"]) == ("l.json", 3)
+
+
+@tries(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    folder=st.text("ab #%+&=?äü情;", min_size=1, max_size=5).map(lambda text: f"x{text}y"),
+    escaped=st.booleans(),
+    mark=st.sampled_from("/\\"),
+    host=st.sampled_from(["", "http://localhost:8080", "/prefix"]),
+)
+def test_an_address_of_label_studio_is_found_however_it_is_written(
+    folder: str, escaped: bool, mark: str, host: str, sounds: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / folder).mkdir(exist_ok=True)
+    shutil.copyfile(sounds[0], tmp_path / folder / "v#1.flac")
+    address = f"{folder}{mark}v#1.flac"
+    address = f"{host}/data/local-files/?d={quote(address) if escaped else address}"
+    path = tmp_path / "l.json"
+    path.write_text(json.dumps([studio(address, "Happy")]))
+    (task,) = formats.read(path, "nobody", Settings()).tasks
+    assert Path(task.path) == tmp_path / folder / "v#1.flac"
+
+
+@pytest.mark.parametrize("name", ["a  b.flac", "in\\a.flac", "//[a.flac", "a?d=b.flac"])
+def test_a_name_of_a_table_is_found_as_it_is_written(
+    name: str, sounds: list[Path], tmp_path: Path
+) -> None:
+    place = tmp_path / "t" / name.replace("\\", "/").lstrip("/")
+    place.parent.mkdir(parents=True)
+    shutil.copyfile(sounds[0], place)
+    name = str(place) if name.startswith("//") else name
+    csv_table = table(tmp_path / "t" / "l.csv", ("file", "label"), (name, "sad"))
+    studio_table = tmp_path / "t" / "l.json"
+    studio_table.write_text(json.dumps([studio(name, "sad")]))
+    for path in (csv_table, studio_table):
+        (task,) = formats.read(path, "nobody", Settings()).tasks
+        assert Path(task.path) == place.resolve()
 
 
 def test_a_label_studio_file_that_is_cut_off_is_refused(sounds: list[Path], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import soundfile
 import torch
 
 from audiollm.audio import functionals
+from audiollm.contracts.insight import Insight
 from audiollm.encoder import emotion2vec
 from audiollm.settings import Settings
 from tests.conftest import voiced
@@ -105,7 +107,7 @@ def test_what_is_written(done: Path, voices: Path, frozen: Path) -> None:
         "silent.wav": "no speech",
         "text.wav": "unreadable",
         "copy.wav": "identical audio",
-        "gone.wav": "file missing",
+        "gone.wav (manifest.csv:17)": "file missing",
     }
     summary = json.loads((done / "summary.json").read_text())
     assert summary["all"] == {
@@ -186,6 +188,27 @@ def test_an_encoder_folder_is_found_from_anywhere(
     common = ("--corpus", "manifest", "--root", voices, "--max-clips", 9, "--out", tmp_path / "x")
     assert run(*common, "--encoder", frozen.name) == 0
     assert load_prepared(tmp_path / "x").encoder.id == str(frozen)
+
+
+def test_file_names_that_are_no_utf8(
+    voices: Path, frozen: Path, tmp_path: Path, capsys: Any
+) -> None:
+    root = tmp_path / "clips"
+    for label in LABELS:
+        (root / label).mkdir(parents=True)
+        for path in voices.glob(f"{label}*.wav"):
+            name = b"\xe4" + path.name.encode()
+            shutil.copyfile(path, root / label / os.fsdecode(name))
+    (root / os.fsdecode(b"l\xf6se.wav")).write_text("no sound")
+    words = ("--corpus", "folder", "--root", str(root), "--split", "random")
+    assert command.main(["look", *words]) == 0
+    found = Insight.from_json(capsys.readouterr().out)
+    assert {Path(clip.path) for clip in found.samples} == set(root.glob("*/*.wav"))
+    assert [Path(one.path).name for one in found.first] == ["l\\udcf6se.wav"]
+    out = tmp_path / "out"
+    assert run(*words, "--encoder", frozen, "--out", out) == 0
+    assert {Path(clip.path) for clip in load_prepared(out).clips} == set(root.glob("*/*.wav"))
+    assert json.loads((out / "summary.json").read_text())["rejected"]["no class"] == 1
 
 
 def test_second_run_hears_nothing(
@@ -373,6 +396,24 @@ def test_original_features(tmp_path: Path, capsys: Any) -> None:
     assert "who speaks is unknown" in capsys.readouterr().out
     assert run("--corpus", "original", "--root", root, "--out", out) == 0
     assert len(list((out / "features").glob("*.safetensors"))) == 1
+
+
+@pytest.mark.parametrize("split", ["speaker", "random"])
+def test_one_class_is_refused_before_anything_is_encoded(
+    split: str, voices: Path, frozen: Path, tmp_path: Path, capsys: Any
+) -> None:
+    words = ("--corpus", "manifest", "--root", voices, "--classes", "sad", "--split", split)
+    assert run(*words, "--encoder", frozen, "--out", tmp_path / "x") == 2
+    assert "sad" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+    folder = tmp_path / "clips" / "wrapper" / "sad"  # its only subfolder is taken for the emotion
+    folder.mkdir(parents=True)
+    for path in voices.glob("sad*.wav"):
+        shutil.copyfile(path, folder / path.name)
+    look = ["look", "--corpus", "folder", "--root", str(tmp_path / "clips"), "--split", "random"]
+    assert command.main(look) == 0
+    trouble = Insight.from_json(capsys.readouterr().out).trouble
+    assert trouble is not None and trouble.code == "data_one_class"
 
 
 def test_refusals(done: Path, voices: Path, frozen: Path, tmp_path: Path, capsys: Any) -> None:

@@ -12,7 +12,7 @@ from audiollm import figures, metrics
 from audiollm.contracts.messages import Message
 from audiollm.contracts.result import ClipResult, EvaluationResult
 from audiollm.labels import LANGUAGES
-from audiollm.texts import text
+from audiollm.texts import printable, text
 from train.evaluate import texts
 from train.evaluate.report import write_html
 
@@ -36,7 +36,7 @@ def _result(clips: int = 60, nasty: str = NASTY) -> EvaluationResult:
     for i in range(clips):
         row: ClipResult = {
             "id": f"{i:064x}",
-            "path": f"audio/{i}{nasty}.flac",
+            "path": f"audio/{i}\udcff{nasty}.flac",
             "label": truth[i],
             "predicted": answer[i],
             "probabilities": dict(zip(CLASSES, table[i].tolist(), strict=True))
@@ -121,7 +121,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_misclassified_clip_is_listed_and_no_other(page: Path) -> None:
     parser = _Elements()
     parser.feed(page.read_text(encoding="utf-8"))
-    wrong = [c["path"] for c in _result()["clips"] if c["predicted"] != c["label"]]
+    wrong = [printable(c["path"]) for c in _result()["clips"] if c["predicted"] != c["label"]]
     assert len(wrong) > 5
     assert sorted(parser.paths) == sorted(wrong)
 

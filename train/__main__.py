@@ -5,11 +5,13 @@ import importlib
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from types import ModuleType
 from typing import NamedTuple
 
 from audiollm import __version__
 from audiollm.errors import AudioLLMError
+from audiollm.texts import console
 
 _AGAIN = "give the same command again, it continues where it was"
 
@@ -90,6 +92,10 @@ a stopped fit continues with python -m train fit --resume RUN."""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. 0: done; 2: a sentence on stderr says what to do; 130: Ctrl-C."""
+    return console.run(partial(_main, argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     argv[:1] = [FORMER_NAMES.get(name, name) for name in argv[:1]]
     warnings.filterwarnings("ignore", category=FutureWarning)  # of transformers, to its developers

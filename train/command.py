@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from audiollm.errors import AudioLLMError
+from audiollm.texts import console
 
 
 def main(
@@ -19,8 +20,12 @@ def main(
         prog=f"python -m {name}", description=about.split("\n", maxsplit=1)[0]
     )
     configure(parser)
-    try:
-        return run(parser.parse_args(argv))
-    except AudioLLMError as error:
-        print(error, file=sys.stderr)
-        return 1
+
+    def tried() -> int:
+        try:
+            return run(parser.parse_args(argv))
+        except AudioLLMError as error:
+            print(error, file=sys.stderr)
+            return 1
+
+    return console.run(tried)

@@ -1,5 +1,6 @@
 """Sound in any form -> one checked mono clip at 16 kHz, its cues and its windows. No torch here."""
 
+from audiollm.audio.folders import files_below, sound_files
 from audiollm.audio.loading import (
     CLIPPED_FROM,
     MAX_CHANNELS,
@@ -25,9 +26,11 @@ __all__ = [
     "SUFFIXES",
     "Sound",
     "content_hash",
+    "files_below",
     "from_array",
     "load",
     "require_level",
     "require_speech",
+    "sound_files",
     "to_int16",
 ]

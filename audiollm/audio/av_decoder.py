@@ -5,11 +5,11 @@ that are perfectly fine (seen here: eight planar channels, custom channel layout
 visitors are decoded in a process of their own, without network, with a memory limit, by
 demuxers and decoders from a short list; `audiollm.audio.decoding` starts it and reads its answer.
 
-    python av_decoder.py MAX_SECONDS PROCESSOR_SECONDS < sound file (seekable) > answer
+    python av_decoder.py MAX_SECONDS PROCESSOR_SECONDS TRACK [whole] < sound file > answer
 
 The answer is a row of blocks: a header of three little-endian uint32 (rate, channels, samples)
 and samples x channels float32, interleaved. The last header is (0, 0, n) and n bytes of JSON
-follow: `problem` (null, format, video, codec, long or damaged), `detail`, `declared` and
+follow: `problem` (null, format, video, track, codec, long or damaged), `detail`, `declared` and
 `reached` (seconds, from the header and from the decoder), `packets`, `bad` (not decodable).
 """
 
@@ -40,7 +40,11 @@ CODECS = (
     "pcm_alaw,pcm_mulaw,pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_u16le,pcm_u16be,pcm_s24le,"
     "pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be"
 )
-ESTIMATED = {"aac", "amr", "amrnb", "amrwb"}  # no duration in the header, FFmpeg guesses one
+# No duration in the header: FFmpeg guesses one; of Ogg it takes the time of the last page, whose
+# clock may not start at 0
+ESTIMATED = {"aac", "amr", "amrnb", "amrwb", "ogg"}
+# Their header declares when the sound ends, on a clock that may not start at 0.
+END_DECLARED = {"matroska,webm", "asf"}
 
 # Holds every channel layout until the process ends: PyAV 17.1 to 18.1 frees custom ones twice.
 _layouts: list[Any] = []
@@ -55,7 +59,13 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]), int(sys.argv[2]) + 1))
     try:
-        end = decode(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[1]))
+        end = decode(
+            sys.stdin.buffer,
+            sys.stdout.buffer,
+            float(sys.argv[1]),
+            int(sys.argv[3]),
+            "whole" in sys.argv,
+        )
     except Exception as error:  # whatever a decoder raises, the file is at fault
         end = {"problem": "damaged", "detail": type(error).__name__}
     text = json.dumps(end).encode()
@@ -64,8 +74,13 @@ def main() -> None:
     os._exit(0)  # without destructors: see `_layouts`
 
 
-def decode(file: BinaryIO, out: BinaryIO, max_seconds: float) -> dict[str, Any]:
-    """Write the first sound track of `file` to `out` as blocks; returns the closing object."""
+def decode(
+    file: BinaryIO, out: BinaryIO, max_seconds: float, track: int = 0, whole: bool = False
+) -> dict[str, Any]:
+    """Write a sound track of `file` to `out` as blocks; returns the closing object.
+
+    whole: a WAV to its end, whatever it declares.
+    """
     import av
 
     file.seek(0)
@@ -73,26 +88,30 @@ def decode(file: BinaryIO, out: BinaryIO, max_seconds: float) -> dict[str, Any]:
         "format_whitelist": FORMATS,
         "codec_whitelist": CODECS,
         "protocol_whitelist": "none",  # this open file and nothing that it may point to
+        **({"ignore_length": "1"} if whole else {}),
     }
     try:
         container = av.open(file, "r", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
         return {"problem": "format", "detail": type(error).__name__}
-    if not container.streams.audio:
-        return {"problem": "video" if container.streams.video else "damaged"}
-    stream = container.streams.audio[0]
+    if track >= len(container.streams.audio):
+        without = "video" if container.streams.video else "damaged"
+        return {"problem": "track" if container.streams.audio else without}
+    stream = container.streams.audio[track]
     if stream.codec_context is None:  # the description of the track is lost
         return {"problem": "damaged"}
     codec = stream.codec_context.codec.name
     if codec not in CODECS.split(","):
         return {"problem": "codec", "detail": codec}
+    start = float((stream.start_time or 0) * (stream.time_base or 0))
     declared = _declared(container, stream, file)
+    if declared and container.format.name in END_DECLARED and declared > start:
+        declared -= start
     if declared and declared > max_seconds:
         return {"problem": "long", "declared": declared}
 
     packing = av.AudioResampler(format="flt")  # interleaved float32, rate and channels kept
     count = {"packets": 0, "bad": 0}
-    start = float((stream.start_time or 0) * (stream.time_base or 0))
     reached = 0.0
     writer = _Writer(out)
     for frame in _frames(container, stream, count):

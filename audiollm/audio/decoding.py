@@ -38,6 +38,8 @@ _WAV_BITS = {1: (8, 16, 24, 32), 3: (32, 64), 6: (8,), 7: (8,)}  # PCM, float, A
 _SUBTYPES = {*("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAW", "ULAW")}
 _GUID = bytes.fromhex("000000001000800000aa00389b71")  # an extensible format's, after its tag
 _MAX_CHUNKS = 256
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LIST", b"bext")  # behind the samples, even if cut off
+_LARGE_CHUNK = 1024**2  # bytes; samples that happen to be letters declare more
 _UNKNOWN_SIZE = 0x7FFFF000  # bytes; a recorder that writes to a pipe puts this or more, or 0
 _OGG_PAGE = 27 + 255 + 255 * 255  # bytes of the longest page
 _MAX_ANSWER = 64 * 1024**2  # bytes of a block from the child; real ones have some kB
@@ -51,20 +53,31 @@ _SIGNATURES = (
 )
 
 
-def blocks(file: BinaryIO, name: str, max_seconds: float) -> Blocks:
+class NoTrackError(LookupError):
+    """The file has fewer sound tracks."""
+
+
+def blocks(file: BinaryIO, name: str, max_seconds: float, track: int = 0) -> Blocks:
     """Samples of an open, seekable sound file, in order; close it to end its decoder early.
 
+    track: number of the sound track, from 0; only films and the like have several.
+
     Raises:
+        NoTrackError: there is a first track, but not this one.
         AudioError: not sound, no sound track, damaged, cut off, or declared to be longer than
             `max_seconds`; `name` is what the message calls the file. A file that declares no
             length is not bounded here: stop reading when enough has come.
     """
+    if _understates(file):
+        return _ffmpeg_blocks(file, name, max_seconds, track, "whole")
     declared = _plain_frames(file)
+    if declared is not None and track:
+        raise NoTrackError
     if declared is not None:
         return _libsndfile_blocks(file, name, declared, max_seconds)
     if _breaks_off(file):
         raise _damaged(name)
-    return _ffmpeg_blocks(file, name, max_seconds)
+    return _ffmpeg_blocks(file, name, max_seconds, track)
 
 
 def effort(max_seconds: float) -> float:
@@ -141,9 +154,9 @@ def _data_chunk(
 
 
 def _breaks_off(file: BinaryIO) -> bool:
-    """Whether an Ogg file ends inside a page, or a CAF file before its samples do.
+    """Whether an Ogg file ends inside a page, or a CAF or AVI file before its samples do.
 
-    FFmpeg takes both for shorter sounds.
+    FFmpeg takes them for shorter sounds.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -156,7 +169,40 @@ def _breaks_off(file: BinaryIO) -> bool:
     if kind == b"caff":
         start, declared = _data_chunk(file, 8, "big", 8)
         return start + CUT_SHARE * declared > size
+    if kind == b"RIFF":
+        declared = int.from_bytes(file.read(4), "little")
+        known = file.read(4) == b"AVI " and declared < _UNKNOWN_SIZE
+        return known and CUT_SHARE * declared > size
     return False
+
+
+def _understates(file: BinaryIO) -> bool:
+    """Whether a WAV holds more sound than it declares, as of a recorder that crashed. Further
+    chunks, tags and zeros behind its samples are none."""
+    file.seek(0)
+    head = file.read(36)
+    start, declared = _data_chunk(file, 12, "little", 4)
+    rest = file.seek(0, os.SEEK_END) - start - declared
+    if head[:4] + head[8:16] != b"RIFFWAVEfmt " or not declared:
+        return False
+    second = int.from_bytes(head[28:32], "little")  # bytes
+    if rest <= CUT_SECONDS * second or declared >= CUT_SHARE * (declared + rest):
+        return False
+    file.seek(start + declared)
+    begin = file.read(9)
+    if any(_is_chunk(begin[pad:], rest) for pad in (0, 1)):
+        return False
+    while begin and not begin.strip(b"\0"):
+        begin = file.read(BLOCK)
+    return bool(begin)
+
+
+def _is_chunk(begin: bytes, rest: int) -> bool:
+    """Whether a chunk, or a tag of a player, begins so; `rest`: bytes to the end of the file."""
+    if begin.startswith(_TAGS):
+        return True
+    name, size = begin[:4], int.from_bytes(begin[4:8], "little")
+    return name.isascii() and name.decode().isprintable() and size <= max(rest, _LARGE_CHUNK)
 
 
 def _libsndfile_blocks(file: BinaryIO, name: str, declared: int, max_seconds: float) -> Blocks:
@@ -189,9 +235,11 @@ def _read(sound: soundfile.SoundFile, count: int, name: str) -> np.ndarray:
 # ------------------------------------------------------------------ everything else
 
 
-def _ffmpeg_blocks(file: BinaryIO, name: str, max_seconds: float) -> Blocks:
+def _ffmpeg_blocks(
+    file: BinaryIO, name: str, max_seconds: float, track: int, *words: str
+) -> Blocks:
     limits = [str(max_seconds), str(math.ceil(effort(max_seconds)))]
-    command = [sys.executable, "-P", str(_AV_DECODER), *limits]
+    command = [sys.executable, "-P", str(_AV_DECODER), *limits, str(track), *words]
     with subprocess.Popen(  # noqa: S603
         command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as child:
@@ -251,6 +299,8 @@ def _child_blocks(answer: _Watch, file: BinaryIO, name: str, max_seconds: float)
         yield np.frombuffer(data, "<f4").reshape(samples, channels), rate
 
     problem = end["problem"]
+    if problem == "track":
+        raise NoTrackError
     if problem == "long":
         raise too_long(name, end["declared"], max_seconds)
     if problem == "video":

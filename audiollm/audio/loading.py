@@ -1,14 +1,16 @@
 """Sound in any form -> one checked mono clip at 16 kHz. Bounded memory, no torch.
 
 Every way in ends in `_Mixer`: channels are averaged and the rate is changed block by block, so a
-recording costs 128 kB of memory a second at most, whatever its channels and rate.
+recording costs 128 kB of memory a second at most, whatever its channels and rate. Channels that
+cancel each other are read a second time, the loudest alone; of several tracks the first with sound
+is taken.
 """
 
 import hashlib
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,7 +22,16 @@ import numpy as np
 import soxr
 
 from audiollm.audio import speech
-from audiollm.audio.decoding import BLOCK, blocks, duration, effort, too_long, too_slow
+from audiollm.audio.decoding import (
+    BLOCK,
+    Blocks,
+    NoTrackError,
+    blocks,
+    duration,
+    effort,
+    too_long,
+    too_slow,
+)
 from audiollm.errors import AudioError, NoSpeechError
 from audiollm.settings import Settings
 
@@ -41,6 +52,8 @@ FAINTEST = -75.0
 # speech where it stands 12 dB above the clip's own background; those clips stand 17 or more.
 QUIET, CONTRAST = -50.0, 12.0
 DIGITAL_SILENCE = -95.0  # below: a gate or a decoder wrote zeros, not a microphone
+CANCELLED = 0.01  # -20 dB: power of the average below this share of the loudest channel's
+MOST_TRACKS = 8  # that are tried
 
 SUFFIXES = frozenset(
     f".{ending}"
@@ -87,22 +100,30 @@ def load(
             too much work to decode.
     """
     settings = settings or Settings()
-    name = _name(source)
-    mixer = _Mixer(name, settings.max_seconds)
-    used, most = 0.0, effort(settings.max_seconds)
-    began = time.thread_time()
-    with (
-        _open(source, name, settings) as file,
-        closing(blocks(file, name, settings.max_seconds)) as parts,
-    ):
-        for block, rate in parts:
-            mixer.add(block, rate)
-            used += time.thread_time() - began
-            if used > most:
-                raise too_slow(name)
-            progress(float(mixer.length))
-            began = time.thread_time()
-    return mixer.sound()
+    name, limit = _name(source), settings.max_seconds
+    spend = _Effort(name, limit, progress)
+    with _open(source, name, settings) as file:
+
+        def track(number: int) -> Sound:
+            return _mixed(lambda: blocks(file, name, limit, number), name, limit, spend)
+
+        first: Sound | AudioError | None = None
+        for number in range(MOST_TRACKS):
+            found: Sound | AudioError
+            try:
+                found = track(number)
+            except NoTrackError:
+                break
+            except AudioError as error:
+                if not number and error.code != "audio_codec":
+                    raise
+                found = error
+            if isinstance(found, Sound) and _has_level(found):
+                return found
+            first = first or found
+    if isinstance(first, Sound):
+        return first
+    raise first or AudioError("audio_damaged", name=name)
 
 
 def from_array(samples: np.ndarray, rate: int, settings: Settings | None = None) -> Sound:
@@ -119,10 +140,12 @@ def from_array(samples: np.ndarray, rate: int, settings: Settings | None = None)
         samples = samples[:, None]
     if samples.dtype.kind not in "iuf" or (samples.dtype.kind in "iu" and samples.itemsize > 4):
         raise AudioError("audio_dtype", dtype=samples.dtype)
-    mixer = _Mixer("The sound", settings.max_seconds)
-    for block in _parts(samples):
-        mixer.add(_floats(block), int(rate))
-    return mixer.sound()
+
+    def parts() -> Blocks:
+        for start in range(0, len(samples), BLOCK):
+            yield _floats(samples[start : start + BLOCK]), int(rate)
+
+    return _mixed(parts, "The sound", settings.max_seconds)
 
 
 def require_speech(sound: Sound) -> None:
@@ -159,6 +182,14 @@ def require_level(sound: Sound) -> None:
         raise NoSpeechError("audio_background", level=f"{reached:.0f}")
 
 
+def _has_level(sound: Sound) -> bool:
+    try:
+        require_level(sound)
+    except NoSpeechError:
+        return False
+    return True
+
+
 def content_hash(sound: Sound) -> str:
     """Identity of a clip: SHA-256 of its 16 kHz samples as 16-bit integers, in hex."""
     return hashlib.sha256(to_int16(sound).tobytes()).hexdigest()
@@ -169,17 +200,68 @@ def to_int16(sound: Sound) -> np.ndarray:
     return np.rint(sound.samples * 32768.0).clip(-32768, 32767).astype("<i2")
 
 
+def _mixed(
+    parts: Callable[[], Blocks],
+    name: str,
+    max_seconds: float,
+    progress: Callable[[float], object] = lambda _: None,
+) -> Sound:
+    """The average of the channels; the loudest where they cancel each other (two microphones in
+    antiphase, one of many that is connected)."""
+    mixer = _Mixer(name, max_seconds)
+    mixer.add_all(parts(), progress)
+    if (channel := mixer.survivor()) is not None:
+        mixer = _Mixer(name, max_seconds, channel)
+        mixer.add_all(parts(), progress)
+    return mixer.sound()
+
+
+class _Effort:
+    """Ends what takes too much processor time; told after every block, as `progress` is."""
+
+    def __init__(self, name: str, max_seconds: float, progress: Callable[[float], object]) -> None:
+        self.name, self.left, self.progress = name, effort(max_seconds), progress
+        self.began = time.thread_time()
+
+    def __call__(self, seconds: float) -> None:
+        self.left -= time.thread_time() - self.began
+        if self.left < 0:
+            raise too_slow(self.name)
+        self.progress(seconds)  # its time is not the file's
+        self.began = time.thread_time()
+
+
 class _Mixer:
     """Collects blocks of any rate and channels as one checked mono clip at 16 kHz."""
 
-    def __init__(self, name: str, max_seconds: float) -> None:
+    def __init__(self, name: str, max_seconds: float, channel: int | None = None) -> None:
         self.name, self.max_seconds = name, max_seconds
+        self.channel = channel  # the only one to take; None: the average
+        # of the average and of each channel: sum and sum of squares, [1 + channels]
+        self.sums = np.zeros((2, 1 + MAX_CHANNELS))
         self.rate = self.channels = 0  # of the first block, the original's
         self.length = Fraction(0)  # s, exact: floats would add up to a hair more than the limit
         self.total = self.clipped = 0  # samples of the original
         self.parts: list[np.ndarray] = []
         self.stream: soxr.ResampleStream | None = None
         self.stream_rate = 0
+
+    def add_all(self, parts: Blocks, progress: Callable[[float], object]) -> None:
+        """Take all blocks; progress is told the seconds so far."""
+        with closing(parts):
+            for block, rate in parts:
+                self.add(block, rate)
+                progress(float(self.length))
+
+    def survivor(self) -> int | None:
+        """The loudest channel, where the average has lost nearly all of its power; else None."""
+        if self.channels < 2 or self.channel is not None:
+            return None
+        sums, squares = self.sums / max(1, self.total)
+        power = squares - sums**2  # without the offset
+        loudest = int(power[1:].argmax())
+        lost = power[0] < CANCELLED * power[1 + loudest]
+        return loudest if lost and power[1 + loudest] > 10 ** (DIGITAL_SILENCE / 10) else None
 
     def add(self, block: np.ndarray, rate: int) -> None:
         """Take float32 [n, channels]; the rate may change on the way (broadcast streams do)."""
@@ -207,7 +289,14 @@ class _Mixer:
         size = np.abs(tracks).max(axis=0)  # of the loudest channel
         self._check_finite(size)
         self.clipped += int(((size >= CLIPPED_FROM) & (size <= CLIPPED_TO)).sum())
-        mono = tracks.mean(axis=0, dtype=np.float64) if channels > 1 else tracks[0]
+        mono = tracks[0]
+        if channels > 1:
+            wide = tracks.astype(np.float64)
+            mean = wide.mean(axis=0)
+            for row, wave in enumerate((mean, *wide)):
+                self.sums[:, row] += wave.sum(), np.dot(wave, wave)
+            taken = self.channel is not None and self.channel < channels
+            mono = tracks[self.channel] if taken else mean
         self._resample(mono.astype(np.float32), rate)
 
     def _resample(self, mono: np.ndarray, rate: int) -> None:
@@ -243,11 +332,6 @@ class _Mixer:
         return Sound(
             samples, float(self.length), self.rate, self.channels, self.clipped / self.total
         )
-
-
-def _parts(samples: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(samples), BLOCK):
-        yield samples[start : start + BLOCK]
 
 
 def _floats(block: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What is known of recordings before anything is trained on them: `python -m train look` prints it
 for what is not prepared, and `of_prepared` reads it from a prepared folder."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -95,7 +96,8 @@ class Insight:
         return counts
 
     def to_json(self) -> str:
-        return _adapter().dump_json(self).decode()
+        """In ASCII: a pipe may have any encoding, and a path may be no UTF-8."""
+        return json.dumps(_adapter().dump_python(self), default=_plain)
 
     @classmethod
     def from_json(cls, text: bytes | str) -> "Insight":
@@ -103,7 +105,11 @@ class Insight:
         Raises:
             ValueError: it is none.
         """
-        return _adapter().validate_json(text)
+        return _adapter().validate_python(json.loads(text))
+
+
+def _plain(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else str(value)
 
 
 @cache

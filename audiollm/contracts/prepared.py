@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from audiollm.contracts.messages import Message, read_messages
 from audiollm.errors import DataError
+from audiollm.texts import printable
 
 FORMAT = 1
 PREPARED, SUMMARY = "prepare.json", "summary.json"
@@ -48,8 +49,11 @@ class Clip:
 class Rejected:
     """A file that is not used. The reason is `kind: detail`; kinds are counted in the summary."""
 
-    path: str
+    path: str  # printable
     message: Message
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", printable(self.path))
 
     @classmethod
     def of(cls, path: str, code: str, /, **values: Any) -> "Rejected":
@@ -219,7 +223,8 @@ def _read(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """The file is moved into place when it is complete; missing folders are made.
+    """The file is moved into place when it is complete; missing folders are made. Bytes of a file
+    name that are no UTF-8 become escapes, which JSON reads as the same name.
 
     Raises:
         DataError: it cannot be written.
@@ -227,7 +232,7 @@ def write_text(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
         part.replace(path)
     except OSError as error:
         raise DataError("data_unwritable", path=path, error=error.strerror) from error

@@ -47,7 +47,7 @@ def curves(run: Path) -> dict[str, list[float | None]]:
         text = (run / PROGRESS_NAME).read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
-    for line in _parsed(text.splitlines()):
+    for line in _parsed(text.split("\n")):
         step = int(line["step"])
         if line.get("event") == "start":
             steps = {known: values for known, values in steps.items() if known <= step}

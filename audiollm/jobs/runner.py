@@ -21,7 +21,7 @@ from audiollm.jobs import gpu_memory, progress
 from audiollm.jobs.identity import HEARTBEAT_INTERVAL, Identity, identify
 from audiollm.jobs.job import State, Step
 from audiollm.jobs.queue import Jobs
-from audiollm.texts import stored
+from audiollm.texts import console, stored
 
 # line of a failed command's log -> code of its meaning; the last line that one matches decides
 _FAILURES = (
@@ -174,4 +174,5 @@ def _log(line: str) -> None:
 
 
 if __name__ == "__main__":
+    console.accept_any_text()
     sys.exit(Runner(Jobs(Path(sys.argv[1])), sys.argv[2]).run())

@@ -1,6 +1,5 @@
 """Where tasks come from: evaluations, saved clips, folders, label errors of training data."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +9,12 @@ from audiollm import audio
 from audiollm.audio import Sound
 from audiollm.contracts.result import RESULT, read_result
 from audiollm.errors import AudioLLMError, DataError, LabelError
-from audiollm.labelling.formats.rows import at_line, read_text
+from audiollm.labelling.formats.rows import at_line, json_lines
 from audiollm.labelling.queue import is_random, reason
 from audiollm.labelling.saved import SavedClip
 from audiollm.labelling.tasks import Task
 from audiollm.settings import Settings
+from audiollm.texts import printable
 
 RANDOM_SHARE = 0.1  # of all clips of a source
 LONGEST = 120.0  # s: a longer recording holds more than one emotion
@@ -63,7 +63,7 @@ def from_evaluation(path: Path, share: float = RANDOM_SHARE) -> Gathered:
         random = is_random(clip["id"], share)
         if why == "plain" and not random:
             skipped += 1
-        elif not file.is_file() or clip["seconds"] > LONGEST:
+        elif not file.is_file() or clip["seconds"] > LONGEST or printable(str(file)) != str(file):
             missing += 1
         else:
             tasks.append(
@@ -123,19 +123,19 @@ def from_file(
         sound = _load(path, settings)
         audio.require_speech(sound)
         answers = answer(sound)
+        id = audio.content_hash(sound)
+        why, score = reason(answers.answer, answers.other_answer, "")
+        return Task(
+            id=id,
+            path=str(path.resolve()),
+            seconds=sound.seconds,
+            source=source,
+            reason="random" if is_random(id, RANDOM_SHARE) else why,
+            score=score,
+            **vars(answers),
+        )
     except AudioLLMError:
         return None
-    id = audio.content_hash(sound)
-    why, score = reason(answers.answer, answers.other_answer, "")
-    return Task(
-        id=id,
-        path=str(path.resolve()),
-        seconds=sound.seconds,
-        source=source,
-        reason="random" if is_random(id, RANDOM_SHARE) else why,
-        score=score,
-        **vars(answers),
-    )
 
 
 def from_label_errors(path: Path, settings: Settings) -> Gathered:
@@ -146,9 +146,8 @@ def from_label_errors(path: Path, settings: Settings) -> Gathered:
     """
     tasks: list[Task] = []
     skipped, missing = 0, 0
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, row in json_lines(path):
         try:
-            row = json.loads(line)
             file = Path(row["path"]).resolve()
             if not row["likely"]:
                 skipped += 1

@@ -10,6 +10,7 @@ from unicodedata import category
 
 from audiollm import labels
 from audiollm.errors import LabelError
+from audiollm.texts import printable
 
 # Why a clip is shown, the most useful reason first. "random" clips are drawn without regard to the
 # model's answer, so only they measure the accuracy of the model.
@@ -52,6 +53,8 @@ class Task:
     def __post_init__(self) -> None:
         if not self.id or not Path(self.path).is_absolute():
             raise ValueError(f"a task needs an id and an absolute path, not {self.id, self.path}")
+        if printable(self.path) != self.path:  # the database holds no other bytes
+            raise LabelError("label_file_name", name=Path(self.path).name)
         if self.reason not in REASONS:
             raise ValueError(f"reason must be one of {REASONS}, not {self.reason!r}")
         if not (isfinite(self.score) and 0 <= self.score <= 1 and self.seconds > 0):

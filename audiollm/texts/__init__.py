@@ -30,7 +30,12 @@ def text(code: str, language: Language, /, **values: object) -> str:
     values: an error or a message is shown in the same language, the members of a list are joined.
     """
     shown = {name: _shown(value, language) for name, value in values.items()}
-    return TEXTS[code][language].format(**shown)
+    return printable(TEXTS[code][language].format(**shown))
+
+
+def printable(text: str) -> str:
+    """The text; bytes of a file name that are no UTF-8 as escapes like \\udcff."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _shown(value: object, language: Language) -> object:
@@ -42,7 +47,7 @@ def _shown(value: object, language: Language) -> object:
 
 def stored(code: str, /, **values: object) -> str:
     """A message for a file or a database, to be read in any language by `from_stored`."""
-    return json.dumps({"code": code, **values}, ensure_ascii=False)
+    return printable(json.dumps({"code": code, **values}, ensure_ascii=False))
 
 
 def from_stored(message: str, language: Language) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from audiollm import labels
-from audiollm.audio import SUFFIXES
 from audiollm.contracts.manifest import EncoderRef
 from audiollm.contracts.messages import Message
 from audiollm.contracts.prepared import SPLITS, Clip, Rejected, Split
@@ -72,19 +71,14 @@ def columns(found: Iterable[Any], aliases: Mapping[str, tuple[str, ...]]) -> dic
     return {name: some[0] for name, some in listed.items() if some}
 
 
-def audio_files(root: Path) -> list[Path]:
-    """Sound files below a folder, sorted by their path."""
-    return sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-
-
 def slug(text: str) -> str:
     """`My Corpus (v2)` -> `my-corpus-v2`: letters of any script and digits, dashes between."""
     return re.sub(r"[^\w.]+", "-", text.strip().lower()).strip("-.")
 
 
 def speaker_name(corpus: str, raw: object) -> str:
-    """`03` -> `emodb-03`, so that corpora can be joined; "" stays unknown."""
-    text = str(raw).strip() if raw is not None else ""
+    """`03` -> `emodb-03`, so that corpora can be joined; a missing one stays "", unknown."""
+    text = labels.cell(raw)
     return text if not text or text.startswith(f"{corpus}-") else f"{corpus}-{text}"
 
 
@@ -97,10 +91,14 @@ def class_name(raw: object) -> str:
     """The canonical class of a written label.
 
     Raises:
-        UnusableError: it cannot be one.
+        UnusableError: it is missing, or cannot be one.
     """
+    if not labels.cell(raw):
+        raise UnusableError("reject_no_label")
+    if not isinstance(raw, str):
+        raise UnusableError("reject_label", value=repr(raw))
     try:
-        return labels.canonical(str(raw))
+        return labels.canonical(raw)
     except ValueError:
         raise UnusableError("reject_label", value=repr(str(raw))) from None
 

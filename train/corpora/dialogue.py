@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from audiollm.audio import files_below
 from audiollm.errors import DataError
 from train.corpora.base import (
     Clip,
@@ -84,7 +85,7 @@ def read_meld(root: Path) -> Corpus:
     """The three tables with the corpus's own split; video clips serve as sound files."""
     media = _media(root)
     items: list[tuple[str, Callable[[], Clip]]] = []
-    for table in sorted(root.rglob("*_sent_emo.csv")):
+    for table in sorted(p for p in files_below(root) if p.name.endswith("_sent_emo.csv")):
         split = split_name(table.name.split("_")[0])
         if split is None:
             continue
@@ -103,7 +104,7 @@ def read_meld(root: Path) -> Corpus:
 def _media(root: Path) -> dict[tuple[Split, str], Path]:
     """Names repeat between the splits, so a file belongs to the nearest folder naming one."""
     found: dict[tuple[Split, str], Path] = {}
-    files = (p for p in root.rglob("*") if p.suffix.lower() in _MELD_SUFFIXES)
+    files = (p for p in files_below(root) if p.suffix.lower() in _MELD_SUFFIXES)
     for file in sorted(files, key=lambda p: (_MELD_SUFFIXES.index(p.suffix.lower()), p)):
         if not _UTTERANCE.fullmatch(file.stem):
             continue

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from audiollm.audio import SUFFIXES
+from audiollm import labels
+from audiollm.audio import SUFFIXES, files_below
 from audiollm.errors import DataError
 from train.corpora.base import (
     Clip,
@@ -115,6 +116,8 @@ class _Part:
     def label(self, row: int) -> str:
         """Class name of a row; numbers are looked up in the names that the data set gives."""
         raw = self.field("label", row)
+        if isinstance(raw, float) and raw.is_integer():  # pandas: beside missing ones
+            raw = int(raw)
         if isinstance(raw, int) and not isinstance(raw, bool):
             if not 0 <= raw < len(self.classes):
                 raise UnusableError("reject_number", number=raw)
@@ -136,7 +139,7 @@ def _clip(part: _Part, row: int, path: str, name: str, language: str | None, spl
         path=path,
         label=part.label(row),
         speaker=speaker_name(name, part.field("speaker", row)),
-        language=str(part.field("language", row) or language or "").lower() or None,
+        language=labels.cell(part.field("language", row)).lower() or language,
         corpus=name,
         split=split,
     )
@@ -183,7 +186,9 @@ def _is_dataset(root: Path) -> bool:
     if root.is_file():
         return root.suffix == ".parquet"
     saved = ("dataset_dict.json", "dataset_info.json", "state.json")
-    return any((root / n).is_file() for n in saved) or any(root.rglob("*.parquet"))
+    return any((root / n).is_file() for n in saved) or any(
+        path.suffix == ".parquet" for path in files_below(root)
+    )
 
 
 def _load(root: str | Path) -> dict[str, Any]:

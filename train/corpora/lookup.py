@@ -9,8 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from audiollm.audio import sound_files
 from audiollm.contracts.messages import Message
-from train.corpora.base import audio_files, below
+from train.corpora.base import below
 
 _Words = tuple[str, ...]
 _Index = dict[_Words, list[tuple[Path, _Words]]]
@@ -23,7 +24,7 @@ def find(wanted: Sequence[str], root: Path) -> list[Path | Message]:
     folders agree furthest; no guess is made between equals, and no file is taken twice.
     """
     index: _Index = defaultdict(list)
-    for file, inside in below(root, audio_files(root)):
+    for file, inside in below(root, sound_files(root)):
         index[_words(file.stem)].append((file, _words(inside)))
     nearest = [_nearest(path, index) for path in wanted]
     claims: dict[Path, Counter[int]] = defaultdict(Counter)  # file -> agreement -> paths

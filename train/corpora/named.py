@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from audiollm.audio import sound_files
 from train.corpora.base import (
     Clip,
     Corpus,
     UnusableError,
-    audio_files,
     below,
     codes,
     gather,
@@ -153,7 +153,7 @@ def read(name: str, root: Path) -> Corpus:
     pattern = _compiled(convention)
     items = [
         (str(file), partial(_clip, name, convention, pattern, file, inside))
-        for file, inside in below(root, audio_files(root))
+        for file, inside in below(root, sound_files(root))
     ]
     return Corpus(name, *gather(items))
 

@@ -81,11 +81,9 @@ def _clip(root: Path, split: str, entry: object) -> Clip:
     file = root / "features" / name
     if not name or not file.is_file():
         raise UnusableError("reject_missing")
-    if not entry.get("label"):
-        raise UnusableError("reject_no_label")
     return Clip(
         path=str(file),
-        label=class_name(entry["label"]),
+        label=class_name(entry.get("label")),
         language="zh",
         corpus="original",
         split=split,

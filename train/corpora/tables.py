@@ -1,6 +1,7 @@
 """Anybody's own recordings: a folder per class, or a table (CSV, JSON lines) that lists them."""
 
 import csv
+import io
 import json
 import math
 import re
@@ -10,13 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from audiollm import labels
+from audiollm.audio import sound_files
+from audiollm.contracts.messages import Message
 from audiollm.errors import DataError
 from train.corpora.base import (
     Clip,
     Corpus,
     Rejected,
     UnusableError,
-    audio_files,
     class_name,
     columns,
     gather,
@@ -51,14 +54,24 @@ def read_folder(
         is the speaker.
     """
     name = name or slug(root.resolve().name) or "folder"
-    tops = {f.relative_to(root).parts[0] for f in audio_files(root)}
-    given = bool(tops) and all(split_name(top) and (root / top).is_dir() for top in tops)
-    given = given and len({split_name(top) for top in tops}) > 1  # one part alone is no split
+    files = sound_files(root)
+    inside = {file: file.relative_to(root).parts for file in files}
+    tops = {parts[0] for parts in inside.values() if len(parts) > 1}
+    parts_of_split = sorted(top for top in tops if split_name(top))
+    given = len({split_name(top) for top in parts_of_split}) > 1  # one part alone is no split
+    beside = sorted({parts[0] for parts in inside.values()}.difference(parts_of_split))
+    notes: list[Message] = []
+    if given and beside:
+        notes.append(Message.of("note_beside_split", corpus=name, names=beside))
+    elif parts_of_split and not given:
+        notes.append(Message.of("note_one_part", corpus=name, part=parts_of_split[0]))
     pattern = _compiled(speaker_pattern) if speaker_pattern else None
 
     def clip(file: Path) -> Clip:
-        parts = file.relative_to(root).parts
-        folders = parts[1:-1] if split_name(parts[0]) and len(parts) > 2 else parts[:-1]
+        parts = inside[file]
+        if given and parts[0] in beside:
+            raise UnusableError("reject_beside_split", parts=parts_of_split)
+        folders = parts[1:-1] if split_name(parts[0]) else parts[:-1]
         if not folders:
             raise UnusableError("reject_no_class")
         speaker = ""
@@ -76,7 +89,8 @@ def read_folder(
             split=(split_name(parts[0]) or "") if given else "",
         )
 
-    return Corpus(name, *gather((str(f), partial(clip, f)) for f in audio_files(root)))
+    found = gather((str(file), partial(clip, file)) for file in files)
+    return Corpus(name, *found, notes=tuple(notes))
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -108,7 +122,8 @@ def read_manifest(root: Path, name: str = "", language: str | None = None) -> Co
     rows = _json_rows(table, bad) if "json" in table.suffix.lower() else _csv_rows(table)
     items: list[tuple[str, Callable[[], Clip]]] = []
     for line, row in rows:
-        shown = str(row.get("path") or f"{table}:{line}")
+        path = labels.cell(row["path"])
+        shown = f"{path} ({table.name}:{line})" if path else f"{table}:{line}"
         items.append((shown, partial(_row, table.parent, name, language, row)))
     clips, rejected = gather(items)
     if len({clip.split for clip in clips} - {""}) == 1 and all(clip.split for clip in clips):
@@ -117,23 +132,23 @@ def read_manifest(root: Path, name: str = "", language: str | None = None) -> Co
 
 
 def _row(folder: Path, name: str, language: str | None, row: dict[str, Any]) -> Clip:
-    for column in ("path", "label"):
-        if not str(row.get(column) or "").strip():
-            raise UnusableError(f"reject_no_{column}")
-    file = folder / str(row["path"]).strip()
+    path, label = labels.cell(row["path"]), class_name(row["label"])
+    if not path:
+        raise UnusableError("reject_no_path")
+    file = folder / path
     if not file.is_file():
-        file = folder / str(row["path"]).strip().replace("\\", "/")  # written on Windows
+        file = folder / path.replace("\\", "/")  # written on Windows
     if not file.is_file():
         raise UnusableError("reject_missing")
-    split = split_name(row["split"]) if row.get("split") else ""
+    split = split_name(row["split"]) if labels.cell(row.get("split")) else ""
     if split is None:
         raise UnusableError("reject_split", value=repr(row["split"]))
     return Clip(
         path=str(file),
-        label=class_name(row["label"]),
+        label=label,
         speaker=speaker_name(name, row.get("speaker")),
         seconds=_seconds(row.get("seconds")),
-        language=str(row["language"]).strip().lower() if row.get("language") else language,
+        language=labels.cell(row.get("language")).lower() or language,
         corpus=name,
         split=split,
     )
@@ -149,8 +164,9 @@ def _seconds(raw: object) -> float:
 
 
 def _csv_rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    lines = _text(table).splitlines()
-    header = lines[0] if lines else ""
+    text = _text(table)
+    header = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    lines = io.StringIO(text, newline="")  # ended by CR and LF alone
     reader = csv.DictReader(lines, delimiter=max(",;\t", key=header.count))
     known = _columns(reader.fieldnames or (), table)
     try:

@@ -270,7 +270,7 @@ class _Journal:
         self.path = path
         self._known: dict[str, dict[str, Any]] = {}
         if path.is_file():
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
                 try:
                     entry = json.loads(line)
                     self._known[entry["path"]] = entry
@@ -279,7 +279,7 @@ class _Journal:
 
     def __enter__(self) -> "_Journal":
         try:
-            self._file = self.path.open("a", encoding="utf-8")
+            self._file = self.path.open("a", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise DataError("data_out_unwritable", path=self.path, error=error.strerror) from error
         if self._file.tell():

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         corpus = corpora.read(args.corpus, root, options)
         found = look(corpus, Path(root), args.split, args.seed, args.train_on_valid)
     except AudioLLMError as error:
-        print(json.dumps({"error": Message.of_error(error).to_dict()}, ensure_ascii=False))
+        print(json.dumps({"error": Message.of_error(error).to_dict()}))
         raise
     print(found.to_json())
     return 0
@@ -91,7 +91,7 @@ def look(
         shared=len(parts.shared),
         twins=twins,
         copies=copies,
-        notes=parts.notes,
+        notes=(*corpus.notes, *parts.notes),
         trouble=trouble,
         samples=_samples(parts.clips, rng),
     )

@@ -62,7 +62,8 @@ def split(
     The result depends on the clips and on `seed`, not on the order of the clips.
 
     Raises:
-        DataError: speakers are unknown or too few, a given split leaks, or a number is off.
+        DataError: speakers are unknown or too few, a given split leaks, all training clips are of
+            one class, or a number is off.
     """
     shares = Plan(seed, valid, test)
     plans = plan_each(clips, shares, folds, fold, test_corpus, test_speakers)
@@ -90,6 +91,9 @@ def split(
     if train_on_valid:
         done = [replace(clip, split="train") if clip.split == "valid" else clip for clip in done]
         notes.append(Message.of("note_no_validation"))
+    trained = sorted({clip.label for clip in done if clip.split == "train"})
+    if len(trained) == 1:
+        raise DataError("data_one_class", label=trained[0])
     check_leaks(done, allowed=shared)
     return SplitResult(tuple(done), tuple(notes), frozenset(shared))
 

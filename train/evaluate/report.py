@@ -12,6 +12,7 @@ from typing import Any
 
 from audiollm import figures, labels
 from audiollm.contracts.messages import read_messages
+from audiollm.contracts.prepared import write_text
 from audiollm.contracts.result import (
     ClipResult,
     DataInfo,
@@ -29,10 +30,10 @@ def write_html(result: EvaluationResult, path: Path) -> None:
     """Write the page of an evaluation; missing folders are made.
 
     Raises:
+        DataError: it cannot be written.
         KeyError: a field of `EvaluationResult` is missing.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_page(result), encoding="utf-8")
+    write_text(path, _page(result))
 
 
 def _page(result: EvaluationResult) -> str:

@@ -106,9 +106,6 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
 
     Where the data has no validation clips, the last weights count and only their step is
     returned; nothing where the run was stopped.
-
-    Raises:
-        DataError: the data has no training clips.
     """
     import torch
     from transformers import ProgressCallback, set_seed
@@ -129,8 +126,6 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     half = model.causal_lm.dtype == torch.bfloat16 and not is_compact(model.causal_lm)
     prompt = runs.prompt(planned, tokenizer)
     train, valid = prepared.split("train"), prepared.split("valid")
-    if not train:
-        raise DataError("fit_no_clips", data=prepared.folder)
     config = planned.config
     data = ExampleDataset(
         prepared,

@@ -120,6 +120,10 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
     """
     from train import parallel
 
+    trained = sorted({clip.label for clip in prepared.split("train")})
+    if len(trained) < 2:
+        code = "fit_one_class" if trained else "fit_no_clips"
+        raise DataError(code, data=prepared.folder, label=trained[0] if trained else "")
     chosen = given(args)
     config = FitConfig.of(chosen)
     check_reports(config.report_to)

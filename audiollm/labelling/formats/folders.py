@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from audiollm.audio import SUFFIXES
+from audiollm.audio import sound_files
 from audiollm.errors import LabelError
 from audiollm.labelling.formats.rows import (
     Imported,
@@ -73,7 +73,7 @@ def sounds_below(folder: Path) -> list[Path]:
     Raises:
         LabelError: there is none.
     """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    paths = sound_files(folder)
     if not paths:
         raise LabelError("label_no_sounds", folder=folder)
     return paths
@@ -96,7 +96,7 @@ def write_dataset(outcomes: Sequence[Outcome], folder: Path) -> None:
             "labels": [label_fields(label) for label in outcome.all_labels],
         }
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
-    (folder / METADATA[0]).write_text("".join(lines), encoding="utf-8")
+    (folder / METADATA[0]).write_text("".join(lines), "utf-8", "backslashreplace")
     (folder / "README.md").write_text(CARD.format(clips=len(outcomes)), encoding="utf-8")
 
 

@@ -47,10 +47,11 @@ class Reader:
         Raises:
             LabelError: a sound is missing, a class is unknown, or a value cannot be read.
         """
+        row = {name: value for name, value in row.items() if not labels.is_missing(value)}
         try:
             task = self._task(row)
             self.tasks.setdefault(task.id, task)
-            if row.get("label") or row.get("kind") == "skip":
+            if labels.cell(row.get("label")) or row.get("kind") == "skip":
                 self.labels.append(self._label(task, row))
         except (AudioLLMError, ValueError, TypeError, OSError) as error:
             if not isinstance(error, AudioLLMError):
@@ -61,12 +62,7 @@ class Reader:
         return Imported(tuple(self.tasks.values()), tuple(self.labels))
 
     def _task(self, row: Mapping[str, Any]) -> Task:
-        name = _text(row, "file")
-        if not name:
-            raise LabelError("label_no_sound")
-        path = ((self.base or self.file.parent) / name).resolve()
-        if not path.is_file():
-            raise LabelError("label_sound_missing", name=name)
+        path = self._sound(row.get("file"))
         if path not in self.loaded:
             sound = audio.load(path, self.settings)
             self.loaded[path] = audio.content_hash(sound), sound.seconds
@@ -84,6 +80,17 @@ class Reader:
             original=self._class(_text(row, "original")),
             speaker=_text(row, "speaker"),
         )
+
+    def _sound(self, given: Any) -> Path:
+        """The file of a name, or of the first of several that is there."""
+        names = given if isinstance(given, tuple) else (str(given or "").strip(),)
+        if not names[0]:
+            raise LabelError("label_no_sound")
+        for name in (*names, *(name.replace("\\", "/") for name in names)):  # as on Windows
+            path = (self.base or self.file.parent) / name
+            if path.is_file():
+                return path.resolve()
+        raise LabelError("label_sound_missing", name=names[0])
 
     def _label(self, task: Task, row: Mapping[str, Any]) -> Label:
         name = _text(row, "label")

@@ -1,10 +1,11 @@
 """Label Studio's JSON: a list of tasks, each with its sound and its annotations."""
 
 import json
+import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, unquote_plus
 
 from audiollm.errors import LabelError
 from audiollm.labelling.formats.rows import Imported, Reader, at_line, read_text, task_fields
@@ -13,6 +14,10 @@ from audiollm.settings import Settings
 
 # The labelling interface that these names belong to; docs/labelling.md shows it.
 EMOTION, SECONDARY, INTENSITY, NOTE, SOUND = "emotion", "secondary", "intensity", "note", "audio"
+
+
+_LOCAL = re.compile(r"/data/local-files/\?(?:[^#]*?&)?d=(.*)", re.DOTALL)
+_REMOTE = re.compile("(https?|s3|gs)://", re.IGNORECASE)
 
 
 def write_studio(outcomes: Sequence[Outcome], path: Path) -> None:
@@ -28,7 +33,7 @@ def write_studio(outcomes: Sequence[Outcome], path: Path) -> None:
         for number, outcome in enumerate(outcomes, start=1)
     ]
     text = json.dumps(tasks, ensure_ascii=False, indent=1) + "\n"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, "utf-8", "backslashreplace")
 
 
 def _annotation(label: Label) -> dict[str, Any]:
@@ -132,19 +137,21 @@ def _next(text: str, at: int) -> int:
     return at
 
 
-def _sound(data: dict[str, Any]) -> str:
+def _sound(data: dict[str, Any]) -> tuple[str, ...]:
+    """The names that the address of a sound may mean, the likeliest first: people write it with
+    escapes and without."""
     texts = [value for value in data.values() if isinstance(value, str)]
     raw = data.get(SOUND, texts[0] if len(texts) == 1 else None)
     if not isinstance(raw, str):
         raise LabelError("label_studio_sound", name=SOUND)
-    address = urlsplit(raw)
-    if address.scheme in ("http", "https", "s3", "gs"):
+    if local := _LOCAL.search(raw):
+        name = local[1]
+        return unquote(name), name, unquote_plus(name), unquote(name.split("&")[0])
+    if _REMOTE.match(raw):
         raise LabelError("label_sound_remote", name=raw)
-    if address.path.endswith("/data/local-files/"):
-        return unquote(parse_qs(address.query).get("d", [""])[0])
-    if address.path.startswith("/data/upload/"):  # exported with its sounds beside it
-        return PurePosixPath(unquote(address.path)).name
-    return raw
+    if raw.startswith("/data/upload/"):  # exported with its sounds beside it
+        return PurePosixPath(unquote(raw)).name, PurePosixPath(raw).name
+    return (raw,)
 
 
 def _fields(annotation: dict[str, Any]) -> dict[str, Any]:

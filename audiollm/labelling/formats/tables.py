@@ -18,7 +18,7 @@ OTHER_NAMES = {"path": "file", "file_name": "file", "audio": "file", "emotion": 
 
 def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
     """A table for a spreadsheet; its byte order mark tells Excel that it is UTF-8."""
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
+    with path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
         table = csv.DictWriter(file, FIELDS)
         table.writeheader()
         for row in rows(outcomes):
@@ -54,7 +54,7 @@ def write_jsonl(
 ) -> None:
     """One JSON object per line. `files`: see `rows.rows`."""
     lines = (json.dumps(row, ensure_ascii=False) for row in rows(outcomes, files))
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8", "backslashreplace")
 
 
 def read_jsonl(

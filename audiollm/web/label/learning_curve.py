@@ -77,7 +77,7 @@ def measure(services: Services, data: str, language: Language) -> Generator[str]
             finally:
                 process.kill()
         if code:
-            lines = stderr.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            lines = stderr.read_text(encoding="utf-8", errors="replace").strip().split("\n")
             reason = lines[-1] if lines else f"exit code {code}"
             raise DataError("learning_curve_failed", reason=reason)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audiollm import hub
 from audiollm.analysis.wording import paragraph
-from audiollm.audio import SUFFIXES
+from audiollm.audio import SUFFIXES, files_below
 from audiollm.contracts.fit import FitConfig
 from audiollm.jobs import estimates, memory, progress
 from audiollm.jobs.estimates import Basis, Estimate, Pace, Shape, Work
@@ -140,7 +140,7 @@ def _count(path: Path) -> int:
 def _counted(path: Path, _: int) -> int:
     """Sound files in a folder, or lines of a table."""
     if path.is_dir():
-        sounds = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+        sounds = (p for p in files_below(path) if p.suffix.lower() in SUFFIXES)
         return sum(1 for _ in itertools.islice(sounds, MOST))
     with path.open("rb") as file:
         return max(0, sum(1 for _ in file) - 1)

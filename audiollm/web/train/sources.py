@@ -245,7 +245,7 @@ def _refusal(done: subprocess.CompletedProcess[bytes]) -> AudioLLMError | None:
     try:
         message = Message.read(json.loads(done.stdout)["error"])
     except (ValueError, KeyError, TypeError):
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        lines = done.stderr.decode(errors="replace").strip().split("\n")
         return DataError(lines[-1]) if done.returncode == REFUSED and lines else None
     return message.to_error(DataError)
 

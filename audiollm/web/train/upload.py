@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
-from audiollm.audio import SUFFIXES
+from audiollm.audio import SUFFIXES, sound_files
 from audiollm.errors import DataError
 from audiollm.jobs.job import ACTIVE
 from audiollm.settings import Settings
@@ -154,7 +154,7 @@ def named(services: Services, name: str | None) -> Path:
 
 
 def count_sounds(folder: Path) -> int:
-    return sum(path.suffix.lower() in SUFFIXES for path in folder.rglob("*"))
+    return len(sound_files(folder))
 
 
 def delete(services: Services, name: str | None) -> None:
@@ -360,7 +360,7 @@ def _stays_inside(table: Path) -> None:
     """
     rows = table.read_text(encoding="utf-8")
     if table.suffix.lower() == ".csv":  # whichever character parts the cells
-        bad = (any(map(_is_outside, re.split(r'[,;\t"]', line))) for line in rows.splitlines())
+        bad = (any(map(_is_outside, re.split(r'[,;\t"]', line))) for line in io.StringIO(rows))
     else:
         bad = (_json_outside(line) for line in rows.split("\n"))
     number = next((number for number, outside in enumerate(bad, 1) if outside), 0)
