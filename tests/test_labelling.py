@@ -77,13 +77,13 @@ def shown(seen: queue.Shown) -> str:
 def test_a_label_and_the_next_clip(services: Services, book: LabelStore) -> None:
     first = queue.act(services, ANN, asked("begin"))
     assert (shown(first), first.following, first.left) == (task(0).id, task(1).id, 4)
-    said = asked("label", name="happy", secondary="sad", intensity=2, note=" a sob ", took=1.5)
+    said = asked("label", name="angry", secondary="sad", intensity=2, note=" a sob ", took=1.5)
     second = queue.act(services, ANN, said)
     assert (shown(second), second.following, second.done) == (task(1).id, task(2).id, 1)
     assert second.written == (said["token"],)
     (label,) = book.history()
     assert (label.name, label.secondary, label.intensity, label.note, label.took) == (
-        "happy",
+        "angry",
         "sad",
         2,
         "a sob",
