@@ -3,10 +3,11 @@
 import csv
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ FORMATS: dict[str, tuple[str, Write, Read]] = {
     "jsonl": ("l.jsonl", formats.write_jsonl, formats.read_jsonl),
     "audio folder": ("sounds", formats.write_audio_folder, formats.read_audio_folder),
     "dataset": ("data set", formats.write_dataset, formats.read_dataset),
-    "label studio": ("l.json", formats.write_studio, formats.read_studio),
+    "label studio": ("tasks", formats.write_studio, formats.read),
 }
 
 
@@ -108,6 +109,16 @@ def plain(outcomes: list[Outcome]) -> dict[str, Any]:
     }
 
 
+def grouped(tasks: Sequence[Task], labels: Sequence[Label]) -> list[Outcome]:
+    found = []
+    for task in tasks:
+        said = [label for label in labels if label.task == task.id]
+        decision = next((label for label in said if label.kind == "decision"), None)
+        votes = tuple(label for label in said if label.kind == "label")
+        found.append(Outcome(task, votes, decision))
+    return found
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_labels_come_back_equal(
     name: str, sounds: list[Path], tmp_path_factory: pytest.TempPathFactory
@@ -118,40 +129,15 @@ def test_labels_come_back_equal(
     @tries(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(votes())
     def round_trip(said: list[dict[str, Any]]) -> None:
-        before = [
-            Outcome(
-                task,
-                tuple(
-                    Label(task=task.id, **{k: v for k, v in one.items() if k != "number"})
-                    for one in said
-                    if one["number"] == number and one["kind"] == "label"
-                ),
-                next(
-                    (
-                        Label(task=task.id, **{k: v for k, v in one.items() if k != "number"})
-                        for one in said
-                        if one["number"] == number and one["kind"] == "decision"
-                    ),
-                    None,
-                ),
-            )
-            for number, task in enumerate(tasks)
+        labels = [
+            Label(task=tasks[one["number"]].id, **{k: v for k, v in one.items() if k != "number"})
+            for one in said
         ]
+        before = grouped(tasks, labels)
         path = tmp_path_factory.mktemp("trip") / place
         write(before, path)
         found = read(path, "nobody", settings)
-        after = [
-            Outcome(
-                task,
-                tuple(
-                    label
-                    for label in found.labels
-                    if label.task == task.id and label.kind == "label"
-                ),
-                next((v for v in found.labels if v.task == task.id and v.kind == "decision"), None),
-            )
-            for task in found.tasks
-        ]
+        after = grouped(found.tasks, found.labels)
         assert plain(after) == plain(before)
 
     round_trip()
@@ -213,6 +199,20 @@ def test_an_import_adds_what_is_missing_and_takes_nothing_back(
     label_error = replace(task, answer={}, model="", other_model="probe", other_answer={"sad": 0.1})
     store.add_tasks([label_error])
     assert store.task(task.id).answer == task.answer
+
+
+def test_the_tasks_of_an_export_open_on_another_computer(
+    sounds: list[Path], tmp_path: Path
+) -> None:
+    formats.write_studio([Outcome(task) for task in tasks_of(sounds)], tmp_path / "here")
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    tasks = json.loads((tmp_path / "there" / "tasks.json").read_text(encoding="utf-8"))
+    for task, sound in zip(tasks, sounds, strict=True):
+        served = urlsplit(task["data"]["audio"])
+        assert served.path == "/data/local-files/"
+        file = tmp_path / "there" / parse_qs(served.query)["d"][0]
+        assert file.read_bytes() == sound.read_bytes()
+    assert str(sounds[0].parent) not in json.dumps(tasks, ensure_ascii=False)
 
 
 def table(path: Path, *rows: tuple[str, ...]) -> Path:

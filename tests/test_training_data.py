@@ -14,7 +14,7 @@ from audiollm.contracts.prepared import write_prepared
 from audiollm.errors import AudioError, AudioLLMError, ConfigError, DataError
 from audiollm.labels import LANGUAGES
 from audiollm.texts import TEXTS, text
-from audiollm.web.train import recordings, recordings_view, sources, upload
+from audiollm.web.train import recordings, recordings_view, sources, unpacking
 from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask, asked, of_bundled, reader_of
 from tests.codes import coded
 from tests.conftest import RATE
@@ -331,5 +331,5 @@ def test_strangers_see_take_and_hear_nothing(tmp_path: Path) -> None:
 def test_every_reason_has_its_words() -> None:
     from typing import get_args
 
-    for why in get_args(upload.Why):
+    for why in get_args(unpacking.Why):
         assert TEXTS[f"left_{why}"]

@@ -20,7 +20,7 @@ from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
 from audiollm.texts import text
 from audiollm.web.services import Services
-from audiollm.web.train import recordings_view, upload
+from audiollm.web.train import recordings_view, unpacking, upload
 from audiollm.web.train.upload import take
 from tests.browser.fake import FakePredictor
 from tests.conftest import RATE, voiced
@@ -209,7 +209,7 @@ def test_a_zip_may_not_list_more_than_can_be_kept(
     path = packed(tmp_path / "a.zip", CLASSES)
     for name, value in (("MOST_FILES", 2), ("LONGEST_LIST", 100)):
         with monkeypatch.context() as patch:
-            patch.setattr(upload, name, value)
+            patch.setattr(unpacking, name, value)
             with pytest.raises(DataError) as refused:
                 take(serve(tmp_path), path)
             assert refused.value.code == "upload_many"
@@ -225,7 +225,7 @@ def test_a_full_disk_and_a_kill_leave_no_half_folder(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(upload, "_write", full)
+        patch.setattr(unpacking, "_write", full)
         with pytest.raises(DataError) as refused:
             take(here, path)
     assert refused.value.code == "upload_full" and left(tmp_path) == []
@@ -263,7 +263,7 @@ def test_no_name_leads_out_of_the_folder(tmp_path_factory: Any, names: list[str]
         info = zipfile.ZipInfo("x")
         info.filename, info.flag_bits = f"{name}.wav", 0x800
         infos.append(info)
-    members, left_out = upload.chosen(infos, 99)
+    members, left_out = unpacking.chosen(infos, 99)
     assert len(members) + sum(left_out.values()) == sum(not info.is_dir() for info in infos)
     folder = Path("/somewhere/home")
     for _, parts in members:
