@@ -31,18 +31,22 @@ WORKS: tuple[Work, ...] = get_args(Work)
 USUAL = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
 LEASE = 600.0  # s for which a clip that one page shows is reserved for it
 
+# Sets of the valid labels, computed once a query and not for every task
 _OPEN: dict[Work, str] = {
-    "first": "NOT EXISTS (SELECT 1 FROM standing s WHERE s.task=t.id AND s.kind<>'skip')",
-    "second": """EXISTS (SELECT 1 FROM standing s WHERE s.task=t.id AND s.kind='label')
-        AND NOT EXISTS (SELECT 1 FROM standing s
-            WHERE s.task=t.id AND (s.kind='decision' OR s.kind='label' AND s.person=:person))""",
-    "decide": """(SELECT COUNT(DISTINCT s.name) FROM standing s
-            WHERE s.task=t.id AND s.kind='label') > 1
-        AND NOT EXISTS (SELECT 1 FROM standing s WHERE s.task=t.id AND s.kind='decision')""",
+    "first": "t.id NOT IN (SELECT task FROM standing WHERE kind<>'skip')",
+    "second": """t.id IN (SELECT task FROM standing WHERE kind='label')
+        AND t.id NOT IN (SELECT task FROM standing
+            WHERE kind='decision' OR kind='label' AND person=:person)""",
+    "decide": """t.id IN (SELECT task FROM standing WHERE kind='label'
+            GROUP BY task HAVING COUNT(DISTINCT name) > 1)
+        AND t.id NOT IN (SELECT task FROM standing WHERE kind='decision')""",
 }
-_SKIPPED = """COALESCE((SELECT MAX(s.number) FROM standing s
-    WHERE s.task=t.id AND s.kind='skip' AND s.person=:person), 0)"""
-_VOTES = "(SELECT COUNT(*) FROM standing s WHERE s.task=t.id AND s.kind='label')"
+_ORDER = """
+    LEFT JOIN (SELECT task, MAX(number) AS last FROM standing
+        WHERE kind='skip' AND person=:person GROUP BY task) skipped ON skipped.task=t.id
+    LEFT JOIN (SELECT task, COUNT(*) AS votes FROM standing
+        WHERE kind='label' GROUP BY task) labelled ON labelled.task=t.id
+"""
 
 
 class UnknownTaskError(LabelError):
@@ -95,8 +99,7 @@ class LabelStore:
             return _found(db, id)
 
     def classes(self) -> tuple[str, ...]:
-        """Every class of the answers, or USUAL without any, of the data and of the labels, in the
-        order of labels.py."""
+        """Every class of answers (without any: USUAL), data and labels, in labels.py's order."""
         with self._database.read() as db:
             answered = db.execute("SELECT DISTINCT key FROM tasks, json_each(answer)").fetchall()
             others = db.execute(
@@ -143,19 +146,21 @@ class LabelStore:
         if work not in WORKS or not set(reasons) <= set(REASONS):
             raise ValueError(f"unknown kind of work {work!r} or reason in {reasons}")
         names = ",".join(f"'{name}'" for name in reasons)
-        votes = f"{_VOTES}," if work == "second" else ""
-        wanted = f"FROM tasks t WHERE {_OPEN[work]} AND t.reason IN ({names})"
+        votes = "labelled.votes," if work == "second" else ""
+        wanted = f"{_OPEN[work]} AND t.reason IN ({names})"
         with self._database.write() as db:
             db.execute("DELETE FROM leases WHERE until<?", (self.clock(),))
             mine = "SELECT task FROM leases WHERE tab=:tab"
             who = {"person": person, "tab": tab, "count": count}
             db.execute(
-                f"DELETE FROM leases WHERE tab=:tab AND task NOT IN (SELECT t.id {wanted})",  # noqa: S608
+                "DELETE FROM leases WHERE tab=:tab AND task NOT IN"  # noqa: S608
+                f" (SELECT t.id FROM tasks t WHERE t.id IN ({mine}) AND {wanted})",
                 who,
             )
             rows = db.execute(
-                f"SELECT t.id {wanted} AND t.id NOT IN (SELECT task FROM leases)"  # noqa: S608
-                f" ORDER BY {_SKIPPED}, {votes} t.turn"
+                f"SELECT t.id FROM tasks t {_ORDER} WHERE {wanted}"  # noqa: S608
+                " AND t.id NOT IN (SELECT task FROM leases)"
+                f" ORDER BY COALESCE(skipped.last, 0), {votes} t.turn"
                 f" LIMIT MAX(0, :count - (SELECT COUNT(*) FROM ({mine})))",
                 who,
             ).fetchall()
@@ -163,9 +168,7 @@ class LabelStore:
                 self._lease(db, row["id"], tab, last=True)
             db.execute("UPDATE leases SET until=? WHERE tab=?", (self.clock() + LEASE, tab))
             held = "SELECT t.* FROM tasks t JOIN leases l ON l.task=t.id WHERE l.tab=?"
-            return [
-                _task(row) for row in db.execute(f"{held} ORDER BY l.place LIMIT {count}", (tab,))
-            ]
+            return [_task(r) for r in db.execute(f"{held} ORDER BY place LIMIT {count}", (tab,))]
 
     def count(
         self, person: str, work: Work = "first", reasons: Sequence[Reason] = REASONS
