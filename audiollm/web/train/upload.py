@@ -16,9 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from audiollm import audio
 from audiollm.audio import SUFFIXES
-from audiollm.errors import DataError
+from audiollm.errors import AudioError, DataError
 from audiollm.jobs.job import ACTIVE
+from audiollm.settings import Settings
 from audiollm.web.auth.access import opened
 from audiollm.web.services import Services
 from audiollm.web.train import actions
@@ -26,6 +28,7 @@ from audiollm.web.train.sources import NAMED, TABLES
 from audiollm.web.train.unpacking import LARGEST_TABLE, Why, is_sound, unzip
 
 UPLOADS = "uploads"  # in the home folder
+TRIED = 20  # files of a zip
 LOCK, PART = ".lock", ".part-"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -60,6 +63,7 @@ def take(services: Services, file: str | Path) -> Upload:
             if table:
                 _in_utf8(part / table, table)
                 _stays_inside(part / table)
+            _require_sound([part.joinpath(*m) for m in members if is_sound(m)], settings)
         else:
             members, table, left_out = [], _store(source, part), {}
     return Upload(folder / table, sum(map(is_sound, members)), left_out)
@@ -172,6 +176,19 @@ def delete(services: Services, name: str | None) -> None:
 
 
 # --- a table
+
+
+def _require_sound(paths: Sequence[Path], settings: Settings) -> None:
+    """
+    Raises:
+        DataError: TRIED files across the zip, or all where they are fewer, hold no sound.
+    """
+    tried = paths[:: max(1, len(paths) // TRIED)][:TRIED]
+    for path in tried:
+        with contextlib.suppress(AudioError):
+            audio.load(path, settings)
+            return
+    raise DataError("upload_undecodable", n=len(tried), all=len(paths))
 
 
 def _table_of(paths: Sequence[tuple[str, ...]]) -> str:
