@@ -1,7 +1,6 @@
 """The Label page without a browser: what it does, what it shows, and to whom."""
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Callable
@@ -10,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 
 from audiollm import audio
+from audiollm.audio import prosody
+from audiollm.audio.timeline import overview
 from audiollm.errors import LabelError
-from audiollm.labelling import sources
-from audiollm.labelling.saved import SavedClips
 from audiollm.labelling.statistics import Z, pace, share, statistics, wanted
 from audiollm.labelling.store import LabelStore
 from audiollm.labelling.tasks import REASONS, Label
@@ -26,11 +26,11 @@ from audiollm.texts import TEXTS, text
 from audiollm.web.auth.access import ShutError
 from audiollm.web.label import card as label_card
 from audiollm.web.label import progress, queue, transfer
+from audiollm.web.label.picture import SPECTRUM, picture
 from audiollm.web.label.queue import Session
 from audiollm.web.services import Services
-from tests.browser.fake import SURE, FakePredictor
+from tests.browser.fake import FakePredictor
 from tests.conftest import voiced
-from tests.refusals import refused
 from tests.test_labelling_store import task
 
 ANN, BO = Session("Ann"), Session("Bo", "second")
@@ -77,13 +77,13 @@ def shown(seen: queue.Shown) -> str:
 def test_a_label_and_the_next_clip(services: Services, book: LabelStore) -> None:
     first = queue.act(services, ANN, asked("begin"))
     assert (shown(first), first.following, first.left) == (task(0).id, task(1).id, 4)
-    said = asked("label", name="happy", secondary="sad", intensity=2, note=" a sob ", took=1.5)
+    said = asked("label", name="angry", secondary="sad", intensity=2, note=" a sob ", took=1.5)
     second = queue.act(services, ANN, said)
     assert (shown(second), second.following, second.done) == (task(1).id, task(2).id, 1)
     assert second.written == (said["token"],)
     (label,) = book.history()
     assert (label.name, label.secondary, label.intensity, label.note, label.took) == (
-        "happy",
+        "angry",
         "sad",
         2,
         "a sob",
@@ -184,6 +184,9 @@ def test_blind_work_shows_no_answer(services: Services, book: LabelStore) -> Non
     queue.act(services, judge, asked("label", session=judge, name="happy"))
     assert book.outcome(task(0).id).final == "happy"
     assert [label.blind for label in book.history()] == [False, True, False]
+    blind = replace(ANN, blind=True)
+    back = label_card.card(queue.act(services, blind, asked("back", 1)), blind, "en")
+    assert "90%" in back and 'data-blind="1"' not in back  # after the first choice
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -241,103 +244,6 @@ def test_keys_are_digits_then_letters_that_mean_nothing_else() -> None:
     assert len(set(found.values())) == 23 and list(found.values())[:9] == list("123456789")
 
 
-# --- where clips come from
-
-
-def evaluated(folder: Path, voice: Path) -> Path:
-    rows = [
-        ("a", "sad", {"angry": 0.9, "sad": 0.1}),  # confident and wrong
-        ("b", "sad", {"angry": 0.45, "sad": 0.55}),  # nearly a tie
-        ("c", "sad", {"angry": 0.01, "sad": 0.99}),  # right
-    ]
-    result = {
-        "model": {"name": "tiny"},
-        "data": {"corpus": "emodb"},
-        "metrics": {},
-        "clips": [
-            {
-                "id": id * 64,
-                "path": str(voice),
-                "label": label,
-                "predicted": max(answer, key=lambda k: answer[k]),
-                "probabilities": answer,
-                "speaker": "emodb-03",
-                "seconds": 1.0,
-            }
-            for id, label, answer in rows
-        ],
-    }
-    folder.mkdir(parents=True)
-    (folder / "result.json").write_text(json.dumps(result))
-    return folder / "result.json"
-
-
-def test_the_mistakes_of_an_evaluation_and_a_random_share(tmp_path: Path, voice: Path) -> None:
-    path = evaluated(tmp_path / "runs" / "e", voice)
-    assert sources.evaluations([tmp_path / "runs"]) == [path]
-    found = sources.from_evaluation(path, share=0)
-    assert [(t.id[0], t.reason) for t in found.tasks] == [("a", "wrong"), ("b", "tie")]
-    assert (found.skipped, found.tasks[0].original, found.tasks[0].predicted) == (1, "sad", "angry")
-    every = sources.from_evaluation(path, share=1)
-    assert [t.reason for t in every.tasks] == ["random"] * 3
-    path.write_text("{}")
-    with refused("label_no_evaluation"):
-        sources.from_evaluation(path)
-
-
-def test_clips_from_everywhere(services: Services, voice: Path, tmp_path: Path) -> None:
-    home = services.settings.home
-    evaluated(home / "runs" / "mine", voice)
-    SavedClips(home).add(
-        audio.from_array(voiced(1.2), 16000),
-        "disagreement",
-        "tiny",
-        SURE,
-        "tiny: encoder",
-        {"sad": 1.0},
-    )
-    error: dict[str, Any] = {"clip": "5" * 64, "path": str(voice), "speaker": "s", "label": "sad"}
-    error |= {"suggested": "angry", "confidence": 0.02, "likely": True}
-    error["note"] = "ends no line: \u2028"
-    lines = [
-        json.dumps(error, ensure_ascii=False),
-        json.dumps(error | {"clip": "6" * 64, "likely": False}),
-    ]
-    (home / "runs" / "mine" / "label-errors.jsonl").write_text("\n".join(lines))
-    folder = tmp_path / "voices"
-    folder.mkdir()
-    for name in ("a.flac", "b.flac"):
-        soundfile.write(folder / name, voiced(1.0, 150.0, len(name)), 16000)
-    (folder / "broken.wav").write_text("no sound")
-    known = dict(transfer.offered(services, "en"))
-    assert set(known.values()) >= {transfer.SAVED, transfer.FOLDER}
-    for words, id in known.items():
-        if str(services.settings.home) in id or id in (transfer.SAVED, transfer.FOLDER):
-            *_, last = transfer.gather(services, id, str(folder), "en")
-            assert "new clips" in last, words
-    found = {t.source: t for t in LabelStore(home).tasks()}
-    assert found["mine"].reason == "label_error" and found["mine"].score == pytest.approx(0.98)
-    assert found["analyse"].reason == "disagreement"
-    assert found["voices"].reason in ("disagreement", "random") and found["voices"].answer == SURE
-    assert found["voices"].id == audio.content_hash(audio.load(found["voices"].path))
-    assert "tiny, emodb" in found
-    with refused("label_no_source"):
-        next(transfer.gather(services, "/etc/passwd", "", "en"))
-
-
-@pytest.mark.parametrize("format", ["csv", "jsonl", "folder", "dataset", "studio"])
-def test_what_is_given_can_be_taken(services: Services, voice: Path, format: str) -> None:
-    book = LabelStore(services.settings.home)
-    with refused("label_nothing_to_export"):
-        transfer.export_labels(services, format)
-    book.add_tasks([replace(task(0), path=str(voice), id=audio.content_hash(audio.load(voice)))])
-    book.add_label(Label(book.tasks()[0].id, "Ann", "sad"))
-    path = transfer.export_labels(services, format)
-    if not path.endswith(".zip"):
-        assert transfer.import_labels(services, path, "Bo") == {"tasks": 1, "new": 0, "labels": 0}
-        assert book.outcomes()[0].final == "sad"
-
-
 # --- figures
 
 
@@ -358,6 +264,35 @@ def test_statistics(services: Services, book: LabelStore) -> None:
     assert yields.left == 3 and yields.changed is not None and yields.changed.value == 1
     for language in LANGUAGES:
         assert "{" not in progress.report(services, language)
+
+
+def test_agreement_needs_a_second_opinion_or_a_decision(
+    services: Services, book: LabelStore
+) -> None:
+    def told() -> str:
+        return progress.report(services, "en")
+
+    for number, name in ((0, "angry"), (1, "sad"), (2, "sad")):
+        book.add_label(Label(task(number).id, "Ann", name))
+    assert text("agree_none", "en") in told() and "Ann, " not in told()
+    book.add_label(Label(task(0).id, "Cy", "sad", kind="decision"))
+    decided = text("agree_confusion", "en", person="Ann", right=0, all=1)
+    assert decided in told() and "kappa" not in told()
+    book.add_label(Label(task(1).id, "Bo", "sad"))
+    assert text("agree_state", "en", clips=1, blind=0, labels=2) in told()
+    assert "kappa" in told()
+
+
+def test_the_pitch_line_uses_the_height(voice: Path) -> None:
+    sound = audio.load(voice)
+    seen = overview(sound, prosody.track(sound.samples))
+    rising = replace(seen, pitch=np.linspace(80.0, 320.0, len(seen.pitch)))
+    heights = {}
+    for name, shown in (("rising", rising), ("flat", replace(rising, pitch=0 * rising.pitch + 99))):
+        (path,) = re.findall(r'class="pitch" d="([^"]*)"', picture(shown))
+        y = [float(point.split()[1]) for point in re.split("[ML]", path) if point]
+        heights[name] = (max(y) - min(y)) / SPECTRUM
+    assert heights["rising"] > 0.8 and heights["flat"] == 0
 
 
 def test_shares_are_wilson_and_the_pace_leaves_pauses_out() -> None:
@@ -392,6 +327,7 @@ HANDLERS: list[Callable[[Services], object]] = [
     queue.label_store,
     lambda s: transfer.offered(s, "en"),
     lambda s: list(transfer.gather(s, transfer.FOLDER, "/", "en")),
+    lambda s: transfer.stored(s, ["/etc/passwd"]),
     lambda s: transfer.import_labels(s, "/etc/passwd", "Ann"),
     lambda s: transfer.export_labels(s, "csv"),
     lambda s: progress.report(s, "en"),

@@ -4,11 +4,11 @@ import csv
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ FORMATS: dict[str, tuple[str, Write, Read]] = {
     "jsonl": ("l.jsonl", formats.write_jsonl, formats.read_jsonl),
     "audio folder": ("sounds", formats.write_audio_folder, formats.read_audio_folder),
     "dataset": ("data set", formats.write_dataset, formats.read_dataset),
-    "label studio": ("l.json", formats.write_studio, formats.read_studio),
+    "label studio": ("tasks", formats.write_studio, formats.read),
 }
 
 
@@ -110,6 +110,16 @@ def plain(outcomes: list[Outcome]) -> dict[str, Any]:
     }
 
 
+def grouped(tasks: Sequence[Task], labels: Sequence[Label]) -> list[Outcome]:
+    found = []
+    for task in tasks:
+        said = [label for label in labels if label.task == task.id]
+        decision = next((label for label in said if label.kind == "decision"), None)
+        votes = tuple(label for label in said if label.kind == "label")
+        found.append(Outcome(task, votes, decision))
+    return found
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_labels_come_back_equal(
     name: str, sounds: list[Path], tmp_path_factory: pytest.TempPathFactory
@@ -120,66 +130,90 @@ def test_labels_come_back_equal(
     @tries(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(votes())
     def round_trip(said: list[dict[str, Any]]) -> None:
-        before = [
-            Outcome(
-                task,
-                tuple(
-                    Label(task=task.id, **{k: v for k, v in one.items() if k != "number"})
-                    for one in said
-                    if one["number"] == number and one["kind"] == "label"
-                ),
-                next(
-                    (
-                        Label(task=task.id, **{k: v for k, v in one.items() if k != "number"})
-                        for one in said
-                        if one["number"] == number and one["kind"] == "decision"
-                    ),
-                    None,
-                ),
-            )
-            for number, task in enumerate(tasks)
+        labels = [
+            Label(task=tasks[one["number"]].id, **{k: v for k, v in one.items() if k != "number"})
+            for one in said
         ]
+        before = grouped(tasks, labels)
         path = tmp_path_factory.mktemp("trip") / place
         write(before, path)
         found = read(path, "nobody", settings)
-        after = [
-            Outcome(
-                task,
-                tuple(
-                    label
-                    for label in found.labels
-                    if label.task == task.id and label.kind == "label"
-                ),
-                next((v for v in found.labels if v.task == task.id and v.kind == "decision"), None),
-            )
-            for task in found.tasks
-        ]
+        after = grouped(found.tasks, found.labels)
         assert plain(after) == plain(before)
 
     round_trip()
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_from_one_home_to_another_and_twice(name: str, sounds: list[Path], tmp_path: Path) -> None:
-    tasks = tasks_of(sounds)
+def test_an_export_into_its_queue_and_into_an_empty_one_twice(
+    name: str, sounds: list[Path], tmp_path: Path
+) -> None:
+    """What a queue holds, in its order: an import changes nothing of it, and makes it again."""
     first, second = LabelStore(tmp_path / "a"), LabelStore(tmp_path / "b")
+    answer = {"angry": 0.5, "sad": 0.25, "bored": 0.125, "happy": 0.125}
+    tasks = [replace(task, answer=answer, score=n / 4) for n, task in enumerate(tasks_of(sounds))]
+    tasks[1] = replace(tasks[1], other_model="tiny: probe", other_answer={"own class": 1.0})
     first.add_tasks(tasks)
     first.add_labels(
         [
-            Label(tasks[0].id, "Ann", "happy", intensity=2, note="=1+1\nlaughs", blind=True),
+            Label(tasks[0].id, "Ann", "bored", intensity=2, note="=1+1\nlaughs", blind=True),
             Label(tasks[0].id, "Bo", "angry", "sad", took=2.5),
-            Label(tasks[0].id, "Cy", "angry", kind="decision"),
+            Label(tasks[0].id, "Cy", "own class", kind="decision"),
             Label(tasks[1].id, "Ann", "not_speech"),
+            Label(tasks[2].id, "Dan", "sad"),
         ]
     )
     place, write, _ = FORMATS[name]
     write(first.outcomes(), tmp_path / place)
+    first.undo("Dan")  # later than the export
+    before = (first.tasks(), first.outcomes(), first.classes())
     for _ in range(2):  # imported twice it is there once
-        found = formats.read(tmp_path / place, "nobody", Settings())
-        second.add_tasks(found.tasks)
-        second.add_labels(found.labels)
-    assert plain(second.outcomes()) == plain(first.outcomes())
-    assert len(second.history()) == 4
+        for store in (first, second):
+            found = formats.read(tmp_path / place, "nobody", Settings(), store.classes())
+            store.import_labels(found.tasks, found.labels)
+    assert (first.tasks(), first.outcomes(), first.classes()) == before
+    assert len(first.history()) == len(second.history()) == 5
+    assert second.classes() == first.classes()
+    assert [replace(t, path="/") for t in second.tasks()] == [
+        replace(t, path="/") for t in first.tasks()
+    ]
+    again = plain(second.outcomes())
+    assert again.pop(tasks[2].id)[0]  # undone in the first queue only
+    assert again.items() <= plain(first.outcomes()).items()
+
+
+def test_an_import_adds_what_is_missing_and_takes_nothing_back(
+    sounds: list[Path], tmp_path: Path
+) -> None:
+    store = LabelStore(tmp_path)
+    (task, other, _) = tasks_of(sounds)
+    store.add_tasks([task, replace(other, answer={}, model="")])
+    older = "2020-01-01T00:00:00+00:00"
+    store.add_label(Label(task.id, "Cy", "angry", kind="decision"))
+    (again, filled) = (replace(t, path=str(sounds[2]), reason="plain") for t in (task, other))
+    again = replace(again, answer={"sad": 1.0}, original="happy", score=1.0)
+    decision = Label(task.id, "Dan", "sad", kind="decision", at=older, origin="old.csv")
+    assert store.import_labels([again, filled], [decision]) == (0, 1)
+    assert store.task(task.id) == task
+    assert store.task(other.id) == other
+    assert store.outcome(task.id).final == "angry"  # decided later
+    label_error = replace(task, answer={}, model="", other_model="probe", other_answer={"sad": 0.1})
+    store.add_tasks([label_error])
+    assert store.task(task.id).answer == task.answer
+
+
+def test_the_tasks_of_an_export_open_on_another_computer(
+    sounds: list[Path], tmp_path: Path
+) -> None:
+    formats.write_studio([Outcome(task) for task in tasks_of(sounds)], tmp_path / "here")
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    tasks = json.loads((tmp_path / "there" / "tasks.json").read_text(encoding="utf-8"))
+    for task, sound in zip(tasks, sounds, strict=True):
+        served = urlsplit(task["data"]["audio"])
+        assert served.path == "/data/local-files/"
+        file = tmp_path / "there" / parse_qs(served.query)["d"][0]
+        assert file.read_bytes() == sound.read_bytes()
+    assert str(sounds[0].parent) not in json.dumps(tasks, ensure_ascii=False)
 
 
 @pytest.mark.parametrize("name", FORMATS)

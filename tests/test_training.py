@@ -205,7 +205,6 @@ def test_the_pages_settings_are_those_of_a_plan() -> None:
         ({"name": next(iter(ENCODERS))}, "plan_name_preset"),
         ({"source": "/nowhere/at/all"}, "plan_not_prepared"),
         ({"source": "a\0b"}, "plan_not_prepared"),
-        ({"source": FOLDER, "folder": ""}, ""),
         ({"source": FOLDER, "folder": "/nowhere/at/all"}, ""),
         ({"source": FOLDER, "folder": "~nobody-here/x"}, ""),
         ({"source": HUB, "data_set": "no-id"}, ""),

@@ -14,7 +14,7 @@ from audiollm.contracts.prepared import write_prepared
 from audiollm.errors import AudioError, AudioLLMError, ConfigError, DataError
 from audiollm.labels import LANGUAGES
 from audiollm.texts import TEXTS, text
-from audiollm.web.train import recordings, recordings_view, sources, upload
+from audiollm.web.train import recordings, recordings_view, sources, unpacking
 from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask, asked, of_bundled, reader_of
 from tests.codes import coded
 from tests.conftest import RATE
@@ -56,10 +56,13 @@ def test_the_reader_is_known_by_what_lies_there(tmp_path: Path) -> None:
             made = asked(chosen(FOLDER, f" {tmp_path / name} ", "(x)", alone=True))
             assert made.words[:4] == ("--corpus", kind, "--root", str(tmp_path / name))
             assert ("--speaker-pattern=(x)" in made.words) == (kind == "folder")
-    for bad in ("", "  ", "a\0b", str(tmp_path / "notes.txt")):
-        with pytest.raises(ConfigError):
+    for bad in ("a\0b", str(tmp_path / "notes.txt")):
+        with pytest.raises(ConfigError, check=coded("source_path")):
             asked(chosen(FOLDER, bad))
-    for bad in ("", "name", "a/b/c", "-x/y", "../x", "a/.."):
+    for nothing in (chosen(FOLDER, "  "), chosen(HUB, data_set=" ")):
+        with pytest.raises(sources.UnnamedError):  # nothing is wrong yet
+            asked(nothing)
+    for bad in ("name", "a/b/c", "-x/y", "../x", "a/.."):
         with pytest.raises(ConfigError, check=coded("hub_id")):
             asked(chosen(HUB, data_set=bad))
 
@@ -107,10 +110,12 @@ def test_a_look_says_what_prepare_would_refuse(tmp_path: Path) -> None:
     found = look(corpus(tmp_path, named=False), tmp_path)
     assert found.splits == {} and found.nameless == 13
     assert found.trouble is not None and found.trouble.code == "data_unknown_speakers"
-    told = text("data_nameless", "zh", n=13, all=13)
-    assert told in recordings_view.warnings(found, "zh")
+    with pytest.raises(sources.NamelessError) as refused:
+        sources.require_usable(found)
+    assert refused.value.values == {"n": 13, "all": 13}
     found = look(corpus(tmp_path, named=False), tmp_path, "random")
     assert found.splits and not found.trouble
+    sources.require_usable(found)
     assert text("data_unknown", "en") in recordings_view.warnings(found, "en")
 
 
@@ -331,5 +336,5 @@ def test_strangers_see_take_and_hear_nothing(tmp_path: Path) -> None:
 def test_every_reason_has_its_words() -> None:
     from typing import get_args
 
-    for why in get_args(upload.Why):
+    for why in get_args(unpacking.Why):
         assert TEXTS[f"left_{why}"]

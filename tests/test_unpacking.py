@@ -20,7 +20,7 @@ from audiollm.labels import LANGUAGES
 from audiollm.settings import Settings
 from audiollm.texts import text
 from audiollm.web.services import Services
-from audiollm.web.train import recordings_view, upload
+from audiollm.web.train import recordings_view, unpacking, upload
 from audiollm.web.train.upload import take
 from tests.browser.fake import FakePredictor
 from tests.conftest import RATE, voiced
@@ -58,7 +58,8 @@ def left(tmp_path: Path) -> list[str]:
     return [name for name in names if name != upload.LOCK]
 
 
-CLASSES: dict[str, bytes | str] = {"angry/a.wav": b"1", "angry/b.flac": b"22", "sad/c.wav": b"3"}
+SOUND = wav(0.03)
+CLASSES: dict[str, bytes | str] = {"angry/a.wav": SOUND, "angry/b.flac": b"22", "sad/c.wav": b"3"}
 TABLE = "file,label,speaker\nangry/a.wav,angry,1\nsad/c.wav,sad,2\n"
 
 
@@ -82,7 +83,7 @@ def test_a_zip_of_class_folders_is_unpacked(
 
 
 def test_one_class_alone_is_no_wrapper(tmp_path: Path) -> None:
-    made = take(serve(tmp_path), packed(tmp_path / "a.zip", {"angry/a.wav": b"1"}))
+    made = take(serve(tmp_path), packed(tmp_path / "a.zip", {"angry/a.wav": SOUND}))
     assert (made.path / "angry" / "a.wav").is_file()
 
 
@@ -90,20 +91,20 @@ def test_what_is_no_recording_stays_in_the_zip_and_is_counted(tmp_path: Path) ->
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as zipped:
         for name in CLASSES:
-            zipped.writestr(name, b"1")
+            zipped.writestr(name, SOUND)
         for name in (
             *("../up.wav", "/etc/up.wav", "angry/../../up.wav", "C:/up.wav", "..\\up.wav"),
             *("\\up.wav", "angry//a2.wav", "x/" * 20 + "deep.wav", "n" * 250 + ".wav"),
         ):
-            zipped.writestr(name, b"1")
+            zipped.writestr(name, SOUND)
         for name in ("__MACOSX/angry/._a.wav", ".DS_Store", "angry/.hidden.wav"):
-            zipped.writestr(name, b"1")
+            zipped.writestr(name, SOUND)
         for name in ("more.zip", "angry/x.tar.gz", "angry/x.7z"):
-            zipped.writestr(name, b"1")
+            zipped.writestr(name, SOUND)
         for name in ("run.py", "angry/notes.txt", "angry/noending"):
-            zipped.writestr(name, b"1")
+            zipped.writestr(name, SOUND)
         for name in ("ANGRY/A.wav", "angry/a.wav/x.wav", "sad.wav/a.wav", "SAD.wav"):
-            zipped.writestr(name, b"1")
+            zipped.writestr(name, SOUND)
         link = zipfile.ZipInfo("angry/link.wav")
         link.external_attr = LINK
         zipped.writestr(link, "/etc/passwd")
@@ -127,18 +128,18 @@ def test_what_is_no_recording_stays_in_the_zip_and_is_counted(tmp_path: Path) ->
 
 
 def test_chinese_names_of_windows_are_read(tmp_path: Path) -> None:
-    path = packed(tmp_path / "a.zip", {"angry/XXXX.wav": b"1", "sad/b.wav": b"2"})
+    path = packed(tmp_path / "a.zip", {"angry/XXXX.wav": SOUND, "sad/b.wav": b"2"})
     gbk = "声音".encode("gb18030")
     path.write_bytes(path.read_bytes().replace(b"XXXX", gbk))
     made = take(serve(tmp_path), path)
-    assert (made.path / "angry" / "声音.wav").read_bytes() == b"1"
+    assert (made.path / "angry" / "声音.wav").read_bytes() == SOUND
 
 
 def refusals(tmp_path: Path) -> dict[str, Path]:
     """Key of the sentence -> a file that must be refused with it."""
     cut = packed(tmp_path / "cut.zip", CLASSES)
     cut.write_bytes(cut.read_bytes()[:-30])
-    wrong = packed(tmp_path / "wrong.zip", {"angry/a.wav": b"abcdefgh" * 99, "sad/b.wav": b"1"})
+    wrong = packed(tmp_path / "wrong.zip", {"angry/a.wav": b"abcdefgh" * 99, "sad/b.wav": SOUND})
     raw = bytearray(wrong.read_bytes())
     raw[60] ^= 0xFF  # inside the packed sound
     wrong.write_bytes(raw)
@@ -161,9 +162,10 @@ def refusals(tmp_path: Path) -> dict[str, Path]:
         "upload_text": tmp_path / "x.csv",
         "upload_large": tmp_path / "big.csv",
         "upload_unpacked": packed(tmp_path / "bomb.zip", bomb | many),
-        "upload_nothing": packed(tmp_path / "none.zip", {"readme.txt": b"1"}),
+        "upload_nothing": packed(tmp_path / "none.zip", {"readme.txt": SOUND}),
         "upload_nothing ": packed(tmp_path / "table.zip", {"manifest.csv": TABLE}),
-        "upload_classes": packed(tmp_path / "flat.zip", {"a.wav": b"1", "b.wav": b"2"}),
+        "upload_classes": packed(tmp_path / "flat.zip", {"a.wav": SOUND, "b.wav": b"2"}),
+        "upload_undecodable": packed(tmp_path / "text.zip", dict.fromkeys(CLASSES, b"text")),
         "upload_tables": packed(tmp_path / "two.zip", {**CLASSES, "a.csv": "a", "b.csv": "b"}),
     }
 
@@ -209,7 +211,7 @@ def test_a_zip_may_not_list_more_than_can_be_kept(
     path = packed(tmp_path / "a.zip", CLASSES)
     for name, value in (("MOST_FILES", 2), ("LONGEST_LIST", 100)):
         with monkeypatch.context() as patch:
-            patch.setattr(upload, name, value)
+            patch.setattr(unpacking, name, value)
             with pytest.raises(DataError) as refused:
                 take(serve(tmp_path), path)
             assert refused.value.code == "upload_many"
@@ -225,7 +227,7 @@ def test_a_full_disk_and_a_kill_leave_no_half_folder(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(upload, "_write", full)
+        patch.setattr(unpacking, "_write", full)
         with pytest.raises(DataError) as refused:
             take(here, path)
     assert refused.value.code == "upload_full" and left(tmp_path) == []
@@ -263,7 +265,7 @@ def test_no_name_leads_out_of_the_folder(tmp_path_factory: Any, names: list[str]
         info = zipfile.ZipInfo("x")
         info.filename, info.flag_bits = f"{name}.wav", 0x800
         infos.append(info)
-    members, left_out = upload.chosen(infos, 99)
+    members, left_out = unpacking.chosen(infos, 99)
     assert len(members) + sum(left_out.values()) == sum(not info.is_dir() for info in infos)
     folder = Path("/somewhere/home")
     for _, parts in members:

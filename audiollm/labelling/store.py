@@ -18,7 +18,7 @@ from typing import Literal, get_args
 from audiollm.database import Database
 from audiollm.errors import LabelError
 from audiollm.labelling import queue
-from audiollm.labelling.tasks import REASONS, Label, Outcome, Reason, Task, checked_person
+from audiollm.labelling.tasks import REASONS, UNUSUAL, Label, Outcome, Reason, Task, checked_person
 from audiollm.labels import ordered
 
 Work = Literal[
@@ -27,20 +27,26 @@ Work = Literal[
     "decide",  # clips whose labels differ
 ]
 WORKS: tuple[Work, ...] = get_args(Work)
+# The classes where no task has an answer
+USUAL = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
 LEASE = 600.0  # s for which a clip that one page shows is reserved for it
 
+# Sets of the valid labels, computed once a query and not for every task
 _OPEN: dict[Work, str] = {
-    "first": "NOT EXISTS (SELECT 1 FROM standing s WHERE s.task=t.id AND s.kind<>'skip')",
-    "second": """EXISTS (SELECT 1 FROM standing s WHERE s.task=t.id AND s.kind='label')
-        AND NOT EXISTS (SELECT 1 FROM standing s
-            WHERE s.task=t.id AND (s.kind='decision' OR s.kind='label' AND s.person=:person))""",
-    "decide": """(SELECT COUNT(DISTINCT s.name) FROM standing s
-            WHERE s.task=t.id AND s.kind='label') > 1
-        AND NOT EXISTS (SELECT 1 FROM standing s WHERE s.task=t.id AND s.kind='decision')""",
+    "first": "t.id NOT IN (SELECT task FROM standing WHERE kind<>'skip')",
+    "second": """t.id IN (SELECT task FROM standing WHERE kind='label')
+        AND t.id NOT IN (SELECT task FROM standing
+            WHERE kind='decision' OR kind='label' AND person=:person)""",
+    "decide": """t.id IN (SELECT task FROM standing WHERE kind='label'
+            GROUP BY task HAVING COUNT(DISTINCT name) > 1)
+        AND t.id NOT IN (SELECT task FROM standing WHERE kind='decision')""",
 }
-_SKIPPED = """COALESCE((SELECT MAX(s.number) FROM standing s
-    WHERE s.task=t.id AND s.kind='skip' AND s.person=:person), 0)"""
-_VOTES = "(SELECT COUNT(*) FROM standing s WHERE s.task=t.id AND s.kind='label')"
+_ORDER = """
+    LEFT JOIN (SELECT task, MAX(number) AS last FROM standing
+        WHERE kind='skip' AND person=:person GROUP BY task) skipped ON skipped.task=t.id
+    LEFT JOIN (SELECT task, COUNT(*) AS votes FROM standing
+        WHERE kind='label' GROUP BY task) labelled ON labelled.task=t.id
+"""
 
 
 class UnknownTaskError(LabelError):
@@ -69,13 +75,15 @@ class LabelStore:
     def add_tasks(self, tasks: Iterable[Task]) -> int:
         """Adds tasks and orders the queue again; returns how many are new.
 
-        A sound that is there already keeps its labels and its original class. Its reason changes
-        only while it has no label, and never if it is random.
+        A sound that is there already keeps its labels, its original class and its file while that
+        exists; answers replace earlier ones. Its reason changes only while it has no label, and
+        never if it is random.
 
         Raises:
             LabelError: the database cannot be written.
         """
-        return self.import_labels(tasks, ())[0]
+        with self._database.write() as db:
+            return self._add_tasks(db, tasks, imported=False)
 
     def tasks(self) -> list[Task]:
         """All tasks, in the order of showing."""
@@ -91,14 +99,16 @@ class LabelStore:
             return _found(db, id)
 
     def classes(self) -> tuple[str, ...]:
-        """Every class of the tasks, in the order of labels.py."""
+        """Every class of answers (without any: USUAL), data and labels, in labels.py's order."""
         with self._database.read() as db:
-            rows = db.execute(
-                "SELECT key FROM tasks, json_each(answer) UNION"
-                " SELECT key FROM tasks, json_each(other_answer) UNION"
-                " SELECT original FROM tasks WHERE original<>''"
+            answered = db.execute("SELECT DISTINCT key FROM tasks, json_each(answer)").fetchall()
+            others = db.execute(
+                "SELECT key FROM tasks, json_each(other_answer) UNION"
+                " SELECT original FROM tasks UNION SELECT name FROM labels UNION"
+                " SELECT secondary FROM labels"
             ).fetchall()
-        return ordered(row[0] for row in rows)
+        found = {row[0] for row in answered} or {*USUAL}
+        return ordered((found | {row[0] for row in others}) - {"", *UNUSUAL})
 
     def remove_tasks(self, ids: Iterable[str]) -> int:
         """Removes tasks that never had a label; returns how many.
@@ -136,19 +146,21 @@ class LabelStore:
         if work not in WORKS or not set(reasons) <= set(REASONS):
             raise ValueError(f"unknown kind of work {work!r} or reason in {reasons}")
         names = ",".join(f"'{name}'" for name in reasons)
-        votes = f"{_VOTES}," if work == "second" else ""
-        wanted = f"FROM tasks t WHERE {_OPEN[work]} AND t.reason IN ({names})"
+        votes = "labelled.votes," if work == "second" else ""
+        wanted = f"{_OPEN[work]} AND t.reason IN ({names})"
         with self._database.write() as db:
             db.execute("DELETE FROM leases WHERE until<?", (self.clock(),))
             mine = "SELECT task FROM leases WHERE tab=:tab"
             who = {"person": person, "tab": tab, "count": count}
             db.execute(
-                f"DELETE FROM leases WHERE tab=:tab AND task NOT IN (SELECT t.id {wanted})",  # noqa: S608
+                "DELETE FROM leases WHERE tab=:tab AND task NOT IN"  # noqa: S608
+                f" (SELECT t.id FROM tasks t WHERE t.id IN ({mine}) AND {wanted})",
                 who,
             )
             rows = db.execute(
-                f"SELECT t.id {wanted} AND t.id NOT IN (SELECT task FROM leases)"  # noqa: S608
-                f" ORDER BY {_SKIPPED}, {votes} t.turn"
+                f"SELECT t.id FROM tasks t {_ORDER} WHERE {wanted}"  # noqa: S608
+                " AND t.id NOT IN (SELECT task FROM leases)"
+                f" ORDER BY COALESCE(skipped.last, 0), {votes} t.turn"
                 f" LIMIT MAX(0, :count - (SELECT COUNT(*) FROM ({mine})))",
                 who,
             ).fetchall()
@@ -156,9 +168,7 @@ class LabelStore:
                 self._lease(db, row["id"], tab, last=True)
             db.execute("UPDATE leases SET until=? WHERE tab=?", (self.clock() + LEASE, tab))
             held = "SELECT t.* FROM tasks t JOIN leases l ON l.task=t.id WHERE l.tab=?"
-            return [
-                _task(row) for row in db.execute(f"{held} ORDER BY l.place LIMIT {count}", (tab,))
-            ]
+            return [_task(r) for r in db.execute(f"{held} ORDER BY place LIMIT {count}", (tab,))]
 
     def count(
         self, person: str, work: Work = "first", reasons: Sequence[Reason] = REASONS
@@ -220,20 +230,30 @@ class LabelStore:
             return self._add_labels(db, given)
 
     def import_labels(self, tasks: Iterable[Task], given: Iterable[Label]) -> tuple[int, int]:
-        """Tasks and labels of a file, all of it or nothing; (new tasks, labels written).
+        """Tasks and labels of a file, all of it or nothing; (new tasks, new labels).
+
+        Of a sound that is there already only what is missing changes.
 
         Raises:
             LabelError: the database cannot be written.
         """
         with self._database.write() as db:
-            before = db.execute("SELECT COUNT(*) FROM tasks").fetchone()[0]
-            now = self._now()
-            for task in tasks:
-                db.execute(_ADD, _row(task, now))
-            rows = db.execute("SELECT id, reason, score FROM tasks").fetchall()
-            turns = queue.ordered([(r["id"], r["reason"], r["score"]) for r in rows])
-            db.executemany("UPDATE tasks SET turn=? WHERE id=?", enumerate(turns))
-            return len(rows) - int(before), len(self._add_labels(db, given))
+            new = self._add_tasks(db, tasks, imported=True)
+            before = db.execute("SELECT COUNT(*) FROM labels").fetchone()[0]
+            self._add_labels(db, given)
+            return new, db.execute("SELECT COUNT(*) FROM labels").fetchone()[0] - before
+
+    def _add_tasks(self, db: sqlite3.Connection, tasks: Iterable[Task], *, imported: bool) -> int:
+        before = {row["id"]: row["path"] for row in db.execute("SELECT id, path FROM tasks")}
+        for task in tasks:
+            row = {**_row(task, self._now()), "imported": imported}
+            if Path(before.get(task.id, "-")).is_file():
+                row["path"] = before[task.id]
+            db.execute(_ADD, row)
+        rows = db.execute("SELECT id, reason, score FROM tasks").fetchall()
+        turns = queue.ordered([(r["id"], r["reason"], r["score"]) for r in rows])
+        db.executemany("UPDATE tasks SET turn=? WHERE id=?", enumerate(turns))
+        return len(rows) - len(before)
 
     def _add_labels(self, db: sqlite3.Connection, given: Iterable[Label]) -> list[Label]:
         written = []
@@ -248,8 +268,9 @@ class LabelStore:
                 *(label.at or self._now(), token),
             )
             marks = ",".join("?" * len(row))
-            db.execute(f"INSERT OR IGNORE INTO labels VALUES (NULL,{marks})", row)  # noqa: S608
-            db.execute("DELETE FROM leases WHERE task=?", (label.task,))
+            insert = f"INSERT OR IGNORE INTO labels VALUES (NULL,{marks})"  # noqa: S608
+            if db.execute(insert, row).rowcount:
+                db.execute("DELETE FROM leases WHERE task=?", (label.task,))
             stored = db.execute("SELECT * FROM labels WHERE token=?", (token,)).fetchone()
             written.append(_label(stored))
         return written
@@ -312,16 +333,20 @@ class LabelStore:
 _ADD = """
     INSERT INTO tasks VALUES (:id, :path, :seconds, :source, :reason, :score, :original, :model,
         :answer, :other_model, :other_answer, :speaker, 0, :added_at)
-    ON CONFLICT (id) DO UPDATE SET path=excluded.path, model=excluded.model,
-        answer=excluded.answer, other_model=excluded.other_model,
-        other_answer=excluded.other_answer,
+    ON CONFLICT (id) DO UPDATE SET path=excluded.path,
+        model=CASE WHEN {kept} THEN model ELSE excluded.model END,
+        answer=CASE WHEN {kept} THEN answer ELSE excluded.answer END,
+        other_model=CASE WHEN {other_kept} THEN other_model ELSE excluded.other_model END,
+        other_answer=CASE WHEN {other_kept} THEN other_answer ELSE excluded.other_answer END,
         original=CASE WHEN original='' THEN excluded.original ELSE original END,
         speaker=CASE WHEN speaker='' THEN excluded.speaker ELSE speaker END,
-        reason=CASE WHEN reason='random' OR EXISTS (SELECT 1 FROM labels WHERE task=tasks.id)
-            THEN reason ELSE excluded.reason END,
-        score=CASE WHEN reason='random' OR EXISTS (SELECT 1 FROM labels WHERE task=tasks.id)
-            THEN score ELSE excluded.score END
-"""
+        reason=CASE WHEN {settled} THEN reason ELSE excluded.reason END,
+        score=CASE WHEN {settled} THEN score ELSE excluded.score END
+""".format(  # noqa: S608
+    kept="excluded.answer='{}' OR :imported AND answer<>'{}'",
+    other_kept="excluded.other_answer='{}' OR :imported AND other_answer<>'{}'",
+    settled=":imported OR reason='random' OR EXISTS (SELECT 1 FROM labels WHERE task=tasks.id)",
+)
 
 
 def _row(task: Task, now: str) -> dict[str, object]:
@@ -342,20 +367,23 @@ def _label(row: sqlite3.Row) -> Label:
 def _outcome(task: Task, valid: Sequence[Label]) -> Outcome:
     decisions = [label for label in valid if label.kind == "decision"]
     votes = tuple(label for label in valid if label.kind == "label")
-    return Outcome(task, votes, decisions[-1] if decisions else None)
+    return Outcome(task, votes, max(decisions, key=lambda one: _time(one.at), default=None))
 
 
 def _outdated(db: sqlite3.Connection, label: Label) -> bool:
-    """Whether the person's valid label is the same, or a later one."""
-    row = db.execute(
-        "SELECT * FROM standing WHERE task=? AND person=? AND kind=?",
+    """Whether the same label was there, perhaps undone since, or the person's label is later."""
+    rows = db.execute(
+        "SELECT *, number IN (SELECT label FROM undone) AS gone FROM labels"
+        " WHERE task=? AND person=? AND kind=?",
         (label.task, label.person, label.kind),
-    ).fetchone()
-    if row is None:
-        return False
-    now, then = _time(row["at"]), _time(label.at)
-    fields = ("name", "secondary", "intensity", "note")
-    return now > then or (now == then and all(row[f] == getattr(label, f) for f in fields))
+    ).fetchall()
+    fields, then = ("name", "secondary", "intensity", "note"), _time(label.at)
+    return any(
+        not row["gone"]
+        if _time(row["at"]) > then
+        else _time(row["at"]) == then and all(row[f] == getattr(label, f) for f in fields)
+        for row in rows
+    )
 
 
 def _time(at: str) -> datetime:

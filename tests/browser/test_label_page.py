@@ -109,7 +109,7 @@ def test_thirty_clips_with_keys_alone_undo_reload_and_go_on(
 ) -> None:
     page = visit(at=own.url)
     sit_down(page, "Ann")
-    expect(page.locator(f"{CARD} .answer li")).to_have_count(len(SURE))
+    expect(page.locator(f"{CARD} .answer")).to_have_count(0)  # until the first choice
     expect(page.locator(f"{CARD} .why b")).not_to_be_empty()
     page.wait_for_function("document.querySelector('#label-card audio')?.currentTime > 0")
     book = LabelStore(home)
@@ -143,6 +143,7 @@ def test_thirty_clips_with_keys_alone_undo_reload_and_go_on(
     label("u")
     press(page, "ArrowLeft")
     expect(page.locator(f"{CARD} .yours")).to_contain_text(text("label_unclear", "en"))
+    expect(page.locator(f"{CARD} .answer li")).to_have_count(len(SURE))
     assert on_screen(page) == seen[-1]
     press(page, "ArrowRight")
 
@@ -203,9 +204,15 @@ def test_second_labels_are_blind_and_kappa_is_right(own: Served, visit: Visit, h
     page = visit(at=own.url)
     order: list[str] = []
     sit_down(page, "Ann")
+    page.locator("#label-blind").get_by_role("checkbox").uncheck()
+    page.wait_for_selector(f"{CARD} .answer")
+    page.get_by_role("button", name=text("label_progress", "en")).click()
+    expect(page.locator("#label-report")).to_contain_text(text("agree_none", "en"))
     for key in said["Ann"]:
         order.append(on_screen(page))
         press(page, key)
+    state = text("stat_state", "en", labelled=12, tasks=CLIPS, disputed=0)
+    expect(page.locator("#label-report")).to_contain_text(state)  # while it is open
     sit_down(page, "Bo")
     choose(page, "second")
     answers = dict(zip(order, said["Bo"], strict=True))
@@ -217,8 +224,6 @@ def test_second_labels_are_blind_and_kappa_is_right(own: Served, visit: Visit, h
     expect(page.locator("#label-card")).to_contain_text(text("label_empty", "en"))
 
     kappa = cohen_kappa_score(list(said["Ann"]), list(said["Bo"]))
-    page.get_by_role("button", name=text("label_progress", "en")).click()
-    page.click("#label-refresh")
     expect(page.locator("#label-report")).to_contain_text(f"Cohen's kappa {kappa:.2f}")
     agreed = text("agree_state", "en", clips=12, blind=12, labels=24)
     expect(page.locator("#label-report")).to_contain_text(agreed)
@@ -265,9 +270,10 @@ def test_the_program_is_killed_right_after_a_key_and_has_the_label(
 def test_clips_are_added_and_labels_go_out_and_in(
     own: Served, visit: Visit, home: Path, tmp_path: Path
 ) -> None:
+    voices = sorted((ASSETS / "emodb" / "audio").glob("*.flac"))[-3:]
     folder = tmp_path / "voices"
     folder.mkdir()
-    for path in sorted((ASSETS / "emodb" / "audio").glob("*.flac"))[-2:]:
+    for path in voices[:2]:
         shutil.copy(path, folder)
     page = visit(at=own.url)
     sit_down(page, "Ann")
@@ -278,6 +284,12 @@ def test_clips_are_added_and_labels_go_out_and_in(
     page.click("#label-gather")
     expect(page.locator("#label-gathered")).to_contain_text("2 new clips")
     assert len(LabelStore(home).tasks()) == CLIPS + 2
+    page.set_input_files("#label-sounds input[type=file]", voices[2])
+    expect(page.locator("#label-sounds")).to_contain_text(voices[2].stem[:8])
+    page.click("#label-gather")
+    expect(page.locator("#label-gathered")).to_contain_text("1 new clips")
+    (stored,) = (home / "clips").glob("*/*.flac")
+    assert str(stored) in {task.path for task in LabelStore(home).tasks()}
 
     # a key counts while the page asks for its clip anew, as it does after clips were added
     shown = on_screen(page)

@@ -41,12 +41,30 @@ def choose(page: Page, source: str) -> None:
     page.get_by_role("option", name=source).click()
 
 
+def asks_who_speaks(page: Page) -> None:
+    """Nobody is named: a random split, which can be undone and is proposed again."""
+    alone = page.locator("#train-alone input")
+    expect(alone).to_be_checked()  # nobody knows who speaks
+    expect(page.locator("#train-start")).to_be_enabled()
+    alone.uncheck()
+    unknown = text("data_nameless", "en", n=24, all=24)
+    expect(page.locator("#train-message")).to_contain_text(unknown)
+    expect(page.locator("#train-start")).to_be_disabled()
+    page.click("#train-split")
+    expect(alone).to_be_checked()
+    expect(page.locator("#train-start")).to_be_enabled()
+
+
 def test_an_upload_is_seen_heard_and_prepared(studio: Served, visit: Visit, tmp_path: Path) -> None:
     page = visit(at=studio.url)
     open_train(page)
     expect(page.locator("#train-classes .bars .point").first).to_be_attached()
 
+    expect(page.locator("#train-start")).to_be_enabled()
     choose(page, text("source_folder", "en"))
+    expect(page.locator("#train-message")).to_contain_text(text("source_no_folder", "en"))
+    expect(page.locator("#train-tab .error")).to_have_count(0)  # nothing was done yet
+    expect(page.locator("#train-start")).to_be_disabled()
     page.set_input_files("#train-upload input[type=file]", recordings(tmp_path / "Our voices.zip"))
     expect(page.locator("#data-message")).to_contain_text("Our-voices")
     told = page.inner_text("#data-message")
@@ -54,13 +72,13 @@ def test_an_upload_is_seen_heard_and_prepared(studio: Served, visit: Visit, tmp_
     expect(page.locator("#train-folder textarea, #train-folder input")).to_have_value(
         str(tmp_path / "home" / "uploads" / "Our-voices")
     )
-    unknown = text("data_nameless", "en", n=24, all=24)
-    expect(page.locator("#train-data .caution").first).to_contain_text(unknown)
+    asks_who_speaks(page)
     pattern = page.locator("#train-pattern textarea, #train-pattern input")
     pattern.fill(r"(emodb-\d+)")
     pattern.press("Enter")
     expect(page.locator("#train-data table")).to_contain_text(text("split_test", "en"))
-    expect(page.locator("#train-data")).not_to_contain_text(unknown)
+    expect(page.locator("#train-alone input")).not_to_be_checked()
+    expect(page.locator("#train-data tr").last).to_contain_text("4")
 
     page.click("#player-class input")
     page.get_by_role("option", name="sad").click()
@@ -84,13 +102,9 @@ def test_an_upload_is_seen_heard_and_prepared(studio: Served, visit: Visit, tmp_
     assert re.search(CHINESE, other.inner_text("#train-data"))
     assert other.evaluate("document.documentElement.scrollWidth") <= 390
 
-    (tmp_path / "broken.zip").write_bytes(b"PK")
     choose(page, text("source_folder", "en"))
-    page.set_input_files("#train-upload input[type=file]", tmp_path / "broken.zip")
-    expect(page.locator("#data-message .error")).to_contain_text("is damaged or no zip")
-    uploads = sorted(path.name for path in (tmp_path / "home" / "uploads").iterdir())
-    assert uploads == [".lock", "Our-voices"]
-
+    page.click("#upload-kept input")
+    page.get_by_role("option", name="Our-voices").click()
     page.click("#upload-delete")  # voices are personal
     expect(page.locator("#upload-question")).to_contain_text("24 sound files")
     page.click("#upload-no")
@@ -101,3 +115,22 @@ def test_an_upload_is_seen_heard_and_prepared(studio: Served, visit: Visit, tmp_
     )
     expect(page.locator("#upload-kept")).to_be_hidden()
     assert [path.name for path in (tmp_path / "home" / "uploads").iterdir()] == [".lock"]
+
+
+def test_a_refused_upload_does_not_leave_the_one_before(
+    studio: Served, visit: Visit, tmp_path: Path
+) -> None:
+    page = visit(at=studio.url)
+    open_train(page)
+    choose(page, text("source_folder", "en"))
+    folder = page.locator("#train-folder textarea, #train-folder input")
+    page.set_input_files("#train-upload input[type=file]", recordings(tmp_path / "Our voices.zip"))
+    expect(folder).to_have_value(re.compile("Our-voices"))
+    expect(page.locator("#train-start")).to_be_enabled()
+    (tmp_path / "broken.zip").write_bytes(b"PK")
+    page.set_input_files("#train-upload input[type=file]", tmp_path / "broken.zip")
+    expect(page.locator("#data-message .error")).to_contain_text("is damaged or no zip")
+    expect(folder).to_have_value("")
+    expect(page.locator("#train-start")).to_be_disabled()
+    uploads = sorted(path.name for path in (tmp_path / "home" / "uploads").iterdir())
+    assert uploads == [".lock", "Our-voices"]

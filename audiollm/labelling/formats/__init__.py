@@ -15,7 +15,7 @@ from audiollm.labelling.formats.folders import (
     write_dataset,
 )
 from audiollm.labelling.formats.rows import Imported
-from audiollm.labelling.formats.studio import read_studio, write_studio
+from audiollm.labelling.formats.studio import TASKS, read_studio, write_studio
 from audiollm.labelling.formats.tables import read_csv, read_jsonl, write_csv, write_jsonl
 from audiollm.settings import Settings
 
@@ -42,7 +42,7 @@ WRITERS = {
     "jsonl": (".jsonl", write_jsonl),
     "folder": ("", write_audio_folder),
     "dataset": ("", write_dataset),
-    "studio": (".json", write_studio),
+    "studio": ("", write_studio),
 }
 
 
@@ -53,6 +53,8 @@ def read(path: Path, person: str, settings: Settings, known: Collection[str] = (
     Raises:
         LabelError: the format is unknown, or something in it cannot be used.
     """
+    if (path / TASKS).is_file():
+        path /= TASKS
     if path.is_dir():
         dataset = any((path / name).is_file() for name in METADATA)
         return (read_dataset if dataset else read_audio_folder)(path, person, settings, known)

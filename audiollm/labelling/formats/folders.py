@@ -43,7 +43,7 @@ def write_audio_folder(outcomes: Sequence[Outcome], folder: Path) -> None:
     Raises:
         LabelError: the folder exists, or a sound cannot be copied.
     """
-    files = _copy(outcomes, folder, lambda outcome: outcome.final or UNDECIDED)
+    files = copy_sounds(outcomes, folder, lambda outcome: outcome.final or UNDECIDED)
     write_jsonl(outcomes, folder / TABLE, files)
 
 
@@ -85,7 +85,7 @@ def write_dataset(outcomes: Sequence[Outcome], folder: Path) -> None:
     Raises:
         LabelError: the folder exists, or a sound cannot be copied.
     """
-    files = _copy(outcomes, folder, lambda _: "data")
+    files = copy_sounds(outcomes, folder, lambda _: "data")
     lines = []
     for outcome in outcomes:
         row = {
@@ -126,7 +126,7 @@ def read_dataset(
     return reader.imported()
 
 
-def _copy(
+def copy_sounds(
     outcomes: Sequence[Outcome], folder: Path, subfolder: Callable[[Outcome], str]
 ) -> dict[str, str]:
     """Creates the folder and copies every sound into its subfolder; task id -> relative path."""

@@ -16,6 +16,7 @@ from audiollm.settings import Settings
 FIELDS = (
     *("file", "label", "person", "kind", "secondary", "intensity", "note", "blind", "took", "at"),
     *("original", "speaker", "source", "reason", "final"),
+    *("score", "model", "answer", "other_model", "other_answer"),
 )
 KNOWN = frozenset(emotion.name for emotion in labels.EMOTIONS)
 
@@ -71,6 +72,16 @@ class Reader:
         reason = FORMER_REASONS.get(reason, reason)
         if reason not in REASONS:
             raise LabelError("label_unknown_reason", name=reason, known=", ".join(REASONS))
+        answers: dict[str, Any] = {}
+        if row.get("reason"):  # a table of another program may have other columns of these names
+            answers = {
+                "score": float(row.get("score") or 0),
+                "model": _text(row, "model"),
+                "answer": _answer(row, "answer"),
+                "other_model": _text(row, "other_model"),
+                "other_answer": _answer(row, "other_answer"),
+            }
+            self.known = {*self.known, *answers["answer"], *answers["other_answer"]}
         return Task(
             id=id,
             path=str(path),
@@ -79,6 +90,7 @@ class Reader:
             reason=reason,
             original=self._class(_text(row, "original")),
             speaker=_text(row, "speaker"),
+            **answers,
         )
 
     def _sound(self, given: Any) -> Path:
@@ -163,9 +175,14 @@ def label_fields(label: Label) -> dict[str, Any]:
     return {"label": label.name} | {name: getattr(label, name) for name in names}
 
 
-def task_fields(task: Task) -> dict[str, str]:
-    """What files carry of a task besides its sound."""
-    return {name: getattr(task, name) for name in ("original", "speaker", "source", "reason")}
+def task_fields(task: Task) -> dict[str, Any]:
+    """What files carry of a task besides its sound; answers as JSON: their classes differ."""
+    names = ("original", "speaker", "source", "reason", "score", "model", "other_model")
+    answers = {name: getattr(task, name) for name in ("answer", "other_answer")}
+    return {name: getattr(task, name) for name in names} | {
+        name: json.dumps(dict(answer), ensure_ascii=False) if answer else ""
+        for name, answer in answers.items()
+    }
 
 
 def rows(
@@ -183,6 +200,13 @@ def rows(
             yield dict.fromkeys(FIELDS, "") | about
         for label in outcome.all_labels:
             yield about | label_fields(label)
+
+
+def _answer(row: Mapping[str, Any], key: str) -> dict[str, float]:
+    found = json.loads(str(row.get(key) or "{}"))
+    if not isinstance(found, dict):
+        raise ValueError(f"{key} is {found!r}")
+    return {str(name): float(share) for name, share in found.items()}
 
 
 def _text(row: Mapping[str, Any], key: str) -> str:

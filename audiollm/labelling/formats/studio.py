@@ -1,31 +1,42 @@
-"""Label Studio's JSON: a list of tasks, each with its sound and its annotations."""
+"""Label Studio's JSON: a list of tasks, each with its sound and its annotations.
+
+It is written into a folder with the sounds, which Label Studio serves as local files.
+"""
 
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import quote, unquote, unquote_plus
 
 from audiollm.errors import LabelError
+from audiollm.labelling.formats.folders import copy_sounds
 from audiollm.labelling.formats.rows import Imported, Reader, at_line, read_text, task_fields
 from audiollm.labelling.tasks import Label, Outcome, Task
 from audiollm.settings import Settings
 
 # The labelling interface that these names belong to; docs/labelling.md shows it.
 EMOTION, SECONDARY, INTENSITY, NOTE, SOUND = "emotion", "secondary", "intensity", "note", "audio"
+TASKS = "tasks.json"
+SERVED = "/data/local-files/?d="  # by Label Studio, from its LOCAL_FILES_DOCUMENT_ROOT
 
 
 _LOCAL = re.compile(r"/data/local-files/\?(?:[^#]*?&)?d=(.*)", re.DOTALL)
 _REMOTE = re.compile("(https?|s3|gs)://", re.IGNORECASE)
 
 
-def write_studio(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Tasks with annotations, and the model's answers as predictions."""
+def write_studio(outcomes: Sequence[Outcome], folder: Path) -> None:
+    """TASKS with annotations and the model's answers as predictions, and audio/ID.flac.
+
+    Raises:
+        LabelError: the folder exists, or a sound cannot be copied.
+    """
+    files = copy_sounds(outcomes, folder, lambda _: SOUND)
     tasks = [
         {
             "id": number,
-            "data": {SOUND: outcome.task.path},
+            "data": {SOUND: SERVED + quote(files[outcome.task.id])},
             "meta": task_fields(outcome.task),
             "annotations": [_annotation(label) for label in outcome.all_labels],
             "predictions": _predictions(outcome.task),
@@ -33,7 +44,7 @@ def write_studio(outcomes: Sequence[Outcome], path: Path) -> None:
         for number, outcome in enumerate(outcomes, start=1)
     ]
     text = json.dumps(tasks, ensure_ascii=False, indent=1) + "\n"
-    path.write_text(text, "utf-8", "backslashreplace")
+    (folder / TASKS).write_text(text, "utf-8", "backslashreplace")
 
 
 def _annotation(label: Label) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def card(shown: Shown, session: Session, language: Language) -> str:
         f'<div class="player" data-player>{_player(language)}</div>'
         f"{own}<h3>{text('label_what', language)}</h3>{_classes(shown, language)}"
         f"{_more(language)}{_moves(language)}"
-        f"{'' if session.hidden else _answer(task, language)}"
+        f"{'' if _hidden(shown, session) else _answer(task, language)}"
         f'<p class="hint">{text("label_keys", language)}</p>'
     )
     return _frame(body, shown, session, task.id, language)
@@ -58,7 +58,7 @@ def _frame(body: str, shown: Shown, session: Session, task: str, language: Langu
         "next": shown.following,
         "person": session.person,
         "work": session.work,
-        "blind": "1" if session.hidden else "",
+        "blind": "1" if _hidden(shown, session) else "",
         "written": " ".join(shown.written),
         "yours": json.dumps(draft),
         "asked": shown.request,
@@ -68,6 +68,11 @@ def _frame(body: str, shown: Shown, session: Session, task: str, language: Langu
     return (
         f'<section class="clip" {fields}>{body}<p class="saving" role="alert" hidden></p></section>'
     )
+
+
+def _hidden(shown: Shown, session: Session) -> bool:
+    """The model's answer is not shown; where only that is hidden, it is until the first label."""
+    return session.hidden and not (session.work == "first" and shown.own)
 
 
 def _notice(shown: Shown, language: Language) -> str:
@@ -96,7 +101,7 @@ def _why(shown: Shown, session: Session, language: Language) -> str:
         return escape(text("why_second", language))
     colon = "：" if language == "zh" else ": "
     head = f"<b>{text(f'reason_{task.reason}', language)}{colon}</b> "
-    if session.hidden and task.reason in MODEL_REASONS:
+    if _hidden(shown, session) and task.reason in MODEL_REASONS:
         return head + escape(text("why_hidden", language))
     return head + escape(_reason(task, language))
 

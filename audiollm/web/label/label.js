@@ -15,8 +15,8 @@
   const tab = (reloaded && sessionStorage.getItem(TAB)) || unique();
   sessionStorage.setItem(TAB, tab);
 
-  const clips = new Map();  // task -> { url of its sound, picture } of the last clips
-  const sound = new Audio();
+  const clips = new Map();  // task -> { its sound, loaded ahead, picture } of the last clips
+  let sound = new Audio();  // of the clip on the screen
   let send = null;   // sends a request; null until Gradio has drawn the page
   let draft = {}, shown = "", since = 0, speed = 2, loop = false, naming = false;
   let busy = 0, waiting = null;  // time and content of the request without an answer
@@ -114,13 +114,13 @@
       draft = JSON.parse(clip.dataset.yours || "{}");
       naming = false;
     }
-    if (task !== shown) { sound.pause(); sound.removeAttribute("src"); }
+    if (task !== shown) { sound.pause(); sound = new Audio(); }
     shown = task;
     since = performance.now();
     const missing = [task, next].filter((id) => id && !clips.has(id));
     if (missing.length && send) send("input", { ids: missing });
     for (const id of clips.keys())
-      if (id !== task && id !== next && clips.size > 8) { URL.revokeObjectURL(clips.get(id).url); clips.delete(id); }
+      if (id !== task && id !== next && clips.size > 8) { URL.revokeObjectURL(clips.get(id).sound?.src); clips.delete(id); }
     paint();
     fill();
     if (busy) return;
@@ -138,9 +138,8 @@
     place.dataset.of = clip.dataset.task;
     if (found.error) { place.textContent = found.error; return; }
     place.innerHTML = found.picture + '<div class="cursor"></div>';
+    if (sound !== found.sound) { sound = found.sound; sound.currentTime = 0; }
     clip.querySelector("[data-player]").append(sound);
-    sound.controls = true;
-    if (sound.src !== found.url) sound.src = found.url;
     sound.playbackRate = sound.defaultPlaybackRate = SPEEDS[speed];
     sound.loop = loop;
     if (visible()) sound.play().catch(() => {});  // blocked before the first click or key
@@ -152,7 +151,7 @@
     place.dataset.seen = "1";
     for (const [id, { sound: coded, picture, error }] of Object.entries(JSON.parse(place.dataset.clips))) {
       const bytes = coded ? Uint8Array.from(atob(coded), (sign) => sign.charCodeAt(0)) : null;
-      clips.set(id, { error, picture, url: bytes && URL.createObjectURL(new Blob([bytes], { type: "audio/flac" })) });
+      clips.set(id, { error, picture, sound: bytes && player(new Blob([bytes], { type: "audio/flac" })) });
     }
     fill();
   }
@@ -164,7 +163,12 @@
     cancelAnimationFrame(frame);
     if (!sound.paused) frame = requestAnimationFrame(follow);
   }
-  for (const event of ["play", "timeupdate", "seeked", "loadedmetadata"]) sound.addEventListener(event, follow);
+
+  function player(blob) {
+    const made = Object.assign(new Audio(URL.createObjectURL(blob)), { controls: true, preload: "auto" });
+    for (const event of ["play", "timeupdate", "seeked", "loadedmetadata"]) made.addEventListener(event, follow);
+    return made;
+  }
 
   document.addEventListener("click", (event) => {
     const clip = event.target.closest?.("#label-card .clip");

@@ -57,7 +57,7 @@ class LabelPage:
                 min_width=260,
             )
             self.blind = static.labelled(
-                gr.Checkbox, "label_blind", info=True, scale=3, min_width=240
+                gr.Checkbox, "label_blind", info=True, value=True, scale=3, min_width=240
             )
         self.wire = gr.HTML("", js_on_load=CONNECT, elem_id="label-wire")
         self.card = gr.HTML("", elem_id="label-card")

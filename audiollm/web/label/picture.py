@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from audiollm.audio.timeline import BANDS, RANGE_DB, Overview
+from audiollm.audio.timeline import RANGE_DB, Overview
 
 WIDTH, WAVE, SPECTRUM = 1000, 90, 160  # user units of the SVG
 INK = (15, 118, 110)  # RGB of the spectrogram
@@ -33,10 +33,15 @@ def _wave(seen: Overview) -> str:
 
 
 def _pitch(seen: Overview) -> str:
-    """A line over the voiced frames, at the height of their frequency in the spectrogram."""
+    """A line over the voiced frames: the clip's range of pitch (log scale, without outliers) over
+    the height of the spectrogram; at least an octave, or a monotone would look melodic."""
+    voiced = seen.pitch[~np.isnan(seen.pitch)]
+    if not len(voiced):
+        return ""
+    low, high = np.percentile(np.log2(voiced), [3, 97])
+    octaves = np.log2(np.nan_to_num(seen.pitch, nan=voiced[0])) - (low + high) / 2
     x = seen.times / seen.seconds * WIDTH
-    bands = np.interp(np.nan_to_num(seen.pitch), seen.hertz, np.arange(BANDS))
-    y = WAVE + SPECTRUM * (1 - (bands + 0.5) / BANDS)
+    y = WAVE + SPECTRUM * (0.5 - np.clip(0.9 * octaves / max(high - low, 1.0), -0.49, 0.49))
     parts, begun = [], False
     for a, b, hertz in zip(x, y, seen.pitch, strict=True):
         if not np.isnan(hertz):

@@ -1,6 +1,7 @@
 """Progress of the labelling, agreement and the learning curve: their part of the Label page."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from html import escape
 
 import gradio as gr
@@ -20,6 +21,7 @@ from audiollm.web.static import Static
 from audiollm.web.train import view
 
 # a figure that was drawn in a closed accordion does not know its width
+EVERY = 2.0  # s between looks at the labels
 RESIZE = "() => { setTimeout(() => window.dispatchEvent(new Event('resize')), 100); }"
 
 
@@ -30,13 +32,13 @@ class Progress:
         self.services = services
         with static.fold("label_progress") as self.fold:
             self.report = gr.HTML(elem_id="label-report")
-            self.refresh = static.button("label_refresh", size="sm", min_width=80)
             static.html("learning_curve_title", "<h3>{}</h3>", elem_id="learning-curve-title")
             self.finding = gr.HTML(elem_id="learning-curve-finding")
             self.curve = gr.Plot(
                 show_label=False, container=False, visible=False, elem_id="learning-curve"
             )
             self.measure = static.button("learning_curve_measure", size="sm", min_width=80)
+        self.clock = gr.Timer(EVERY, active=False)  # while the part is open
 
     def connect(self, language: gr.Radio, tab: gr.Tab, data: gr.Dropdown) -> None:
         """`data`: the prepared data for the learning curve."""
@@ -68,7 +70,16 @@ class Progress:
             except Exception as error:
                 yield {self.finding: view.failed(error, chosen)}
 
-        asked = [self.fold.expand, self.refresh.click, tab.select, language.input]
+        def count(chosen: Language) -> str:
+            try:
+                return report(services, chosen)
+            except Exception as error:
+                return view.failed(error, chosen)
+
+        self.clock.tick(count, language, self.report, **AT_ONCE)
+        for event, on in ((self.fold.expand, True), (self.fold.collapse, False)):
+            event(partial(gr.Timer, active=on), None, self.clock, **AT_ONCE)
+        asked = [self.fold.expand, tab.select, language.input]
         shown = [self.finding, self.curve]
         for event in (
             gr.on(asked, look, language, [self.report, *shown], **AT_ONCE),
@@ -139,15 +150,17 @@ def _yields(found: tuple[Yield, ...], language: Language) -> str:
 
 
 def _agreement(found: Agreement, language: Language) -> str:
-    if not found.clips:
+    if not found.clips and not found.confusion:
         return f"<p>{text('agree_none', language)}</p>"
-    counts = {"clips": found.clips, "blind": found.blind, "labels": found.labels}
-    lines = [text("agree_state", language, **counts)]
-    for pair in found.pairs:
-        values = {**vars(pair), "kappa": _number(pair.kappa)}
-        lines.append(text("agree_pair", language, **values))
-    coefficients = {"alpha": _number(found.alpha), "fleiss": _number(found.fleiss)}
-    lines.append(text("agree_all", language, raters=found.raters, **coefficients))
+    lines = []
+    if found.clips:  # else there is a decision alone
+        counts = {"clips": found.clips, "blind": found.blind, "labels": found.labels}
+        lines.append(text("agree_state", language, **counts))
+        for pair in found.pairs:
+            values = {**vars(pair), "kappa": _number(pair.kappa)}
+            lines.append(text("agree_pair", language, **values))
+        coefficients = {"alpha": _number(found.alpha), "fleiss": _number(found.fleiss)}
+        lines.append(text("agree_all", language, raters=found.raters, **coefficients))
     confusions = (_confusion(person, table, language) for person, table in found.confusion.items())
     return _paragraphs(lines) + "".join(confusions)
 

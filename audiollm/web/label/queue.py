@@ -23,8 +23,6 @@ from audiollm.web.label.picture import picture
 from audiollm.web.services import Services
 
 KEYS = "123456789qwertyopasdfgh"  # of the classes; label.js uses the other letters
-# The classes where no task has any
-USUAL = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
 LONGEST_TOKEN = 64  # characters; label.js sends 32
 
 
@@ -50,7 +48,7 @@ class Shown:
     outcome: Outcome | None  # of the clip on the screen
     following: str = ""  # id of the next clip, to be loaded ahead
     own: Label | None = None  # this person's label of the clip
-    classes: tuple[str, ...] = USUAL
+    classes: tuple[str, ...] = ()
     done: int = 0  # clips that this person has labelled
     left: int = 0  # clips left in this kind of work
     written: tuple[str, ...] = ()  # tokens of labels that are on the disk
@@ -179,9 +177,8 @@ def _next(store: LabelStore, session: Session, tab: str) -> Shown:
 def _shown(store: LabelStore, session: Session, task: Task | None) -> Shown:
     outcome = store.outcome(task.id) if task else None
     own = [one for one in outcome.all_labels if one.person == session.person] if outcome else []
-    classes = store.classes() or USUAL
     done, left = store.count(session.person, session.work, tuple(session.reasons))
-    return Shown(outcome, "", own[-1] if own else None, classes, done, left)
+    return Shown(outcome, "", own[-1] if own else None, store.classes(), done, left)
 
 
 def clips(services: Services, ids: Sequence[str], language: Language) -> dict[str, dict[str, str]]:

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from audiollm.audio import SUFFIXES as SOUNDS
 from audiollm.audio import Sound, prosody
 from audiollm.errors import LabelError
 from audiollm.jobs.queue import ROOT
@@ -26,7 +27,8 @@ from audiollm.web.events import AT_ONCE, QUIET, Update
 from audiollm.web.label.queue import label_store
 from audiollm.web.services import Services
 from audiollm.web.static import Static, choices
-from audiollm.web.train import view
+from audiollm.web.train import upload, view
+from audiollm.web.train.unpacking import unzip
 
 if TYPE_CHECKING:
     from audiollm.predictor import Predictor
@@ -35,7 +37,8 @@ SAVED, FOLDER = "saved", "folder"
 # What `train label-errors --out` writes; the second name was that of earlier versions
 LABEL_ERRORS = ("label-errors.jsonl", "suspects.jsonl")
 FORMATS = tuple(formats.WRITERS)
-SUFFIXES = [".csv", ".jsonl", ".json"]
+SUFFIXES = [".csv", ".jsonl", ".json", ".zip"]
+CLIPS = "clips"  # uploads, in the home folder
 
 
 def offered(services: Services, language: Language) -> list[tuple[str, str]]:
@@ -60,18 +63,27 @@ def offered(services: Services, language: Language) -> list[tuple[str, str]]:
 
 
 def gather(
-    services: Services, source: str | None, folder: str, language: Language
+    services: Services,
+    source: str | None,
+    folder: str,
+    language: Language,
+    uploads: Sequence[str] = (),
 ) -> Iterator[str]:
     """HTML of the progress; at the end the clips are in the queue.
 
+    uploads: of FOLDER, sounds and zips in place of a folder.
+
     Raises:
         ShutError: see `opened`.
+        DataError: an upload is refused.
         LabelError: the source is missing, or empty.
     """
     settings = opened(services)
     if source == FOLDER:
         path = Path(folder.strip()).expanduser()
-        if not folder.strip() or not path.is_dir():
+        if uploads:
+            path = stored(services, uploads)
+        elif not folder.strip() or not path.is_dir():
             raise LabelError("label_no_folder", folder=folder)
         paths, tasks = sounds_below(path), []
         for done, file in enumerate(paths):
@@ -97,6 +109,26 @@ def gather(
     yield render.notice(text("label_added", language, **counts), "wait")
 
 
+def stored(services: Services, files: Sequence[str]) -> Path:
+    """The folder with uploaded files; zips are unpacked into folders of their own.
+
+    Raises:
+        ShutError: see `opened`.
+        DataError: a zip is refused, or the disk is full.
+    """
+    settings = opened(services)
+    place = settings.home.resolve() / CLIPS
+    with upload.arriving(place, Path(files[0]).stem) as (part, folder):
+        for file in map(Path, files):
+            if file.suffix.lower() == ".zip":
+                inside = part if len(files) == 1 else part / file.stem
+                inside.mkdir(exist_ok=True)
+                unzip(file, inside, settings, kinds=SUFFIXES[:-1])
+            else:
+                shutil.copyfile(file, part / file.name)
+    return folder
+
+
 def _answers(predictor: "Predictor", name: str, sound: Sound) -> Answers:
     """The model's probabilities without its text, and those of the linear probe."""
     answer = predictor.classify([sound], predictor.card.languages[0])[0].probabilities
@@ -107,19 +139,25 @@ def _answers(predictor: "Predictor", name: str, sound: Sound) -> Answers:
 
 
 def import_labels(services: Services, path: str, person: str) -> dict[str, int]:
-    """Imports a file or folder completely or not at all; returns the counts.
+    """Imports a file, folder or zip completely or not at all; returns the counts.
 
     Raises:
         ShutError: see `opened`.
+        DataError: a zip is refused.
         LabelError: something in it cannot be used.
     """
     settings = opened(services)
     if not path.strip():
         raise LabelError("label_no_path")
     checked_person(person)
-    store = label_store(services)
-    found = formats.read(Path(path.strip()).expanduser(), person, settings, store.classes())
-    new, labels = store.import_labels(found.tasks, found.labels)
+    store, source = label_store(services), Path(path.strip()).expanduser()
+    folder = stored(services, [str(source)]) if source.suffix.lower() == ".zip" else None
+    try:
+        found = formats.read(folder or source, person, settings, store.classes())
+        new, labels = store.import_labels(found.tasks, found.labels)
+    finally:
+        if folder and not any(folder in Path(task.path).parents for task in store.tasks()):
+            shutil.rmtree(folder)  # every sound was there already, or the file was refused
     return {"tasks": len(found.tasks), "new": new, "labels": labels}
 
 
@@ -156,6 +194,10 @@ class Transfer:
             self.folder = static.labelled(
                 gr.Textbox, "label_folder", info=True, visible=False, max_lines=1
             )
+            kinds: dict[str, Any] = {"file_count": "multiple", "file_types": [".zip", *SOUNDS]}
+            self.clips = static.labelled(
+                gr.File, "label_sounds", height=150, visible=False, **kinds
+            )
             with gr.Row():
                 self.gather = static.button("label_gather", size="sm", min_width=80)
                 self.stop = static.button("label_stop", size="sm", min_width=80, visible=False)
@@ -178,8 +220,10 @@ class Transfer:
         def gathers(given: Update) -> Iterator[Update]:
             chosen: Language = given[language]
             try:
-                for html in gather(services, given[self.source], given[self.folder], chosen):
+                place = (given[self.source], given[self.folder], chosen, given[self.clips] or ())
+                for html in gather(services, *place):
                     yield {self.gathered: html, self.stop: gr.update(visible=True)}
+                yield {self.clips: None}
             except Exception as error:
                 yield {self.gathered: view.failed(error, chosen)}
 
@@ -204,12 +248,15 @@ class Transfer:
                 return {self.file: gr.update(visible=False), self.message: message}
 
         self.source.input(
-            lambda source: gr.update(visible=source == FOLDER), self.source, self.folder, **AT_ONCE
+            lambda source: [gr.update(visible=source == FOLDER)] * 2,
+            self.source,
+            [self.folder, self.clips],
+            **AT_ONCE,
         )
-        shown = [self.gathered, self.stop]
-        asked: set[Any] = {self.source, self.folder, language}
+        shown = [self.gathered, self.stop, self.clips]
+        asked: set[Any] = {self.source, self.folder, self.clips, language}
         running = self.gather.click(gathers, asked, shown, **QUIET)
-        self.stop.click(stopped, language, shown, cancels=[running], **AT_ONCE)
+        self.stop.click(stopped, language, shown[:2], cancels=[running], **AT_ONCE)
         self.give.click(exports, [self.format, language], [self.file, self.message], **AT_ONCE)
         inputs: set[Any] = {self.path, self.upload, person, language}
         return [

@@ -21,7 +21,14 @@ from audiollm.web.auth.access import opened
 from audiollm.web.services import Services
 from audiollm.web.train import estimate, proposal, saved
 from audiollm.web.train.plan import Plan
-from audiollm.web.train.sources import EMODB, FOLDER, HUB, prepared_folders
+from audiollm.web.train.sources import (
+    EMODB,
+    FOLDER,
+    HUB,
+    insight,
+    prepared_folders,
+    require_usable,
+)
 
 Act = Literal["stop", "kill", "resume", "remove"]
 
@@ -155,6 +162,24 @@ def devices(services: Services) -> list[str]:
     return found
 
 
+def require_startable(services: Services, plan: Plan) -> None:
+    """Whether `start` would take the plan, and `prepare` could read its recordings.
+
+    Raises:
+        ShutError: see `opened`.
+        NamelessError: the split needs speakers, and they are unknown.
+        AudioLLMError: the name is taken, or the recordings cannot be used.
+    """
+    home = opened(services).home.resolve()
+    owner, (data, steps) = _taken(services, plan.name), plan.data_in(home)
+    if plan.own_folder and steps[0].result.exists():  # of other recordings, perhaps
+        owner = owner or str(data)
+    if owner:
+        raise ConfigError("plan_name_taken", name=plan.name, owner=owner)
+    if plan.source != HUB:  # asking the hub would download nothing, but takes a network
+        require_usable(insight(services, vars(plan)))
+
+
 # --- jobs
 
 
@@ -165,17 +190,13 @@ def start(services: Services, plan: Plan) -> str:
 
     Raises:
         ShutError: see `opened`.
-        ConfigError: the name is taken.
+        AudioLLMError: see `require_startable`.
         JobError: the job cannot be saved.
     """
     home, plan = opened(services).home.resolve(), compared(services, plan)
     queue, id = Jobs(home), new_id()
     steps = plan.steps_in(home, queue.folder(id))
-    owner = _taken(services, plan.name)
-    if plan.own_folder and steps[0].result.exists():  # of other recordings, perhaps
-        owner = owner or str(steps[0].result.parent)
-    if owner:
-        raise ConfigError("plan_name_taken", name=plan.name, owner=owner)
+    require_startable(services, plan)
     found = estimate.of(services, plan)
     need = found.gpu if found else 0
     queue.add(plan.name, plan.device, steps, need=need, id=id, files=plan.files(home))

@@ -44,9 +44,10 @@ class Page:
         """What the settings amount to, and the buttons that start it."""
         self.estimate = gr.HTML(elem_id="train-estimate")
         with gr.Row(elem_id="train-buttons"):
-            self.start = static.button("train_start", variant="primary", elem_id="train-start")
+            self.start = static.button("train_start", variant="primary", interactive=False)
             self.prepare = static.button("train_prepare", elem_id="train-prepare")
-        self.message = gr.HTML(elem_id="train-message")
+        self.message = gr.HTML(elem_id="train-message")  # also what is missing
+        self.split = static.button("train_split", size="sm", **HIDDEN)
         self.commands = static.labelled(
             gr.Textbox,
             "train_commands",

@@ -15,6 +15,7 @@ from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.events import AT_ONCE, Update
 from audiollm.web.services import Services
+from audiollm.web.static import visible
 from audiollm.web.train import (
     actions,
     estimate,
@@ -25,6 +26,7 @@ from audiollm.web.train import (
 )
 from audiollm.web.train.page import Page
 from audiollm.web.train.plan import PRESETS, Plan
+from audiollm.web.train.sources import NamelessError, UnnamedError
 
 SAVE = """(content) => {
   if (!content) return;
@@ -69,14 +71,27 @@ def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
         }
 
     def propose(given: Update) -> Update:
-        """The commands and how long they take, or why there are none."""
+        """The commands, how long they take, and whether they can run: else what is missing."""
+        chosen, commands, expected, missing = given[language], "", "", ""
+        nameless = runs = False
         try:
             plan = actions.compared(services, Plan.of(fields.values(given)))
-            expected = estimate.html(services, plan, given[language])
-            shown = (actions.commands(services, plan), "", expected)
+            expected = estimate.html(services, plan, chosen)
+            commands = actions.commands(services, plan)
+            actions.require_startable(services, plan)
+            runs = True
+        except UnnamedError as error:
+            missing = render.notice(error.in_language(chosen), "wait")
         except Exception as error:
-            shown = ("", view.failed(error, given[language]), "")
-        return dict(zip((parts.commands, parts.message, parts.estimate), shown, strict=True))
+            missing = view.failed(error, chosen)
+            nameless = isinstance(error, NamelessError)
+        shown = (commands, missing, expected, gr.update(interactive=runs))
+        return {
+            **dict(zip(offers, shown, strict=True)),
+            parts.split: gr.update(visible=visible(nameless)),
+        }
+
+    offers = (parts.commands, parts.message, parts.estimate, parts.start)
 
     parts.recordings.connect(named, fields.uploads, services, language, parts.tab)
     settings = {*fields.parts, language}
@@ -92,7 +107,8 @@ def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
     last: dict[str, Any] = {"trigger_mode": "always_last", **AT_ONCE}
     gr.on([*opened, *decides], suggest, {*settings, fields.offered}, suggested, **last)
     every = [*(part.change for part in named.values()), *opened]
-    gr.on(every, propose, settings, [parts.commands, parts.message, parts.estimate], **last)
+    gr.on(every, propose, settings, [*offers, parts.split], **last)
+    parts.split.click(lambda: True, None, named["alone"], **AT_ONCE)
 
 
 def _starts(parts: Page, services: Services, language: gr.Radio) -> list[Any]:

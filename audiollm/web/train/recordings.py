@@ -90,10 +90,11 @@ class Uploads:
 
         def take(file: str | None, chosen: Language) -> Update:
             parts = {"folder": folder, "file": self.file, "message": message}
+            parts["alone"] = named["alone"]
             return named_parts(parts, taken(services, file, chosen))
 
         asked, inputs = list(self.asked.values()), [self.choice, language]
-        moved = [folder, self.file, message]
+        moved = [folder, self.file, message, named["alone"]]
         changes = [tab.select, source.change, folder.change]
         gr.on(changes, offer, [source, folder], [self.choice, *asked], **AT_ONCE)
         self.choice.input(choose, self.choice, [folder, *asked], **AT_ONCE)
@@ -150,17 +151,20 @@ class Recordings:
         def asks_for(source: str) -> Update:
             return named_parts({**named, "file": uploads.file}, fields(source))
 
-        source, hub = parts["source"], parts["data_set"]
+        source, hub, pattern = parts["source"], parts["data_set"], parts["pattern"]
         # also when a page has just learned its visitor's language: nothing that somebody waits for
         language.change(look, inputs, shown, trigger_mode="always_last", **AT_ONCE)
-        events = [tab.select, source.change, parts["alone"].input, parts["all_learn"].input]
-        texts = (parts["folder"], hub, parts["pattern"])
+        events = [tab.select, source.change, parts["alone"].change, parts["all_learn"].input]
+        texts = (parts["folder"], hub, pattern)
         events += [event for part in texts for event in (part.submit, part.blur)]
         waits = {**AT_ONCE, "show_progress": "minimal", "show_progress_on": [self.data]}
         gr.on(events, look, inputs, shown, trigger_mode="always_last", **waits)
         asked_for = [parts["folder"], uploads.file, parts["pattern"], hub, parts["alone"]]
         source.change(asks_for, source, asked_for, **AT_ONCE)
         gr.on([source.input, language.input], lambda: "", None, self.message, **AT_ONCE)
+        # whoever names the speakers wants them kept apart
+        named_by = lambda given: gr.skip() if not given.strip() else False  # noqa: E731
+        pattern.input(named_by, pattern, parts["alone"], **AT_ONCE)
         uploaded = uploads.connect(named, self.message, services, language, tab)
         uploaded.then(look, inputs, shown, **AT_ONCE)
         player, choice = [self.sound, self.about, self.last], {self.label, self.last, *inputs}
@@ -212,17 +216,24 @@ def seen(services: Services, values: Values, language: Language) -> dict[str, An
 
 
 def taken(services: Services, file: str | None, language: Language) -> dict[str, Any]:
-    """An upload is stored: its path, an empty upload field, and what became of it."""
+    """An upload is stored: its path, an empty upload field, what became of it, and a random split
+    where its speakers are unknown. The one before is not chosen any more, whatever became of it."""
     if not file:
         return {"message": ""}
     try:
         found = upload.take(services, file)
     except Exception as error:
-        return {"file": None, "message": failed(error, language)}
+        return {"folder": "", "file": None, "message": failed(error, language)}
     finally:
         Path(file).unlink(missing_ok=True)  # the page's own copy
-    line = recordings_view.uploaded(found, language)
-    return {"folder": str(found.path), "file": None, "message": render.notice(line, "wait")}
+    message = render.notice(recordings_view.uploaded(found, language), "wait")
+    chosen = {"folder": str(found.path), "file": None, "message": message}
+    try:
+        by_speaker = {"source": FOLDER, "pattern": "", "alone": False, "all_learn": False}
+        sources.require_usable(sources.insight(services, by_speaker | chosen))
+    except AudioLLMError as error:  # any other than this one is shown when the upload is looked at
+        return chosen | {"alone": isinstance(error, sources.NamelessError)}
+    return chosen | {"alone": False}
 
 
 def played(

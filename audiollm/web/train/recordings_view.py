@@ -101,11 +101,6 @@ def _lengths(found: Insight, language: Language) -> str:
 def warnings(found: Insight, language: Language) -> list[str]:
     """What a person should know before training, the worst first; not escaped."""
     lines = []
-    if found.trouble and found.nameless:
-        counts = {"n": found.nameless, "all": found.clips}
-        lines.append(text("data_nameless", language, **counts))
-    elif found.trouble:
-        lines.append(text("data_trouble", language, sentence=found.trouble))
     if found.shared:
         lines.append(text("data_shared", language, n=found.shared))
     elif found.splits and not found.speakers():

@@ -46,6 +46,14 @@ TIMEOUT = 10  # s for the hub to answer
 LONGEST = 120.0  # s of a clip that is played
 
 
+class UnnamedError(ConfigError):
+    """No recordings are named yet: nothing is wrong."""
+
+
+class NamelessError(DataError):
+    """The speakers are unknown, and the split is to be by speaker."""
+
+
 @dataclass(frozen=True)
 class Ask:
     """Recordings, and how they are read.
@@ -86,6 +94,7 @@ def asked(values: Mapping[str, Any]) -> Ask:
     """The recordings of FOLDER, HUB or EMODB in the values of the page's fields (see `Plan`).
 
     Raises:
+        UnnamedError: they are not named yet.
         ConfigError: there are none, or a value cannot be used.
     """
     split, all_learn = "random" if values["alone"] else "auto", values["all_learn"]
@@ -93,13 +102,17 @@ def asked(values: Mapping[str, Any]) -> Ask:
         return Ask(EMODB, "", all_learn=all_learn)
     if values["source"] == HUB:
         id = values["data_set"].strip()
+        if not id:
+            raise UnnamedError("source_no_data_set")
         if not HUB_ID.fullmatch(id):
             raise ConfigError("hub_id", id=id)
         return Ask("datasets", id, split=split, all_learn=all_learn)
     path = values["folder"].strip()
+    if not path:
+        raise UnnamedError("source_no_folder")
     try:
         root = Path(path).expanduser().resolve()
-        corpus = reader_of(root) if path else ""
+        corpus = reader_of(root)
     except (OSError, RuntimeError, ValueError):  # too long, no such user, null byte
         corpus = ""
     if not corpus:
@@ -179,6 +192,19 @@ def insight(services: Services, values: Mapping[str, Any]) -> "Insight | OnHub |
         return of_recordings(services, asked(values)) if values["folder"].strip() else None
     known = [folder for folder in prepared_folders(services) if str(folder) == source]
     return of_prepared(known[0]) if known else None  # no other folder is taken for one
+
+
+def require_usable(found: "Insight | OnHub | None") -> None:
+    """
+    Raises:
+        NamelessError: the split needs speakers, and they are unknown.
+        DataError: they cannot be prepared like this.
+    """
+    if not isinstance(found, Insight) or not found.trouble:
+        return
+    if found.trouble.code == "data_unknown_speakers":
+        raise NamelessError("data_nameless", n=found.nameless, all=found.clips)
+    raise DataError("data_trouble", sentence=found.trouble)
 
 
 def of_bundled() -> Insight:

@@ -1,8 +1,7 @@
 """Uploaded recordings, as a zip or a table: checked before they stay, listed, deleted. No gradio.
 
-A zip may come from anybody: what it says of itself is believed only where that makes it smaller,
-and nothing in it can name a path outside its folder. It is unpacked beside its final folder and
-moved there whole, so half a set of recordings never looks like one.
+A zip is unpacked beside its final folder and moved there whole, so half a set of recordings never
+looks like one.
 """
 
 import contextlib
@@ -10,46 +9,29 @@ import errno
 import fcntl
 import io
 import json
-import lzma
 import re
 import shutil
-import stat
-import struct
 import unicodedata
-import zipfile
-import zlib
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 from uuid import uuid4
 
-from audiollm.audio import SUFFIXES, sound_files
-from audiollm.errors import DataError
+from audiollm import audio
+from audiollm.audio import sound_files
+from audiollm.errors import AudioError, DataError
 from audiollm.jobs.job import ACTIVE
 from audiollm.settings import Settings
 from audiollm.web.auth.access import opened
 from audiollm.web.services import Services
 from audiollm.web.train import actions
 from audiollm.web.train.sources import NAMED, TABLES
+from audiollm.web.train.unpacking import LARGEST_TABLE, Why, is_sound, unzip
 
 UPLOADS = "uploads"  # in the home folder
-ARCHIVES = frozenset((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"))
-MOST_FILES = 50_000
-TIMES = 8  # as large as the largest file that is accepted: all of a zip, unpacked
-LARGEST_TABLE = 64 * 1024 * 1024  # bytes
-LONGEST_LIST = 16 * 1024 * 1024  # bytes of the zip's list of its files
-DEEPEST = 12  # folders
-CHUNK = 1024 * 1024  # bytes
+TRIED = 20  # files of a zip
 LOCK, PART = ".lock", ".part-"
 FULL = (errno.ENOSPC, errno.EDQUOT)
-BROKEN = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(EOFError, ValueError, NotImplementedError, RuntimeError),
-)
-Why = Literal["hidden", "unsafe", "link", "archive", "kind", "twice", "large"]
-Members = list[tuple[zipfile.ZipInfo, tuple[str, ...]]]  # what is unpacked, and where to
 
 
 @dataclass(frozen=True)
@@ -73,26 +55,40 @@ def take(services: Services, file: str | Path) -> Upload:
     if kind != ".zip" and kind not in TABLES:
         raise DataError("upload_kind", name=source.name)
     most = settings.max_bytes if kind == ".zip" else min(settings.max_bytes, LARGEST_TABLE)
-    uploads = settings.home.resolve() / UPLOADS
-    try:
+    with arriving(settings.home.resolve() / UPLOADS, source.stem) as (part, folder):
         if source.stat().st_size > most:
             raise DataError("upload_large", name=source.name, mb=f"{most / 1e6:.0f}")
-        with locked(uploads):
-            part = uploads / f"{PART}{uuid4().hex}"
+        if kind == ".zip":
+            members, left_out = unzip(source, part, settings, _table_of)
+            table = _table_of(members)
+            if table:
+                _in_utf8(part / table, table)
+                _stays_inside(part / table)
+            _require_sound([part.joinpath(*m) for m in members if is_sound(m)], settings)
+        else:
+            members, table, left_out = [], _store(source, part), {}
+    return Upload(folder / table, sum(map(is_sound, members)), left_out)
+
+
+@contextlib.contextmanager
+def arriving(place: Path, stem: str) -> Iterator[tuple[Path, Path]]:
+    """A folder to fill, and its place afterwards: below `place`, under a free name like `stem`.
+
+    Raises:
+        DataError: the disk refuses.
+    """
+    try:
+        with locked(place):
+            part, folder = place / f"{PART}{uuid4().hex}", _free(place, stem)
             part.mkdir()
             try:
-                if kind == ".zip":
-                    table, files, left_out = _unzip(source, part, settings)
-                else:
-                    table, files, left_out = _store(source, part), 0, {}
-                folder = _free(uploads, source.stem)
+                yield part, folder
                 part.rename(folder)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         key = "upload_full" if error.errno in FULL else "upload_disk"
         raise DataError(key, reason=error.strerror or type(error).__name__) from error
-    return Upload(folder / table, files, left_out)
 
 
 @contextlib.contextmanager
@@ -180,152 +176,33 @@ def delete(services: Services, name: str | None) -> None:
         raise DataError("upload_stays", name=folder.name, reason=reason) from error
 
 
-# --- a zip
+# --- a table
 
 
-class _BoundedFile(io.FileIO):
-    """A zip's bytes. zipfile reads its list of files in one piece, however long it says it is."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > LONGEST_LIST:
-            raise DataError("upload_many", most=MOST_FILES)
-        return super().read(-1 if size is None else size) or b""
-
-
-def _unzip(source: Path, part: Path, settings: Settings) -> tuple[str, int, dict[Why, int]]:
-    """The table's name ("": none), how many recordings, and what was left out."""
-    try:
-        with _BoundedFile(source) as raw, zipfile.ZipFile(raw) as zipped:
-            members, left_out = chosen(zipped.infolist(), settings.max_bytes)
-            most = TIMES * settings.max_bytes
-            if sum(info.file_size for info, _ in members) > most:
-                raise DataError("upload_unpacked", mb=f"{most / 1e6:.0f}")
-            free = shutil.disk_usage(part).free
-            if sum(info.file_size for info, _ in members) > free:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            table = _table_of([parts for _, parts in members])
-            for info, parts in members:
-                if info.flag_bits & 1:
-                    raise DataError("upload_locked", name=source.name)
-                _write(zipped, info, part.joinpath(*parts))
-    except BROKEN as error:
-        raise DataError("upload_broken", name=source.name) from error
-    if table:
-        _in_utf8(part / table, table)
-        _stays_inside(part / table)
-    return table, sum(_is_sound(parts) for _, parts in members), left_out
-
-
-def chosen(infos: Sequence[zipfile.ZipInfo], largest: int) -> tuple[Members, dict[Why, int]]:
-    """The recordings and tables of a zip with their paths, and how much else it holds.
-
-    Args:
-        largest: bytes of one file.
-
-    Raises:
-        DataError: there are too many files.
+def _require_sound(paths: Sequence[Path], settings: Settings) -> None:
     """
-    if len(infos) > MOST_FILES:
-        raise DataError("upload_many", most=MOST_FILES)
-    members: Members = []
-    left_out: Counter[Why] = Counter()
-    files: set[tuple[str, ...]] = set()  # as a file system may confuse them
-    folders: set[tuple[str, ...]] = set()
-    for info in infos:
-        if info.is_dir():
-            continue
-        parts = tuple(name_of(info).replace("\\", "/").split("/"))
-        folded = tuple(part.casefold() for part in parts)
-        above = {folded[:depth] for depth in range(1, len(folded))}
-        why = _refusal(info, parts, largest)
-        if why is None and (folded in files | folders or above & files):
-            why = "twice"
-        if why is not None:
-            left_out[why] += 1
-            continue
-        files.add(folded)
-        folders |= above
-        members.append((info, parts))
-    if _has_wrapper([parts for _, parts in members]):
-        members = [(info, parts[1:]) for info, parts in members]
-    return members, dict(left_out)
-
-
-def _refusal(info: zipfile.ZipInfo, parts: tuple[str, ...], largest: int) -> Why | None:
-    """Why a member of a zip is left out; None where it is taken."""
-    mode = info.external_attr >> 16
-    suffix = Path(parts[-1]).suffix.lower()
-    wrong = any(not _is_plain(part) for part in parts) or len(parts) > DEEPEST
-    if wrong or re.fullmatch(r"[A-Za-z]:", parts[0]):
-        return "unsafe"
-    if any(part.startswith(".") or part == "__MACOSX" for part in parts):
-        return "hidden"
-    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        return "link"
-    if suffix in ARCHIVES:
-        return "archive"
-    if suffix not in SUFFIXES and suffix not in TABLES:
-        return "kind"
-    return "large" if info.file_size > (largest if suffix in SUFFIXES else LARGEST_TABLE) else None
-
-
-def _is_plain(part: str) -> bool:
-    """A name that stays where it is put."""
-    if part in ("", ".", "..") or any(unicodedata.category(c) in ("Cc", "Cs") for c in part):
-        return False
-    return len(part.encode()) <= 200
-
-
-def name_of(info: zipfile.ZipInfo) -> str:
-    """The member's name. Zips made on Chinese Windows do not say that their names are GBK."""
-    name = info.filename
-    if not info.flag_bits & 0x800:
-        with contextlib.suppress(UnicodeEncodeError):
-            raw = name.encode("cp437")
-            for encoding in ("utf-8", "gb18030"):
-                with contextlib.suppress(UnicodeDecodeError):
-                    name = raw.decode(encoding)
-                    break
-    return unicodedata.normalize("NFC", name)
-
-
-def _has_wrapper(paths: Sequence[tuple[str, ...]]) -> bool:
-    """All lies in one folder that is no class: there are folders or a table in it."""
-    if len({parts[0] for parts in paths}) != 1:
-        return False
-    return any(len(p) > 2 or (len(p) == 2 and not _is_sound(p)) for p in paths)
+    Raises:
+        DataError: TRIED files across the zip, or all where they are fewer, hold no sound.
+    """
+    tried = paths[:: max(1, len(paths) // TRIED)][:TRIED]
+    for path in tried:
+        with contextlib.suppress(AudioError):
+            audio.load(path, settings)
+            return
+    raise DataError("upload_undecodable", n=len(tried), all=len(paths))
 
 
 def _table_of(paths: Sequence[tuple[str, ...]]) -> str:
     """The name of the table that lists the recordings; "" where their folders are the classes."""
-    if not any(map(_is_sound, paths)):
+    if not any(map(is_sound, paths)):
         raise DataError("upload_nothing")
-    tables = [parts[0] for parts in paths if len(parts) == 1 and not _is_sound(parts)]
+    tables = [parts[0] for parts in paths if len(parts) == 1 and not is_sound(parts)]
     known = [name for name in tables if Path(name).stem.lower() in NAMED]
     if len(known or tables) > 1:
         raise DataError("upload_tables", names=", ".join(sorted(known or tables)[:4]))
     if not tables and all(len(parts) == 1 for parts in paths):
         raise DataError("upload_classes")
     return (known or tables or [""])[0]
-
-
-def _is_sound(parts: tuple[str, ...]) -> bool:
-    return Path(parts[-1]).suffix.lower() in SUFFIXES
-
-
-def _write(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
-    """One member; never more than it said that it holds, as all of it was added up before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    left = info.file_size
-    with zipped.open(info) as source, path.open("xb") as target:
-        while block := source.read(CHUNK):
-            left -= len(block)
-            if left < 0:
-                raise zipfile.BadZipFile("larger than it says")
-            target.write(block)
-
-
-# --- a table
 
 
 def _store(source: Path, part: Path) -> str:
