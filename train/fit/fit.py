@@ -199,8 +199,8 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
     llm, tokenizer = load_llm(config.llm, settings, device)
     llm.config.use_cache = False
     llm.requires_grad_(False)
-    if device == "cpu" and llm.dtype == torch.bfloat16:
-        # the gradient of torch's fused attention would be most of a step there
+    if device == "cpu" and llm.dtype == torch.bfloat16 and config.class_only == 1:
+        # of rows of a few tokens, the gradient of torch's fused attention is most of a step there
         llm.set_attn_implementation("eager")
     width = llm.get_input_embeddings().weight.shape[1]
     planned = replace(planned, projector=replace(planned.projector, output_size=width))
