@@ -50,7 +50,10 @@ SPEAKER_FOLDS = 3  # a run takes long: each speaker is still tested once
 # Texts and free questions are most of the time of stage 2 and in no figure of the folds
 FOLDS = replace(
     REAL,
-    stage_2=f"{STAGE_2} --class-only 1 --batch-size 32 --max-steps 24 --evaluations 2",
+    stage_2=(
+        f"{BOTH} --pretraining-epochs 0 --learning-rate 2e-4 --class-only 1 --batch-size 64 "
+        "--max-steps 24 --evaluations 2"
+    ),
     merge="--store bfloat16",
 )
 
