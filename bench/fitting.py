@@ -21,14 +21,13 @@ from audiollm.contracts.manifest import ProjectorConfig
 from audiollm.labels import EMOTIONS, LANGUAGES
 from audiollm.model.audio_llm import AudioLLM, Example
 from audiollm.model.compact import is_compact
-from audiollm.model.llm import load_llm
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Prompt
 from audiollm.settings import Settings
 from bench.rows import Row, Setting, in_turns, peak, peaks
 from train import real
 from train.fit.auxiliary import TrainingLLM
-from train.fit.fit import _with_lora
+from train.fit.fit import _with_lora, load_frozen
 from train.fit.instructions import answer_ids, draw, layout
 
 CLASSES = tuple(e.name for e in EMOTIONS[:8])
@@ -59,8 +58,9 @@ def examples(prompt: Prompt, stage: int, size: int = BATCH) -> list[Example]:
 
 
 def build(llm: Path, stage: int, precision: str) -> tuple[TrainingLLM, Prompt]:
-    opened, tokenizer = load_llm(str(llm), Settings.from_env(precision=precision))
-    opened.requires_grad_(False)
+    settings = Settings.from_env(precision=precision)
+    short = float(recipe(stage)["--class-only"]) == 1
+    opened, tokenizer = load_frozen(str(llm), settings, "cpu", short=short)
     size = opened.config.hidden_size
     projector = ProjectorConfig(WIDTH, size, pooling="utterance", hidden_size=256)
     model: Any = TrainingLLM.build(opened, projector)

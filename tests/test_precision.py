@@ -10,6 +10,7 @@ from audiollm.model import precision
 from audiollm.model.llm import load_llm
 from audiollm.settings import Settings
 from tests import prepared
+from train.fit.fit import load_frozen
 
 
 @pytest.fixture
@@ -57,3 +58,20 @@ def test_another_precision_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         Settings.from_env({"AUDIOLLM_PRECISION": "float16"})
     assert caught.value.code == "setting_value" and "float16" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "short", "attention"),
+    [
+        ("bfloat16", True, "eager"),
+        ("bfloat16", False, "sdpa"),
+        ("float32", True, "sdpa"),
+    ],
+)
+def test_training_on_short_rows_avoids_a_slow_gradient(
+    tmp_path: Path, wanted: str, short: bool, attention: str
+) -> None:
+    folder = prepared.llm_folder(tmp_path / "llm") or tmp_path / "llm"
+    llm, _ = load_frozen(str(folder), Settings(home=tmp_path, precision=wanted), "cpu", short=short)
+    assert llm.config._attn_implementation == attention
+    assert not any(p.requires_grad for p in llm.parameters())

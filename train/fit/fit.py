@@ -181,27 +181,36 @@ def fit(planned: Run, prepared: Prepared, settings: Settings) -> dict[str, float
     return best
 
 
+def load_frozen(id: str, settings: Settings, device: str, *, short: bool) -> tuple[Any, Any]:
+    """(LLM without gradients of its own, tokenizer) for training; `short`: on rows of a few tokens.
+
+    Frozen weights may be coarse; what is trained stays in float32 and autocast does the rest.
+    """
+    import torch
+
+    from audiollm.model.llm import load_llm
+
+    llm, tokenizer = load_llm(id, settings, device)
+    llm.config.use_cache = False
+    llm.requires_grad_(False)
+    if short and device == "cpu" and llm.dtype == torch.bfloat16:
+        # the gradient of torch's fused attention would be most of a step; long rows need its memory
+        llm.set_attn_implementation("eager")
+    return llm, tokenizer
+
+
 def build(planned: Run, prepared: Prepared | None, settings: Settings, device: str) -> Any:
     """(model, tokenizer, run) at the start of its stage: what is trained requires gradients.
 
     With `prepared`, the standardising constants of stage 1 are measured on its training clips.
     """
-    import torch
-
     from audiollm.model import checkpoint
-    from audiollm.model.llm import load_llm
     from train import parallel
     from train.fit.auxiliary import TrainingLLM, groups
     from train.fit.teacher import fit_teacher
 
     config = planned.config
-    # frozen weights may be coarse; what is trained stays in float32 and autocast does the rest
-    llm, tokenizer = load_llm(config.llm, settings, device)
-    llm.config.use_cache = False
-    llm.requires_grad_(False)
-    if device == "cpu" and llm.dtype == torch.bfloat16 and config.class_only == 1:
-        # of rows of a few tokens, the gradient of torch's fused attention is most of a step there
-        llm.set_attn_implementation("eager")
+    llm, tokenizer = load_frozen(config.llm, settings, device, short=config.class_only == 1)
     width = llm.get_input_embeddings().weight.shape[1]
     planned = replace(planned, projector=replace(planned.projector, output_size=width))
     if prepared is not None and parallel.is_first():
