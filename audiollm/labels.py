@@ -84,6 +84,11 @@ def canonical(raw: str) -> str:
     return text
 
 
+def is_known(name: str) -> bool:
+    """Whether a class name is one of this file."""
+    return name in _BY_NAME
+
+
 def is_missing(raw: object) -> bool:
     """None, or the NaN that pandas writes into JSON."""
     return raw is None or (isinstance(raw, float) and math.isnan(raw))
