@@ -98,6 +98,16 @@ def test_folder_of_classes(tmp_path: Path) -> None:
         corpora.read("folder", root, Options(speaker_pattern="("))
 
 
+def test_a_word_that_is_nearly_an_emotion_is_named(tmp_path: Path) -> None:
+    root = touch(tmp_path, "hapy/a.wav", "very sad/b.wav", "proud/c.wav", "angry/d.wav")
+    found = corpora.read("folder", root)
+    assert {c.label for c in found.clips} == {"hapy", "very sad", "proud", "angry"}
+    assert [(n.code, n.values["word"], n.values["label"]) for n in found.notes] == [
+        ("note_likely_class", "hapy", "happy"),
+        ("note_likely_class", "very sad", "sad"),
+    ]
+
+
 def test_folder_with_a_split(tmp_path: Path) -> None:
     touch(tmp_path, "train/angry/a.wav", "Validation/happy/b.wav", "test/angry/c.wav")
     found = corpora.read("folder", tmp_path)

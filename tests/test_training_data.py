@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,16 @@ def test_a_look_counts_and_tries_the_split(tmp_path: Path) -> None:
         assert text("data_copies", language, n=1) in shown
         kind = {"en": "no class", "zh": "没有类别"}[language]
         assert f"{kind} 7" in shown and "0.txt" in shown
+
+
+def test_advice_is_not_what_was_chosen_already(tmp_path: Path) -> None:
+    some = corpus(tmp_path, named=False)
+    angry = replace(some, clips=tuple(c for c in some.clips if c.label == "angry"))
+    found = look(angry, tmp_path, "random")
+    assert found.trouble is not None and found.trouble.code == "data_one_class"
+    shown = recordings_view.warnings(found, "en")
+    assert text("data_trouble", "en", sentence=found.trouble) in shown
+    assert text("data_nameless", "en", n=6, all=6) not in shown
 
 
 def test_a_look_says_what_prepare_would_refuse(tmp_path: Path) -> None:

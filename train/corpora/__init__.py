@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from audiollm import labels
+from audiollm.contracts.messages import Message
 from audiollm.errors import DataError
 from audiollm.settings import ASSETS
 from train.corpora import dialogue, emobox, hub, named, original, tables
@@ -124,6 +126,12 @@ def read(corpus: str, root: str | Path, options: Options | None = None) -> Corpu
             first=found.rejected[0].message if found.rejected else "",
             expected=wanted,
         )
+    unsure = [
+        Message.of("note_likely_class", word=name, label=labels.likely(name))
+        for name in labels.ordered(clip.label for clip in found.clips)
+        if labels.likely(name)
+    ]
+    found = replace(found, notes=(*found.notes, *unsure))
     if options.language:
         language = options.language
         clips = tuple(c if c.language else replace(c, language=language) for c in found.clips)

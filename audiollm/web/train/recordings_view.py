@@ -101,7 +101,7 @@ def _lengths(found: Insight, language: Language) -> str:
 def warnings(found: Insight, language: Language) -> list[str]:
     """What a person should know before training, the worst first; not escaped."""
     lines = []
-    if found.trouble and found.nameless:
+    if found.trouble and found.trouble.code == "data_unknown_speakers":
         counts = {"n": found.nameless, "all": found.clips}
         lines.append(text("data_nameless", language, **counts))
     elif found.trouble:
