@@ -65,6 +65,18 @@ def test_the_reader_is_known_by_what_lies_there(tmp_path: Path) -> None:
             asked(chosen(HUB, data_set=bad))
 
 
+def test_a_stray_file_of_parquet_hides_no_recordings(tmp_path: Path) -> None:
+    for number in range(12):
+        sound = tmp_path / ("angry", "sad")[number % 2] / f"{number}.wav"
+        sound.parent.mkdir(exist_ok=True)
+        sound.touch()
+    (tmp_path / "features.parquet").touch()
+    assert reader_of(tmp_path) == "folder"
+    for number in range(3):
+        (tmp_path / f"{number}.parquet").touch()
+    assert reader_of(tmp_path) == "datasets"
+
+
 # --- a look at what is not prepared
 
 
