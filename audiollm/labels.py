@@ -105,7 +105,7 @@ def likely(name: str) -> str:
     if is_known(name):
         return ""
     found = [_ALIASES[word] for word in re.split(r"[\s_-]+", name) if word in _ALIASES]
-    close = get_close_matches(name, _ALIASES, n=1, cutoff=0.75)
+    close = get_close_matches(name, _ALIASES, n=1, cutoff=0.8)
     return (found or [_ALIASES[word] for word in close] or [""])[0]
 
 

@@ -261,6 +261,7 @@ def test_a_former_name_of_a_reason_is_read(
     ("label", "file", "code"),
     [
         ("joyfulness", 0, "label_unknown_class"),
+        ("angery", 0, "label_likely_class"),
         ("angry", None, "label_sound_missing"),
         ("a;b", 0, "label_bad_value"),
     ],
