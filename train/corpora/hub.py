@@ -117,7 +117,7 @@ class _Part:
             table = table.cast_column(self.audio, datasets.Audio(decode=False))
         self.table = table
         self.folder = Path(root) if Path(root).is_dir() else Path(root).parent
-        values = table.select_columns([*found.values(), *named])[:]  # never the sound
+        values = table.select_columns(list({*found.values(), *named}))[:]  # never the sound
         self.fields = {key: values[column] for key, column in found.items()}
         for column in named:
             words = tuple(getattr(table.features[column], "names", None) or classes)
