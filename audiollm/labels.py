@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal, get_args
 
 Language = Literal["en", "zh"]
@@ -30,20 +31,30 @@ class Emotion:
         return self.zh if language == "zh" else self.en
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 EMOTIONS: tuple[Emotion, ...] = (
-    Emotion("angry", "生气", "angry", "#D1495B", ("anger", "ang", "愤怒", "wut")),
-    Emotion("disgusted", "厌恶", "disgusted", "#7A9E3F", ("disgust", "dis", "ekel")),
-    Emotion("fearful", "恐惧", "fearful", "#6A4C93", ("fear", "fea", "害怕", "angst")),
-    Emotion("happy", "开心", "happy", "#F2A93B", ("happiness", "joy", "hap", "快乐", "高兴")),
-    Emotion("neutral", "中性", "neutral", "#8A8D91", ("neu", "中立")),
+    Emotion("angry", "生气", "angry", "#D1495B", _words("anger ang 愤怒 生氣 憤怒 wut")),
+    Emotion("disgusted", "厌恶", "disgusted", "#7A9E3F", _words("disgust dis 厭惡 ekel")),
+    Emotion("fearful", "恐惧", "fearful", "#6A4C93", _words("fear fea afraid 害怕 恐懼 angst")),
+    Emotion(
+        "happy",
+        "开心",
+        "happy",
+        "#F2A93B",
+        _words("happiness joy joyful hap 快乐 高兴 開心 快樂 高興"),
+    ),
+    Emotion("neutral", "中性", "neutral", "#8A8D91", ("neu", "neutral state", "中立")),
     Emotion("other", "其他", "other", "#B9A394", ("oth",)),
-    Emotion("sad", "难过", "sad", "#3D7EA6", ("sadness", "悲伤", "伤心")),
-    Emotion("surprised", "吃惊", "surprised", "#2A9D8F", ("surprise", "sur", "惊讶")),
+    Emotion("sad", "难过", "sad", "#3D7EA6", _words("sadness 悲伤 伤心 難過 悲傷 傷心")),
+    Emotion("surprised", "吃惊", "surprised", "#2A9D8F", _words("surprise sur 惊讶 吃驚 驚訝")),
     Emotion("unknown", "未知", "unknown", "#C9CBCF", ("unk", "<unk>", "xxx")),
-    Emotion("bored", "无聊", "bored", "#A68A64", ("boredom", "langeweile")),
-    Emotion("calm", "平静", "calm", "#7FB7BE", ("安静",)),
-    Emotion("excited", "兴奋", "excited", "#E76F51", ("excitement", "exc")),
-    Emotion("frustrated", "沮丧", "frustrated", "#9C6644", ("frustration", "fru")),
+    Emotion("bored", "无聊", "bored", "#A68A64", _words("boredom 無聊 langeweile")),
+    Emotion("calm", "平静", "calm", "#7FB7BE", ("安静", "平靜", "安靜")),
+    Emotion("excited", "兴奋", "excited", "#E76F51", ("excitement", "exc", "興奮")),
+    Emotion("frustrated", "沮丧", "frustrated", "#9C6644", ("frustration", "fru", "沮喪")),
 )
 
 # Words that all models so far were trained on, where people read others. A change needs new models.
@@ -82,6 +93,20 @@ def canonical(raw: str) -> str:
     if not _NAME.fullmatch(text):
         raise ValueError(f"{raw!r} cannot be the name of an emotion class")
     return text
+
+
+def is_known(name: str) -> bool:
+    """Whether a class name is one of this file."""
+    return name in _BY_NAME
+
+
+def likely(name: str) -> str:
+    """The class that an unfamiliar word may mean, by its spelling or by one of its words; or ""."""
+    if is_known(name):
+        return ""
+    found = [_ALIASES[word] for word in re.split(r"[\s_-]+", name) if word in _ALIASES]
+    close = get_close_matches(name, _ALIASES, n=1, cutoff=0.8)
+    return (found or [_ALIASES[word] for word in close] or [""])[0]
 
 
 def is_missing(raw: object) -> bool:

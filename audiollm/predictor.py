@@ -12,8 +12,8 @@ from audiollm import audio
 from audiollm.analysis import answers, composition
 from audiollm.analysis.references import Basis
 from audiollm.audio import prosody, windows
-from audiollm.audio.loading import Sound
 from audiollm.audio.prosody import Track
+from audiollm.audio.sound import Sound
 from audiollm.audio.timeline import Timeline
 from audiollm.audio.windows import Progress
 from audiollm.contracts.manifest import Manifest

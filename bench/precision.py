@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from audiollm import audio
-from audiollm.audio.loading import Sound
+from audiollm.audio.sound import Sound
 from audiollm.contracts.prepared import write_json
 from audiollm.predictor import Predictor
 from audiollm.settings import ASSETS, Settings

@@ -15,7 +15,7 @@ from audiollm.errors import ConfigError
 from audiollm.settings import Owner, Settings, Space
 from audiollm.web.auth import identity, remote_commands
 from audiollm.web.auth.access import ShutError, opened
-from audiollm.web.auth.sessions import COOKIE, Sessions
+from audiollm.web.auth.sessions import COOKIE, Outcome, Sessions
 from audiollm.web.services import Services
 
 HERE, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104
@@ -130,7 +130,7 @@ def test_a_login_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_right_password_is_never_refused_because_others_guess() -> None:
-    async def storm(sessions: Sessions) -> tuple[list[str], int]:
+    async def storm(sessions: Sessions) -> tuple[list[Outcome], int]:
         guesses = [asyncio.create_task(sessions.try_(ANN, "ann", f"x{i}")) for i in range(100)]
         await asyncio.sleep(0)  # all wait now
         entered = [await sessions.try_(ANN, "ann", SECRET) for _ in range(15)]

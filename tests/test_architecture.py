@@ -93,6 +93,17 @@ def test_every_class_has_two_words_and_no_alias_twice() -> None:
             assert labels.canonical(alias.upper()) == emotion.name
 
 
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        *(("憤怒", "angry"), ("悲傷", "sad"), ("開心", "happy"), ("joyful", "happy")),
+        *(("Neutral state", "neutral"), ("驚訝", "surprised"), ("恐懼", "fearful")),
+    ],
+)
+def test_traditional_characters_and_adjectives_are_known(raw: str, name: str) -> None:
+    assert labels.canonical(raw) == name
+
+
 @pytest.mark.parametrize("raw", ["", "  ", "!!", "a" * 40, "happy;drop"])
 def test_what_cannot_be_a_class_is_refused(raw: str) -> None:
     with pytest.raises(ValueError, match="class"):

@@ -15,6 +15,7 @@ import soundfile
 
 from audiollm.__main__ import _columns, collect, main
 from audiollm.settings import Settings
+from audiollm.texts import console
 from tests import tiny
 from tests.conftest import encode, voiced
 
@@ -228,6 +229,31 @@ def test_any_file_name_on_any_terminal(
         terminal = Terminal(encoding, monkeypatch)
         assert main(words) == 1
         assert terminal.read().count("%") >= len(names) * len(tiny.CLASSES)
+
+
+def test_help_into_a_closed_pipe_is_quiet() -> None:
+    for words in (["-m", "audiollm", "--help"], ["-u", "-m", "train", "look", "--corpus", "emodb"]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            done = subprocess.run(
+                [sys.executable, *words],
+                stdout=writer,
+                stderr=subprocess.PIPE,
+                cwd=ROOT,
+                check=False,
+            )
+        finally:
+            os.close(writer)
+        assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_another_broken_pipe_is_a_bug() -> None:
+    def main() -> int:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        console.run(main)
 
 
 @pytest.mark.parametrize("words", [("--json",), ()])

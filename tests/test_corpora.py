@@ -13,7 +13,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from audiollm.errors import DataError
+from audiollm import audio
+from audiollm.errors import AudioError, DataError
+from tests.refusals import refused
 from train import corpora
 from train.corpora import Corpus, Options
 
@@ -94,6 +96,16 @@ def test_folder_of_classes(tmp_path: Path) -> None:
     assert facts(named)["s1_a.wav"] == ("angry", "my-voices-s1", "it")
     with pytest.raises(DataError, match="no regular expression"):
         corpora.read("folder", root, Options(speaker_pattern="("))
+
+
+def test_a_word_that_is_nearly_an_emotion_is_named(tmp_path: Path) -> None:
+    root = touch(tmp_path, "hapy/a.wav", "very sad/b.wav", "proud/c.wav", "angry/d.wav")
+    found = corpora.read("folder", root)
+    assert {c.label for c in found.clips} == {"hapy", "very sad", "proud", "angry"}
+    assert [(n.code, n.values["word"], n.values["label"]) for n in found.notes] == [
+        ("note_likely_class", "hapy", "happy"),
+        ("note_likely_class", "very sad", "sad"),
+    ]
 
 
 def test_folder_with_a_split(tmp_path: Path) -> None:
@@ -194,6 +206,72 @@ def test_manifest_forms(tmp_path: Path) -> None:
     assert [r.kind for r in corpora.read("manifest", table).rejected] == ["file missing"]
 
 
+def write_table(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """A table of these rows, in the form of its ending."""
+    if path.suffix == ".jsonl":
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    else:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+            writer.writeheader()
+            writer.writerows(rows)
+    return path
+
+
+@pytest.mark.parametrize("form", ["manifest.csv", "manifest.jsonl"])
+@pytest.mark.parametrize(
+    ("label", "emotion", "wanted"),
+    [
+        (["3", "5", "3"], ["happy", "Sad", "joy"], ["happy", "sad", "happy"]),
+        (["happy", "sad", "joy"], ["-1", "0", "2"], ["happy", "sad", "happy"]),
+        (["positive", "neutral", "negative"], ["joy", "neutral", "anger"], None),
+        (["happy", "sad", ""], ["joy", "", "anger"], ["happy", "sad", "angry"]),
+    ],
+)
+def test_the_column_with_words_for_emotions_is_the_label(
+    label: list[str], emotion: list[str], wanted: list[str] | None, form: str, tmp_path: Path
+) -> None:
+    names = ("a.wav", "b.wav", "c.wav")
+    touch(tmp_path, *names)
+    rows = [
+        {"file": file, "label": one, "emotion": other}
+        for file, one, other in zip(names, label, emotion, strict=True)
+    ]
+    found = corpora.read("manifest", write_table(tmp_path / form, rows))
+    assert [c.label for c in found.clips] == (wanted or ["happy", "neutral", "angry"])
+
+
+def test_two_columns_with_words_are_asked_about(tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav")
+    row = {"file": "a.wav", "label": "sad", "emotion": "angry", "Felt": "joy"}
+    table = write_table(tmp_path / "manifest.csv", [row])
+    with refused("data_label_columns"):
+        corpora.read("manifest", table)
+    for column, label in (("label", "sad"), ("emotion", "angry"), ("Felt", "happy")):
+        found = corpora.read("manifest", table, Options(label_column=column))
+        assert [c.label for c in found.clips] == [label]
+    with refused("data_table_columns"):
+        corpora.read("manifest", table, Options(label_column="none"))
+
+
+def test_a_row_of_json_without_a_column_is_rejected_by_its_number(tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav", "b.wav", "c.wav")
+    rows = [
+        {"file": "a.wav"},
+        {"file": "b.wav", "label": "sad"},
+        {"label": "sad"},
+        {"path": "c.wav", "emotion": "joy"},
+        {},
+    ]
+    found = corpora.read("manifest", write_table(tmp_path / "manifest.jsonl", rows))
+    assert [c.label for c in found.clips] == ["sad", "happy"]
+    assert [(r.message.code, Path(r.path).name) for r in found.rejected] == [
+        ("reject_no_label", "a.wav (manifest.jsonl:1)"),
+        ("reject_no_path", "manifest.jsonl:3"),
+        ("reject_no_label", "manifest.jsonl:5"),
+    ]
+
+
 NOTHING = (None, float("nan"), "", " ", "nan", "NaN", "NULL", "None", "<NA>", "N/A", "NA")
 
 
@@ -213,14 +291,7 @@ def test_a_missing_cell_of_a_table_is_missing(form: str, nothing: object, tmp_pa
         },
         {"file": nothing, "label": "sad", "speaker": "1", "split": "test", "language": "de"},
     ]
-    table = tmp_path / f"manifest.{form}"
-    if form == "jsonl":
-        table.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    else:
-        with table.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+    table = write_table(tmp_path / f"manifest.{form}", rows)
     found = corpora.read("manifest", table)
     name = found.name
     assert [(c.label, c.speaker, c.split, c.language) for c in found.clips] == [
@@ -434,6 +505,33 @@ def test_a_missing_label_of_a_data_set_is_missing(stored: Path) -> None:
     assert [c.label for c in found.clips] == ["surprised"]
     codes = ["reject_no_label", "reject_label", "reject_no_label"]
     assert [r.message.code for r in found.rejected] == codes
+
+
+def test_decoded_sound_of_a_data_set_is_read(stored: Path) -> None:
+    import datasets
+
+    tone = (0.5 * np.sin(np.arange(800) / 5)).tolist()
+    sounds = [
+        {"array": tone, "sampling_rate": 8000, "path": "gone.wav"},
+        {"array": tone, "sampling_rate": None, "path": None},
+        {"array": None, "sampling_rate": 8000, "path": None},
+    ]
+    rows = {"audio": sounds, "label": [1, 0, 1], "emotion": ["sad", "happy", "sad"]}
+    table = datasets.Dataset.from_dict(rows)
+    table.to_parquet(stored / "arrays" / "train.parquet")
+    found = corpora.read("datasets", stored / "arrays")
+    assert [c.label for c in found.clips] == ["sad", "happy", "sad"]
+    heard = audio.load(found.open(found.clips[0]))
+    assert (heard.source_rate, heard.seconds) == (8000, 0.1)
+    for clip in found.clips[1:]:
+        with pytest.raises(AudioError):
+            audio.load(found.open(clip))
+    stereo = [{"array": [tone, tone], "sampling_rate": 8000}]
+    table = datasets.Dataset.from_dict({"audio": stereo, "label": ["sad"]})
+    table.to_parquet(stored / "stereo" / "train.parquet")
+    found = corpora.read("datasets", stored / "stereo")
+    heard = audio.load(found.open(found.clips[0]))
+    assert (heard.channels, heard.seconds) == (2, 0.1)
 
 
 def test_chiser5_forms(stored: Path, tmp_path: Path) -> None:

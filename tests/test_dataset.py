@@ -187,6 +187,8 @@ def test_few_speakers() -> None:
     (shared,) = two.shared
     assert sorted(map(sorted, sides(two.clips).values())) == [["test"], ["train", "valid"]]
     assert (two.notes[0].code, two.notes[0].values["other"]) == ("note_two_speakers", shared)
+    with pytest.raises(DataError, check=coded("data_empty_random")):
+        split(clips_of(1, each=2), by="random")  # not advised again
     with pytest.raises(DataError, check=coded("data_empty_split")):
         split(clips_of(1))
     joined = split(clips_of(1, corpus="a") + clips_of(5, corpus="b"))

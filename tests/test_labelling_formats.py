@@ -248,6 +248,19 @@ def test_a_foreign_table_needs_only_file_and_label(sounds: list[Path], tmp_path:
     assert [(label.person, label.name) for label in found.labels] == [("Ann", "angry")]
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_our_own_names_of_columns_come_first(form: str, sounds: list[Path], tmp_path: Path) -> None:
+    row = {"label": "sad", "emotion": "angry", "audio": str(sounds[0]), "path": "gone.wav"}
+    path = tmp_path / f"l.{form}"
+    if form == "csv":
+        table(path, tuple(row), tuple(row.values()))
+    else:
+        path.write_text(json.dumps(row))
+    found = formats.read(path, "Ann", Settings())
+    assert [label.name for label in found.labels] == ["sad"]
+    assert [task.path for task in found.tasks] == [str(sounds[0])]
+
+
 @pytest.mark.parametrize("nothing", [None, float("nan")])
 def test_a_missing_value_of_json_is_missing(
     nothing: object, sounds: list[Path], tmp_path: Path
@@ -282,6 +295,7 @@ def test_a_former_name_of_a_reason_is_read(
     ("label", "file", "code"),
     [
         ("joyfulness", 0, "label_unknown_class"),
+        ("angery", 0, "label_likely_class"),
         ("angry", None, "label_sound_missing"),
         ("a;b", 0, "label_bad_value"),
     ],

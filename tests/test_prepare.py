@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -414,6 +415,13 @@ def test_one_class_is_refused_before_anything_is_encoded(
     assert command.main(look) == 0
     trouble = Insight.from_json(capsys.readouterr().out).trouble
     assert trouble is not None and trouble.code == "data_one_class"
+
+
+def test_the_next_command_is_quoted_for_the_shell(tmp_path: Path, capsys: Any) -> None:
+    root, out = original(tmp_path), tmp_path / "my data; rm"
+    assert run("--corpus", "original", "--root", root, "--out", out) == 0
+    following = capsys.readouterr().out.rpartition("Next: ")[2]
+    assert shlex.split(following)[-2:] == ["--data", str(out)]
 
 
 def test_refusals(done: Path, voices: Path, frozen: Path, tmp_path: Path, capsys: Any) -> None:

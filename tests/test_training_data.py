@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,18 @@ def test_the_reader_is_known_by_what_lies_there(tmp_path: Path) -> None:
             asked(chosen(HUB, data_set=bad))
 
 
+def test_a_stray_file_of_parquet_hides_no_recordings(tmp_path: Path) -> None:
+    for number in range(12):
+        sound = tmp_path / ("angry", "sad")[number % 2] / f"{number}.wav"
+        sound.parent.mkdir(exist_ok=True)
+        sound.touch()
+    (tmp_path / "features.parquet").touch()
+    assert reader_of(tmp_path) == "folder"
+    for number in range(3):
+        (tmp_path / f"{number}.parquet").touch()
+    assert reader_of(tmp_path) == "datasets"
+
+
 # --- a look at what is not prepared
 
 
@@ -104,6 +117,16 @@ def test_a_look_counts_and_tries_the_split(tmp_path: Path) -> None:
         assert text("data_copies", language, n=1) in shown
         kind = {"en": "no class", "zh": "没有类别"}[language]
         assert f"{kind} 7" in shown and "0.txt" in shown
+
+
+def test_advice_is_not_what_was_chosen_already(tmp_path: Path) -> None:
+    some = corpus(tmp_path, named=False)
+    angry = replace(some, clips=tuple(c for c in some.clips if c.label == "angry"))
+    found = look(angry, tmp_path, "random")
+    assert found.trouble is not None and found.trouble.code == "data_one_class"
+    with pytest.raises(DataError) as caught:
+        sources.require_usable(found)
+    assert caught.value.code == "data_trouble" and str(found.trouble) in str(caught.value)
 
 
 def test_a_look_says_what_prepare_would_refuse(tmp_path: Path) -> None:

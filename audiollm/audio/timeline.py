@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiollm.audio import prosody
-from audiollm.audio.loading import SAMPLE_RATE, Sound
 from audiollm.audio.prosody import Track
+from audiollm.audio.sound import SAMPLE_RATE, Sound
 
 COLUMNS = 480  # of waveform and spectrogram, whatever the length of the sound
 BANDS = 48  # mel bands of the spectrogram

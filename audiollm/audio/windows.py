@@ -7,8 +7,8 @@ import numpy as np
 
 from audiollm import audio
 from audiollm.audio import speech
-from audiollm.audio.loading import Sound
 from audiollm.audio.prosody import Track
+from audiollm.audio.sound import Sound
 
 LONGEST = 20.0  # seconds: a longer sound is scored in pieces of at most this length
 SHORTEST = 2.0  # seconds of a window of the course: a phrase, as long as the clips of training

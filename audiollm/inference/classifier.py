@@ -11,8 +11,8 @@ from audiollm.analysis import composition
 from audiollm.analysis.references import Basis
 from audiollm.analysis.types import Analysis, Voice
 from audiollm.audio import functionals, prosody, windows
-from audiollm.audio.loading import Sound
 from audiollm.audio.prosody import Cues, Track
+from audiollm.audio.sound import Sound
 from audiollm.audio.windows import Progress, Window
 from audiollm.contracts.manifest import Manifest
 from audiollm.errors import ConfigError

@@ -8,7 +8,7 @@ from typing import Protocol
 from audiollm import audio
 from audiollm.analysis.references import Basis, by_speaker
 from audiollm.audio import prosody
-from audiollm.audio.loading import Sound
+from audiollm.audio.sound import Sound
 from audiollm.audio.windows import Progress
 from audiollm.errors import AudioLLMError
 from audiollm.inference.prediction import Card, Prediction

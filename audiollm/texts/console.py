@@ -4,6 +4,7 @@ import codecs
 import io
 import json
 import os
+import select
 import sys
 from collections.abc import Callable
 
@@ -16,14 +17,37 @@ def run(main: Callable[[], int]) -> int:
     """Runs a command and returns its exit code. Its reader may leave before the end."""
     accept_any_text()
     try:
-        try:
-            return main()
-        finally:
+        code = main()
+        if sys.stdout:  # not closed from the start
             sys.stdout.flush()
+    except SystemExit:  # of argparse
+        if not _is_left():
+            raise
     except BrokenPipeError:
-        # what is still buffered is dropped, or Python complains when it exits
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CLOSED
+        if not _is_left():  # another pipe
+            raise
+    else:
+        return code
+    # what is still buffered is dropped, or Python complains when it exits
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return CLOSED
+
+
+def _is_left() -> bool:
+    """Whether nobody reads standard output any more."""
+    if not sys.stdout:
+        return False
+    try:
+        sys.stdout.flush()
+        if hasattr(select, "poll"):  # without a buffer there is nothing to flush
+            pipe = select.poll()
+            pipe.register(sys.stdout.fileno(), 0)
+            return bool(pipe.poll(0))
+    except BrokenPipeError:
+        return True
+    except io.UnsupportedOperation:  # it is no file
+        return False
+    return False
 
 
 def accept_any_text() -> None:

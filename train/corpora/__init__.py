@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from audiollm import labels
+from audiollm.contracts.messages import Message
 from audiollm.errors import DataError
 from audiollm.settings import ASSETS
 from train.corpora import dialogue, emobox, hub, named, original, tables
@@ -37,6 +39,7 @@ class Options:
     speaker_pattern: str = ""  # folder: regular expression that finds the speaker in a path
     audio: Path | None = None  # emobox: where the recordings are
     emobox_fold: int | None = None  # emobox: the fold whose split is taken; None: all clips
+    label_column: str = ""  # tables and data sets: the column of the label
 
 
 # corpus -> what its folder looks like, and its reader
@@ -46,13 +49,22 @@ _OTHERS: dict[str, tuple[str, Callable[[Path, Options], Corpus]]] = {
         lambda root, options: dialogue.read_iemocap(root, options.merge_excited),
     ),
     "meld": (dialogue.MELD_EXAMPLE, lambda root, _: dialogue.read_meld(root)),
-    "chiser5": (hub.CHISER5_EXAMPLE, lambda root, _: hub.read_chiser5(root)),
+    "chiser5": (
+        hub.CHISER5_EXAMPLE,
+        lambda root, options: hub.read_chiser5(root, options.label_column),
+    ),
     "folder": (
         tables.FOLDER_EXAMPLE,
         lambda root, options: tables.read_folder(root, speaker_pattern=options.speaker_pattern),
     ),
-    "manifest": (tables.MANIFEST_EXAMPLE, lambda root, _: tables.read_manifest(root)),
-    "datasets": (hub.DATASETS_EXAMPLE, lambda root, _: hub.read_datasets(root.as_posix())),
+    "manifest": (
+        tables.MANIFEST_EXAMPLE,
+        lambda root, options: tables.read_manifest(root, label_column=options.label_column),
+    ),
+    "datasets": (
+        hub.DATASETS_EXAMPLE,
+        lambda root, options: hub.read_datasets(root.as_posix(), label_column=options.label_column),
+    ),
     "original": (original.EXAMPLE, lambda root, _: original.read_original(root)),
     "emobox": (
         emobox.EXAMPLE,
@@ -114,6 +126,12 @@ def read(corpus: str, root: str | Path, options: Options | None = None) -> Corpu
             first=found.rejected[0].message if found.rejected else "",
             expected=wanted,
         )
+    unsure = [
+        Message.of("note_likely_class", word=name, label=labels.likely(name))
+        for name in labels.ordered(clip.label for clip in found.clips)
+        if labels.likely(name)
+    ]
+    found = replace(found, notes=(*found.notes, *unsure))
     if options.language:
         language = options.language
         clips = tuple(c if c.language else replace(c, language=language) for c in found.clips)
@@ -126,7 +144,9 @@ def _read(corpus: str, root: Path, options: Options) -> Corpus:
         return _OTHERS[corpus][1](root, options)
     if tables.find_manifest(root, metadata=False) is None:
         return named.read(corpus, root)
-    found = tables.read_manifest(root, corpus, named.CONVENTIONS[corpus].language)
+    found = tables.read_manifest(
+        root, corpus, named.CONVENTIONS[corpus].language, options.label_column
+    )
     # speakers as the file names would give them: one person has one name, however it is read
     clips = tuple(replace(clip, speaker=clip.speaker.lower()) for clip in found.clips)
     return replace(found, clips=clips)

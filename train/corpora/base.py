@@ -1,7 +1,7 @@
 """What every reader gives back: clips, and the files that it could not use with the reason."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from audiollm import labels
 from audiollm.contracts.manifest import EncoderRef
 from audiollm.contracts.messages import Message
 from audiollm.contracts.prepared import SPLITS, Clip, Rejected, Split
-from audiollm.errors import AudioLLMError
+from audiollm.errors import AudioLLMError, DataError
 
 __all__ = ["SPLITS", "Clip", "Corpus", "Rejected", "Split"]
 
@@ -69,6 +69,44 @@ def columns(found: Iterable[Any], aliases: Mapping[str, tuple[str, ...]]) -> dic
     lower = {str(column).strip().lower(): column for column in found if column is not None}
     listed = {name: [lower[a] for a in some if a in lower] for name, some in aliases.items()}
     return {name: some[0] for name, some in listed.items() if some}
+
+
+def label_columns(found: Iterable[Any], aliases: tuple[str, ...], asked: str = "") -> list[str]:
+    """The columns that may hold the label: the one asked for, else all that are called so."""
+    if asked:
+        return [column for column in found if column == asked]
+    return [column for column in found if str(column).strip().lower() in aliases]
+
+
+def label_cells(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], table: object
+) -> list[Any]:
+    """The label of each row. Where columns contradict each other, it is in the one that holds words
+    for emotions.
+
+    Raises:
+        DataError: none of them does, or several do.
+    """
+    given = [[row[c] for c in columns if labels.cell(row.get(c))] for row in rows]
+    if any(len(set(map(_meant, values))) > 1 for values in given):
+        worded = [c for c in columns if _holds_words(row.get(c) for row in rows)]
+        if len(worded) != 1:
+            raise DataError("data_label_columns", table=table, columns=list(columns))
+        return [row.get(worded[0]) for row in rows]
+    return [values[0] if values else None for values in given]
+
+
+def _meant(raw: object) -> str:
+    try:
+        return class_name(raw)
+    except UnusableError:
+        return labels.cell(raw)
+
+
+def _holds_words(cells: Iterable[object]) -> bool:
+    """Most of the different values are emotions that are known. Of sentiments one is: neutral."""
+    values = {_meant(raw) for raw in cells if labels.cell(raw)}
+    return sum(labels.is_known(value) for value in values) > len(values) / 2
 
 
 def slug(text: str) -> str:

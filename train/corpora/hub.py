@@ -4,9 +4,13 @@ The sound stays in the file until it is asked for, and `audio.load` decodes it: 
 `datasets` 5 itself would need torchcodec.
 """
 
+import io
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import soundfile
 
 from audiollm import labels
 from audiollm.audio import SUFFIXES, files_below
@@ -18,6 +22,8 @@ from train.corpora.base import (
     class_name,
     columns,
     gather,
+    label_cells,
+    label_columns,
     slug,
     speaker_name,
     split_name,
@@ -30,19 +36,19 @@ CHISER5_EXAMPLE = (
     "angry, happy, neutral, sad, surprise"
 )
 _CHISER5 = ("angry", "happy", "neutral", "sad", "surprise")  # its label numbers 0 to 4
+_LABELS = ("label", "emotion", "labels", "class", "major_emotion")
 _COLUMNS = {
-    "label": ("label", "emotion", "labels", "class", "major_emotion"),
     "speaker": ("speaker", "speaker_id", "spk", "actor", "speaker_name"),
     "language": ("language", "lang"),
 }
 
 
-def read_chiser5(root: Path) -> Corpus:
+def read_chiser5(root: Path, label_column: str = "") -> Corpus:
     """ChiSER5 in the form it was downloaded in: parquet or arrow, table, or class folders."""
     if find_manifest(root) is not None and root.suffix != ".parquet":
-        return read_manifest(root, "chiser5", "zh")
+        return read_manifest(root, "chiser5", "zh", label_column)
     if _is_dataset(root):
-        return read_datasets(root, "chiser5", "zh", _CHISER5)
+        return read_datasets(root, "chiser5", "zh", _CHISER5, label_column)
     return read_folder(root, "chiser5", "zh")
 
 
@@ -51,10 +57,12 @@ def read_datasets(
     name: str = "",
     language: str | None = None,
     classes: tuple[str, ...] = (),
+    label_column: str = "",
 ) -> Corpus:
     """Every split of a data set; a split is kept where there are several.
 
     classes: names of numbered labels where the data set itself does not say them.
+    label_column: see `read_manifest`.
 
     Raises:
         DataError: it cannot be loaded, or has no column for the sound or the label.
@@ -63,8 +71,8 @@ def read_datasets(
     try:
         loaded = _load(root)
     except _LooseFilesError:
-        return _read_loose(str(root), name, language)
-    parts = {part: _Part(table, root, classes) for part, table in loaded.items()}
+        return _read_loose(str(root), name, language, label_column)
+    parts = {part: _Part(table, root, classes, label_column) for part, table in loaded.items()}
     items = [
         (path, partial(_clip, part, row, path, name, language, split))
         for word, part in parts.items()
@@ -90,38 +98,41 @@ def read_datasets(
 class _Part:
     """One split of a data set: its columns found, its sound left as it is stored."""
 
-    def __init__(self, table: Any, root: str | Path, classes: tuple[str, ...]) -> None:
+    def __init__(
+        self, table: Any, root: str | Path, classes: tuple[str, ...], label_column: str
+    ) -> None:
         import datasets
 
         self.audio = _audio_column(table.features)
         found = columns(table.features, _COLUMNS)
-        if self.audio is None or "label" not in found:
+        named = label_columns(table.features, _LABELS, label_column)
+        if self.audio is None or not named:
             raise DataError(
                 "data_set_columns",
                 root=root,
                 columns=list(table.features),
-                labels=_COLUMNS["label"][:2],
+                labels=_LABELS[:2],
             )
         if isinstance(table.features[self.audio], datasets.Audio):
             table = table.cast_column(self.audio, datasets.Audio(decode=False))
         self.table = table
         self.folder = Path(root) if Path(root).is_dir() else Path(root).parent
-        self.classes = tuple(getattr(table.features[found["label"]], "names", None) or classes)
-        values = table.select_columns(list(found.values()))[:]  # never the sound
+        values = table.select_columns(list({*found.values(), *named}))[:]  # never the sound
         self.fields = {key: values[column] for key, column in found.items()}
+        for column in named:
+            words = tuple(getattr(table.features[column], "names", None) or classes)
+            values[column] = [_word(raw, words) for raw in values[column]]
+        rows = [{column: values[column][row] for column in named} for row in range(len(table))]
+        self.labels = label_cells(rows, named, root)
 
     def field(self, key: str, row: int) -> Any:
         return self.fields[key][row] if key in self.fields else None
 
     def label(self, row: int) -> str:
-        """Class name of a row; numbers are looked up in the names that the data set gives."""
-        raw = self.field("label", row)
-        if isinstance(raw, float) and raw.is_integer():  # pandas: beside missing ones
-            raw = int(raw)
+        """Class name of a row."""
+        raw = self.labels[row]
         if isinstance(raw, int) and not isinstance(raw, bool):
-            if not 0 <= raw < len(self.classes):
-                raise UnusableError("reject_number", number=raw)
-            raw = self.classes[raw]
+            raise UnusableError("reject_number", number=raw)
         return class_name(raw)
 
     def sound(self, row: int) -> Path | bytes:
@@ -130,8 +141,18 @@ class _Part:
         if isinstance(value, dict):
             if value.get("bytes"):
                 return bytes(value["bytes"])
+            if value.get("array"):
+                return _wav(value["array"], value.get("sampling_rate"))
             value = value.get("path")
         return self.folder / str(value or "")
+
+
+def _word(raw: Any, words: tuple[str, ...]) -> Any:
+    """The word of a numbered label, where the data set names that number."""
+    if isinstance(raw, float) and raw.is_integer():  # pandas: beside missing ones
+        raw = int(raw)
+    numbered = isinstance(raw, int) and not isinstance(raw, bool) and 0 <= raw < len(words)
+    return words[raw] if numbered else raw
 
 
 def _clip(part: _Part, row: int, path: str, name: str, language: str | None, split: str) -> Clip:
@@ -145,12 +166,25 @@ def _clip(part: _Part, row: int, path: str, name: str, language: str | None, spl
     )
 
 
+def _wav(array: Any, rate: Any) -> bytes:
+    """A file of samples [N] or [channels, N]; b"", which nobody can decode, where they are none."""
+    try:
+        samples = np.asarray(array, dtype=np.float32)
+        file = io.BytesIO()
+        soundfile.write(file, samples.T, int(rate), format="WAV", subtype="FLOAT")
+        return file.getvalue()
+    except (ValueError, TypeError, OverflowError, RuntimeError):
+        return b""
+
+
 def _audio_column(features: Any) -> str | None:
-    """An Audio feature, else a {bytes, path} column, else a column named like a sound file."""
+    """An Audio feature, else a {bytes, path} or {array, sampling_rate} column, else a column named
+    like a sound file."""
     import datasets
 
+    stored = {"bytes", "array"}
     for column, kind in features.items():
-        if isinstance(kind, datasets.Audio) or (isinstance(kind, dict) and "bytes" in kind):
+        if isinstance(kind, datasets.Audio) or (isinstance(kind, dict) and stored & set(kind)):
             return str(column)
     names = ("audio", "file", "path", "wav", "file_name")
     return columns(features, {"audio": names}).get("audio")
@@ -167,7 +201,7 @@ def _wants_decoder(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _read_loose(id: str, name: str, language: str | None) -> Corpus:
+def _read_loose(id: str, name: str, language: str | None, label_column: str) -> Corpus:
     """A data set of the hub that keeps its sound as files: they are fetched and read as such."""
     import huggingface_hub
 
@@ -178,7 +212,7 @@ def _read_loose(id: str, name: str, language: str | None) -> Corpus:
         raise DataError("data_set_offline", id=id) from error
     folder = Path(got)
     if find_manifest(folder) is not None:
-        return read_manifest(folder, name, language)
+        return read_manifest(folder, name, language, label_column)
     return read_folder(folder, name, language)
 
 

@@ -20,20 +20,19 @@ def opener(info: dict[str, Any]) -> Callable[[Clip], Path | bytes]:
         DataError: the folder was made from ready-made features; or, from what is returned, the
             clip's corpus is gone.
     """
-    sources = [
-        (str(s["corpus"]), str(s["root"]), Path(s["audio"]) if s.get("audio") else None)
-        for s in info.get("sources", [])
-    ]
-    if info["corpus"] == "original" or any(name == "original" for name, *_ in sources):
+    sources = info.get("sources", [])
+    if "original" in (info["corpus"], *(source["corpus"] for source in sources)):
         raise DataError("data_no_sound")
 
     @cache
     def owners() -> tuple[dict[str, Corpus], list[DataError]]:
         known: dict[str, Corpus] = {}
         errors = []
-        for name, root, audio in sources:
+        for source in sources:
+            audio = Path(source["audio"]) if source.get("audio") else None
+            options = corpora.Options(audio=audio, label_column=source.get("label_column", ""))
             try:
-                corpus = corpora.read(name, root, corpora.Options(audio=audio))
+                corpus = corpora.read(str(source["corpus"]), str(source["root"]), options)
                 known |= {clip.path: corpus for clip in corpus.clips}
             except DataError as error:
                 errors.append(error)

@@ -5,7 +5,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,8 @@ from train.corpora.base import (
     class_name,
     columns,
     gather,
+    label_cells,
+    label_columns,
     slug,
     speaker_name,
     split_name,
@@ -35,6 +37,7 @@ MANIFEST_EXAMPLE = (
     "manifest.csv or manifest.jsonl with file and label, and where known speaker, language, "
     "split, seconds"
 )
+_Row = tuple[int, dict[str, Any]]  # line, and cell of each column
 _COLUMNS = {
     "path": ("file", "path", "file_name", "filename", "audio", "wav"),
     "label": ("label", "emotion", "class"),
@@ -108,8 +111,12 @@ def find_manifest(root: Path, metadata: bool = True) -> Path | None:
     return next((root / name for name in names if (root / name).is_file()), None)
 
 
-def read_manifest(root: Path, name: str = "", language: str | None = None) -> Corpus:
+def read_manifest(
+    root: Path, name: str = "", language: str | None = None, label_column: str = ""
+) -> Corpus:
     """A table of clips; paths are relative to the table.
+
+    label_column: the column of the label, where it is not called as usual or several are.
 
     Raises:
         DataError: no table, or it lacks the columns for the file and the label.
@@ -119,10 +126,18 @@ def read_manifest(root: Path, name: str = "", language: str | None = None) -> Co
         raise DataError("data_no_manifest", root=root, expected=MANIFEST_EXAMPLE)
     name = name or slug(table.resolve().parent.name) or "manifest"
     bad: list[Rejected] = []
-    rows = _json_rows(table, bad) if "json" in table.suffix.lower() else _csv_rows(table)
+    is_json = "json" in table.suffix.lower()
+    names, rows = _json_rows(table, bad) if is_json else _csv_rows(table)
+    classes = label_columns(names, _COLUMNS["label"], label_column)
+    if "path" not in columns(names, _COLUMNS) or not classes:
+        expected = MANIFEST_EXAMPLE
+        raise DataError("data_table_columns", table=table, columns=names or "-", expected=expected)
+    cells = label_cells([row for _, row in rows], classes, table)
     items: list[tuple[str, Callable[[], Clip]]] = []
-    for line, row in rows:
-        path = labels.cell(row["path"])
+    for (line, raw), label in zip(rows, cells, strict=True):
+        known = columns(raw, _COLUMNS)
+        row = {key: raw[column] for key, column in known.items()} | {"label": label}
+        path = labels.cell(row.get("path"))
         shown = f"{path} ({table.name}:{line})" if path else f"{table}:{line}"
         items.append((shown, partial(_row, table.parent, name, language, row)))
     clips, rejected = gather(items)
@@ -132,7 +147,7 @@ def read_manifest(root: Path, name: str = "", language: str | None = None) -> Co
 
 
 def _row(folder: Path, name: str, language: str | None, row: dict[str, Any]) -> Clip:
-    path, label = labels.cell(row["path"]), class_name(row["label"])
+    path, label = labels.cell(row.get("path")), class_name(row["label"])
     if not path:
         raise UnusableError("reject_no_path")
     file = folder / path
@@ -163,20 +178,20 @@ def _seconds(raw: object) -> float:
     return value if math.isfinite(value) and value > 0 else 0.0
 
 
-def _csv_rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _csv_rows(table: Path) -> tuple[list[str], list[_Row]]:
+    """The names of the columns, and the rows."""
     text = _text(table)
     header = re.split(r"[\r\n]", text, maxsplit=1)[0]
     lines = io.StringIO(text, newline="")  # ended by CR and LF alone
     reader = csv.DictReader(lines, delimiter=max(",;\t", key=header.count))
-    known = _columns(reader.fieldnames or (), table)
     try:
-        for row in reader:
-            yield reader.line_num, {key: row[column] for key, column in known.items()}
+        return list(reader.fieldnames or ()), [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise DataError("data_table_csv", table=table, line=reader.line_num, error=error) from None
 
 
-def _json_rows(table: Path, bad: list[Rejected]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_rows(table: Path, bad: list[Rejected]) -> tuple[list[str], list[_Row]]:
+    rows: list[_Row] = []
     for number, line in enumerate(_text(table).split("\n"), 1):
         if not line.strip():
             continue
@@ -187,17 +202,8 @@ def _json_rows(table: Path, bad: list[Rejected]) -> Iterator[tuple[int, dict[str
         if not isinstance(row, dict):
             bad.append(Rejected.of(f"{table}:{number}", "reject_not_json"))
             continue
-        known = _columns(tuple(row), table)
-        yield number, {key: row[column] for key, column in known.items()}
-
-
-def _columns(found: Any, table: Path) -> dict[str, str]:
-    """Our column name -> the table's. The file and the label must be among them."""
-    known = columns(found, _COLUMNS)
-    if "path" not in known or "label" not in known:
-        names = list(map(str, found)) or "(none)"
-        raise DataError("data_table_columns", table=table, columns=names, expected=MANIFEST_EXAMPLE)
-    return known
+        rows.append((number, row))
+    return list(dict.fromkeys(name for _, row in rows for name in row)), rows
 
 
 def _text(table: Path) -> str:

@@ -40,6 +40,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--corpus", metavar="NAME", help=f"one of: {', '.join(corpora.NAMES)}")
     add("--root", metavar="DIR", help="where that corpus is; emodb comes with the project")
     add("--speaker-pattern", default="", metavar="RE", help="folder: finds the speaker in a path")
+    words = "tables and data sets: the column of the label (default: label or emotion)"
+    add("--label-column", default="", metavar="NAME", help=words)
     add("--split", choices=("auto", "speaker", "given", "random"), default="auto")
     add("--train-on-valid", action="store_true", help="train on the validation clips too")
     add("--seed", type=int, default=0, help="of the split, and of what is looked at more closely")
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not args.corpus:
         raise DataError("data_say_corpus", names=corpora.NAMES)
-    options = corpora.Options(speaker_pattern=args.speaker_pattern)
+    options = corpora.Options(speaker_pattern=args.speaker_pattern, label_column=args.label_column)
     try:
         root = args.root or corpora.default_root(args.corpus)
         corpus = corpora.read(args.corpus, root, options)

@@ -90,6 +90,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--max-clips", type=int, metavar="N", help="at most N clips of each corpus, for a trial")
     add("--language", metavar="XX", help="two letters, for a corpus that does not say its language")
     add("--speaker-pattern", default="", metavar="RE", help="folder: finds the speaker in a path")
+    words = "tables and data sets: the column of the label (default: label or emotion)"
+    add("--label-column", default="", metavar="NAME", help=words)
     add("--merge-excited", action="store_true", help="iemocap: excited counts as happy")
     words = "emobox: where the recordings are (default: as EmoBox has it, ../../downloads/NAME)"
     add("--audio", type=Path, metavar="DIR", help=words)
@@ -143,7 +145,12 @@ def run(args: argparse.Namespace) -> int:
         raise DataError("data_say_corpus", names=corpora.NAMES)
     how = plan.choices(args)
     options = corpora.Options(
-        args.language, args.merge_excited, args.speaker_pattern, args.audio, args.emobox_fold
+        args.language,
+        args.merge_excited,
+        args.speaker_pattern,
+        args.audio,
+        args.emobox_fold,
+        args.label_column,
     )
     sources = [(name, root or corpora.default_root(name)) for name, root in args.sources]
     found = [corpora.read(name, root, options) for name, root in sources]
@@ -202,6 +209,8 @@ def run(args: argparse.Namespace) -> int:
 def _source(name: str, root: str | Path, args: argparse.Namespace) -> dict[str, Any]:
     """What `prepare.json` says of a corpus: where it was read, so that it can be again."""
     found = {"corpus": name, "root": str(root)}
+    if args.label_column:
+        found["label_column"] = args.label_column
     if name != "emobox":
         return found
     audio = str(args.audio.absolute()) if args.audio else None

@@ -87,7 +87,7 @@ def split(
         notes += part.notes
         shared |= part.shared
     tests = any(plan.test or plan.folds for plan in plans.values())
-    notes += _gaps(done, {"train": True, "valid": valid > 0, "test": tests})
+    notes += _gaps(done, {"train": True, "valid": valid > 0, "test": tests}, by)
     if train_on_valid:
         done = [replace(clip, split="train") if clip.split == "valid" else clip for clip in done]
         notes.append(Message.of("note_no_validation"))
@@ -283,13 +283,15 @@ def _in_two_splits(clips: Sequence[Clip], splits: Sequence[str]) -> frozenset[st
     return frozenset(speaker for speaker, on in where.items() if len(on) > 1)
 
 
-def _gaps(clips: Sequence[Clip], wanted: dict[str, bool]) -> list[Message]:
+def _gaps(clips: Sequence[Clip], wanted: dict[str, bool], by: By) -> list[Message]:
     """Classes that a split lacks. An empty split is an error."""
     held: dict[str, set[str]] = {
         name: {c.label for c in clips if c.split == name} for name in SPLITS
     }
     for name, needed in wanted.items():
         if needed and not held[name]:
+            if by == "random":
+                raise DataError("data_empty_random", split=name, n=len(clips))
             speakers = len({c.speaker for c in clips})
             raise DataError("data_empty_split", split=name, n=speakers)
     classes = set().union(*held.values())

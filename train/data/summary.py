@@ -1,5 +1,6 @@
 """What `prepare` counts of a corpus, and the table that it prints."""
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,5 +57,6 @@ def table(summary: Summary, notes: Sequence[Message], out: Path) -> str:
         lines += ["", f"{total} files are not used; {out / REJECTED} says why, file by file:"]
         lines += [f"  {count:>6}  {kind}" for kind, count in summary.rejected.items()]
     lines += ["", *(f"Note: {note}." for note in notes)] if notes else []
-    lines += ["", f"Prepared in {out}. Next: python -m train fit --stage 1 --data {out}"]
+    following = shlex.join(["python", "-m", "train", "fit", "--stage", "1", "--data", str(out)])
+    lines += ["", f"Prepared in {out}. Next: {following}"]
     return "\n".join(lines) + "\n"

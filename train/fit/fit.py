@@ -4,6 +4,7 @@ import argparse
 import logging
 import math
 import random
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -91,7 +92,8 @@ def _new(args: argparse.Namespace, settings: Settings) -> tuple[Run, Prepared]:
 
 def _print(planned: Run, measured: dict[str, float]) -> None:
     if not measured:
-        print(f"{planned.folder}: stopped, continue with --resume {planned.folder}")
+        folder = shlex.quote(str(planned.folder))
+        print(f"{planned.folder}: stopped, continue with --resume {folder}")
     elif "eval_ua" not in measured:
         print(f"{planned.folder}: {measured['step']} steps, no validation clips")
     else:

@@ -12,6 +12,7 @@ encoded and added. Test speakers of the model stay in the test split, with their
 import argparse
 import json
 import os
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -64,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
     record = relabel(prepared, manifest, *found, args.out, args.weight, settings)
     start(folder, manifest, load_prepared(args.out / "data"), args.out)
     print(summary(record))
-    print(f"Next: python -m train fit --stage 2 --data {args.out}/data --from {args.out}/start")
+    words = ["--stage", "2", "--data", f"{args.out}/data", "--from", f"{args.out}/start"]
+    print(f"Next: {shlex.join(['python', '-m', 'train', 'fit', *words])}")
     return 0
 
 

@@ -131,6 +131,8 @@ class Reader:
     def _class(self, raw: str) -> str:
         name = labels.canonical(raw) if raw else ""
         if name and name not in KNOWN and name not in self.known:
+            if likely := labels.likely(name):
+                raise LabelError("label_likely_class", name=raw, likely=likely)
             raise LabelError("label_unknown_class", name=raw)
         return name
 

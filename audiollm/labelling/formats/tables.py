@@ -16,6 +16,15 @@ from audiollm.settings import Settings
 OTHER_NAMES = {"path": "file", "file_name": "file", "audio": "file", "emotion": "label"}
 
 
+def _ours(names: Sequence[str]) -> list[str]:
+    """Columns under our names. Ours itself, or the first of several others for it, counts."""
+    found: list[str] = []
+    for name in names:
+        ours = OTHER_NAMES.get(name, name)
+        found.append(name if ours in (*names, *found) else ours)
+    return found
+
+
 def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
     """A table for a spreadsheet; its byte order mark tells Excel that it is UTF-8."""
     with path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
@@ -34,7 +43,7 @@ def read_csv(path: Path, person: str, settings: Settings, known: Collection[str]
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.reader(file, strict=True)
-            names = [OTHER_NAMES.get(n.strip(), n.strip()) for n in next(table, [])]
+            names = _ours([name.strip() for name in next(table, [])])
             if "file" not in names:
                 raise at_line(path, 1, LabelError("label_no_file_column"))
             line = table.line_num + 1
@@ -66,5 +75,5 @@ def read_jsonl(
     """
     reader = Reader(path, person, settings, known)
     for number, row in json_lines(path):
-        reader.add(number, {OTHER_NAMES.get(k, k): value for k, value in row.items()})
+        reader.add(number, dict(zip(_ours(list(row)), row.values(), strict=True)))
     return reader.imported()

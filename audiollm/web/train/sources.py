@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -37,6 +38,7 @@ EMODB, FOLDER, HUB = "emodb", "folder", "hub"  # sources that are not prepared y
 TABLES = (".csv", ".jsonl")  # lists of recordings
 NAMED = ("manifest", "metadata")  # such a list, where it lies in the folder of the recordings
 SAVED = ("dataset_dict.json", "state.json")  # of a data set that `datasets` has saved
+BESIDE = 10  # sound files for each of parquet: more are the recordings
 HUB_ID = re.compile(r"[^\W_][\w.-]{0,95}/[^\W_][\w.-]{0,95}", re.ASCII)
 SPLITS = ("auto", "random")  # by speaker, or without regard to speakers
 DATA = Path("data")  # where `python -m train prepare` writes by default
@@ -132,8 +134,11 @@ def reader_of(root: Path) -> str:
         return "manifest"
     if any((root / name).is_file() for name in SAVED):
         return "datasets"
-    parquet = (path for depth in ("*", "*/*") for path in root.glob(f"{depth}.parquet"))
-    return "folder" if next(parquet, None) is None else "datasets"
+    parquet = [path for depth in ("*", "*/*") for path in root.glob(f"{depth}.parquet")]
+    # beside many sound files, a few of parquet are something else, such as features
+    sounds = (path for path in audio.files_below(root) if path.suffix.lower() in audio.SUFFIXES)
+    many = BESIDE * len(parquet)
+    return "datasets" if parquet and sum(1 for _ in islice(sounds, many + 1)) <= many else "folder"
 
 
 # --- prepared folders
