@@ -17,7 +17,6 @@ from pathlib import Path
 from uuid import uuid4
 
 from audiollm import audio
-from audiollm.audio import SUFFIXES
 from audiollm.errors import AudioError, DataError
 from audiollm.jobs.job import ACTIVE
 from audiollm.settings import Settings
@@ -146,10 +145,6 @@ def named(services: Services, name: str | None) -> Path:
         if folder.name == name:
             return folder
     raise DataError("upload_gone", name=name or "")
-
-
-def count_sounds(folder: Path) -> int:
-    return sum(path.suffix.lower() in SUFFIXES for path in folder.rglob("*"))
 
 
 def delete(services: Services, name: str | None) -> None:
