@@ -33,7 +33,10 @@ ANYBODY = {  # they analyse, change the language, log in; what is the owner's in
         for n in ("describe_model", "classify_emotion", "classify_emotions")
     ),
     "api.register.<locals>.classify_one_speaker",
-    *(f"analyse.page.AnalysePage.{n}" for n in ("arrive", "look", "speak", "switch", "again")),
+    *(
+        f"analyse.page.AnalysePage.{n}"
+        for n in ("arrive", "look", "speak", "switch", "again", "returns")
+    ),
     *(f"analyse.page.AnalysePage.{n}" for n in ("analyse", "begin", "change", "leave", "reorder")),
     *(f"analyse.page.AnalysePage.{n}" for n in ("stops", "tell")),
     "auth.login.Login.connect.<locals>.<lambda>",

@@ -9,7 +9,7 @@ import pytest
 from audiollm.labels import LANGUAGES
 from audiollm.texts import text
 from audiollm.web.train import actions, proposal
-from audiollm.web.train.plan import KEYS, OWN, Plan
+from audiollm.web.train.plan import KEYS, OWN, PRESETS, USUAL, Plan
 from audiollm.web.train.sources import FOLDER, HUB
 from tests.test_training import prepare, serve
 from train.fit.options import configure, given
@@ -21,6 +21,15 @@ def options(words: str) -> dict[str, Any]:
     parser = argparse.ArgumentParser()
     configure(parser)
     return given(parser.parse_args(words.split()))
+
+
+def test_a_preset_is_marked_as_long_as_its_epochs_stand() -> None:
+    values = proposal.first().values()
+    offered = {"factor": 1.0, **values}
+    assert proposal.preset(values, offered) == USUAL
+    assert proposal.preset(values, {**offered, "factor": PRESETS["quick"]}) == "quick"
+    assert proposal.preset({**values, "epochs_2": 9.5}, offered) is None
+    assert proposal.preset({**values, "max_steps_1": 4}, offered) is None
 
 
 def test_few_recordings_get_what_makes_the_shipped_model() -> None:

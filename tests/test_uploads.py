@@ -37,7 +37,6 @@ def test_an_upload_is_listed_and_deleted_with_all_that_is_in_it(
     table = upload.take(here, packed(tmp_path / "two.zip", rows)).path
     assert [path.name for path in upload.uploads(here)] == ["One", "two"]
     assert upload.recordings_of(one) == one and upload.recordings_of(table.parent) == table
-    assert upload.count_sounds(upload.named(here, "One")) == 3
     upload.delete(here, "One")
     assert left(tmp_path) == ["two"]
     with pytest.raises(DataError, match="One"):
@@ -90,10 +89,3 @@ def test_what_a_job_is_to_read_stays(here: Services, tmp_path: Path) -> None:
     actions.act(here, job, "stop")
     upload.delete(here, "one")
     assert left(tmp_path) == []
-
-
-def test_the_page_asks_before() -> None:
-    first, sure = recordings.asks("one"), recordings.asks("one", "Sure?")
-    assert [part["visible"] for part in first.values()] == [True, "hidden", "hidden", "hidden"]
-    assert [part["visible"] for part in sure.values()] == ["hidden", True, True, True]
-    assert [part["visible"] for part in recordings.asks(None).values()] == ["hidden"] * 4

@@ -65,8 +65,8 @@ def build_ui(services: Services) -> Page:
         language = _top(static)
         login = Login(services, static)
         with gr.Tabs():
-            with gr.Tab(of_browser("tab_analyse"), elem_id="analyse-tab") as tab:
-                static.place(tab, "tab_analyse", "label")
+            with gr.Tab(of_browser("tab_analyse"), elem_id="analyse-tab") as first:
+                static.place(first, "tab_analyse", "label")
                 analysing = AnalysePage(services, static, language)
             with gr.Tab(of_browser("tab_train"), elem_id="train-tab") as tab:
                 static.place(tab, "tab_train", "label")
@@ -74,7 +74,7 @@ def build_ui(services: Services) -> Page:
             with gr.Tab(of_browser("tab_label"), elem_id="label-tab") as tab:
                 static.place(tab, "tab_label", "label")
                 labelling = login.page("label", lambda: LabelPage(services, static, tab))
-        arrived = analysing.connect(demo)
+        arrived = analysing.connect(demo, first)
         clocks = [training.clock] if training else []
         entered = login.connect(language, arrived, clocks, analysing.clock)
         train_events.connect(training, services, language, entered, analysing.clock)

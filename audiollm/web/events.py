@@ -1,5 +1,6 @@
 """How handlers of the page run: in silence, as a stream, and for whom."""
 
+import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextvars import copy_context
 from queue import SimpleQueue
@@ -7,6 +8,8 @@ from threading import Event, Thread
 from typing import Any, TypeAlias, TypeVar
 
 import gradio as gr
+
+from audiollm.texts import TEXTS
 
 # `show_progress_on` is empty, not absent: Gradio reports the state of an event to everything that
 # it ever had as an output, whatever `show_progress` says, and copies all that stands inside those
@@ -38,6 +41,12 @@ def public(handler: Handler) -> Handler:
     """Declares a handler that everybody may call; all others refuse whoever is not the owner."""
     vars(handler)[PUBLIC] = True
     return handler
+
+
+def ask_first(key: str) -> str:
+    """The `js` of an event of (name, language): a question; no name unless it is yes."""
+    question = json.dumps(TEXTS[key])
+    return f"(name, language) => [confirm({question}[language]) ? name : null, language]"
 
 
 def visitor(request: gr.Request) -> str:

@@ -1,6 +1,7 @@
 """Models on the Analyse page: one is loaded, compared with, asked, and replaced by another."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +41,9 @@ def two(clip: Path, tmp_path: Path) -> Iterator[str]:
         yield served.url
 
 
-def test_a_model_is_loaded_compared_and_replaced(two: str, visit: Visit, clip: Path) -> None:
+def test_a_model_is_loaded_compared_and_replaced(
+    two: str, visit: Visit, clip: Path, tmp_path: Path
+) -> None:
     page = visit(at=two)
     expect(page.locator("#about .about b")).to_contain_text("tiny")
     expect(page.locator("#loading")).to_be_hidden()
@@ -67,6 +70,9 @@ def test_a_model_is_loaded_compared_and_replaced(two: str, visit: Visit, clip: P
     page.evaluate(WATCH)
     page.locator("#picker input").click()
     page.get_by_role("option", name="talker").click()
+    expect(page.locator("#loading progress")).to_be_visible()
+    expect(page.locator("#picker input")).to_have_value(re.compile("talker"))
+    expect(page.locator("#card")).not_to_contain_text("tiny")  # that answered before
     expect(page.locator("#about .about b")).to_contain_text("talker")
     assert page.evaluate(GREW)
     expect(page.locator("#loading")).to_be_hidden()
@@ -77,5 +83,14 @@ def test_a_model_is_loaded_compared_and_replaced(two: str, visit: Visit, clip: P
     expect(page.locator("#reply .honest")).to_contain_text(text("unchecked", "en"))
 
     page.get_by_role("tab", name=text("tab_label", "en"), exact=True).click()
+    page.locator("#label-blind").get_by_role("checkbox").uncheck()
     page.fill("#label-person input, #label-person textarea", "Ann")
     expect(page.locator("#label-card .why")).to_contain_text(text("why_probe", "en"))
+    made = tmp_path / "home" / "models"  # a training ends meanwhile
+    shutil.copytree(made / "talker", made / "later")
+    manifest = (made / "later" / MANIFEST_NAME).read_text().replace("talker", "later")
+    (made / "later" / MANIFEST_NAME).write_text(manifest)
+    page.get_by_role("tab", name=text("tab_analyse", "en")).click()
+    page.locator("#picker input").click()
+    page.get_by_role("option", name="later").click()
+    expect(page.locator("#about .about b")).to_contain_text("later")

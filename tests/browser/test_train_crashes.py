@@ -146,6 +146,7 @@ def test_stop_saves_and_who_waits_comes_in_order(
             expect(listed).to_contain_text(f"{name}: {text('job_waiting', 'en')}")
         listed.get_by_text("one:").click()
         expect(page.locator("#job-detail")).to_contain_text("one")
+        page.once("dialog", lambda dialog: dialog.accept())
         page.click("#job-stop")
         shows(page, "job_stopping")
         os.kill(who.pid, signal.SIGCONT)

@@ -184,22 +184,22 @@ class AnalysePage:
     # --- the language, and the model
 
     def state(self, chosen: Language) -> Update:
-        """Whether the model is there."""
+        """Whether the model is there, and which others are."""
         going = actions.loading(self.services, chosen)
-        return {
-            self.loading: gr.update(value=going, visible=bool(going)),
-            self.about: actions.about(self.services, chosen),
-        }
-
-    def models(self, chosen: Language) -> Update:
-        """Everything that depends on the model."""
         found = actions.choices(self.services, chosen)
         value = self.services.active if found else None
         options: dict[str, Any] = {"choices": found, "value": value, "visible": bool(found)}
         return {
-            **self.state(chosen),
+            self.loading: gr.update(value=going, visible=bool(going)),
+            self.about: actions.about(self.services, chosen),
             self.picker: gr.update(label=text("picker", chosen), **options),
             self.card: compare.model_card(self.services),
+        }
+
+    def models(self, chosen: Language) -> Update:
+        """Everything that depends on the model."""
+        return {
+            **self.state(chosen),
             **self.more.available(chosen),
             **self.voice.available(),
         }
@@ -214,8 +214,7 @@ class AnalysePage:
     def switch(self, id: str, chosen: Language) -> Update:
         """`actions.switch` accepts only what is offered."""
         actions.switch(self.services, id)
-        picked = {self.clock: gr.Timer(active=True), self.picker: self.services.active}
-        return {**self.state(chosen), **picked}
+        return {**self.state(chosen), self.clock: gr.Timer(active=True)}
 
     @public
     def arrive(self, before: str, request: gr.Request) -> Update:
@@ -232,7 +231,13 @@ class AnalysePage:
         now = self.models(chosen) if done else self.state(chosen)
         return {self.clock: gr.Timer(active=not done), **now}
 
-    def connect(self, demo: gr.Blocks) -> Any:
+    @public
+    def returns(self, chosen: Language) -> Update:
+        """A training may have made a model meanwhile."""
+        rivals = compare.rivals(self.services, chosen)
+        return {**self.state(chosen), self.more.rival: gr.update(choices=rivals)}
+
+    def connect(self, demo: gr.Blocks, tab: gr.Tab) -> Any:
         """Returns the event after which the visitor's language is known."""
         language, remembered = self.language, _remembered_language()
         # not with every look: what is shown anew inside a hidden part comes out of it
@@ -241,7 +246,9 @@ class AnalysePage:
             self.arrive, remembered, list(dict.fromkeys([language, *self.view, *spoken])), **AT_ONCE
         )
         self.clock.tick(self.look, language, self.known, **AT_ONCE)
-        picked = [self.loading, self.about, self.clock, self.picker]
+        picked = [self.loading, self.about, self.picker, self.card]
+        tab.select(self.returns, language, [*picked, self.more.rival], **AT_ONCE)
+        picked.append(self.clock)
         self.picker.input(self.switch, [self.picker, language], picked, **AT_ONCE)
         language.input(self.speak, language, spoken, **AT_ONCE)
         language.input(None, language, remembered, js="chosen => chosen", **AT_ONCE)

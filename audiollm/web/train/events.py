@@ -15,7 +15,7 @@ from audiollm.jobs.job import ACTIVE
 from audiollm.labels import Language
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.events import AT_ONCE, Update
+from audiollm.web.events import AT_ONCE, Update, ask_first
 from audiollm.web.services import Services
 from audiollm.web.static import HIDDEN, visible
 from audiollm.web.train import actions, activation, curves, planning, results, view
@@ -26,6 +26,14 @@ from audiollm.web.train.results import Part
 from audiollm.web.train.view import NOTHING
 
 SAME = "value => value"
+# The log shows its end, unless somebody has scrolled up
+FOLLOW = """() => setTimeout(() => {
+  const log = document.querySelector("#job-log textarea");
+  if (!log) return;
+  const end = Math.min(log.dataset.end ?? 0, log.scrollHeight);
+  if (log.scrollTop + log.clientHeight > end - 40) log.scrollTop = log.scrollHeight;  // px
+  log.dataset.end = log.scrollHeight;
+}, 50)"""
 NO_PART: Part = (lambda: HIDDEN, None)  # of an evaluation that is not there
 
 
@@ -56,6 +64,7 @@ def connect(
         looks(event)
     parts.clock.tick(look, watched, outcome, **AT_ONCE)
     parts.overlay.input(look, watched, outcome, **AT_ONCE)
+    parts.log.change(None, js=FOLLOW, **AT_ONCE)
     parts.results.connect(services, parts.jobs, language)
     nothing = [parts.job_message, parts.anyway]  # the message belonged to the job before
     looks(parts.jobs.input(lambda: ["", gr.update(**HIDDEN)], None, nothing, **AT_ONCE))
@@ -101,7 +110,8 @@ def connect(
         parts.remove: "remove",
     }
     for button, what in steers.items():
-        looks(button.click(acts(what), [parts.jobs, language], parts.job_message, **AT_ONCE))
+        js = ask_first(f"job_{what}_sure") if what in ("stop", "kill") else None
+        looks(button.click(acts(what), [parts.jobs, language], parts.job_message, js=js, **AT_ONCE))
     models: dict[Any, Callable[[str | None], str]] = {
         parts.activate: activate,
         parts.anyway: partial(activate, anyway=True),

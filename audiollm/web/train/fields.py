@@ -12,9 +12,9 @@ import gradio as gr
 
 from audiollm import hub
 from audiollm.contracts.fit import OPTIONS, FitConfig
-from audiollm.web.static import HIDDEN, Static, of_browser
+from audiollm.web.static import HIDDEN, Static, choices, of_browser
 from audiollm.web.train import proposal, recordings
-from audiollm.web.train.plan import PRESETS, keys
+from audiollm.web.train.plan import PRESETS, USUAL, keys
 from audiollm.web.train.sources import EMODB
 
 DEFAULT = proposal.first().values()
@@ -37,18 +37,20 @@ class Fields:
         self._place(gr.Checkbox, "alone", value=False, **HIDDEN)
         static.html("train_settings_title", "<h2>{}</h2>")
         self._place(gr.Textbox, "name", max_lines=1)
-        with gr.Row(elem_id="train-presets"):  # in the order of `plan.PRESETS`
-            self.presets = [static.button(f"preset_{name}", **small) for name in PRESETS]
+        # none where somebody has set other epochs
+        self.preset = static.labelled(
+            gr.Radio, "train_preset", choices=choices("preset", list(PRESETS)), value=USUAL
+        )
         self.fits = gr.HTML(elem_id="train-fits")  # what the proposed settings rest on
-        self._place_options("first")
-        with static.fold("train_more"):
-            self._place(gr.Checkbox, "all_learn")
-            self._place(gr.Number, "clips", precision=0)
-            self._place(gr.Dropdown, "encoder", choices=list(hub.ENCODERS), **free)
+        with gr.Row(elem_id="train-settings"):
+            self._place_options("llm")
             self._place(gr.Dropdown, "device", choices=[DEFAULT["device"]], **free)
+            self._place_options("first")
+        with static.fold("train_more"), gr.Row():
+            self._place(gr.Dropdown, "encoder", choices=list(hub.ENCODERS), **free)
+            self._place(gr.Number, "clips", precision=0)
+            self._place(gr.Checkbox, "all_learn")
             self._place_options("train_more")
-        with static.fold("train_fine"):
-            self._place_options("train_fine")
         # the last proposal, and its factor of the epochs
         self.offered = gr.State({"factor": 1.0, **DEFAULT})
         with gr.Row(elem_id="train-files"):
@@ -63,14 +65,13 @@ class Fields:
         self.file = gr.Textbox(visible="hidden", elem_id="settings-file")
 
     def _place(self, kind: Callable[..., Any], key: str, **options: Any) -> None:
-        options = {"value": DEFAULT[key], **options}
+        options = {"value": DEFAULT[key], "min_width": 200, **options}
         self.named[key] = self.static.labelled(kind, f"train_{key}", info=True, **options)
 
     def _place_options(self, section: str) -> None:
         for key, (name, _) in keys(section).items():
             if name == "llm":
-                choices = list(hub.LLMS)
-                self._place(gr.Dropdown, key, choices=choices, allow_custom_value=True)
+                self._place(gr.Dropdown, key, choices=list(hub.LLMS), allow_custom_value=True)
             elif known := typing.get_args(KINDS[name]):
                 self._place(gr.Dropdown, key, choices=list(known))
             elif KINDS[name] is int:

@@ -29,14 +29,18 @@ class Page:
             with gr.Column(scale=5, min_width=300):
                 self.recordings = Recordings(static)
                 self._plan(static)
-        static.html("jobs_title", "<h2>{}</h2>", elem_id="jobs-title")
-        self.jobs = static.labelled(gr.Radio, "jobs", elem_id="jobs", **HIDDEN)
-        self.running = gr.HTML(elem_id="train-running", **HIDDEN)  # for sound.js
-        with gr.Column(elem_id="job"):
-            self._job(static)
-        self.sound = static.labelled(
-            gr.Checkbox, "train_sound", elem_id="train-sound", container=False
-        )
+                with gr.Column(elem_id="job"):
+                    self._job(static)
+                self.commands = static.labelled(
+                    gr.Textbox,
+                    "train_commands",
+                    lines=6,
+                    max_lines=14,
+                    interactive=False,
+                    buttons=["copy"],
+                )
+        self.result = gr.HTML(elem_id="job-result")
+        self.results = Results(static)
         self.clock = gr.Timer(INTERVAL, active=False)  # for the owner alone
         self.seen = gr.State({})  # what was shown last: what stays the same is not sent again
 
@@ -48,38 +52,30 @@ class Page:
             self.prepare = static.button("train_prepare", elem_id="train-prepare")
         self.message = gr.HTML(elem_id="train-message")  # also what is missing
         self.split = static.button("train_split", size="sm", **HIDDEN)
-        self.commands = static.labelled(
-            gr.Textbox,
-            "train_commands",
-            lines=6,
-            max_lines=14,
-            interactive=False,
-            buttons=["copy"],
-            elem_id="train-commands",
-        )
 
     def _job(self, static: Static) -> None:
-        """A job: its state, and the model that it has made."""
+        """A job where it was started: progress, buttons, curves, log; and the other jobs."""
 
         def button(key: str) -> gr.Button:
             name = key.replace("_", "-")
             return static.button(key, size="sm", min_width=80, elem_id=name, **HIDDEN)
 
+        static.html("jobs_title", "<h2>{}</h2>", elem_id="jobs-title")
         self.detail = gr.HTML(elem_id="job-detail")
         with gr.Row(elem_id="job-buttons"):
             self.stop, self.kill = button("job_stop"), button("job_kill")
             self.resume, self.remove = button("job_resume"), button("job_remove")
-        self.result = gr.HTML(elem_id="job-result")
         with gr.Row(elem_id="job-promote"):
             self.activate = button("promote")
             self.anyway = button("promote_anyway")
             self.restore = button("roll_back")
         self.job_message = gr.HTML(elem_id="job-message")
-        self.results = Results(static)
-        self.overlay = gr.Dropdown([], multiselect=True, elem_id="overlay", **HIDDEN)
-        static.place(self.overlay, "overlay", "label")
-        static.place(self.overlay, "overlay_info", "info")
         bare: dict[str, Any] = {"show_label": False, "container": False, **HIDDEN}
         self.curves = gr.Plot(curves.curves([], "en"), elem_id="curves", **bare)
         lines: dict[str, Any] = {"lines": 8, "max_lines": 8, "interactive": False, **HIDDEN}
         self.log = static.labelled(gr.Textbox, "log", elem_id="job-log", **lines)
+        self.jobs = static.labelled(gr.Radio, "jobs", elem_id="jobs", **HIDDEN)
+        chosen: dict[str, Any] = {"choices": [], "multiselect": True, **HIDDEN}
+        self.overlay = static.labelled(gr.Dropdown, "overlay", info=True, **chosen)
+        self.running = gr.HTML(elem_id="train-running", **HIDDEN)  # for sound.js
+        self.sound = static.labelled(gr.Checkbox, "train_sound", container=False)

@@ -25,14 +25,15 @@ from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask, asked
 
 PRESETS: dict[str, float] = {"quick": 0.25, "balanced": 1.0, "thorough": 3.0}  # times the epochs
 
+USUAL = "balanced"
 # part of the page -> the options of `FitConfig` that it shows
 SHOWN: dict[str, tuple[str, ...]] = {
-    "first": ("llm", "epochs"),
-    "train_more": ("max_steps", "batch_size", "seed"),
-    "train_fine": (
-        *("pooling", "per_clip", "learning_rate", "weight_decay", "utterance_tokens"),
+    "llm": ("llm",),
+    "first": ("epochs", "learning_rate", "batch_size", "lora_rank"),
+    "train_more": (
+        *("max_steps", "seed", "pooling", "per_clip", "weight_decay", "utterance_tokens"),
         *("tokens_per_second", "hidden_size", "dropout", "input_dropout", "functionals_dropout"),
-        *("noise", "label_smoothing", "lora_rank", "lora_dropout"),
+        *("noise", "label_smoothing", "lora_dropout"),
     ),
 }
 PER_STAGE = ("epochs", "max_steps", "learning_rate")  # have a field for each stage

@@ -4,7 +4,6 @@ Nothing trains inside an event: a plan becomes a job in a process of its own.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from audiollm.web.train.page import Page
 from audiollm.web.train.plan import PRESETS, Plan
 from audiollm.web.train.sources import NamelessError, UnnamedError
 
+EPOCHS = ("epochs_1", "epochs_2")
 SAVE = """(content) => {
   if (!content) return;
   const name = JSON.parse(content).name + ".settings.json";
@@ -50,20 +50,27 @@ def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
     def offer(chosen: Language) -> Update:
         found = recordings_view.sources(sources.prepared(services), chosen)
         devices = gr.update(choices=actions.devices(services))
-        return {named["source"]: gr.update(choices=found), named["device"]: devices}
+        presets = [(text(f"preset_{name}", chosen), name) for name in PRESETS]
+        return {
+            named["source"]: gr.update(choices=found),
+            named["device"]: devices,
+            fields.preset: gr.update(choices=presets),
+        }
+
+    def preset(given: Update) -> Update:
+        return suggest(given, PRESETS[given[fields.preset]])
 
     def suggest(given: Update, factor: float = 0.0) -> Update:
         """Settings that fit what is chosen, where the person has not set others. `factor`: so many
         times the usual epochs, whatever stands there."""
         values, before = fields.values(given), given[fields.offered]
-        epochs = ("epochs_1", "epochs_2")
         if factor:
-            values |= {key: before[key] for key in epochs}
+            values |= {key: before[key] for key in EPOCHS}
         used = factor or before["factor"]
         now, basis = actions.proposed(services, values, used, given[language])
         taken = proposal.follow(values, before, now)
         if factor:
-            taken |= {key: now[key] for key in epochs} | {"max_steps_1": 0, "max_steps_2": 0}
+            taken |= {key: now[key] for key in EPOCHS} | {"max_steps_1": 0, "max_steps_2": 0}
         offered = {**before, **now, "factor": used}
         return {named[k]: v for k, v in taken.items()} | {
             fields.offered: offered,
@@ -88,6 +95,7 @@ def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
         shown = (commands, missing, expected, gr.update(interactive=runs))
         return {
             **dict(zip(offers, shown, strict=True)),
+            fields.preset: proposal.preset(fields.values(given), given[fields.offered]),
             parts.split: gr.update(visible=visible(nameless)),
         }
 
@@ -96,18 +104,17 @@ def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
     parts.recordings.connect(named, fields.uploads, services, language, parts.tab)
     settings = {*fields.parts, language}
     suggested = [*named.values(), fields.offered, fields.fits]
-    for button, factor in zip(fields.presets, PRESETS.values(), strict=True):
-        how = partial(suggest, factor=factor)
-        button.click(how, {*settings, fields.offered}, suggested, **AT_ONCE)
+    fields.preset.input(preset, {*settings, fields.preset, fields.offered}, suggested, **AT_ONCE)
     # updates of a tab that was never opened are lost; and a page may learn its visitor's
     # language after the tab was opened
     opened = [parts.tab.select, language.change]
-    gr.on(opened, offer, language, [named["source"], named["device"]], **AT_ONCE)
+    gr.on(opened, offer, language, [named["source"], named["device"], fields.preset], **AT_ONCE)
     decides = [named[key].change for key in ("source", "folder", "clips", "llm", "device")]
     last: dict[str, Any] = {"trigger_mode": "always_last", **AT_ONCE}
     gr.on([*opened, *decides], suggest, {*settings, fields.offered}, suggested, **last)
     every = [*(part.change for part in named.values()), *opened]
-    gr.on(every, propose, settings, [*offers, parts.split], **last)
+    outcome = [*offers, parts.split, fields.preset]
+    gr.on(every, propose, {*settings, fields.offered}, outcome, **last)
     parts.split.click(lambda: True, None, named["alone"], **AT_ONCE)
 
 

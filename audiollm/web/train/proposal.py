@@ -8,7 +8,7 @@ and fewer epochs; docs/training.md lists what of this was measured.
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from audiollm.web.train.plan import Plan
+from audiollm.web.train.plan import PRESETS, Plan
 
 Size = Literal["few", "some", "many"]
 FEW, SOME = 5_000, 50_000  # training clips: fewer than these are few, are some
@@ -85,6 +85,14 @@ def first() -> Plan:
     """The settings of the page before anything was chosen."""
     plan = Plan()
     return Plan.of({**plan.values(), **proposed(None, plan.stages[0].llm, plan.device)})
+
+
+def preset(values: Mapping[str, Any], offered: Mapping[str, Any]) -> str | None:
+    """The preset whose epochs stand in the fields; None where somebody has set others."""
+    kept = all(values[key] == offered[key] for key in ("epochs_1", "epochs_2"))
+    set_by_steps = values["max_steps_1"] or values["max_steps_2"]
+    named = (name for name, factor in PRESETS.items() if factor == offered["factor"])
+    return next(named, None) if kept and not set_by_steps else None
 
 
 def follow(

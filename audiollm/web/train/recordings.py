@@ -17,7 +17,7 @@ from audiollm.errors import AudioLLMError, DataError
 from audiollm.labels import Language, word
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.events import AT_ONCE, Update, named_parts
+from audiollm.web.events import AT_ONCE, Update, ask_first, named_parts
 from audiollm.web.services import Services
 from audiollm.web.static import HIDDEN, Static, visible
 from audiollm.web.train import recordings_view, sources, upload
@@ -31,20 +31,13 @@ NAMED = ("source", "folder", "data_set", "pattern", "alone", "all_learn")
 
 class Uploads:
     """The upload of recordings from another computer; what was uploaded before, to be chosen, or
-    deleted after a question."""
+    deleted."""
 
     def __init__(self, static: Static) -> None:
         kinds = [".zip", *sources.TABLES]
         self.file = static.labelled(gr.File, "train_upload", file_types=kinds, height=170, **HIDDEN)
         self.choice = static.labelled(gr.Dropdown, "upload_kept", choices=[], **HIDDEN)
-        small: dict[str, Any] = {"size": "sm", "min_width": 80, **HIDDEN}
-        self.delete = static.button("upload_delete", **small)
-        self.question = gr.HTML(elem_id="upload-question", **HIDDEN)
-        with gr.Row(elem_id="upload-answer"):
-            self.yes = static.button("upload_yes", variant="stop", **small)
-            self.no = static.button("upload_no", **small)
-        names = ("delete", "question", "yes", "no")
-        self.asked: dict[str, Any] = {name: getattr(self, name) for name in names}
+        self.delete = static.button("upload_delete", size="sm", min_width=80, **HIDDEN)
 
     def connect(
         self,
@@ -62,49 +55,40 @@ class Uploads:
             inside = [p.name for p in found if path == str(p) or path.startswith(f"{p}/")]
             value = inside[0] if inside else None
             names = [p.name for p in found]
-            update = gr.update(choices=names, value=value, visible=visible(bool(names)))
-            return {self.choice: update, **self._asks(value)}
+            return {
+                self.choice: gr.update(choices=names, value=value, visible=visible(bool(names))),
+                self.delete: gr.update(visible=visible(bool(value))),
+            }
 
         def choose(name: str | None) -> Update:
+            deletes = {self.delete: gr.update(visible=visible(bool(name)))}
             try:
-                path = upload.recordings_of(upload.named(services, name))
+                return {folder: str(upload.recordings_of(upload.named(services, name)))} | deletes
             except (AudioLLMError, OSError):
-                return self._asks(None)
-            return {folder: str(path), **self._asks(name)}
-
-        def ask(name: str | None, chosen: Language) -> Update:
-            try:
-                count = upload.count_sounds(upload.named(services, name))
-            except Exception as error:
-                return {message: failed(error, chosen), **self._asks(None)}
-            question = text("upload_sure", chosen, name=escape(name or ""), n=count)
-            return {message: "", **self._asks(name, f'<p class="caution">{question}</p>')}
+                return deletes
 
         def delete(name: str | None, chosen: Language) -> Update:
+            if name is None:  # on second thoughts
+                return {message: gr.skip()}
             try:
                 upload.delete(services, name)
             except Exception as error:
-                return {message: failed(error, chosen), **self._asks(name)}
-            line = render.notice(text("upload_deleted", chosen, name=escape(name or "")), "wait")
-            return {folder: "", message: line, **self._asks(None)}
+                return {message: failed(error, chosen)}
+            line = text("upload_deleted", chosen, name=escape(name))
+            return {folder: "", message: render.notice(line, "wait")}
 
         def take(file: str | None, chosen: Language) -> Update:
             parts = {"folder": folder, "file": self.file, "message": message}
             parts["alone"] = named["alone"]
             return named_parts(parts, taken(services, file, chosen))
 
-        asked, inputs = list(self.asked.values()), [self.choice, language]
         moved = [folder, self.file, message, named["alone"]]
         changes = [tab.select, source.change, folder.change]
-        gr.on(changes, offer, [source, folder], [self.choice, *asked], **AT_ONCE)
-        self.choice.input(choose, self.choice, [folder, *asked], **AT_ONCE)
-        self.delete.click(ask, inputs, [*asked, message], **AT_ONCE)
-        self.yes.click(delete, inputs, [folder, *asked, message], **AT_ONCE)
-        self.no.click(self._asks, self.choice, asked, **AT_ONCE)
+        gr.on(changes, offer, [source, folder], [self.choice, self.delete], **AT_ONCE)
+        self.choice.input(choose, self.choice, [folder, self.delete], **AT_ONCE)
+        inputs, js = [self.choice, language], ask_first("upload_sure")
+        self.delete.click(delete, inputs, [folder, message], js=js, **AT_ONCE)
         return self.file.upload(take, [self.file, language], moved, **AT_ONCE)
-
-    def _asks(self, name: str | None, question: str = "") -> Update:
-        return named_parts(self.asked, asks(name, question))
 
 
 class Recordings:
@@ -169,16 +153,6 @@ class Recordings:
         uploaded.then(look, inputs, shown, **AT_ONCE)
         player, choice = [self.sound, self.about, self.last], {self.label, self.last, *inputs}
         gr.on([self.another.click, self.label.input], another, choice, player, **AT_ONCE)
-
-
-def asks(name: str | None, question: str = "") -> dict[str, Any]:
-    """The button that deletes an upload, or the question before it."""
-    sure = gr.update(visible=visible(bool(question)))
-    return {
-        "delete": gr.update(visible=visible(bool(name) and not question)),
-        "question": gr.update(value=question, visible=visible(bool(question))),
-        **{"yes": sure, "no": sure},
-    }
 
 
 def fields(source: str) -> dict[str, Any]:

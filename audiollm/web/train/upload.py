@@ -18,7 +18,6 @@ from pathlib import Path
 from uuid import uuid4
 
 from audiollm import audio
-from audiollm.audio import sound_files
 from audiollm.errors import AudioError, DataError
 from audiollm.jobs.job import ACTIVE
 from audiollm.settings import Settings
@@ -147,10 +146,6 @@ def named(services: Services, name: str | None) -> Path:
         if folder.name == name:
             return folder
     raise DataError("upload_gone", name=name or "")
-
-
-def count_sounds(folder: Path) -> int:
-    return len(sound_files(folder))
 
 
 def delete(services: Services, name: str | None) -> None:
