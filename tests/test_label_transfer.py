@@ -145,3 +145,13 @@ def test_uploaded_clips_are_stored_and_added(
     broken.write_bytes(b"PK")
     with refused("upload_broken"):
         next(transfer.gather(services, transfer.FOLDER, "", "en", [str(broken)]))
+
+
+def test_sounds_of_one_name_in_an_upload_are_all_kept(services: Services, tmp_path: Path) -> None:
+    files = []
+    for folder in ("one", "two", "three"):
+        (tmp_path / folder).mkdir()
+        files.append(tmp_path / folder / "take.wav")
+        soundfile.write(files[-1], voiced(1.0, 120.0 + 40 * len(files)), 16000)
+    kept = transfer.stored(services, [str(file) for file in files])
+    assert {path.read_bytes() for path in kept.iterdir()} == {f.read_bytes() for f in files}

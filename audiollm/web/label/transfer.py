@@ -120,13 +120,24 @@ def stored(services: Services, files: Sequence[str]) -> Path:
     place = settings.home.resolve() / CLIPS
     with upload.arriving(place, Path(files[0]).stem) as (part, folder):
         for file in map(Path, files):
-            if file.suffix.lower() == ".zip":
-                inside = part if len(files) == 1 else part / file.stem
-                inside.mkdir(exist_ok=True)
-                unzip(file, inside, settings, kinds=SUFFIXES[:-1])
+            if file.suffix.lower() != ".zip":
+                shutil.copyfile(file, _free(part, file))
+            elif len(files) == 1:
+                unzip(file, part, settings, kinds=SUFFIXES[:-1])
             else:
-                shutil.copyfile(file, part / file.name)
+                inside = _free(part, file.with_suffix(""))
+                inside.mkdir()
+                unzip(file, inside, settings, kinds=SUFFIXES[:-1])
     return folder
+
+
+def _free(folder: Path, file: Path) -> Path:
+    """A path in the folder by the name of the file; with a number where that is taken."""
+    path, number = folder / file.name, 1
+    while path.exists():
+        number += 1
+        path = folder / f"{file.stem}-{number}{file.suffix}"
+    return path
 
 
 def _answers(predictor: "Predictor", name: str, sound: Sound) -> Answers:
