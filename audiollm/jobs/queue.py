@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from audiollm.contracts.plain_json import parse_json
 from audiollm.database import Database
 from audiollm.jobs import identity, progress
 from audiollm.jobs.identity import Identity
@@ -280,7 +281,7 @@ def _last(db: sqlite3.Connection) -> int:
 def _steps(db: sqlite3.Connection, id: str) -> tuple[Step, ...]:
     rows = db.execute("SELECT * FROM steps WHERE job=? ORDER BY number", (id,))
     return tuple(
-        Step(row["name"], tuple(json.loads(row["words"])), Path(row["result"])) for row in rows
+        Step(row["name"], tuple(parse_json(row["words"])), Path(row["result"])) for row in rows
     )
 
 

@@ -19,6 +19,7 @@ import soundfile
 
 from audiollm import audio
 from audiollm.audio import SAMPLE_RATE, Sound
+from audiollm.contracts.plain_json import parse_json
 from audiollm.database import Database
 from audiollm.errors import DataError
 
@@ -121,9 +122,9 @@ class SavedClips:
                 row["seconds"],
                 row["reason"],
                 row["model"],
-                json.loads(row["answer"]),
+                parse_json(row["answer"]),
                 row["other_model"],
-                json.loads(row["other_answer"]),
+                parse_json(row["other_answer"]),
             )
             for row in rows
         ]

@@ -1,6 +1,5 @@
 """Where tasks come from: evaluations, saved clips, folders, label errors of training data."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from audiollm import audio
 from audiollm.audio import Sound
+from audiollm.contracts.plain_json import parse_json
 from audiollm.contracts.result import RESULT, read_result
 from audiollm.errors import AudioLLMError, DataError, LabelError
 from audiollm.labelling.formats.rows import at_line, read_text
@@ -148,7 +148,7 @@ def from_label_errors(path: Path, settings: Settings) -> Gathered:
     skipped, missing = 0, 0
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
             file = Path(row["path"]).resolve()
             if not row["likely"]:
                 skipped += 1

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
+from audiollm.contracts.plain_json import parse_json
 from audiollm.database import Database
 from audiollm.errors import LabelError
 from audiollm.labelling import queue
@@ -331,7 +332,7 @@ def _row(task: Task, now: str) -> dict[str, object]:
 
 def _task(row: sqlite3.Row) -> Task:
     plain = {key: row[key] for key in row.keys() if key not in ("turn", "added_at")}  # noqa: SIM118
-    return Task(**plain | {key: json.loads(row[key]) for key in ("answer", "other_answer")})
+    return Task(**plain | {key: parse_json(row[key]) for key in ("answer", "other_answer")})
 
 
 def _label(row: sqlite3.Row) -> Label:

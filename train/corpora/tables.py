@@ -1,7 +1,6 @@
 """Anybody's own recordings: a folder per class, or a table (CSV, JSON lines) that lists them."""
 
 import csv
-import json
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import DataError
 from train.corpora.base import (
     Clip,
@@ -165,7 +165,7 @@ def _json_rows(table: Path, bad: list[Rejected]) -> Iterator[tuple[int, dict[str
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError:
             row = None
         if not isinstance(row, dict):

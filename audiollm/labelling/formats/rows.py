@@ -1,7 +1,6 @@
 """The rows that all formats have in common: one row per label, checked with its line number."""
 
 import hashlib
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from audiollm import audio, labels
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import AudioLLMError, LabelError
 from audiollm.labelling.tasks import FORMER_REASONS, REASONS, UNUSUAL, Label, Outcome, Task
 from audiollm.settings import Settings
@@ -142,7 +142,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError as error:
             raise at_line(path, number, LabelError("label_no_json", reason=error)) from error
         if not isinstance(row, dict):

@@ -9,7 +9,6 @@ import contextlib
 import errno
 import fcntl
 import io
-import json
 import lzma
 import re
 import shutil
@@ -26,6 +25,7 @@ from typing import Literal
 from uuid import uuid4
 
 from audiollm.audio import SUFFIXES
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import DataError
 from audiollm.jobs.job import ACTIVE
 from audiollm.settings import Settings
@@ -370,8 +370,8 @@ def _stays_inside(table: Path) -> None:
 
 def _json_outside(line: str) -> bool:
     try:
-        row = json.loads(line) if line.strip() else {}
-    except (ValueError, RecursionError):
+        row = parse_json(line) if line.strip() else {}
+    except ValueError:
         return False  # no row: the reader refuses it
     values = row.values() if isinstance(row, dict) else ()
     return any(_is_outside(value) for value in values if isinstance(value, str))
