@@ -15,11 +15,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from audiollm.contracts.plain_json import parse_json
-from audiollm.database import Database
+from audiollm.database import Database, readable
 from audiollm.errors import LabelError
 from audiollm.labelling import queue
-from audiollm.labelling.tasks import REASONS, Label, Outcome, Reason, Task, checked_person
+from audiollm.labelling.saved import shares
+from audiollm.labelling.tasks import (
+    REASONS,
+    Label,
+    Outcome,
+    Reason,
+    Task,
+    checked_class,
+    checked_person,
+)
 from audiollm.labels import ordered
 
 Work = Literal[
@@ -79,9 +87,9 @@ class LabelStore:
         return self.import_labels(tasks, ())[0]
 
     def tasks(self) -> list[Task]:
-        """All tasks, in the order of showing."""
+        """All tasks that can be read, in the order of showing."""
         with self._database.read() as db:
-            return [_task(row) for row in db.execute("SELECT * FROM tasks ORDER BY turn")]
+            return readable(db.execute("SELECT * FROM tasks ORDER BY turn"), _task)
 
     def task(self, id: str) -> Task:
         """
@@ -95,11 +103,12 @@ class LabelStore:
         """Every class of the tasks, in the order of labels.py."""
         with self._database.read() as db:
             rows = db.execute(
-                "SELECT key FROM tasks, json_each(answer) UNION"
-                " SELECT key FROM tasks, json_each(other_answer) UNION"
+                "SELECT key FROM tasks, json_each(iif(json_valid(answer), answer, '{}')) UNION"
+                " SELECT key FROM tasks,"
+                " json_each(iif(json_valid(other_answer), other_answer, '{}')) UNION"
                 " SELECT original FROM tasks WHERE original<>''"
             ).fetchall()
-        return ordered(row[0] for row in rows)
+        return ordered(readable(rows, lambda row: checked_class(row[0])))
 
     def remove_tasks(self, ids: Iterable[str]) -> int:
         """Removes tasks that never had a label; returns how many.
@@ -157,9 +166,15 @@ class LabelStore:
                 self._lease(db, row["id"], tab, last=True)
             db.execute("UPDATE leases SET until=? WHERE tab=?", (self.clock() + LEASE, tab))
             held = "SELECT t.* FROM tasks t JOIN leases l ON l.task=t.id WHERE l.tab=?"
-            return [
-                _task(row) for row in db.execute(f"{held} ORDER BY l.place LIMIT {count}", (tab,))
-            ]
+            rows = db.execute(f"{held} ORDER BY l.place LIMIT {count}", (tab,)).fetchall()
+            found = readable(rows, _task)
+            if len(found) == len(rows):
+                return found
+            known = {task.id for task in found}
+            bad = [(row["id"],) for row in rows if row["id"] not in known]
+            db.executemany("DELETE FROM leases WHERE task=?", bad)
+            db.executemany("UPDATE tasks SET reason='unreadable' WHERE id=?", bad)
+        return self.next_tasks(person, tab, work, reasons, count)
 
     def count(
         self, person: str, work: Work = "first", reasons: Sequence[Reason] = REASONS
@@ -232,7 +247,9 @@ class LabelStore:
             for task in tasks:
                 db.execute(_ADD, _row(task, now))
             rows = db.execute("SELECT id, reason, score FROM tasks").fetchall()
-            turns = queue.ordered([(r["id"], r["reason"], r["score"]) for r in rows])
+            turns = queue.ordered(
+                [(r["id"], r["reason"], r["score"]) for r in rows if r["reason"] in REASONS]
+            )
             db.executemany("UPDATE tasks SET turn=? WHERE id=?", enumerate(turns))
             return len(rows) - int(before), len(self._add_labels(db, given))
 
@@ -281,19 +298,19 @@ class LabelStore:
                 " ORDER BY l.number",
                 (task, person),
             ).fetchall()
-        return [replace(_label(row), undone=bool(row["gone"])) for row in rows]
+        return readable(rows, lambda row: replace(_label(row), undone=bool(row["gone"])))
 
     def outcomes(self) -> list[Outcome]:
-        """Every task with its valid labels, in the order of showing."""
+        """Every task that can be read with its valid labels, in the order of showing."""
         with self._database.read() as db:
             rows = db.execute("SELECT * FROM tasks ORDER BY turn").fetchall()
             valid = db.execute(
                 "SELECT * FROM standing WHERE kind<>'skip' ORDER BY number"
             ).fetchall()
         by_task: dict[str, list[Label]] = defaultdict(list)
-        for row in valid:
-            by_task[row["task"]].append(_label(row))
-        return [_outcome(_task(row), by_task[row["id"]]) for row in rows]
+        for label in readable(valid, _label):
+            by_task[label.task].append(label)
+        return [_outcome(task, by_task[task.id]) for task in readable(rows, _task)]
 
     def outcome(self, task: str) -> Outcome:
         """One task with its valid labels.
@@ -304,7 +321,7 @@ class LabelStore:
         query = "SELECT * FROM standing WHERE kind<>'skip' AND task=? ORDER BY number"
         with self._database.read() as db:
             found = _found(db, task)
-            return _outcome(found, [_label(row) for row in db.execute(query, (task,))])
+            return _outcome(found, readable(db.execute(query, (task,)), _label))
 
     def _now(self) -> str:
         return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="milliseconds")
@@ -332,7 +349,7 @@ def _row(task: Task, now: str) -> dict[str, object]:
 
 def _task(row: sqlite3.Row) -> Task:
     plain = {key: row[key] for key in row.keys() if key not in ("turn", "added_at")}  # noqa: SIM118
-    return Task(**plain | {key: parse_json(row[key]) for key in ("answer", "other_answer")})
+    return Task(**plain | {key: shares(row[key]) for key in ("answer", "other_answer")})
 
 
 def _label(row: sqlite3.Row) -> Label:
@@ -369,4 +386,7 @@ def _found(db: sqlite3.Connection, id: str) -> Task:
     row = db.execute("SELECT * FROM tasks WHERE id=?", (id,)).fetchone()
     if row is None:
         raise UnknownTaskError
-    return _task(row)
+    try:
+        return _task(row)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise LabelError("label_task_unreadable", id=id, reason=error) from error
