@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
             services = web.Services.start(Settings.from_env(**given))
             services.watch()
             demo = web.build_ui(services)
-            address = demo.launch(**web.launch_options(demo, services.settings))[1]
+            address = web.launch(demo, web.launch_options(demo, services.settings))
         except (AudioLLMError, OSError) as error:  # OSError: the port is taken
             sys.exit(str(error))
         print(f"The page is at {address} (Ctrl+C stops it)", flush=True)  # noqa: T201

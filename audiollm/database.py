@@ -5,14 +5,21 @@ databases have a rollback journal and no WAL, because the file may lie on a moun
 somebody has switched to WAL works as well.
 """
 
+import logging
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from audiollm.errors import DataError
+from audiollm.errors import AudioLLMError, DataError
 
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 TIMEOUT = 30.0  # s to wait for a lock that another process holds
+
+T = TypeVar("T")
+LOG = logging.getLogger(__name__)
+_told: set[str] = set()  # first columns of rows that the log names
 
 # What a database of version i needs to become one of version i + 1; never edited, only added to.
 MIGRATIONS = (
@@ -121,7 +128,8 @@ class Database:
         `failure` makes the error that a failed transaction raises; SQLite's own by default.
 
         Raises:
-            DataError: the folder cannot be written, or a newer program wrote the database.
+            DataError: the folder cannot be written, or a newer program wrote the database. So do
+                `read` and `write` where the file is damaged.
         """
         self.path = home / "audiollm.db"
         self._failure = None  # until it is known to open
@@ -166,9 +174,26 @@ class Database:
                 db.row_factory = sqlite3.Row
                 yield db  # what is open at the end is rolled back
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
+                raise DataError("database_damaged", path=self.path, reason=error) from error
             if self._failure is None:
                 raise
             raise self._failure(error) from error
+
+
+def readable(rows: Iterable[sqlite3.Row], read: Callable[[sqlite3.Row], T]) -> list[T]:
+    """What rows hold. A row that cannot be read, as a damaged disk or another program leaves it, is
+    logged and left out, so that it does not hide the others."""
+    found = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except (ValueError, TypeError, LookupError, AttributeError, AudioLLMError) as error:
+            name = repr(row[0])[:80]
+            if name not in _told:
+                LOG.warning("a row of the database cannot be read: %s: %r", name, error)
+                _told.add(name)
+    return found
 
 
 def _version(db: sqlite3.Connection) -> int:

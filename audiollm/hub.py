@@ -5,7 +5,6 @@ files, by name.
 """
 
 import functools
-import json
 import re
 import shlex
 import urllib.error
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from audiollm.contracts.manifest import EncoderKind, Statistics
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import ModelError
 from audiollm.settings import ASSETS, Settings
 
@@ -168,7 +168,7 @@ def encoder_kind(folder: Path) -> EncoderKind | None:
     path = folder / "config.json"
     try:
         if path.is_file() and path.stat().st_size <= _MAX_CONFIG_BYTES:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = parse_json(path.read_text(encoding="utf-8"))
             if isinstance(data, dict) and data.get("model_type") == "whisper":
                 return "whisper"
     except (OSError, ValueError, RecursionError):

@@ -5,7 +5,8 @@ Every variable is listed in docs/settings.md; a test fails when one is missing t
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -81,6 +82,20 @@ def is_loopback(host: str) -> bool:
         return name == "localhost" or name.endswith(".localhost")
 
 
+@contextmanager
+def without_proxies() -> Iterator[None]:
+    """No proxy of the environment counts for the httpx clients that are made inside."""
+    before = {name: os.environ.get(name) for name in ("no_proxy", "NO_PROXY")}
+    os.environ.update(dict.fromkeys(before, "*"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
 @dataclass(frozen=True)
 class Settings:
     """What differs between machines. Build it with `Settings.from_env()`."""
@@ -95,6 +110,7 @@ class Settings:
     max_bytes: int = 512 * 1024 * 1024  # largest accepted file
     host: str = "127.0.0.1"
     port: int = 7860
+    root_path: str = ""  # of the page behind a proxy that takes it off
     hub: str = "huggingface"  # huggingface | modelscope
     mcp: bool = False  # the page is an MCP server too
     keep: bool = False  # visitors may save clips for labelling, too
@@ -108,6 +124,8 @@ class Settings:
             raise _refused("AUDIOLLM_MAX_BYTES", "> 0", self.max_bytes)
         if not 0 <= self.port < 65536:
             raise _refused("AUDIOLLM_PORT", "0-65535", self.port)
+        if self.root_path and not self.root_path.startswith(("/", "http://", "https://")):
+            raise _refused("AUDIOLLM_ROOT_PATH", "/PATH", self.root_path)
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise _refused("AUDIOLLM_PRECISION", "auto | float32 | bfloat16", self.precision)
         if self.engine and not self.engine.startswith(("http://", "https://")):
@@ -126,13 +144,17 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None, **overrides: Any) -> "Settings":
-        """Settings from `AUDIOLLM_*`, defaults elsewhere; `overrides` replace both.
+        """Settings from `AUDIOLLM_*`, then Gradio's own variables, defaults elsewhere; `overrides`
+        replace all of them.
 
         Raises:
             ConfigError: a value does not parse or is out of range.
         """
         env = os.environ if env is None else env
         default = cls()
+
+        def text(*names: str) -> str:
+            return next((found for name in names if (found := env.get(name, "").strip())), "")
 
         def number(name: str, fallback: float) -> float:
             text = env.get(name, "").strip()
@@ -156,9 +178,10 @@ class Settings:
             home=Path(env.get("AUDIOLLM_HOME", "").strip() or default.home).expanduser(),
             max_seconds=number("AUDIOLLM_MAX_SECONDS", default.max_seconds),
             max_bytes=int(number("AUDIOLLM_MAX_BYTES", default.max_bytes)),
-            host=env.get("AUDIOLLM_HOST", "").strip()
+            host=text("AUDIOLLM_HOST", "GRADIO_SERVER_NAME")
             or ("0.0.0.0" if env.get("SPACE_ID") else default.host),  # noqa: S104
-            port=int(number("AUDIOLLM_PORT", default.port)),
+            port=int(number("AUDIOLLM_PORT", number("GRADIO_SERVER_PORT", default.port))),
+            root_path=text("AUDIOLLM_ROOT_PATH", "GRADIO_ROOT_PATH"),
             hub=env.get("AUDIOLLM_HUB", "").strip() or default.hub,
             mcp=switch("AUDIOLLM_MCP", default.mcp),
             keep=switch("AUDIOLLM_KEEP", default.keep),

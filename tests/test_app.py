@@ -1,5 +1,6 @@
 """`app.py` as a program, and how the page is served."""
 
+import itertools
 import os
 import re
 import signal
@@ -8,18 +9,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import gradio as gr
 import httpx
 import pytest
+from gradio import http_server
 
 import app
 from audiollm import web
+from audiollm.errors import ConfigError
 from audiollm.jobs import temporary
 from audiollm.jobs.identity import identify
 from audiollm.predictor import Predictor
@@ -173,6 +177,62 @@ except SystemExit:
     assert all(path.startswith(f"{tmp_path}/audiollm-") for path in printed.split())
 
 
+def config_of(**environment: str) -> tuple[str, dict[str, Any]]:
+    """Address and configuration of the page where the program runs with these variables."""
+    process = _start("--port", "0", more=environment)
+    assert process.stdout is not None
+    address = process.stdout.readline().split()[4]
+    try:
+        return address, HTTP.get(f"{address}config").raise_for_status().json()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=SLOW)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"},
+        {"all_proxy": "socks5://127.0.0.1:9"},
+        {"no_proxy": "::1/128,10.0.0.0/8", "http_proxy": "http://127.0.0.1:9"},
+    ],
+    ids=["dead", "socks", "no_proxy"],
+)
+def test_a_proxy_of_the_environment_is_not_for_this_machine(proxy: dict[str, str]) -> None:
+    assert config_of(**proxy)[1]["title"] == "AudioLLM"
+
+
+@pytest.mark.slow
+def test_gradio_s_own_variables_count() -> None:
+    address, config = config_of(GRADIO_SERVER_NAME="127.0.0.2", GRADIO_ROOT_PATH="/under")
+    assert address.startswith("http://127.0.0.2:")
+    assert config["root"] == f"{address}under"
+    read = Settings.from_env
+    theirs = {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": "81"}  # noqa: S104
+    assert (read(theirs).host, read(theirs).port) == ("0.0.0.0", 81)  # noqa: S104
+    assert read(theirs).login == "shut"  # as for everybody who reaches it
+    ours = {**theirs, "AUDIOLLM_HOST": "127.0.0.1", "AUDIOLLM_PORT": "82"}
+    assert (read(ours).host, read(ours).port) == ("127.0.0.1", 82)
+    with pytest.raises(ConfigError) as refused:
+        read({"GRADIO_ROOT_PATH": "under"})
+    assert refused.value.code == "setting_value"
+
+
+def test_a_slow_machine_does_not_end_the_start(
+    demo: web.Page, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_slow(*_: object, **__: object) -> None:
+        raise httpx.ReadTimeout("3 s are over")
+
+    late = SimpleNamespace(time=itertools.count(0, 60).__next__, sleep=time.sleep)
+    monkeypatch.setattr(http_server, "time", late)  # a minute passes between two looks
+    monkeypatch.setattr("gradio.networking.httpx.head", too_slow)
+    address = web.launch(demo, launch_options(demo, services.settings))
+    assert HTTP.get(address).is_success
+    demo.close()
+
+
 def test_files_that_were_handed_out_go_as_well(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,8 +253,10 @@ def test_files_that_were_handed_out_go_as_well(
     assert not made[0].exists()
 
 
-def _start(*arguments: str, folder: Path | None = None) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+def _start(
+    *arguments: str, folder: Path | None = None, more: Mapping[str, str] | None = None
+) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **(more or {})}
     if folder is not None:
         environment["TMPDIR"] = str(folder)
     return subprocess.Popen(

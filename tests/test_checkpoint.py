@@ -160,6 +160,7 @@ def test_a_manifest_is_untrusted(tmp_path: Path) -> None:
     data = json.loads(path.read_text())
     for change, says in [
         ({"labels": ["sad"]}, "two or more"),
+        ({"labels": [f"x{i}" for i in range(10_000)]}, "10000"),
         ({"format_version": 99}, "99"),
         ({"surprise": 1}, "surprise"),
         ({"sample_rate": "fast"}, "sample_rate"),

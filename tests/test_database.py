@@ -3,14 +3,20 @@
 import sqlite3
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from audiollm import database
+from audiollm import audio, database
 from audiollm.database import MIGRATIONS, Database
 from audiollm.errors import DataError
+from audiollm.jobs.job import Step
+from audiollm.jobs.queue import Jobs
 from audiollm.labelling.saved import SavedClips
+from audiollm.labelling.store import LabelStore
+from audiollm.labelling.tasks import Label, Task
 
 
 @pytest.fixture(params=["delete", "wal"])
@@ -125,3 +131,85 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         Database(tmp_path / "home")
     assert refused.value.code == "database_unusable"
+
+
+BAD = {  # column of a list's table -> values that no version has written
+    ("kept", "answer"): ("", "[]", "nonsense", '{"sad": "x"}', "[" * 10_000, None),
+    ("kept", "seconds"): ("x",),
+    ("tasks", "answer"): ("", "[]", '{"sad": null}', "[" * 10_000),
+    ("tasks", "reason"): ("x", ""),
+    ("tasks", "score"): ("x", 7.0),
+    ("tasks", "path"): ("relative", b"\xff"),
+    ("labels", "intensity"): (99, "x"),
+    ("labels", "name"): ("!!",),
+    ("jobs", "step"): (7, -1, "x"),
+    ("jobs", "state"): ("x",),
+    ("jobs", "runner"): ("x|y|z",),
+    ("steps", "words"): ("", "{", "7"),
+}
+
+
+def fill(home: Path) -> tuple[SavedClips, LabelStore, Jobs]:
+    """Two of everything."""
+    saved, labels, jobs = SavedClips(home), LabelStore(home), Jobs(home)
+    jobs.tick = lambda: None  # type: ignore[method-assign]
+    for i in range(2):
+        sound = audio.from_array(np.full(8000, 0.1 * (i + 1), np.float32), 16000)
+        saved.add(sound, "kept", "tiny", {"sad": 1.0})
+        labels.add_tasks([Task(f"t{i}", f"/x/{i}.wav", 1.0, "x", "plain", answer={"sad": 1.0})])
+        labels.add_label(Label(f"t{i}", "Ann", "sad"))
+        jobs.add(f"j{i}", "cpu", [Step("s", ("train", "x"), home / "result")])
+    return saved, labels, jobs
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"), [(*key, value) for key, values in BAD.items() for value in values]
+)
+def test_one_bad_row_does_not_hide_the_others(
+    tmp_path: Path,
+    table: str,
+    column: str,
+    value: object,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(database, "_told", set())
+    saved, labels, jobs = fill(tmp_path)
+    with sqlite3.connect(tmp_path / "audiollm.db") as db:
+        if table == "kept" and value is None:
+            value = b"\xff"
+        db.execute(
+            f"UPDATE {table} SET {column}=? WHERE rowid=(SELECT MIN(rowid) FROM {table})",  # noqa: S608
+            (value,),
+        )
+    lists: dict[str, Callable[[], Sequence[object]]] = {
+        "kept": saved.all,
+        "tasks": labels.tasks,
+        "labels": labels.history,
+        "jobs": jobs.all,
+        "steps": jobs.all,
+    }
+    for name, found in lists.items():
+        hidden = name == table or {name, table} == {"jobs", "steps"}
+        assert len(found()) == 2 - hidden, name
+    assert len(labels.outcomes()) == 2 - (table == "tasks")
+    assert labels.classes() == ("sad",)
+    assert len(labels.next_tasks("Bo", "tab", "second")) == 2 - (table == "tasks")
+    assert labels.add_tasks([Task("t9", "/x/9.wav", 1.0, "x", "plain")]) == 1
+    Jobs(tmp_path).tick()
+    assert len(caplog.records) == 1
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    saved, labels, jobs = fill(tmp_path)
+    path = tmp_path / "audiollm.db"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    for found in (saved.all, labels.tasks, jobs.all, labels.outcomes):
+        with pytest.raises(DataError) as refused:
+            found()
+        assert refused.value.code == "database_damaged"
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(DataError) as refused:
+        Jobs(tmp_path)
+    assert refused.value.code == "database_damaged"

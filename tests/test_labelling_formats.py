@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from audiollm import audio
 from audiollm.errors import LabelError
-from audiollm.labelling import formats
+from audiollm.labelling import formats, sources
 from audiollm.labelling.store import LabelStore
 from audiollm.labelling.tasks import Label, Outcome, Task
 from audiollm.settings import Settings
@@ -482,3 +482,30 @@ def test_a_time_that_is_no_number_is_named_with_its_line(
     with refused("label_bad_duration") as values:
         formats.read(path, "Ann", Settings())
     assert values["line"] == 2
+
+
+@pytest.mark.parametrize(
+    "note", ["=1+2", "+1", "-1", "@SUM(A1)", "\t=1", "＝1", "'=1", "'tis", "''x"]
+)
+def test_no_cell_of_a_table_is_a_formula(note: str, sounds: list[Path], tmp_path: Path) -> None:
+    task = replace(tasks_of(sounds)[0], source='=HYPERLINK("https://example.org")')
+    label = Label(task=task.id, person="=cmd|' /C calc'!A0", name="sad", note=note, at="2026-01-01")
+    formats.write_csv([Outcome(task, (label,))], tmp_path / "labels.csv")
+    with (tmp_path / "labels.csv").open(encoding="utf-8-sig", newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(tuple("=+-@\t\r\n＝＋－＠"))]
+    found = formats.read_csv(tmp_path / "labels.csv", "", Settings())
+    assert found.tasks[0].source == task.source
+    assert (found.labels[0].person, found.labels[0].note) == (label.person, note)
+
+
+@pytest.mark.parametrize("name", ["deep.jsonl", "deep.json"])
+@pytest.mark.parametrize("deep", ["[" * 100_000, '[{"a":' * 100_000])
+def test_a_file_that_is_nested_too_deeply_is_refused(name: str, deep: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(deep)
+    with pytest.raises(LabelError) as caught:
+        formats.read(tmp_path / name, "Ann", Settings())
+    assert caught.value.code == "label_line"
+    with pytest.raises(LabelError) as caught:
+        sources.from_label_errors(tmp_path / name, Settings())
+    assert caught.value.code == "label_line"

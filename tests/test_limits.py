@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,10 +16,10 @@ import pytest
 from audiollm.jobs import temporary
 from audiollm.predictor import Predictor
 from audiollm.settings import Owner, Settings
-from audiollm.web import Services, build_ui, launch_options, quota
+from audiollm.web import Services, build_ui, failures, launch, launch_options, quota
 from tests.browser.fake import FakePredictor
 
-SLOW = 40.0
+SLOW = 240.0  # s: another job may have the processor
 SENT = {"data": ["data:;base64,AAAA", "en"]}
 
 
@@ -53,7 +54,7 @@ def page(slow: Slow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     settings = Settings(home=tmp_path, port=0, max_bytes=1000, owner=Owner("ann", "correct horse"))
     services = Services(settings, model, active="tiny")
     demo = build_ui(services)
-    address = demo.launch(**launch_options(demo, settings))[1]
+    address = launch(demo, launch_options(demo, settings))
     with httpx.Client(base_url=f"{address}gradio_api/", timeout=SLOW, trust_env=False) as client:
         yield client
     demo.close()
@@ -108,6 +109,45 @@ def test_what_arrived_of_an_upload_that_broke_off_goes(tmp_path: Path) -> None:
     os.utime(tmp_path / "tmp1", 2 * (time.time() - temporary.HOUR,))
     temporary.delete_partial(tmp_path)
     assert {p.name for p in tmp_path.rglob("*")} == {"tmp2", "hash", "voice.wav"}
+
+
+MALFORMED: list[tuple[str, str, Any]] = [
+    ("POST", "queue/join", {"data": [], "fn_index": 9999, "session_hash": "s"}),
+    ("POST", "run/x", {"data": []}),
+    ("POST", "call/v2/analyse", {"x": 1}),
+    ("POST", "call/analyse", {"data": []}),
+    ("GET", "queue/data?session_hash=nobody", None),
+    ("GET", "call/analyse/nothing", None),
+    ("GET", "../assets/" + "a" * 5000, None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), MALFORMED, ids=lambda part: str(part)[:20])
+def test_a_malformed_call_is_a_line_of_the_log(
+    page: httpx.Client,
+    method: str,
+    path: str,
+    body: Any,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with suppress(httpx.RemoteProtocolError):  # of a stream that had begun
+        answer = page.request(method, path, json=body)
+        if answer.is_success:
+            answer = page.get(f"{path}/{answer.json()['event_id']}")
+            assert "event: error" in answer.text
+    page.get("startup-events")  # what was asked before is over
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.strip()]
+    assert len(lines) + sum(r.getMessage().count("\n") + 1 for r in caplog.records) <= 3
+    assert not [r for r in caplog.records if r.exc_info]
+
+
+def test_a_bug_of_ours_is_logged_whole(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        Settings.from_env({"AUDIOLLM_PORT": cast(Any, 7)})
+    except AttributeError as error:
+        failures.log("this", error)
+    assert caplog.records[0].exc_info
 
 
 def test_a_call_that_is_cancelled_ends(page: httpx.Client, slow: Slow) -> None:

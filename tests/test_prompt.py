@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from tokenizers import ByteLevelBPETokenizer
+from tokenizers import ByteLevelBPETokenizer, Tokenizer
+from tokenizers.models import BPE
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from audiollm.errors import ModelError
@@ -115,3 +116,14 @@ def test_an_answer_without_an_end_of_its_own_ends_with_the_eos_token() -> None:
     known = tokenizer(bare, "<s>", "</s>")
     assert Prompt(known, tiny.CLASSES).end == known.eos_token_id
     assert SENTINEL not in known.decode(Prompt(known, tiny.CLASSES).layout("en").head)
+
+
+@pytest.mark.parametrize("unknown", [None, "x"])
+def test_a_tokenizer_that_cannot_tell_classes_apart_is_refused(unknown: str | None) -> None:
+    """One of a single token has none for the classes, or the same for all."""
+    raw = Tokenizer(BPE({"x": 0}, [], unk_token=unknown))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="x")
+    tokenizer.chat_template = "{% for m in messages %}<{{ m.content }}>{% endfor %}"
+    with pytest.raises(ModelError) as refused:
+        Prompt(tokenizer, ("angry", "sad"))
+    assert refused.value.code == "prompt_classes"

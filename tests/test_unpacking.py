@@ -4,6 +4,7 @@ import io
 import json
 import os
 import stat
+import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -285,3 +286,19 @@ def test_every_upload_finds_a_name(stem: str) -> None:
     found = upload._free(place, stem)
     assert found.parent == place and found.name not in ("", ".", "..")
     assert not found.name.startswith((".", "-")) and len(found.name.encode()) < 80
+
+
+def test_the_list_of_a_zip_takes_time_by_its_length() -> None:
+    """Processor time: twice the entries, about twice as much. A path of many parts is refused
+    before it is taken apart."""
+
+    def took(count: int) -> float:
+        infos = [zipfile.ZipInfo(f"sad/{i}.wav") for i in range(count)]
+        began = time.process_time()
+        assert len(unpacking.chosen(infos, 1)[0]) == count
+        return time.process_time() - began
+
+    took(1000)
+    assert took(32_000) < 8 * max(took(8_000), 0.05)
+    deep = zipfile.ZipInfo("a/" * 30_000 + "x.wav")
+    assert unpacking.chosen([deep], 1) == ([], {"unsafe": 1})

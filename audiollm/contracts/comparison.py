@@ -1,10 +1,11 @@
 """What `compare` writes: two models on the same clips, with paired intervals."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
+
+from audiollm.contracts.plain_json import parse_json
 
 VERSUS = "versus.json"  # a new model beside the active one
 COMPARED = "compare.json"  # a model before and after it learned from labels
@@ -67,7 +68,7 @@ class Change:
 def read_comparison(path: Path) -> Comparison | None:
     """None where it is missing or damaged."""
     try:
-        found: Comparison = json.loads(path.read_text(encoding="utf-8"))
+        found: Comparison = parse_json(path.read_text(encoding="utf-8"))
         if FORMER_SEEN in found:
             found["seen"] = found.pop(FORMER_SEEN)  # type: ignore[typeddict-item,misc]
         change(found)

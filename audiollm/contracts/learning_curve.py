@@ -1,9 +1,10 @@
 """What `python -m train learning-curve` writes and prints, and the Label page reads."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
+
+from audiollm.contracts.plain_json import parse_json
 
 # In the home folder; the second name was that of earlier versions
 CURVE, FORMER_CURVE = "learning-curve.json", "worth.json"
@@ -50,7 +51,7 @@ def read_curve(home: Path) -> LearningCurve | None:
     """The curve in a home folder; None where there is none or it is damaged."""
     path = home / CURVE if (home / CURVE).exists() else home / FORMER_CURVE
     try:
-        found: LearningCurve = json.loads(path.read_text(encoding="utf-8"))
+        found: LearningCurve = parse_json(path.read_text(encoding="utf-8"))
         return found if {"points", "ahead", "left"} <= set(found) else None
     except (OSError, ValueError, TypeError):
         return None

@@ -24,6 +24,7 @@ MAX_SIZE, MAX_FUNCTIONALS, MAX_UTTERANCE_TOKENS = 65_536, 100_000, 256
 PromptStyle = Literal["chat", "original"]
 EncoderKind = Literal["emotion2vec", "whisper"]
 Statistics = Literal["mean", "mean_std"]  # std: population standard deviation
+MAX_CLASSES = 256
 MAX_LAYERS = 64  # of an encoder
 
 
@@ -150,5 +151,7 @@ class Manifest:
         check(self)
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ConfigError("option_classes", labels=self.labels)
+        if len(self.labels) > MAX_CLASSES:
+            raise ConfigError("option_many_classes", n=len(self.labels), most=MAX_CLASSES)
         if not self.languages:
             raise ConfigError("option_empty", name="languages")

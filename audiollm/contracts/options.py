@@ -16,6 +16,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import ConfigError
 
 T = TypeVar("T")
@@ -134,10 +135,10 @@ def read_json(cls: type[T], path: Path) -> T:
         ConfigError: see `from_dict`; it cannot be read, or is no JSON.
     """
     try:
-        return from_dict(cls, json.loads(path.read_text(encoding="utf-8")))
+        return from_dict(cls, parse_json(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ConfigError("config_unreadable", path=path, reason=error.strerror) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError("config_no_json", path=path, reason=error) from error
     except ConfigError as error:
         raise ConfigError("config_refused", path=path, reason=error) from error

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from audiollm.contracts.messages import Message, read_messages
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import DataError
 from audiollm.texts import printable
 
@@ -207,8 +208,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _object(path: Path, text: str, line: int = 1) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = parse_json(text)
+    except ValueError:
         value = None
     if not isinstance(value, dict):
         raise DataError("data_no_object", path=path, line=line)

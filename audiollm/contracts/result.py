@@ -1,11 +1,11 @@
 """result.json: what `evaluate` writes, and the reports, the page and Label read."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from audiollm.contracts.messages import read_messages
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import DataError
 
 RESULT, REPORT = "result.json", "report.html"
@@ -66,7 +66,7 @@ def read_result(path: Path) -> EvaluationResult:
         DataError: it is missing or none.
     """
     try:
-        found: EvaluationResult = json.loads(path.read_text(encoding="utf-8"))
+        found: EvaluationResult = parse_json(path.read_text(encoding="utf-8"))
         whole: Any = {"probes": {}, "baselines": {}, "notes": [], **found}
         whole["data"] = {"folder": "", "corpus": "", "split": "", "speakers": [], **found["data"]}
         if not isinstance(whole["metrics"], dict) or not isinstance(whole["model"]["name"], str):

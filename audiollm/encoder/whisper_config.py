@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from audiollm.contracts.manifest import Statistics
+from audiollm.contracts.plain_json import parse_json
 from audiollm.encoder.files import check_number, check_parameters, read_mapping, refused, shown
 from audiollm.errors import ModelError
 
@@ -61,7 +62,7 @@ def read_conf(folder: Path) -> tuple[WhisperConf, tuple[int, ...], Statistics | 
             preprocessor_config.json names another spectrogram than Whisper's.
     """
     path = folder / CONFIG_NAME
-    data = read_mapping(path, json.loads, "JSON")
+    data = read_mapping(path, parse_json, "JSON")
     if data.get("model_type") != "whisper":
         raise ModelError("encoder_not_whisper", path=path)
     with refused(path):
@@ -112,7 +113,7 @@ def _features(value: Any, depth: int) -> tuple[tuple[int, ...], Statistics | Lit
 def _check_spectrogram(path: Path, bins: int) -> None:
     if not path.is_file():
         return
-    data = read_mapping(path, json.loads, "JSON")
+    data = read_mapping(path, parse_json, "JSON")
     for name, wanted in (*SPECTROGRAM.items(), ("feature_size", bins)):
         if data.get(name, wanted) != wanted:
             value = shown(data[name])

@@ -4,7 +4,6 @@ They rest on earlier runs on this machine (`paces`), else on the size of the lan
 assumed speeds; `Basis` says which.
 """
 
-import json
 import math
 import os
 import re
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 from audiollm import hub
 from audiollm.contracts.fit import PROGRESS_NAME, RUN_NAME
+from audiollm.contracts.plain_json import parse_json
 from audiollm.jobs import progress
 from audiollm.settings import Settings
 
@@ -120,7 +120,7 @@ def shape(id: str, settings: Settings) -> Shape | None:
     try:
         path = hub.here(id, settings)
         if path is not None:
-            return _read(json.loads((path / "config.json").read_text(encoding="utf-8")))
+            return _read(parse_json((path / "config.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     named = _SIZE.search(id.rpartition("/")[2])
@@ -170,7 +170,7 @@ def paces(folders: Iterable[Path], settings: Settings) -> list[Pace]:
 
 def _pace(run: Path, settings: Settings) -> Pace | None:
     try:
-        content = json.loads((run / RUN_NAME).read_text(encoding="utf-8"))
+        content = parse_json((run / RUN_NAME).read_text(encoding="utf-8"))
         config, device = content["config"], str(content["info"]["device"])
         batch = int(config["batch_size"])
         llm, stage = shape(str(config["llm"]), settings), int(config["stage"])

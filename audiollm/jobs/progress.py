@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audiollm.contracts.fit import PROGRESS_NAME
+from audiollm.contracts.plain_json import parse_json
 
 PROMPT = "$ "  # begins the line of a log that names the command
 COLUMNS = (
@@ -93,7 +94,7 @@ def fit(run: Path) -> Fit:
 def _parsed(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
     for line in lines:
         with suppress(ValueError):
-            values = json.loads(line)
+            values = parse_json(line)
             if isinstance(values, dict) and isinstance(values.get("step"), int | float):
                 yield values
 
@@ -150,7 +151,7 @@ def step_times(folder: Path) -> dict[str, float]:
     open_: tuple[str, float] | None = None
     for text in tail(folder / "times.jsonl"):
         with suppress(ValueError, KeyError, TypeError):
-            line = json.loads(text)
+            line = parse_json(text)
             step = str(line["step"])
             if "began" in line:
                 open_ = (step, float(line["began"]))

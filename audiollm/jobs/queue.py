@@ -13,10 +13,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from audiollm.database import Database
+from audiollm.contracts.plain_json import parse_json
+from audiollm.database import Database, readable
 from audiollm.jobs import identity, progress
 from audiollm.jobs.identity import Identity
 from audiollm.jobs.job import ACTIVE, IDLE, Job, JobError, State, Step, check_device
@@ -89,13 +91,13 @@ class Jobs:
         return self.home / "jobs" / id
 
     def all(self) -> list[Job]:
-        """Every job, in the order of the queue."""
+        """Every job that can be read, in the order of the queue."""
         with self.database.read() as db:
-            found = [dict(row) for row in db.execute(_ALL).fetchall()]
+            found = _rows(db)
             steps = {row["id"]: _steps(db, row["id"]) for row in found}
         if any(self._orphaned(row) for row in found):
             with self.database.write() as db:
-                found = [self._settle(db, row) for row in db.execute(_ALL).fetchall()]
+                found = [self._settle(db, row) for row in _rows(db)]
                 steps = {row["id"]: _steps(db, row["id"]) for row in found}
         return [self._job(row, steps[row["id"]]) for row in found]
 
@@ -112,11 +114,11 @@ class Jobs:
     def tick(self) -> None:
         """Starts the next job on every free device. May be called at any time."""
         with self.database.read() as db:
-            seen = db.execute(_ALL).fetchall()
+            seen = _rows(db)
         if not any(row["state"] == "waiting" or self._orphaned(row) for row in seen):
             return
         with self.database.write() as db:
-            rows = [self._settle(db, row) for row in db.execute(_ALL).fetchall()]
+            rows = [self._settle(db, row) for row in _rows(db)]
             active = [row for row in rows if row["state"] in ACTIVE]
             devices = {row["device"] for row in active}
             made = {step.result for row in active for step in _steps(db, row["id"])}
@@ -219,21 +221,22 @@ class Jobs:
         row = db.execute(_ONE, (id,)).fetchone()
         if row is None:
             raise JobError("job_unknown", id=id)
-        return self._settle(db, row)
+        if not readable([row], partial(_checked, db)):
+            raise JobError("job_unreadable", id=id)
+        return self._settle(db, dict(row))
 
-    def _orphaned(self, row: Mapping[str, Any] | sqlite3.Row) -> bool:
+    def _orphaned(self, row: Mapping[str, Any]) -> bool:
         """Its state is active, but its runner has ended."""
         runner, folder = Identity.parse(row["runner"]), self.folder(row["id"])
         return row["state"] in ACTIVE and not identity.is_alive(
             runner, progress.last_heartbeat(folder)
         )
 
-    def _settle(self, db: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
+    def _settle(self, db: sqlite3.Connection, row: dict[str, Any]) -> dict[str, Any]:
         """The row after a check whether its runner is alive; a change is written back."""
-        now = dict(row)
         runner, folder = Identity.parse(row["runner"]), self.folder(row["id"])
         if not self._orphaned(row):
-            return now
+            return row
         identity.kill_group(runner, Identity.parse(row["child"]))  # a child without its runner
         full = progress.disk_full(folder)
         changes = {"state": "stopped", "failure": "", "runner": "", "child": ""}
@@ -242,7 +245,7 @@ class Jobs:
             changes |= {"state": "interrupted", "failure": failure}
         with suppress(sqlite3.Error):  # a full disk: every reader notices it again
             _set(db, row["id"], **changes)
-        return now | changes
+        return row | changes
 
     def _job(self, row: dict[str, Any], steps: tuple[Step, ...]) -> Job:
         step = steps[row["step"]]
@@ -267,6 +270,24 @@ _ALL = "SELECT * FROM jobs ORDER BY turn"
 _ONE = "SELECT * FROM jobs WHERE id=?"
 
 
+def _rows(db: sqlite3.Connection) -> list[dict[str, Any]]:
+    """Of all jobs that can be read."""
+    return readable(db.execute(_ALL).fetchall(), partial(_checked, db))
+
+
+def _checked(db: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
+    """The row of a job.
+
+    Raises:
+        ValueError: it, or a step of the job, is damaged.
+    """
+    for process in (row["runner"], row["child"]):
+        Identity.parse(process)
+    if row["state"] not in get_args(State) or row["step"] not in range(len(_steps(db, row["id"]))):
+        raise ValueError(f"state {row['state']!r}, step {row['step']!r}")
+    return dict(row)
+
+
 def _set(db: sqlite3.Connection, id: str, **values: object) -> None:
     names = ", ".join(f"{name}=?" for name in values)
     db.execute(f"UPDATE jobs SET {names} WHERE id=?", (*values.values(), id))  # noqa: S608
@@ -280,7 +301,7 @@ def _last(db: sqlite3.Connection) -> int:
 def _steps(db: sqlite3.Connection, id: str) -> tuple[Step, ...]:
     rows = db.execute("SELECT * FROM steps WHERE job=? ORDER BY number", (id,))
     return tuple(
-        Step(row["name"], tuple(json.loads(row["words"])), Path(row["result"])) for row in rows
+        Step(row["name"], tuple(parse_json(row["words"])), Path(row["result"])) for row in rows
     )
 
 

@@ -19,7 +19,8 @@ import soundfile
 
 from audiollm import audio
 from audiollm.audio import SAMPLE_RATE, Sound
-from audiollm.database import Database
+from audiollm.contracts.plain_json import parse_json
+from audiollm.database import Database, readable
 from audiollm.errors import DataError
 
 Reason = Literal["kept", "disagreement"]
@@ -111,22 +112,31 @@ class SavedClips:
             raise DataError("saved_undeletable", folder=self.folder, reason=error) from error
 
     def all(self) -> list[SavedClip]:
-        """Every saved clip, the oldest first."""
+        """Every saved clip that can be read, the oldest first."""
         with self._db.read() as db:
             rows = db.execute("SELECT * FROM kept ORDER BY kept_at, id").fetchall()
-        return [
-            SavedClip(
-                row["id"],
-                self.folder / row["file"],
-                row["seconds"],
-                row["reason"],
-                row["model"],
-                json.loads(row["answer"]),
-                row["other_model"],
-                json.loads(row["other_answer"]),
-            )
-            for row in rows
-        ]
+        return readable(rows, self._clip)
+
+    def _clip(self, row: sqlite3.Row) -> SavedClip:
+        return SavedClip(
+            row["id"],
+            self.folder / row["file"],
+            float(row["seconds"]),
+            row["reason"],
+            row["model"],
+            shares(row["answer"]),
+            row["other_model"],
+            shares(row["other_answer"]),
+        )
+
+
+def shares(text: str) -> dict[str, float]:
+    """Class -> probability, of a column of the database.
+
+    Raises:
+        ValueError: it holds something else; so do TypeError and AttributeError.
+    """
+    return {name: float(share) for name, share in parse_json(text).items()}
 
 
 _ADD = """

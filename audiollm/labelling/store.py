@@ -4,7 +4,6 @@ A label is on the disk before `add_label` returns, and is never changed or delet
 last label of each person that was not undone is valid (the view `standing`).
 """
 
-import json
 import sqlite3
 import time
 import uuid
@@ -15,10 +14,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from audiollm.database import Database
+from audiollm.database import Database, readable
 from audiollm.errors import LabelError
 from audiollm.labelling import queue
-from audiollm.labelling.tasks import REASONS, UNUSUAL, Label, Outcome, Reason, Task, checked_person
+from audiollm.labelling.records import ADD, as_label, as_task, is_outdated, outcome_of, task_row
+from audiollm.labelling.tasks import (
+    REASONS,
+    UNUSUAL,
+    Label,
+    Outcome,
+    Reason,
+    Task,
+    checked_class,
+    checked_person,
+)
 from audiollm.labels import ordered
 
 Work = Literal[
@@ -86,9 +95,9 @@ class LabelStore:
             return self._add_tasks(db, tasks, imported=False)
 
     def tasks(self) -> list[Task]:
-        """All tasks, in the order of showing."""
+        """All tasks that can be read, in the order of showing."""
         with self._database.read() as db:
-            return [_task(row) for row in db.execute("SELECT * FROM tasks ORDER BY turn")]
+            return readable(db.execute("SELECT * FROM tasks ORDER BY turn"), as_task)
 
     def task(self, id: str) -> Task:
         """
@@ -101,14 +110,18 @@ class LabelStore:
     def classes(self) -> tuple[str, ...]:
         """Every class of answers (without any: USUAL), data and labels, in labels.py's order."""
         with self._database.read() as db:
-            answered = db.execute("SELECT DISTINCT key FROM tasks, json_each(answer)").fetchall()
+            valid = "json_each(iif(json_valid({0}), {0}, '{{}}'))"
+            answered = db.execute(
+                f"SELECT DISTINCT key FROM tasks, {valid.format('answer')}"  # noqa: S608
+            ).fetchall()
             others = db.execute(
-                "SELECT key FROM tasks, json_each(other_answer) UNION"
+                f"SELECT key FROM tasks, {valid.format('other_answer')} UNION"  # noqa: S608
                 " SELECT original FROM tasks UNION SELECT name FROM labels UNION"
                 " SELECT secondary FROM labels"
             ).fetchall()
-        found = {row[0] for row in answered} or {*USUAL}
-        return ordered((found | {row[0] for row in others}) - {"", *UNUSUAL})
+        others = [row for row in others if row[0] not in ("", *UNUSUAL)]
+        known = {*readable(answered, lambda row: checked_class(row[0]))} or {*USUAL}
+        return ordered(known.union(readable(others, lambda row: checked_class(row[0]))))
 
     def remove_tasks(self, ids: Iterable[str]) -> int:
         """Removes tasks that never had a label; returns how many.
@@ -168,7 +181,15 @@ class LabelStore:
                 self._lease(db, row["id"], tab, last=True)
             db.execute("UPDATE leases SET until=? WHERE tab=?", (self.clock() + LEASE, tab))
             held = "SELECT t.* FROM tasks t JOIN leases l ON l.task=t.id WHERE l.tab=?"
-            return [_task(r) for r in db.execute(f"{held} ORDER BY place LIMIT {count}", (tab,))]
+            rows = db.execute(f"{held} ORDER BY l.place LIMIT {count}", (tab,)).fetchall()
+            found = readable(rows, as_task)
+            if len(found) == len(rows):
+                return found
+            known = {task.id for task in found}
+            bad = [(row["id"],) for row in rows if row["id"] not in known]
+            db.executemany("DELETE FROM leases WHERE task=?", bad)
+            db.executemany("UPDATE tasks SET reason='unreadable' WHERE id=?", bad)
+        return self.next_tasks(person, tab, work, reasons, count)
 
     def count(
         self, person: str, work: Work = "first", reasons: Sequence[Reason] = REASONS
@@ -246,12 +267,14 @@ class LabelStore:
     def _add_tasks(self, db: sqlite3.Connection, tasks: Iterable[Task], *, imported: bool) -> int:
         before = {row["id"]: row["path"] for row in db.execute("SELECT id, path FROM tasks")}
         for task in tasks:
-            row = {**_row(task, self._now()), "imported": imported}
+            row = {**task_row(task, self._now()), "imported": imported}
             if Path(before.get(task.id, "-")).is_file():
                 row["path"] = before[task.id]
-            db.execute(_ADD, row)
+            db.execute(ADD, row)
         rows = db.execute("SELECT id, reason, score FROM tasks").fetchall()
-        turns = queue.ordered([(r["id"], r["reason"], r["score"]) for r in rows])
+        turns = queue.ordered(
+            [(r["id"], r["reason"], r["score"]) for r in rows if r["reason"] in REASONS]
+        )
         db.executemany("UPDATE tasks SET turn=? WHERE id=?", enumerate(turns))
         return len(rows) - len(before)
 
@@ -259,7 +282,7 @@ class LabelStore:
         written = []
         for label in given:
             _found(db, label.task)
-            if label.origin and label.at and _outdated(db, label):
+            if label.origin and label.at and is_outdated(db, label):
                 continue
             token = label.token or uuid.uuid4().hex
             row = (
@@ -272,7 +295,7 @@ class LabelStore:
             if db.execute(insert, row).rowcount:
                 db.execute("DELETE FROM leases WHERE task=?", (label.task,))
             stored = db.execute("SELECT * FROM labels WHERE token=?", (token,)).fetchone()
-            written.append(_label(stored))
+            written.append(as_label(stored))
         return written
 
     def undo(self, person: str) -> Label | None:
@@ -290,7 +313,7 @@ class LabelStore:
             if row is None:
                 return None
             db.execute("INSERT INTO undone VALUES (?,?)", (row["number"], self._now()))
-            return replace(_label(row), undone=True)
+            return replace(as_label(row), undone=True)
 
     def history(self, task: str = "", person: str = "") -> list[Label]:
         """Every label, of one task or one person if given, undone ones included."""
@@ -301,19 +324,19 @@ class LabelStore:
                 " ORDER BY l.number",
                 (task, person),
             ).fetchall()
-        return [replace(_label(row), undone=bool(row["gone"])) for row in rows]
+        return readable(rows, lambda row: replace(as_label(row), undone=bool(row["gone"])))
 
     def outcomes(self) -> list[Outcome]:
-        """Every task with its valid labels, in the order of showing."""
+        """Every task that can be read with its valid labels, in the order of showing."""
         with self._database.read() as db:
             rows = db.execute("SELECT * FROM tasks ORDER BY turn").fetchall()
             valid = db.execute(
                 "SELECT * FROM standing WHERE kind<>'skip' ORDER BY number"
             ).fetchall()
         by_task: dict[str, list[Label]] = defaultdict(list)
-        for row in valid:
-            by_task[row["task"]].append(_label(row))
-        return [_outcome(_task(row), by_task[row["id"]]) for row in rows]
+        for label in readable(valid, as_label):
+            by_task[label.task].append(label)
+        return [outcome_of(task, by_task[task.id]) for task in readable(rows, as_task)]
 
     def outcome(self, task: str) -> Outcome:
         """One task with its valid labels.
@@ -324,76 +347,17 @@ class LabelStore:
         query = "SELECT * FROM standing WHERE kind<>'skip' AND task=? ORDER BY number"
         with self._database.read() as db:
             found = _found(db, task)
-            return _outcome(found, [_label(row) for row in db.execute(query, (task,))])
+            return outcome_of(found, readable(db.execute(query, (task,)), as_label))
 
     def _now(self) -> str:
         return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="milliseconds")
-
-
-_ADD = """
-    INSERT INTO tasks VALUES (:id, :path, :seconds, :source, :reason, :score, :original, :model,
-        :answer, :other_model, :other_answer, :speaker, 0, :added_at)
-    ON CONFLICT (id) DO UPDATE SET path=excluded.path,
-        model=CASE WHEN {kept} THEN model ELSE excluded.model END,
-        answer=CASE WHEN {kept} THEN answer ELSE excluded.answer END,
-        other_model=CASE WHEN {other_kept} THEN other_model ELSE excluded.other_model END,
-        other_answer=CASE WHEN {other_kept} THEN other_answer ELSE excluded.other_answer END,
-        original=CASE WHEN original='' THEN excluded.original ELSE original END,
-        speaker=CASE WHEN speaker='' THEN excluded.speaker ELSE speaker END,
-        reason=CASE WHEN {settled} THEN reason ELSE excluded.reason END,
-        score=CASE WHEN {settled} THEN score ELSE excluded.score END
-""".format(  # noqa: S608
-    kept="excluded.answer='{}' OR :imported AND answer<>'{}'",
-    other_kept="excluded.other_answer='{}' OR :imported AND other_answer<>'{}'",
-    settled=":imported OR reason='random' OR EXISTS (SELECT 1 FROM labels WHERE task=tasks.id)",
-)
-
-
-def _row(task: Task, now: str) -> dict[str, object]:
-    plain = {**vars(task), "added_at": now}
-    return plain | {key: json.dumps(dict(plain[key])) for key in ("answer", "other_answer")}
-
-
-def _task(row: sqlite3.Row) -> Task:
-    plain = {key: row[key] for key in row.keys() if key not in ("turn", "added_at")}  # noqa: SIM118
-    return Task(**plain | {key: json.loads(row[key]) for key in ("answer", "other_answer")})
-
-
-def _label(row: sqlite3.Row) -> Label:
-    plain = {key: row[key] for key in row.keys() if key != "gone"}  # noqa: SIM118
-    return Label(**plain | {"blind": bool(row["blind"])})
-
-
-def _outcome(task: Task, valid: Sequence[Label]) -> Outcome:
-    decisions = [label for label in valid if label.kind == "decision"]
-    votes = tuple(label for label in valid if label.kind == "label")
-    return Outcome(task, votes, max(decisions, key=lambda one: _time(one.at), default=None))
-
-
-def _outdated(db: sqlite3.Connection, label: Label) -> bool:
-    """Whether the same label was there, perhaps undone since, or the person's label is later."""
-    rows = db.execute(
-        "SELECT *, number IN (SELECT label FROM undone) AS gone FROM labels"
-        " WHERE task=? AND person=? AND kind=?",
-        (label.task, label.person, label.kind),
-    ).fetchall()
-    fields, then = ("name", "secondary", "intensity", "note"), _time(label.at)
-    return any(
-        not row["gone"]
-        if _time(row["at"]) > then
-        else _time(row["at"]) == then and all(row[f] == getattr(label, f) for f in fields)
-        for row in rows
-    )
-
-
-def _time(at: str) -> datetime:
-    """A time without a time zone is UTC."""
-    found = datetime.fromisoformat(at)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _found(db: sqlite3.Connection, id: str) -> Task:
     row = db.execute("SELECT * FROM tasks WHERE id=?", (id,)).fetchone()
     if row is None:
         raise UnknownTaskError
-    return _task(row)
+    try:
+        return as_task(row)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise LabelError("label_task_unreadable", id=id, reason=error) from error

@@ -15,6 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import ModelError
 
 CLASSES_KEY = "classes"  # in the file's metadata: a JSON list, the order of the rows
@@ -72,7 +73,7 @@ def read(path: Path, width: int, labels: Sequence[str]) -> LinearProbe:
 
 
 def _classes(metadata: dict[str, str], labels: Sequence[str]) -> tuple[str, ...]:
-    found = json.loads(metadata.get(CLASSES_KEY, "null"))
+    found = parse_json(metadata.get(CLASSES_KEY, "null"))
     known = [name for name in labels if isinstance(found, list) and name in found]
     if len(known) < 2 or found != known:
         shown = str(found)[:80]

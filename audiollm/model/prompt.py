@@ -19,7 +19,7 @@ from typing import Any, Literal
 from audiollm.audio.prosody import REFERENCES, Cues
 from audiollm.contracts.manifest import Manifest, PromptStyle
 from audiollm.errors import ModelError
-from audiollm.labels import Language, prompt_word
+from audiollm.labels import LANGUAGES, Language, prompt_word
 
 # `free`: a question in a person's own words, see `Prompt.free`
 Kind = Literal["analyse", "classify", "describe", "yes_no", "intensity", "free"]
@@ -141,7 +141,8 @@ class Prompt:
     """Turns instructions, cues and answers into token ids for one model's tokenizer and classes.
 
     Raises:
-        ModelError: the tokenizer has no chat template that can be used.
+        ModelError: the tokenizer has no chat template that can be used, or does not tell the
+            classes apart.
     """
 
     def __init__(
@@ -164,6 +165,10 @@ class Prompt:
         self.turns = Turns.of(tokenizer)
         end = self.ids(self.turns.end)
         self.end: int = end[0] if end else tokenizer.eos_token_id
+        for language in self.languages or LANGUAGES:
+            words = {self.label(name, language) for name in self.classes}
+            if () in words or len(words) < len(self.classes):
+                raise ModelError("prompt_classes", classes=self.classes)
 
     @classmethod
     def of(cls, tokenizer: Any, manifest: Manifest) -> "Prompt":

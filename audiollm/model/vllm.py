@@ -10,7 +10,6 @@ Shapes: L tokens, H LLM width, N prompts, K token ids.
 
 import base64
 import io
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ import httpx
 import torch
 from torch import Tensor
 
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import ModelError
 
 PROMPTS = 64  # of one request
@@ -82,7 +82,7 @@ class Server:
 
     def _piece(self, data: str) -> str:
         try:
-            event = json.loads(data)
+            event = parse_json(data)
             if "error" in event:  # a failure after the answer has begun
                 raise self._failed("engine_refused", _message(event))
             return "".join(choice["text"] for choice in event["choices"])

@@ -6,28 +6,32 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
+from audiollm.settings import Settings, without_proxies
+
+with without_proxies():  # importing it makes a client, which fails where a proxy is not understood
+    import gradio as gr
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import Route
 
-from audiollm.settings import Settings
 from audiollm.texts import TEXTS
 from audiollm.web import api
 from audiollm.web.analyse.page import AnalysePage
 from audiollm.web.auth import access, identity, sessions
 from audiollm.web.auth.login import Login
 from audiollm.web.events import QUEUE, THREADS
+from audiollm.web.failures import Failures
 from audiollm.web.headers import Headers, headers
 from audiollm.web.label.page import LabelPage
 from audiollm.web.quota import Quota
 from audiollm.web.routes import AllowedRoutes, allowed
 from audiollm.web.services import EXAMPLES, Services
+from audiollm.web.serving import launch
 from audiollm.web.static import Static, of_browser
 from audiollm.web.train import events as train_events
 from audiollm.web.train import page as train
 
-__all__ = ["Services", "build_ui", "launch_options"]
+__all__ = ["Services", "build_ui", "launch", "launch_options"]
 
 STYLE = Path(__file__).with_name("style.css")
 # Fonts that a computer has: no page of ours asks another host for one
@@ -123,6 +127,7 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
                 Middleware(Headers, headers=headers(settings)),
                 Middleware(AllowedRoutes, routes=allowed(settings)),
                 Middleware(Quota, most=settings.max_bytes, owned=demo.owned),
+                Middleware(Failures),
             ],
         },
         "allowed_paths": [str(EXAMPLES)],
@@ -135,6 +140,9 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
         "pwa": False,
         "mcp_server": settings.mcp and api.require_mcp(),
         "share": False,
+        "enable_monitoring": False,
+        "root_path": settings.root_path or None,
+        "_frontend": False,  # else it gives up where its page takes 3 s to answer
         "quiet": True,
         "prevent_thread_lock": True,  # `app.py` says where the page is, then waits
     }

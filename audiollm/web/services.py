@@ -1,6 +1,5 @@
 """What every page is built from: the model host, the example clips, logins and open pages."""
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from filecmp import cmp
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import ConfigError
 from audiollm.labels import Language
 from audiollm.model import registry
@@ -115,7 +115,7 @@ def read_examples(folder: Path) -> tuple[Example, ...]:
     if not listing.is_file():
         return ()
     try:
-        entries = json.loads(listing.read_text(encoding="utf-8"))
+        entries = parse_json(listing.read_text(encoding="utf-8"))
         found = tuple(
             Example(folder / e["file"], e["label"], {"zh": e["zh"], "en": e["en"]}) for e in entries
         )

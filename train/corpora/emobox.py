@@ -6,7 +6,6 @@ with key, wav (a path of the authors' machine), emo (the data set's own code) an
 not part of it.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from audiollm.contracts.messages import Message
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import DataError
 from train.corpora import lookup, named
 from train.corpora.base import SPLITS, Clip, Corpus, UnusableError, class_name, gather, slug
@@ -125,8 +125,8 @@ def _rows(table: Path, split: str) -> Iterator[tuple[str, _Row]]:
 
 def _row(where: str, line: bytes, split: str) -> _Row:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
+        row = parse_json(line)
+    except ValueError:
         row = None
     if not isinstance(row, dict):
         raise DataError("data_emobox_object", where=where)
@@ -163,7 +163,7 @@ def _codes(root: Path, name: str) -> dict[str, str]:
         return _CODES.get(name, {})
     try:
         with table.open("rb") as file:
-            found = json.loads(file.read(LONGEST_LINE))
+            found = parse_json(file.read(LONGEST_LINE))
     except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not all(isinstance(word, str) for word in found.values()):

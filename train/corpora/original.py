@@ -5,7 +5,6 @@ it, so the feature is looked for as features/NAME beside the JSON. One vector a 
 of emotion2vec frames. Nobody wrote down who speaks.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiollm.contracts.manifest import EncoderRef
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import DataError
 from train.corpora.base import Clip, Corpus, Rejected, UnusableError, class_name, gather
 
@@ -66,7 +66,7 @@ def load(path: Path) -> NDArray[np.float32]:
 
 def _entries(table: Path) -> list[object]:
     try:
-        entries = json.loads(table.read_text(encoding="utf-8")) if table.is_file() else []
+        entries = parse_json(table.read_text(encoding="utf-8")) if table.is_file() else []
     except (OSError, ValueError) as error:
         raise DataError("data_original_json", table=table, error=error) from error
     if not isinstance(entries, list):

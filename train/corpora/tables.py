@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 import re
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any
 from audiollm import labels
 from audiollm.audio import sound_files
 from audiollm.contracts.messages import Message
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import DataError
 from train.corpora.base import (
     Clip,
@@ -196,7 +196,7 @@ def _json_rows(table: Path, bad: list[Rejected]) -> tuple[list[str], list[_Row]]
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError:
             row = None
         if not isinstance(row, dict):

@@ -28,6 +28,7 @@ from tqdm import tqdm
 from audiollm import audio
 from audiollm.audio import functionals, loading, prosody
 from audiollm.contracts.messages import Message
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import AudioError, DataError, NoSpeechError
 from audiollm.settings import Settings
 from train.corpora import Clip, Corpus, Rejected
@@ -272,7 +273,7 @@ class _Journal:
         if path.is_file():
             for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
                 try:
-                    entry = json.loads(line)
+                    entry = parse_json(line)
                     self._known[entry["path"]] = entry
                 except (ValueError, TypeError, KeyError):
                     continue

@@ -1,11 +1,11 @@
 """Whose voices a model, or its encoder, was trained on."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from audiollm.contracts.manifest import Manifest
 from audiollm.contracts.messages import Message
+from audiollm.contracts.plain_json import parse_json
 from audiollm.settings import Settings
 
 NAMED = 8  # speakers at most in a note
@@ -19,7 +19,7 @@ def known_voices(manifest: Manifest, speakers: Iterable[str], settings: Settings
     trained = {"model": set(manifest.training.get("speakers", {}).get("train", []))}
     try:
         folder = hub.locate(manifest.encoder.id, settings, files=hub.ENCODER_FILES, kind="encoder")
-        record = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+        record = parse_json((folder / "encoder.json").read_text(encoding="utf-8"))
         trained["encoder"] = set(record.get("speakers", {}).get("train", []))
     except (ModelError, OSError, ValueError):
         pass  # an encoder without a record of its speakers

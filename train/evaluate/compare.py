@@ -8,7 +8,6 @@ only the active one is run. Speakers that it was trained on are scored apart.
 """
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 
 from audiollm.contracts.comparison import COMPARED, MODELS, VERSUS, Comparison
 from audiollm.contracts.messages import Message, unique
+from audiollm.contracts.plain_json import parse_json
 from audiollm.contracts.prepared import CORRECTED, Clip, write_json
 from audiollm.contracts.result import interval, read_result
 from audiollm.errors import AudioLLMError, DataError
@@ -264,7 +264,7 @@ def corrections(prepared: Prepared) -> dict[str, Any]:
     """
     path = prepared.folder / CORRECTED
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError("evaluate_no_corrections", folder=prepared.folder) from error
     return record

@@ -1,7 +1,6 @@
 """The command line of `python -m train fit`, derived from `FitConfig`, and the planned run."""
 
 import argparse
-import json
 import typing
 from collections import Counter
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from audiollm import hub
 from audiollm.contracts.fit import OPTIONS, FitConfig, defaults, flag
 from audiollm.contracts.manifest import ProjectorConfig
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import ConfigError, DataError
 from audiollm.settings import Settings
 from train.data.dataset import Prepared
@@ -93,7 +93,7 @@ def given(args: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "config" in args:
         try:
-            found = json.loads(Path(args.config).read_text(encoding="utf-8"))
+            found = parse_json(Path(args.config).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise ConfigError("fit_config_file", file=args.config, reason=error) from error
         if not isinstance(found, dict):

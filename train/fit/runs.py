@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from audiollm.contracts.fit import METRICS_NAME, RUN_NAME, FitConfig
 from audiollm.contracts.manifest import PROJECTOR_NAME, EncoderRef, ProjectorConfig
 from audiollm.contracts.options import from_dict
+from audiollm.contracts.plain_json import parse_json
 from audiollm.contracts.prepared import write_json
 from audiollm.errors import DataError
 
@@ -55,7 +56,7 @@ class Run:
 
     def metrics(self) -> dict[str, Any]:
         path = self.folder / METRICS_NAME
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return parse_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def prompt(run: Run, tokenizer: Any) -> "Prompt":
@@ -89,7 +90,7 @@ def read(folder: Path, *, finished: bool = False) -> Run:
     """
     path = folder / RUN_NAME
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
         parts = {k: data[k] for k in ("config", "encoder", "projector", "classes", "info")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError("fit_no_run", run=folder) from error
@@ -137,7 +138,7 @@ def last_checkpoint(run: Run) -> Path | None:
     for path in run.checkpoints.glob("checkpoint-*"):
         try:
             # the trainer writes this file last
-            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+            parse_json((path / "trainer_state.json").read_text(encoding="utf-8"))
             found.append((int(path.name.rpartition("-")[2]), path))
         except (OSError, ValueError):
             continue

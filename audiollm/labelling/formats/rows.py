@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from audiollm import audio, labels
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import AudioLLMError, LabelError
 from audiollm.labelling.tasks import FORMER_REASONS, REASONS, UNUSUAL, Label, Outcome, Task
 from audiollm.settings import Settings
@@ -163,7 +164,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError as error:
             raise at_line(path, number, LabelError("label_no_json", reason=error)) from error
         if not isinstance(row, dict):
@@ -205,7 +206,7 @@ def rows(
 
 
 def _answer(row: Mapping[str, Any], key: str) -> dict[str, float]:
-    found = json.loads(str(row.get(key) or "{}"))
+    found = parse_json(str(row.get(key) or "{}"))
     if not isinstance(found, dict):
         raise ValueError(f"{key} is {found!r}")
     return {str(name): float(share) for name, share in found.items()}

@@ -130,7 +130,7 @@ def _tasks(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         line = text.count("\n", 0, at) + 1
         try:
             task, at = decoder.raw_decode(text, at)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise at_line(path, line, LabelError("label_no_json", reason=error)) from error
         if not isinstance(task, dict):
             raise at_line(path, line, LabelError("label_no_object"))

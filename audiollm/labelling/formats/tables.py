@@ -16,6 +16,11 @@ from audiollm.settings import Settings
 OTHER_NAMES = {"path": "file", "file_name": "file", "audio": "file", "emotion": "label"}
 
 
+# A spreadsheet takes a cell that begins with one of these for a formula, which may call programs;
+# the mark before it is our own
+FORMULA, MARK = tuple("=+-@\t\r\n＝＋－＠"), "'"
+
+
 def _ours(names: Sequence[str]) -> list[str]:
     """Columns under our names. Ours itself, or the first of several others for it, counts."""
     found: list[str] = []
@@ -26,12 +31,23 @@ def _ours(names: Sequence[str]) -> list[str]:
 
 
 def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
-    """A table for a spreadsheet; its byte order mark tells Excel that it is UTF-8."""
+    """A table for a spreadsheet; its byte order mark tells Excel that it is UTF-8. No cell is a
+    formula."""
     with path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
         table = csv.DictWriter(file, FIELDS)
         table.writeheader()
         for row in rows(outcomes):
-            table.writerow(row | {"blind": int(bool(row["blind"]))})
+            cells = row | {"blind": int(bool(row["blind"]))}
+            table.writerow({name: _marked(value) for name, value in cells.items()})
+
+
+def _marked(value: object) -> object:
+    formula = isinstance(value, str) and value.startswith((*FORMULA, MARK))
+    return f"{MARK}{value}" if formula else value
+
+
+def _unmarked(cell: str) -> str:
+    return cell[1:] if cell[:1] == MARK and cell[1:].startswith((*FORMULA, MARK)) else cell
 
 
 def read_csv(path: Path, person: str, settings: Settings, known: Collection[str] = ()) -> Imported:
@@ -51,7 +67,7 @@ def read_csv(path: Path, person: str, settings: Settings, known: Collection[str]
                 if len(cells) > len(names):
                     raise at_line(path, line, LabelError("label_many_cells"))
                 if cells:
-                    reader.add(line, dict(zip(names, cells, strict=False)))
+                    reader.add(line, dict(zip(names, map(_unmarked, cells), strict=False)))
                 line = table.line_num + 1
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LabelError("label_unreadable", file=path.name, reason=error) from error

@@ -9,7 +9,6 @@ gradio here.
 import asyncio
 import hashlib
 import hmac
-import json
 import logging
 import secrets
 import time
@@ -20,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from audiollm.contracts.plain_json import parse_json
 from audiollm.settings import Owner, Settings
 from audiollm.web.auth.identity import COOKIE, from_elsewhere
 
@@ -132,8 +132,8 @@ async def _credentials(request: Request) -> tuple[str, str] | None:
         if len(body) > LARGEST:
             return None
     try:
-        found = json.loads(body)
+        found = parse_json(body)
         name, password = found["name"], found["password"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         return None
     return (name, password) if isinstance(name, str) and isinstance(password, str) else None

@@ -12,6 +12,7 @@ from audiollm import hub
 from audiollm.analysis.wording import paragraph
 from audiollm.audio import SUFFIXES, files_below
 from audiollm.contracts.fit import FitConfig
+from audiollm.contracts.plain_json import parse_json
 from audiollm.jobs import estimates, memory, progress
 from audiollm.jobs.estimates import Basis, Estimate, Pace, Shape, Work
 from audiollm.jobs.job import ACTIVE, Job
@@ -152,7 +153,7 @@ def _encoder(id: str, settings: Settings) -> float:
     path = hub.here(id, settings, kind="encoder")
     with suppress(OSError, ValueError, TypeError, KeyError):
         if path and hub.encoder_kind(path) == "whisper":
-            conf = json.loads((path / "config.json").read_text(encoding="utf-8"))
+            conf = parse_json((path / "config.json").read_text(encoding="utf-8"))
             depth = max(hub.preset(id).layers, default=conf["encoder_layers"])
             width, inner = conf["d_model"], conf["encoder_ffn_dim"]
             return float(depth * (4 * width**2 + 2 * width * inner) + 3 * width**2)
@@ -214,7 +215,7 @@ def left(folder: Path, job: Job) -> float | None:
     if job.state not in ACTIVE:
         return None
     try:
-        found = json.loads((folder / KEPT).read_text(encoding="utf-8"))["seconds"]
+        found = parse_json((folder / KEPT).read_text(encoding="utf-8"))["seconds"]
         planned = {str(name): float(seconds) for name, seconds in found.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         planned = {}

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from audiollm.contracts.options import shown
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import ConfigError
 from audiollm.web.train.plan import KEYS, OWN, Plan
 
@@ -43,8 +44,8 @@ def read(raw: bytes, values: Mapping[str, Any]) -> Plan:
     if len(raw) > LARGEST:
         raise ConfigError("settings_large", kb=LARGEST // 1024)
     try:
-        content = json.loads(raw.decode("utf-8-sig"), parse_constant=_no_number)
-    except (ValueError, RecursionError):
+        content = parse_json(raw.decode("utf-8-sig"), parse_constant=_no_number)
+    except ValueError:
         raise ConfigError("settings_broken") from None
     if not isinstance(content, dict) or FORMAT not in content:
         raise ConfigError("settings_broken")

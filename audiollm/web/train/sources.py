@@ -6,7 +6,6 @@ that will prepare it.
 """
 
 import csv
-import json
 import logging
 import re
 import subprocess
@@ -25,6 +24,7 @@ from audiollm import audio
 from audiollm.contracts.fit import REFUSED
 from audiollm.contracts.insight import Insight, grouped, of_prepared
 from audiollm.contracts.messages import Message
+from audiollm.contracts.plain_json import parse_json
 from audiollm.contracts.prepared import PREPARED, Clip, Summary, read_summary
 from audiollm.errors import AudioLLMError, ConfigError, DataError
 from audiollm.jobs.queue import ROOT
@@ -274,7 +274,7 @@ def _train_look(root: str, *words: str) -> subprocess.CompletedProcess[bytes]:
 def _refusal(done: subprocess.CompletedProcess[bytes]) -> AudioLLMError | None:
     """The error that the command has written."""
     try:
-        message = Message.read(json.loads(done.stdout)["error"])
+        message = Message.read(parse_json(done.stdout)["error"])
     except (ValueError, KeyError, TypeError):
         lines = done.stderr.decode(errors="replace").strip().split("\n")
         return DataError(lines[-1]) if done.returncode == REFUSED and lines else None

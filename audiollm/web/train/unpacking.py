@@ -108,10 +108,10 @@ def chosen(
         if info.is_dir():
             continue
         parts = tuple(name_of(info).replace("\\", "/").split("/"))
-        folded = tuple(part.casefold() for part in parts)
+        why = _refusal(info, parts, largest, kinds)  # first: a path may have thousands of parts
+        folded = tuple(part.casefold() for part in parts[:DEEPEST])
         above = {folded[:depth] for depth in range(1, len(folded))}
-        why = _refusal(info, parts, largest, kinds)
-        if why is None and (folded in files | folders or above & files):
+        if why is None and (folded in files or folded in folders or above & files):
             why = "twice"
         if why is not None:
             left_out[why] += 1

@@ -8,7 +8,6 @@ import contextlib
 import errno
 import fcntl
 import io
-import json
 import re
 import shutil
 import unicodedata
@@ -18,6 +17,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from audiollm import audio
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import AudioError, DataError
 from audiollm.jobs.job import ACTIVE
 from audiollm.settings import Settings
@@ -242,8 +242,8 @@ def _stays_inside(table: Path) -> None:
 
 def _json_outside(line: str) -> bool:
     try:
-        row = json.loads(line) if line.strip() else {}
-    except (ValueError, RecursionError):
+        row = parse_json(line) if line.strip() else {}
+    except ValueError:
         return False  # no row: the reader refuses it
     values = row.values() if isinstance(row, dict) else ()
     return any(_is_outside(value) for value in values if isinstance(value, str))

@@ -1,0 +1,71 @@
+"""Starting Gradio's server: on a slow machine, and whatever proxies the environment names.
+
+Gradio asks its own page over HTTP while it starts. With the proxies of the environment, which are
+for other machines, that fails; so does a variable that httpx cannot parse. Models are fetched
+through them all the same.
+"""
+
+import importlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import gradio as gr
+import httpx
+from gradio import blocks, http_server, queueing, routes
+from gradio_client import Client
+
+from audiollm.web.failures import Brief
+
+START = 120.0  # s that the server may take to start; Gradio alone would wait for 5
+DIRECT = {"trust_env": False}
+
+
+class Server(http_server.Server):
+    """Gradio's, with more patience: only where its thread has ended, the port is taken."""
+
+    def run_in_thread(self) -> None:
+        try:
+            super().run_in_thread()
+        except http_server.ServerFailedToStartError:
+            end = time.monotonic() + START
+            while self.thread.is_alive() and not self.started and time.monotonic() < end:
+                time.sleep(0.01)
+            if not self.started:
+                raise
+
+
+class _Direct:
+    """httpx without the environment."""
+
+    get = staticmethod(partial(httpx.get, **DIRECT))  # type: ignore[arg-type]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(httpx, name)
+
+
+@contextmanager
+def _replaced(module: Any, name: str, value: object) -> Iterator[None]:
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
+
+
+def launch(demo: gr.Blocks, options: dict[str, Any]) -> str:
+    """Serves a page; returns its address.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    if options.get("mcp_server"):  # calls the page for every tool
+        mcp: Any = importlib.import_module("gradio.mcp")
+        mcp.Client = partial(Client, httpx_kwargs=DIRECT)
+    for module in (queueing, routes):
+        vars(module)["traceback"] = Brief()
+    with _replaced(blocks, "httpx", _Direct()), _replaced(http_server, "Server", Server):
+        return str(demo.launch(**options)[1])
