@@ -165,7 +165,6 @@ def texts(result: dict[str, Any]) -> Rows:
         "parsed": "parses into its parts",
         "named": "names the class and no other",
         "agreeing": "cues agree",
-        "intensity": "intensity agrees",
     }
     rows = [["", *keys.values()]]
     for language, found in result["texts"]["languages"].items():

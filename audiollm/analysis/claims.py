@@ -1,8 +1,9 @@
 """Taking an analysis apart into claims that can be checked: an LLM's text, or the shown one.
 
-An analysis is a row of sentences. Those with a lead (`Evidence:`, `Intensity:`) hold what was
-measured; prose names the class and may state cues. What a sentence claims beyond the classes and
-cues that can be checked (a cue in other words, a number, a cause, the speaker) makes it `loose`.
+An analysis is a row of sentences. Those with a lead (`Evidence:`) hold what was measured; prose
+names the class and may state cues. What a sentence claims beyond the classes and cues that can be
+checked (a cue in other words, a number, a cause, the speaker) makes it `loose`. LLMs were taught
+to end with `Intensity:`, which nothing measures and nobody is shown.
 """
 
 import re
@@ -16,10 +17,6 @@ from audiollm.labels import EMOTIONS, Language, prompt_word, word
 
 Kind = Literal["evidence", "intensity", "certainty", "note", "prose"]
 
-INTENSITY: dict[Language, tuple[str, str, str]] = {
-    "en": ("mild", "moderate", "strong"),
-    "zh": ("轻微", "中等", "强烈"),
-}
 CERTAINTY: dict[Language, tuple[str, ...]] = {  # from the least to the most
     "en": ("uncertain", "more likely than not", "likely", "very likely"),
     "zh": ("不确定", "把握过半", "把握较大", "把握很大"),
@@ -89,7 +86,6 @@ class Sentence:
     text: str
     kind: Kind
     stated: tuple[Statement, ...] = ()
-    intensity: int | None = None  # 0 mild, 1 moderate, 2 strong
     names: frozenset[str] = frozenset()  # classes that it names
     denies: bool = False  # has a "not": its classes and cues may mean the opposite
     loose: bool = False  # claims what cannot be checked
@@ -142,24 +138,12 @@ def of_language(sentence: str, language: Language) -> bool:
     return script and sentence.isprintable() and sentence[-1] in ends
 
 
-def strength(levels: Mapping[str, Level]) -> int:
-    """0 mild, 1 moderate, 2 strong: how many cues leave their reference range (0, 1-2, 3+).
-
-    A definition by measurement, as no corpus here has intensity labels that agree.
-    """
-    outside = sum(level != "mid" for cue, level in levels.items() if cue != "pause_share")
-    return min(2, (outside + 1) // 2)
-
-
 def _leaded(sentence: str, language: Language) -> Sentence | None:
     """A sentence that begins with one of the leads."""
     if _lead(sentence, CAUTION, language) or _lead(sentence, USUAL, language):
         return Sentence(sentence, "note", loose=True)
-    if body := _lead(sentence, STRENGTH, language):
-        said = _SMALL.sub("", _BRACKETS.sub("", body)).lower()
-        known = INTENSITY[language]
-        level = known.index(said) if said in known else None
-        return Sentence(sentence, "intensity", intensity=level, loose=level is None)
+    if _lead(sentence, STRENGTH, language):
+        return Sentence(sentence, "intensity")
     if body := _lead(sentence, WITHIN, language):
         return _evidence(sentence, body, language, within=True)
     if body := _lead(sentence, EVIDENCE, language):

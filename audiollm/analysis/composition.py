@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from audiollm.analysis import claims, wording
-from audiollm.analysis.claims import CERTAINTY, INTENSITY, Sentence
+from audiollm.analysis.claims import CERTAINTY, Sentence
 from audiollm.analysis.references import Basis, between_registers, by_register
 from audiollm.analysis.types import Analysis, Correction, Evidence, Voice
 from audiollm.audio import prosody
@@ -52,14 +52,11 @@ def measured(
     label, best = ranked[0]
     basis = basis or by_register(cues)
     evidence = _evidence(cues, basis, language) if cues and basis else ()
-    counted = {e.cue for e in evidence} & {r.cue for r in REFERENCES if r.unit != wording.SHARE}
-    levels = {e.cue: e.level for e in evidence}
     return Analysis(
         label=label,
         certainty=CERTAINTY["en"][certainty(probabilities)],
         probability=best,
         others={n: p for n, p in ranked[1 : 1 + OTHERS] if p >= NOT_NEGLIGIBLE},
-        intensity=INTENSITY["en"][claims.strength(levels)] if len(counted) > 1 else None,
         evidence=evidence,
         cautions=_cautions([p for _, p in ranked], cues, voice, basis, language),
         basis=basis,
@@ -80,7 +77,6 @@ def compose(
         "certainty": wording.certainty(known, language),
         "caution": wording.caution(known.cautions, language),
         "evidence": wording.evidence(known.evidence, language),
-        "intensity": wording.intensity(known, language),
         "usual": wording.usual(known.basis, language),
     }
     shown = [wording.opening(known.label, language)]
@@ -137,11 +133,6 @@ def _corrections(written: Sequence[Sentence], known: Analysis) -> Iterator[Corre
     for s in (s for sentence in written for s in sentence.stated):
         if not s.agrees(known.told):
             yield Correction(s.cue, s.said, known.told.get(s.cue))
-    truth = claims.strength(known.told) if known.told else None
-    for sentence in written:
-        if sentence.intensity not in (None, truth):
-            measured_word = None if truth is None else INTENSITY["en"][truth]
-            yield Correction("intensity", INTENSITY["en"][sentence.intensity or 0], measured_word)
 
 
 def _evidence(cues: Cues, basis: Basis, language: Language) -> tuple[Evidence, ...]:

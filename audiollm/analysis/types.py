@@ -34,7 +34,7 @@ class Evidence:
 class Correction:
     """A statement of the LLM that the measurement contradicts; None: not measured."""
 
-    cue: str  # or `intensity`
+    cue: str
     stated: str
     measured: str | None
 
@@ -47,7 +47,6 @@ class Analysis:
     certainty: str  # uncertain, more likely than not, likely, very likely
     probability: float
     others: dict[str, float]  # what else it could be, likeliest first
-    intensity: str | None  # mild, moderate, strong; None where too few cues were measured
     evidence: tuple[Evidence, ...]  # every measured cue
     cautions: dict[str, str]  # kind -> sentence without its full stop
     basis: Basis | None  # None: no voice to measure

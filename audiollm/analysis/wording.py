@@ -7,8 +7,6 @@ from audiollm.analysis.claims import (
     CAUTION,
     CERTAINTY,
     EVIDENCE,
-    INTENSITY,
-    STRENGTH,
     USUAL,
     WITHIN,
 )
@@ -108,19 +106,6 @@ def _cue(e: Evidence, language: Language) -> str:
         unit = "" if share else f" {UNITS_ZH[e.unit]}"
         return f"{e.name}{e.said}（{value}{unit}，常见 {low} 至 {high}）"
     return f"{e.said} {e.name} ({value} {e.unit}; usual {low} to {high})"
-
-
-def intensity(known: Analysis, language: Language) -> str:
-    """How strong, and by how many cues; "" where too few were measured."""
-    if known.intensity is None:
-        return ""
-    words = INTENSITY[language][INTENSITY["en"].index(known.intensity)]
-    counted = [e for e in known.evidence if e.unit != SHARE]
-    out = sum(e.level != "mid" for e in counted)
-    if language == "zh":
-        return f"{STRENGTH['zh']}{words}（计入的 {len(counted)} 项线索中 {out} 项超出常见范围）。"
-    of = f"{out} of {len(counted)} counted cues outside the usual range"
-    return f"{STRENGTH['en']}{words} ({of})."
 
 
 def usual(basis: Basis | None, language: Language) -> str:

@@ -37,8 +37,6 @@ class Tally:
     named: int = 0  # give the winning class as the answer and no other
     stated: int = 0  # cues
     agreeing: int = 0  # of these, as measured
-    intensities: int = 0
-    right_intensities: int = 0
 
     def add(self, parsed: bool, named: bool) -> None:
         self.texts += 1
@@ -50,9 +48,6 @@ class Tally:
         for sentence in found:
             self.stated += len(sentence.stated)
             self.agreeing += sum(s.agrees(levels) for s in sentence.stated)
-            if sentence.kind == "intensity":
-                self.intensities += 1
-                self.right_intensities += sentence.intensity == claims.strength(levels)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -60,7 +55,6 @@ class Tally:
             "parsed": wilson(self.parsed, self.texts),
             "named": wilson(self.named, self.texts),
             "agreeing": wilson(self.agreeing, self.stated),
-            "intensity": wilson(self.right_intensities, self.intensities),
         }
 
 
@@ -183,9 +177,9 @@ def _raw_parses(raw: str, found: Sequence[claims.Sentence], known: Analysis) -> 
 
 
 def _shown_parses(found: Sequence[claims.Sentence], known: Analysis) -> bool:
-    """Certainty, evidence, intensity and what they are relative to; all claims readable."""
+    """Certainty, evidence and what they are relative to; all claims readable."""
     kinds = {s.kind for s in found}
-    wanted = {"certainty"} | ({"evidence", "intensity", "note"} if known.basis else set())
+    wanted = {"certainty"} | ({"evidence", "note"} if known.basis else set())
     return wanted <= kinds and not any(s.loose for s in found if s.kind != "note")
 
 
