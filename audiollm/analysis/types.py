@@ -52,7 +52,7 @@ class Analysis:
     basis: Basis | None  # None: no voice to measure
     voice: Voice | None
     told: dict[str, Level]  # levels that the prompt states, by register
-    prose: tuple[str, ...] = ()  # sentences of the LLM that are shown
+    prose: str = ""  # the sentence of the LLM that is shown
     dropped: tuple[str, ...] = ()  # those that are not
     corrections: tuple[Correction, ...] = ()
     added: tuple[str, ...] = ()  # cues that the LLM left out

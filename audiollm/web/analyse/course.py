@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from audiollm.analysis.wording import percent
 from audiollm.audio.timeline import Overview, Timeline
-from audiollm.labels import Language, emotion
+from audiollm.labels import Language, emotion, title
 from audiollm.texts import text
 
 GAP = 34  # px between two rows, for the title of the lower one
@@ -114,7 +114,7 @@ def _emotions(line: Timeline, language: Language) -> list[dict[str, Any]]:
             "y": np.repeat(shares[:, i], 2).round(4).tolist(),
             "stackgroup": "classes",
             "mode": "none",
-            "name": emotion(name).word(language),
+            "name": title(name, language),
             "fillcolor": emotion(name).colour,
             "showlegend": bool(shares[:, i].max(initial=0) >= SHOWN),
             "hoverinfo": "skip",
@@ -134,7 +134,7 @@ def _likeliest(line: Timeline, language: Language) -> dict[str, list[Any]]:
     words = []
     for row in line.probabilities:
         best = -1 if np.isnan(row).any() else int(row.argmax())
-        name = emotion(line.labels[best]).word(language)
+        name = title(line.labels[best], language)
         words.append("" if best < 0 else f"{name} {percent(float(row[best]))}")
     return {"edges": _edges(line).tolist(), "labels": words}
 
