@@ -68,7 +68,7 @@ def compose(
     shown = [
         wording.opening(known, said, language),
         wording.caution(known.cautions, language),
-        wording.evidence(known.evidence, language),
+        wording.evidence(known, language),
     ]
     checked = replace(
         known,

@@ -7,7 +7,7 @@ from audiollm.analysis import certainty
 from audiollm.analysis.certainty import percents
 from audiollm.analysis.claims import CAUTION, EVIDENCE
 from audiollm.analysis.references import Basis
-from audiollm.analysis.types import Analysis, Evidence
+from audiollm.analysis.types import Analysis
 from audiollm.labels import Language, word
 from audiollm.texts import text
 
@@ -74,14 +74,22 @@ def caution(kinds: Mapping[str, str], language: Language) -> str:
     return CAUTION[language] + joined + text(end, language)
 
 
-def evidence(cues: Iterable[Evidence], language: Language) -> str:
-    """The cues outside their range; "" without any. Their figures stand in a table."""
-    outside = [e for e in cues if e.level != "mid"]
-    if not outside:
+def evidence(known: Analysis, language: Language) -> str:
+    """The cues and the seconds that the answer rests on; "" where it is uncertain, or nothing was
+    tried. Figures of the cues stand in a table."""
+    if not known.occlusion or known.certainty == certainty.WORDS["en"][0]:
         return ""
-    if language == "zh":
-        return EVIDENCE["zh"] + join([e.name + e.said for e in outside], "zh") + "。"
-    return EVIDENCE["en"] + join([f"{e.said} {e.name}" for e in outside], "en") + "."
+    cues, decisive = known.carrying, known.decisive
+    if not cues and not decisive:
+        return text("evidence_none", language)
+    said = ""
+    if cues and language == "zh":
+        said = EVIDENCE["zh"] + join([e.name + e.said for e in cues], "zh") + "。"
+    elif cues:
+        said = EVIDENCE["en"] + join([f"{e.said} {e.name}" for e in cues], "en") + "."
+    times = [text("range", language, low=f"{a:.1f}", high=f"{b:.1f}") for a, b in decisive]
+    spans = text("decisive", language, spans=join(times, language)) if times else ""
+    return paragraph([said, spans], language)
 
 
 def usual(basis: Basis | None, language: Language) -> str:
