@@ -13,7 +13,7 @@ PITCH = next(r for r in REFERENCES if r.cue == "pitch_hz")
 
 # Share of a range's width by which a cue leaves it before it counts as unusual: the same clip with
 # 5 ms less, faint noise (30 dB) or 10 bits measures that much differently in 1 of 10 clips (melody)
-# or more often (tempo and pauses: 1 of 4). `python -m bench.evidence` repeats it.
+# or more often (tempo and pauses: 1 of 4).
 MARGIN = 0.1
 SPEAKER_CLIPS = 3  # with voice: fewer say nothing of what is usual for a person
 

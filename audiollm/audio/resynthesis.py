@@ -80,7 +80,7 @@ def _tilted(samples: Samples, decibels: float) -> Samples:
     hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
     gain = 10 ** (decibels / 20 / (1 + (CROSSOVER_HZ / np.maximum(hertz, 1.0)) ** 16))
     sound = np.fft.irfft(np.fft.rfft(samples) * gain, len(samples))
-    level = np.sqrt(np.mean(samples**2) / max(np.mean(sound**2), 1e-12))
+    level = np.sqrt(np.mean(samples**2) / max(float(np.mean(sound**2)), 1e-12))
     return (level * sound).astype(np.float32)
 
 
