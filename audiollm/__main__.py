@@ -137,13 +137,43 @@ def missing(answer: Any, takes_baseline: bool) -> str:
 def readable(path: Path, answer: Any) -> str:
     """One answer for a terminal: bars of probability, then the analysis."""
     ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])
-    words = {name: labels.word(name, answer.language) for name, _ in ranked}
+    language = answer.language
+    words = {name: labels.title(name, language) for name, _ in ranked}
     width = max(_columns(w) for w in words.values())
     lines = [f"{path}  ({answer.seconds:.1f} s, {answer.model})"]
     for name, p in ranked:
         pad = " " * (width - _columns(words[name]))
         lines.append(f"  {words[name]}{pad} {p:6.1%} {'█' * round(p * 30)}")
-    return "\n".join([*lines, f"  {answer.text}", ""])
+    lines += ["", f"  {answer.text}", "", *measured(answer.analysis, language)]
+    return "\n".join([*lines, ""])
+
+
+def measured(analysis: Any, language: labels.Language) -> list[str]:
+    """The table of the measured cues."""
+    from audiollm.analysis import wording
+
+    rows = []
+    for cue in analysis.evidence:
+        share = cue.unit == wording.SHARE
+        value, low, high = (wording.number(x, share) for x in (cue.value, cue.low, cue.high))
+        unit = "" if share else f" {text(cue.unit, language)}"
+        usual = text("range", language, low=low, high=high)
+        rows.append(
+            [
+                labels.capital(cue.name),
+                f"{value}{unit}",
+                cue.said,
+                f"{text('usual', language)} {usual}",
+            ]
+        )
+    widths = [max(map(_columns, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  "
+        + "  ".join(c + " " * (w - _columns(c)) for c, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    basis = wording.usual(analysis.basis, language)
+    return [*lines, f"  {basis}"] if basis else lines
 
 
 def _columns(text: str) -> int:

@@ -130,6 +130,16 @@ def word(name: str, language: Language) -> str:
     return emotion(name).word(language)
 
 
+def capital(words: str) -> str:
+    """With a capital first letter."""
+    return words[:1].upper() + words[1:]
+
+
+def title(name: str, language: Language) -> str:
+    """The word for the class `name` where it stands alone."""
+    return capital(word(name, language))
+
+
 def prompt_word(name: str, language: Language) -> str:
     """The word for the class `name` in prompts and answers of the LLM."""
     return _PROMPT_WORDS[language].get(name) or word(name, language)

@@ -19,6 +19,7 @@ from audiollm.audio.windows import Progress
 from audiollm.contracts.manifest import Manifest
 from audiollm.errors import AudioError, AudioLLMError, ModelError
 from audiollm.inference import files
+from audiollm.inference.attribution import explained
 from audiollm.inference.classifier import Classifier, ScoredSound
 from audiollm.inference.prediction import Card, Prediction
 from audiollm.inference.texts import Texts
@@ -151,9 +152,13 @@ class Predictor:
                 compared with itself.
             progress: called after every batch of windows; what it raises ends the work.
         """
-        scored = self._classifier.score_sounds(
-            sounds, language, baseline, speakers=speakers, progress=progress
+        tracks = [prosody.track(sound.samples) for sound in sounds]
+        heard = self._classifier.score_sounds(
+            sounds, language, baseline, tracks, speakers, progress
         )
+        scored = [
+            explained(self._classifier, *each) for each in zip(heard, sounds, tracks, strict=True)
+        ]
         texts = self._texts.write([self._context(answer) for answer in scored])
         return [self._written(a, text) for a, text in zip(scored, texts, strict=True)]
 
@@ -186,18 +191,20 @@ class Predictor:
         """The answer to one sound; `report` gets what is there before it is complete.
 
         That is the progress of a sound so long that it takes several batches, the probabilities
-        with an empty text, then the text as it grows: each text begins with the one before.
+        with an empty text, then the text as it grows: each text begins with the one before. What
+        the answer rests on is measured after the probabilities are reported.
 
         Args:
             report: must not block: while the text is written it is called in the thread that
                 generates the texts of all. What it raises ends the work.
             followed: `prosody.track(sound.samples)` where the caller has it already.
         """
-        tracks = [followed] if followed else ()
+        followed = followed or prosody.track(sound.samples)
         (scored,) = self._classifier.score_sounds(
-            [sound], language, baseline, tracks, [speaker], report
+            [sound], language, baseline, [followed], [speaker], report
         )
         report(scored.prediction)
+        scored = explained(self._classifier, scored, sound, followed)
         raw, shown = "", ""
 
         def write(piece: str) -> None:

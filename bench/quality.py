@@ -165,12 +165,12 @@ def texts(result: dict[str, Any]) -> Rows:
         "parsed": "parses into its parts",
         "named": "names the class and no other",
         "agreeing": "cues agree",
-        "intensity": "intensity agrees",
     }
     rows = [["", *keys.values()]]
     for language, found in result["texts"]["languages"].items():
         for kind, name in (("raw", "as the LLM wrote it"), ("shown", "as it is shown")):
-            cells = [f"{interval(found[kind][key])}, n {found[kind][key]['n']}" for key in keys]
+            shares = [found[kind][key] for key in keys]
+            cells = [f"{interval(s)}, n {s['n']}" if s else "-" for s in shares]
             rows.append([f"{language}, {name}", *cells])
     return rows
 

@@ -363,7 +363,7 @@ def test_curl_example_of_the_guide_runs(server: Server) -> None:
     (line,) = [x for x in done.stdout.splitlines() if x.startswith("data: [")]
     (answer,) = json.loads(line[6:])
     assert answer["label"] in answer["probabilities"]
-    assert answer["text"].startswith(answer["label"].capitalize())
+    assert answer["label"] in answer["text"]
 
 
 @pytest.mark.parametrize("marked", [MARK, {}], ids=["marked", "unmarked"])

@@ -119,7 +119,6 @@ def test_same_speaker_needs_three_clips_and_says_so(place: Path, here: Here) -> 
     for line in map(json.loads, enough.stdout.splitlines()):
         basis = line["analysis"]["basis"]
         assert (basis["kind"], basis["clips"]) == ("speaker", 3)
-        assert "own median over 3 clips" in line["text"]
 
 
 @pytest.mark.parametrize(

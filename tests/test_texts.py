@@ -41,10 +41,9 @@ def judged(raw: str) -> texts.Checked:
 
 def test_a_taught_answer_counts_as_true() -> None:
     found = judged(instructions.analysis("angry", CUES, "en"))
-    for tally in (found.raw, found.shown):
+    for tally, cues in ((found.raw, 5), (found.shown, 0)):  # nothing is tried here
         assert (tally.texts, tally.parsed, tally.named) == (1, 1, 1)
-        assert (tally.stated, tally.agreeing) == (5, 5)
-        assert (tally.intensities, tally.right_intensities) == (1, 1)
+        assert (tally.stated, tally.agreeing) == (cues, cues)
     assert found.corrected == found.added == found.dropped == 0
 
 
@@ -64,13 +63,12 @@ def test_a_wrong_answer_counts_as_it_is_and_is_shown_right(
     found = judged(raw)
     assert (found.raw.parsed, found.raw.named, found.raw.agreeing) == (parsed, named, agreeing)
     assert (found.shown.parsed, found.shown.named) == (1, 1)
-    assert found.shown.agreeing == found.shown.stated == 5
-    assert found.shown.right_intensities == 1
+    assert found.shown.stated == 0
 
 
 def test_wrong_statements_are_counted_and_kept_as_examples() -> None:
     found = judged("The voice sounds angry. Evidence: pitch low. Intensity: mild.")
-    assert (found.corrected, found.texts_corrected, found.added) == (2, 1, 4)
+    assert (found.corrected, found.texts_corrected, found.added) == (1, 1, 4)
     assert found.examples[0]["raw"].startswith("The voice")
 
 
@@ -106,8 +104,8 @@ def test_a_models_texts_are_measured_in_both_languages(tmp_path: Path) -> None:
     assert found["clips"] == 3 and set(found["languages"]) == {"en", "zh"}
     for of in found["languages"].values():
         assert of["shown"]["parsed"]["value"] == of["shown"]["named"]["value"] == 1.0
-        assert of["shown"]["agreeing"]["value"] == 1.0
-        assert of["shown"]["counts"]["stated"] == 15
+        counts = of["shown"]["counts"]
+        assert counts["agreeing"] == counts["stated"]
         assert of["added"] == 15
     lines = _texts_summary(found)
     assert sum("shown" in line and "1.000" in line for line in lines) == 2

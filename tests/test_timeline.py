@@ -60,7 +60,7 @@ def test_what_is_heard_is_told_step_by_step_beside_the_cursor() -> None:
     sound = audio.from_array(voiced(4.0), RATE)
     seen = timeline.overview(sound, prosody.track(sound.samples))
     figure = course.course(seen, heard, "en")
-    assert figure.layout.meta == {"edges": [0, 1.5, 2.5, 4], "labels": ["angry 80%", "", "sad 70%"]}
+    assert figure.layout.meta == {"edges": [0, 1.5, 2.5, 4], "labels": ["Angry 80%", "", "Sad 70%"]}
     assert list(figure.data[0].x) == [0, 1.5, 1.5, 2.5, 2.5, 4]
     assert course.course(seen, None, "en").layout.meta == {}
 

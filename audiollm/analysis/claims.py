@@ -1,8 +1,9 @@
 """Taking an analysis apart into claims that can be checked: an LLM's text, or the shown one.
 
-An analysis is a row of sentences. Those with a lead (`Evidence:`, `Intensity:`) hold what was
-measured; prose names the class and may state cues. What a sentence claims beyond the classes and
-cues that can be checked (a cue in other words, a number, a cause, the speaker) makes it `loose`.
+An analysis is a row of sentences. Those with a lead (`Evidence:`) hold what was measured; prose
+names the class and may state cues. What a sentence claims beyond the classes and cues that can be
+checked (a cue in other words, a number, a cause, the speaker) makes it `loose`. LLMs were taught
+to end with `Intensity:`, which nothing measures and nobody is shown.
 """
 
 import re
@@ -11,24 +12,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
+from audiollm.analysis import certainty
 from audiollm.audio.prosody import LEVELS, REFERENCES, Level
 from audiollm.labels import EMOTIONS, Language, prompt_word, word
 
 Kind = Literal["evidence", "intensity", "certainty", "note", "prose"]
 
-INTENSITY: dict[Language, tuple[str, str, str]] = {
-    "en": ("mild", "moderate", "strong"),
-    "zh": ("轻微", "中等", "强烈"),
-}
-CERTAINTY: dict[Language, tuple[str, ...]] = {  # from the least to the most
-    "en": ("uncertain", "more likely than not", "likely", "very likely"),
-    "zh": ("不确定", "把握过半", "把握较大", "把握很大"),
-}
 EVIDENCE: dict[Language, str] = {"en": "Evidence: ", "zh": "依据："}
-WITHIN: dict[Language, str] = {"en": "Within the usual range: ", "zh": "在常见范围内："}
 STRENGTH: dict[Language, str] = {"en": "Intensity: ", "zh": "强度："}
 CAUTION: dict[Language, str] = {"en": "Caution: ", "zh": "注意："}
-USUAL: dict[Language, str] = {"en": "Usual: ", "zh": "常见范围："}
 
 # Words that claim something that is not checked here: a cue in other words, a certainty, a feeling
 # that is no class, who speaks or why. Stems; the list errs on the side of leaving a sentence out.
@@ -89,7 +81,6 @@ class Sentence:
     text: str
     kind: Kind
     stated: tuple[Statement, ...] = ()
-    intensity: int | None = None  # 0 mild, 1 moderate, 2 strong
     names: frozenset[str] = frozenset()  # classes that it names
     denies: bool = False  # has a "not": its classes and cues may mean the opposite
     loose: bool = False  # claims what cannot be checked
@@ -119,8 +110,8 @@ def read(sentence: str, labels: tuple[str, ...], language: Language) -> Sentence
     bare = _evidence(sentence, sentence, language)
     if not bare.loose:  # `Pitch high, tempo fast.`
         return bare
-    head = re.split(r"[(（]", sentence)[0].strip().lower()
-    if head in CERTAINTY[language]:
+    head = re.split("[:：]", sentence)[0].strip().lower()
+    if head in certainty.WORDS[language]:
         return Sentence(sentence, "certainty", names=names)
     rest = pattern.sub(" ", sentence)
     stated, left = _statements(rest, language)
@@ -142,26 +133,12 @@ def of_language(sentence: str, language: Language) -> bool:
     return script and sentence.isprintable() and sentence[-1] in ends
 
 
-def strength(levels: Mapping[str, Level]) -> int:
-    """0 mild, 1 moderate, 2 strong: how many cues leave their reference range (0, 1-2, 3+).
-
-    A definition by measurement, as no corpus here has intensity labels that agree.
-    """
-    outside = sum(level != "mid" for cue, level in levels.items() if cue != "pause_share")
-    return min(2, (outside + 1) // 2)
-
-
 def _leaded(sentence: str, language: Language) -> Sentence | None:
     """A sentence that begins with one of the leads."""
-    if _lead(sentence, CAUTION, language) or _lead(sentence, USUAL, language):
+    if _lead(sentence, CAUTION, language):
         return Sentence(sentence, "note", loose=True)
-    if body := _lead(sentence, STRENGTH, language):
-        said = _SMALL.sub("", _BRACKETS.sub("", body)).lower()
-        known = INTENSITY[language]
-        level = known.index(said) if said in known else None
-        return Sentence(sentence, "intensity", intensity=level, loose=level is None)
-    if body := _lead(sentence, WITHIN, language):
-        return _evidence(sentence, body, language, within=True)
+    if _lead(sentence, STRENGTH, language):
+        return Sentence(sentence, "intensity")
     if body := _lead(sentence, EVIDENCE, language):
         return _evidence(sentence, body, language)
     return None
@@ -173,37 +150,29 @@ def _lead(sentence: str, leads: Mapping[Language, str], language: Language) -> s
     return sentence[len(lead) :] if sentence.lower().startswith(lead.lower()) else ""
 
 
-def _evidence(sentence: str, body: str, language: Language, within: bool = False) -> Sentence:
-    stated, left = _statements(_BRACKETS.sub("", body), language, within)
+def _evidence(sentence: str, body: str, language: Language) -> Sentence:
+    stated, left = _statements(_BRACKETS.sub("", body), language)
     loose = not stated or bool(_SMALL.sub("", left))
     return Sentence(sentence, "evidence", stated=stated, loose=loose)
 
 
-def _statements(
-    text: str, language: Language, within: bool = False
-) -> tuple[tuple[Statement, ...], str]:
-    """The cues that are stated one to a clause, and the text without them.
-
-    `within`: bare names of cues, which a sentence states to be in their range.
-    """
+def _statements(text: str, language: Language) -> tuple[tuple[Statement, ...], str]:
+    """The cues that are stated one to a clause, and the text without them."""
     found, left = [], []
     for clause in _ITEMS.split(text):
-        hit, rest = _statement(clause, language, within)
+        hit, rest = _statement(clause, language)
         found += [hit] if hit else []
         left.append(rest)
     return tuple(found), " ".join(left)
 
 
-def _statement(clause: str, language: Language, within: bool) -> tuple[Statement | None, str]:
+def _statement(clause: str, language: Language) -> tuple[Statement | None, str]:
     """The one cue of a clause and its one level, in either order; else the clause as it was."""
     hits = []
     for r in REFERENCES:
         words = {r.word(level, language) for level in LEVELS}
         named = _cut(clause, r.name(language))
         if named is None:
-            continue
-        if within:
-            hits.append((Statement(r.cue, frozenset(("mid",)), clause.strip()), named))
             continue
         for said in words:
             if (left := _cut(named, said)) is not None:

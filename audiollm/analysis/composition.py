@@ -8,36 +8,23 @@ from the measurement. docs/analysis.md explains every part and threshold.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from audiollm.analysis import claims, wording
-from audiollm.analysis.claims import CERTAINTY, INTENSITY, Sentence
-from audiollm.analysis.references import Basis, between_registers, by_register
+from audiollm.analysis import certainty, claims, wording
+from audiollm.analysis.claims import Sentence
+from audiollm.analysis.references import Basis, by_register
 from audiollm.analysis.types import Analysis, Correction, Evidence, Voice
 from audiollm.audio import prosody
 from audiollm.audio.prosody import REFERENCES, Cues
 from audiollm.labels import Language, prompt_word, word
 from audiollm.texts import text
 
-# An answer with less probability is wrong more often than right; a smaller margin over the second
-# does not separate the two: three times the 0.05 by which the probabilities err (ECE).
-SURE, MARGIN = 0.5, 0.15
-# The IPCC's scale of likelihood (Mastrandrea et al. 2010), so that a word means what it does
-# elsewhere; the per cent stand beside it, as words alone are misread (Budescu et al. 2009).
-LIKELY, VERY_LIKELY = 0.66, 0.9
-NOT_NEGLIGIBLE = 0.1  # a class below it is named less often than chance among ten would have it
+NOT_NEGLIGIBLE = (
+    10  # per cent; a class below it is named less often than chance among ten would have it
+)
 OTHERS = 2  # runners-up named at most
 FLAT = 0.6  # the two likeliest together below this: in two of five such clips it is neither
 SHORT = 1.0  # s of sound above a pause; the shortest of 120 clips of EmoDB has 1.25
 VOICED = 0.4  # voiced share of that sound; the least of these clips has 0.47, noise about 0
 MIXED = 0.7  # below this share of agreeing windows the parts of a long sound differ
-PROSE = 3  # sentences of the LLM's own shown at most
-
-
-def certainty(probabilities: Mapping[str, float]) -> int:
-    """0 uncertain, 1 more likely than not, 2 likely, 3 very likely: index in `CERTAINTY`."""
-    best, second, *_ = [*sorted(probabilities.values(), reverse=True), 0.0, 0.0]
-    if best < SURE or best - second < MARGIN:
-        return 0
-    return 1 + (best >= LIKELY) + (best >= VERY_LIKELY)
 
 
 def measured(
@@ -52,14 +39,11 @@ def measured(
     label, best = ranked[0]
     basis = basis or by_register(cues)
     evidence = _evidence(cues, basis, language) if cues and basis else ()
-    counted = {e.cue for e in evidence} & {r.cue for r in REFERENCES if r.unit != wording.SHARE}
-    levels = {e.cue: e.level for e in evidence}
     return Analysis(
         label=label,
-        certainty=CERTAINTY["en"][certainty(probabilities)],
+        certainty=certainty.WORDS["en"][certainty.level(probabilities)],
         probability=best,
-        others={n: p for n, p in ranked[1 : 1 + OTHERS] if p >= NOT_NEGLIGIBLE},
-        intensity=INTENSITY["en"][claims.strength(levels)] if len(counted) > 1 else None,
+        others={n: p for n, p in ranked[1 : 1 + OTHERS] if certainty.percents(p) >= NOT_NEGLIGIBLE},
         evidence=evidence,
         cautions=_cautions([p for _, p in ranked], cues, voice, basis, language),
         basis=basis,
@@ -73,63 +57,35 @@ def compose(
 ) -> tuple[Analysis, str]:
     """What is known with what the LLM wrote after the class word, and the text to show.
 
-    While the LLM writes (`done` False) the text holds only what the final one begins with.
+    The LLM's first sentence names the class where all of it is true; everything else that it writes
+    would say again what is measured. While it writes (`done` False) there is no text before that
+    sentence is complete.
     """
     written = claims.parse(raw, labels, language, done)
-    parts = {
-        "certainty": wording.certainty(known, language),
-        "caution": wording.caution(known.cautions, language),
-        "evidence": wording.evidence(known.evidence, language),
-        "intensity": wording.intensity(known, language),
-        "usual": wording.usual(known.basis, language),
-    }
-    shown = [wording.opening(known.label, language)]
-    shown += [parts.pop("certainty"), parts.pop("caution")]
-    prose: list[str] = []
-    dropped: list[str] = []
-    lost = False  # behind a sentence about another class nothing can be trusted
-    for sentence in written:
-        own = sentence.text.replace(prompt_word(known.label, language), word(known.label, language))
-        lost = lost or _contradicts(sentence, known.label)
-        if sentence.kind in parts and not lost:
-            shown.append(parts.pop(sentence.kind))
-        elif (
-            sentence.kind == "prose"
-            and not lost
-            and _holds(sentence, known)
-            and own not in prose
-            and len(prose) < PROSE
-        ):
-            prose.append(own)
-            shown.append(own)
-        elif sentence.kind not in ("evidence", "intensity"):
-            dropped.append(sentence.text)
-    if done:
-        shown += parts.values()
+    holds = bool(written) and _holds(written[0], known)
+    said = written[0].text if holds else ""
+    said = said.replace(prompt_word(known.label, language), word(known.label, language))
+    shown = [
+        wording.opening(known, said, language),
+        wording.caution(known.cautions, language),
+        wording.evidence(known, language),
+    ]
     checked = replace(
         known,
-        prose=tuple(prose),
-        dropped=tuple(dropped),
+        prose=said,
+        dropped=tuple(s.text for s in written[holds:] if s.kind not in ("evidence", "intensity")),
         corrections=tuple(_corrections(written, known)),
         added=tuple(sorted(set(known.levels) - {s.cue for w in written for s in w.stated})),
     )
-    return checked, wording.paragraph(shown, language)
-
-
-def _contradicts(sentence: Sentence, label: str) -> bool:
-    return bool(sentence.names - {label}) or (bool(sentence.names) and sentence.denies)
+    return checked, wording.paragraph(shown, language) if done or written else ""
 
 
 def _holds(sentence: Sentence, known: Analysis) -> bool:
-    """Whether prose claims something, all of it is checked, and all of it is true.
-
-    Naming the class outright is not true of an uncertain answer.
-    """
-    if sentence.loose or sentence.denies or not (sentence.names or sentence.stated):
-        return False
-    if sentence.names and known.certainty == "uncertain":
-        return False
-    return all(s.agrees(known.levels) for s in sentence.stated)
+    """Whether a sentence names the class and claims nothing else. Naming it outright is not true of
+    an uncertain answer."""
+    plain = sentence.kind == "prose" and not (sentence.loose or sentence.denies or sentence.stated)
+    sure = known.certainty != certainty.WORDS["en"][0]
+    return plain and sure and sentence.names == {known.label}
 
 
 def _corrections(written: Sequence[Sentence], known: Analysis) -> Iterator[Correction]:
@@ -137,11 +93,6 @@ def _corrections(written: Sequence[Sentence], known: Analysis) -> Iterator[Corre
     for s in (s for sentence in written for s in sentence.stated):
         if not s.agrees(known.told):
             yield Correction(s.cue, s.said, known.told.get(s.cue))
-    truth = claims.strength(known.told) if known.told else None
-    for sentence in written:
-        if sentence.intensity not in (None, truth):
-            measured_word = None if truth is None else INTENSITY["en"][truth]
-            yield Correction("intensity", INTENSITY["en"][sentence.intensity or 0], measured_word)
 
 
 def _evidence(cues: Cues, basis: Basis, language: Language) -> tuple[Evidence, ...]:
@@ -151,11 +102,8 @@ def _evidence(cues: Cues, basis: Basis, language: Language) -> tuple[Evidence, .
         if value is None:
             continue
         level, (low, high) = basis.level(r.cue, value), basis.ranges[r.cue]
-        level_word = r.word(level, language)
-        if basis.kind == "speaker" and level == "mid":  # `few` pauses are not what is meant then
-            level_word = "正常" if language == "zh" else "usual"
-        name = r.name(language)
-        found.append(Evidence(r.cue, name, level, level_word, value, r.unit, low, high))
+        said = basis.said(r, value, language)
+        found.append(Evidence(r.cue, r.name(language), level, said, value, r.unit, low, high))
     return tuple(found)
 
 
@@ -178,6 +126,4 @@ def _cautions(
         found["flat"] = {}
     if cues and basis is None:
         found["unmeasured"] = {}
-    if cues and basis and basis.kind == "register" and between_registers(cues):
-        found["between"] = {"hz": f"{cues.pitch_hz:.0f}"}
     return {kind: text(f"caution_{kind}", language, **v) for kind, v in found.items()}

@@ -5,8 +5,16 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from audiollm.audio.prosody import REFERENCES, REGISTER_HZ, Cues, Level
+from audiollm.audio.prosody import REFERENCES, REGISTER_HZ, Cues, Level, Reference
+from audiollm.labels import Language
+from audiollm.texts import text
 
+PITCH = next(r for r in REFERENCES if r.cue == "pitch_hz")
+
+# Share of a range's width by which a cue leaves it before it counts as unusual: the same clip with
+# 5 ms less, faint noise (30 dB) or 10 bits measures that much differently in 1 of 10 clips (melody)
+# or more often (tempo and pauses: 1 of 4).
+MARGIN = 0.1
 SPEAKER_CLIPS = 3  # with voice: fewer say nothing of what is usual for a person
 
 
@@ -21,7 +29,24 @@ class Basis:
 
     def level(self, cue: str, value: float) -> Level:
         low, high = self.ranges[cue]
-        return "low" if value < low else "high" if value > high else "mid"
+        margin = MARGIN * (high - low)
+        if self._undecided(cue, value):
+            return "mid"
+        return "low" if value < low - margin else "high" if value > high + margin else "mid"
+
+    def said(self, reference: Reference, value: float, language: Language) -> str:
+        """The level in words."""
+        if self._undecided(reference.cue, value):
+            return text("between_registers", language)
+        level = self.level(reference.cue, value)
+        if self.kind == "speaker" and level == "mid":  # `few` pauses are not what is meant then
+            return text("as_usual", language)
+        return reference.word(level, language)
+
+    def _undecided(self, cue: str, value: float) -> bool:
+        """Whether a pitch is too high to be usual for low voices and too low for high ones: its
+        level would hang on the side of `REGISTER_HZ` that it happens to fall on."""
+        return cue == PITCH.cue and self.kind == "register" and PITCH.low[1] < value < PITCH.high[0]
 
 
 def by_register(cues: Cues | None) -> Basis | None:
@@ -45,12 +70,3 @@ def by_speaker(clips: Sequence[Cues]) -> Basis | None:
     ranges = {cue: (m - half[cue], m + half[cue]) for cue, m in middle.items()}
     ranges["pause_share"] = (max(0.0, ranges["pause_share"][0]), ranges["pause_share"][1])
     return Basis("speaker", register, ranges, len(whole))
-
-
-def between_registers(cues: Cues) -> bool:
-    """Whether the pitch is too high to be usual for low voices and too low for high ones.
-
-    Its level then hangs on the side of `REGISTER_HZ` that it happens to fall on.
-    """
-    pitch = next(r for r in REFERENCES if r.cue == "pitch_hz")
-    return cues.pitch_hz is not None and pitch.low[1] < cues.pitch_hz < pitch.high[0]

@@ -6,6 +6,11 @@ from typing import Any
 from audiollm.analysis.references import Basis
 from audiollm.audio.prosody import Level
 
+# An answer rests on what its probability falls by this much without: about as much as the
+# probabilities err (ECE)
+CARRIES = 0.05
+EVERYWHERE = 0.75  # share of a sound from which on no part of it stands out
+
 
 @dataclass(frozen=True)
 class Voice:
@@ -28,13 +33,25 @@ class Evidence:
     unit: str
     low: float
     high: float
+    # of the class's probability where the cue is brought to the middle of its range; None where it
+    # is usual, or was not tried
+    fall: float | None = None
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """A part of the sound, in seconds, and by how much the class's probability falls without it."""
+
+    start: float
+    end: float
+    fall: float
 
 
 @dataclass(frozen=True)
 class Correction:
     """A statement of the LLM that the measurement contradicts; None: not measured."""
 
-    cue: str  # or `intensity`
+    cue: str
     stated: str
     measured: str | None
 
@@ -47,19 +64,36 @@ class Analysis:
     certainty: str  # uncertain, more likely than not, likely, very likely
     probability: float
     others: dict[str, float]  # what else it could be, likeliest first
-    intensity: str | None  # mild, moderate, strong; None where too few cues were measured
     evidence: tuple[Evidence, ...]  # every measured cue
     cautions: dict[str, str]  # kind -> sentence without its full stop
     basis: Basis | None  # None: no voice to measure
     voice: Voice | None
     told: dict[str, Level]  # levels that the prompt states, by register
-    prose: tuple[str, ...] = ()  # sentences of the LLM that are shown
+    prose: str = ""  # the sentence of the LLM that is shown
     dropped: tuple[str, ...] = ()  # those that are not
     corrections: tuple[Correction, ...] = ()
     added: tuple[str, ...] = ()  # cues that the LLM left out
+    occlusion: tuple[Occlusion, ...] = ()  # () where it was not tried
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    @property
+    def carrying(self) -> tuple[Evidence, ...]:
+        """The cues that the answer rests on."""
+        return tuple(e for e in self.evidence if e.fall is not None and e.fall >= CARRIES)
+
+    @property
+    def decisive(self) -> tuple[tuple[float, float], ...]:
+        """(start, end) in seconds of the parts that the answer rests on most; () where it rests on
+        none, or on nearly all of the sound."""
+        least = max([CARRIES, *(o.fall / 2 for o in self.occlusion)])
+        found: list[tuple[float, float]] = []
+        for o in (o for o in self.occlusion if o.fall >= least):
+            joined = bool(found) and found[-1][1] == o.start
+            found = [*found[:-1], (found[-1][0], o.end)] if joined else [*found, (o.start, o.end)]
+        whole = sum(o.end - o.start for o in self.occlusion)
+        return () if sum(b - a for a, b in found) > EVERYWHERE * whole else tuple(found)
 
     @property
     def basis_kind(self) -> str | None:

@@ -3,37 +3,38 @@ claims.py can parse them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from audiollm.analysis.claims import (
-    CAUTION,
-    CERTAINTY,
-    EVIDENCE,
-    INTENSITY,
-    STRENGTH,
-    USUAL,
-    WITHIN,
-)
+from audiollm.analysis import certainty
+from audiollm.analysis.certainty import percents
+from audiollm.analysis.claims import CAUTION, EVIDENCE
 from audiollm.analysis.references import Basis
-from audiollm.analysis.types import Analysis, Evidence
+from audiollm.analysis.types import Analysis
 from audiollm.labels import Language, word
-from audiollm.model.prompt import SEPARATOR
 from audiollm.texts import text
 
 SHARE = "of the time"  # the unit of a cue that is a share
-UNITS_ZH = {
-    "Hz": "赫兹",
-    "semitones": "半音",
-    "dB": "分贝",
-    "syllables/s": "音节/秒",
-    SHARE: "的时间",
-}
-
 GUESS = {"short", "little_voice", "flat"}  # after these the answer itself is a guess
 
 
-def opening(label: str, language: Language) -> str:
-    """What an analysis begins with: the class, as a sentence."""
-    name = word(label, language)
-    return name[:1].upper() + name[1:] + SEPARATOR[language]
+def opening(known: Analysis, said: str, language: Language) -> str:
+    """How certain the answer is, the class, and what else it could be, as one sentence.
+
+    `said` is a sentence of the LLM that names the class; "" for its name alone. An uncertain answer
+    is never stated outright.
+    """
+    level = certainty.WORDS["en"].index(known.certainty)
+    last = "或" if language == "zh" else "or"
+    others = [word(name, language) for name in known.others]
+    name = word(known.label, language)
+    if level:
+        answer = said.rstrip(".!?。！？") or name
+        answer = answer[:1].lower() + answer[1:]
+        answer += text("also", language, others=join(others, language, last)) if others else ""
+    else:
+        answer = (
+            join([name, *others], language, last) if others else text("only", language, name=name)
+        )
+    colon, stop = ("：", "。") if language == "zh" else (": ", ".")
+    return f"{certainty.word(level, language)}{colon}{answer}{stop}"
 
 
 def paragraph(sentences: Iterable[str], language: Language) -> str:
@@ -47,33 +48,21 @@ def percent(share: float) -> str:
         return "<1%"
     if 0.99 < share < 1:
         return ">99%"
-    return f"{share:.0%}"
+    return f"{percents(share)}%"
 
 
-def number(value: float, share: bool, more: int = 0) -> str:
-    """Digits that the measurement carries: `183`, `4.8`, `−7.5`, `9%`; `more` adds some."""
+def number(value: float, share: bool) -> str:
+    """Digits that the measurement carries: `183`, `4.8`, `−7.5`, `9%`."""
     if share:
-        return f"{value:.{more}%}"
-    return f"{value:.{more + (abs(value) < 50)}f}".replace("-", "−")
+        return percent(value)
+    return f"{value:.{int(abs(value) < 50)}f}".replace("-", "−")
 
 
 def join(words: Sequence[str], language: Language, last: str = "and") -> str:
-    """`a, b and c`; `a、b、c`."""
+    """`a, b and c`; `a、b、c`, in Chinese `a、b或c` where `last` is 或."""
     if language == "zh":
-        return ("或" if last == "or" else "、").join(words)
+        return "、".join([*words[:-2], last.join(words[-2:])] if last == "或" else words)
     return f" {last} ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-
-
-def certainty(known: Analysis, language: Language) -> str:
-    """How sure the answer is, in words and per cent, and what else it could be."""
-    words = CERTAINTY[language][CERTAINTY["en"].index(known.certainty)]
-    if language == "zh":
-        others = [f"{word(n, 'zh')}（{percent(p)}）" for n, p in known.others.items()]
-        also = f"，也可能是{join(others, 'zh', 'or')}" if others else ""
-        return f"{words}（{percent(known.probability)}）{also}。"
-    others = [f"{word(n, 'en')} ({percent(p)})" for n, p in known.others.items()]
-    also = f"; it could also be {join(others, 'en', 'or')}" if others else ""
-    return f"{words.capitalize()} ({percent(known.probability)}){also}."
 
 
 def caution(kinds: Mapping[str, str], language: Language) -> str:
@@ -85,48 +74,28 @@ def caution(kinds: Mapping[str, str], language: Language) -> str:
     return CAUTION[language] + joined + text(end, language)
 
 
-def evidence(cues: Iterable[Evidence], language: Language) -> str:
-    """The cues outside their range with both figures, then the names of those inside."""
-    outside = [_cue(e, language) for e in cues if e.level != "mid"]
-    inside = [e.name for e in cues if e.level == "mid"]
-    lines = []
-    if outside:
-        lines.append(EVIDENCE[language] + (", " if language == "en" else "、").join(outside))
-    if inside:
-        lines.append(WITHIN[language] + join(inside, language))
-    end = "。" if language == "zh" else "."
-    return paragraph((line + end for line in lines), language)
-
-
-def _cue(e: Evidence, language: Language) -> str:
-    share, end = e.unit == SHARE, e.low if e.level == "low" else e.high
-    # a value just outside its range must not read as if it were on the edge
-    more = next((m for m in range(4) if number(e.value, share, m) != number(end, share, m)), 4)
-    value = number(e.value, share, more)
-    low, high = (number(x, share, more if x == end else 0) for x in (e.low, e.high))
-    if language == "zh":
-        unit = "" if share else f" {UNITS_ZH[e.unit]}"
-        return f"{e.name}{e.said}（{value}{unit}，常见 {low} 至 {high}）"
-    return f"{e.said} {e.name} ({value} {e.unit}; usual {low} to {high})"
-
-
-def intensity(known: Analysis, language: Language) -> str:
-    """How strong, and by how many cues; "" where too few were measured."""
-    if known.intensity is None:
+def evidence(known: Analysis, language: Language) -> str:
+    """The cues and the seconds that the answer rests on; "" where it is uncertain, or nothing was
+    tried. Figures of the cues stand in a table."""
+    if not known.occlusion or known.certainty == certainty.WORDS["en"][0]:
         return ""
-    words = INTENSITY[language][INTENSITY["en"].index(known.intensity)]
-    counted = [e for e in known.evidence if e.unit != SHARE]
-    out = sum(e.level != "mid" for e in counted)
-    if language == "zh":
-        return f"{STRENGTH['zh']}{words}（计入的 {len(counted)} 项线索中 {out} 项超出常见范围）。"
-    of = f"{out} of {len(counted)} counted cues outside the usual range"
-    return f"{STRENGTH['en']}{words} ({of})."
+    cues, decisive = known.carrying, known.decisive
+    if not cues and not decisive:
+        return text("evidence_none", language)
+    said = ""
+    if cues and language == "zh":
+        said = EVIDENCE["zh"] + join([e.name + e.said for e in cues], "zh") + "。"
+    elif cues:
+        said = EVIDENCE["en"] + join([f"{e.said} {e.name}" for e in cues], "en") + "."
+    times = [text("range", language, low=f"{a:.1f}", high=f"{b:.1f}") for a, b in decisive]
+    spans = text("decisive", language, spans=join(times, language)) if times else ""
+    return paragraph([said, spans], language)
 
 
 def usual(basis: Basis | None, language: Language) -> str:
-    """What the cues are relative to; "" where none was measured."""
+    """What the cues in a table are relative to; "" where none was measured."""
     if basis is None:
         return ""
     if basis.kind == "speaker":
-        return USUAL[language] + text("usual_speaker", language, clips=basis.clips)
-    return USUAL[language] + text(f"usual_{basis.register}", language)
+        return text("usual_speaker", language, clips=basis.clips)
+    return text(f"usual_{basis.register}", language)

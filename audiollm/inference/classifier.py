@@ -42,6 +42,7 @@ class ScoredSound:
     scored: Any  # scoring.Scored of the batch that holds the window to go on from
     row: int
     winner: int
+    distance: float | None = None  # from the training data, of a sound of one window
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +132,10 @@ class Classifier:
             )
             # the text goes on from the window with the highest probability of the winning class
             best = vote.best[vote.winner]
-            answers.append(ScoredSound(prediction, analysis, best.scored, best.row, vote.winner))
+            far = vote.distances[0] if len(vote.distances) == 1 else None
+            answers.append(
+                ScoredSound(prediction, analysis, best.scored, best.row, vote.winner, far)
+            )
         return answers
 
     def _compared(
@@ -184,13 +188,19 @@ class Classifier:
         return found
 
     def score(
-        self, clips: Sequence[Features], cues: Sequence[Cues], language: Language
+        self,
+        clips: Sequence[Features],
+        cues: Sequence[Cues],
+        language: Language,
+        distances: np.ndarray | None = None,
     ) -> tuple[Any, np.ndarray]:
-        """(`scoring.Scored`, calibrated probabilities [B, C]) of B windows."""
+        """(`scoring.Scored`, calibrated probabilities [B, C]) of B windows; by `distances` [B] from
+        the training data instead of their own, if given."""
+        apart = self._distances(clips) if distances is None else distances
         scored = self.scores((clips, cues), len(clips) / BATCH_WINDOWS, language)
         logs = scored.log_likelihoods.float().cpu().numpy()
         return scored, calibration.calibrated(
-            logs, self.manifest, [c.baseline is not None for c in clips], self._distances(clips)
+            logs, self.manifest, [c.baseline is not None for c in clips], apart
         )
 
     def _score(self, calls: "Sequence[Call[_Windows, Scored]]") -> None:

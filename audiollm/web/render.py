@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from audiollm.analysis import wording
+from audiollm.analysis import certainty, wording
 from audiollm.analysis.references import Basis, by_register
 from audiollm.analysis.wording import percent
 from audiollm.audio import Sound
 from audiollm.audio.prosody import REFERENCES, Cues, Level, Reference
 from audiollm.audio.timeline import Timeline
 from audiollm.errors import AudioLLMError
-from audiollm.labels import Language, emotion, word
+from audiollm.labels import Language, capital, emotion, title, word
 from audiollm.model.loading import Came
 from audiollm.texts import text
-from audiollm.web.analyse.plots import is_sure
 
 if TYPE_CHECKING:
     from audiollm.analysis.types import Analysis
@@ -114,7 +113,7 @@ def course_table(line: Timeline, language: Language) -> str:
     rows = []
     for (start, end), shares in zip(line.spans, line.probabilities, strict=True):
         silent = bool(np.isnan(shares).any())
-        name = word(line.labels[int(shares.argmax())], language)
+        name = title(line.labels[int(shares.argmax())], language)
         message = text("silence", language) if silent else f"{name} {percent(float(shares.max()))}"
         where = text(
             "range", language, low=f"{start:.1f}", high=text("seconds", language, n=f"{end:.1f}")
@@ -153,12 +152,13 @@ def heading(key: str, language: Language) -> str:
 def headline(probabilities: Mapping[str, float], language: Language) -> str:
     """The answer in one line: the class, or the two closest when the model is not sure."""
     ranked = sorted(probabilities.items(), key=lambda item: -item[1])
-    sure = is_sure(probabilities)
-    chips = "".join(_chip(name, share, language) for name, share in ranked[: 1 if sure else 2])
-    kind = "sure" if sure else "unsure"
-    rows = [row(escape(word(name, language)), percent(share)) for name, share in ranked]
+    level = certainty.level(probabilities)
+    chips = "".join(_chip(name, share, language) for name, share in ranked[: 1 if level else 2])
+    kind = "sure" if level else "unsure"
+    caption = text(kind, language, certainty=certainty.word(level, language).lower())
+    rows = [row(escape(title(name, language)), percent(share)) for name, share in ranked]
     aloud = _aloud("probabilities", rows, language)
-    return f'<div class="headline {kind}"><span>{text(kind, language)}</span>{chips}{aloud}</div>'
+    return f'<div class="headline {kind}"><span>{caption}</span>{chips}{aloud}</div>'
 
 
 def acted(meant: str, predicted: str, language: Language) -> str:
@@ -185,20 +185,16 @@ def compared(answer: "Prediction", own: bool, language: Language) -> str:
 
 
 def _chip(name: str, share: float, language: Language) -> str:
-    message = escape(word(name, language))
+    message = escape(title(name, language))
     colour = emotion(name).colour
     return f'<b style="--emotion: {colour}">{message} <small>{percent(share)}</small></b>'
 
 
 def analysis(written: str, language: Language, done: bool, known: "Analysis | None" = None) -> str:
-    """The shown text, its caution set apart; while it grows a caret is at its end.
-
-    What the cues are relative to is below their table, so not here again.
-    """
+    """The shown text, its caution set apart; while it grows a caret is at its end."""
     state = "" if done else ' class="growing"'
     body = escape(written)
     if known is not None:
-        body = body.removesuffix(escape(wording.usual(known.basis, language))).rstrip()
         warned = escape(wording.caution(known.cautions, language))
         if warned:
             body = body.replace(warned, f'<span class="caution">{warned}</span>', 1)
@@ -240,7 +236,7 @@ def cue_pair(measured: Sequence[Cues | None], names: Sequence[str], language: La
         return ""
     rows = [
         row(
-            r.name(language),
+            capital(r.name(language)),
             *(_measured(r, getattr(cues, r.cue), language) for cues in (first, second)),
         )
         for r in REFERENCES
@@ -289,11 +285,11 @@ def _cue_row(reference: Reference, cues: Cues, basis: Basis | None, language: La
         scale = _scale(basis.ranges[reference.cue], value)
         if value is not None:
             level = basis.level(reference.cue, value)
-            message = reference.word(level, language)
+            message = basis.said(reference, value, language)
     mark = ' class="outside"' if level in ("low", "high") else ""
     return (
-        f'<tr><th scope="row">{reference.name(language)}</th><td>{measured}</td>'
-        f"<td{mark}>{message}</td><td>{usual}{scale}</td></tr>"
+        f'<tr><th scope="row">{capital(reference.name(language))}</th><td>{measured}</td>'
+        f"<td{mark}>{capital(message)}</td><td>{usual}{scale}</td></tr>"
     )
 
 

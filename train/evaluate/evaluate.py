@@ -356,13 +356,13 @@ def _texts_summary(texts: dict[str, Any] | None) -> list[str]:
         return []
     lines = [
         f"texts of {texts['clips']} clips (95 % interval)",
-        f"{'':<24}{'whole':<24}{'one class':<24}{'cues right':<24}intensity right",
+        f"{'':<24}{'whole':<24}{'one class':<24}cues right",
     ]
     for language, of in texts["languages"].items():
         for kind in ("raw", "shown"):
-            cells = "".join(f"{interval(of[kind][k]):<24}" for k in ("parsed", "named", "agreeing"))
+            cells = "".join(f"{interval(of[kind][k]):<24}" for k in ("parsed", "named"))
             name = "the LLM's" if kind == "raw" else "shown"
-            lines.append(f"{f'{language}, {name}':<24}{cells}{interval(of[kind]['intensity'])}")
+            lines.append(f"{f'{language}, {name}':<24}{cells}{interval(of[kind]['agreeing'])}")
         lines.append(
             f"{language}: {of['corrected']} statements corrected in {of['texts_corrected']} texts, "
             f"{of['added']} cues added, {of['dropped']} sentences not shown"

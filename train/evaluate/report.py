@@ -217,7 +217,7 @@ def _baselines(metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, 
 
 def _texts(texts: Mapping[str, Any]) -> str:
     """Whether the written analyses are true, as the LLM wrote them and as they are shown."""
-    keys = ("parsed", "named", "agreeing", "intensity")
+    keys = ("parsed", "named", "agreeing")
     rows, lines = "", [_t("report_texts_of", n=texts["clips"])]
     for language, of in texts["languages"].items():
         for kind in ("raw", "shown"):

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from audiollm.analysis import claims, composition, wording
+from audiollm.analysis import claims, composition
 from audiollm.analysis.types import Analysis
 from audiollm.audio import prosody
 from audiollm.audio.prosody import Cues
@@ -37,8 +37,6 @@ class Tally:
     named: int = 0  # give the winning class as the answer and no other
     stated: int = 0  # cues
     agreeing: int = 0  # of these, as measured
-    intensities: int = 0
-    right_intensities: int = 0
 
     def add(self, parsed: bool, named: bool) -> None:
         self.texts += 1
@@ -50,9 +48,6 @@ class Tally:
         for sentence in found:
             self.stated += len(sentence.stated)
             self.agreeing += sum(s.agrees(levels) for s in sentence.stated)
-            if sentence.kind == "intensity":
-                self.intensities += 1
-                self.right_intensities += sentence.intensity == claims.strength(levels)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -60,7 +55,6 @@ class Tally:
             "parsed": wilson(self.parsed, self.texts),
             "named": wilson(self.named, self.texts),
             "agreeing": wilson(self.agreeing, self.stated),
-            "intensity": wilson(self.right_intensities, self.intensities),
         }
 
 
@@ -84,10 +78,8 @@ class Checked:
         written = claims.parse(raw, labels, lang)
         self.raw.add(_raw_parses(raw, written, known), _names_one(written, known))
         self.raw.count(written, known.told)
-        head = wording.opening(known.label, lang)
-        read = claims.parse(text[len(head) :], labels, lang)
-        rightly = text.startswith(head) and _names_one(read, known)
-        self.shown.add(_shown_parses(read, known), rightly)
+        read = claims.parse(text, labels, lang)
+        self.shown.add(_shown_parses(read), _names_one(read, known))
         self.shown.count(read, known.levels)
         self.corrected += len(parts.corrections)
         self.texts_corrected += bool(parts.corrections)
@@ -165,9 +157,9 @@ def _write(
 
 
 def _names_one(found: Sequence[claims.Sentence], known: Analysis) -> bool:
-    """No sentence but the one of what else it could be names another class, or denies its own."""
+    """No sentence but the one with the certainty names another class, or denies its own."""
     return all(
-        s.names <= set(known.others)
+        s.names <= {known.label, *known.others}
         if s.kind == "certainty"
         else s.names <= {known.label} and not (s.names and s.denies)
         for s in found
@@ -182,11 +174,10 @@ def _raw_parses(raw: str, found: Sequence[claims.Sentence], known: Analysis) -> 
     return whole and kinds == wanted and not any(s.loose for s in found)
 
 
-def _shown_parses(found: Sequence[claims.Sentence], known: Analysis) -> bool:
-    """Certainty, evidence, intensity and what they are relative to; all claims readable."""
-    kinds = {s.kind for s in found}
-    wanted = {"certainty"} | ({"evidence", "intensity", "note"} if known.basis else set())
-    return wanted <= kinds and not any(s.loose for s in found if s.kind != "note")
+def _shown_parses(found: Sequence[claims.Sentence]) -> bool:
+    """It begins with how certain the answer is, and all claims are readable."""
+    loose = any(s.loose for s in found if s.kind != "note")
+    return bool(found) and found[0].kind == "certainty" and not loose
 
 
 def wilson(hits: int, n: int) -> dict[str, float] | None:

@@ -8,7 +8,6 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from audiollm.analysis.claims import INTENSITY, strength
 from audiollm.audio.prosody import Cues, levels
 from audiollm.labels import Language, prompt_word
 from audiollm.model.prompt import Kind, Layout, Prompt, cue_words
@@ -17,6 +16,12 @@ from train.fit import questions as free
 STAGE_KINDS: dict[int, tuple[Kind, ...]] = {
     1: ("describe",),
     2: ("analyse", "classify", "describe", "yes_no", "intensity"),
+}
+# Taught since the first models, so that a run goes on with the instructions that it began with.
+# It counts unusual cues, is no measure of an emotion's intensity, and is never shown to a person.
+INTENSITY: dict[Language, tuple[str, str, str]] = {
+    "en": ("mild", "moderate", "strong"),
+    "zh": ("轻微", "中等", "强烈"),
 }
 SHOWN_CUES = 0.8  # share of prompts that hold the measured cues
 _OPENING: dict[Language, tuple[str, ...]] = {
@@ -41,8 +46,9 @@ class Instruction:
 
 
 def intensity(cues: Cues) -> int:
-    """0 mild, 1 moderate, 2 strong, by measurement: see `claims.strength`."""
-    return strength(levels(cues))
+    """0 mild, 1 moderate, 2 strong: how many cues but pauses leave their range (0, 1-2, 3+)."""
+    outside = sum(level != "mid" for cue, level in levels(cues).items() if cue != "pause_share")
+    return min(2, (outside + 1) // 2)
 
 
 def description(label: str, cues: Cues | None, language: Language, style: int = 0) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from audiollm.analysis.composition import LIKELY
+from audiollm.analysis import certainty
 from audiollm.audio.prosody import LEVELS, REFERENCES, Cues, Reference
 from audiollm.labels import Language, prompt_word
 
@@ -74,7 +74,7 @@ def question(
         said = kind if outside else "no_evidence"
         blanks["cues"] = outside
     elif kind == "certainty":
-        said = "certain" if best >= LIKELY else "uncertain"
+        said = "certain" if 100 * best >= certainty.LEAST[1] else "uncertain"
     elif kind == "advice":
         said = "advice_hard" if label in HARD else "advice_easy"
     elif kind == "one_class":

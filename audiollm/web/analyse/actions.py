@@ -229,8 +229,9 @@ def _course(
     """The figure of the recording, its emotions filled in as the windows are scored."""
     language = answer.language
     seen = overview(clip.sound, clip.track)
+    decisive = answer.analysis.decisive if answer.analysis else ()
     view = replace(view, hint=render.hint(None, language))
-    report(replace(view, course=course(seen, None, language)))
+    report(replace(view, course=course(seen, None, language, decisive)))
     drawn = time.monotonic()
 
     def show(line: Timeline) -> None:
@@ -239,14 +240,16 @@ def _course(
         if unfinished and time.monotonic() - drawn > REDRAWN:
             drawn = time.monotonic()
             hint = render.hint(None, language, line.done / len(line.spans))
-            report(replace(view, course=course(seen, line, language), hint=hint))
+            report(replace(view, course=course(seen, line, language, decisive), hint=hint))
 
     line = predictor.timeline(clip.sound, language, show, speaker=speaker)
     if line is not None:
         actions = exports.actions(answer, line, language, name)
         hint = render.hint(line.spans[0][1] - line.spans[0][0], language)
         hint += render.course_table(line, language)
-        report(replace(view, course=course(seen, line, language), hint=hint, actions=actions))
+        report(
+            replace(view, course=course(seen, line, language, decisive), hint=hint, actions=actions)
+        )
 
 
 def _text(prediction: "Prediction", language: Language, done: bool) -> str:

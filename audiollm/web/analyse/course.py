@@ -3,6 +3,7 @@
 page.js moves the playback to where the figure is clicked and lets a cursor follow it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import plotly.graph_objects as go
 
 from audiollm.analysis.wording import percent
 from audiollm.audio.timeline import Overview, Timeline
-from audiollm.labels import Language, emotion
+from audiollm.labels import Language, emotion, title
 from audiollm.texts import text
 
 GAP = 34  # px between two rows, for the title of the lower one
@@ -22,11 +23,17 @@ ACCENT = "#0f766e"
 SHADES = [[0.0, "rgba(15,118,110,0)"], [0.5, "rgba(15,118,110,0.35)"], [1.0, "#0f766e"]]
 IN_MINUTES = 120.0  # s: a longer recording has minutes on its axis
 STEPS, MOST_STEPS = (30, 60, 120, 300, 600, 1200), 7  # s between two; a phone has room for so many
+SHADE = {"y1": 1, "fillcolor": "#f2a93b", "opacity": 0.35, "layer": "below"}
 LOWEST, HIGHEST = 60.0, 8000.0  # Hz of the spectrogram's axis
 
 
-def course(seen: Overview, line: Timeline | None, language: Language) -> go.Figure:
-    """The figure; without `line` it has no emotions."""
+def course(
+    seen: Overview,
+    line: Timeline | None,
+    language: Language,
+    decisive: Sequence[tuple[float, float]] = (),
+) -> go.Figure:
+    """The figure; without `line` it has no emotions. `decisive`: spans in seconds, shaded."""
     rows = [*(["emotions"] if line else []), "wave", "spectrum"]
     height = sum(HEIGHTS[r] for r in rows) + GAP * (len(rows) - 1)
     traces: list[Any] = []
@@ -44,7 +51,8 @@ def course(seen: Overview, line: Timeline | None, language: Language) -> go.Figu
             "showticklabels": row == rows[-1],
             **_times(seen.seconds, language),
         }
-        layout["annotations"].append(_title(text(f"row_{row}", language), top))
+        key = "row_wave_marked" if row == "wave" and decisive else f"row_{row}"
+        layout["annotations"].append(_title(text(key, language), top))
         if row == "emotions" and line:
             traces += [{**trace, **axes} for trace in _emotions(line, language)]
             layout[f"yaxis{end}"] |= {"range": [0, 1], "tickvals": [0, 1], "tickformat": ".0%"}
@@ -53,6 +61,7 @@ def course(seen: Overview, line: Timeline | None, language: Language) -> go.Figu
             reach = max(float(seen.high.max()), -float(seen.low.min()), 1e-3)
             layout[f"yaxis{end}"] |= {"range": [-reach, reach], "showticklabels": False}
             layout["shapes"] = [_spoken(span, axes) for span in seen.speech]
+            layout["shapes"] += [{**_spoken(span, axes), **SHADE} for span in decisive]
         else:
             traces += [{**trace, **axes} for trace in _spectrum(seen)]
             layout[f"yaxis{end}"] |= {
@@ -114,7 +123,7 @@ def _emotions(line: Timeline, language: Language) -> list[dict[str, Any]]:
             "y": np.repeat(shares[:, i], 2).round(4).tolist(),
             "stackgroup": "classes",
             "mode": "none",
-            "name": emotion(name).word(language),
+            "name": title(name, language),
             "fillcolor": emotion(name).colour,
             "showlegend": bool(shares[:, i].max(initial=0) >= SHOWN),
             "hoverinfo": "skip",
@@ -134,7 +143,7 @@ def _likeliest(line: Timeline, language: Language) -> dict[str, list[Any]]:
     words = []
     for row in line.probabilities:
         best = -1 if np.isnan(row).any() else int(row.argmax())
-        name = emotion(line.labels[best]).word(language)
+        name = title(line.labels[best], language)
         words.append("" if best < 0 else f"{name} {percent(float(row[best]))}")
     return {"edges": _edges(line).tolist(), "labels": words}
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from audiollm.analysis.composition import certainty
+from audiollm.analysis import certainty
 from audiollm.analysis.wording import percent
-from audiollm.labels import Language, emotion, ordered
+from audiollm.labels import Language, emotion, ordered, title
 
 ROW, EDGE = 34, 12  # px: height of a bar's row; margin above and below
 PAIR_ROW, LEGEND = 52, 28  # px: two bars of a class; names above the first of them
@@ -16,7 +16,7 @@ PAIR = ("#0f766e", "#94a3b8")
 
 def is_sure(probabilities: Mapping[str, float]) -> bool:
     """Whether the best class is clearly ahead, as in the text."""
-    return certainty(probabilities) > 0
+    return certainty.level(probabilities) > 0
 
 
 def bars(probabilities: Mapping[str, float], language: Language, fixed: bool = False) -> go.Figure:
@@ -48,7 +48,7 @@ def _bars(
     shares = [float(share) for share in probabilities.values()]
     return go.Bar(
         x=shares,
-        y=[emotion(name).word(language) for name in probabilities],
+        y=[title(name, language) for name in probabilities],
         text=[percent(share) for share in shares],
         textposition="outside",
         cliponaxis=False,
@@ -77,7 +77,7 @@ def pair(answers: Sequence[tuple[str, Mapping[str, float]]], language: Language)
     layout = _layout(PAIR_ROW * len(ranked) + 2 * EDGE + LEGEND)
     layout["margin"] |= {"t": EDGE + LEGEND}
     layout["yaxis"] |= {"categoryorder": "array"}
-    layout["yaxis"] |= {"categoryarray": [emotion(n).word(language) for n in ranked]}
+    layout["yaxis"] |= {"categoryarray": [title(n, language) for n in ranked]}
     legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"}
     # plotly draws the last bar of a group on top
     return go.Figure(
