@@ -144,14 +144,13 @@ def test_one_second_model_is_in_memory_at_a_time(
     assert last(compare.compare(two_models, clip, "else", None, "en")).evidence
 
 
-def test_classes_that_one_side_lacks_have_one_bar(tmp_path: Path, clip: str) -> None:
+def test_classes_that_one_side_lacks_have_one_bar(
+    tmp_path: Path, clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = serve(tmp_path)
     answer = {"surprised": 0.6, "angry": 0.4}
-    made.predictor().__class__.probe = lambda *_: answer  # type: ignore
-    try:
-        found = last(compare.compare(made, clip, PROBE, None, "en"))
-    finally:
-        del made.predictor().__class__.probe  # type: ignore
+    monkeypatch.setattr(type(made.predictor()), "probe", lambda *_: answer)
+    found = last(compare.compare(made, clip, PROBE, None, "en"))
     assert found.figure is not None
     probe, llm = found.figure.data
     assert len(probe.y) == 2

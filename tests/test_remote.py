@@ -154,7 +154,7 @@ def test_a_sound_is_answered_by_the_page_s_engine(folder: Path, server: Lookalik
     assert there.card.device == "vLLM" and there.card.parameters < here.card.parameters
     shown: list[object] = []
     assert there.stream(sound, "zh", shown.append).text == here.stream(sound, "zh").text
-    assert len(shown) > 2
+    assert len(shown) >= 2
     assert KEY not in repr(elsewhere)
     followed = prosody.track(sound.samples)
     assert there.probe(sound, followed) == pytest.approx(here.probe(sound, followed))

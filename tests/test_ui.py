@@ -25,7 +25,7 @@ from audiollm.analysis.wording import percent
 from audiollm.audio import prosody
 from audiollm.audio.prosody import REFERENCES, Cues
 from audiollm.errors import AudioError, ConfigError, ModelError
-from audiollm.labels import LANGUAGES, Language, word
+from audiollm.labels import LANGUAGES, Language, title
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
 from audiollm.texts import TEXTS, text
@@ -166,7 +166,7 @@ def test_the_course_comes_after_the_text(clip: str) -> None:
     first, last = drawn[0].to_dict(), drawn[-1].to_dict()
     assert {trace["type"] for trace in first["data"]} == {"scatter", "heatmap"}
     areas = [trace for trace in last["data"] if trace.get("stackgroup")]
-    assert [area["name"] for area in areas] == [word(name, "en") for name in SURE]
+    assert [area["name"] for area in areas] == [title(name, "en") for name in SURE]
     assert len(last["data"]) == len(first["data"]) + len(areas)
     totals = np.sum([area["y"] for area in areas], 0)
     assert set(totals.round(2)) <= {0.0, 1.0}
@@ -213,9 +213,9 @@ def test_bars_keep_the_order_of_the_classes_where_that_is_wanted(clip: str) -> N
         assert view.figure is not None and view.probabilities == UNSURE
         shown = view.figure.data[0].y[::-1]  # from the top
         names = sorted(UNSURE, key=lambda n: -UNSURE[n]) if not fixed else list(UNSURE)
-        assert list(shown) == [word(name, "en") for name in names]
+        assert list(shown) == [title(name, "en") for name in names]
     sure = bars(SURE, "en", fixed=True).data[0]
-    assert dict(zip(sure.y, sure.marker.opacity, strict=True))["angry"] == 1.0
+    assert dict(zip(sure.y, sure.marker.opacity, strict=True))["Angry"] == 1.0
     assert sorted(sure.marker.opacity)[-2] < 1
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from audiollm.contracts.messages import Message
+from audiollm.contracts.plain_json import parse_json
 from audiollm.contracts.prepared import (
     SPLITS,
     Clip,
@@ -105,7 +106,7 @@ class Insight:
         Raises:
             ValueError: it is none.
         """
-        return _adapter().validate_python(json.loads(text))
+        return _adapter().validate_python(parse_json(text))
 
 
 def _plain(value: object) -> object:

@@ -25,8 +25,8 @@ from audiollm.labelling.tasks import (
     Outcome,
     Reason,
     Task,
-    checked_class,
     checked_person,
+    is_class,
 )
 from audiollm.labels import ordered
 
@@ -110,18 +110,18 @@ class LabelStore:
     def classes(self) -> tuple[str, ...]:
         """Every class of answers (without any: USUAL), data and labels, in labels.py's order."""
         with self._database.read() as db:
-            valid = "json_each(iif(json_valid({0}), {0}, '{{}}'))"
+            each = "json_each(iif(json_valid({0}), {0}, '{{}}'))"
             answered = db.execute(
-                f"SELECT DISTINCT key FROM tasks, {valid.format('answer')}"  # noqa: S608
+                f"SELECT DISTINCT key FROM tasks, {each.format('answer')}"  # noqa: S608
             ).fetchall()
             others = db.execute(
-                f"SELECT key FROM tasks, {valid.format('other_answer')} UNION"  # noqa: S608
+                f"SELECT key FROM tasks, {each.format('other_answer')} UNION"  # noqa: S608
                 " SELECT original FROM tasks UNION SELECT name FROM labels UNION"
                 " SELECT secondary FROM labels"
             ).fetchall()
-        others = [row for row in others if row[0] not in ("", *UNUSUAL)]
-        known = {*readable(answered, lambda row: checked_class(row[0]))} or {*USUAL}
-        return ordered(known.union(readable(others, lambda row: checked_class(row[0]))))
+        names = {row[0] for row in answered} or {*USUAL}
+        names |= {row[0] for row in others} - {"", *UNUSUAL}
+        return ordered(name for name in names if is_class(name))
 
     def remove_tasks(self, ids: Iterable[str]) -> int:
         """Removes tasks that never had a label; returns how many.

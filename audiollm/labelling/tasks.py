@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 from unicodedata import category
 
 from audiollm import labels
@@ -173,3 +174,10 @@ def checked_class(name: str) -> str:
     if known != name:
         raise LabelError("label_class_spelling", name=name, known=known)
     return name
+
+
+def is_class(name: object) -> bool:
+    """Whether it is spelled as labels.py spells a class; a damaged database may hold anything."""
+    with suppress(LabelError, TypeError, AttributeError):
+        return bool(checked_class(cast(str, name)))
+    return False

@@ -79,7 +79,7 @@ def test_every_kind_of_sound_file_gets_an_answer(visit: Visit, clip: Path) -> No
         page.locator(f".analysis p:not(.growing), {ERROR}").first.wait_for()
         assert page.locator(ERROR).count() == 0, f"{name}: {page.inner_text(ERROR)}"
         answer(page)
-        said[name] = page.inner_text(".headline b >> nth=0").split()[0]
+        said[name] = page.inner_text(".headline b >> nth=0").split()[0].lower()
         page.click(CLEAR)
         expect(page.locator(".waiting")).to_be_visible()
         expect(page.locator(".headline")).to_be_hidden()
