@@ -11,7 +11,7 @@ import soundfile
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from audiollm.labels import EMOTIONS, emotion, ordered
+from audiollm.labels import EMOTIONS, ordered, title
 from audiollm.settings import ASSETS, Settings
 from audiollm.texts import text
 from tests.browser.conftest import ANSWER, HAS_MODEL, Visit
@@ -69,7 +69,7 @@ def test_uploaded_clip_gets_bars_and_text_that_fit_a_phone(visit: Visit, clip: P
     colour = page.eval_on_selector("#figure text", "t => getComputedStyle(t).fill")
     assert colour == page.evaluate("getComputedStyle(document.body).color")
     page.check("#order input")
-    fixed = [emotion(name).en for name in ordered(e.name for e in EMOTIONS)]
+    fixed = [title(name, "en") for name in ordered(e.name for e in EMOTIONS)]
     page.wait_for_function(
         "order => { const drawn = [...document.querySelectorAll('#figure .ytick text')]"
         ".map(t => t.textContent).reverse();"
