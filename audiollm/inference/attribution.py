@@ -43,6 +43,10 @@ def explained(
         return answer
     samples, language = sound.samples, answer.prediction.language
     wanted = _wanted(known.evidence, known.basis, sound.seconds)
+    spans = min(round(sound.seconds / SPAN), MOST_SPANS)
+    spans = spans if spans >= LEAST_SPANS else 0
+    if not wanted and not spans:
+        return answer
     pieces = [samples]
     if PERIODS & set(wanted):  # what PSOLA changes even where it moves nothing
         pieces.append(resynthesis.psola(samples, followed.f0, np.ones(len(followed.f0))))
@@ -52,7 +56,7 @@ def explained(
         pieces.append(resynthesis.changed(samples, followed, cue, measured, value))
     encoded = classifier.encoded(pieces)
     frames = encoded[0].frames
-    edges = _edges(len(frames), sound.seconds)
+    edges = [round(i * len(frames) / max(spans, 1)) for i in range(spans + 1)]
     base = answer.scored.clips[answer.row]
     statistics = classifier.encoder.statistics
     clips = [_as(base, e.frames, e.utterance, p) for e, p in zip(encoded, pieces, strict=True)]
@@ -70,13 +74,13 @@ def explained(
         for cue, p in zip(wanted, table[controls : len(pieces)], strict=True)
     }
     seconds = np.array(edges) / max(len(frames), 1) * len(samples) / audio.SAMPLE_RATE
-    spans = zip(seconds[:-1], seconds[1:], table[0] - table[len(pieces) :], strict=True)
+    falls_of_spans = table[0] - table[len(pieces) :]
     analysis = replace(
         known,
         evidence=tuple(replace(e, fall=_rounded(falls.get(e.cue))) for e in known.evidence),
         occlusion=tuple(
             Occlusion(round(float(a), 2), round(float(b), 2), round(float(fall), 4))
-            for a, b, fall in spans
+            for a, b, fall in zip(seconds[:-1], seconds[1:], falls_of_spans, strict=True)
         ),
     )
     return replace(
@@ -91,12 +95,6 @@ def _wanted(evidence: Sequence[Evidence], basis: Basis | None, seconds: float) -
     middles = {e.cue: (e.low + e.high) / 2 for e in unusual}
     unusual.sort(key=lambda e: -abs(e.value - middles[e.cue]) / (e.high - e.low))
     return {e.cue: middles[e.cue] for e in unusual[: max(0, int(ENCODED / seconds) - 2)]}
-
-
-def _edges(frames: int, seconds: float) -> list[int]:
-    """Frames between which the windows lie, [S + 1]; of a short sound there are none."""
-    count = min(round(seconds / SPAN), MOST_SPANS)
-    return [round(i * frames / count) for i in range(count + 1)] if count >= LEAST_SPANS else [0]
 
 
 def _as(base: Features, frames: np.ndarray, utterance: np.ndarray, samples: np.ndarray) -> Features:

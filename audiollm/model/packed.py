@@ -39,25 +39,23 @@ def pack(llm: nn.Module, folder: Path) -> None:
         if type(layer) is not nn.Linear or layer is output or layer.weight.device.type != "cpu":
             continue
         if layer.weight.dtype == torch.bfloat16:
+            weight = layer.weight.detach()
+            if path := files.get(f"{name}.weight"):
+                with safe_open(path, "pt") as file:
+                    stored = file.get_tensor(f"{name}.weight")
+                weight = stored if stored.dtype == torch.bfloat16 else weight
             parent, _, own = name.rpartition(".")
-            packed = PackedLinear(layer, files.get(f"{name}.weight"), name)
-            setattr(llm.get_submodule(parent), own, packed)
+            setattr(llm.get_submodule(parent), own, PackedLinear(layer, weight))
 
 
 class PackedLinear(nn.Module):
     """`nn.Linear` for inference, whose weight is packed."""
 
-    def __init__(self, layer: nn.Linear, path: Path | None = None, name: str = "") -> None:
-        """path: of the file that holds the layer's weight under its `name`."""
+    def __init__(self, layer: nn.Linear, weight: Tensor) -> None:
+        """weight: bfloat16 [O, I], that of the layer."""
         super().__init__()
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.bias = layer.bias
-        weight: Tensor | None = None
-        if path is not None:
-            with safe_open(path, "pt") as file:
-                weight = file.get_tensor(f"{name}.weight")
-        if weight is None or weight.dtype != torch.bfloat16:
-            weight = layer.weight.detach()
         # no parameter: nothing but this product can read the layout
         self._weight = _OPS._reorder_linear_weight(weight)
 
