@@ -20,12 +20,12 @@ EPILOG = """examples:
   python -m audiollm recording.wav             what one recording sounds like
   python -m audiollm recordings/ --json        a folder, one JSON object a line
   python -m audiollm "*.mp3" --language zh     the analysis in Chinese
-  python -m audiollm clip.flac --model models/mine
+  python -m audiollm clip.flac --model models/mine        or user/name on the hub
   python -m audiollm a.wav b.wav c.wav --same-speaker   compared with this person's own voice
 
 Exit code: 0 all files were answered, 1 some could not be (the others were), 2 nothing could be
 tried (no such model, wrong arguments), 141 the reader of the output has left. JSON is in ASCII
-where the output is not in UTF-8; a file name that is no UTF-8 has escapes like \\udcff.
+where the output is not in UTF-8; a file name that is not UTF-8 has escapes like \\udcff.
 Nothing is stored and nothing leaves this machine."""
 
 
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="sound files, folders, or patterns like '*.wav'")
-    add("--model", metavar="ID", help="tiny (default), or a folder made by `python -m train merge`")
+    add("--model", metavar="ID", help="tiny (default), a folder of `train merge`, or user/name")
     add("--language", choices=labels.LANGUAGES, default="en", help="of the analysis")
     add(
         "--same-speaker",
@@ -68,6 +68,8 @@ def _main(argv: Sequence[str] | None) -> int:
     try:
         settings = Settings.from_env(**({"device": args.device} if args.device else {}))
         paths = list(collect(args.files))
+        if sys.stderr.isatty():
+            print(text("loading", args.language), file=sys.stderr)
         from audiollm.predictor import Predictor
 
         predictor = Predictor.load(args.model or settings.model, settings)
@@ -87,12 +89,12 @@ def collect(names: Sequence[str]) -> Iterator[Path]:
     """
     for name in names:
         path = Path(name).expanduser()
-        found: list[Path] = []
+        files: list[Path] = []
         if path.is_dir():
-            found = sound_files(path)
+            files = sound_files(path)
         elif not path.exists() and ("*" in name or "?" in name):
-            found = sorted(Path(p) for p in glob.glob(str(path), recursive=True))  # noqa: PTH207
-        yield from found or [path]
+            files = sorted(Path(p) for p in glob.glob(str(path), recursive=True))  # noqa: PTH207
+        yield from files or [path]
 
 
 def _answer(predictor: Any, paths: Sequence[Path], args: argparse.Namespace) -> int:
@@ -102,8 +104,8 @@ def _answer(predictor: Any, paths: Sequence[Path], args: argparse.Namespace) -> 
     size = max(1, args.batch)
     answers = predictor.predict_files(paths, args.language, size, args.same_speaker)
     printed: set[str] = set()
-    shown = len(paths) > args.batch and sys.stderr.isatty()
-    for path, answer in tqdm(answers, total=len(paths), unit="file", disable=not shown):
+    show_progress = len(paths) > args.batch and sys.stderr.isatty()
+    for path, answer in tqdm(answers, total=len(paths), unit="file", disable=not show_progress):
         if isinstance(answer, AudioLLMError):
             failed += 1
             if args.json:

@@ -19,7 +19,7 @@ TIMEOUT = 30.0  # s to wait for a lock that another process holds
 
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
-_told: set[str] = set()  # first columns of rows that the log names
+_logged: set[str] = set()  # first columns of rows that the log names
 
 # What a database of version i needs to become one of version i + 1; never edited, only added to.
 MIGRATIONS = (
@@ -114,6 +114,17 @@ MIGRATIONS = (
     """
     UPDATE tasks SET reason='label_error' WHERE reason='suspect';
     """,
+    """
+    ALTER TABLE kept ADD COLUMN suggestion TEXT NOT NULL DEFAULT '';   -- class of a listener, or ''
+    ALTER TABLE tasks ADD COLUMN suggestion TEXT NOT NULL DEFAULT '';
+    CREATE TABLE corrections (      -- how often a listener named another class than the model
+        said TEXT NOT NULL,
+        answered TEXT NOT NULL,
+        language TEXT NOT NULL,     -- of the answer
+        times INTEGER NOT NULL,
+        PRIMARY KEY (said, answered, language)
+    );
+    """,
 )
 
 
@@ -138,8 +149,8 @@ class Database:
             with self.read() as db:
                 version = _version(db)
             if version > len(MIGRATIONS):
-                known = len(MIGRATIONS)
-                raise DataError("database_newer", path=self.path, version=version, known=known)
+                versions = {"version": version, "known": len(MIGRATIONS)}
+                raise DataError("database_newer", path=self.path, **versions)
             if version < len(MIGRATIONS):
                 with self.write() as db:
                     _migrate(db)
@@ -184,16 +195,16 @@ class Database:
 def readable(rows: Iterable[sqlite3.Row], read: Callable[[sqlite3.Row], T]) -> list[T]:
     """What rows hold. A row that cannot be read, as a damaged disk or another program leaves it, is
     logged and left out, so that it does not hide the others."""
-    found = []
+    values = []
     for row in rows:
         try:
-            found.append(read(row))
+            values.append(read(row))
         except (ValueError, TypeError, LookupError, AttributeError, AudioLLMError) as error:
             name = repr(row[0])[:80]
-            if name not in _told:
+            if name not in _logged:
                 LOG.warning("a row of the database cannot be read: %s: %r", name, error)
-                _told.add(name)
-    return found
+                _logged.add(name)
+    return values
 
 
 def _version(db: sqlite3.Connection) -> int:

@@ -104,9 +104,9 @@ def likely(name: str) -> str:
     """The class that an unfamiliar word may mean, by its spelling or by one of its words; or ""."""
     if is_known(name):
         return ""
-    found = [_ALIASES[word] for word in re.split(r"[\s_-]+", name) if word in _ALIASES]
+    matches = [_ALIASES[word] for word in re.split(r"[\s_-]+", name) if word in _ALIASES]
     close = get_close_matches(name, _ALIASES, n=1, cutoff=0.8)
-    return (found or [_ALIASES[word] for word in close] or [""])[0]
+    return (matches or [_ALIASES[word] for word in close] or [""])[0]
 
 
 def is_missing(raw: object) -> bool:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from audiollm import audio
-from audiollm.analysis import answers, composition
+from audiollm.analysis import answers, course
 from audiollm.analysis.references import Basis
 from audiollm.audio import prosody, windows
 from audiollm.audio.prosody import Track
@@ -18,12 +18,14 @@ from audiollm.audio.timeline import Timeline
 from audiollm.audio.windows import Progress
 from audiollm.contracts.manifest import Manifest
 from audiollm.errors import AudioError, AudioLLMError, ModelError
+from audiollm.hub.clients import Report
 from audiollm.inference import files
-from audiollm.inference.attribution import explained
+from audiollm.inference.attribution import explain
 from audiollm.inference.classifier import Classifier, ScoredSound
 from audiollm.inference.prediction import Card, Prediction
 from audiollm.inference.texts import Texts
 from audiollm.inference.votes import batches
+from audiollm.inference.writing import Writer
 from audiollm.labels import Language
 from audiollm.model.distance import FeatureDistance
 from audiollm.model.loading import Step
@@ -31,12 +33,10 @@ from audiollm.model.probe import LinearProbe
 from audiollm.model.speaker import SpeakerBaseline, together
 from audiollm.settings import Settings
 
-if TYPE_CHECKING:
-    from audiollm.model.generation import Context
-
 __all__ = ["Card", "Prediction", "Predictor"]
 
 
+COURSE = 6.0  # s from which on a sound may have parts
 MAX_TEXTS, MAX_TEXT = 20, 80  # shown of a manifest, which may come from anywhere
 
 
@@ -62,6 +62,7 @@ class Predictor:
         self._distance: FeatureDistance | None = loaded.distance
         prompt = Prompt.of(loaded.tokenizer, self.manifest)
         self._scorer, self._texts = _engine(loaded.model, prompt, settings)
+        self._writer = Writer(self.manifest, self._scorer, self._texts)
         self._classifier = Classifier(self.manifest, encoder, self._scorer, loaded.distance)
         networks = [encoder.network, loaded.model]
         self.card = Card(
@@ -77,16 +78,21 @@ class Predictor:
             baseline=self.manifest.projector.baseline,
             probe=loaded.probe.classes if loaded.probe else (),
             questions=self.manifest.questions,
-            precision=precision.named(loaded.model.causal_lm),
+            precision=precision.describe(loaded.model.causal_lm),
         )
 
     @classmethod
     def load(
-        cls, model: str, settings: Settings, begin: Callable[[Step], object] = lambda _: None
+        cls,
+        model: str,
+        settings: Settings,
+        begin: Callable[[Step], object] = lambda _: None,
+        fetch: Report | None = None,
     ) -> "Predictor":
         """Loads a model and the encoder that it refers to, and scores one second of noise.
 
-        `begin` is called with every step, of `loading.STEPS`, when it starts.
+        `begin` is called with every step, of `loading.STEPS`, when it starts; `fetch` during a
+        download, as `hub.locate` does.
 
         Raises:
             ModelError: a part is missing, or the encoder is not the one the model was trained with.
@@ -99,20 +105,19 @@ class Predictor:
 
         device = checkpoint.pick_device(settings.device)
         begin("llm")
-        loaded = checkpoint.load(model, settings, device, table_alone=bool(settings.engine))
+        with_table = bool(settings.engine)
+        loaded = checkpoint.load(model, settings, device, table_alone=with_table, report=fetch)
         ref = loaded.manifest.encoder
         begin("encoder")
         options: dict[str, Any] = {"layers": ref.layers, "statistics": ref.statistics}
+        options["report"] = fetch
         if not settings.engine:
             options["precision"] = precision.computed(loaded.model.causal_lm)
         audio_tower = encoder.load(ref.id, settings, device, **options)
         name = loaded.manifest.name
         if ref.fingerprint and audio_tower.fingerprint != ref.fingerprint:
-            found = audio_tower.fingerprint[:12]
-            expected = ref.fingerprint[:12]
-            raise ModelError(
-                "model_encoder_version", name=name, id=ref.id, expected=expected, found=found
-            )
+            prints = {"expected": ref.fingerprint[:12], "found": audio_tower.fingerprint[:12]}
+            raise ModelError("model_encoder_version", name=name, id=ref.id, **prints)
         if (width := audio_tower.width) != ref.width:
             raise ModelError("model_encoder_width", name=name, expected=ref.width, width=width)
         needs = loaded.manifest.projector
@@ -131,6 +136,18 @@ class Predictor:
         for language in loaded.manifest.languages:  # fills the instruction caches
             predictor.predict([sound], language)
         return predictor
+
+    def __call__(self, sound: files.AudioInput, language: Language = "en") -> Prediction:
+        """The answer to one recording.
+
+        Args:
+            sound: a file; or samples [N] or [N, channels] and their rate in Hz, as a pair or as
+                {"array": ..., "sampling_rate": ...}.
+
+        Raises:
+            AudioError: it cannot be used, or holds no speech.
+        """
+        return self.predict([files.load_speech(sound, self.settings)], language)[0]
 
     def predict(
         self,
@@ -153,14 +170,14 @@ class Predictor:
             progress: called after every batch of windows; what it raises ends the work.
         """
         tracks = [prosody.track(sound.samples) for sound in sounds]
-        heard = self._classifier.score_sounds(
+        plain = self._classifier.score_sounds(
             sounds, language, baseline, tracks, speakers, progress
         )
         scored = [
-            explained(self._classifier, *each) for each in zip(heard, sounds, tracks, strict=True)
+            explain(self._classifier, *each) for each in zip(plain, sounds, tracks, strict=True)
         ]
-        texts = self._texts.write([self._context(answer) for answer in scored])
-        return [self._written(a, text) for a, text in zip(scored, texts, strict=True)]
+        scored = [self._with_course(*each) for each in zip(scored, sounds, strict=True)]
+        return self._writer.write(scored, sounds)
 
     def classify(
         self,
@@ -204,21 +221,9 @@ class Predictor:
             [sound], language, baseline, [followed], [speaker], report
         )
         report(scored.prediction)
-        scored = explained(self._classifier, scored, sound, followed)
-        raw, shown = "", ""
-
-        def write(piece: str) -> None:
-            nonlocal raw, shown
-            raw += piece
-            growing = self._written(scored, raw, done=False)
-            if growing.text != shown:
-                shown = growing.text
-                report(growing)
-
-        whole = self._texts.stream(self._context(scored), write)
-        answer = self._written(scored, whole)
-        report(answer)
-        return answer
+        scored = explain(self._classifier, scored, sound, followed)
+        scored = self._with_course(scored, sound, speaker)
+        return self._writer.stream(scored, sound, report)
 
     def timeline(
         self,
@@ -252,7 +257,7 @@ class Predictor:
             tracks = [prosody.track(piece) for piece in pieces]
             cues = [prosody.summarise(p, t) for p, t in zip(pieces, tracks, strict=True)]
             clips = self._classifier.features(pieces, tracks, [speaker] * len(pieces))
-            table[part] = self._classifier.score(clips, cues, language)[1]
+            table[part] = self._classifier.score(clips, cues, language)
             done = part[-1] + 1 if part[-1] != spoken[-1] else len(spans)
             line = Timeline(labels, tuple(spans), table.copy(), done)
             report(line)
@@ -275,8 +280,8 @@ class Predictor:
             encoded = self._classifier.encoded([w.samples for w in part])
             table = self._probe.probabilities(np.stack([e.utterance for e in encoded]))
             total += np.array([w.weight for w in part]) @ table
-        named = zip(self._probe.classes, total / total.sum(), strict=True)
-        return {name: float(p) for name, p in named}
+        shares = (float(p) for p in total / total.sum())
+        return dict(zip(self._probe.classes, shares, strict=True))
 
     def apart(self, speech: SpeakerBaseline, baseline: SpeakerBaseline) -> float | None:
         """Distance of a sound from a speaker's baseline: above `distance.OTHER_VOICE` somebody else
@@ -310,17 +315,20 @@ class Predictor:
         question = generation.checked(question)  # before anything is computed
         cues = prosody.summarise(sound.samples, followed)
         clips = self._classifier.features([sound.samples], [followed])
-        (shares,) = self._classifier.score(clips, [cues], language)[1]
-        known = dict(zip(self.manifest.labels, map(float, shares), strict=True))
-        context = self._scorer.asked(clips[0], cues, question, language, known)
+        (shares,) = self._classifier.score(clips, [cues], language)
+        probabilities = dict(zip(self.manifest.labels, map(float, shares), strict=True))
+        prefill = partial(
+            self._scorer.question_context, clips[0], cues, question, language, probabilities
+        )
+        context = self._texts.context(prefill)
         raw = ""
 
         def write(piece: str) -> None:
             nonlocal raw
             raw += piece  # reported also where nothing is to be shown yet: the reader may have left
-            report(answers.checked(raw, known, cues, language, done=False))
+            report(answers.checked(raw, probabilities, cues, language, done=False))
 
-        return answers.checked(self._texts.stream(context, write), known, cues, language)
+        return answers.checked(self._texts.stream(context, write), probabilities, cues, language)
 
     def predict_files(
         self,
@@ -340,20 +348,26 @@ class Predictor:
         the others: the evidence and, where the model takes a baseline, the features. The files are
         then read twice.
         """
-        load = load or partial(files.spoken, settings=self.settings)
+        load = load or partial(files.load_speech, settings=self.settings)
         return files.answers(self, paths, language, batch, same_speaker, load, progress)
 
-    def _context(self, answer: ScoredSound) -> "Context":
-        language = answer.prediction.language
-        return self._scorer.context(answer.scored, answer.row, answer.winner, language)
-
-    def _written(self, scored: ScoredSound, raw: str, done: bool = True) -> Prediction:
-        """The answer with the text that is shown for what the LLM wrote after the class."""
-        language = scored.prediction.language
-        parts, text = composition.compose(
-            scored.analysis, raw, self.manifest.labels, language, done
+    def _with_course(
+        self, answer: ScoredSound, sound: Sound, speaker: SpeakerBaseline | None = None
+    ) -> ScoredSound:
+        """The answer with its course in words. That of a longer sound is the course of its voting
+        windows: to score all others would take too long."""
+        if not COURSE <= sound.seconds <= windows.LONGEST:
+            return answer
+        compared = answer.prediction.baseline_seconds > 0
+        line = self.timeline(
+            sound, answer.prediction.language, speaker=speaker if compared else None
         )
-        return replace(scored.prediction, text=text, analysis=parts)
+        if line is None:
+            return answer
+        parts = course.parts(line.spans, line.probabilities, line.labels)
+        analysis = replace(answer.analysis, course=parts)
+        prediction = replace(answer.prediction, analysis=analysis, timeline=line)
+        return replace(answer, analysis=analysis, prediction=prediction)
 
 
 def _engine(model: Any, prompt: Any, settings: Settings) -> tuple[Any, Any]:

@@ -73,6 +73,20 @@ def _refused(name: str, expected: str, value: object) -> ConfigError:
     return ConfigError("setting_value", name=name, expected=expected, value=value)
 
 
+def _folder(path: str) -> Path:
+    """`~` needs a home directory: in a container a user may have none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigError("setting_home", path=path) from error
+
+
+def secret(name: str) -> str:
+    """Value of a variable that a command was told by name, so that it is in no list of processes
+    and in no history of a shell; "" where it is not set."""
+    return os.environ.get(name, "")
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host, as one listens on or calls it, is this machine for itself alone."""
     name = host.strip().rstrip(".").lower()
@@ -85,8 +99,21 @@ def is_loopback(host: str) -> bool:
 @contextmanager
 def without_proxies() -> Iterator[None]:
     """No proxy of the environment counts for the httpx clients that are made inside."""
-    before = {name: os.environ.get(name) for name in ("no_proxy", "NO_PROXY")}
-    os.environ.update(dict.fromkeys(before, "*"))
+    with _changed(no_proxy="*", NO_PROXY="*"):
+        yield
+
+
+@contextmanager
+def cached_in(folder: str) -> Iterator[None]:
+    """What is imported inside has its cache in `folder`, not in the user's home."""
+    with _changed(XDG_CACHE_HOME=folder):
+        yield
+
+
+@contextmanager
+def _changed(**variables: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
@@ -105,7 +132,7 @@ class Settings:
     precision: str = "auto"  # auto | float32 | bfloat16: what the LLM computes in
     engine: str = ""  # URL of a vLLM server that computes the LLM; "": this machine does
     engine_key: str = field(default="", repr=False)
-    home: Path = field(default_factory=lambda: Path.home() / ".cache" / "audiollm")
+    home: Path = field(default_factory=lambda: _folder("~/.cache/audiollm"))
     max_seconds: float = 3600.0  # longest accepted recording
     max_bytes: int = 512 * 1024 * 1024  # largest accepted file
     host: str = "127.0.0.1"
@@ -151,10 +178,11 @@ class Settings:
             ConfigError: a value does not parse or is out of range.
         """
         env = os.environ if env is None else env
-        default = cls()
+        home, space = env.get("AUDIOLLM_HOME", "").strip(), Space.from_env(env)
+        default = cls(home=_folder(home)) if home else cls()
 
         def text(*names: str) -> str:
-            return next((found for name in names if (found := env.get(name, "").strip())), "")
+            return next((value for name in names if (value := env.get(name, "").strip())), "")
 
         def number(name: str, fallback: float) -> float:
             text = env.get(name, "").strip()
@@ -169,13 +197,14 @@ class Settings:
                 raise _refused(name, "1 | 0", text)
             return text == "1" if text else fallback
 
-        found = cls(
+        settings = cls(
             model=env.get("AUDIOLLM_MODEL", "").strip() or default.model,
-            device=env.get("AUDIOLLM_DEVICE", "").strip() or default.device,
+            device=env.get("AUDIOLLM_DEVICE", "").strip()
+            or ("cpu" if space and space.zero_gpu else default.device),
             precision=env.get("AUDIOLLM_PRECISION", "").strip() or default.precision,
             engine=env.get("AUDIOLLM_ENGINE", "").strip(),
             engine_key=env.get("AUDIOLLM_ENGINE_KEY", "").strip(),
-            home=Path(env.get("AUDIOLLM_HOME", "").strip() or default.home).expanduser(),
+            home=default.home,
             max_seconds=number("AUDIOLLM_MAX_SECONDS", default.max_seconds),
             max_bytes=int(number("AUDIOLLM_MAX_BYTES", default.max_bytes)),
             host=text("AUDIOLLM_HOST", "GRADIO_SERVER_NAME")
@@ -186,6 +215,6 @@ class Settings:
             mcp=switch("AUDIOLLM_MCP", default.mcp),
             keep=switch("AUDIOLLM_KEEP", default.keep),
             owner=Owner.parse(env["AUDIOLLM_OWNER"]) if env.get("AUDIOLLM_OWNER") else None,
-            space=Space.from_env(env),
+            space=space,
         )
-        return replace(found, **overrides)
+        return replace(settings, **overrides)

@@ -36,8 +36,8 @@ def measure(row: str, model: Path, llm: Path, quick: bool) -> dict[str, Any]:
     )
     if done.returncode:
         return {"work": row, "failed": done.stderr.strip().splitlines()[-1:]}
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def main() -> None:
@@ -63,8 +63,8 @@ def main() -> None:
         digits = 0 if row["unit"] == "MiB" else 3
         values = f"{row['straightforward']:>16,.{digits}f}{row['ours']:>10,.{digits}f}"
         ratio = row["straightforward"] / row["ours"]
-        asked = f"{row['target']:g}" if row["target"] else row["limit"] or "-"
-        print(f"{row['work']:<42}{values}{ratio:>8.1f}  {asked}  {row['note']}")
+        target = f"{row['target']:g}" if row["target"] else row["limit"] or "-"
+        print(f"{row['work']:<42}{values}{ratio:>8.1f}  {target}  {row['note']}")
     if args.out:
         about = {
             "run": runs.provenance("bench"),

@@ -44,12 +44,12 @@ class Variant:
 
     def words(self) -> list[str]:
         own = (STAGE_1 if self.stage == 1 else STAGE_2).split()
-        chosen = dict(zip(own[::2], own[1::2], strict=True))
+        options = dict(zip(own[::2], own[1::2], strict=True))
         if self.stage == 1:
-            chosen["--no-functionals"] = " "  # as the recipe prepares its data
-        chosen |= self.options
+            options["--no-functionals"] = " "  # as the recipe prepares its data
+        options |= self.options
         return [
-            w for key, value in chosen.items() if value != "" for w in (key, *shlex.split(value))
+            w for key, value in options.items() if value != "" for w in (key, *shlex.split(value))
         ]
 
 

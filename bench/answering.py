@@ -76,14 +76,14 @@ def _both(setting: Setting) -> tuple[Predictor, AudioLLM, Prompt, Encoder]:
     settings = Settings.from_env(precision="float32")
     plain = load(str(setting.model), settings)
     ref = plain.manifest.encoder
-    heard = encoder.load(ref.id, settings, layers=ref.layers, statistics=ref.statistics)
-    return predictor, plain.model, Prompt.of(plain.tokenizer, plain.manifest), heard
+    audio_tower = encoder.load(ref.id, settings, layers=ref.layers, statistics=ref.statistics)
+    return predictor, plain.model, Prompt.of(plain.tokenizer, plain.manifest), audio_tower
 
 
 def probabilities(setting: Setting) -> Row:
-    predictor, plain, prompt, heard = _both(setting)
+    predictor, plain, prompt, audio_tower = _both(setting)
     sound = clip()
-    slow = straightforward(plain, prompt, heard, sound, SPELLED)
+    slow = straightforward(plain, prompt, audio_tower, sound, SPELLED)
     repeats = setting.repeats()
     times = in_turns(slow, lambda: predictor.classify([sound]), repeats)
     work = "clip of 4 s to probabilities, 0.5B"
@@ -91,7 +91,7 @@ def probabilities(setting: Setting) -> Row:
 
 
 def text(setting: Setting) -> Row:
-    predictor, plain, prompt, heard = _both(setting)
+    predictor, plain, prompt, audio_tower = _both(setting)
     sound = clip()
     lengths: list[int] = []
     write = predictor._scorer.write
@@ -105,8 +105,8 @@ def text(setting: Setting) -> Row:
 
     predictor._scorer.write = counted  # type: ignore[method-assign]
     predictor.predict([sound])
-    tokens = 2 + lengths[-1]  # and the class word
-    slow = straightforward(plain, prompt, heard, sound, tokens)
+    tokens = 2 + sum(lengths[-1:])  # and the class word; no text of a model without `prose`
+    slow = straightforward(plain, prompt, audio_tower, sound, tokens)
     repeats = setting.repeats()
 
     def ours() -> None:

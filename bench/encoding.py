@@ -22,8 +22,8 @@ CLIPS = 24
 
 def _clips(count: int) -> list[np.ndarray]:
     paths = sorted(Path(ASSETS / "emodb").rglob("*.flac"))
-    chosen = paths[:: len(paths) // count][:count]
-    return [audio.load(path, Settings.from_env()).samples for path in chosen]
+    sample = paths[:: len(paths) // count][:count]
+    return [audio.load(path, Settings.from_env()).samples for path in sample]
 
 
 def _features(plain: Any, ours: Any, name: str, setting: Setting, target: float) -> Row:

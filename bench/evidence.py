@@ -18,7 +18,7 @@ import numpy as np
 from audiollm import audio
 from audiollm.audio import prosody, resynthesis
 from audiollm.contracts.prepared import write_json
-from audiollm.inference.attribution import explained
+from audiollm.inference.attribution import explain
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
 
@@ -31,26 +31,26 @@ def measure(predictor: Predictor, path: Path, label: str) -> dict[str, Any]:
     followed = prosody.track(sound.samples)
     (scored,) = predictor._classifier.score_sounds([sound], "en", None, [followed])
     began, cpu = time.perf_counter(), time.process_time()
-    found = explained(predictor._classifier, scored, sound, followed).analysis
+    analysis = explain(predictor._classifier, scored, sound, followed).analysis
     took, cpu = time.perf_counter() - began, time.process_time() - cpu
     moved = {}
-    for e in found.evidence:
+    for e in analysis.evidence:
         if e.fall is not None:
             middle = (e.low + e.high) / 2
-            samples = resynthesis.changed(sound.samples, followed, e.cue, e.value, middle)
+            samples = resynthesis.change_cue(sound.samples, followed, e.cue, e.value, middle)
             after = getattr(prosody.measure(samples), e.cue)
             moved[e.cue] = {"value": e.value, "wanted": middle, "after": after, "fall": e.fall}
     return {
         "file": path.name,
         "label": label,
-        "answer": found.label,
-        "probability": round(found.probability, 3),
+        "answer": analysis.label,
+        "probability": round(analysis.probability, 3),
         "seconds": round(sound.seconds, 2),
         "took": round(took, 3),
         "cpu": round(cpu, 3),
         "cues": moved,
-        "carrying": [e.cue for e in found.carrying],
-        "decisive": found.decisive,
+        "carrying": [e.cue for e in analysis.carrying],
+        "decisive": analysis.decisive,
     }
 
 

@@ -43,32 +43,32 @@ def recipe(stage: int) -> dict[str, str]:
 
 def examples(prompt: Prompt, stage: int, size: int = BATCH) -> list[Example]:
     """A batch as the recipe draws it."""
-    known = recipe(stage)
-    shares = float(known["--class-only"]), float(known.get("--questions", 0))
+    options = recipe(stage)
+    shares = float(options["--class-only"]), float(options.get("--questions", 0))
     clips = [(CLASSES[i % len(CLASSES)], CUES) for i in range(size)]
     drawn = draw(clips, CLASSES, stage, LANGUAGES, 1, 0, *shares, scored_cues=False)
-    random, made = np.random.default_rng(0), []
+    random, batch = np.random.default_rng(0), []
     for (i,) in drawn:
         around = layout(prompt, i, CUES)
         features = Features(random.standard_normal(WIDTH).astype(np.float32))
         choices = tuple(prompt.label(name, i.language)[0] for name in CLASSES) if i.label else ()
         answer = answer_ids(prompt, i)
-        made.append(Example(features, around.head, around.tail, answer, 10.0, choices))
-    return made
+        batch.append(Example(features, around.head, around.tail, answer, 10.0, choices))
+    return batch
 
 
 def build(llm: Path, stage: int, precision: str) -> tuple[TrainingLLM, Prompt]:
     settings = Settings.from_env(precision=precision)
     short = float(recipe(stage)["--class-only"]) == 1
-    opened, tokenizer = load_frozen(str(llm), settings, "cpu", short=short)
-    size = opened.config.hidden_size
+    frozen, tokenizer = load_frozen(str(llm), settings, "cpu", short=short)
+    size = frozen.config.hidden_size
     projector = ProjectorConfig(WIDTH, size, pooling="utterance", hidden_size=256)
-    model: Any = TrainingLLM.build(opened, projector)
+    model: Any = TrainingLLM.build(frozen, projector)
     model.among_classes = model.keeps_heads = True
     if stage == 2:
         dropout = float(recipe(2)["--lora-dropout"])
         config = FitConfig(stage=2, data="-", start="-", lora_dropout=dropout)
-        model.llm = _with_lora(opened, config)
+        model.llm = _with_lora(frozen, config)
     return model.train(), Prompt(tokenizer, CLASSES, languages=LANGUAGES, first_tokens=True)
 
 
@@ -77,8 +77,8 @@ def step(model: AudioLLM, loss: Callable[[], torch.Tensor]) -> None:
         parameter.grad = None
     half = model.causal_lm.dtype == torch.bfloat16 and not is_compact(model.causal_lm)
     with torch.autocast("cpu", torch.bfloat16, enabled=half):  # as `fit` does
-        found = loss()
-    found.backward()  # type: ignore[no-untyped-call]
+        value = loss()
+    value.backward()  # type: ignore[no-untyped-call]
 
 
 def whole_rows(model: AudioLLM, batch: Sequence[Example], padded: int = 0) -> torch.Tensor:

@@ -62,13 +62,13 @@ def corpora(folder: Path, quick: bool) -> Sweep:
     """Clips of a prepared corpus -> opened, with the features of 100 of them read."""
     for size in (100, 1000) if quick else (100, 1000, 10_000):
         data = prepared.write(folder / str(size), frames=False, per_class=size // 5)
-        yield size, partial(_opened, data)
+        yield size, partial(_open, data)
 
 
-def _opened(folder: Path) -> None:
-    found = load_prepared(folder)
-    for one in found.clips[:: max(1, len(found.clips) // 100)]:
-        found.store.get(one.id)
+def _open(folder: Path) -> None:
+    corpus = load_prepared(folder)
+    for one in corpus.clips[:: max(1, len(corpus.clips) // 100)]:
+        corpus.store.get(one.id)
 
 
 def _features(predictor: Predictor, count: int) -> list[Features]:
@@ -78,11 +78,11 @@ def _features(predictor: Predictor, count: int) -> list[Features]:
 
 
 def measure(sweep: Sweep) -> dict[str, Any]:
-    found = {size: seconds(work, REPEATS) for size, work in sweep}
-    sizes, times = np.log(list(found)), np.log(list(found.values()))
-    half = len(found) // 2  # of the larger half: small sizes have costs of their own
-    slope = float(np.polyfit(sizes[half:], times[half:], 1)[0]) if len(found) > 3 else None
-    return {"seconds": {str(size): value for size, value in found.items()}, "slope": slope}
+    times_by_size = {size: seconds(work, REPEATS) for size, work in sweep}
+    sizes, times = np.log(list(times_by_size)), np.log(list(times_by_size.values()))
+    half = len(times_by_size) // 2  # of the larger half: small sizes have costs of their own
+    slope = float(np.polyfit(sizes[half:], times[half:], 1)[0]) if len(times_by_size) > 3 else None
+    return {"seconds": {str(size): value for size, value in times_by_size.items()}, "slope": slope}
 
 
 def main() -> None:

@@ -65,11 +65,11 @@ def measure(page: Page, presses: int, pause: float) -> list[float]:
     page.fill("#label-person input, #label-person textarea", "Ann")
     page.wait_for_selector(f"{CARD} svg")
     page.locator("#label-intro").click()
-    found = []
+    times = []
     for number in range(presses):
         page.wait_for_timeout(1000 * pause)
-        found.append(float(page.evaluate(PRESS, str(number % len(CLASSES) + 1))))
-    return found
+        times.append(float(page.evaluate(PRESS, str(number % len(CLASSES) + 1))))
+    return times
 
 
 def main() -> None:
@@ -78,28 +78,28 @@ def main() -> None:
     parser.add_argument("--presses", type=int, default=60, help="keys that are measured")
     parser.add_argument("--pause", type=float, default=1.0, help="seconds of listening to a clip")
     parser.add_argument("--out", type=Path, help="JSON file")
-    given = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as place, sync_playwright() as tool:
         home = Path(place)
-        LabelStore(home).add_tasks(queue(given.clips))
+        LabelStore(home).add_tasks(queue(args.clips))
         with served("--model", "tiny", home=home) as url:
             browser = chromium(tool)
             page = browser.new_page(locale="en-US")
             page.set_default_timeout(STARTUP * 1000)
             page.goto(url)
             page.wait_for_selector("#about .about b")
-            times = measure(page, given.presses, given.pause)
+            times = measure(page, args.presses, args.pause)
             browser.close()
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "run": runs.provenance("bench.labelling"),
-        "clips": given.clips,
-        "presses": given.presses,
+        "clips": args.clips,
+        "presses": args.presses,
         "median_ms": round(statistics.median(times)),
         "p95_ms": round(statistics.quantiles(times, n=20)[-1]),
     }
-    print("\n".join(f"{name} {found[name]}" for name in found if name != "run"))
-    if given.out:
-        write_json(given.out, found)
+    print("\n".join(f"{name} {figures[name]}" for name in figures if name != "run"))
+    if args.out:
+        write_json(args.out, figures)
 
 
 if __name__ == "__main__":

@@ -103,8 +103,8 @@ def cached(path: Path, make: Callable[[], Record]) -> Record:
     if not path.is_file():
         write_text(path, json.dumps(make()) + "\n")
         print(f"{path}: done", flush=True)
-    found: Record = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    record: Record = json.loads(path.read_text(encoding="utf-8"))
+    return record
 
 
 def flipped(clips: Sequence[Clip], classes: Sequence[str], seed: int) -> list[Clip]:
@@ -135,11 +135,11 @@ def scenario(prepared: Prepared, seed: int, fold: int) -> tuple[dict[str, list[C
     for name, order in queue.items():
         shown = set(order[: len(wrong)])
         conditions[name] = [truth[c.id] if c.id in shown else c for c in bad]
-    found = {
+    hits = {
         name: [len(wrong & set(order[: round(share * len(wrong))])) for share in SHARES]
         for name, order in queue.items()
     }
-    return conditions, {"train": len(clean), "flips": len(wrong), "found": found}
+    return conditions, {"train": len(clean), "flips": len(wrong), "found": hits}
 
 
 def one_probe(prepared: Prepared, seed: int, fold: int, strength: float | None) -> Record:
@@ -191,14 +191,14 @@ def summarise(records: dict[str, list[Record]]) -> Record:
     """Flips found, and UA after each kind of labels with the loss and its recovery."""
     probe = records["probe"]
     flips = sum(record["flips"] for record in probe)
-    found = []
+    rows = []
     for i, share in enumerate(SHARES):
         row = {q: sum(r["found"][q][i] for r in probe) / flips for q in ("ordered", "random")}
-        found.append({"shown": share, **row, "times": row["ordered"] / row["random"]})
+        rows.append({"shown": share, **row, "times": row["ordered"] / row["random"]})
     return {
         "train": sum(record["train"] for record in probe),
         "flips": flips,
-        "found": found,
+        "found": rows,
         "models": {name: figures(own) for name, own in records.items() if own},
     }
 
@@ -213,16 +213,16 @@ def figures(records: Sequence[Record]) -> Record:
     answers = {name: [a for r in records for a in r["answers"][name]] for name in names}
     of = draws(joined("labels"), answers, joined("speakers"), joined("clips"))
     ua = of.ua
-    lost = ua["clean"] - ua["flipped"]
+    loss = ua["clean"] - ua["flipped"]
     return {
         "answers": len(joined("labels")),
         "clips": len(set(joined("clips"))),
         "speakers": len(set(joined("speakers"))),
         "classes": ordered(joined("labels")),
         "ua": {name: asdict(of.interval(ua[name])) for name in names},
-        "lost": asdict(of.interval(lost)),
+        "lost": asdict(of.interval(loss)),
         "won": {n: asdict(of.interval(ua[n] - ua["flipped"])) for n in names[2:]},
-        "recovered": {n: float(((ua[n] - ua["flipped"]) / lost)[0]) for n in names[2:]},
+        "recovered": {n: float(((ua[n] - ua["flipped"]) / loss)[0]) for n in names[2:]},
     }
 
 

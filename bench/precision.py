@@ -35,7 +35,7 @@ def table(predictor: Predictor, sounds: Sequence[Sound], batch: int) -> np.ndarr
     return np.array(rows)
 
 
-def compared(one: np.ndarray, other: np.ndarray) -> dict[str, float]:
+def compare(one: np.ndarray, other: np.ndarray) -> dict[str, float]:
     """Agreement of the likeliest class, and differences of the probabilities [N, C]."""
     logs = np.abs(np.log(np.maximum(one, 1e-9)) - np.log(np.maximum(other, 1e-9)))
     likely = np.maximum(one, other) > 0.01  # of classes that nobody shows, any difference is large
@@ -58,15 +58,15 @@ def main() -> None:
     paths = sorted((ASSETS / "emodb").rglob("*.flac"))
     paths = paths[:: max(1, len(paths) // args.clips) if args.clips else 1]
     sounds = [audio.load(path, Settings.from_env()) for path in paths]
-    picked = Predictor.load(args.model, Settings.from_env())
-    found, alone = table(picked, sounds, BATCH), table(picked, sounds[: 4 * BATCH], 1)
-    name = picked.card.precision
-    del picked  # one LLM in memory at a time
+    predictor = Predictor.load(args.model, Settings.from_env())
+    batched, alone = table(predictor, sounds, BATCH), table(predictor, sounds[: 4 * BATCH], 1)
+    name = predictor.card.precision
+    del predictor  # one LLM in memory at a time
     gc.collect()
     exact = table(Predictor.load(args.model, Settings.from_env(precision="float32")), sounds, BATCH)
     rows: dict[str, dict[str, float]] = {
-        f"{name} against float32": compared(found, exact),
-        f"{name}, alone against in a batch": compared(alone, found[: len(alone)]),
+        f"{name} against float32": compare(batched, exact),
+        f"{name}, alone against in a batch": compare(alone, batched[: len(alone)]),
     }
     for work, row in rows.items():
         print(work, {key: round(value, 4) for key, value in row.items()})

@@ -64,12 +64,12 @@ def judged(
     refused = bool(re.search(REFUSAL[language], answer, re.IGNORECASE))
     if refused != (kind == "decline"):
         broken.append("refusal" if refused else "no refusal")
-    elif not _asked_for(kind, answer, sentences, probabilities, cues):
+    elif not _answers_question(kind, answer, sentences, probabilities, cues):
         broken.append("not to the point")
     return broken
 
 
-def _asked_for(
+def _answers_question(
     kind: Kind,
     answer: str,
     sentences: Sequence[Sentence],
@@ -78,15 +78,15 @@ def _asked_for(
 ) -> bool:
     """Whether an answer holds what a question of this kind asks for."""
     label = max(probabilities, key=lambda name: probabilities[name])
-    named = {name for s in sentences for name in s.names}
+    names = {name for s in sentences for name in s.names}
     stated = {statement.cue for s in sentences for statement in s.stated}
     levels = prosody.levels(cues) if cues else {}
     if kind in ("decline", "advice"):
         return True
     if kind == "class":
-        return label in named
+        return label in names
     if kind == "other":
-        return bool(named - {label})
+        return bool(names - {label})
     if kind == "probability":
         return "%" in answer
     if kind == "cue":
@@ -94,7 +94,7 @@ def _asked_for(
     return kind in stated or kind not in levels
 
 
-def asked() -> list[tuple[Language, Kind, str]]:
+def read_questions() -> list[tuple[Language, Kind, str]]:
     """The questions, the languages in turn."""
     listed = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     by_language = [
@@ -114,17 +114,17 @@ def unseen() -> list[Path]:
 def measure(predictor: Predictor, clips: Sequence[Path]) -> list[dict[str, Any]]:
     """Every question about the next clip."""
     rows = []
-    for i, (language, kind, question) in enumerate(tqdm(asked(), unit="question")):
+    for i, (language, kind, question) in enumerate(tqdm(read_questions(), unit="question")):
         clip = clips[i % len(clips)]
         sound = audio.load(clip, predictor.settings)
         followed = prosody.track(sound.samples)
-        found = predictor.classify([sound], language)[0]
+        prediction = predictor.classify([sound], language)[0]
         answer = predictor.ask(sound, followed, question, language)
-        broken = judged(answer, kind, found.probabilities, found.cues, language)
-        shown = {name: round(p, 3) for name, p in found.probabilities.items()}
+        broken = judged(answer, kind, prediction.probabilities, prediction.cues, language)
+        shares = {name: round(p, 3) for name, p in prediction.probabilities.items()}
         rows.append(
             {"clip": clip.name, "language": language, "kind": kind, "question": question}
-            | {"answer": answer, "broken": broken, "probabilities": shown}
+            | {"answer": answer, "broken": broken, "probabilities": shares}
         )
     return rows
 
@@ -134,9 +134,10 @@ def analyses(predictor: Predictor, clips: Sequence[Path]) -> list[dict[str, Any]
     rows = []
     for i, clip in enumerate(tqdm(clips, unit="clip")):
         language = LANGUAGES[i % len(LANGUAGES)]
-        (found,) = predictor.predict([audio.load(clip, predictor.settings)], language)
-        shown = {"label": found.label, "probability": round(found.probabilities[found.label], 3)}
-        rows.append({"clip": clip.name, "language": language, **shown, "text": found.text})
+        (prediction,) = predictor.predict([audio.load(clip, predictor.settings)], language)
+        label, text = prediction.label, prediction.text
+        figures = {"label": label, "probability": round(prediction.probabilities[label], 3)}
+        rows.append({"clip": clip.name, "language": language, **figures, "text": text})
     return rows
 
 
@@ -159,8 +160,8 @@ def main() -> None:
         if row["broken"]:
             print(f"{', '.join(row['broken'])}: {row['question']} -> {row['answer']}")
     if args.out:
-        written = analyses(predictor, clips)
-        result = {"run": runs.provenance("bench.questions"), "answers": rows, "analyses": written}
+        texts = analyses(predictor, clips)
+        result = {"run": runs.provenance("bench.questions"), "answers": rows, "analyses": texts}
         write_json(args.out, result)
 
 

@@ -20,8 +20,8 @@ def main() -> None:
     print(f"{'cue':<18}{'register':<10}{'clips':>6}{'10 %':>9}{'90 %':>9}   in the code")
     for reference in REFERENCES:
         for register in ("low", "high"):
-            found = [getattr(c, reference.cue) for c in neutral if c.register == register]
-            values = [v for v in found if v is not None]
+            measured = [getattr(c, reference.cue) for c in neutral if c.register == register]
+            values = [v for v in measured if v is not None]
             low, high = np.percentile(values, (10, 90))
             print(
                 f"{reference.cue:<18}{register:<10}{len(values):>6}{low:>9.2f}{high:>9.2f}   "

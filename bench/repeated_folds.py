@@ -97,8 +97,8 @@ def one_fold(
     tick(f"repeat {repeat} fold {fold}: stage 1 and probe")
     if not record.is_file():
         write_text(record, json.dumps(_record(place, repeat, fold)) + "\n")
-    found: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-    return found
+    fold_record: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+    return fold_record
 
 
 def _record(place: Path, repeat: int, fold: int) -> dict[str, Any]:
@@ -165,14 +165,14 @@ def summarise(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     answers = {key: [names[i] for i in table.argmax(1)] for key, table in tables.items()}
     answers["stage1"] = [a for r in records for a in r["stage1"]]
     figures = {}
-    for key, given in sorted(answers.items()):
+    for key, predicted in sorted(answers.items()):
         # every clip is a unit of its own, in all repeats
-        found = metrics.report(truth, given, tables.get(key), names, ids).short()
-        for value in found.values():
+        report = metrics.report(truth, predicted, tables.get(key), names, ids).short()
+        for value in report.values():
             if isinstance(value, dict):
                 value["unit"] = "clips"
-        figures[key] = {k: v for k, v in found.items() if k not in ("failures", "speakers")}
-    hits = {key: np.equal(given, truth).astype(float) for key, given in answers.items()}
+        figures[key] = {k: v for k, v in report.items() if k not in ("failures", "speakers")}
+    hits = {key: np.equal(predicted, truth).astype(float) for key, predicted in answers.items()}
     row = np.arange(len(truth)), np.array([names.index(t) for t in truth])
     costs = {key: -np.log(np.maximum(table[row], 1e-12)) for key, table in tables.items()}
     folds = []
@@ -180,8 +180,8 @@ def summarise(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
         mine = {k: [names[i] for i in np.argmax(r[k], 1)] for k in ("stage2", "probe")}
         mine["stage1"] = r["stage1"]
         wa = {k: float(np.equal(v, r["label"]).mean()) for k, v in sorted(mine.items())}
-        kept = ("repeat", "fold", "clips", "seconds", "validation", "temperature")
-        folds.append({**{k: r[k] for k in kept}, "wa": wa})
+        columns = ("repeat", "fold", "clips", "seconds", "validation", "temperature")
+        folds.append({**{k: r[k] for k in columns}, "wa": wa})
     return {
         "answers": len(truth),
         "clips": len(set(ids)),

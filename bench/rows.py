@@ -69,10 +69,10 @@ def in_turns(
         straightforward()
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeats):
-        for way, found in zip((straightforward, ours), times, strict=True):
+        for way, seconds in zip((straightforward, ours), times, strict=True):
             began = time.perf_counter()
             way()
-            found.append(time.perf_counter() - began)
+            seconds.append(time.perf_counter() - began)
     return statistics.median(times[0]), statistics.median(times[1])
 
 
@@ -85,12 +85,12 @@ def peak() -> float:
 
 def peaks(module: str, folder: Path) -> tuple[float, float]:
     """Peak memory in MiB of both ways, by `python -m MODULE WAY FOLDER`, a process for each."""
-    found = []
+    sizes = []
     for way in ("straightforward", "ours"):
         command = [sys.executable, "-m", module, way, str(folder)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
-        found.append(float(done.stdout.split()[-1]))
-    return found[0], found[1]
+        sizes.append(float(done.stdout.split()[-1]))
+    return sizes[0], sizes[1]
 
 
 def processor() -> str:
@@ -99,8 +99,8 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
-    known = dict(line.split("\t", 1)[0:2] for line in lines if "\t" in line)
-    name, flags = (known.get(key, "").strip(": \t") for key in ("model name", "flags"))
+    fields = dict(line.split("\t", 1)[0:2] for line in lines if "\t" in line)
+    name, flags = (fields.get(key, "").strip(": \t") for key in ("model name", "flags"))
     formats = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
     return ", ".join(filter(None, (name, *formats)))
 

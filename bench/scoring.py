@@ -74,7 +74,7 @@ def main() -> None:
     none = [None] * len(batch)
     scorer = Scorer(model, prompt)
     naive = straightforward(model, prompt, batch)
-    packed = scorer.score(batch, none, "en").log_likelihoods
+    packed = scorer.score(batch, none, "en")
     slow = seconds(lambda: straightforward(model, prompt, batch), args.repeats) / len(batch)
     one = seconds(lambda: scorer.score(batch[:1], none[:1], "en"), args.repeats)
     many = seconds(lambda: scorer.score(batch, none, "en"), args.repeats) / len(batch)

@@ -55,13 +55,13 @@ def picture(browser: Browser, url: str, name: str, clip: Path, voices: Path, tar
         page.get_by_role("tab", name=text("tab_train", language), exact=True).click()
         page.locator("#train-classes .point path").first.wait_for()
     else:
-        answered(page, clip)
+        analyse(page, clip)
     page.wait_for_timeout(1000)
     page.screenshot(path=target, full_page=True)
     context.close()
 
 
-def answered(page: Page, clip: Path) -> None:
+def analyse(page: Page, clip: Path) -> None:
     page.set_input_files("#sound input[type=file]", clip)
     page.locator("#figure .point path").last.wait_for()  # the likeliest; the least may be nothing
     page.wait_for_selector(".analysis p:not(.growing)")
@@ -90,11 +90,11 @@ def main() -> None:
     words = "which pictures, by the beginning of their names (default: all)"
     parser.add_argument("--only", default="", metavar="NAME", help=words)
     parser.add_argument("--model", default="tiny", help="preset name or model folder that answers")
-    given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as place,
-        served("--model", given.model, home=Path(place) / "home") as url,
+        served("--model", args.model, home=Path(place) / "home") as url,
         sync_playwright() as tool,
     ):
         voices = Path(place) / "voices"
@@ -102,9 +102,9 @@ def main() -> None:
         for path in sorted(VOICES.glob("*.flac"))[:: len(list(VOICES.glob("*.flac"))) // QUEUE]:
             shutil.copy(path, voices)
         browser = chromium(tool)
-        for name in (name for name in PICTURES if name.startswith(given.only)):
-            picture(browser, url, name, given.clip, voices, given.out / f"{name}.png")
-            print(given.out / f"{name}.png")
+        for name in (name for name in PICTURES if name.startswith(args.only)):
+            picture(browser, url, name, args.clip, voices, args.out / f"{name}.png")
+            print(args.out / f"{name}.png")
         browser.close()
 
 

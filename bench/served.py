@@ -32,6 +32,20 @@ def served(
     Raises:
         SystemExit: it stopped, or did not answer in time.
     """
+    variables = {"AUDIOLLM_HOME": str(home)} if home else {}
+    with running(*arguments, program=program, **variables) as (url, _):
+        yield url
+
+
+@contextlib.contextmanager
+def running(
+    *arguments: str, program: Sequence[str] = ("app.py",), **variables: str
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """As `served`, with variables of the environment; and the page's process, which may be killed.
+
+    Raises:
+        SystemExit: as `served`.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -39,7 +53,7 @@ def served(
     process = subprocess.Popen(
         [sys.executable, *program, *place, *arguments],
         cwd=ROOT,
-        env=os.environ | ({"AUDIOLLM_HOME": str(home)} if home else {}),
+        env=os.environ | variables,
         stdout=subprocess.DEVNULL,
     )
     url = f"http://127.0.0.1:{port}"
@@ -49,21 +63,22 @@ def served(
             if process.poll() is not None or time.monotonic() > end:
                 raise SystemExit("The page did not start.")
             time.sleep(0.02)
-        yield url
+        yield url, process
     finally:
         process.terminate()
         process.wait(timeout=STARTUP)
 
 
-def chromium(tool: "Playwright") -> "Browser":
-    """
+def chromium(tool: "Playwright", *switches: str) -> "Browser":
+    """A browser, with further switches.
+
     Raises:
         SystemExit: it is not installed.
     """
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:
         raise SystemExit("There is no Chromium here: apt-get install chromium.")
-    return tool.chromium.launch(executable_path=executable, args=SWITCHES)
+    return tool.chromium.launch(executable_path=executable, args=[*SWITCHES, *switches])
 
 
 def _answers(url: str) -> bool:

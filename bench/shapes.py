@@ -68,15 +68,15 @@ def llm_folder(folder: Path) -> Path:
 def model_folder(folder: Path, llm: Path, classes: tuple[str, ...]) -> Path:
     """A model folder of an LLM and a projector with random weights for the bundled encoder."""
     settings = Settings.from_env()
-    heard = load(ENCODER, settings, statistics="mean_std")
+    audio_tower = load(ENCODER, settings, statistics="mean_std")
     config = ProjectorConfig(
-        input_size=heard.ref().utterance_width,
+        input_size=audio_tower.ref().utterance_width,
         output_size=WIDTH,
         pooling="utterance",
         hidden_size=256,
     )
-    opened, tokenizer = load_llm(str(llm), settings, dtype=torch.bfloat16)
-    model = AudioLLM.build(opened, config)
-    manifest = Manifest("shape", heard.ref(), config, classes, LANGUAGES, first_tokens=True)
+    frozen, tokenizer = load_llm(str(llm), settings, dtype=torch.bfloat16)
+    model = AudioLLM.build(frozen, config)
+    manifest = Manifest("shape", audio_tower.ref(), config, classes, LANGUAGES, first_tokens=True)
     checkpoint.save(folder, model, tokenizer, manifest, "bfloat16")
     return folder

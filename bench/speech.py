@@ -21,7 +21,7 @@ from audiollm.audio import speech
 from audiollm.contracts.prepared import write_json
 from audiollm.errors import NoSpeechError
 from audiollm.settings import ASSETS
-from bench import nonspeech, quality
+from bench import nonspeech, quality, tables
 from bench.nonspeech import Rng, Samples
 from bench.voices import VOICES
 from train.command import main as command
@@ -76,7 +76,7 @@ def misses(root: Path, most: int, seed: int) -> dict[str, dict[str, int]]:
     """Condition -> how many clips of a folder were missed, of how many."""
     paths = sound_files(root)
     rng = np.random.default_rng(seed)
-    chosen = {int(i) for i in rng.choice(len(paths), min(most, len(paths)), replace=False)}
+    sample = {int(i) for i in rng.choice(len(paths), min(most, len(paths)), replace=False)}
     counts: dict[str, dict[str, int]] = {}
 
     def count(condition: str, samples: Samples) -> None:
@@ -87,7 +87,7 @@ def misses(root: Path, most: int, seed: int) -> dict[str, dict[str, int]]:
     for i, path in enumerate(tqdm(paths, desc=root.name, unit="clip")):
         samples = audio.load(path).samples
         count("as it is", samples)
-        if i in chosen:
+        if i in sample:
             rng = np.random.default_rng([seed, i])
             others = [audio.load(paths[k]).samples for k in rng.choice(len(paths), TALKERS)]
             for condition, changed in spoken(samples, others, rng):
@@ -141,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
         "misses": {root.name: misses(root, args.clips, args.seed) for root in roots},
     }
     write_json(args.result, result)
-    print(quality.markdown(quality.speech(result)))
+    print(quality.markdown(tables.speech(result)))
     print(f"Milliseconds for 4 s: {result['milliseconds_for_4_s']}")
     return 0
 

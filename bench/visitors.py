@@ -22,6 +22,11 @@ from bench.served import served
 from train.fit import runs
 
 
+def bundled() -> list[Path]:
+    """The example clips of one emotion."""
+    return [e.path for e in read_examples(EXAMPLES) if e.label != MIXED]
+
+
 def ask(client: Client, clip: Path) -> tuple[float, str]:
     """Seconds until the answer, and why there is none."""
     began = time.monotonic()
@@ -41,7 +46,7 @@ def measure(client: Client, clips: list[Path], visitors: int, requests: int) -> 
 
     began = time.monotonic()
     with ThreadPoolExecutor(visitors) as threads:
-        answers = [a for found in threads.map(visit, range(visitors)) for a in found]
+        answers = [a for own in threads.map(visit, range(visitors)) for a in own]
     seconds = [s for s, failure in answers if not failure]
     return {
         "visitors": visitors,
@@ -60,7 +65,7 @@ def main() -> None:
     parser.add_argument("--model", default="tiny", metavar="ID")
     parser.add_argument("--out", type=Path, metavar="FILE")
     args = parser.parse_args()
-    clips = [e.path for e in read_examples(EXAMPLES) if e.label != MIXED]
+    clips = bundled()
     with served("--model", args.model) as url:
         client = Client(url, verbose=False, max_workers=2 * args.visitors)
         for clip in clips:  # warm
@@ -76,10 +81,10 @@ def main() -> None:
         "ratio": ratio,
     }
     print(f"{'':<14}{'answers/s':>10}{'median':>8}{'p95':>8}{'failed':>8}")
-    for found in (alone, together):
-        name = f"{found['visitors']} at once"
-        row = f"{name:<14}{found['answers_a_second']:>10.2f}{found['median']:>8.2f}"
-        print(row + f"{found['p95']:>8.2f}{len(found['failed']):>8}")
+    for figures in (alone, together):
+        name = f"{figures['visitors']} at once"
+        row = f"{name:<14}{figures['answers_a_second']:>10.2f}{figures['median']:>8.2f}"
+        print(row + f"{figures['p95']:>8.2f}{len(figures['failed']):>8}")
     print(f"ratio {ratio:.2f}")
     if args.out:
         write_json(args.out, result)

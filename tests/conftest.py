@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import av
 import numpy as np
@@ -18,8 +18,12 @@ import pytest
 import soxr
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from hypothesis import settings as effort
 
 from audiollm.settings import ASSETS, Settings
+
+if TYPE_CHECKING:
+    from tests.hub_server import Hub
 
 # before torch is imported: several workers with a thread for every core wait for each other, and
 # weights of a run here equal those of a run in a process of its own
@@ -40,8 +44,17 @@ BIT_RATES = {"aac": 96000, "wmav2": 64000}  # a second, where FFmpeg's own are p
 LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.0", "7.1")  # of 1 to 8 channels
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cases", type=int, default=1, help="so many times the cases of a property")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files whose tests take longest come first: no worker is left with them at the end."""
+    times = config.getoption("--cases")
+    for test in {item.obj for item in items if isinstance(item, pytest.Function)}:
+        if usual := getattr(test, "_hypothesis_internal_use_settings", None):
+            more = effort(usual, max_examples=times * usual.max_examples)
+            getattr(test, "__func__", test)._hypothesis_internal_use_settings = more
     costs: defaultdict[Path, float] = defaultdict(float)
     for item in items:
         if item.path.stem in SLOW_FILES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
@@ -55,6 +68,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _limited(item: pytest.Item) -> Iterator[None]:
     """Fails what takes longer than its limit, wherever it hangs."""
     seconds = max((LIMITS[mark] for mark in LIMITS if item.get_closest_marker(mark)), default=LIMIT)
+    seconds *= item.config.getoption("--cases")
 
     def fail(*_: object) -> None:
         pytest.fail(f"not done after {seconds} s")
@@ -81,6 +95,16 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 
 EXITING = 20.0  # s in which the process of a job that is done has ended
+
+
+@pytest.fixture
+def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Hub"]:
+    """Both hubs, at an address of this machine, as a mirror's; empty caches; no models here."""
+    from tests import hub_server
+
+    with hub_server.serving() as found:
+        hub_server.use(found, monkeypatch, tmp_path)
+        yield found
 
 
 @pytest.fixture(scope="session", autouse=True)

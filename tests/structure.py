@@ -17,14 +17,14 @@ LEVELS: tuple[frozenset[str], ...] = tuple(
     for names in (
         "errors labels settings texts",
         "contracts",
-        "figures hub metrics",
+        "hub metrics",
         "audio",
         "database encoder",
         "model",
         "analysis",
         "inference",
         "predictor jobs labelling",
-        "web __main__",
+        "deploy web __main__",
     )
 )
 

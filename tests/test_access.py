@@ -14,7 +14,7 @@ from starlette.requests import Request
 from audiollm.errors import ConfigError
 from audiollm.settings import Owner, Settings, Space
 from audiollm.web.auth import identity, remote_commands
-from audiollm.web.auth.access import ShutError, opened
+from audiollm.web.auth.access import ShutError, owner_settings
 from audiollm.web.auth.sessions import COOKIE, Outcome, Sessions
 from audiollm.web.services import Services
 
@@ -53,10 +53,10 @@ def owned(
     LocalContext.request.set(GradioRequest(request) if request else None)
     services = Services(Settings(host=host, **more), Future(), sessions=sessions or Sessions())
     if services.owned:
-        assert opened(services) is services.settings
+        assert owner_settings(services) is services.settings
     else:
         with pytest.raises(ShutError):
-            opened(services)
+            owner_settings(services)
     return services.owned
 
 
@@ -92,7 +92,7 @@ def test_whoever_comes_through_the_net_does_not(headers: dict[str, str]) -> None
 
 
 def test_a_program_without_an_event_is_at_the_machine() -> None:
-    assert identity.asking() is None
+    assert identity.current_request() is None
     assert owned(HERE, None)
     assert not owned(EVERYWHERE, None)
     assert not owned("example.org", None)

@@ -111,11 +111,11 @@ def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_uploaded_file_is_found_by_path_and_by_address(uploads: Path) -> None:
-    assert api.uploaded({"path": str(uploads / "a.wav")}) == uploads / "a.wav"
+    assert api.uploaded_path({"path": str(uploads / "a.wav")}) == uploads / "a.wav"
     spaced = uploads / "a b%20.wav"
     address = f"http://127.0.0.1:7860/gradio_api/file={uploads}/a%20b%2520.wav"
-    assert api.uploaded(address) == spaced
-    assert api.uploaded({"path": str(spaced)}) == spaced
+    assert api.uploaded_path(address) == spaced
+    assert api.uploaded_path({"path": str(spaced)}) == spaced
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_data_uri_is_heard_and_deleted() -> None:
 
 def test_a_data_uri_is_measured_before_it_is_decoded(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="1 MB"):
-        api.held("data:," + "A" * 2_000_000, tmp_path, 1_000_000)
+        api.save_data_uri("data:," + "A" * 2_000_000, tmp_path, 1_000_000)
     assert not list(tmp_path.iterdir())
 
 

@@ -20,6 +20,7 @@ import gradio as gr
 import httpx
 import pytest
 from gradio import http_server
+from gradio_client import Client
 
 import app
 from audiollm import web
@@ -230,6 +231,16 @@ def test_a_slow_machine_does_not_end_the_start(
     monkeypatch.setattr("gradio.networking.httpx.head", too_slow)
     address = web.launch(demo, launch_options(demo, services.settings))
     assert HTTP.get(address).is_success
+    demo.close()
+
+
+def test_a_session_holds_no_copy_of_the_page(demo: web.Page, services: Services) -> None:
+    """Gradio makes one for each visitor, and keeps those of 10,000."""
+    address = web.launch(demo, launch_options(demo, services.settings))
+    client = Client(address, httpx_kwargs={"trust_env": False}, verbose=False)
+    assert client.predict(api_name="/model")["labels"]
+    (session,) = demo.state_holder.session_data.values()
+    assert list(session.components) == []
     demo.close()
 
 

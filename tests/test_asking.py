@@ -1,5 +1,7 @@
 """Free questions, and what the linear probe says."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -67,7 +69,7 @@ def test_the_answer_is_what_generation_from_the_whole_prompt_says(asked: Predict
     scorer = asked._scorer
     (clip,) = asked._classifier.features([sound.samples], [followed])
     steps: list[str] = []
-    context = scorer.asked(clip, cues, "why angry", "en", known)
+    context = scorer.question_context(clip, cues, "why angry", "en", known)
     whole = asked._texts.stream(context, steps.append)
     layout = scorer.prompt.free("why angry", "en", cues, known)
     with torch.inference_mode():
@@ -199,3 +201,31 @@ def test_a_failure_while_generating_reaches_the_reader(
     with pytest.raises(RuntimeError, match="out of memory"):
         asked.ask(*heard(1.0), "why?", "en")
     assert asked._classifier.scores.idle and asked._texts.idle
+
+
+def test_threads_that_wait_for_an_answer_compute_nothing(
+    asked: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torch keeps buffers for each thread that computes, and a page has more than a hundred."""
+    monkeypatch.setattr(asked._writer, "manifest", replace(asked.manifest, prose=True))
+    computing: set[str] = set()
+    waiting: set[str] = set()
+
+    def note(*_: object) -> None:
+        computing.add(threading.current_thread().name)
+
+    def answer(number: int) -> None:
+        waiting.add(threading.current_thread().name)
+        sound, followed = heard(1.0 + number / 10)
+        asked.stream(sound, "en", followed=followed)
+        asked.ask(sound, followed, "Why?", "en")
+        asked.predict([sound], "en")
+        asked.timeline(audio.from_array(voiced(windows.LONGEST + 1), RATE))
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(note)
+    try:
+        with ThreadPoolExecutor(3, "visitor") as threads:
+            list(threads.map(answer, range(3)))
+    finally:
+        hook.remove()
+    assert waiting and computing == {"worker"}

@@ -12,7 +12,7 @@ from audiollm.analysis import composition
 from audiollm.analysis.types import Analysis, Occlusion
 from audiollm.audio import prosody, resynthesis
 from audiollm.encoder.base import Encoded
-from audiollm.inference.attribution import explained
+from audiollm.inference.attribution import explain
 from audiollm.inference.classifier import ScoredSound
 from audiollm.labels import LANGUAGES, Language
 from audiollm.model.projector import Features
@@ -42,7 +42,7 @@ class Classifier:
         heard = np.array([clip.utterance[0] for clip in clips]) / 0.2
         usual = np.array([getattr(c, self.rests, 0) != getattr(HIGH, self.rests, 0) for c in cues])
         p = np.clip(0.9 * np.minimum(heard, 1) - 0.4 * usual, 0, 1)
-        return None, np.stack([p, 1 - p], 1)
+        return np.stack([p, 1 - p], 1)
 
 
 def answered(rests: str = "", seconds: float = 3.0) -> tuple[Analysis, Classifier]:
@@ -51,9 +51,9 @@ def answered(rests: str = "", seconds: float = 3.0) -> tuple[Analysis, Classifie
     known = composition.measured(SURE, HIGH, "en")
     base = Features(np.zeros(2, np.float32))
     prediction: Any = replace(_prediction(), analysis=known)
-    scored = ScoredSound(prediction, known, SimpleNamespace(clips=[base]), 0, 0, 1.0)
+    scored = ScoredSound(prediction, known, base, 0, 1.0)
     classifier: Any = Classifier(rests)
-    return explained(classifier, scored, sound, followed).analysis, classifier
+    return explain(classifier, scored, sound, followed).analysis, classifier
 
 
 def _prediction() -> Any:
@@ -127,7 +127,7 @@ def test_pitch_moves_and_timbre_stays(wanted: float) -> None:
     before = prosody.summarise(samples, followed)
     assert before.pitch_hz
     after = prosody.measure(
-        resynthesis.changed(samples, followed, "pitch_hz", before.pitch_hz, wanted)
+        resynthesis.change_cue(samples, followed, "pitch_hz", before.pitch_hz, wanted)
     )
     assert after.pitch_hz == pytest.approx(wanted, rel=0.1)
     assert after.brightness_db == pytest.approx(before.brightness_db, abs=2.5)
@@ -140,7 +140,7 @@ def test_timbre_moves_and_pitch_stays() -> None:
     before = prosody.summarise(samples, followed)
     wanted = before.brightness_db - 6
     after = prosody.measure(
-        resynthesis.changed(samples, followed, "brightness_db", before.brightness_db, wanted)
+        resynthesis.change_cue(samples, followed, "brightness_db", before.brightness_db, wanted)
     )
     assert after.brightness_db == pytest.approx(wanted, abs=1.5)
     assert after.pitch_hz == pytest.approx(before.pitch_hz, rel=0.01)
@@ -151,7 +151,7 @@ def test_pauses_become_shorter_and_the_rest_slower() -> None:
     samples = np.concatenate([voiced(1.0, 140.0), quiet, voiced(1.0, 150.0)])
     followed = prosody.track(samples)
     before = prosody.summarise(samples, followed)
-    shorter = resynthesis.changed(samples, followed, "pause_share", before.pause_share, 0.05)
+    shorter = resynthesis.change_cue(samples, followed, "pause_share", before.pause_share, 0.05)
     assert prosody.measure(shorter).pause_share == pytest.approx(0.05, abs=0.03)
-    slower = resynthesis.changed(samples, followed, "tempo_hz", 6.0, 4.0)
+    slower = resynthesis.change_cue(samples, followed, "tempo_hz", 6.0, 4.0)
     assert len(slower) == pytest.approx(1.5 * len(samples), rel=0.01)

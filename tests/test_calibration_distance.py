@@ -135,9 +135,12 @@ def test_weights_are_repetition(seed: int, kind: str) -> None:
     rows = np.repeat(np.arange(len(z)), times)
     weighted = fit(z, truth, CLASSES, kind, distances=distances, weights=times)  # type: ignore[arg-type]
     repeated = fit(z[rows], [truth[i] for i in rows], CLASSES, kind, distances=distances[rows])  # type: ignore[arg-type]
-    assert weighted.temperature == pytest.approx(repeated.temperature, rel=1e-2)
-    assert weighted.slope == pytest.approx(repeated.slope, abs=2e-2)
-    assert weighted.shift == pytest.approx(repeated.shift, abs=2e-2)
+    # by the loss, not by the parameters: its minimum may be flat
+    losses = [
+        nll(z, np.array([CLASSES.index(t) for t in truth]), CLASSES, found, distances, times)
+        for found in (weighted, repeated)
+    ]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-3)
 
 
 def test_a_clip_of_weight_0_says_nothing() -> None:

@@ -71,11 +71,11 @@ def test_a_large_file_waits_for_another(
         return load_sound(Path(long), Settings(), report, lent).seconds
 
     def other() -> float:
-        with answers.taken() as lent:
+        with answers.take() as lent:
             return load(steps.append, lent)
 
     with ThreadPoolExecutor(1) as threads:
-        with HEAVY_FILES.taken():
+        with HEAVY_FILES.take():
             with pytest.raises(Cancelled):  # whoever leaves meanwhile takes nothing
                 load(cancel)
             assert busy()
@@ -83,7 +83,7 @@ def test_a_large_file_waits_for_another(
             while HEAVY_FILES.waiting == 0:
                 assert not future.done()
                 time.sleep(0.01)
-            with answers.taken():  # it has lent its turn
+            with answers.take():  # it has lent its turn
                 assert not future.done()
         assert future.result(60) == 40
     assert not busy()

@@ -53,7 +53,7 @@ def test_an_llm_answers_as_with_float32_weights(pair: tuple[Any, Any]) -> None:
     assert small.lm_head.weight is small.get_input_embeddings().weight  # tied, as before
     stored = sum(p.numel() * p.element_size() for p in small.parameters())
     assert stored < 0.6 * sum(p.numel() * p.element_size() for p in whole.parameters())
-    assert precision.named(small) != precision.named(whole) == "float32"
+    assert precision.describe(small) != precision.describe(whole) == "float32"
 
 
 def test_generation_from_one_row_follows_closely(pair: tuple[Any, Any]) -> None:

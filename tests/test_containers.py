@@ -1,6 +1,7 @@
 """Sound files of unusual clocks, tracks or headers: all that FFmpeg decodes is read whole."""
 
 import io
+from typing import Literal
 
 import av
 import numpy as np
@@ -160,16 +161,24 @@ def test_silence_in_all_tracks_is_silence() -> None:
 # ------------------------------------------------------------------ headers
 
 
-def samples_at(data: bytes) -> int:
-    """Where the size of a WAV's samples stands."""
-    return data.index(b"data") + 4
+# kind of file of libsndfile -> fields that hold a size: after these letters, at this distance, so
+# many bytes, byte order, bytes or frames that are no samples
+SIZES: dict[str, list[tuple[bytes, int, int, Literal["little", "big"], int]]] = {
+    "WAV": [(b"data", 4, 4, "little", 0)],
+    "WAVEX": [(b"data", 4, 4, "little", 0)],
+    "RF64": [(b"ds64", 16, 8, "little", 0)],
+    "AIFF": [(b"SSND", 4, 4, "big", 8), (b"COMM", 10, 4, "big", 0)],
+    "AU": [(b".snd", 8, 4, "big", 0)],
+}
 
 
-def understated(data: bytes, share: float) -> bytes:
-    """A WAV whose header knows only a share of its samples, as of a recorder that crashed."""
-    at = samples_at(data)
-    size = int(int.from_bytes(data[at : at + 4], "little") * share) // 4 * 4
-    return data[:at] + size.to_bytes(4, "little") + data[at + 4 :]
+def understated(data: bytes, share: float, kind: str = "WAV") -> bytes:
+    """A file whose header knows only a share of its samples, as of a recorder that crashed."""
+    for letters, distance, width, order, more in SIZES[kind]:
+        at = data.index(letters) + distance
+        size = int((int.from_bytes(data[at : at + width], order) - more) * share) // 4 * 4 + more
+        data = data[:at] + size.to_bytes(width, order) + data[at + width :]
+    return data
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.9])
@@ -197,12 +206,63 @@ def test_what_is_no_sound_behind_the_samples_is_left_out(rest: bytes) -> None:
 
 
 @effort(max_examples=25, deadline=None)
-@given(st.floats(0.05, 1), st.sampled_from([b"", b"LIST\x04\0\0\0abcd"]), st.booleans())
-def test_a_wav_of_any_declared_size_is_read_whole(
-    share: float, rest: bytes, extensible: bool
-) -> None:
+@given(
+    st.floats(0.05, 1),
+    st.sampled_from([b"", b"LIST\x04\0\0\0abcd", b"NAME\0\0\0\x04abcd"]),
+    st.sampled_from(sorted(SIZES)),
+)
+def test_a_file_of_any_declared_size_is_read_whole(share: float, rest: bytes, kind: str) -> None:
     file = io.BytesIO()
-    kind = "WAVEX" if extensible else "WAV"
     soundfile.write(file, sound(RATE), RATE, format=kind, subtype="PCM_16")
-    found = audio.load(understated(file.getvalue(), share) + rest)
+    found = audio.load(understated(file.getvalue(), share, kind) + rest)
     assert found.seconds >= 0.95 * SECONDS - 0.1
+
+
+@pytest.mark.parametrize("exponent", [b"\x00\x00", b"\x7f\xff", b"\xff\xff"])
+def test_an_aiff_of_an_impossible_rate_is_refused(exponent: bytes) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, sound(RATE), RATE, format="AIFF", subtype="PCM_16")
+    data = understated(file.getvalue(), 0.5, "AIFF")
+    at = data.index(b"COMM") + 16
+    with pytest.raises(AudioError) as refusal:
+        audio.load(data[:at] + exponent + data[at + 2 :])
+    assert refusal.value.code
+
+
+# ------------------------------------------------------------------ streams without a length
+
+
+def frame_of_ogg(seconds: float) -> bytes:
+    file = io.BytesIO()
+    clip = sound(RATE)[: round(seconds * RATE)]
+    soundfile.write(file, clip, RATE, format="OGG", subtype="OPUS")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("count", [2, 300])
+@pytest.mark.parametrize("same", [True, False])
+def test_chained_ogg_streams_are_read_whole(count: int, same: bool) -> None:
+    """Also where all have the same serial number, as of a file that is put behind itself."""
+    data = frame_of_ogg(0.1) * count
+    if not same:
+        data = b"".join(frame_of_ogg(0.1) for _ in range(count))
+    assert audio.load(data).seconds == pytest.approx(0.1 * count, rel=0.01)
+
+
+@effort(max_examples=15, deadline=None)
+@given(st.floats(0.2, 0.99))
+def test_an_adts_stream_that_ends_inside_a_frame_is_cut_off(share: float) -> None:
+    whole = encode(sound(RATE), "adts", "aac")
+    ends = [0]  # of the frames
+    while ends[-1] < len(whole):
+        head = whole[ends[-1] : ends[-1] + 6]
+        ends.append(ends[-1] + (int.from_bytes(head[3:6], "big") >> 5 & 0x1FFF))
+    cut = int(share * len(whole))
+    assert audio.load(whole).seconds == pytest.approx(SECONDS, abs=0.2)
+    assert audio.load(whole + b"TAG" + bytes(125)).seconds == pytest.approx(SECONDS, abs=0.2)
+    if cut in ends:
+        assert audio.load(whole[:cut]).seconds < SECONDS
+        return
+    with pytest.raises(AudioError) as refusal:
+        audio.load(whole[:cut])
+    assert refusal.value.code == "audio_damaged"

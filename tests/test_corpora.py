@@ -94,7 +94,7 @@ def test_folder_of_classes(tmp_path: Path) -> None:
     assert sorted(r.kind for r in found.rejected) == ["label not understood", "no class"]
     named = corpora.read("folder", root, Options(language="it", speaker_pattern=r"/(s\d)_"))
     assert facts(named)["s1_a.wav"] == ("angry", "my-voices-s1", "it")
-    with pytest.raises(DataError, match="no regular expression"):
+    with pytest.raises(DataError, match="not a regular expression"):
         corpora.read("folder", root, Options(speaker_pattern="("))
 
 

@@ -173,7 +173,7 @@ def test_one_bad_row_does_not_hide_the_others(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(database, "_told", set())
+    monkeypatch.setattr(database, "_logged", set())
     saved, labels, jobs = fill(tmp_path)
     with sqlite3.connect(tmp_path / "audiollm.db") as db:
         if table == "kept" and value is None:

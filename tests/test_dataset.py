@@ -331,7 +331,7 @@ def test_prepared_folder(tmp_path: Path) -> None:
 
 
 def test_prepared_folder_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no prepared data folder: make it with python -m train"):
+    with pytest.raises(DataError, match="is not a prepared data folder: make it with python"):
         load_prepared(tmp_path)
     folder = prepared(tmp_path / "a", list(split(clips_of(5)).clips))
     table, info = folder / "clips.jsonl", folder / "prepare.json"

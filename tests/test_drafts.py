@@ -1,6 +1,7 @@
 """Draft tokens shorten the way to a text and never change it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,10 +10,11 @@ from hypothesis import strategies as st
 
 from audiollm.model import drafts
 from audiollm.model.drafts import Drafts
+from audiollm.model.generation import Context
 from audiollm.model.prompt import Prompt
 from audiollm.model.scoring import Scorer
 from tests import tiny
-from tests.test_scoring import CLIPS, CUE_LIST
+from tests.test_scoring import FACTS
 
 
 def test_what_came_twice_in_a_row_is_guessed() -> None:
@@ -28,12 +30,12 @@ def test_what_came_twice_in_a_row_is_guessed() -> None:
 
 def test_what_stands_in_the_prompt_is_guessed_first() -> None:
     found = Drafts()
-    assert found.propose([8, 1, 2], shown=[1, 2, 3, 4]) == [3, 4]
+    assert found.propose([8, 1, 2], prompt=[1, 2, 3, 4]) == [3, 4]
     for _ in range(2):
         found.learn([1, 2, 7, 8])
     assert found.propose([1, 2]) == [7, 8]
-    assert found.propose([1, 2], shown=[1, 2, 3]) == [3]
-    assert found.propose([1, 2], shown=[1]) == [7, 8]
+    assert found.propose([1, 2], prompt=[1, 2, 3]) == [3]
+    assert found.propose([1, 2], prompt=[1]) == [7, 8]
 
 
 def test_guesses_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,16 +61,21 @@ def test_guesses_are_of_tokens_that_were_seen(texts: list[list[int]], most: int)
         assert len(guessed) <= most and set(guessed) <= seen
 
 
+def written(scorer: Scorer, context: Context) -> str:
+    texts: dict[int, str | BaseException] = {}
+    scorer.write([context], [str], texts.__setitem__)
+    return str(texts[0])
+
+
 @torch.no_grad()
 def test_a_text_is_the_same_with_good_and_with_wrong_guesses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, prompt = tiny.audio_llm(seed=3), Prompt(tiny.tokenizer(), tiny.CLASSES)
     fresh = Scorer(model, prompt)
-    scored = fresh.score(CLIPS, CUE_LIST, "en")
-    wanted = [
-        Scorer(model, prompt).generate(scored, [c], "en", rows=[r]) for r, c in enumerate((1, 4, 0))
-    ]
+    contexts = [fresh.analysis_context(line, "en", seed) for seed, line in enumerate(FACTS)]
+    contexts = [*contexts[:2], replace(contexts[2], seed=None)]  # drawn, and the likeliest
+    wanted = [written(Scorer(model, prompt), context) for context in contexts]
     passes = 0
     inner = model.causal_lm.model.forward  # type: ignore[union-attr]
 
@@ -81,8 +88,7 @@ def test_a_text_is_the_same_with_good_and_with_wrong_guesses(
     needed = []
     for _ in range(3):
         passes = 0
-        for r, c in enumerate((1, 4, 0)):
-            assert fresh.generate(scored, [c], "en", rows=[r]) == wanted[r]
+        assert [written(fresh, context) for context in contexts] == wanted
         needed.append(passes)
     assert needed[2] < needed[0] / 2  # it has seen each of them twice
 
@@ -92,18 +98,23 @@ def test_a_text_is_the_same_with_good_and_with_wrong_guesses(
         return [5, 6, 7] if most > 2 else []
 
     monkeypatch.setattr(misled._drafts, "propose", wrong)
-    for r, c in enumerate((1, 4, 0)):
-        assert misled.generate(scored, [c], "en", rows=[r]) == wanted[r]
+    assert [written(misled, context) for context in contexts] == wanted
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("most", [1, 2, 5])
-def test_no_guess_goes_beyond_the_longest_text(most: int) -> None:
+def test_no_guess_goes_beyond_the_longest_text(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model, prompt = tiny.audio_llm(seed=3), Prompt(tiny.tokenizer(), tiny.CLASSES)
     scorer = Scorer(model, prompt)
-    scored = scorer.score(CLIPS, CUE_LIST, "en")
-    whole = scorer.generate(scored, [1], "en", rows=[0], max_new_tokens=20)[0]
-    for _ in range(3):
-        (text,) = scorer.generate(scored, [1], "en", rows=[0], max_new_tokens=most)
-        assert whole.startswith(text)
-        assert len(prompt.ids(text)) <= most
+    context, made = scorer.analysis_context(FACTS[0], "en", 0), []
+    learn = scorer._drafts.learn
+
+    def record(ids: Sequence[int]) -> None:
+        made.append(ids[1:-1])
+        learn(ids)
+
+    monkeypatch.setattr(scorer._drafts, "learn", record)
+    for limit in (20, most, most, most):
+        written(scorer, replace(context, most=limit))
+    whole, *texts = made
+    assert all(len(ids) <= most and ids == whole[: len(ids)] for ids in texts)

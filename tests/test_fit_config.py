@@ -13,7 +13,7 @@ from audiollm.errors import ConfigError
 from tests import prepared
 from train.__main__ import main
 from train.fit import runs
-from train.fit.options import check_resume, configure, given
+from train.fit.options import check_resume, configure, explicit_options
 
 STAGE_1: dict[str, Any] = {"epochs": 2.5, "batch_size": 8, "languages": ["en"], "balance": False}
 STAGE_1 |= {
@@ -45,12 +45,12 @@ def test_every_form_of_a_configuration_is_equal(values: dict[str, Any], tmp_path
     config = FitConfig.of(values)
     assert FitConfig.of(json.loads(json.dumps(config.to_dict()))) == config
     assert FitConfig.of_run(config.to_dict()) == config
-    assert FitConfig.of(given(parsed(config.arguments()))) == config
+    assert FitConfig.of(explicit_options(parsed(config.arguments()))) == config
     file = tmp_path / "fit.json"
     file.write_text(json.dumps(config.to_dict()))
-    chosen = given(parsed(f"--config {file}"))
+    chosen = explicit_options(parsed(f"--config {file}"))
     assert FitConfig.of(chosen) == config
-    other = FitConfig.of(given(parsed(f"--config {file} --seed 7")))
+    other = FitConfig.of(explicit_options(parsed(f"--config {file} --seed 7")))
     assert other == replace(config, seed=7)  # the command line comes last
 
 
@@ -58,7 +58,7 @@ def test_what_is_not_asked_for_is_the_default_of_the_stage() -> None:
     one, two = FitConfig.of({}), FitConfig.of({"stage": 2})
     assert (one.epochs, one.learning_rate, one.auxiliary) == (12.0, 1e-3, 1.0)
     assert (two.epochs, two.learning_rate, two.auxiliary) == (4.0, 2e-4, 0.0)
-    assert given(parsed("")) == {}
+    assert explicit_options(parsed("")) == {}
     assert one.arguments() == ("--stage", "1")
     assert "lora_rank" not in one.to_dict() and "hidden_size" not in two.to_dict()
 
@@ -83,7 +83,7 @@ def test_old_names_are_read() -> None:
     assert FitConfig.of_run(OLD | second | {"auxiliary": 0.0}).lora_rank == 16
     earlier = {name: value for name, value in OLD.items() if name != "auxiliary"}
     assert FitConfig.of_run(earlier).auxiliary == 0.0  # there was no such head
-    chosen = given(parsed("--lead 3 --warm-up 4 --smoothing 0.3 --warmup 0.2"))
+    chosen = explicit_options(parsed("--lead 3 --warm-up 4 --smoothing 0.3 --warmup 0.2"))
     assert chosen == {
         "class_token_weight": 3.0,
         "pretraining_epochs": 4,
@@ -138,7 +138,7 @@ def test_a_file_that_is_no_configuration(content: bytes, tmp_path: Path) -> None
     file = tmp_path / "fit.json"
     file.write_bytes(content)
     with pytest.raises(ConfigError) as refused:
-        given(parsed(f"--config {file}"))
+        explicit_options(parsed(f"--config {file}"))
     assert refused.value.code == "fit_config_file" and refused.value.values["file"] == str(file)
 
 

@@ -36,7 +36,6 @@ def test_full_size_hears_learns_scores_and_writes() -> None:
 
     scorer = Scorer(model, prompt)
     scored = scorer.score(clips, [None, None], "zh")
-    assert scored.log_likelihoods.shape == (2, len(tiny.CLASSES))
-    alone = scorer.score(clips[:1], [None], "zh").log_likelihoods
-    np.testing.assert_allclose(alone[0], scored.log_likelihoods[0], atol=1e-3)
-    assert len(scorer.generate(scored, [1, 2], "zh", max_new_tokens=3)) == 2
+    assert scored.shape == (2, len(tiny.CLASSES))
+    alone = scorer.score(clips[:1], [None], "zh")
+    np.testing.assert_allclose(alone[0], scored[0], atol=1e-3)

@@ -45,8 +45,11 @@ ANYBODY = {  # they analyse, change the language, log in; what is the owner's in
     # saving and removing ask Services.keeps
     *(f"analyse.more.MorePanel.{n}" for n in ("compares", "asks", "saves", "sends", "takes_back")),
     *(f"analyse.more.MorePanel.{n}" for n in ("forgets", "chooses")),
+    *(f"analyse.correction_panel.CorrectionPanel.{n}" for n in ("offers", "corrects")),
+    "analyse.correction_panel.CorrectionPanel.takes_back",
     *(f"analyse.voice.VoicePanel.{n}" for n in ("tell", "turned", "forgotten", "begin_reading")),
     "analyse.voice.VoicePanel.was_read",
+    *(f"analyse.live_panel.LivePanel.{n}" for n in ("begins", "answers")),
     "analyse.voice.VoicePanel.connect.<locals>.decides.<locals>.decide",
     "str",  # chooses an example
 }
@@ -224,4 +227,4 @@ def test_without_a_login_there_is_nothing_to_call(tmp_path: Path) -> None:
     demo = build_ui(Services(there, Future()))
     names = {name_of(event) for event in demo.fns.values() if event.fn is not None}
     assert names <= ANYBODY
-    assert demo.routes == []
+    assert [route.path for route in demo.routes] == ["/healthz", "/readyz"]

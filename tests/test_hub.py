@@ -10,6 +10,7 @@ import pytest
 from audiollm import hub
 from audiollm.errors import ModelError
 from audiollm.hub import ENCODER_FILES, locate
+from audiollm.hub.clients import Hub
 from audiollm.settings import Settings
 
 ID = "emotion2vec_plus_base"
@@ -30,8 +31,9 @@ def unreachable(repository: str, **_: Any) -> str:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, fetch: Callable[..., str], **options: Any) -> None:
-    made = hub._Hub(fetch, "https://hub.example", Path("/cache"), "hf download {} --to", **options)
-    monkeypatch.setattr(hub, "_HUBS", {"huggingface": lambda: made, "modelscope": lambda: made})
+    site, command = "https://hub.example", "hf download {}"
+    made = Hub(fetch, site, Path("/cache"), command, "--to", **options)
+    monkeypatch.setattr(hub, "HUBS", {"huggingface": lambda: made, "modelscope": lambda: made})
 
 
 def fill(folder: Path, *names: str) -> Path:

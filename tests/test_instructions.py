@@ -5,41 +5,37 @@ import random
 import pytest
 
 from audiollm.audio.prosody import Cues
-from audiollm.labels import LANGUAGES, Language, prompt_word
+from audiollm.labels import LANGUAGES, Language
 from audiollm.model.prompt import Prompt, cue_words
 from tests import tiny
-from train.fit.instructions import INTENSITY, analysis, answer_ids, draw, instruct, intensity
+from train.fit.instructions import answer_ids, description, draw, instruct, layout
 
 USUAL = Cues(2.0, 120.0, 7.0, -20.0, 15.0, -12.0, 5.0, 0.02)
 HIGH = Cues(2.0, 400.0, 15.0, -20.0, 15.0, -1.0, 7.5, 0.02)
 CLIPS = [("angry", HIGH), ("sad", USUAL), ("happy", None)] * 20
 
 
-def test_intensity_counts_cues_outside_their_range() -> None:
-    assert intensity(USUAL) == 0
-    assert intensity(HIGH) == 2
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_an_analysis_names_class_evidence_and_intensity(language: Language) -> None:
-    text = analysis("angry", HIGH, language)
-    assert prompt_word("angry", language) in text
-    assert cue_words(HIGH, language) in text
-    assert INTENSITY[language][2] in text
-
-
 def test_without_cues_nothing_is_claimed() -> None:
-    assert "Evidence" not in analysis("sad", None, "en")
-    rng = random.Random(0)
-    assert instruct("sad", None, tiny.CLASSES, "intensity", "en", rng) is None
+    assert cue_words(HIGH, "en").capitalize() in description("angry", HIGH, "en")
+    assert "pitch" not in description("sad", None, "en").lower()
 
 
-def test_evidence_is_asked_for_only_where_the_prompt_shows_it() -> None:
+def test_cues_are_asked_for_only_where_the_prompt_shows_them() -> None:
     rng = random.Random(1)
     for _ in range(50):
         made = instruct("angry", HIGH, tiny.CLASSES, "analyse", "en", rng)
         assert made is not None
-        assert ("Evidence" in made.text) == made.shows_cues
+        assert ("Pitch high" in made.text) == made.shows_cues
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_report_is_written_from_facts_without_audio(language: Language) -> None:
+    rng, prompt = random.Random(1), Prompt(tiny.tokenizer(), tiny.CLASSES)
+    made = instruct("angry", HIGH, tiny.CLASSES, "report", language, rng)
+    assert made is not None and made.facts and made.words and made.label == ""
+    around = layout(prompt, made, HIGH)
+    assert around == prompt.report(made.facts.line(made.words), language)
+    assert instruct("other", HIGH, ("angry", "other"), "report", language, rng) is None
 
 
 @pytest.mark.parametrize("stage", [1, 2])
@@ -51,7 +47,7 @@ def test_the_same_seed_draws_the_same_list(stage: int) -> None:
     assert {i.language for drawn in one for i in drawn} == set(LANGUAGES)
     kinds = {i.kind for drawn in one for i in drawn}
     assert kinds == (
-        {"describe"} if stage == 1 else {"analyse", "classify", "describe", "yes_no", "intensity"}
+        {"describe"} if stage == 1 else {"analyse", "classify", "describe", "yes_no", "report"}
     )
 
 

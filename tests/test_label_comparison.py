@@ -63,7 +63,7 @@ def test_what_a_job_found_is_read_from_its_file(tmp_path: Path) -> None:
     found = tmp_path / COMPARED
     steps = (Step("compare", ("train", "compare"), found),)
     job = Job("id", "x", "cpu", "done", "", 1, steps, 1.0, None, (), "")
-    assert view.compared(job, COMPARED) is None
+    assert view.comparison_of(job, COMPARED) is None
     found.write_text(json.dumps(result()))
-    assert view.compared(job, COMPARED) == result()
-    assert view.compared(replace(job, steps=()), COMPARED) is None
+    assert view.comparison_of(job, COMPARED) == result()
+    assert view.comparison_of(replace(job, steps=()), COMPARED) is None

@@ -91,7 +91,7 @@ def test_clips_from_everywhere(services: Services, voice: Path, tmp_path: Path) 
     for name in ("a.flac", "b.flac"):
         soundfile.write(folder / name, voiced(1.0, 150.0, len(name)), 16000)
     (folder / "broken.wav").write_text("no sound")
-    known = dict(transfer.offered(services, "en"))
+    known = dict(transfer.source_choices(services, "en"))
     assert set(known.values()) >= {transfer.SAVED, transfer.FOLDER}
     for words, id in known.items():
         if str(services.settings.home) in id or id in (transfer.SAVED, transfer.FOLDER):
@@ -153,5 +153,5 @@ def test_sounds_of_one_name_in_an_upload_are_all_kept(services: Services, tmp_pa
         (tmp_path / folder).mkdir()
         files.append(tmp_path / folder / "take.wav")
         soundfile.write(files[-1], voiced(1.0, 120.0 + 40 * len(files)), 16000)
-    kept = transfer.stored(services, [str(file) for file in files])
+    kept = transfer.store_uploads(services, [str(file) for file in files])
     assert {path.read_bytes() for path in kept.iterdir()} == {f.read_bytes() for f in files}

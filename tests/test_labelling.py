@@ -17,7 +17,7 @@ from audiollm import audio
 from audiollm.audio import prosody
 from audiollm.audio.timeline import overview
 from audiollm.errors import LabelError
-from audiollm.labelling.statistics import Z, pace, share, statistics, wanted
+from audiollm.labelling.statistics import Z, clips_needed, pace, share, statistics
 from audiollm.labelling.store import LabelStore
 from audiollm.labelling.tasks import REASONS, Label
 from audiollm.labels import LANGUAGES
@@ -70,7 +70,7 @@ def asked(act: str, number: int = 0, session: Session = ANN, **more: Any) -> dic
     }
 
 
-def shown(seen: queue.Shown) -> str:
+def shown(seen: queue.CardState) -> str:
     return seen.outcome.task.id if seen.outcome else ""
 
 
@@ -311,7 +311,7 @@ def test_shares_are_wilson_and_the_pace_leaves_pauses_out() -> None:
         assert wilson is not None
         edges = (max(0.0, middle - half), min(1.0, middle + half))
         assert (wilson.low, wilson.high) == pytest.approx(edges, abs=2e-5)  # Z is rounded
-    assert wanted(None) > wanted(found) > wanted(share(800, 1000)) == 0
+    assert clips_needed(None) > clips_needed(found) > clips_needed(share(800, 1000)) == 0
     times = ["10:00:00", "10:00:03", "10:00:06", "11:00:00", "11:00:03"]
     said = [replace(Label("t", "Ann", "sad"), at=f"2026-01-01T{t}+00:00") for t in times]
     assert pace(said) == {"Ann": pytest.approx(20.0)}
@@ -325,9 +325,9 @@ HANDLERS: list[Callable[[Services], object]] = [
     lambda s: queue.act(s, ANN, asked("label", name="sad")),
     lambda s: queue.clips(s, ["0"], "en"),
     queue.label_store,
-    lambda s: transfer.offered(s, "en"),
+    lambda s: transfer.source_choices(s, "en"),
     lambda s: list(transfer.gather(s, transfer.FOLDER, "/", "en")),
-    lambda s: transfer.stored(s, ["/etc/passwd"]),
+    lambda s: transfer.store_uploads(s, ["/etc/passwd"]),
     lambda s: transfer.import_labels(s, "/etc/passwd", "Ann"),
     lambda s: transfer.export_labels(s, "csv"),
     lambda s: progress.report(s, "en"),

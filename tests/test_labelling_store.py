@@ -8,6 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
 
 from audiollm import database
 from audiollm.errors import LabelError
@@ -310,3 +313,36 @@ def test_a_file_is_taken_whole_or_not(book: LabelStore) -> None:
     assert len(book.tasks()) == 10 and book.history() == []
     assert book.import_labels([task(70), task(0)], [says(70), says(0)]) == (1, 2)
     assert len(book.tasks()) == 11 and len(book.history()) == 2
+
+
+@pytest.mark.parametrize("now", [-1e12, 0.0, 4e9, 1e12, 1e300, float("inf")])
+def test_a_wrong_clock_loses_no_label(tmp_path: Path, now: float) -> None:
+    book = LabelStore(tmp_path, lambda: now)
+    book.add_tasks([task(1)])
+    assert book.next_tasks("Ann", "a")
+    book.add_label(says(1, "sad"))
+    assert [one.name for one in book.history()] == ["sad"]
+
+
+def test_a_lease_ends_where_the_clock_is_set_back(book: LabelStore, clock: Clock) -> None:
+    clock.now += 1e8
+    mine = book.next_tasks("Ann", "a")
+    clock.now -= 1e8
+    assert book.next_tasks("Bo", "b") == mine
+
+
+@effort(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(person=st.text(max_size=70), name=st.text(max_size=70), note=st.text(max_size=20))
+def test_any_person_class_and_note_is_kept_as_it_is_or_refused(
+    book: LabelStore, person: str, name: str, note: str
+) -> None:
+    before = len(book.history())
+    try:
+        kept = book.add_label(Label(task(0).id, person, name, note=note))
+    except LabelError as error:
+        assert error.code
+        assert len(book.history()) == before
+        return
+    found = book.history()[-1]
+    assert found == kept
+    assert (found.person, found.name, found.note) == (person, name, note)

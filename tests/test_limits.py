@@ -14,8 +14,10 @@ import httpx
 import pytest
 
 from audiollm.jobs import temporary
+from audiollm.labels import Language
 from audiollm.predictor import Predictor
 from audiollm.settings import Owner, Settings
+from audiollm.texts import text
 from audiollm.web import Services, build_ui, failures, launch, launch_options, quota
 from tests.browser.fake import FakePredictor
 
@@ -69,8 +71,12 @@ def test_a_call_whose_caller_hangs_up_ends(page: httpx.Client, slow: Slow) -> No
 
 
 def send(page: httpx.Client, size: int, **headers: str) -> int:
+    return upload(page, size, **headers).status_code
+
+
+def upload(page: httpx.Client, size: int, **headers: str) -> httpx.Response:
     files = {"files": (f"{size}.wav", bytes(size))}
-    return page.post("upload", files=files, headers=headers).status_code
+    return page.post("upload", files=files, headers=headers)
 
 
 def test_uploads_of_visitors_have_a_limit_together(page: httpx.Client, tmp_path: Path) -> None:
@@ -93,6 +99,18 @@ def test_uploads_of_one_address_have_a_limit(page: httpx.Client) -> None:
     codes = [sent("203.0.113.9", size) for size in range(990, 995)]
     assert codes[0] == 200 and codes[-1] == 507
     assert sent("203.0.113.10", 900) == 200
+
+
+@pytest.mark.parametrize(("accept", "language"), [("zh-CN,en;q=0.5", "zh"), ("de", "en")])
+def test_a_refusal_has_a_code_and_the_language_of_the_visitor(
+    page: httpx.Client, accept: str, language: Language
+) -> None:
+    spoken = {"accept-language": accept}
+    large = page.post("call/analyse", content=b"A" * 2_000_000, headers=spoken)
+    answers = [upload(page, size, **spoken) for size in range(990, 1000)]
+    for refusal, code in ((large, "quota_large"), (answers[-1], "quota_full")):
+        assert refusal.headers[quota.CODE] == code
+        assert refusal.text == text(code, language, mb="0")
 
 
 def test_a_request_that_is_too_large_is_not_read(page: httpx.Client) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from audiollm.labels import LANGUAGES
 from audiollm.model import loading
-from audiollm.model.loading import READING, STEPS, USUAL, Loading
+from audiollm.model.loading import READING, STEPS, USUAL, Came, Loading
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
 from audiollm.texts import text
@@ -86,6 +86,24 @@ def test_nobody_knows_how_long_a_download_takes(clock: Clock, tmp_path: Path) ->
     load = Loading.of("nobody/has-this", Settings(home=tmp_path))
     came = load.came()
     assert (came.step, came.share, came.left) == ("program", None, None)
+
+
+def test_of_a_download_its_bytes_are_told(clock: Clock, tmp_path: Path) -> None:
+    load = Loading.of("nobody/has-this", Settings(home=tmp_path))
+    load.begin("llm")
+    load.fetch(0, 0)  # how much it is, is not known yet
+    assert load.came().share is None
+    load.fetch(123_400_000, 988_000_000)
+    came = load.came()
+    assert (came.step, came.share, came.left) == ("llm", pytest.approx(0.125, abs=0.001), None)
+    for language in LANGUAGES:
+        assert "123.4" in render.loading(came, language)
+        assert "988.0 MB" in render.loading(came, language)
+    load.fetch(988_000_000, 988_000_000)  # now it is read
+    assert load.came().share is None
+    load.fetch(1, 2)
+    load.begin("encoder")
+    assert load.came() == Came("encoder", None, None)
 
 
 def test_every_step_of_a_real_model_is_told(tmp_path: Path) -> None:

@@ -87,6 +87,6 @@ def test_the_page_shows_them() -> None:
     )
     chinese = recordings_view.summary(found, "zh")
     assert "过长 2" in chinese and "b.wav：过长：130 秒" in chinese
-    assert "采用语料自带的划分" in chinese and "too long" not in chinese
+    assert "采用语料库自带的划分" in chinese and "too long" not in chinese
     english = recordings_view.summary(found, "en")
     assert "too long 2" in english and "b.wav: too long: 130 s" in english

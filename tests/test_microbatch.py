@@ -1,5 +1,6 @@
 """Calls that wait run together, each as if it were alone."""
 
+import gc
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -94,15 +95,14 @@ def test_a_call_returns_before_the_rest_of_its_batch() -> None:
         if len(batch) == 1:
             network.compute(batch)
             return
-        (other,) = (call for call in batch if call.item != threading.get_ident())
-        other.finish(2)
+        batch[0].finish(2)
         assert returned.wait(30)
         for call in batch:
             if not call.done:
                 call.finish(1)
 
     def ask() -> None:
-        if run(threading.get_ident(), 0.5) == 2:
+        if run(1, 0.5) == 2:
             returned.set()
 
     run = network.run = MicroBatch(compute)
@@ -138,3 +138,34 @@ def test_a_call_that_gets_no_result_fails() -> None:
     with pytest.raises(RuntimeError):
         run(1)
     assert run.idle
+
+
+def test_one_thread_computes_for_all_and_ends_with_the_batches() -> None:
+    computing: set[threading.Thread] = set()
+
+    def compute(batch: Batch) -> None:
+        computing.add(threading.current_thread())
+        for call in batch:
+            call.finish(call.item)
+
+    run = MicroBatch(compute)
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(run, range(50))) == list(range(50))
+    (thread,) = computing
+    assert thread is not threading.main_thread() and thread.is_alive()
+    del run
+    gc.collect()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_the_main_thread_computes_itself() -> None:
+    """Ctrl+C reaches it alone, and ends the work of a command."""
+    computing: list[threading.Thread] = []
+
+    def compute(batch: Batch) -> None:
+        computing.append(threading.current_thread())
+        batch[0].finish(0)
+
+    MicroBatch(compute)(0)
+    assert computing == [threading.main_thread()]

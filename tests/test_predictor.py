@@ -1,8 +1,10 @@
 """The resident engine on a complete small model: batches, windows, streams, files."""
 
 import json
-from collections.abc import Iterable
+import random
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +17,8 @@ from hypothesis import strategies as st
 from threadpoolctl import ThreadpoolController
 
 from audiollm import audio, predictor
-from audiollm.analysis import composition
+from audiollm.analysis import claims, composition
+from audiollm.analysis.facts import Facts, Words
 from audiollm.audio import prosody, windows
 from audiollm.audio.timeline import Timeline
 from audiollm.audio.windows import Progress
@@ -28,6 +31,7 @@ from audiollm.settings import Settings
 from audiollm.web.events import streamed
 from tests import tiny
 from tests.conftest import voiced
+from train.fit import prose as patterns
 
 RATE = audio.SAMPLE_RATE
 
@@ -122,16 +126,6 @@ def test_every_window_is_given_the_cues_of_the_whole_clip(
     assert all(cues is answer.cues for cues in given)
 
 
-def test_only_the_windows_to_go_on_from_are_kept(
-    engine: Predictor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(windows, "LONGEST", 0.5)
-    monkeypatch.setattr(votes, "BATCH_WINDOWS", 16)
-    heard = engine._classifier.score_sounds([sound(8.0)], "en")[0]
-    assert len(heard.scored.packed.segments) <= len(tiny.CLASSES)
-    assert len(heard.scored.packed.cache.layers[0].keys) == len(heard.scored.packed.segments)
-
-
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_shown_text_is_what_the_parts_say(engine: Predictor, language: Language) -> None:
     """This LLM writes noise, as a free-text one may: the answer is whole all the same."""
@@ -148,6 +142,100 @@ def test_the_shown_text_is_what_the_parts_say(engine: Predictor, language: Langu
     plain = json.loads(json.dumps(answer.to_dict()))["analysis"]
     assert plain["label"] == answer.label
     assert plain["certainty"] in ("uncertain", "more likely than not", "likely", "very likely")
+
+
+class Scripted:
+    """Stands in for an LLM: each attempt at a text writes the next of these, in pieces."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, engine: Predictor, texts: list[str]
+    ) -> None:
+        self.texts, self.asked = texts, list[tuple[str, int, str]]()
+        monkeypatch.setattr(engine._writer, "manifest", replace(engine.manifest, prose=True))
+        monkeypatch.setattr(engine._scorer, "analysis_context", self.analysis_context)
+        monkeypatch.setattr(engine._texts, "stream", self.stream)
+        monkeypatch.setattr(engine._texts, "write", self.write)
+
+    def analysis_context(self, line: str, _: Language, seed: int, start: str = "") -> str:
+        self.asked.append((line, seed, start))
+        return line
+
+    def stream(self, _: str, write: Callable[[str], object]) -> str:
+        text = self.texts[(len(self.asked) - 1) % len(self.texts)]
+        for i in range(0, len(text), 9):
+            write(text[i : i + 9])
+        return text
+
+    def write(self, contexts: list[str]) -> list[str]:
+        return [self.texts[len(self.asked) - 1] for _ in contexts]
+
+
+def a_true_text(engine: Predictor, clip: audio.Sound, language: Language) -> tuple[Facts, str]:
+    """The facts of the answer to a clip, and a text that is true of them."""
+    analysis = engine.predict([clip], language)[0].analysis
+    facts = Facts.of(analysis) if analysis else None
+    assert facts is not None
+    return facts, patterns.write(facts, Words(language, 7), random.Random(7))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_an_llm_writes_from_the_facts_is_shown(
+    engine: Predictor, language: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = sound(2.0)
+    facts, written = a_true_text(engine, clip, language)
+    llm = Scripted(monkeypatch, engine, [written])
+    steps: list[Any] = []
+    answer = engine.stream(clip, language, steps.append)
+    assert answer.text == written and answer.analysis and answer.analysis.prose == written
+    assert all(answer.text.startswith(step.text) for step in steps)
+    engine.stream(clip, language)
+    assert llm.asked[0] == llm.asked[1]  # the same sound, the same text
+    assert facts.line(Words(language, llm.asked[0][1])) == llm.asked[0][0]
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_sentence_that_does_not_hold_is_written_again(
+    engine: Predictor, language: Language, streamed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = sound(2.0)
+    _, whole = a_true_text(engine, clip, language)
+    first = claims.parse(whole, tiny.CLASSES, language)[0].text
+    untrue = "它在 8.0 至 9.0 秒。" if language == "zh" else " It rests on 8.0 to 9.0 s. And"
+    rest = whole.removeprefix(first).strip()
+    llm = Scripted(monkeypatch, engine, [untrue, first + untrue, untrue, rest])
+    steps: list[Any] = []
+    answer = (
+        engine.stream(clip, language, steps.append)
+        if streamed
+        else engine.predict([clip], language)[0]
+    )
+    assert answer.text == whole and answer.analysis and answer.analysis.prose == whole
+    assert [start for _, _, start in llm.asked] == ["", "", first, first]
+    assert len(answer.analysis.dropped) == 3
+    assert len({line for line, _, _ in llm.asked}) == 1
+    assert len({seed for _, seed, _ in llm.asked}) == 4
+    assert all(answer.text.startswith(step.text) for step in steps)
+
+
+def test_what_never_holds_is_left_out(engine: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = sound(2.0)
+    composed = engine.predict([clip], "en")[0]
+    llm = Scripted(monkeypatch, engine, ["It rests on 8.0 to 9.0 s. Nobody speaks."] * 4)
+    assert engine.stream(clip, "en").text == composed.text
+    assert len(llm.asked) == 4
+
+
+def test_a_sound_of_some_length_is_told_with_its_course(
+    engine: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = ((0.0, "sad"), (4.0, "happy"))
+    monkeypatch.setattr(predictor.course, "parts", lambda *_: parts)
+    answer = engine.predict([sound(7.0)])[0]
+    assert answer.analysis and answer.analysis.course == parts
+    assert answer.timeline is not None and "timeline" not in answer.to_dict()
+    assert "0:04" in answer.text
 
 
 def test_short_sounds_come_with_a_caution(engine: Predictor) -> None:
@@ -195,7 +283,6 @@ def test_one_persons_files_are_held_against_their_own_voice(
         assert isinstance(before, Prediction) and isinstance(after, Prediction)
         assert after.probabilities == before.probabilities  # the prompt stays as it was trained
         assert after.analysis is not None and before.analysis is not None
-        assert after.analysis.told == before.analysis.told
         assert (after.analysis.basis_kind, before.analysis.basis_kind) == ("speaker", "register")
     last = own[-1]
     assert isinstance(last, Prediction) and last.analysis is not None

@@ -126,9 +126,10 @@ def test_a_labelled_clip_is_rejected_by_its_level_alone(tmp_path: Path) -> None:
     tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)
     soundfile.write(tmp_path / "tone.wav", tone, RATE)
     soundfile.write(tmp_path / "silent.wav", 0 * tone, RATE)
-    kept = extract._measure(tmp_path / "tone.wav", "tone.wav", extract.Wanted(), Settings())
+    config = extract.ExtractConfig()
+    kept = extract._measure(tmp_path / "tone.wav", "tone.wav", config, Settings())
     assert not isinstance(kept, extract.Rejected)
-    found = extract._measure(tmp_path / "silent.wav", "silent.wav", extract.Wanted(), Settings())
+    found = extract._measure(tmp_path / "silent.wav", "silent.wav", config, Settings())
     assert isinstance(found, extract.Rejected)
     assert found.reason.startswith("no speech: No speech detected: the sound is silent")
 

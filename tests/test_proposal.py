@@ -12,7 +12,7 @@ from audiollm.web.train import actions, proposal
 from audiollm.web.train.plan import KEYS, OWN, PRESETS, USUAL, Plan
 from audiollm.web.train.sources import FOLDER, HUB
 from tests.test_training import prepare, serve
-from train.fit.options import configure, given
+from train.fit.options import configure, explicit_options
 from train.tiny import recipe
 
 
@@ -20,7 +20,7 @@ def options(words: str) -> dict[str, Any]:
     """The options of `fit` in a recipe's words."""
     parser = argparse.ArgumentParser()
     configure(parser)
-    return given(parser.parse_args(words.split()))
+    return explicit_options(parser.parse_args(words.split()))
 
 
 def test_a_preset_is_marked_as_long_as_its_epochs_stand() -> None:
@@ -49,7 +49,7 @@ def test_few_recordings_get_what_makes_the_shipped_model() -> None:
 @pytest.mark.parametrize("llm", ["tiny", "qwen2.5-0.5b"])
 @pytest.mark.parametrize("device", ["cpu", "mps", "cuda:1"])
 def test_every_proposal_makes_a_plan_and_more_data_is_held_back_less(llm: str, device: str) -> None:
-    found = [proposal.proposed(n, llm, device) for n in (1, 50, 240, 4000, 9000, 10**6)]
+    found = [proposal.propose(n, llm, device) for n in (1, 50, 240, 4000, 9000, 10**6)]
     for values in found:
         assert values.keys() <= {*KEYS, *OWN}
         Plan.of({"llm": llm, "device": device, **values})
@@ -62,21 +62,21 @@ def test_every_proposal_makes_a_plan_and_more_data_is_held_back_less(llm: str, d
 def test_a_gpu_takes_more_at_once() -> None:
     for llm in ("tiny", "qwen2.5-3b"):
         cpu, gpu = (
-            proposal.proposed(10**5, llm, device)["batch_size"] for device in ("cpu", "cuda")
+            proposal.propose(10**5, llm, device)["batch_size"] for device in ("cpu", "cuda")
         )
         assert gpu > cpu
 
 
 def test_passes_follow_the_number_of_recordings() -> None:
-    few, more = (proposal.proposed(n, "tiny", "cpu") for n in (300, 600))
+    few, more = (proposal.propose(n, "tiny", "cpu") for n in (300, 600))
     assert (few["epochs_1"], more["epochs_1"]) == (16, 8)
-    assert proposal.proposed(300, "tiny", "cpu", 2.0)["epochs_1"] == 32
-    assert proposal.proposed(None, "tiny", "cpu") == few | {"epochs_2": 6}
+    assert proposal.propose(300, "tiny", "cpu", 2.0)["epochs_1"] == 32
+    assert proposal.propose(None, "tiny", "cpu") == few | {"epochs_2": 6}
 
 
 def test_what_a_person_has_set_stays() -> None:
-    before = proposal.proposed(300, "tiny", "cpu")
-    now = proposal.proposed(10**5, "tiny", "cpu")
+    before = proposal.propose(300, "tiny", "cpu")
+    now = proposal.propose(10**5, "tiny", "cpu")
     values = {**Plan().values(), **before, "epochs_1": 7.0, "dropout": None}
     taken = proposal.follow(values, before, now)
     assert "epochs_1" not in taken and "dropout" not in taken
@@ -91,7 +91,7 @@ def test_what_is_proposed_follows_the_data(tmp_path: Path, monkeypatch: pytest.M
     first = proposal.first()
 
     def ask(language: Any = "en", **changes: Any) -> tuple[dict[str, Any], str]:
-        return actions.proposed(here, first.values() | changes, 1.0, language)
+        return actions.propose(here, first.values() | changes, 1.0, language)
 
     found, said = ask()
     assert {key: found[key] for key in ("name", "device")} == {"name": "my-model", "device": "cpu"}

@@ -104,7 +104,7 @@ def test_the_bench_judges_by_rules(answer: str, kind: bench.Kind, broken: list[s
 
 
 def test_the_bench_asks_thirty_questions_in_each_language_that_training_does_not() -> None:
-    listed = bench.asked()
+    listed = bench.read_questions()
     assert [lang for lang, *_ in listed].count("zh") == 30 == len(listed) / 2
     parts = [part for lang in LANGUAGES for part in questions._sentences(lang).values()]
     taught = {question for part in parts for question in part.get("questions", [])}

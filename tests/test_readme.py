@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from audiollm.__main__ import parser as analyse_parser
+from audiollm.deploy.__main__ import parser as deploy_parser
 from train.__main__ import COMMANDS, _parse
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +42,9 @@ def _accepts(module: str, *words: str) -> bool:
         return words[0] in COMMANDS
     if module == "audiollm":
         analyse_parser().parse_args(words)
+        return True
+    if module == "audiollm.deploy":
+        deploy_parser().parse_args(words)
         return True
     known = module in ("venv", "pytest")
     return known or (ROOT / (module.replace(".", "/") + ".py")).is_file()

@@ -2,16 +2,18 @@
 
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from audiollm import figures, metrics
+from audiollm import metrics
 from audiollm.contracts.messages import Message
 from audiollm.contracts.result import ClipResult, EvaluationResult
 from audiollm.labels import LANGUAGES
+from audiollm.metrics import figures
 from audiollm.texts import printable, text
 from train.evaluate import texts
 from train.evaluate.report import write_html
@@ -76,10 +78,11 @@ def _result(clips: int = 60, nasty: str = NASTY) -> EvaluationResult:
     }
 
 
-def _texts(statements: int) -> dict[str, object]:
-    """Of three texts, none of which is right."""
-    tally = texts.Tally(texts=3, stated=statements)
-    return texts.Checked(raw=tally, shown=tally, corrected=2, texts_corrected=1, added=4).to_dict()
+def _texts(written: int) -> dict[str, object]:
+    """Of three texts, none of them the LLM's."""
+    no = [False] * 3
+    found = texts.Checked("en", (), written, sizes=[4, 5, 9], sentences=["One.", "One.", "Two."])
+    return replace(found, of_llm=no, whole=no, once=no, repeated=no).to_dict()
 
 
 def _baseline(truth: list[str], table: np.ndarray, gain: float) -> dict[str, object]:
@@ -161,8 +164,8 @@ def test_page_is_whole_and_asks_no_other_host(page: Path) -> None:
 def test_the_written_analyses_are_counted_in_both_languages(page: Path) -> None:
     shown = page.read_text(encoding="utf-8")
     for language in LANGUAGES:
-        counts = {"corrected": 2, "texts": 1, "added": 4, "dropped": 0}
-        assert text("report_corrections", language, language="en", **counts) in shown
+        values = {"distinct": "67", "size": "6.0"}
+        assert text("report_reading", language, language="en", **values) in shown
 
 
 def test_a_speaker_baseline_has_a_row_for_each_number_of_clips(page: Path, tmp_path: Path) -> None:

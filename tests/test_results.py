@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiollm import figures
 from audiollm.contracts.result import confidences, mistakes, probability
 from audiollm.errors import DataError
 from audiollm.jobs.job import Job
 from audiollm.jobs.queue import Jobs
 from audiollm.labelling.store import LabelStore
 from audiollm.labels import LANGUAGES, Language, word
-from audiollm.metrics import report
+from audiollm.metrics import figures, report
 from audiollm.texts import text
 from audiollm.web.auth.access import ShutError
 from audiollm.web.services import Services
@@ -84,7 +83,7 @@ def id_of(services: Services) -> str:
 
 
 def test_the_most_confident_mistakes_come_first(here: Services) -> None:
-    found = view.evaluated(actions.jobs(here)[0])
+    found = view.evaluation_of(actions.jobs(here)[0])
     assert found is not None
     wrong = mistakes(found["clips"])
     assert [one["id"] for one in wrong] == ["clip3", "clip1", "clip4"]
@@ -98,7 +97,7 @@ def test_the_most_confident_mistakes_come_first(here: Services) -> None:
 
 
 def test_pictures_are_plain_lists_in_both_languages(here: Services) -> None:
-    found = view.evaluated(actions.jobs(here)[0])
+    found = view.evaluation_of(actions.jobs(here)[0])
     assert found is not None
     metrics, claims = found["metrics"], confidences(found["clips"])
     for language in LANGUAGES:
@@ -124,20 +123,20 @@ def test_pictures_are_plain_lists_in_both_languages(here: Services) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_wrong_answer_is_played(here: Services, language: Language) -> None:
-    shown = results.played(here, id_of(here), "clip3", language)
+    shown = results.playback(here, id_of(here), "clip3", language)
     rate, samples = shown["sound"]["value"]
     assert (rate, len(samples), samples.dtype) == (16000, 16000, np.int16)
     about = shown["about"]["value"]
     assert f"<b>{word('happy', language)}</b>" in about and "&lt;3&gt;.wav" in about
     assert "80" in about and "10" in about and shown["send"]["visible"] is True
-    shown = results.played(here, id_of(here), "clip0", language)  # that was right
+    shown = results.playback(here, id_of(here), "clip0", language)  # that was right
     assert text("wrong_gone", language) in shown["about"]["value"]
     assert shown["send"]["visible"] == "hidden"
 
 
 def test_a_mistake_is_sent_to_label_once(here: Services) -> None:
     for key in ("wrong_sent", "wrong_known"):
-        assert text(key, "en") in results.sent(here, id_of(here), "clip3", "en")
+        assert text(key, "en") in results.send_message(here, id_of(here), "clip3", "en")
     (task,) = LabelStore(here.settings.home).tasks()
     assert (task.id, task.original, task.predicted, task.reason) == (
         "clip3",
@@ -145,11 +144,11 @@ def test_a_mistake_is_sent_to_label_once(here: Services) -> None:
         "angry",
         "wrong",
     )
-    assert text("wrong_gone", "zh") in results.sent(here, "nothing", "clip3", "zh")
+    assert text("wrong_gone", "zh") in results.send_message(here, "nothing", "clip3", "zh")
 
 
 def test_a_sound_that_is_gone_is_a_sentence(here: Services) -> None:
-    found = view.evaluated(actions.jobs(here)[0])
+    found = view.evaluation_of(actions.jobs(here)[0])
     assert found is not None
     for one in mistakes(found["clips"]):
         Path(one["path"]).unlink()
@@ -157,7 +156,7 @@ def test_a_sound_that_is_gone_is_a_sentence(here: Services) -> None:
         results.sound(here, id_of(here), "clip3")
     for path in Path(found["data"]["folder"]).glob("*.wav"):
         path.unlink()
-    assert "error" in results.sent(here, id_of(here), "clip3", "en")
+    assert "error" in results.send_message(here, id_of(here), "clip3", "en")
 
 
 def test_the_report_is_handed_out_as_a_copy(here: Services) -> None:
@@ -193,14 +192,14 @@ def test_what_is_shown_of_a_job(here: Services) -> None:
 
 def test_strangers_play_and_send_nothing(tmp_path: Path) -> None:
     there = serve(tmp_path, STRANGER)
-    handlers = {"lay_out", "connect", "now", "played", "sent"}  # `played` and `sent` are below
+    handlers = {"lay_out", "connect", "now", "playback", "send_message"}  # the last two are below
     known = [f for f in reachable(results) if f.__name__ not in handlers]
     assert {f.__name__ for f in known} == {"sound", "send", "report"}
     for function in known:
         with pytest.raises(ShutError):
             function(there, "job", "clip")
     for language in LANGUAGES:
-        assert text("refused", language) in results.sent(there, "job", "clip", language)
-        shown = results.played(there, "job", "clip", language)
+        assert text("refused", language) in results.send_message(there, "job", "clip", language)
+        shown = results.playback(there, "job", "clip", language)
         assert text("refused", language) in shown["about"]["value"]
     assert not (tmp_path / "home").exists()

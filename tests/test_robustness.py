@@ -226,10 +226,10 @@ def test_the_change_is_paired() -> None:
 def test_voices_that_were_trained_on_are_named(place: Path) -> None:
     engine = Predictor.load(str(place / "model"), Settings(home=place, device="cpu"))
     engine.manifest.training.update({"speakers": {"train": ["a", "b"]}, "speakers_known": True})
-    (note,) = robustness._seen(engine, {"b", "c"})
+    (note,) = robustness._voice_notes(engine, {"b", "c"})
     assert (note.code, note.values["speakers"]) == ("note_seen_model", ["b"])
-    assert robustness._seen(engine, {"c"}) == []
-    assert robustness._seen(engine, {"c", ""})[0].code == "note_voices_may_be_known"
+    assert robustness._voice_notes(engine, {"c"}) == []
+    assert robustness._voice_notes(engine, {"c", ""})[0].code == "note_voices_may_be_known"
 
 
 def test_another_split_and_what_its_table_says(place: Path) -> None:

@@ -8,8 +8,10 @@ from typing import Any, cast
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from audiollm.errors import ModelError
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings, Space
 from audiollm.web import Services, build_ui, launch_options, routes
@@ -80,7 +82,7 @@ def test_gradio_s_other_addresses_do_not_exist(app: Any) -> None:
 
 def test_the_page_s_own_addresses_are_answered(app: Any) -> None:
     client = TestClient(app, base_url="http://127.0.0.1")
-    for path in ("/", "/config", "/gradio_api/info", "/gradio_api/info/", "/theme.css"):
+    for path in ("/", "/config", "/gradio_api/info", "/gradio_api/info/", "/theme.css", "/readyz"):
         assert client.get(path).status_code == httpx.codes.OK, path
     assert client.head("/").status_code == httpx.codes.OK
     files = {"files": ("a.wav", b"RIFF")}
@@ -89,6 +91,22 @@ def test_the_page_s_own_addresses_are_answered(app: Any) -> None:
     assert client.post("/gradio_api/process_recording", files=files).status_code == GONE
     assert client.post("/gradio_api//process_recording").status_code == GONE
     assert client.get("/gradio_api/../monitoring").status_code == GONE
+
+
+def test_a_container_is_told_whether_the_model_answers() -> None:
+    model: Future[Predictor] = Future()
+    services = Services(Settings(), model)
+    client = TestClient(Starlette(routes=routes.health(services)))
+
+    def codes() -> list[int]:
+        return [client.get(path).status_code for path in ("/healthz", "/readyz")]
+
+    assert codes() == [httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE]  # it is being loaded
+    model.set_result(cast(Predictor, FakePredictor()))
+    assert codes() == [httpx.codes.OK, httpx.codes.OK]
+    services.model = Future()
+    services.model.set_exception(ModelError("error_load"))
+    assert codes() == [httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE]
 
 
 def test_no_other_site_may_frame_the_page(app: Any) -> None:

@@ -180,7 +180,7 @@ def test_the_first_reading_keeps_sums_and_no_sound(
 
     monkeypatch.setattr(engine, "classify", counted)
     paths = [place / f"{i}.wav" for i in range(5)]
-    load = partial(files.spoken, settings=engine.settings)
+    load = partial(files.load_speech, settings=engine.settings)
     known = files.speaker(engine, paths, "en", 2, load, str)
     assert batches == [2, 2, 1]
     assert list(known.speech) == paths and known.basis and known.basis.clips == 5

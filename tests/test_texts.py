@@ -1,18 +1,20 @@
 """`evaluate --texts`: what is counted, which clips are chosen, and that an evaluation holds it."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from audiollm.analysis import composition
 from audiollm.audio.prosody import Cues
 from audiollm.contracts.manifest import EncoderRef, Manifest
+from audiollm.inference.prediction import Prediction
 from tests import prepared, tiny
 from train.data.dataset import Clip, load_prepared
 from train.evaluate import texts
-from train.evaluate.evaluate import _texts, _texts_summary
-from train.fit import instructions
+from train.evaluate.evaluate import _texts_summary
 
 CUES = Cues(2.0, 341.0, 10.8, -15.0, 20.0, -0.6, 5.3, 0.15)
 TABLE = {"angry": 0.9, "fearful": 0.02, "happy": 0.03, "neutral": 0.03, "sad": 0.02}
@@ -32,44 +34,33 @@ def clip(number: int, label: str) -> Clip:
     )
 
 
-def judged(raw: str) -> texts.Checked:
-    checked = texts.Checked()
-    known = composition.measured(TABLE, CUES, "en")
-    checked.add(clip(0, "angry"), raw, known, tiny.CLASSES, "en")
-    return checked
+def answer(raw: str, table: dict[str, float] = TABLE) -> Prediction:
+    known = composition.measured(table, CUES, "en")
+    parts, text = composition.compose(known, raw, tiny.CLASSES, "en")
+    return Prediction(parts.label, table, text, "en", "test", 2.0, CUES, parts)
 
 
-def test_a_taught_answer_counts_as_true() -> None:
-    found = judged(instructions.analysis("angry", CUES, "en"))
-    for tally, cues in ((found.raw, 5), (found.shown, 0)):  # nothing is tried here
-        assert (tally.texts, tally.parsed, tally.named) == (1, 1, 1)
-        assert (tally.stated, tally.agreeing) == (cues, cues)
-    assert found.corrected == found.added == found.dropped == 0
+def judged(raw: str, table: dict[str, float] = TABLE) -> dict[str, Any]:
+    checked = texts.Checked("en", tiny.CLASSES)
+    checked.add(clip(0, "angry"), answer(raw, table))
+    return checked.to_dict()
 
 
-@pytest.mark.parametrize(
-    ("raw", "parsed", "named", "agreeing"),
-    [
-        ("The voice sounds angry. Evidence: pitch low. Intensity: mild.", 1, 1, 0),
-        ("The voice sounds sad. Evidence: pitch high. Intensity: moderate.", 1, 0, 1),
-        ("Evidence: pitch high. Intensity: moderate.", 0, 1, 1),
-        ("The voice sounds angry. Evidence: pitch hi", 0, 1, 0),
-        ("", 0, 1, 0),
-    ],
-)
-def test_a_wrong_answer_counts_as_it_is_and_is_shown_right(
-    raw: str, parsed: int, named: int, agreeing: int
-) -> None:
+def test_a_true_text_of_the_llm_is_shown_whole() -> None:
+    found = judged("The voice sounds angry.")
+    for key in ("written", "shown", "of_llm", "whole", "named_once"):
+        assert (found[key]["value"], found[key]["n"]) == (1.0, 1)
+    assert found["repeated"]["value"] == 0.0
+    assert (found["size"], found["largest"], found["distinct"]) == (4.0, 4, 100.0)
+
+
+@pytest.mark.parametrize("raw", ["The voice sounds sad. It rests on the low pitch.", ""])
+def test_what_is_wrong_counts_as_written_and_is_not_shown(raw: str) -> None:
     found = judged(raw)
-    assert (found.raw.parsed, found.raw.named, found.raw.agreeing) == (parsed, named, agreeing)
-    assert (found.shown.parsed, found.shown.named) == (1, 1)
-    assert found.shown.stated == 0
-
-
-def test_wrong_statements_are_counted_and_kept_as_examples() -> None:
-    found = judged("The voice sounds angry. Evidence: pitch low. Intensity: mild.")
-    assert (found.corrected, found.texts_corrected, found.added) == (1, 1, 4)
-    assert found.examples[0]["raw"].startswith("The voice")
+    assert (found["written"] or {"value": 0.0})["value"] == 0.0
+    assert found["shown"] is None  # of nothing
+    assert found["of_llm"]["value"] == 0.0 and found["named_once"]["value"] == 1.0
+    assert found["examples"][0]["shown"] == found["examples"][0]["composed"]
 
 
 def test_wilson_is_wide_at_the_ends() -> None:
@@ -93,20 +84,22 @@ def test_clips_are_spread_over_classes_and_the_same_each_time() -> None:
     assert len(texts.choose(clips, 1000)) == 60
 
 
-def test_a_models_texts_are_measured_in_both_languages(tmp_path: Path) -> None:
+def test_a_models_texts_are_measured_in_both_languages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An LLM of random weights writes noise; what is shown is whole and true all the same."""
-    llm = tiny.audio_llm(seed=3)
     ref = EncoderRef("tiny", tiny.WIDTH)
-    manifest = Manifest("test", ref, llm.projector.config, tiny.CLASSES)
-    model = SimpleNamespace(model=llm, tokenizer=tiny.tokenizer(), manifest=manifest)
+    llm = tiny.audio_llm(seed=3)
+    manifest = Manifest("test", ref, llm.projector.config, tiny.CLASSES, prose=True)
+
+    def predict(sounds: list[Any], language: str) -> list[Prediction]:
+        return [replace(answer("noise."), language="en") for _ in sounds if language]
+
+    predictor: Any = SimpleNamespace(manifest=manifest, settings=None, predict=predict)
+    monkeypatch.setattr(texts.audio, "load", lambda *_: None)
     data = load_prepared(prepared.write(tmp_path / "data", per_class=6))
-    found = _texts(model, data, "test", 3)
-    assert found["clips"] == 3 and set(found["languages"]) == {"en", "zh"}
-    for of in found["languages"].values():
-        assert of["shown"]["parsed"]["value"] == of["shown"]["named"]["value"] == 1.0
-        counts = of["shown"]["counts"]
-        assert counts["agreeing"] == counts["stated"]
-        assert of["added"] == 15
+    found = texts.measure(predictor, data, data.split("test"), 3)
+    assert found["clips"] + found["lost"] == 3 and set(found["languages"]) == {"en", "zh"}
     lines = _texts_summary(found)
-    assert sum("shown" in line and "1.000" in line for line in lines) == 2
+    assert len(lines) == 6
     assert _texts_summary(None) == []

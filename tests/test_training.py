@@ -35,7 +35,7 @@ from audiollm.web.train import (
     view,
 )
 from audiollm.web.train.plan import Plan
-from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask
+from audiollm.web.train.sources import EMODB, FOLDER, HUB, DataSource
 from tests.browser.fake import FakePredictor
 from train.__main__ import _parse
 from train.fit import options
@@ -137,7 +137,7 @@ def config_of(step: Step) -> FitConfig:
     """The configuration that a `fit` of these words runs."""
     parser = argparse.ArgumentParser()
     options.configure(parser)
-    return FitConfig.of(options.given(parser.parse_args(list(step.words[2:]))))
+    return FitConfig.of(options.explicit_options(parser.parse_args(list(step.words[2:]))))
 
 
 def test_every_plan_is_understood_by_the_commands(tmp_path: Path) -> None:
@@ -274,11 +274,11 @@ def test_a_stranger_can_do_nothing(function: Callable[..., Any], tmp_path: Path)
         "source": EMODB,
         "path": "",
         "file": "x.zip",
-        "ask": Ask(EMODB, ""),
-        "found": Insight(tmp_path, ()),
+        "data": DataSource(EMODB, ""),
+        "recordings": Insight(tmp_path, ()),
         "clip": Clip("/etc/passwd", "sad"),
         "settings": (),
-        "wanted": "x",
+        "stem": "x",
         "values": DEFAULT.values(),
         "name": "x",
         "llm": "tiny",

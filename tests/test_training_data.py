@@ -16,7 +16,7 @@ from audiollm.errors import AudioError, AudioLLMError, ConfigError, DataError
 from audiollm.labels import LANGUAGES
 from audiollm.texts import TEXTS, text
 from audiollm.web.train import recordings, recordings_view, sources, unpacking
-from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask, asked, of_bundled, reader_of
+from audiollm.web.train.sources import EMODB, FOLDER, HUB, of_bundled, reader_of, source_of
 from tests.codes import coded
 from tests.conftest import RATE
 from tests.test_unpacking import CLASSES, STRANGER, packed, serve, wav
@@ -54,18 +54,18 @@ def test_the_reader_is_known_by_what_lies_there(tmp_path: Path) -> None:
     assert {name: reader_of(tmp_path / name) for name in kinds} == kinds
     for name, kind in kinds.items():
         if kind:
-            made = asked(chosen(FOLDER, f" {tmp_path / name} ", "(x)", alone=True))
+            made = source_of(chosen(FOLDER, f" {tmp_path / name} ", "(x)", alone=True))
             assert made.words[:4] == ("--corpus", kind, "--root", str(tmp_path / name))
             assert ("--speaker-pattern=(x)" in made.words) == (kind == "folder")
     for bad in ("a\0b", str(tmp_path / "notes.txt")):
         with pytest.raises(ConfigError, check=coded("source_path")):
-            asked(chosen(FOLDER, bad))
+            source_of(chosen(FOLDER, bad))
     for nothing in (chosen(FOLDER, "  "), chosen(HUB, data_set=" ")):
         with pytest.raises(sources.UnnamedError):  # nothing is wrong yet
-            asked(nothing)
+            source_of(nothing)
     for bad in ("name", "a/b/c", "-x/y", "../x", "a/.."):
         with pytest.raises(ConfigError, check=coded("hub_id")):
-            asked(chosen(HUB, data_set=bad))
+            source_of(chosen(HUB, data_set=bad))
 
 
 def test_a_stray_file_of_parquet_hides_no_recordings(tmp_path: Path) -> None:
@@ -148,19 +148,19 @@ def test_a_folder_is_looked_at_in_a_process_of_its_own(tmp_path: Path) -> None:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / f"{name}.wav").write_bytes(wav(seed=len(name) + ord(name[-1])))
     here = serve(tmp_path)
-    found = sources.of_recordings(here, asked(chosen(FOLDER, str(root), r"(s\d)-")))
+    found = sources.of_recordings(here, source_of(chosen(FOLDER, str(root), r"(s\d)-")))
     assert (found.clips, found.speakers(), found.classes) == (4, 3, {"angry": 2, "sad": 2})
     choice = chosen(FOLDER, str(root), r"(s\d)-")
-    shown = recordings.seen(here, choice, "en")
+    shown = recordings.contents(here, choice, "en")
     assert isinstance(shown["classes"]["value"], go.Figure) and "<table>" in shown["data"]
-    playing = recordings.played(here, choice, "sad", "", "en")
+    playing = recordings.playback(here, choice, "sad", "", "en")
     last, (rate, samples) = playing["last"], playing["sound"]["value"]
     assert rate == RATE and samples.dtype == np.int16 and len(samples) == RATE
     assert Path(last).parent == root / "sad" and Path(last).name in playing["about"]["value"]
-    assert recordings.played(here, choice, "sad", last, "en")["last"] != last
+    assert recordings.playback(here, choice, "sad", last, "en")["last"] != last
     with pytest.raises(DataError, check=coded("data_no_usable")):
         (tmp_path / "none").mkdir()
-        sources.of_recordings(here, asked(chosen(FOLDER, str(tmp_path / "none"))))
+        sources.of_recordings(here, source_of(chosen(FOLDER, str(tmp_path / "none"))))
 
 
 def test_a_look_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +175,7 @@ def test_a_look_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sources.subprocess, "run", run)
     for key in ("look_slow", "look_failed"):
         with pytest.raises(AudioLLMError) as failed:
-            sources.of_recordings(here, Ask("folder", str(tmp_path)))
+            sources.of_recordings(here, sources.DataSource("folder", str(tmp_path)))
         assert failed.value.code == key
 
 
@@ -197,7 +197,7 @@ def test_the_hub_is_asked_and_its_silence_is_explained(
         raise ConnectionError("no route")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", silent)
-    shown = recordings.seen(here, chosen(HUB, data_set="user/name"), "en")["data"]
+    shown = recordings.contents(here, chosen(HUB, data_set="user/name"), "en")["data"]
     assert "hf download --repo-type dataset user/name" in shown
     card = huggingface_hub.DatasetCardData(
         dataset_info={"splits": [{"name": "train", "num_examples": 7}]}
@@ -205,7 +205,7 @@ def test_the_hub_is_asked_and_its_silence_is_explained(
     siblings = [huggingface_hub.hf_api.RepoSibling(rfilename="a", size=3_000_000)]
     info = type("Info", (), {"siblings": siblings, "card_data": card})()
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *_, **__: info)
-    found = recordings.seen(here, chosen(HUB, data_set="user/name"), "en")
+    found = recordings.contents(here, chosen(HUB, data_set="user/name"), "en")
     assert "1 files, 3 MB" in found["data"] and "train: 7 recordings" in found["data"]
     assert found["classes"]["visible"] == "hidden"
 
@@ -297,7 +297,7 @@ def test_no_other_folder_is_taken_for_prepared_recordings(
     other = prepared(tmp_path / "elsewhere", [row(1, "sad", "train")])
     assert isinstance(sources.insight(here, chosen(str(known))), Insight)
     assert sources.insight(here, chosen(str(other))) is None
-    assert recordings.played(here, chosen(str(other)), "", "", "en") == {"last": ""}
+    assert recordings.playback(here, chosen(str(other)), "", "", "en") == {"last": ""}
 
 
 def test_a_row_of_a_data_set_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,11 +348,11 @@ def test_strangers_see_take_and_hear_nothing(tmp_path: Path) -> None:
     there = serve(tmp_path, host=STRANGER)
     shut, path = text("refused", "zh"), packed(tmp_path / "a.zip", CLASSES)
     choice = chosen(EMODB)
-    shown = recordings.seen(there, choice, "zh")
+    shown = recordings.contents(there, choice, "zh")
     assert shut in shown["data"] and "value" not in shown["classes"]
-    assert shut in recordings.taken(there, str(path), "zh")["message"]
+    assert shut in recordings.store_upload(there, str(path), "zh")["message"]
     assert not (tmp_path / "home").exists()
-    playing = recordings.played(there, choice, "", "", "zh")
+    playing = recordings.playback(there, choice, "", "", "zh")
     assert playing["sound"]["value"] is None and shut in playing["about"]["value"]
 
 
@@ -361,3 +361,41 @@ def test_every_reason_has_its_words() -> None:
 
     for why in get_args(unpacking.Why):
         assert TEXTS[f"left_{why}"]
+
+
+# --- the column of the label
+
+
+def table(folder: Path, name: str, head: str, *rows: str) -> Path:
+    """A table beside the sounds that it names."""
+    for label in ("angry", "sad"):
+        (folder / f"{label}.wav").write_bytes(wav())
+    path = folder / name
+    path.write_text("\n".join((head, *rows)), encoding="utf-8-sig")
+    return path
+
+
+def test_a_table_with_several_columns_for_the_label_asks_which(tmp_path: Path) -> None:
+    rows = ("angry.wav;neutral;angry;a", "sad.wav;neutral;sad;b")
+    path = table(tmp_path, "list.csv", "file;label;emotion;speaker", *rows)
+    assert sources.label_columns(str(path)) == ["label", "emotion"]
+    offer = recordings.column_choices(chosen(FOLDER, str(path), label_column="emotion"), "en")
+    assert offer["visible"] is True and offer["value"] == "emotion"
+    assert [name for _, name in offer["choices"]] == ["", "label", "emotion"]
+    for column, wanted in (("emotion", {"angry", "sad"}), ("label", {"neutral"})):
+        ask = source_of(chosen(FOLDER, str(path), label_column=column))
+        assert f"--label-column={column}" in ask.words
+        found = sources.of_recordings(serve(tmp_path), ask)
+        assert set(found.classes) == wanted
+
+
+@pytest.mark.parametrize("source", [FOLDER, EMODB])
+def test_other_recordings_ask_for_no_column(source: str, tmp_path: Path) -> None:
+    one = table(tmp_path, "list.csv", "file,emotion", "angry.wav,angry")
+    (tmp_path / "rows.jsonl").write_text('{"file": "a.wav", "Label": 1, "emotion": 2}\n')
+    assert sources.label_columns(str(tmp_path / "rows.jsonl")) == ["Label", "emotion"]
+    for path in (one, tmp_path, tmp_path / "nowhere.csv", Path("a\0b.csv")):
+        offer = recordings.column_choices(chosen(source, str(path), label_column="emotion"), "en")
+        assert offer["visible"] == "hidden" and offer["value"] == ""
+    ask = source_of(chosen(FOLDER, str(tmp_path), label_column="label"))
+    assert not any("label-column" in word for word in ask.words)  # folders are the classes

@@ -33,7 +33,7 @@ class Visitors:
             settled.set()
 
         def visit() -> None:
-            with self.turns.taken(report, name.rstrip("0123456789") if name[1:] else ""):
+            with self.turns.take(report, name.rstrip("0123456789") if name[1:] else ""):
                 self.answered.append(name)
                 settled.set()
                 assert self.stay[name].wait(30)
@@ -63,7 +63,7 @@ def test_the_estimate_is_the_mean_duration_of_the_answers_before() -> None:
     clock = Clock()
     turns = Turns(2, clock)
     for seconds in (2.0, 4.0):
-        with turns.taken():
+        with turns.take():
             clock.now += seconds
     with ThreadPoolExecutor(8) as threads:
         visitors = Visitors(turns, threads)
@@ -83,11 +83,11 @@ def test_a_visitor_who_leaves_gives_up_the_place(monkeypatch: pytest.MonkeyPatch
     def leave(_: Place) -> None:
         raise InterruptedError
 
-    with turns.taken():
-        with pytest.raises(InterruptedError), turns.taken(leave):
+    with turns.take():
+        with pytest.raises(InterruptedError), turns.take(leave):
             pass
         assert turns.waiting == 0
-    with turns.taken():  # the turn is free again
+    with turns.take():  # the turn is free again
         pass
 
 
@@ -117,19 +117,19 @@ def test_one_visitor_leaves_turns_to_others() -> None:
 
 def test_a_turn_can_be_lent() -> None:
     turns = Turns(1)
-    with turns.taken() as lent:
-        with lent(), turns.taken():
+    with turns.take() as lent:
+        with lent(), turns.take():
             pass
         assert turns.waiting == 0
         with pytest.raises(ValueError, match="broken"), lent():
             raise ValueError("broken")
-    with turns.taken():
+    with turns.take():
         pass
 
 
 def test_a_failure_frees_the_turn() -> None:
     turns = Turns(1)
-    with pytest.raises(ValueError, match="broken"), turns.taken():
+    with pytest.raises(ValueError, match="broken"), turns.take():
         raise ValueError("broken")
-    with turns.taken():
+    with turns.take():
         pass

@@ -28,7 +28,7 @@ from audiollm.errors import AudioError, ConfigError, ModelError
 from audiollm.labels import LANGUAGES, Language, title
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
-from audiollm.texts import TEXTS, text
+from audiollm.texts import TEXTS, spoken_language, text
 from audiollm.web import model_host, model_info, render, services
 from audiollm.web.analyse import actions, clip_loading, exports
 from audiollm.web.analyse.actions import View
@@ -117,7 +117,7 @@ def test_percent_never_claims_certainty(share: float, said: str) -> None:
     ],
 )
 def test_language_is_the_browsers_first_choice(accept: str | None, language: str) -> None:
-    assert actions.spoken_language(accept) == language
+    assert spoken_language(accept) == language
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -239,6 +239,14 @@ def test_an_answer_that_is_no_longer_wanted_ends(clip: str) -> None:
     assert list(here.requests.newest) == ["another page"]
 
 
+def test_an_answer_outlives_a_lost_heartbeat(clip: str) -> None:
+    here = serving(FakePredictor(batches=4))
+    answering = actions.analyse(here, clip, "en", "her page")
+    assert "<progress" in next(answering).notice
+    here.leave("her page")
+    assert list(answering)[-1].answered
+
+
 def test_whoever_stops_and_asks_again_is_not_stopped_again(clip: str) -> None:
     here = serving(FakePredictor(batches=4))
     first = actions.analyse(here, clip, "en", "she")
@@ -329,10 +337,10 @@ def test_unsure_answer_names_the_two_closest(clip: str) -> None:
 def test_whoever_waits_for_others_is_told_the_place(clip: str, language: Language) -> None:
     here = serving(FakePredictor())
     here.turns = Turns(1)
-    with here.turns.taken():
+    with here.turns.take():
         pass  # so that there is a duration to go by
     views = actions.analyse(here, clip, language)
-    with here.turns.taken():
+    with here.turns.take():
         first = next(views)
         assert not first.answered
         assert first.notice == render.queued(1, 0.0, language)
@@ -344,7 +352,7 @@ def test_whoever_waits_for_others_is_told_the_place(clip: str, language: Languag
 def test_a_visitor_who_waits_can_leave(clip: str) -> None:
     here = serving(FakePredictor())
     here.turns = Turns(1)
-    with here.turns.taken():
+    with here.turns.take():
         views = actions.analyse(here, clip, "en")
         next(views)
         views.close()

@@ -80,7 +80,7 @@ def test_a_zip_of_class_folders_is_unpacked(
     assert left(tmp_path) == ["My-clips-2", "My-clips-2-2"]
     assert again.path != made.path
     for language in LANGUAGES:
-        assert str(made.path) in recordings_view.uploaded(made, language)
+        assert str(made.path) in recordings_view.upload_message(made, language)
 
 
 def test_one_class_alone_is_no_wrapper(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_what_is_no_recording_stays_in_the_zip_and_is_counted(tmp_path: Path) ->
     assert not any(file.is_symlink() or "up" in file.stem for file in found)
     assert not (tmp_path / "up.wav").exists() and not (tmp_path / "home" / "up.wav").exists()
     for language in LANGUAGES:
-        told = recordings_view.uploaded(made, language)
+        told = recordings_view.upload_message(made, language)
         for why, n in made.left_out.items():
             assert text(f"left_{why}", language, n=n) in told
 
@@ -249,7 +249,7 @@ def test_a_table_of_files_of_this_machine_is_kept(tmp_path: Path) -> None:
     assert (made.files, made.path.name, made.path.parent.name) == (0, "manifest.csv", "列表")
     found = corpora.read("manifest", made.path)
     assert {clip.path for clip in found.clips} == {str(path) for path in sounds.values()}
-    assert str(made.path) in recordings_view.uploaded(made, "zh")
+    assert str(made.path) in recordings_view.upload_message(made, "zh")
 
 
 NAMES = some.lists(
@@ -266,7 +266,7 @@ def test_no_name_leads_out_of_the_folder(tmp_path_factory: Any, names: list[str]
         info = zipfile.ZipInfo("x")
         info.filename, info.flag_bits = f"{name}.wav", 0x800
         infos.append(info)
-    members, left_out = unpacking.chosen(infos, 99)
+    members, left_out = unpacking.select(infos, 99)
     assert len(members) + sum(left_out.values()) == sum(not info.is_dir() for info in infos)
     folder = Path("/somewhere/home")
     for _, parts in members:
@@ -295,11 +295,11 @@ def test_the_list_of_a_zip_takes_time_by_its_length() -> None:
     def took(count: int) -> float:
         infos = [zipfile.ZipInfo(f"sad/{i}.wav") for i in range(count)]
         began = time.process_time()
-        assert len(unpacking.chosen(infos, 1)[0]) == count
+        assert len(unpacking.select(infos, 1)[0]) == count
         return time.process_time() - began
 
     took(1000)
     # sixteen times as many; in quadratic time 256 times as long
     assert took(48_000) < 64 * max(took(3_000), 0.02)
     deep = zipfile.ZipInfo("a/" * 30_000 + "x.wav")
-    assert unpacking.chosen([deep], 1) == ([], {"unsafe": 1})
+    assert unpacking.select([deep], 1) == ([], {"unsafe": 1})

@@ -47,7 +47,7 @@ def test_without_speakers_the_split_is_random_and_a_refused_upload_unselects(
     here: Services, tmp_path: Path
 ) -> None:
     path = packed(tmp_path / "one.zip", VOICES)
-    taken = recordings.taken(here, str(path), "en")
+    taken = recordings.store_upload(here, str(path), "en")
     assert taken["alone"] and taken["folder"] == str(tmp_path / "home" / "uploads" / "one")
     values = Plan("x", FOLDER, taken["folder"]).values()
     with pytest.raises(NamelessError):
@@ -56,9 +56,9 @@ def test_without_speakers_the_split_is_random_and_a_refused_upload_unselects(
     rows = "".join(f"{name},{name.split('/')[0]},{n % 4}\n" for n, name in enumerate(VOICES))
     table = f"file,label,speaker\n{rows}"
     named = packed(tmp_path / "two.zip", {**VOICES, "manifest.csv": table})
-    assert not recordings.taken(here, str(named), "en")["alone"]
+    assert not recordings.store_upload(here, str(named), "en")["alone"]
     bad = packed(tmp_path / "bad.zip", dict.fromkeys(CLASSES, b"text"))
-    refused = recordings.taken(here, str(bad), "en")
+    refused = recordings.store_upload(here, str(bad), "en")
     assert (
         refused["folder"] == ""
         and text("upload_undecodable", "en", n=3, all=3) in (refused["message"])

@@ -196,13 +196,13 @@ def test_a_comparison_is_told(part: str, by: float, key: str) -> None:
 def test_a_job_that_is_done_shows_its_comparison(tmp_path: Path) -> None:
     steps = tuple(Plan("mine", compared_with="tiny").steps_in(tmp_path))
     done = job("done", name="mine", steps=steps, step=6, share=1.0)
-    assert view.compared(done, VERSUS) is None
+    assert view.comparison_of(done, VERSUS) is None
     steps[-1].result.parent.mkdir(parents=True)
     steps[-1].result.write_text(json.dumps(comparison("n", "o", 0.1)))
-    found = view.compared(done, VERSUS)
+    found = view.comparison_of(done, VERSUS)
     assert found is not None and change(found) is not None
     steps[-1].result.write_text("[")
-    assert view.compared(done, VERSUS) is None
+    assert view.comparison_of(done, VERSUS) is None
     assert view.step(job(steps=steps, step=6), "en").endswith(text("step_versus", "en"))
 
 
@@ -255,7 +255,7 @@ def test_a_change_knows_whether_it_may_be_chance() -> None:
 
 def test_the_model_in_use_is_the_rival(gate: Services) -> None:
     gate.active = "tiny"
-    assert actions.compared(gate, Plan("x")).compared_with == "tiny"
-    assert actions.compared(gate, Plan("x", compared_with="other")).compared_with == "other"
+    assert actions.with_comparison(gate, Plan("x")).compared_with == "tiny"
+    assert actions.with_comparison(gate, Plan("x", compared_with="other")).compared_with == "other"
     gate.active = ""
-    assert actions.compared(gate, Plan("x")).compared_with == ""
+    assert actions.with_comparison(gate, Plan("x")).compared_with == ""

@@ -22,7 +22,7 @@ from audiollm.web import render
 from audiollm.web.analyse import actions, speaker_baseline, voice
 from audiollm.web.analyse.enrolment import MOST, Enrolment
 from audiollm.web.analyse.speaker_baseline import Gain
-from audiollm.web.services import Example, Services
+from audiollm.web.services import ABSENT, Example, Services
 from audiollm.web.static import Static
 from tests.browser.fake import METRICS, UNSURE, Card, FakePredictor
 from tests.conftest import RATE, voiced
@@ -58,7 +58,7 @@ def said(services: Services, path: str, who: str, language: Language = "en") -> 
 
 
 def known(services: Services, who: str, language: Language = "en") -> str:
-    shown = voice.state(services, speaker_baseline.known(services, who), language)
+    shown = voice.state(services, speaker_baseline.enrolment_of(services, who), language)
     return re.sub("<[^>]*>", "", shown)
 
 
@@ -145,6 +145,28 @@ def test_features_are_forgotten_with_everything_that_holds_them(
     assert left is None or left.clips == {}
 
 
+def test_whoever_is_not_seen_any_more_is_forgotten(services: Services, tmp_path: Path) -> None:
+    """A connection that broke off does not tell that its page was closed."""
+    now = 0.0
+    services.clock = lambda: now
+    for who in (ANN, BEN):
+        speaker_baseline.switch(services, who, True)
+        said(services, recorded(tmp_path, "a"), who)
+    features = weakref.ref(next(iter(services.enrolments[ANN].clips.values())))
+    now = ABSENT
+    said(services, recorded(tmp_path, "b"), BEN)
+    services.look()
+    assert set(services.enrolments) == {ANN, BEN}
+    now = ABSENT + 1
+    services.look()
+    assert set(services.enrolments) == {BEN}
+    gc.collect()
+    assert features() is None
+    with gr.Blocks():
+        panel = voice.VoicePanel(services, Static())
+    assert panel.show(ANN, "en")[panel.switch] is False  # nobody collects, and the page says so
+
+
 def test_nothing_is_written(services: Services, tmp_path: Path) -> None:
     speaker_baseline.switch(services, ANN, True)
     home = tmp_path / "home"
@@ -228,7 +250,7 @@ def test_only_so_many_recordings_are_kept(services: Services) -> None:
     from audiollm import audio
 
     features = speech(audio.from_array(voiced(1.0), RATE))
-    mine = Enrolment("one")
+    mine = Enrolment("one", 0.0)
     for i in range(MOST + 5):
         mine.add(str(i), features)
     assert len(mine.clips) == MOST and "0" not in mine.clips

@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from audiollm.model.audio_llm import AudioLLM
 from audiollm.model.probe import LinearProbe
 from audiollm.model.projector import Features
 from audiollm.settings import Settings
+
+if TYPE_CHECKING:
+    from audiollm.encoder import Encoder
 
 CLASSES = ("angry", "fearful", "happy", "neutral", "sad")
 WIDTH, FUNCTIONALS = 16, 11
@@ -130,15 +133,19 @@ def probe(width: int = WIDTH, classes: tuple[str, ...] = CLASSES) -> LinearProbe
     return LinearProbe(classes, weight.astype(np.float32), bias.astype(np.float32))
 
 
-def model_folder(folder: Path, settings: Settings, **projector: Any) -> Path:
-    """A complete model folder beside its encoder: everything `Predictor.load` needs."""
+def model_folder(
+    folder: Path, settings: Settings, heard: "Encoder | None" = None, **projector: Any
+) -> Path:
+    """A complete model folder, beside its encoder unless there is one already (`heard`): everything
+    `Predictor.load` needs."""
     from audiollm import encoder
     from audiollm.audio import functionals
     from audiollm.contracts.manifest import Manifest
     from audiollm.model import checkpoint
 
-    heard = encoder.load(str(encoder_folder(folder / "encoder")), settings)
-    model = audio_llm(seed=3, **{"functionals": functionals.SIZE, **projector})
+    heard = heard or encoder.load(str(encoder_folder(folder / "encoder")), settings)
+    values = {"functionals": functionals.SIZE, "input_size": heard.width, **projector}
+    model = audio_llm(seed=3, **values)
     manifest = Manifest("test", heard.ref(), model.projector.config, CLASSES)
     linear = probe(heard.ref().utterance_width)
     checkpoint.save(folder / "model", model, tokenizer(), manifest, "float32", linear)

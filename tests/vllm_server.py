@@ -18,6 +18,8 @@ KNOWN = {
     "model",
     "prompt_embeds",
     "temperature",
+    "min_p",
+    "seed",
     "repetition_penalty",
     "max_tokens",
     "stop_token_ids",
@@ -53,8 +55,9 @@ class Lookalike(ThreadingHTTPServer):
 
     def prompts(self, asked: dict[str, Any]) -> list[torch.Tensor]:
         given = asked.get("prompt_embeds")
-        if (asked.get("temperature"), asked.get("repetition_penalty")) != (0.0, 1.0):
-            raise RefusedError("this server decodes greedily, without a penalty")
+        drawn = asked.get("seed") is not None  # here it decodes greedily all the same
+        if (asked.get("temperature"), asked.get("repetition_penalty")) != (float(drawn), 1.0):
+            raise RefusedError("this server decodes greedily or by a seed, without a penalty")
         if not given or len(given) > MOST_PROMPTS:
             raise RefusedError("Either prompt or prompt_embeds must be provided and non-empty.")
         found = []

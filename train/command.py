@@ -21,11 +21,11 @@ def main(
     )
     configure(parser)
 
-    def tried() -> int:
+    def attempt() -> int:
         try:
             return run(parser.parse_args(argv))
         except AudioLLMError as error:
             print(error, file=sys.stderr)
             return 1
 
-    return console.run(tried)
+    return console.run(attempt)

@@ -37,12 +37,12 @@ REAL = Recipe(
     copies=1,
     stage_1=(
         f"{BOTH} --class-only 1 --batch-size 64 --pooling utterance --utterance-tokens 1 "
-        "--hidden-size 256 --pretraining-epochs 20 --max-steps 160 --evaluations 4 "
+        "--hidden-size 256 --pretraining-epochs 60 --max-steps 160 --evaluations 4 "
         "--learning-rate 7e-4"
     ),
     stage_2=(
-        f"{STAGE_2} --class-only 0.3 --questions 0.6 --class-token-weight 30 --lora-dropout 0 "
-        "--batch-size 8 --accumulate 2 --max-steps 160 --evaluations 6"
+        f"{STAGE_2} --class-only 0.25 --questions 0.9 --class-token-weight 10 --lora-dropout 0 "
+        "--batch-size 8 --accumulate 2 --max-steps 240 --evaluations 6"
     ),
     merge="--store bfloat16 --questions",
 )
@@ -77,10 +77,10 @@ def run(args: argparse.Namespace) -> int:
     sources = recipe.parse(args.corpora)
     if args.folds is not None:
         return _folds(args, sources)
-    known = [name for name in recipe.TESTED if name.partition("-")[0] in dict(sources)]
-    tested = ("--test-speakers", ",".join(known)) if known else ("--test", "0")
+    testers = [name for name in recipe.TESTED if name.partition("-")[0] in dict(sources)]
+    tested = ("--test-speakers", ",".join(testers)) if testers else ("--test", "0")
     merged = ("--calibration", str(args.calibration)) if args.calibration else ()
-    evaluated = ("--record",) if known else ()
+    evaluated = ("--record",) if testers else ()
     steps = recipe.chain(REAL, args.work, sources, args.llm, args.seed, tested, merged, evaluated)
     recipe.run_steps(steps, one_thread=False)
     print(args.work / "model")
@@ -118,12 +118,12 @@ def _read(folder: Path, name: str) -> Fold:
     """A fold with the answers of stage 1 beside those of the merged model."""
     from train.fit.merge import score_run
 
-    fold, kept = Fold.read(folder, name), folder / "stage1" / "test.json"
-    if not kept.is_file():
+    fold, path = Fold.read(folder, name), folder / "stage1" / "test.json"
+    if not path.is_file():
         prepared = load_prepared(folder / "data")
         scores = softmax(score_run(folder / "stage1", prepared, "test"), axis=1).tolist()
         rows = {clip.id: row for clip, row in zip(prepared.split("test"), scores, strict=True)}
-        write_json(kept, rows)
-    rows = json.loads(kept.read_text(encoding="utf-8"))
+        write_json(path, rows)
+    rows = json.loads(path.read_text(encoding="utf-8"))
     first = np.array([rows[id] for id in fold.ids])
     return replace(fold, tables={"stage 1": first, **fold.tables})

@@ -28,14 +28,14 @@ def checked(
     """
     levels = prosody.levels(cues) if cues else {}
     label = max(probabilities, key=lambda name: probabilities[name])
-    kept: list[str] = []
+    sentences: list[str] = []
     for sentence in claims.parse(_ended(raw, language, done), list(probabilities), language, done):
-        agrees = _agrees(sentence, label, probabilities, levels)
-        if agrees and sentence.text not in kept and claims.of_language(sentence.text, language):
-            kept.append(sentence.text)
-    if done and not kept:
+        line, agrees = sentence.text, _agrees(sentence, label, probabilities, levels)
+        if agrees and line not in sentences and claims.of_language(line, language):
+            sentences.append(line)
+    if done and not sentences:
         return text("ask_nothing", language)
-    return wording.paragraph(kept[:SENTENCES], language)
+    return wording.paragraph(sentences[:SENTENCES], language)
 
 
 def _agrees(

@@ -1,26 +1,16 @@
-"""Taking an analysis apart into claims that can be checked: an LLM's text, or the shown one.
+"""What the sentences of an LLM claim: the classes that they name and the cues that they state.
 
-An analysis is a row of sentences. Those with a lead (`Evidence:`) hold what was measured; prose
-names the class and may state cues. What a sentence claims beyond the classes and cues that can be
-checked (a cue in other words, a number, a cause, the speaker) makes it `loose`. LLMs were taught
-to end with `Intensity:`, which nothing measures and nobody is shown.
+An answer to a free question is checked with it (answers.py), and what is left of a sentence of an
+analysis (prose.py).
 """
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
-from audiollm.analysis import certainty
 from audiollm.audio.prosody import LEVELS, REFERENCES, Level
 from audiollm.labels import EMOTIONS, Language, prompt_word, word
-
-Kind = Literal["evidence", "intensity", "certainty", "note", "prose"]
-
-EVIDENCE: dict[Language, str] = {"en": "Evidence: ", "zh": "依据："}
-STRENGTH: dict[Language, str] = {"en": "Intensity: ", "zh": "强度："}
-CAUTION: dict[Language, str] = {"en": "Caution: ", "zh": "注意："}
 
 # Words that claim something that is not checked here: a cue in other words, a certainty, a feeling
 # that is no class, who speaks or why. Stems; the list errs on the side of leaving a sentence out.
@@ -50,16 +40,12 @@ _LOOSE = re.compile(
     re.IGNORECASE,
 )
 _DENIED = re.compile(
-    r"(?<![a-z])(?:not|no|never|nor|neither|without|hardly|barely|than|less|rather|instead|unless|"
+    r"(?<![a-z])(?:not|no|none|nothing|nobody|never|nor|neither|without|hardly|barely|than|less|rather|instead|unless|"
     r"if|or|cannot)(?![a-z])|n['’]t(?![a-z])|不|没|无|非(?!常)|未|或|若",
     re.IGNORECASE,
 )
 _HAN = re.compile(r"[\u3400-\u9fff]")
-_BRACKETS = re.compile(r"\s*[(（][^()（）]*[)）]")
 _ITEMS = re.compile(r"[,;，；、]|(?<![a-z])(?:and|but|with|while)(?![a-z])", re.IGNORECASE)
-_SMALL = re.compile(
-    r"(?<![a-z])(?:the|a|an|is|are|its|has|there)(?![a-z])|[\s.!?。！？]", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -68,7 +54,6 @@ class Statement:
 
     cue: str  # field of `Cues`
     levels: frozenset[Level]
-    said: str
 
     def agrees(self, measured: Mapping[str, Level]) -> bool:
         return measured.get(self.cue) in self.levels
@@ -79,11 +64,9 @@ class Sentence:
     """One sentence and what it claims."""
 
     text: str
-    kind: Kind
     stated: tuple[Statement, ...] = ()
     names: frozenset[str] = frozenset()  # classes that it names
     denies: bool = False  # has a "not": its classes and cues may mean the opposite
-    loose: bool = False  # claims what cannot be checked
 
 
 def parse(
@@ -94,35 +77,32 @@ def parse(
     `labels`: the model's classes; the words of every other known emotion are read as well.
     """
     end = r"[.!?]+(?=\s)|[。！？]+|[.!?]+$" if done else r"[.!?]+(?=\s)|[。！？]+"
-    found = re.findall(rf"[^\n]+?(?:{end})", text)
+    parts = re.findall(rf"[^\n]+?(?:{end})", text)
     return [
-        read(" ".join(s.split()), tuple(labels), language) for s in found if s.strip(" .!?。！？")
+        read(" ".join(s.split()), tuple(labels), language) for s in parts if s.strip(" .!?。！？")
     ]
 
 
 def read(sentence: str, labels: tuple[str, ...], language: Language) -> Sentence:
     """What one sentence claims."""
-    pattern, by_word = _classes(labels)
-    names = frozenset(by_word[m[0].lower()] for m in pattern.finditer(sentence))
-    leaded = _leaded(sentence, language)
-    if leaded is not None:  # a note speaks of neutral speech and means no answer
-        return leaded if leaded.kind == "note" else replace(leaded, names=names)
-    bare = _evidence(sentence, sentence, language)
-    if not bare.loose:  # `Pitch high, tempo fast.`
-        return bare
-    head = re.split("[:：]", sentence)[0].strip().lower()
-    if head in certainty.WORDS[language]:
-        return Sentence(sentence, "certainty", names=names)
+    pattern, by_word = classes(labels)
     rest = pattern.sub(" ", sentence)
-    stated, left = _statements(rest, language)
     return Sentence(
         sentence,
-        "prose",
-        stated=stated,
-        names=names,
+        stated=_statements(rest, language),
+        names=frozenset(by_word[m[0].lower()] for m in pattern.finditer(sentence)),
         denies=bool(_DENIED.search(rest)),
-        loose=bool(_LOOSE.search(left)) or not of_language(sentence, language),
     )
+
+
+def claims_more(rest: str) -> bool:
+    """Whether what is left of a sentence without its checked claims still claims something."""
+    return bool(_LOOSE.search(rest) or _DENIED.search(rest))
+
+
+def whole(word: str) -> str:
+    """The pattern of a whole word; Chinese has no spaces around its words."""
+    return rf"(?<![a-z]){re.escape(word)}(?![a-z])" if word.isascii() else re.escape(word)
 
 
 def of_language(sentence: str, language: Language) -> bool:
@@ -133,63 +113,36 @@ def of_language(sentence: str, language: Language) -> bool:
     return script and sentence.isprintable() and sentence[-1] in ends
 
 
-def _leaded(sentence: str, language: Language) -> Sentence | None:
-    """A sentence that begins with one of the leads."""
-    if _lead(sentence, CAUTION, language):
-        return Sentence(sentence, "note", loose=True)
-    if _lead(sentence, STRENGTH, language):
-        return Sentence(sentence, "intensity")
-    if body := _lead(sentence, EVIDENCE, language):
-        return _evidence(sentence, body, language)
-    return None
+def _statements(text: str, language: Language) -> tuple[Statement, ...]:
+    """The cues that are stated one to a clause."""
+    statements = (_statement(clause, language) for clause in _ITEMS.split(text))
+    return tuple(statement for statement in statements if statement)
 
 
-def _lead(sentence: str, leads: Mapping[Language, str], language: Language) -> str:
-    """What follows the lead that the sentence begins with; "" where it begins otherwise."""
-    lead = leads[language].strip()
-    return sentence[len(lead) :] if sentence.lower().startswith(lead.lower()) else ""
-
-
-def _evidence(sentence: str, body: str, language: Language) -> Sentence:
-    stated, left = _statements(_BRACKETS.sub("", body), language)
-    loose = not stated or bool(_SMALL.sub("", left))
-    return Sentence(sentence, "evidence", stated=stated, loose=loose)
-
-
-def _statements(text: str, language: Language) -> tuple[tuple[Statement, ...], str]:
-    """The cues that are stated one to a clause, and the text without them."""
-    found, left = [], []
-    for clause in _ITEMS.split(text):
-        hit, rest = _statement(clause, language)
-        found += [hit] if hit else []
-        left.append(rest)
-    return tuple(found), " ".join(left)
-
-
-def _statement(clause: str, language: Language) -> tuple[Statement | None, str]:
-    """The one cue of a clause and its one level, in either order; else the clause as it was."""
+def _statement(clause: str, language: Language) -> Statement | None:
+    """The one cue of a clause and its one level, in either order."""
     hits = []
     for r in REFERENCES:
         words = {r.word(level, language) for level in LEVELS}
-        named = _cut(clause, r.name(language))
-        if named is None:
+        rest = _cut(clause, r.name(language))
+        if rest is None:
             continue
-        for said in words:
-            if (left := _cut(named, said)) is not None:
-                levels = frozenset(level for level in LEVELS if r.word(level, language) == said)
-                hits.append((Statement(r.cue, levels, said), left))
-    return hits[0] if len(hits) == 1 else (None, clause)
+        for phrase in words:
+            if _cut(rest, phrase) is not None:
+                levels = frozenset(level for level in LEVELS if r.word(level, language) == phrase)
+                hits.append(Statement(r.cue, levels))
+    return hits[0] if len(hits) == 1 else None
 
 
 def _cut(text: str, part: str) -> str | None:
     """The text without one whole word; None where it does not hold it."""
     edge = r"(?<![a-z]){}(?![a-z])" if part.isascii() else "{}"
-    left, count = re.subn(edge.format(re.escape(part)), " ", text, count=1, flags=re.IGNORECASE)
-    return left if count else None
+    rest, count = re.subn(edge.format(re.escape(part)), " ", text, count=1, flags=re.IGNORECASE)
+    return rest if count else None
 
 
 @cache
-def _classes(labels: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, str]]:
+def classes(labels: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, str]]:
     """A pattern of every word for an emotion, and the class that a lower-case word names.
 
     Where one word holds another, the longer is read.
@@ -201,8 +154,5 @@ def _classes(labels: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, str]]:
     for name in labels:
         by_word |= {name.lower(): name, word(name, "en").lower(): name, word(name, "zh"): name}
         by_word[prompt_word(name, "zh")] = name
-    parts = [
-        rf"(?<![a-z]){re.escape(w)}(?![a-z])" if w.isascii() else re.escape(w)
-        for w in sorted(by_word, key=len, reverse=True)
-    ]
+    parts = map(whole, sorted(by_word, key=len, reverse=True))
     return re.compile("|".join(parts), re.IGNORECASE), by_word

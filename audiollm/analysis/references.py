@@ -34,7 +34,7 @@ class Basis:
             return "mid"
         return "low" if value < low - margin else "high" if value > high + margin else "mid"
 
-    def said(self, reference: Reference, value: float, language: Language) -> str:
+    def describe(self, reference: Reference, value: float, language: Language) -> str:
         """The level in words."""
         if self._undecided(reference.cue, value):
             return text("between_registers", language)

@@ -48,15 +48,6 @@ class Occlusion:
 
 
 @dataclass(frozen=True)
-class Correction:
-    """A statement of the LLM that the measurement contradicts; None: not measured."""
-
-    cue: str
-    stated: str
-    measured: str | None
-
-
-@dataclass(frozen=True)
 class Analysis:
     """The parts of an answer's text. Probabilities in [0, 1]."""
 
@@ -68,12 +59,11 @@ class Analysis:
     cautions: dict[str, str]  # kind -> sentence without its full stop
     basis: Basis | None  # None: no voice to measure
     voice: Voice | None
-    told: dict[str, Level]  # levels that the prompt states, by register
-    prose: str = ""  # the sentence of the LLM that is shown
+    prose: str = ""  # the sentences of the LLM that are shown
     dropped: tuple[str, ...] = ()  # those that are not
-    corrections: tuple[Correction, ...] = ()
-    added: tuple[str, ...] = ()  # cues that the LLM left out
+    warnings: tuple[str, ...] = ()  # the sentences with cautions, as they are shown
     occlusion: tuple[Occlusion, ...] = ()  # () where it was not tried
+    course: tuple[tuple[float, str], ...] = ()  # (start in s, class) of two or three parts, or ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -88,12 +78,12 @@ class Analysis:
         """(start, end) in seconds of the parts that the answer rests on most; () where it rests on
         none, or on nearly all of the sound."""
         least = max([CARRIES, *(o.fall / 2 for o in self.occlusion)])
-        found: list[tuple[float, float]] = []
+        spans: list[tuple[float, float]] = []
         for o in (o for o in self.occlusion if o.fall >= least):
-            joined = bool(found) and found[-1][1] == o.start
-            found = [*found[:-1], (found[-1][0], o.end)] if joined else [*found, (o.start, o.end)]
+            start = spans.pop()[0] if spans and spans[-1][1] == o.start else o.start
+            spans.append((start, o.end))
         whole = sum(o.end - o.start for o in self.occlusion)
-        return () if sum(b - a for a, b in found) > EVERYWHERE * whole else tuple(found)
+        return () if sum(b - a for a, b in spans) > EVERYWHERE * whole else tuple(spans)
 
     @property
     def basis_kind(self) -> str | None:

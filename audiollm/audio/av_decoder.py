@@ -5,7 +5,7 @@ that are perfectly fine (seen here: eight planar channels, custom channel layout
 visitors are decoded in a process of their own, without network, with a memory limit, by
 demuxers and decoders from a short list; `audiollm.audio.decoding` starts it and reads its answer.
 
-    python av_decoder.py MAX_SECONDS PROCESSOR_SECONDS TRACK [whole] < sound file > answer
+    python av_decoder.py MAX_SECONDS PROCESSOR_SECONDS TRACK < sound file > answer
 
 The answer is a row of blocks: a header of three little-endian uint32 (rate, channels, samples)
 and samples x channels float32, interleaved. The last header is (0, 0, n) and n bytes of JSON
@@ -14,11 +14,13 @@ follow: `problem` (null, format, video, track, codec, long or damaged), `detail`
 """
 
 import contextlib
+import io
 import json
 import os
 import struct
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:  # imported late, so that the parent can read HEADER without loading FFmpeg
@@ -64,7 +66,6 @@ def main() -> None:
             sys.stdout.buffer,
             float(sys.argv[1]),
             int(sys.argv[3]),
-            "whole" in sys.argv,
         )
     except Exception as error:  # whatever a decoder raises, the file is at fault
         end = {"problem": "damaged", "detail": type(error).__name__}
@@ -74,13 +75,43 @@ def main() -> None:
     os._exit(0)  # without destructors: see `_layouts`
 
 
-def decode(
-    file: BinaryIO, out: BinaryIO, max_seconds: float, track: int = 0, whole: bool = False
-) -> dict[str, Any]:
-    """Write a sound track of `file` to `out` as blocks; returns the closing object.
+def decode(file: BinaryIO, out: BinaryIO, max_seconds: float, track: int = 0) -> dict[str, Any]:
+    """Write a sound track of `file` to `out` as blocks; returns the closing object."""
+    whole: dict[str, Any] = {}
+    for link in _links(file):
+        end = _decode(link, out, max_seconds, track)
+        if end["problem"] or not whole:
+            whole = end
+        else:
+            whole |= {key: whole[key] + end[key] for key in ("reached", "packets", "bad")}
+        if end["problem"]:
+            break
+    return whole
 
-    whole: a WAV to its end, whatever it declares.
-    """
+
+def _links(file: BinaryIO) -> Iterator[BinaryIO]:
+    """The streams that are chained in an Ogg file, in order: FFmpeg loses most of those that have
+    the same serial number. Any other file is yielded as it is."""
+    starts, began, position = [0], True, 0
+    while True:
+        file.seek(position)
+        page = file.read(27 + 255)
+        if len(page) < 27 or page[:4] != b"OggS":
+            break
+        begins = bool(page[5] & 2)  # beginning of a stream
+        if begins and not began:
+            starts.append(position)
+        began = begins
+        position += 27 + page[26] + sum(page[27 : 27 + page[26]])
+    if len(starts) == 1:
+        yield file
+        return
+    for start, end in pairwise([*starts, file.seek(0, os.SEEK_END)]):
+        file.seek(start)
+        yield io.BytesIO(file.read(end - start))
+
+
+def _decode(file: BinaryIO, out: BinaryIO, max_seconds: float, track: int) -> dict[str, Any]:
     import av
 
     file.seek(0)
@@ -88,7 +119,6 @@ def decode(
         "format_whitelist": FORMATS,
         "codec_whitelist": CODECS,
         "protocol_whitelist": "none",  # this open file and nothing that it may point to
-        **({"ignore_length": "1"} if whole else {}),
     }
     try:
         container = av.open(file, "r", options=options, metadata_errors="replace")

@@ -9,14 +9,16 @@ A-law or mu-law. File endings play no part.
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Generator
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, Literal, TypeAlias, cast
 
 import numpy as np
 import soundfile
@@ -27,6 +29,7 @@ from audiollm.errors import AudioError
 
 # float32 [n, channels] and samples per second
 Blocks = Generator[tuple[np.ndarray, int], None, None]
+Order: TypeAlias = Literal["little", "big"]
 
 BLOCK = 65536  # samples read at once, all channels together
 PATIENCE = 60.0  # s without anything from a decoder, after which it is ended
@@ -38,10 +41,16 @@ _WAV_BITS = {1: (8, 16, 24, 32), 3: (32, 64), 6: (8,), 7: (8,)}  # PCM, float, A
 _SUBTYPES = {*("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAW", "ULAW")}
 _GUID = bytes.fromhex("000000001000800000aa00389b71")  # an extensible format's, after its tag
 _MAX_CHUNKS = 256
+# kind of file -> byte order, chunk of the samples, chunk that describes them
+_CHUNKS: dict[bytes, tuple[Order, bytes, bytes]] = {
+    **dict.fromkeys((b"RIFFWAVE", b"RF64WAVE"), ("little", b"data", b"fmt ")),
+    **dict.fromkeys((b"FORMAIFF", b"FORMAIFC"), ("big", b"SSND", b"COMM")),
+}
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LIST", b"bext")  # behind the samples, even if cut off
 _LARGE_CHUNK = 1024**2  # bytes; samples that happen to be letters declare more
 _UNKNOWN_SIZE = 0x7FFFF000  # bytes; a recorder that writes to a pipe puts this or more, or 0
 _OGG_PAGE = 27 + 255 + 255 * 255  # bytes of the longest page
+_ADTS_FRAME = 8191  # bytes of the longest
 _MAX_ANSWER = 64 * 1024**2  # bytes of a block from the child; real ones have some kB
 _AV_DECODER = Path(__file__).with_name("av_decoder.py")
 
@@ -68,8 +77,8 @@ def blocks(file: BinaryIO, name: str, max_seconds: float, track: int = 0) -> Blo
             `max_seconds`; `name` is what the message calls the file. A file that declares no
             length is not bounded here: stop reading when enough has come.
     """
-    if _understates(file):
-        return _ffmpeg_blocks(file, name, max_seconds, track, "whole")
+    if whole := _mended(file):
+        return _copy_blocks(whole, name, max_seconds, track)
     declared = _plain_frames(file)
     if declared is not None and track:
         raise NoTrackError
@@ -134,27 +143,33 @@ def _plain_frames(file: BinaryIO) -> int | None:
 
 
 def _data_chunk(
-    file: BinaryIO, position: int, order: Literal["little", "big"], width: int
+    file: BinaryIO,
+    position: int,
+    order: Order,
+    width: int,
+    chunk: bytes = b"data",
 ) -> tuple[int, int]:
     """Offset and declared bytes of a file's samples; 0 bytes where the header leaves them open.
 
-    `position` is where the first chunk begins, `width` the bytes of a chunk's size.
+    `position` is where the first chunk begins, `width` the bytes of a chunk's size; `chunk` is
+    looked for, that of the samples unless told otherwise.
     """
     for _ in range(_MAX_CHUNKS):
         file.seek(position)
         head = file.read(4 + width)
         size = int.from_bytes(head[4:], order)
-        if len(head) < 4 + width or (head[:4] != b"data" and size >= _UNKNOWN_SIZE):
+        if len(head) < 4 + width or (head[:4] != chunk and size >= _UNKNOWN_SIZE):
             break
         position += 4 + width
-        if head[:4] == b"data":
+        if head[:4] == chunk:
             return position, size if size < _UNKNOWN_SIZE else 0
         position += size + size % 2 * (width == 4)
     return position, 0
 
 
 def _breaks_off(file: BinaryIO) -> bool:
-    """Whether an Ogg file ends inside a page, or a CAF or AVI file before its samples do.
+    """Whether an Ogg file ends inside a page, an ADTS file inside a frame, or a CAF or AVI file
+    before its samples do.
 
     FFmpeg takes them for shorter sounds.
     """
@@ -166,6 +181,9 @@ def _breaks_off(file: BinaryIO) -> bool:
         tail = file.read(_OGG_PAGE)
         page = tail[tail.rfind(kind) :]
         return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
+    if kind[:1] == b"\xff" and kind[1] & 0xF6 == 0xF0:
+        file.seek(max(0, size - 4 * _ADTS_FRAME))
+        return _frame_breaks_off(file.read())
     if kind == b"caff":
         start, declared = _data_chunk(file, 8, "big", 8)
         return start + CUT_SHARE * declared > size
@@ -176,32 +194,77 @@ def _breaks_off(file: BinaryIO) -> bool:
     return False
 
 
-def _understates(file: BinaryIO) -> bool:
-    """Whether a WAV holds more sound than it declares, as of a recorder that crashed. Further
-    chunks, tags and zeros behind its samples are none."""
+def _frame_breaks_off(tail: bytes) -> bool:
+    """Whether an ADTS stream with this end lacks a part of its last frame."""
+    for start in range(min(len(tail), _ADTS_FRAME)):
+        at, frames = start, 0
+        while len(tail) - at >= 6 and tail[at] == 0xFF and tail[at + 1] & 0xF6 == 0xF0:
+            at += (int.from_bytes(tail[at + 3 : at + 6], "big") >> 5 & 0x1FFF) or len(tail)
+            frames += 1
+        if frames >= 3:
+            return at > len(tail) or (at < len(tail) and tail[at:].startswith(b"\xff"))
+    return False
+
+
+def _mended(file: BinaryIO) -> BinaryIO | None:
+    """A copy that declares all of its samples, where a WAV, RF64 or AIFF declares fewer, as of a
+    recorder that crashed. Further chunks, tags and zeros behind the samples are none."""
     file.seek(0)
     head = file.read(36)
-    start, declared = _data_chunk(file, 12, "little", 4)
+    if (kind := head[:4] + head[8:12]) not in _CHUNKS:
+        return None
+    order, samples, about = _CHUNKS[kind]
+    start, declared = _data_chunk(file, 12, order, 4, samples)
+    at = start - 4, 4  # where the size stands, in so many bytes
+    if kind == b"RF64WAVE":
+        at, declared = (28, 8), int.from_bytes(head[28:36], "little")
     rest = file.seek(0, os.SEEK_END) - start - declared
-    if head[:4] + head[8:16] != b"RIFFWAVEfmt " or not declared:
-        return False
-    second = int.from_bytes(head[28:32], "little")  # bytes
+    file.seek(_data_chunk(file, 12, order, 4, about)[0])
+    fields = file.read(18)
+    if not declared or len(fields) < 16 or rest <= 0:
+        return None
+    second = float(int.from_bytes(fields[8:12], "little"))  # bytes
+    if order == "big":
+        exponent = min(fields[8] % 128 * 256 + fields[9] - 16446, 0)  # more is no rate
+        rate = int.from_bytes(fields[10:18], "big") * 2.0**exponent
+        second = declared * rate / max(1, int.from_bytes(fields[2:6], "big"))
     if rest <= CUT_SECONDS * second or declared >= CUT_SHARE * (declared + rest):
-        return False
+        return None
     file.seek(start + declared)
     begin = file.read(9)
-    if any(_is_chunk(begin[pad:], rest) for pad in (0, 1)):
-        return False
+    if any(_is_chunk(begin[pad:], rest, order) for pad in (0, 1)):
+        return None
     while begin and not begin.strip(b"\0"):
         begin = file.read(BLOCK)
-    return bool(begin)
+    return _with_sizes(file, order, at, declared, declared + rest) if begin else None
 
 
-def _is_chunk(begin: bytes, rest: int) -> bool:
+def _with_sizes(file: BinaryIO, order: Order, at: tuple[int, int], old: int, new: int) -> BinaryIO:
+    """A copy with another size of its samples; AIFF counts them as well."""
+    count_at = _data_chunk(file, 12, "big", 4, b"COMM")[0] + 2 if order == "big" else 0
+    file.seek(0)
+    copy = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+    shutil.copyfileobj(file, copy)
+    if count_at:
+        copy.seek(count_at)
+        frames = int.from_bytes(copy.read(4), "big") * new // old
+        copy.seek(count_at)
+        copy.write(min(frames, 2**32 - 1).to_bytes(4, "big"))
+    copy.seek(at[0])
+    copy.write(min(new, 2 ** (8 * at[1]) - 1).to_bytes(at[1], order))
+    return cast(BinaryIO, copy)
+
+
+def _copy_blocks(copy: BinaryIO, name: str, max_seconds: float, track: int) -> Blocks:
+    with copy:
+        yield from blocks(copy, name, max_seconds, track)
+
+
+def _is_chunk(begin: bytes, rest: int, order: Order) -> bool:
     """Whether a chunk, or a tag of a player, begins so; `rest`: bytes to the end of the file."""
     if begin.startswith(_TAGS):
         return True
-    name, size = begin[:4], int.from_bytes(begin[4:8], "little")
+    name, size = begin[:4], int.from_bytes(begin[4:8], order)
     return name.isascii() and name.decode().isprintable() and size <= max(rest, _LARGE_CHUNK)
 
 
@@ -217,12 +280,12 @@ def _libsndfile_blocks(file: BinaryIO, name: str, declared: int, max_seconds: fl
             raise _damaged(name)
         if declared > max_seconds * rate:
             raise too_long(name, declared / rate, max_seconds)
-        got = 0
+        decoded = 0
         count = max(1, BLOCK // sound.channels)
         while len(block := _read(sound, count, name)):
-            got += len(block)
+            decoded += len(block)
             yield block, rate
-        _check_complete(name, got / rate, declared / rate)
+        _check_complete(name, decoded / rate, declared / rate)
 
 
 def _read(sound: soundfile.SoundFile, count: int, name: str) -> np.ndarray:
@@ -235,11 +298,9 @@ def _read(sound: soundfile.SoundFile, count: int, name: str) -> np.ndarray:
 # ------------------------------------------------------------------ everything else
 
 
-def _ffmpeg_blocks(
-    file: BinaryIO, name: str, max_seconds: float, track: int, *words: str
-) -> Blocks:
+def _ffmpeg_blocks(file: BinaryIO, name: str, max_seconds: float, track: int) -> Blocks:
     limits = [str(max_seconds), str(math.ceil(effort(max_seconds)))]
-    command = [sys.executable, "-P", str(_AV_DECODER), *limits, str(track), *words]
+    command = [sys.executable, "-P", str(_AV_DECODER), *limits, str(track)]
     with subprocess.Popen(  # noqa: S603
         command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as child:

@@ -29,11 +29,11 @@ def _below(folder: Path, above: frozenset[_Place]) -> Iterator[Path]:
         if here in above:
             return
         with os.scandir(folder) as entries:
-            found = [(folder / entry.name, entry.is_dir()) for entry in entries]
+            children = [(folder / entry.name, entry.is_dir()) for entry in entries]
     except OSError as error:
         LOG.warning("%s cannot be listed: %s", folder, error.strerror)
         return
-    for path, is_folder in found:
+    for path, is_folder in children:
         if is_folder:
             yield from _below(path, above | {here})
         else:

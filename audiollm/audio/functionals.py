@@ -7,7 +7,11 @@ IEEE TAC 2016); the modulation spectrum says how fast each band moves (Wu, Falk 
 Communication 2011). Nothing here is learned.
 """
 
+import atexit
+import shutil
+import tempfile
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +27,7 @@ from audiollm.audio.prosody import (
     syllables,
     track,
 )
+from audiollm.settings import cached_in
 
 N_FFT = 512  # 32 ms
 N_MELS = 40
@@ -98,17 +103,38 @@ def measure(samples: Samples, followed: Track | None = None) -> NDArray[np.float
     return np.nan_to_num(np.array(values, dtype=np.float32), posinf=0.0, neginf=0.0)
 
 
-def _where(found: NDArray[np.bool_], count: int, otherwise: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """`found` at `count` frames; `otherwise` where that would leave next to nothing."""
+def _where(valid: NDArray[np.bool_], count: int, otherwise: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """`valid` at `count` frames; `otherwise` where that would leave next to nothing."""
     mask = np.zeros(count, dtype=bool)
-    mask[: len(found)] = found[:count]
+    mask[: len(valid)] = valid[:count]
     return mask if mask.sum() >= 3 else otherwise
+
+
+def import_librosa() -> Any:
+    """librosa, only when a sound is measured: it takes 1.5 s.
+
+    Its import fails where nothing can be cached: numba wants to store what it compiles beside it or
+    in the user's home, pooch wants a home. In a container neither may be there: then there is a
+    temporary folder of this process.
+    """
+    try:
+        import librosa.util.files
+        import librosa.util.utils
+    except RuntimeError:
+        import numba
+
+        cache = tempfile.mkdtemp(prefix="numba-")
+        atexit.register(shutil.rmtree, cache, ignore_errors=True)
+        vars(numba.config)["CACHE_DIR"] = cache
+        with cached_in(cache):
+            import librosa.util.files
+            import librosa.util.utils
+    return librosa
 
 
 def _descriptors(samples: Samples) -> dict[str, NDArray[np.float64]]:
     """Frame-wise descriptors, [channels, T] each."""
-    import librosa  # 1.5 s to import: only when a sound is measured
-
+    librosa = import_librosa()
     window = np.hanning(N_FFT)
     # frames [T, n_fft] -> power [bins, T]
     power = np.abs(np.fft.rfft(frames_of(samples, N_FFT) * window)).T ** 2 / N_FFT

@@ -19,6 +19,7 @@ from audiollm.errors import AudioError, NoSpeechError
 from audiollm.settings import Settings
 
 MOST_TRACKS = 8  # that are tried
+UNSET = Settings(home=Path())  # limits where a caller has no settings; no folder is used
 
 SUFFIXES = frozenset(
     f".{ending}"
@@ -44,7 +45,7 @@ def load(
         AudioError: missing, unreadable, empty, not sound, damaged, cut off, too long, too large,
             too much work to decode.
     """
-    settings = settings or Settings()
+    settings = settings or UNSET
     name, limit = _name(source), settings.max_seconds
     spend = _Effort(name, limit, progress)
     with _open(source, name, settings) as file:
@@ -54,18 +55,18 @@ def load(
 
         first: Sound | AudioError | None = None
         for number in range(MOST_TRACKS):
-            found: Sound | AudioError
+            result: Sound | AudioError
             try:
-                found = track(number)
+                result = track(number)
             except NoTrackError:
                 break
             except AudioError as error:
                 if not number and error.code != "audio_codec":
                     raise
-                found = error
-            if isinstance(found, Sound) and _has_level(found):
-                return found
-            first = first or found
+                result = error
+            if isinstance(result, Sound) and _has_level(result):
+                return result
+            first = first or result
     if isinstance(first, Sound):
         return first
     raise first or AudioError("audio_damaged", name=name)
@@ -77,7 +78,7 @@ def from_array(samples: np.ndarray, rate: int, settings: Settings | None = None)
     Raises:
         AudioError: wrong shape, type or rate, no samples, NaN or infinite, too long.
     """
-    settings = settings or Settings()
+    settings = settings or UNSET
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2):
         raise AudioError("audio_shape", dimensions=samples.ndim)

@@ -69,8 +69,8 @@ class _Mixer:
         sums, squares = self.sums / max(1, self.total)
         power = squares - sums**2  # without the offset
         loudest = int(power[1:].argmax())
-        lost = power[0] < CANCELLED * power[1 + loudest]
-        return loudest if lost and power[1 + loudest] > 10 ** (DIGITAL_SILENCE / 10) else None
+        cancelled = power[0] < CANCELLED * power[1 + loudest]
+        return loudest if cancelled and power[1 + loudest] > 10 ** (DIGITAL_SILENCE / 10) else None
 
     def add(self, block: np.ndarray, rate: int) -> None:
         """Take float32 [n, channels]; the rate may change on the way (broadcast streams do)."""

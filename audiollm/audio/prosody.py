@@ -281,5 +281,4 @@ REFERENCES = (
 
 def levels(cues: Cues) -> dict[str, Level]:
     """Cue name -> low, mid or high against its reference; cues not measured are left out."""
-    found = {r.cue: r.level(cues) for r in REFERENCES}
-    return {cue: level for cue, level in found.items() if level is not None}
+    return {r.cue: level for r in REFERENCES if (level := r.level(cues)) is not None}

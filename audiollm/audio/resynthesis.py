@@ -16,21 +16,21 @@ CROSSOVER_HZ = 1000.0  # of the alpha ratio
 PERIODS = frozenset(("pitch_hz", "pitch_range_st", "tempo_hz"))  # cues that PSOLA changes
 
 
-def changed(samples: Samples, followed: Track, cue: str, value: float, wanted: float) -> Samples:
-    """The samples [N] with a cue, a field of `prosody.Cues`, moved from its value to `wanted`.
+def change_cue(samples: Samples, followed: Track, cue: str, value: float, target: float) -> Samples:
+    """The samples [N] with a cue, a field of `prosody.Cues`, moved from its value to `target`.
 
     `followed` is `prosody.track(samples)`.
     """
     if cue == "pitch_hz":
-        return psola(samples, followed.f0, np.full(len(followed.f0), wanted / value))
+        return psola(samples, followed.f0, np.full(len(followed.f0), target / value))
     if cue == "pitch_range_st":
         steps = np.nan_to_num(np.log2(followed.f0 / np.nanmedian(followed.f0)))
-        return psola(samples, followed.f0, 2 ** (steps * (wanted / max(value, 0.5) - 1)))
+        return psola(samples, followed.f0, 2 ** (steps * (target / max(value, 0.5) - 1)))
     if cue == "tempo_hz":
-        return psola(samples, followed.f0, np.ones(len(followed.f0)), value / max(wanted, 0.1))
+        return psola(samples, followed.f0, np.ones(len(followed.f0)), value / max(target, 0.1))
     if cue == "brightness_db":
-        return _tilted(samples, wanted - value)
-    return _shortened(samples, followed, wanted)
+        return _tilt(samples, target - value)
+    return _shorten_pauses(samples, followed, target)
 
 
 def psola(
@@ -75,7 +75,7 @@ def _marks(
         marks.append(at)
 
 
-def _tilted(samples: Samples, decibels: float) -> Samples:
+def _tilt(samples: Samples, decibels: float) -> Samples:
     """More or less energy above 1 kHz than below, at the same level."""
     hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
     gain = 10 ** (decibels / 20 / (1 + (CROSSOVER_HZ / np.maximum(hertz, 1.0)) ** 16))
@@ -84,14 +84,14 @@ def _tilted(samples: Samples, decibels: float) -> Samples:
     return (level * sound).astype(np.float32)
 
 
-def _shortened(samples: Samples, followed: Track, share: float) -> Samples:
+def _shorten_pauses(samples: Samples, followed: Track, share: float) -> Samples:
     """With pauses that take a share of the time between the first and the last sound."""
     on = np.flatnonzero(followed.active)
     pauses = int(on[-1] - on[0] + 1 - len(on))
-    left = min(1.0, len(on) * share / (1 - share) / max(pauses, 1))
+    remaining = min(1.0, len(on) * share / (1 - share) / max(pauses, 1))
     keep = np.ones(len(samples), bool)
     for start, end in zip(on[:-1] + 1, on[1:], strict=True):
-        cut = round((end - start) * (1 - left)) * HOP
+        cut = round((end - start) * (1 - remaining)) * HOP
         middle = (start + end) * HOP // 2
         keep[max(middle - cut // 2, 0) : middle + cut - cut // 2] = False
     return samples[keep]

@@ -40,9 +40,9 @@ def detect(samples: NDArray[np.floating]) -> Spans:
         ModelError: the package of the detector's weights is missing.
     """
     gain, seconds = _gain(samples), len(samples) / RATE
-    found = spans(vad.probabilities(samples, gain), seconds)
-    if found or not len(samples) or seconds > LONGEST:
-        return found
+    speech = spans(vad.probabilities(samples, gain), seconds)
+    if speech or not len(samples) or seconds > LONGEST:
+        return speech
     slow = soxr.resample(samples.astype(np.float32), RATE, RATE * SLOWED)
     again = vad.probabilities(np.pad(slow, (LEAD * vad.FRAME, 0)), gain)[LEAD:]
     return spans(again, seconds, SURE, LESS_SURE, SLOWED)
@@ -72,9 +72,9 @@ def spans(
     )
 
 
-def seconds(found: Spans, start: float = 0.0, end: float = np.inf) -> float:
+def seconds(speech: Spans, start: float = 0.0, end: float = np.inf) -> float:
     """How long somebody speaks between two times in seconds."""
-    return sum(max(0.0, min(b, end) - max(a, start)) for a, b in found)
+    return sum(max(0.0, min(b, end) - max(a, start)) for a, b in speech)
 
 
 def _runs(on: NDArray[np.bool_], pause: float) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiollm.audio import prosody
+from audiollm.audio.functionals import import_librosa
 from audiollm.audio.prosody import Track
 from audiollm.audio.sound import SAMPLE_RATE, Sound
 
@@ -75,8 +76,7 @@ def _spectrogram(
     samples: NDArray[np.float32], edges: NDArray[np.int_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """([BANDS, T] dB below the loudest point, [BANDS] Hz): the mean power of each column."""
-    import librosa
-
+    librosa = import_librosa()
     window, around = np.hanning(FRAME), np.arange(FRAME) - FRAME // 2
     columns = []
     for start, end in pairwise(edges):

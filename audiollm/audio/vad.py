@@ -134,8 +134,8 @@ def _network() -> _Network:
 
 def _file() -> Path:
     """Found without importing the package."""
-    found = importlib.util.find_spec("silero_vad")
-    for folder in found.submodule_search_locations or () if found else ():
+    spec = importlib.util.find_spec("silero_vad")
+    for folder in spec.submodule_search_locations or () if spec else ():
         path = Path(folder) / "data" / "silero_vad_16k.safetensors"
         if path.is_file():
             return path

@@ -23,6 +23,7 @@ class Window:
     samples: np.ndarray  # [N]
     weight: float  # of its vote: seconds of speech in it
     followed: Track | None = None  # of the piece, where it is the whole sound
+    start: float = 0.0  # s into the sound
 
     @property
     def seconds(self) -> float:
@@ -51,8 +52,8 @@ def voting(sound: Sound, followed: Track) -> list[Window]:
     spoken = [speech.seconds(sound.speech, a, b) for a, b in pairwise(ends)]
     least = speech.SHORTEST if max(spoken) >= speech.SHORTEST else 0.0
     return [
-        Window(piece, max(weight, 0.01))  # a vote of nothing would leave no mean
-        for piece, weight in zip(pieces, spoken, strict=True)
+        Window(piece, max(weight, 0.01), start=float(start))  # a vote of 0 would leave no mean
+        for piece, weight, start in zip(pieces, spoken, ends[:-1], strict=True)
         if weight >= least
     ]
 

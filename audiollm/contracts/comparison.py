@@ -68,20 +68,20 @@ class Change:
 def read_comparison(path: Path) -> Comparison | None:
     """None where it is missing or damaged."""
     try:
-        found: Comparison = parse_json(path.read_text(encoding="utf-8"))
-        if FORMER_SEEN in found:
-            found["seen"] = found.pop(FORMER_SEEN)  # type: ignore[typeddict-item,misc]
-        change(found)
-        _ = [found["models"][m]["name"] for m in MODELS], found["notes"]
+        comparison: Comparison = parse_json(path.read_text(encoding="utf-8"))
+        if FORMER_SEEN in comparison:
+            comparison["seen"] = comparison.pop(FORMER_SEEN)  # type: ignore[typeddict-item,misc]
+        change(comparison)
+        _ = [comparison["models"][m]["name"] for m in MODELS], comparison["notes"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return found
+    return comparison
 
 
-def change(found: Mapping[str, Any]) -> Change | None:
+def change(comparison: Mapping[str, Any]) -> Change | None:
     """The headline of a comparison; None where it could not be made."""
     for part in PARTS:
-        if of := found.get(part):
+        if of := comparison.get(part):
             ua, fair = of["ua"], part == "held_out"
             value, low, high = (float(ua["change"][key]) for key in ("value", "low", "high"))
             before, after = float(ua["before"]["value"]), float(ua["after"]["value"])
@@ -96,10 +96,10 @@ def between(home: Path, model: Path, other: Path) -> Change | None:
     """
     runs, name = home / "runs", model.name
     for path in (runs / f"{name}-evaluate" / VERSUS, runs / f"{name}-improve" / COMPARED):
-        found = read_comparison(path)
-        if found is None:
+        comparison = read_comparison(path)
+        if comparison is None:
             continue
-        folders = [Path(found["models"][m].get("folder", "")).resolve() for m in MODELS]
+        folders = [Path(comparison["models"][m].get("folder", "")).resolve() for m in MODELS]
         if folders == [other.resolve(), model.resolve()]:
-            return change(found)
+            return change(comparison)
     return None

@@ -169,20 +169,20 @@ class FitConfig:
         """
         if "projector" not in values:
             return cls.of(values)
-        now = {old: name for name, known in OPTIONS.items() for old in known.old}
+        now = {old: name for name, declared in OPTIONS.items() for old in declared.old}
         renamed = {now.get(name, name): value for name, value in values.items()}
         renamed |= {"auxiliary": 0.0} if "auxiliary" not in renamed else {}
         renamed |= renamed.pop("projector")
         stage = renamed.get("stage")
-        others = {name for name, known in OPTIONS.items() if known.stage not in (0, stage)}
+        others = {name for name, declared in OPTIONS.items() if declared.stage not in (0, stage)}
         return cls.of({name: value for name, value in renamed.items() if name not in others})
 
     def to_dict(self) -> dict[str, Any]:
         """The options of its stage as JSON values, which `of` reads back."""
         return {
             name: list(value) if isinstance(value := getattr(self, name), tuple) else value
-            for name, known in OPTIONS.items()
-            if known.stage in (0, self.stage)
+            for name, declared in OPTIONS.items()
+            if declared.stage in (0, self.stage)
         }
 
     def arguments(self) -> tuple[str, ...]:
@@ -207,9 +207,9 @@ def defaults(stage: int) -> dict[str, Any]:
     """Every option of a stage with its default; the number of the stage, too."""
     plain = {f.name: f.default for f in fields(FitConfig)}
     return {
-        name: known.by_stage[stage - 1] if known.by_stage else plain[name]
-        for name, known in OPTIONS.items()
-        if known.stage in (0, stage)
+        name: declared.by_stage[stage - 1] if declared.by_stage else plain[name]
+        for name, declared in OPTIONS.items()
+        if declared.stage in (0, stage)
     } | {"stage": stage}
 
 

@@ -125,7 +125,7 @@ def of_prepared(folder: Path) -> Insight:
         DataError: it is damaged.
     """
     clips, refused = read_clips(folder), read_rejected(folder)
-    known = [(clip.speaker, clip.split) for clip in clips if clip.speaker]
+    speakers = [(clip.speaker, clip.split) for clip in clips if clip.speaker]
     return Insight(
         folder,
         grouped(clips),
@@ -134,7 +134,7 @@ def of_prepared(folder: Path) -> Insight:
         nameless=sum(not clip.speaker for clip in clips),
         rejected=kinds(refused),
         first=refused[:FIRST],
-        shared=in_two_splits(known),
+        shared=in_two_splits(speakers),
         twins=in_two_splits((clip.id, clip.split) for clip in clips),
         copies=sum(one.kind.startswith("identical") for one in refused),
         notes=tuple(read_notes(folder)),
@@ -147,7 +147,7 @@ def grouped(clips: Iterable[Clip]) -> tuple[Group, ...]:
     members: dict[tuple[str, str], list[Clip]] = defaultdict(list)
     for clip in clips:
         members[clip.label, clip.split].append(clip)
-    found = [
+    return tuple(
         Group(
             label,
             split,
@@ -158,8 +158,7 @@ def grouped(clips: Iterable[Clip]) -> tuple[Group, ...]:
         for label in ordered(label for label, _ in members)
         for split in ("", *SPLITS)
         if (of := members.get((label, split)))
-    ]
-    return tuple(found)
+    )
 
 
 def kinds(rejected: Sequence[Rejected]) -> tuple[tuple[Message, int], ...]:
@@ -174,4 +173,4 @@ def in_two_splits(pairs: Iterable[tuple[Hashable, str]]) -> int:
     splits: dict[Hashable, set[str]] = defaultdict(set)
     for one, split in pairs:
         splits[one].add(split)
-    return sum(len(found) > 1 for found in splits.values())
+    return sum(len(names) > 1 for names in splits.values())

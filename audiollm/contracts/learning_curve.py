@@ -43,15 +43,15 @@ def progress_line(done: int, total: int) -> str:
 
 def read_progress(line: str) -> float | None:
     """Share of the probes that are fitted; None of a line that is no progress."""
-    found = re.match(r"(\d+) of ([1-9]\d*) probes", line)
-    return int(found[1]) / int(found[2]) if found else None
+    match = re.match(r"(\d+) of ([1-9]\d*) probes", line)
+    return int(match[1]) / int(match[2]) if match else None
 
 
 def read_curve(home: Path) -> LearningCurve | None:
     """The curve in a home folder; None where there is none or it is damaged."""
     path = home / CURVE if (home / CURVE).exists() else home / FORMER_CURVE
     try:
-        found: LearningCurve = parse_json(path.read_text(encoding="utf-8"))
-        return found if {"points", "ahead", "left"} <= set(found) else None
+        curve: LearningCurve = parse_json(path.read_text(encoding="utf-8"))
+        return curve if {"points", "ahead", "left"} <= set(curve) else None
     except (OSError, ValueError, TypeError):
         return None

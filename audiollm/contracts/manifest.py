@@ -136,6 +136,7 @@ class Manifest:
     languages: tuple[Language, ...] = option(LANGUAGES, "of the texts")
     prompt: PromptStyle = "chat"
     first_tokens: bool = False  # classes are scored by first tokens, without cues
+    prose: bool = False  # the LLM writes analyses from facts; else they are composed
     questions: bool = False  # the LLM follows instructions, so people may ask it freely
     sample_rate: int = option(SAMPLE_RATE, "fixed", low=SAMPLE_RATE, high=SAMPLE_RATE)
     calibration: Calibration = field(default_factory=Calibration)
@@ -146,8 +147,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         if self.format_version != FORMAT_VERSION:
-            found = self.format_version
-            raise ConfigError("model_format", found=found, known=FORMAT_VERSION)
+            raise ConfigError("model_format", found=self.format_version, known=FORMAT_VERSION)
         check(self)
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ConfigError("option_classes", labels=self.labels)

@@ -58,12 +58,12 @@ def check(config: Any) -> None:
         ConfigError: a value has another type or is out of range; the message holds it.
     """
     kinds = typing.get_type_hints(type(config))
-    for name, known in options(type(config)).items():
-        value = checked(name, kinds[name], known, getattr(config, name))
+    for name, declared in options(type(config)).items():
+        value = checked(name, kinds[name], declared, getattr(config, name))
         object.__setattr__(config, name, value)
 
 
-def checked(name: str, kind: Any, known: Option, value: Any) -> Any:  # noqa: PLR0911
+def checked(name: str, kind: Any, declared: Option, value: Any) -> Any:  # noqa: PLR0911
     """The value of an option, as its type holds it.
 
     Raises:
@@ -73,11 +73,11 @@ def checked(name: str, kind: Any, known: Option, value: Any) -> Any:  # noqa: PL
     if dataclasses.is_dataclass(kind):
         return from_dict(typing.cast(type, kind), value, name)
     if origin in (Union, types.UnionType):
-        return None if value is None else checked(name, kinds[0], known, value)
+        return None if value is None else checked(name, kinds[0], declared, value)
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise ConfigError("option_kind", name=name, kind="list", value=shown(value))
-        return tuple(checked(name, kinds[0], known, one) for one in value)
+        return tuple(checked(name, kinds[0], declared, one) for one in value)
     if origin is Literal:
         if not any(type(value) is type(one) and value == one for one in kinds):
             choices = ", ".join(map(str, kinds))
@@ -92,12 +92,12 @@ def checked(name: str, kind: Any, known: Option, value: Any) -> Any:  # noqa: PL
     if not (number if plain in (int, float) else isinstance(value, plain)):
         raise ConfigError("option_kind", name=name, kind=plain.__name__, value=shown(value))
     if plain is dict:
-        return {key: checked(f"{name}.{key}", kinds[1], known, one) for key, one in value.items()}
+        return {k: checked(f"{name}.{k}", kinds[1], declared, one) for k, one in value.items()}
     if plain not in (int, float):
         return value
-    inside = known.low <= value <= known.high and known.above < value < known.below
+    inside = declared.low <= value <= declared.high and declared.above < value < declared.below
     if not inside or not finite:
-        raise ConfigError("option_range", range=_range(name, known), value=shown(value))
+        raise ConfigError("option_range", range=_range(name, declared), value=shown(value))
     return plain(value)
 
 
@@ -118,10 +118,10 @@ def from_dict(cls: type[T], data: Any, name: str = "") -> T:
     if not isinstance(data, dict):
         raise ConfigError("option_kind", name=name or cls.__name__, kind="dict", value=shown(data))
     kinds, prefix = typing.get_type_hints(cls), f"{name}." if name else ""
-    known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
-    for unknown in sorted(data.keys() - known.keys()):
+    declared = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+    for unknown in sorted(data.keys() - declared.keys()):
         raise ConfigError("option_unknown", name=shown(prefix + unknown))
-    for one in known.values():
+    for one in declared.values():
         if one.name not in data and one.default is MISSING and one.default_factory is MISSING:
             raise ConfigError("option_missing", name=prefix + one.name)
     plain = Option("")  # the class itself checks the ranges
@@ -165,8 +165,8 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
-def _range(name: str, known: Option) -> str:
+def _range(name: str, declared: Option) -> str:
     """`0 < epochs <= 1000`."""
-    low = f"{known.low:.9g} <= " if known.low > -math.inf else f"{known.above:g} < "
-    high = f" <= {known.high:.10g}" if known.high < math.inf else f" < {known.below:g}"
+    low = f"{declared.low:.9g} <= " if declared.low > -math.inf else f"{declared.above:g} < "
+    high = f" <= {declared.high:.10g}" if declared.high < math.inf else f" < {declared.below:g}"
     return f"{low}{name}{high}"

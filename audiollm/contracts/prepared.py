@@ -24,6 +24,7 @@ FORMAT = 1
 PREPARED, SUMMARY = "prepare.json", "summary.json"
 CLIPS, REJECTED = "clips.jsonl", "rejected.jsonl"
 CORRECTED, FEATURES = "labels.json", "features"
+LABEL_COLUMNS = ("label", "emotion", "class")  # of a list of recordings that is prepared
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -171,14 +172,14 @@ def read_clips(folder: Path) -> tuple[Clip, ...]:
     Raises:
         DataError: the table is missing or damaged, with the line.
     """
-    known = {f.name for f in fields(Clip)}
+    columns = {f.name for f in fields(Clip)}
     clips = []
     for number, row in _rows(folder / CLIPS):
         texts = [row.get(name) for name in ("id", "path", "label")]
         valid = all(isinstance(text, str) for text in texts) and row.get("split") in SPLITS
         if not valid or not math.isfinite(float(row.get("seconds") or 0)):
             raise DataError("data_no_clip", path=folder / CLIPS, line=number)
-        clips.append(Clip(**{key: value for key, value in row.items() if key in known}))
+        clips.append(Clip(**{key: value for key, value in row.items() if key in columns}))
     return tuple(clips)
 
 

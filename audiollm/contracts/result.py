@@ -66,9 +66,9 @@ def read_result(path: Path) -> EvaluationResult:
         DataError: it is missing or none.
     """
     try:
-        found: EvaluationResult = parse_json(path.read_text(encoding="utf-8"))
-        whole: Any = {"probes": {}, "baselines": {}, "notes": [], **found}
-        whole["data"] = {"folder": "", "corpus": "", "split": "", "speakers": [], **found["data"]}
+        result: EvaluationResult = parse_json(path.read_text(encoding="utf-8"))
+        whole: Any = {"probes": {}, "baselines": {}, "notes": [], **result}
+        whole["data"] = {"folder": "", "corpus": "", "split": "", "speakers": [], **result["data"]}
         if not isinstance(whole["metrics"], dict) or not isinstance(whole["model"]["name"], str):
             raise TypeError("metrics or model are no objects")
         read_messages(whole["notes"])

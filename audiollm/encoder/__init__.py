@@ -14,6 +14,7 @@ from audiollm.contracts.manifest import FRAME_RATE, Statistics
 from audiollm.encoder import emotion2vec, whisper
 from audiollm.encoder.base import Encoded, Encoder
 from audiollm.errors import ModelError
+from audiollm.hub.clients import Report
 from audiollm.settings import Settings
 
 __all__ = ["FRAME_RATE", "Encoded", "Encoder", "load"]
@@ -26,6 +27,7 @@ def load(
     precision: torch.dtype = torch.float32,
     layers: Sequence[int] = (),
     statistics: Statistics | Literal[""] = "",
+    report: Report | None = None,
 ) -> Encoder:
     """The encoder called `id`: a preset, a hub id, or a folder.
 
@@ -35,11 +37,12 @@ def load(
             preset, else those that the folder names, else the one at half the depth.
         statistics: over time, for the utterance. By default those of the preset or the folder,
             else mean and standard deviation for whisper and the mean for emotion2vec.
+        report: progress of a download; see `hub.locate`.
 
     Raises:
         ModelError: not found, damaged, unsafe, of neither kind, or without these layers.
     """
-    folder = hub.locate(id, settings, files=hub.ENCODER_FILES, kind="encoder")
+    folder = hub.locate(id, settings, files=hub.ENCODER_FILES, kind="encoder", report=report)
     preset = hub.preset(id)
     chosen = tuple(layers) or preset.layers
     over_time = statistics or preset.statistics

@@ -150,8 +150,8 @@ class Encoder(ABC):
             batch_seconds = CPU_SECONDS if self.device.type == "cpu" else GPU_SECONDS
         for batch in batches(pieces, int(batch_seconds * self.rate)):
             for piece, x in zip(batch, self._run(batch), strict=True):
-                wanted = x[piece.skip : piece.skip + piece.stop - piece.start]
-                frames[piece.clip][piece.start : piece.stop] = wanted
+                valid = x[piece.skip : piece.skip + piece.stop - piece.start]
+                frames[piece.clip][piece.start : piece.stop] = valid
         return [self._encoded(x) for x in frames]
 
     def _pieces(self, clip: int, samples: np.ndarray, window_seconds: float) -> Iterator[Piece]:

@@ -90,10 +90,10 @@ class Emotion2vecEncoder(Encoder):
         """sha256 of weights file, configuration and statistics."""
         if self._weights is None:
             return ""
-        found = files.fingerprint(self._weights, self.conf)
+        digest = files.fingerprint(self._weights, self.conf)
         if self.statistics == "mean":  # as before there was a choice: older models open
-            return found
-        return hashlib.sha256(f"{found} {self.statistics}".encode()).hexdigest()
+            return digest
+        return hashlib.sha256(f"{digest} {self.statistics}".encode()).hexdigest()
 
     def save(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
         save(self.network, self.conf, folder, dtype)

@@ -132,14 +132,14 @@ def clean(conf: Any) -> dict[str, Any]:
     Raises:
         ModelError: a value is missing its type or range, or the values do not fit together.
     """
-    given = _mapping(conf, "model_conf")
-    modalities = _mapping(given.get("modalities", {}), "modalities")
-    given_audio = _mapping(modalities.get("audio", {}), "modalities.audio")
+    values = _mapping(conf, "model_conf")
+    modalities = _mapping(values.get("modalities", {}), "modalities")
+    audio_values = _mapping(modalities.get("audio", {}), "modalities.audio")
     result = base_conf()
     audio = result["modalities"]["audio"]
     for source, target, ranges, flags in (
-        (given, result, _SIZES | _RATES, _FLAGS),
-        (given_audio, audio, _AUDIO_SIZES | _AUDIO_RATES, _AUDIO_FLAGS),
+        (values, result, _SIZES | _RATES, _FLAGS),
+        (audio_values, audio, _AUDIO_SIZES | _AUDIO_RATES, _AUDIO_FLAGS),
     ):
         for name in ranges.keys() & source.keys():
             target[name] = check_number(name, source[name], type(target[name]), ranges[name])
@@ -147,12 +147,12 @@ def clean(conf: Any) -> dict[str, Any]:
             if not isinstance(source[name], bool):
                 raise ModelError("encoder_flag", name=name, value=shown(source[name]))
             target[name] = source[name]
-    mode = given_audio.get("extractor_mode", audio["extractor_mode"])
+    mode = audio_values.get("extractor_mode", audio["extractor_mode"])
     if mode not in ("default", "layer_norm"):
         raise ModelError("encoder_extractor_mode", value=shown(mode))
-    if given_audio.get("learned_alibi"):
+    if audio_values.get("learned_alibi"):
         raise ModelError("encoder_learned_alibi")
-    layers = parse_spec(given_audio.get("feature_encoder_spec", audio["feature_encoder_spec"]))
+    layers = parse_spec(audio_values.get("feature_encoder_spec", audio["feature_encoder_spec"]))
     audio.update(
         extractor_mode=mode, feature_encoder_spec=repr(layers), model_depth=result["depth"]
     )

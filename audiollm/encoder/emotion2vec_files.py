@@ -47,9 +47,9 @@ def weights_path(folder: Path) -> Path:
     for name in (WEIGHTS_NAME, CHECKPOINT_NAME):
         if (folder / name).is_file():
             return folder / name
-    found = sorted(folder.glob("*.pt"))  # emotion2vec_base calls it emotion2vec_base.pt
-    if len(found) == 1:
-        return found[0]
+    checkpoints = sorted(folder.glob("*.pt"))  # emotion2vec_base calls it emotion2vec_base.pt
+    if len(checkpoints) == 1:
+        return checkpoints[0]
     raise ModelError("encoder_no_weights_file", folder=folder)
 
 
@@ -85,12 +85,12 @@ def load_strictly(network: nn.Module, state: dict[str, Tensor], path: Path) -> N
     Raises:
         ModelError: a weight is missing, unknown, of another shape, or holds no finite numbers.
     """
-    wanted = network.state_dict()
-    if unknown := sorted(state.keys() - wanted.keys()):
+    expected = network.state_dict()
+    if unknown := sorted(state.keys() - expected.keys()):
         raise ModelError("encoder_unknown", path=path, count=len(unknown), name=unknown[0])
-    shapes = {name: tensor.shape for name, tensor in wanted.items()}
+    shapes = {name: tensor.shape for name, tensor in expected.items()}
     check_tensors(path, {name: tensor.shape for name, tensor in state.items()}, shapes)
-    for name in wanted:
+    for name in expected:
         state[name] = as_float32(path, name, state.pop(name))
     network.load_state_dict(state, assign=True)
 

@@ -75,19 +75,19 @@ def check_parameters(count: float) -> None:
 
 
 def check_tensors(
-    path: Path, stored: Mapping[str, Sequence[int]], wanted: Mapping[str, Sequence[int]]
+    path: Path, stored: Mapping[str, Sequence[int]], expected: Mapping[str, Sequence[int]]
 ) -> None:
     """Checks the shapes of a weights file, before any memory is taken.
 
     Raises:
         ModelError: a tensor is missing or has another shape.
     """
-    if lacking := sorted(wanted.keys() - stored.keys()):
+    if lacking := sorted(expected.keys() - stored.keys()):
         raise ModelError("encoder_lacks", path=path, count=len(lacking), name=lacking[0])
-    for name, shape in wanted.items():
+    for name, shape in expected.items():
         if tuple(stored[name]) != tuple(shape):
-            found, expected = list(stored[name]), list(shape)
-            raise ModelError("encoder_shape", path=path, name=name, found=found, expected=expected)
+            shapes = {"found": list(stored[name]), "expected": list(shape)}
+            raise ModelError("encoder_shape", path=path, name=name, **shapes)
 
 
 def as_float32(path: Path, name: str, tensor: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class WhisperNetwork(nn.Module):
         config._attn_implementation = "sdpa"
         encoder = WhisperEncoder(config)
         self.conv1, self.conv2, self.layers = encoder.conv1, encoder.conv2, encoder.layers
-        self.wanted = tuple(layers)
+        self.layer_numbers = tuple(layers)
         with torch.device("cpu"):  # the rest may be on the meta device, waiting for its weights
             positions = sinusoids(conf.max_source_positions, conf.d_model)
         self.register_buffer("positions", positions, persistent=False)
@@ -86,7 +86,7 @@ class WhisperNetwork(nn.Module):
         for layer in self.layers:
             x = layer(x, mask)
             outputs.append(x)
-        return torch.cat([outputs[n - 1] for n in self.wanted], dim=-1)
+        return torch.cat([outputs[n - 1] for n in self.layer_numbers], dim=-1)
 
 
 class WhisperEncoder(Encoder):
@@ -106,7 +106,7 @@ class WhisperEncoder(Encoder):
     ) -> None:
         from transformers import WhisperFeatureExtractor
 
-        width, layers = conf.d_model * len(network.wanted), network.wanted
+        width, layers = conf.d_model * len(network.layer_numbers), network.layer_numbers
         super().__init__(
             network, id, width, layers=layers, statistics=statistics, precision=precision
         )
@@ -182,8 +182,8 @@ def load(
     Raises:
         ModelError: damaged, not a Whisper model, or without these layers.
     """
-    conf, named, stored_statistics = read_conf(folder)
-    chosen = tuple(layers) or named or ((conf.encoder_layers + 1) // 2,)
+    conf, folder_layers, stored_statistics = read_conf(folder)
+    chosen = tuple(layers) or folder_layers or ((conf.encoder_layers + 1) // 2,)
     check_layers(chosen, conf.encoder_layers, id)
     with torch.device("meta"):  # shapes only: memory is taken by the weights that are there
         network = WhisperNetwork(conf, chosen)
@@ -214,9 +214,9 @@ def _read_weights(path: Path, shapes: Mapping[str, torch.Size]) -> dict[str, Ten
             scopes = [scope for scope in _SCOPES if f"{scope}conv1.weight" in names]
             if len(scopes) != 1:
                 raise ModelError("encoder_several" if scopes else "encoder_none", path=path)
-            wanted = {scopes[0] + name: shape for name, shape in shapes.items()}
-            stored = {n: file.get_slice(n).get_shape() for n in wanted.keys() & names}
-            check_tensors(path, stored, wanted)
+            expected = {scopes[0] + name: shape for name, shape in shapes.items()}
+            stored = {n: file.get_slice(n).get_shape() for n in expected.keys() & names}
+            check_tensors(path, stored, expected)
             return {
                 name: as_float32(path, scopes[0] + name, file.get_tensor(scopes[0] + name))
                 for name in shapes

@@ -92,10 +92,10 @@ def check_layers(layers: tuple[int, ...], depth: int, id: str = "") -> tuple[int
     Raises:
         ModelError: not one or more different layers from 1 to `depth`.
     """
-    known = layers and len(set(layers)) == len(layers)
-    if not known or not all(type(n) is int and 1 <= n <= depth for n in layers):
-        given = ",".join(str(n)[:20] for n in layers[:20]) or "-"
-        raise ModelError("encoder_layers", id=id, depth=depth, layers=given)
+    distinct = layers and len(set(layers)) == len(layers)
+    if not distinct or not all(type(n) is int and 1 <= n <= depth for n in layers):
+        numbers = ",".join(str(n)[:20] for n in layers[:20]) or "-"
+        raise ModelError("encoder_layers", id=id, depth=depth, layers=numbers)
     return layers
 
 
@@ -114,9 +114,9 @@ def _check_spectrogram(path: Path, bins: int) -> None:
     if not path.is_file():
         return
     data = read_mapping(path, parse_json, "JSON")
-    for name, wanted in (*SPECTROGRAM.items(), ("feature_size", bins)):
-        if data.get(name, wanted) != wanted:
+    for name, expected in (*SPECTROGRAM.items(), ("feature_size", bins)):
+        if data.get(name, expected) != expected:
             value = shown(data[name])
             raise ModelError(
-                "encoder_spectrogram", path=path, name=name, expected=wanted, value=value
+                "encoder_spectrogram", path=path, name=name, expected=expected, value=value
             )

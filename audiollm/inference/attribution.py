@@ -33,51 +33,51 @@ LEAST_SPANS = 3  # with fewer too little of the sound is left
 ENCODED = 30.0
 
 
-def explained(
+def explain(
     classifier: Classifier, answer: ScoredSound, sound: Sound, followed: Track
 ) -> ScoredSound:
     """The answer with what it rests on. That of a sound of several windows is returned as it is:
     its course shows what each of them says."""
-    cues, known = answer.prediction.cues, answer.analysis
+    cues, analysis = answer.prediction.cues, answer.analysis
     if sound.seconds > windows.LONGEST or cues is None:
         return answer
     samples, language = sound.samples, answer.prediction.language
-    wanted = _wanted(known.evidence, known.basis, sound.seconds)
+    targets = _targets(analysis.evidence, analysis.basis, sound.seconds)
     spans = min(round(sound.seconds / SPAN), MOST_SPANS)
     spans = spans if spans >= LEAST_SPANS else 0
-    if not wanted and not spans:
+    if not targets and not spans:
         return answer
     pieces = [samples]
-    if PERIODS & set(wanted):  # what PSOLA changes even where it moves nothing
+    if PERIODS & set(targets):  # what PSOLA changes even where it moves nothing
         pieces.append(resynthesis.psola(samples, followed.f0, np.ones(len(followed.f0))))
     controls = len(pieces)
-    for cue, value in wanted.items():
+    for cue, value in targets.items():
         measured = getattr(cues, cue)
-        pieces.append(resynthesis.changed(samples, followed, cue, measured, value))
+        pieces.append(resynthesis.change_cue(samples, followed, cue, measured, value))
     encoded = classifier.encoded(pieces)
     frames = encoded[0].frames
     edges = [round(i * len(frames) / max(spans, 1)) for i in range(spans + 1)]
-    base = answer.scored.clips[answer.row]
+    base = answer.clip
     statistics = classifier.encoder.statistics
     clips = [_as(base, e.frames, e.utterance, p) for e, p in zip(encoded, pieces, strict=True)]
     for a, b in pairwise(edges):
         rest = np.delete(frames, slice(a, b), 0)
         first, last = (round(edge / len(frames) * len(samples)) for edge in (a, b))
-        heard = np.delete(samples, slice(first, last))
-        clips.append(_as(base, rest, over_time(rest, statistics), heard))
-    moved = [replace(cues, **{cue: value}) for cue, value in wanted.items()]
+        remaining = np.delete(samples, slice(first, last))
+        clips.append(_as(base, rest, over_time(rest, statistics), remaining))
+    moved = [replace(cues, **{cue: value}) for cue, value in targets.items()]
     stated: list[Cues] = [cues] * controls + moved + [cues] * (len(clips) - len(pieces))
     distances = np.full(len(clips), np.nan if answer.distance is None else answer.distance)
-    table = classifier.score(clips, stated, language, distances)[1][:, answer.winner]
+    table = classifier.score(clips, stated, language, distances)[:, answer.winner]
     falls = {
-        cue: float(min(table[:controls] if cue in PERIODS else table[:1]) - p)
-        for cue, p in zip(wanted, table[controls : len(pieces)], strict=True)
+        cue: round(float(min(table[:controls] if cue in PERIODS else table[:1]) - p), 4)
+        for cue, p in zip(targets, table[controls : len(pieces)], strict=True)
     }
     seconds = np.array(edges) / max(len(frames), 1) * len(samples) / audio.SAMPLE_RATE
     falls_of_spans = table[0] - table[len(pieces) :]
     analysis = replace(
-        known,
-        evidence=tuple(replace(e, fall=_rounded(falls.get(e.cue))) for e in known.evidence),
+        analysis,
+        evidence=tuple(replace(e, fall=falls.get(e.cue)) for e in analysis.evidence),
         occlusion=tuple(
             Occlusion(round(float(a), 2), round(float(b), 2), round(float(fall), 4))
             for a, b, fall in zip(seconds[:-1], seconds[1:], falls_of_spans, strict=True)
@@ -88,7 +88,7 @@ def explained(
     )
 
 
-def _wanted(evidence: Sequence[Evidence], basis: Basis | None, seconds: float) -> dict[str, float]:
+def _targets(evidence: Sequence[Evidence], basis: Basis | None, seconds: float) -> dict[str, float]:
     """The middle of the usual range for each unusual cue, the most unusual first, as many as the
     length of the sound allows."""
     unusual = [e for e in evidence if basis and e.level != "mid"]
@@ -105,7 +105,3 @@ def _as(base: Features, frames: np.ndarray, utterance: np.ndarray, samples: np.n
         functionals=None if base.functionals is None else functionals.measure(samples, None),
         baseline=base.baseline,
     )
-
-
-def _rounded(fall: float | None) -> float | None:
-    return None if fall is None else round(fall, 4)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from audiollm import audio
-from audiollm.analysis import composition
+from audiollm.analysis import composition, course
 from audiollm.analysis.references import Basis
 from audiollm.analysis.types import Analysis, Voice
 from audiollm.audio import functionals, prosody, windows
@@ -18,7 +18,7 @@ from audiollm.contracts.manifest import Manifest
 from audiollm.errors import ConfigError
 from audiollm.inference.microbatch import Call, MicroBatch
 from audiollm.inference.prediction import Prediction
-from audiollm.inference.votes import BATCH_SECONDS, BATCH_WINDOWS, Votes, batches, keep_best
+from audiollm.inference.votes import BATCH_SECONDS, BATCH_WINDOWS, Votes, batches
 from audiollm.labels import Language
 from audiollm.model import calibration
 from audiollm.model.distance import FeatureDistance
@@ -26,8 +26,9 @@ from audiollm.model.projector import Features
 from audiollm.model.speaker import FEWEST, SpeakerBaseline, one_emotion, together
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from audiollm.encoder.base import Encoded
-    from audiollm.model.scoring import Scored
 
 
 _Windows: TypeAlias = tuple[Sequence[Features], Sequence[Cues]]
@@ -35,12 +36,11 @@ _Windows: TypeAlias = tuple[Sequence[Features], Sequence[Cues]]
 
 @dataclass(frozen=True, eq=False)
 class ScoredSound:
-    """The answer to a sound before its text, and where the text goes on from."""
+    """The answer to a sound before its text."""
 
     prediction: Prediction
     analysis: Analysis  # before the LLM writes
-    scored: Any  # scoring.Scored of the batch that holds the window to go on from
-    row: int
+    clip: Features  # of its first window
     winner: int
     distance: float | None = None  # from the training data, of a sound of one window
 
@@ -65,7 +65,7 @@ class Classifier:
         self.manifest, self.encoder, self.scorer = manifest, encoder, scorer
         self._distance = distance
         self.encodes: MicroBatch[Sequence[np.ndarray], list[Encoded]] = MicroBatch(self._encode)
-        self.scores: MicroBatch[_Windows, Scored] = MicroBatch(self._score)
+        self.scores: MicroBatch[_Windows, Tensor] = MicroBatch(self._score)
 
     def score_sounds(
         self,
@@ -78,13 +78,11 @@ class Classifier:
     ) -> list[ScoredSound]:
         """Scores every sound: the mean of its windows' probabilities, by their seconds of speech.
 
-        Of what was scored only the rows that a text may go on from are kept, at most one for
-        each class of a sound, so that memory does not grow with the length of the sound. No lock
-        is held while `progress` is called.
+        No lock is held while `progress` is called.
         """
         if language not in self.manifest.languages:
-            name, known = self.manifest.name, ", ".join(self.manifest.languages)
-            raise ConfigError("model_language", name=name, given=language, known=known)
+            name, languages = self.manifest.name, ", ".join(self.manifest.languages)
+            raise ConfigError("model_language", name=name, given=language, known=languages)
         labels = self.manifest.labels
         followed = followed or [prosody.track(s.samples) for s in sounds]
         cues = [prosody.summarise(s.samples, t) for s, t in zip(sounds, followed, strict=True)]
@@ -92,6 +90,7 @@ class Classifier:
         others = speakers or [None] * len(sounds)
         compared = self._compared(voting, cues, language, others, progress)
         votes = [Votes.of(len(labels)) for _ in sounds]
+        first: dict[int, Features] = {}
         for batch in batches([w.seconds for _, w in voting]):
             if batch.start:
                 done = (len(voting) + batch.start) // 2 if compared.clips else batch.start
@@ -99,14 +98,14 @@ class Classifier:
             part = voting[batch]
             clips = compared.clips[batch] or self.features(*_sounds(part))
             # the cues of the whole clip: the text quotes what the person is shown
-            scored, table = self.score(clips, [cues[i] for i, _ in part], language)
+            table = self.score(clips, [cues[i] for i, _ in part], language)
             plain = np.where(np.isnan(compared.plain[batch]), table, compared.plain[batch])
             distances = self._distances(clips)
             for row, ((i, window), clip) in enumerate(zip(part, clips, strict=True)):
                 own = SpeakerBaseline.of(clip.utterance[None], window.seconds, plain[[row]])
-                votes[i].measured(own, float(distances[row]))
-                votes[i].add(window, table[row], scored, row)
-            keep_best(votes, scored, len(part))
+                votes[i].add_features(own, float(distances[row]))
+                votes[i].add(window, table[row])
+                first.setdefault(i, clip)
         answers = []
         for i, (sound, vote) in enumerate(zip(sounds, votes, strict=True)):
             voice = Voice(
@@ -114,11 +113,13 @@ class Classifier:
                 voiced=float((~np.isnan(followed[i].f0)).sum() / prosody.TRACK_RATE),
                 agreeing=vote.agreeing,
             )
-            named = {n: float(p) for n, p in zip(labels, vote.probabilities, strict=True)}
-            analysis = composition.measured(named, cues[i], language, voice, baseline)
+            probabilities = {n: float(p) for n, p in zip(labels, vote.probabilities, strict=True)}
+            analysis = composition.measured(probabilities, cues[i], language, voice, baseline)
+            parts = course.parts(vote.spans, np.stack(vote.rows), labels)
+            analysis = replace(analysis, course=parts)
             prediction = Prediction(
                 label=labels[vote.winner],
-                probabilities=named,
+                probabilities=probabilities,
                 text="",
                 language=language,
                 model=self.manifest.name,
@@ -130,12 +131,8 @@ class Classifier:
                 distance=vote.distance,
                 speech=vote.speech,
             )
-            # the text goes on from the window with the highest probability of the winning class
-            best = vote.best[vote.winner]
             far = vote.distances[0] if len(vote.distances) == 1 else None
-            answers.append(
-                ScoredSound(prediction, analysis, best.scored, best.row, vote.winner, far)
-            )
+            answers.append(ScoredSound(prediction, analysis, first[i], vote.winner, far))
         return answers
 
     def _compared(
@@ -154,13 +151,13 @@ class Classifier:
         """
         labels, sounds = self.manifest.labels, range(len(speakers))
         plain = np.full((len(voting), len(labels)), np.nan)
-        found = _Compared([], plain, [0.0] * len(speakers), [""] * len(speakers))
+        compared = _Compared([], plain, [0.0] * len(speakers), [""] * len(speakers))
         if not self.manifest.projector.baseline:
-            return found
-        clips = found.clips
-        given = [speaker if speaker and speaker.usable else None for speaker in speakers]
+            return compared
+        clips = compared.clips
+        baselines = [speaker if speaker and speaker.usable else None for speaker in speakers]
         rows = [[row for row, (i, _) in enumerate(voting) if i == sound] for sound in sounds]
-        compares = [bool(given[i]) or len(rows[i]) > FEWEST for i in sounds]
+        compares = [bool(baselines[i]) or len(rows[i]) > FEWEST for i in sounds]
         for batch in batches([w.seconds for _, w in voting]):
             if batch.start:
                 progress(Progress(batch.start // 2, len(voting)))
@@ -168,7 +165,7 @@ class Classifier:
             part = [row for row in range(*batch.indices(len(voting))) if compares[voting[row][0]]]
             if part:
                 window_cues = [cues[voting[row][0]] for row in part]
-                plain[part] = self.score([clips[row] for row in part], window_cues, language)[1]
+                plain[part] = self.score([clips[row] for row in part], window_cues, language)
         for i in (i for i in sounds if compares[i]):
             own = {
                 row: SpeakerBaseline.of(
@@ -176,16 +173,16 @@ class Classifier:
                 )
                 for row in rows[i]
             }
-            whole = given[i] or together(own.values())
+            whole = baselines[i] or together(own.values())
             if whole is None:
                 continue
-            found.emotions[i] = one_emotion(whole, labels)
-            if not found.emotions[i]:
-                found.seconds[i] = whole.seconds
+            compared.emotions[i] = one_emotion(whole, labels)
+            if not compared.emotions[i]:
+                compared.seconds[i] = whole.seconds
                 for row in rows[i]:
-                    others = whole if given[i] else whole - own[row]
+                    others = whole if baselines[i] else whole - own[row]
                     clips[row] = replace(clips[row], baseline=others.mean)
-        return found
+        return compared
 
     def score(
         self,
@@ -193,17 +190,17 @@ class Classifier:
         cues: Sequence[Cues],
         language: Language,
         distances: np.ndarray | None = None,
-    ) -> tuple[Any, np.ndarray]:
-        """(`scoring.Scored`, calibrated probabilities [B, C]) of B windows; by `distances` [B] from
-        the training data instead of their own, if given."""
+    ) -> np.ndarray:
+        """Calibrated probabilities [B, C] of B windows; by `distances` [B] from the training data
+        instead of their own, if given."""
         apart = self._distances(clips) if distances is None else distances
         scored = self.scores((clips, cues), len(clips) / BATCH_WINDOWS, language)
-        logs = scored.log_likelihoods.float().cpu().numpy()
-        return scored, calibration.calibrated(
+        logs = scored.float().cpu().numpy()
+        return calibration.calibrated(
             logs, self.manifest, [c.baseline is not None for c in clips], apart
         )
 
-    def _score(self, calls: "Sequence[Call[_Windows, Scored]]") -> None:
+    def _score(self, calls: "Sequence[Call[_Windows, Tensor]]") -> None:
         """The windows of several calls as one batch."""
         clips = [clip for call in calls for clip in call.item[0]]
         cues = [each for call in calls for each in call.item[1]]
@@ -211,8 +208,7 @@ class Classifier:
         scored, end = self.scorer.score(clips, cues, language), 0
         for call in calls:
             start, end = end, end + len(call.item[0])
-            # a copy: else the keys and values of all calls stay as long as one of them
-            call.finish(scored.take(range(start, end)) if len(calls) > 1 else scored)
+            call.finish(scored[start:end])
 
     def encoded(self, pieces: Sequence[np.ndarray]) -> "list[Encoded]":
         """The encoder's features of pieces of sound."""

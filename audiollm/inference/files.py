@@ -1,9 +1,12 @@
 """Files -> answers in their order, a batch at a time: an hour of files is never in memory."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from audiollm import audio
 from audiollm.analysis.references import Basis, by_speaker
@@ -17,6 +20,8 @@ from audiollm.model.speaker import SpeakerBaseline, together
 from audiollm.settings import Settings
 
 Load = Callable[[Path], Sound]
+# A file; samples and their rate in Hz, as a pair or under `array` and `sampling_rate`
+AudioInput = str | PathLike[str] | tuple[NDArray[Any], int] | Mapping[str, Any]
 Report = Callable[[Progress], object]
 
 
@@ -63,14 +68,14 @@ def answers(
     report: Report,
 ) -> Iterator[tuple[Path, Prediction | AudioLLMError]]:
     """Answers in the order of the paths; a file that cannot be used yields its error."""
-    known = speaker(predictor, paths, language, batch, load, report) if same_speaker else Speaker()
+    usual = speaker(predictor, paths, language, batch, load, report) if same_speaker else Speaker()
     for start in range(0, len(paths), batch):
         part = paths[start : start + batch]
-        sounds, results = _opened(load, part)
+        sounds, results = _load_all(load, part)
         if sounds:
-            others = [known.others(path) for path in sounds]
-            found = predictor.predict(list(sounds.values()), language, known.basis, others, report)
-            results.update(zip(sounds, found, strict=True))
+            clips, others = list(sounds.values()), [usual.others(path) for path in sounds]
+            predictions = predictor.predict(clips, language, usual.basis, others, report)
+            results.update(zip(sounds, predictions, strict=True))
         for path in part:
             yield path, results[path]
 
@@ -88,7 +93,7 @@ def speaker(
     cues: dict[Path, prosody.Cues] = {}
     speech: dict[Path, SpeakerBaseline] = {}
     for start in range(0, len(paths), batch):
-        sounds, _ = _opened(load, paths[start : start + batch])
+        sounds, _ = _load_all(load, paths[start : start + batch])
         if not predictor.card.baseline:
             cues |= {path: prosody.measure(sound.samples) for path, sound in sounds.items()}
         elif sounds:
@@ -99,14 +104,19 @@ def speaker(
     return Speaker(by_speaker(list(cues.values())), speech, together(speech.values()))
 
 
-def spoken(path: Path, settings: Settings) -> Sound:
-    """A file with speech in it."""
-    sound = audio.load(path, settings)
+def load_speech(source: AudioInput, settings: Settings) -> Sound:
+    """A file, or samples and their rate, with speech in it."""
+    if isinstance(source, Mapping):
+        source = source["array"], source["sampling_rate"]
+    if isinstance(source, tuple):
+        sound = audio.from_array(*source, settings)
+    else:
+        sound = audio.load(Path(source), settings)
     audio.require_speech(sound)
     return sound
 
 
-def _opened(
+def _load_all(
     load: Load, paths: Sequence[Path]
 ) -> tuple[dict[Path, Sound], dict[Path, Prediction | AudioLLMError]]:
     """The sounds with speech among these files, and the errors of the others."""

@@ -1,13 +1,51 @@
 """Calls of several threads that wait for the same network run through it together."""
 
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from functools import partial
+from queue import SimpleQueue
+from typing import Generic, TypeAlias, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_Tasks: TypeAlias = "SimpleQueue[tuple[Callable[[], object], Future[object]] | None]"
+
+
+class Worker:
+    """A thread that computes for all others, one call after the other; it ends with this object.
+
+    For every thread that computes, torch and its libraries keep buffers and further threads, some
+    10 MiB even of a small model. A page has more than a hundred threads that wait for an answer.
+    """
+
+    def __init__(self) -> None:
+        tasks: _Tasks = SimpleQueue()
+        self._tasks = tasks
+        threading.Thread(target=_serve, args=(tasks,), name="worker", daemon=True).start()
+        weakref.finalize(self, tasks.put, None)
+
+    def begin(self, compute: Callable[[], Result]) -> "Future[Result]":
+        """What it will return, or raise. The main thread computes itself, at once: Ctrl+C reaches
+        no other."""
+        done: Future[Result] = Future()
+        if threading.current_thread() is threading.main_thread():
+            done.set_result(compute())
+        else:
+            self._tasks.put((compute, done))  # type: ignore[arg-type]
+        return done
+
+
+def _serve(tasks: _Tasks) -> None:
+    while task := tasks.get():
+        compute, done = task
+        try:
+            done.set_result(compute())
+        except BaseException as error:  # handed to the thread that waits
+            done.set_exception(error)
+        del task, compute, done  # a model that is no longer used is freed
 
 
 @dataclass(eq=False)
@@ -40,10 +78,10 @@ class Call(Generic[Item, Result]):
 
 
 class MicroBatch(Generic[Item, Result]):
-    """Runs one batch at a time, for all threads, in one of the threads that wait for it.
+    """Runs one batch at a time, for all threads that wait for it.
 
     A call that finds the network idle runs alone and at once. Those that come while it runs make up
-    the next batch, the oldest first. There is no thread of its own that would have to be ended.
+    the next batch, the oldest first.
     """
 
     def __init__(
@@ -63,6 +101,7 @@ class MicroBatch(Generic[Item, Result]):
         self._waiting: list[Call[Item, Result]] = []
         self._running = False
         self._changed = threading.Condition()
+        self._worker = Worker()
 
     @property
     def idle(self) -> bool:
@@ -76,16 +115,19 @@ class MicroBatch(Generic[Item, Result]):
         with self._changed:
             self._waiting.append(call)
         while batch := self._next(call):
-            try:
-                self._run(batch)
-            finally:
-                with self._changed:
-                    self._running = False
-                    self._changed.notify_all()
+            self._worker.begin(partial(self._run_next, batch))
         return call.result()
 
+    def _run_next(self, batch: Sequence[Call[Item, Result]]) -> None:
+        try:
+            self._run(batch)
+        finally:
+            with self._changed:
+                self._running = False
+                self._changed.notify_all()
+
     def _next(self, call: Call[Item, Result]) -> list[Call[Item, Result]]:
-        """The batch that this thread is to run; [] once its own call is done."""
+        """The batch that this thread is to begin; [] once its own call is done."""
         with self._changed:
             try:
                 while self._running and not call.done:
@@ -110,12 +152,12 @@ class MicroBatch(Generic[Item, Result]):
         try:
             self._compute(batch)
         except Exception as error:
-            left = [call for call in batch if not call.done]
+            unfinished = [call for call in batch if not call.done]
             if self._repeatable and len(batch) > 1:
-                for call in left:
+                for call in unfinished:
                     self._run([call])
             else:
-                _fail(left, error)
+                _fail(unfinished, error)
         except BaseException as error:  # Ctrl+C in the thread that computes for all
             _fail([call for call in batch if not call.done], error)
             raise

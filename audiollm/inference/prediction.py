@@ -5,6 +5,7 @@ from typing import Any
 
 from audiollm.analysis.types import Analysis
 from audiollm.audio.prosody import Cues
+from audiollm.audio.timeline import Timeline
 from audiollm.labels import Language
 from audiollm.model.speaker import SpeakerBaseline
 
@@ -26,11 +27,12 @@ class Prediction:
     distance: float | None = None  # from the training data, about 1 inside; None: not measured
     # the features of this sound, for a baseline of others
     speech: SpeakerBaseline | None = field(default=None, compare=False)
+    timeline: Timeline | None = field(default=None, compare=False)  # where the text rests on it
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values. The features are left out: they identify the speaker."""
-        plain = asdict(replace(self, speech=None))
-        del plain["speech"]
+        plain = asdict(replace(self, speech=None, timeline=None))
+        del plain["speech"], plain["timeline"]
         plain["baseline_seconds"] = round(self.baseline_seconds, 1)
         plain["cues"] = self.cues.to_dict() if self.cues else None
         return plain

@@ -1,9 +1,9 @@
 """The texts of all threads, generated in batches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from audiollm.inference.microbatch import Call, MicroBatch
+from audiollm.inference.microbatch import Call, MicroBatch, Worker
 
 if TYPE_CHECKING:
     from audiollm.model.generation import Context, Write
@@ -17,6 +17,7 @@ class Texts:
 
     def __init__(self, scorer: Any) -> None:
         self._scorer = scorer
+        self._prefill = Worker()
         # begun again, a text that somebody reads would repeat what is there
         self._batches: MicroBatch[_Part, list[str]] = MicroBatch(self._compute, repeatable=False)
 
@@ -24,6 +25,10 @@ class Texts:
     def idle(self) -> bool:
         """Nothing is generated, and nobody waits."""
         return self._batches.idle
+
+    def context(self, prefill: "Callable[[], Context]") -> "Context":
+        """What `prefill` makes for a text."""
+        return self._prefill.begin(prefill).result()
 
     def write(self, contexts: "Sequence[Context]") -> list[str]:
         """The texts after these contexts."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +15,13 @@ BATCH_SECONDS = 4 * windows.LONGEST  # of sound: more is no faster, and a stop w
 
 
 @dataclass(eq=False)
-class BestWindow:
-    """The window with the highest probability of one class: its batch and its row."""
-
-    probability: float
-    scored: Any  # scoring.Scored of its batch
-    row: int
-
-
-@dataclass(eq=False)
 class Votes:
     """The votes of the windows of one sound. C classes."""
 
     total: NDArray[np.float64]  # [C] probabilities, by seconds of speech
     seconds: NDArray[np.float64]  # [C] of windows whose best class it is
-    best: dict[int, BestWindow] = field(default_factory=dict)  # class -> window to go on from
+    spans: list[tuple[float, float]] = field(default_factory=list)  # of the windows, s
+    rows: list[NDArray[np.float64]] = field(default_factory=list)  # [C] probabilities of each
     distances: list[float] = field(default_factory=list)  # from the training data
     speech: SpeakerBaseline | None = None
 
@@ -39,17 +30,14 @@ class Votes:
         """No votes yet."""
         return cls(np.zeros(classes), np.zeros(classes))
 
-    def add(
-        self, window: Window, probabilities: NDArray[np.float64], scored: Any, row: int
-    ) -> None:
-        """The vote of a window, [C], scored in that row of its batch."""
+    def add(self, window: Window, probabilities: NDArray[np.float64]) -> None:
+        """The vote of a window, [C]."""
         self.total += window.weight * probabilities
         self.seconds[probabilities.argmax()] += window.weight
-        for c, p in enumerate(probabilities):
-            if c not in self.best or p > self.best[c].probability:
-                self.best[c] = BestWindow(float(p), scored, row)
+        self.spans.append((window.start, window.start + window.seconds))
+        self.rows.append(probabilities)
 
-    def measured(self, speech: SpeakerBaseline, distance: float) -> None:
+    def add_features(self, speech: SpeakerBaseline, distance: float) -> None:
         """The features of a window and how far they are from the training data."""
         self.speech = together(part for part in (self.speech, speech) if part)
         self.distances.append(distance)
@@ -73,16 +61,6 @@ class Votes:
         """Mean of the windows; None where nothing was measured."""
         mean = float(np.mean(self.distances))
         return round(mean, 3) if np.isfinite(mean) else None
-
-
-def keep_best(votes: Sequence[Votes], scored: Any, rows: int) -> None:
-    """Drops the rows of a batch that are no best window, with their keys and values."""
-    best = [p for each in votes for p in each.best.values() if p.scored is scored]
-    kept = sorted({p.row for p in best})
-    if len(kept) < rows:
-        taken = scored.take(kept) if kept else None
-        for window in best:
-            window.scored, window.row = taken, kept.index(window.row)
 
 
 def batches(seconds: Sequence[float]) -> Iterator[slice]:

@@ -123,8 +123,8 @@ def shape(id: str, settings: Settings) -> Shape | None:
             return _read(parse_json((path / "config.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    named = _SIZE.search(id.rpartition("/")[2])
-    return _typical(float(named[1]) * (1e9 if named[2] in "bB" else 1e6)) if named else None
+    match = _SIZE.search(id.rpartition("/")[2])
+    return _typical(float(match[1]) * (1e9 if match[2] in "bB" else 1e6)) if match else None
 
 
 def _read(config: Mapping[str, Any]) -> Shape:
@@ -157,14 +157,14 @@ def _typical(parameters: float) -> Shape:
 
 def paces(folders: Iterable[Path], settings: Settings) -> list[Pace]:
     """Of the newest runs in folders of runs; unreadable ones are left out."""
-    found: list[tuple[float, Path]] = []
+    runs: list[tuple[float, Path]] = []
     for folder in folders:
         for path in folder.glob(f"*/{PROGRESS_NAME}") if folder.is_dir() else ():
             try:
-                found.append((path.stat().st_mtime, path.parent))
+                runs.append((path.stat().st_mtime, path.parent))
             except OSError:
                 continue
-    newest = [run for _, run in sorted(found)[::-1][:_RUNS]]
+    newest = [run for _, run in sorted(runs)[::-1][:_RUNS]]
     return [pace for run in newest if (pace := _pace(run, settings)) is not None]
 
 
@@ -196,16 +196,16 @@ def _pace(run: Path, settings: Settings) -> Pace | None:
 # --- estimates
 
 
-def fit(work: Work, known: Sequence[Pace]) -> tuple[float, Basis]:
+def fit(work: Work, measured: Sequence[Pace]) -> tuple[float, Basis]:
     """(seconds, basis) of the steps of a stage, without startup and validation."""
     examples, size = work.batch * work.steps, work.llm.parameters
-    same = [p for p in known if p.kind == work.kind]
+    same = [p for p in measured if p.kind == work.kind]
     alike = [p for p in same if p.stage == work.stage and p.parameters == size]
     if alike:
         # the closest batch: larger ones take less time an example
         nearest = min(abs(math.log(p.batch / work.batch)) for p in alike)
-        chosen = [p for p in alike if abs(math.log(p.batch / work.batch)) <= nearest + 1e-9]
-        return examples * statistics.median(p.seconds for p in chosen), "measured"
+        closest = [p for p in alike if abs(math.log(p.batch / work.batch)) <= nearest + 1e-9]
+        return examples * statistics.median(p.seconds for p in closest), "measured"
     if same:
         scaled = [p.seconds * (size + FIXED) / (p.parameters + FIXED) for p in same]
         return examples * statistics.median(scaled), "scaled"
@@ -214,7 +214,7 @@ def fit(work: Work, known: Sequence[Pace]) -> tuple[float, Basis]:
     return examples * 4 * (size + FIXED) * TOKENS / speed, "guessed"
 
 
-def memory(work: Work, known: Sequence[Pace] = ()) -> tuple[float, float]:
+def memory(work: Work, measured: Sequence[Pace] = ()) -> tuple[float, float]:
     """(bytes on the machine, bytes on the GPU) at the peak of a stage."""
     on_gpu = work.kind == "cuda"
     width = 2 if on_gpu else 4
@@ -223,7 +223,7 @@ def memory(work: Work, known: Sequence[Pace] = ()) -> tuple[float, float]:
     used += work.batch * work.llm.activations(width)
     alike = [
         p
-        for p in known
+        for p in measured
         if (p.stage, p.kind, p.parameters) == (work.stage, work.kind, work.llm.parameters)
         and p.batch == work.batch
         and p.memory

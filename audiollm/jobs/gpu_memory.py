@@ -46,18 +46,18 @@ def wait_for_memory(
     need = _need(folder)
     if not device.startswith("cuda") or not need:
         return True
-    found = free(device)
-    if found is None or found >= need:
+    spare = free(device)
+    if spare is None or spare >= need:
         return True
-    log(f"{_giga(found)} GB are free on {device}, {_giga(need)} GB are needed: requesting memory.")
+    log(f"{_giga(spare)} GB are free on {device}, {_giga(need)} GB are needed: requesting memory.")
     with suppress(OSError):  # a full disk: then nobody sees the request
-        (folder / REQUEST).write_text(json.dumps({"device": device, "need": need, "free": found}))
+        (folder / REQUEST).write_text(json.dumps({"device": device, "need": need, "free": spare}))
     end = time.monotonic() + timeout
     while time.monotonic() < end and keep_waiting():
         time.sleep(interval)
-        found = free(device) or 0
-        if found >= need:
-            log(f"{_giga(found)} GB are free now.")
+        spare = free(device) or 0
+        if spare >= need:
+            log(f"{_giga(spare)} GB are free now.")
             return True
     log("No more memory was freed; the job starts all the same.")
     return False

@@ -58,9 +58,9 @@ def is_alive(process: Identity | None, heartbeat: float = 0.0) -> bool:
         return False
     if process.scope == this_scope() and process.start:
         try:
-            found = psutil.Process(process.pid)
-            dead = found.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-            return not dead and process.start in _starts(found)
+            running = psutil.Process(process.pid)
+            dead = running.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+            return not dead and process.start in _starts(running)
         except psutil.NoSuchProcess:
             return False
         except psutil.Error:
@@ -130,13 +130,13 @@ def kill_group(leader: Identity | None, member: Identity | None) -> None:
     """
     if leader is None:
         return
-    known = [process for process in (leader, member) if process is not None and reachable(process)]
-    for process in known:
+    members = [each for each in (leader, member) if each is not None and reachable(each)]
+    for process in members:
         try:
             if os.getpgid(process.pid) == leader.pid:
                 os.killpg(leader.pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
     deadline = time.monotonic() + KILL_TIMEOUT
-    while any(map(is_alive, known)) and time.monotonic() < deadline:
+    while any(map(is_alive, members)) and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -1,5 +1,6 @@
-"""How much memory is free, on this machine and on its GPUs. No torch is imported here."""
+"""Free memory of this machine and its GPUs; freed memory given back. No torch is imported here."""
 
+import ctypes
 import subprocess
 import sys
 from contextlib import suppress
@@ -8,6 +9,8 @@ from pathlib import Path
 import psutil
 
 CGROUP = Path("/sys/fs/cgroup")  # what a container may use
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # options of mallopt(3)
+RETURNED = 2**20  # bytes
 
 
 def free(device: str = "cpu") -> int | None:
@@ -54,3 +57,16 @@ def _free_in_container() -> int | None:
     except (OSError, ValueError, IndexError):  # no group, or `max`: no limit
         return None
     return max(0, limit - used + cached)
+
+
+def return_freed() -> bool:
+    """Keeps glibc from raising the size from which on freed memory goes back to the system.
+
+    It raises it with every larger array that is freed, and a page that has answered many visitors
+    then holds twice the memory that it uses. Whether there was a glibc to tell.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):  # another C library, or another system
+        return False
+    return all(mallopt(option, RETURNED) for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD))

@@ -51,10 +51,10 @@ def curves(run: Path) -> dict[str, list[float | None]]:
     for line in _parsed(text.split("\n")):
         step = int(line["step"])
         if line.get("event") == "start":
-            steps = {known: values for known, values in steps.items() if known <= step}
-        found = {k: float(line[k]) for k in COLUMNS if isinstance(line.get(k), int | float)}
-        if found:
-            steps.setdefault(step, {}).update(found)
+            steps = {earlier: values for earlier, values in steps.items() if earlier <= step}
+        metrics = {k: float(line[k]) for k in COLUMNS if isinstance(line.get(k), int | float)}
+        if metrics:
+            steps.setdefault(step, {}).update(metrics)
     rows = sorted(steps.items())
     columns: dict[str, list[float | None]] = {"step": [step for step, _ in rows]}
     return columns | {name: [values.get(name) for _, values in rows] for name in COLUMNS}
@@ -67,13 +67,13 @@ def lines(run: Path) -> list[dict[str, Any]]:
 
 def step_seconds(lines: Iterable[Mapping[str, Any]]) -> list[float]:
     """Seconds a step, between any two measurements that no validation lies between."""
-    found, last = [], None
+    durations, last = [], None
     for line in lines:
         at = (line.get("time"), line["step"])
         if last and last[0] and at[0] and at[1] > last[1]:
-            found.append((at[0] - last[0]) / (at[1] - last[1]))
+            durations.append((at[0] - last[0]) / (at[1] - last[1]))
         last = None if line.get("event") == "end" else at
-    return [seconds for seconds in found if seconds > 0]
+    return [seconds for seconds in durations if seconds > 0]
 
 
 def fit(run: Path) -> Fit:
@@ -83,12 +83,12 @@ def fit(run: Path) -> Fit:
         return Fit(0.0, None)
     last = lines[-1]
     share = min(1.0, last["step"] / max(1, last.get("max_steps") or 1))
-    left = last.get("seconds_left")
-    if left is None or "event" in last:
+    seconds_left = last.get("seconds_left")
+    if seconds_left is None or "event" in last:
         return Fit(share, None)
     # a line of an earlier start says nothing about this one
-    left -= time.time() - last.get("time", 0)
-    return Fit(share, left if left > 0 else None)
+    seconds_left -= time.time() - last.get("time", 0)
+    return Fit(share, seconds_left if seconds_left > 0 else None)
 
 
 def _parsed(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
@@ -147,7 +147,7 @@ def step_times(folder: Path) -> dict[str, float]:
 
     A running step counts up to now; one that a killed runner never ended does not count.
     """
-    found: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     open_: tuple[str, float] | None = None
     for text in tail(folder / "times.jsonl"):
         with suppress(ValueError, KeyError, TypeError):
@@ -156,11 +156,11 @@ def step_times(folder: Path) -> dict[str, float]:
             if "began" in line:
                 open_ = (step, float(line["began"]))
             elif open_ and open_[0] == step:
-                found[step] = found.get(step, 0.0) + float(line["ended"]) - open_[1]
+                seconds[step] = seconds.get(step, 0.0) + float(line["ended"]) - open_[1]
                 open_ = None
     if open_:
-        found[open_[0]] = found.get(open_[0], 0.0) + max(0.0, time.time() - open_[1])
-    return found
+        seconds[open_[0]] = seconds.get(open_[0], 0.0) + max(0.0, time.time() - open_[1])
+    return seconds
 
 
 def write_heartbeat(folder: Path) -> None:

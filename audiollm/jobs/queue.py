@@ -93,13 +93,13 @@ class Jobs:
     def all(self) -> list[Job]:
         """Every job that can be read, in the order of the queue."""
         with self.database.read() as db:
-            found = _rows(db)
-            steps = {row["id"]: _steps(db, row["id"]) for row in found}
-        if any(self._orphaned(row) for row in found):
+            rows = _rows(db)
+            steps = {row["id"]: _steps(db, row["id"]) for row in rows}
+        if any(self._orphaned(row) for row in rows):
             with self.database.write() as db:
-                found = [self._settle(db, row) for row in _rows(db)]
-                steps = {row["id"]: _steps(db, row["id"]) for row in found}
-        return [self._job(row, steps[row["id"]]) for row in found]
+                rows = [self._settle(db, row) for row in _rows(db)]
+                steps = {row["id"]: _steps(db, row["id"]) for row in rows}
+        return [self._job(row, steps[row["id"]]) for row in rows]
 
     def look(self, id: str) -> Job:
         """A job as it is now; a runner that has ended is noticed.
@@ -114,21 +114,21 @@ class Jobs:
     def tick(self) -> None:
         """Starts the next job on every free device. May be called at any time."""
         with self.database.read() as db:
-            seen = _rows(db)
-        if not any(row["state"] == "waiting" or self._orphaned(row) for row in seen):
+            current = _rows(db)
+        if not any(row["state"] == "waiting" or self._orphaned(row) for row in current):
             return
         with self.database.write() as db:
             rows = [self._settle(db, row) for row in _rows(db)]
             active = [row for row in rows if row["state"] in ACTIVE]
             devices = {row["device"] for row in active}
-            made = {step.result for row in active for step in _steps(db, row["id"])}
+            results = {step.result for row in active for step in _steps(db, row["id"])}
             for row in rows:
-                wanted = {step.result for step in _steps(db, row["id"])}
-                if row["state"] != "waiting" or row["device"] in devices or wanted & made:
+                own = {step.result for step in _steps(db, row["id"])}
+                if row["state"] != "waiting" or row["device"] in devices or own & results:
                     continue  # two jobs never write the same result
                 self._start(db, row["id"])
                 devices.add(row["device"])
-                made |= wanted
+                results |= own
 
     def _start(self, db: sqlite3.Connection, id: str) -> None:
         """The runner waits for the end of this transaction before it reads its identity."""

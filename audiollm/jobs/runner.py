@@ -55,11 +55,11 @@ class Runner:
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._request_stop)
-        found = self.jobs.claim(self.id, self.me)
-        if found is None:
+        claim = self.jobs.claim(self.id, self.me)
+        if claim is None:
             _log(f"The job {self.id} belongs to another process.")
             return REFUSED
-        device, steps = found
+        device, steps = claim
         os.environ["AUDIOLLM_DEVICE"] = device
         os.environ["AUDIOLLM_HOME"] = str(self.jobs.home)
         os.environ["PYTHONUNBUFFERED"] = "1"  # the log keeps the order of its lines
@@ -162,8 +162,8 @@ def failure_of(step: Step, code: int, folder: Path) -> str:
         return stored("job_signal", step=step.name, signal=signal.Signals(-code).name)
     for line in reversed(lines):
         for pattern, meaning in _FAILURES:
-            if found := pattern.search(line):
-                return stored(meaning, **found.groupdict())
+            if match := pattern.search(line):
+                return stored(meaning, **match.groupdict())
     return stored("job_bug", step=step.name, line=last)
 
 

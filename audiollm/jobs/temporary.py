@@ -47,15 +47,15 @@ def sweep(place: Path) -> None:
     Whether a process of another container or boot still runs is not known here: of its folder, and
     of one that does not say whose it is, the files that are older than an hour go.
     """
-    for found in place.glob(f"{PREFIX}*"):
+    for directory in place.glob(f"{PREFIX}*"):
         with suppress(OSError):
-            if found.is_symlink() or not found.is_dir() or not _own(found):
+            if directory.is_symlink() or not directory.is_dir() or not _own(directory):
                 continue
-            owner = _owner(found)
+            owner = _owner(directory)
             if owner is None or owner.scope != this_scope():
-                _delete_old(found)
+                _delete_old(directory)
             elif not is_alive(owner):
-                shutil.rmtree(found, ignore_errors=True)
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 def _sweep_uploads(files: Path, over: threading.Event) -> None:
@@ -78,15 +78,15 @@ def _own(path: Path) -> bool:
     return user is None or path.lstat().st_uid == user()
 
 
-def _owner(found: Path) -> Identity | None:
+def _owner(directory: Path) -> Identity | None:
     try:
-        return Identity.parse((found / OWNER).read_text(encoding="utf-8"))
+        return Identity.parse((directory / OWNER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def _delete_old(found: Path) -> None:
-    for place, _, names in os.walk(found):  # without the targets of links
+def _delete_old(directory: Path) -> None:
+    for place, _, names in os.walk(directory):  # without the targets of links
         for name in names:
             path = Path(place) / name
             if name != OWNER and time.time() - path.lstat().st_mtime > HOUR:

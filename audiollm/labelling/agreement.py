@@ -51,11 +51,11 @@ def agreement(outcomes: Sequence[Outcome]) -> Agreement:
     sizes = Counter(len(clip) for clip in by_person)
     raters = max(sizes, key=lambda size: (sizes[size], size)) if sizes else 0
     counts = [Counter(clip.values()) for clip in by_person]
-    given = [label for o in shared for label in o.labels]
+    labels = [label for o in shared for label in o.labels]
     return Agreement(
         clips=len(shared),
-        blind=sum(label.blind for label in given),
-        labels=len(given),
+        blind=sum(label.blind for label in labels),
+        labels=len(labels),
         pairs=tuple(pairs),
         fleiss=fleiss([c for c in counts if c.total() == raters]) if raters else None,
         raters=raters,
@@ -117,14 +117,14 @@ def confusion(outcomes: Sequence[Outcome]) -> dict[str, dict[tuple[str, str], in
 
     The reference is the decision, else the majority of the other people; ties are left out.
     """
-    found: dict[str, Counter[tuple[str, str]]] = {}
+    tables: dict[str, Counter[tuple[str, str]]] = {}
     for outcome in outcomes:
         for label in outcome.labels:
             others = tuple(other for other in outcome.labels if other is not label)
             reference = Outcome(outcome.task, others, outcome.decision).final
             if reference:
-                found.setdefault(label.person, Counter())[reference, label.name] += 1
-    return {person: dict(table) for person, table in sorted(found.items())}
+                tables.setdefault(label.person, Counter())[reference, label.name] += 1
+    return {person: dict(table) for person, table in sorted(tables.items())}
 
 
 def _total(clips: Sequence[Mapping[str, int]]) -> Counter[str]:

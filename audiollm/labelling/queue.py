@@ -41,17 +41,17 @@ def ordered(tasks: Sequence[tuple[str, Reason, float]]) -> list[str]:
     """The ids of (id, reason, score) in the order of showing: by reason, then by score; every
     EVERYth is a random one."""
     rank = {name: i for i, name in enumerate(REASONS)}
-    chosen = sorted(
+    ranked = sorted(
         (task for task in tasks if task[1] != "random"),
         key=lambda task: (rank[task[1]], -task[2], task[0]),
     )
     random = sorted((id for id, why, _ in tasks if why == "random"), key=_fraction)
-    return list(_mixed((id for id, _, _ in chosen), random))
+    return list(_mixed((id for id, _, _ in ranked), random))
 
 
-def _mixed(chosen: Iterable[str], random: Iterable[str]) -> Iterable[str]:
-    chosen, random = iter(chosen), iter(random)
-    while part := [*islice(chosen, EVERY - 1), *islice(random, 1)]:
+def _mixed(ranked: Iterable[str], random: Iterable[str]) -> Iterable[str]:
+    ranked, random = iter(ranked), iter(random)
+    while part := [*islice(ranked, EVERY - 1), *islice(random, 1)]:
         yield from part
 
 

@@ -10,7 +10,8 @@ from audiollm.labelling.tasks import Label, Outcome, Task
 
 ADD = """
     INSERT INTO tasks VALUES (:id, :path, :seconds, :source, :reason, :score, :original, :model,
-        :answer, :other_model, :other_answer, :speaker, 0, :added_at)
+        :answer, :other_model, :other_answer, :speaker, 0, :added_at,
+        :suggestion)
     ON CONFLICT (id) DO UPDATE SET path=excluded.path,
         model=CASE WHEN {kept} THEN model ELSE excluded.model END,
         answer=CASE WHEN {kept} THEN answer ELSE excluded.answer END,
@@ -18,6 +19,8 @@ ADD = """
         other_answer=CASE WHEN {other_kept} THEN other_answer ELSE excluded.other_answer END,
         original=CASE WHEN original='' THEN excluded.original ELSE original END,
         speaker=CASE WHEN speaker='' THEN excluded.speaker ELSE speaker END,
+        suggestion=CASE WHEN excluded.suggestion='' OR :imported AND suggestion<>''
+            THEN suggestion ELSE excluded.suggestion END,
         reason=CASE WHEN {settled} THEN reason ELSE excluded.reason END,
         score=CASE WHEN {settled} THEN score ELSE excluded.score END
 """.format(  # noqa: S608
@@ -66,5 +69,5 @@ def is_outdated(db: sqlite3.Connection, label: Label) -> bool:
 
 def time_of(at: str) -> datetime:
     """A time without a time zone is UTC."""
-    found = datetime.fromisoformat(at)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    time = datetime.fromisoformat(at)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

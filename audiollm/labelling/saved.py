@@ -39,6 +39,7 @@ class SavedClip:
     answer: Mapping[str, float]  # class -> probability
     other_model: str  # the model that disagreed, or ""
     other_answer: Mapping[str, float]
+    suggestion: str = ""  # class that a listener named
 
 
 class SavedClips:
@@ -64,8 +65,10 @@ class SavedClips:
         answer: Mapping[str, float],
         other_model: str = "",
         other_answer: Mapping[str, float] | None = None,
+        suggestion: str = "",
     ) -> str:
-        """Saves a sound as FLAC and returns its id. The same sound is saved once.
+        """Saves a sound as FLAC and returns its id. The same sound is saved once, and keeps its
+        suggestion unless there is a new one.
 
         Raises:
             DataError: the disk is full, or MAX_BYTES is reached.
@@ -83,6 +86,7 @@ class SavedClips:
             "answer": json.dumps(dict(answer)),
             "other_model": other_model,
             "other_answer": json.dumps(dict(other_answer or {})),
+            "suggestion": suggestion,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         try:
@@ -111,6 +115,11 @@ class SavedClips:
         except (OSError, sqlite3.Error) as error:
             raise DataError("saved_undeletable", folder=self.folder, reason=error) from error
 
+    def suggest(self, id: str, name: str) -> None:
+        """Replaces what a listener suggested; "" for nothing, and an unknown id is no error."""
+        with self._db.write() as db:
+            db.execute("UPDATE kept SET suggestion=? WHERE id=?", (name, id))
+
     def all(self) -> list[SavedClip]:
         """Every saved clip that can be read, the oldest first."""
         with self._db.read() as db:
@@ -127,6 +136,7 @@ class SavedClips:
             shares(row["answer"]),
             row["other_model"],
             shares(row["other_answer"]),
+            row["suggestion"],
         )
 
 
@@ -141,9 +151,12 @@ def shares(text: str) -> dict[str, float]:
 
 _ADD = """
     INSERT INTO kept VALUES
-        (:id, :file, :seconds, :reason, :model, :answer, :other_model, :other_answer, :at)
+        (:id, :file, :seconds, :reason, :model, :answer, :other_model, :other_answer, :at,
+        :suggestion)
     ON CONFLICT (id) DO UPDATE SET reason=excluded.reason, model=excluded.model,
-        answer=excluded.answer, other_model=excluded.other_model, other_answer=excluded.other_answer
+        answer=excluded.answer, other_model=excluded.other_model,
+        other_answer=excluded.other_answer,
+        suggestion=CASE WHEN excluded.suggestion='' THEN suggestion ELSE excluded.suggestion END
 """
 
 

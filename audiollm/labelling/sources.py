@@ -102,11 +102,12 @@ def from_saved(saved: Sequence[SavedClip], settings: Settings) -> Gathered:
                 seconds=sound.seconds,
                 source="analyse",
                 reason="disagreement" if clip.reason == "disagreement" else "sent",
-                score=score if why == "disagreement" else 0.0,
+                score=score if why == "disagreement" else float(bool(clip.suggestion)),
                 model=clip.model,
                 answer=clip.answer,
                 other_model=clip.other_model,
                 other_answer=clip.other_answer,
+                suggestion=clip.suggestion,
             )
         )
     return Gathered(tuple(tasks), 0, unusable)

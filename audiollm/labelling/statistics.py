@@ -47,7 +47,7 @@ class Statistics:
     classes: Mapping[str, int]  # final labels
     right: Share | None  # of the random clips: the model's answer equals the final label
     model: str  # the model of `right`
-    wanted: int  # random clips still to label until `right` is known within CLOSE
+    needed: int  # random clips still to label until `right` is known within CLOSE
     yields: tuple[Yield, ...]
 
 
@@ -56,8 +56,8 @@ def statistics(outcomes: Sequence[Outcome], history: Sequence[Label]) -> Statist
     classes = Counter(o.final for o in outcomes if o.final)
     random = [o for o in outcomes if o.task.reason == "random" and o.emotion and o.task.answer]
     model = Counter(o.task.model for o in random).most_common(1)[0][0] if random else ""
-    answered = [o for o in random if o.task.model == model]
-    right = share(sum(o.task.predicted == o.emotion for o in answered), len(answered))
+    evaluated = [o for o in random if o.task.model == model]
+    right = share(sum(o.task.predicted == o.emotion for o in evaluated), len(evaluated))
     return Statistics(
         tasks=len(outcomes),
         labelled=classes.total(),
@@ -66,7 +66,7 @@ def statistics(outcomes: Sequence[Outcome], history: Sequence[Label]) -> Statist
         classes=dict(classes),
         right=right,
         model=model,
-        wanted=wanted(right),
+        needed=clips_needed(right),
         yields=tuple(_yield(name, outcomes) for name in REASONS),
     )
 
@@ -77,13 +77,13 @@ def pace(history: Sequence[Label]) -> dict[str, float]:
     for label in history:
         if not label.origin and label.kind != "skip":
             times.setdefault(label.person, []).append(datetime.fromisoformat(label.at))
-    found = {}
-    for person, written in times.items():
-        gaps = [(b - a).total_seconds() for a, b in pairwise(written)]
+    rates = {}
+    for person, moments in times.items():
+        gaps = [(b - a).total_seconds() for a, b in pairwise(moments)]
         work = [gap for gap in gaps if 0 <= gap < PAUSE]
         if work:
-            found[person] = 60 / max(sum(work) / len(work), median(work) / 10, 1e-3)
-    return found
+            rates[person] = 60 / max(sum(work) / len(work), median(work) / 10, 1e-3)
+    return rates
 
 
 def share(count: int, of: int) -> Share | None:
@@ -92,11 +92,11 @@ def share(count: int, of: int) -> Share | None:
 
     if not of:
         return None
-    found = binomtest(count, of).proportion_ci(method="wilson")
-    return Share(count, of, count / of, float(found.low), float(found.high))
+    interval = binomtest(count, of).proportion_ci(method="wilson")
+    return Share(count, of, count / of, float(interval.low), float(interval.high))
 
 
-def wanted(right: Share | None) -> int:
+def clips_needed(right: Share | None) -> int:
     """Random clips still to label until the share is known within CLOSE."""
     p = min(max(0.5, right.low), right.high) if right else 0.5  # the value of largest variance
     return max(0, ceil(p * (1 - p) * (Z / CLOSE) ** 2) - (right.of if right else 0))

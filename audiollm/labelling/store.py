@@ -38,6 +38,7 @@ Work = Literal[
 WORKS: tuple[Work, ...] = get_args(Work)
 # The classes where no task has an answer
 USUAL = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
+LATEST = 253_402_300_799.0  # s since 1970: the end of the year 9999, the last that a date can be of
 LEASE = 600.0  # s for which a clip that one page shows is reserved for it
 
 # Sets of the valid labels, computed once a query and not for every task
@@ -105,13 +106,13 @@ class LabelStore:
             LabelError: there is no such task.
         """
         with self._database.read() as db:
-            return _found(db, id)
+            return _task(db, id)
 
     def classes(self) -> tuple[str, ...]:
         """Every class of answers (without any: USUAL), data and labels, in labels.py's order."""
         with self._database.read() as db:
             each = "json_each(iif(json_valid({0}), {0}, '{{}}'))"
-            answered = db.execute(
+            answers = db.execute(
                 f"SELECT DISTINCT key FROM tasks, {each.format('answer')}"  # noqa: S608
             ).fetchall()
             others = db.execute(
@@ -119,7 +120,7 @@ class LabelStore:
                 " SELECT original FROM tasks UNION SELECT name FROM labels UNION"
                 " SELECT secondary FROM labels"
             ).fetchall()
-        names = {row[0] for row in answered} or {*USUAL}
+        names = {row[0] for row in answers} or {*USUAL}
         names |= {row[0] for row in others} - {"", *UNUSUAL}
         return ordered(name for name in names if is_class(name))
 
@@ -136,6 +137,15 @@ class LabelStore:
                     db.execute("DELETE FROM leases WHERE task=?", (id,))
                     gone += db.execute("DELETE FROM tasks WHERE id=?", (id,)).rowcount
         return gone
+
+    def suggest(self, id: str, name: str) -> None:
+        """Replaces what a listener suggested; "" for nothing, and an unknown id is no error.
+
+        Raises:
+            LabelError: the database cannot be written.
+        """
+        with self._database.write() as db:
+            db.execute("UPDATE tasks SET suggestion=? WHERE id=?", (name, id))
 
     # --- leases
 
@@ -160,18 +170,18 @@ class LabelStore:
             raise ValueError(f"unknown kind of work {work!r} or reason in {reasons}")
         names = ",".join(f"'{name}'" for name in reasons)
         votes = "labelled.votes," if work == "second" else ""
-        wanted = f"{_OPEN[work]} AND t.reason IN ({names})"
+        condition = f"{_OPEN[work]} AND t.reason IN ({names})"
         with self._database.write() as db:
-            db.execute("DELETE FROM leases WHERE until<?", (self.clock(),))
+            self._end_leases(db)
             mine = "SELECT task FROM leases WHERE tab=:tab"
             who = {"person": person, "tab": tab, "count": count}
             db.execute(
                 "DELETE FROM leases WHERE tab=:tab AND task NOT IN"  # noqa: S608
-                f" (SELECT t.id FROM tasks t WHERE t.id IN ({mine}) AND {wanted})",
+                f" (SELECT t.id FROM tasks t WHERE t.id IN ({mine}) AND {condition})",
                 who,
             )
             rows = db.execute(
-                f"SELECT t.id FROM tasks t {_ORDER} WHERE {wanted}"  # noqa: S608
+                f"SELECT t.id FROM tasks t {_ORDER} WHERE {condition}"  # noqa: S608
                 " AND t.id NOT IN (SELECT task FROM leases)"
                 f" ORDER BY COALESCE(skipped.last, 0), {votes} t.turn"
                 f" LIMIT MAX(0, :count - (SELECT COUNT(*) FROM ({mine})))",
@@ -180,13 +190,13 @@ class LabelStore:
             for row in rows:
                 self._lease(db, row["id"], tab, last=True)
             db.execute("UPDATE leases SET until=? WHERE tab=?", (self.clock() + LEASE, tab))
-            held = "SELECT t.* FROM tasks t JOIN leases l ON l.task=t.id WHERE l.tab=?"
-            rows = db.execute(f"{held} ORDER BY l.place LIMIT {count}", (tab,)).fetchall()
-            found = readable(rows, as_task)
-            if len(found) == len(rows):
-                return found
-            known = {task.id for task in found}
-            bad = [(row["id"],) for row in rows if row["id"] not in known]
+            query = "SELECT t.* FROM tasks t JOIN leases l ON l.task=t.id WHERE l.tab=?"
+            rows = db.execute(f"{query} ORDER BY l.place LIMIT {count}", (tab,)).fetchall()
+            tasks = readable(rows, as_task)
+            if len(tasks) == len(rows):
+                return tasks
+            ids = {task.id for task in tasks}
+            bad = [(row["id"],) for row in rows if row["id"] not in ids]
             db.executemany("DELETE FROM leases WHERE task=?", bad)
             db.executemany("UPDATE tasks SET reason='unreadable' WHERE id=?", bad)
         return self.next_tasks(person, tab, work, reasons, count)
@@ -201,11 +211,11 @@ class LabelStore:
             done = db.execute(
                 "SELECT COUNT(*) FROM standing WHERE person=? AND kind=?", (person, kind)
             ).fetchone()[0]
-            left = db.execute(
+            remaining = db.execute(
                 f"SELECT COUNT(*) FROM tasks t WHERE {_OPEN[work]} AND t.reason IN ({names})",  # noqa: S608
                 {"person": person},
             ).fetchone()[0]
-        return int(done), int(left)
+        return int(done), int(remaining)
 
     def lease(self, task: str, tab: str) -> Task:
         """Makes a clip the first of this page, as after "back".
@@ -214,14 +224,19 @@ class LabelStore:
             LabelError: another page shows it, or there is no such task.
         """
         with self._database.write() as db:
-            db.execute("DELETE FROM leases WHERE until<?", (self.clock(),))
-            found = _found(db, task)
+            self._end_leases(db)
+            leased = _task(db, task)
             row = db.execute("SELECT tab FROM leases WHERE task=?", (task,)).fetchone()
             if row and row["tab"] != tab:
                 raise LabelError("label_leased")
             db.execute("DELETE FROM leases WHERE task=?", (task,))
             self._lease(db, task, tab, last=False)
-            return found
+            return leased
+
+    def _end_leases(self, db: sqlite3.Connection) -> None:
+        """Those whose time is over, or that were made before the clock was set back."""
+        now = self.clock()
+        db.execute("DELETE FROM leases WHERE until NOT BETWEEN ? AND ?", (now, now + LEASE))
 
     def _lease(self, db: sqlite3.Connection, task: str, tab: str, *, last: bool) -> None:
         edge = "MAX(place) + 1" if last else "MIN(place) - 1"
@@ -242,15 +257,15 @@ class LabelStore:
         """
         return self.add_labels([label])[0]
 
-    def add_labels(self, given: Iterable[Label]) -> list[Label]:
+    def add_labels(self, labels: Iterable[Label]) -> list[Label]:
         """The same for many: all of them are written, or none; returns those that were written.
 
         An imported label that is older than the person's valid label is left out.
         """
         with self._database.write() as db:
-            return self._add_labels(db, given)
+            return self._add_labels(db, labels)
 
-    def import_labels(self, tasks: Iterable[Task], given: Iterable[Label]) -> tuple[int, int]:
+    def import_labels(self, tasks: Iterable[Task], labels: Iterable[Label]) -> tuple[int, int]:
         """Tasks and labels of a file, all of it or nothing; (new tasks, new labels).
 
         Of a sound that is there already only what is missing changes.
@@ -261,7 +276,7 @@ class LabelStore:
         with self._database.write() as db:
             new = self._add_tasks(db, tasks, imported=True)
             before = db.execute("SELECT COUNT(*) FROM labels").fetchone()[0]
-            self._add_labels(db, given)
+            self._add_labels(db, labels)
             return new, db.execute("SELECT COUNT(*) FROM labels").fetchone()[0] - before
 
     def _add_tasks(self, db: sqlite3.Connection, tasks: Iterable[Task], *, imported: bool) -> int:
@@ -278,10 +293,10 @@ class LabelStore:
         db.executemany("UPDATE tasks SET turn=? WHERE id=?", enumerate(turns))
         return len(rows) - len(before)
 
-    def _add_labels(self, db: sqlite3.Connection, given: Iterable[Label]) -> list[Label]:
-        written = []
-        for label in given:
-            _found(db, label.task)
+    def _add_labels(self, db: sqlite3.Connection, labels: Iterable[Label]) -> list[Label]:
+        added = []
+        for label in labels:
+            _task(db, label.task)
             if label.origin and label.at and is_outdated(db, label):
                 continue
             token = label.token or uuid.uuid4().hex
@@ -295,8 +310,8 @@ class LabelStore:
             if db.execute(insert, row).rowcount:
                 db.execute("DELETE FROM leases WHERE task=?", (label.task,))
             stored = db.execute("SELECT * FROM labels WHERE token=?", (token,)).fetchone()
-            written.append(as_label(stored))
-        return written
+            added.append(as_label(stored))
+        return added
 
     def undo(self, person: str) -> Label | None:
         """Undoes the person's last label of the page; returns it, None if there is none.
@@ -346,14 +361,14 @@ class LabelStore:
         """
         query = "SELECT * FROM standing WHERE kind<>'skip' AND task=? ORDER BY number"
         with self._database.read() as db:
-            found = _found(db, task)
-            return outcome_of(found, readable(db.execute(query, (task,)), as_label))
+            return outcome_of(_task(db, task), readable(db.execute(query, (task,)), as_label))
 
     def _now(self) -> str:
-        return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="milliseconds")
+        now = min(max(self.clock(), 0.0), LATEST)
+        return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
 
 
-def _found(db: sqlite3.Connection, id: str) -> Task:
+def _task(db: sqlite3.Connection, id: str) -> Task:
     row = db.execute("SELECT * FROM tasks WHERE id=?", (id,)).fetchone()
     if row is None:
         raise UnknownTaskError

@@ -50,6 +50,7 @@ class Task:
     other_model: str = ""  # the linear probe, or another model
     other_answer: Mapping[str, float] = field(default_factory=dict)
     speaker: str = ""
+    suggestion: str = ""  # class that a listener named on the Analyse page; no label
 
     def __post_init__(self) -> None:
         if not self.id or not Path(self.path).is_absolute():
@@ -60,7 +61,7 @@ class Task:
             raise ValueError(f"reason must be one of {REASONS}, not {self.reason!r}")
         if not (isfinite(self.score) and 0 <= self.score <= 1 and self.seconds > 0):
             raise ValueError(f"score and seconds are {self.score}, {self.seconds}")
-        for name in (self.original, *self.answer, *self.other_answer):
+        for name in (self.original, self.suggestion, *self.answer, *self.other_answer):
             if name and labels.canonical(name) != name:
                 raise ValueError(f"{name!r} is not the name of a class")
 
@@ -168,11 +169,11 @@ def checked_class(name: str) -> str:
         LabelError: it is not spelled as labels.py spells it.
     """
     try:
-        known = labels.canonical(name)
+        canonical = labels.canonical(name)
     except ValueError as error:
         raise LabelError("label_unknown_class", name=name) from error
-    if known != name:
-        raise LabelError("label_class_spelling", name=name, known=known)
+    if canonical != name:
+        raise LabelError("label_class_spelling", name=name, known=canonical)
     return name
 
 

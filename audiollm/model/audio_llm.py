@@ -33,6 +33,7 @@ class Example:
     class_token_weight: float = 1.0  # of the first answer token, which names the class
     choices: tuple[int, ...] = ()  # first token of every class word; () where the answer names none
     smoothing: float = 0.0  # share of the first token's target that all choices get alike
+    with_audio: bool = True  # its audio tokens stand in the prompt
 
     def __len__(self) -> int:
         return len(self.head) + len(self.tail) + len(self.answer)
@@ -227,6 +228,7 @@ class AudioLLM(nn.Module):
         tokens of a row, goes through the LLM once for all rows that share it.
         """
         tails = [e.tail + e.answer[:-1] for e in examples]  # nothing comes after the last id
+        audio = stated(examples, audio)
         if all(e.head for e in examples):
             heads: Heads | None = self.heads([e.head for e in examples])
             merged = self.join([()] * len(examples), audio, tails)
@@ -254,6 +256,12 @@ class AudioLLM(nn.Module):
         return (weights * losses).sum() / weights.sum()
 
 
+def stated(examples: Sequence[Example], audio: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Audio tokens [B, N, H] and how many of them [B] stand in each prompt."""
+    tokens, lengths = audio
+    return tokens, lengths * torch.tensor([e.with_audio for e in examples], device=lengths.device)
+
+
 def _smoothed(
     losses: Tensor,
     logits: Tensor,
@@ -273,11 +281,11 @@ def _smoothed(
     choices = torch.tensor([examples[i].choices for i in mixed], device=losses.device)  # [R, C]
     if among:
         each = -F.log_softmax(logits[rows].gather(1, choices), -1)  # [R, C]
-        named = torch.tensor([examples[i].answer[0] for i in mixed], device=losses.device)
-        truth = (each * (choices == named[:, None])).sum(1)
+        targets = torch.tensor([examples[i].answer[0] for i in mixed], device=losses.device)
+        truth = (each * (choices == targets[:, None])).sum(1)
     else:
         each, truth = -F.log_softmax(logits[rows], -1).gather(1, choices), losses[rows]
-    found = (1 - smoothing) * truth + smoothing * each.mean(1)
+    smoothed = (1 - smoothing) * truth + smoothing * each.mean(1)
     if soft is not None:
-        found = (1 - share) * found + share * (soft[mixed] * each).sum(1)
-    return losses.index_put((rows,), found)
+        smoothed = (1 - share) * smoothed + share * (soft[mixed] * each).sum(1)
+    return losses.index_put((rows,), smoothed)

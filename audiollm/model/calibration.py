@@ -56,13 +56,13 @@ def calibrated(
 ) -> np.ndarray:
     """Probabilities [N, C] by the calibrations of a model: one for the answers that rest on a
     speaker baseline, one for the others. NaN in `distances` [N] stands for not measured."""
-    known = None
+    measured = None
     if distances is not None and np.isfinite(distances).all():
-        known = distances
-    table = apply(log_likelihoods, manifest.labels, manifest.calibration, known)
+        measured = distances
+    table = apply(log_likelihoods, manifest.labels, manifest.calibration, measured)
     rows = np.flatnonzero(on_baseline)
     if len(rows) and (other := manifest.baseline_calibration) is not None:
-        apart = None if known is None else known[rows]
+        apart = None if measured is None else measured[rows]
         table[rows] = apply(log_likelihoods[rows], manifest.labels, other, apart)
     return table
 
@@ -115,17 +115,17 @@ def fit(
         return identity
     shifted = np.unique(truth) if kind == "affine" else np.zeros(0, dtype=int)
     t, slope, shift = _minimise(z, truth, shifted, far, counts)
-    found = Calibration(
+    fitted = Calibration(
         temperature=float(np.exp(t)),
         slope=slope,
         shift={names[i]: float(shift[i]) for i in shifted} if kind == "affine" else {},
         fitted_on=fitted_on,
     )
     apart = None if distances is None else np.asarray(distances)[usable]
-    better = nll(z, truth, names, found, apart, counts) <= nll(
+    better = nll(z, truth, names, fitted, apart, counts) <= nll(
         z, truth, names, identity, apart, counts
     )
-    return found if better else identity
+    return fitted if better else identity
 
 
 def nll(
@@ -137,8 +137,8 @@ def nll(
     weights: np.ndarray | None = None,
 ) -> float:
     """Mean negative log-likelihood in nats of the class numbers `truth` [N]."""
-    given = apply(log_likelihoods, classes, calibration, distances)
-    probability = given[np.arange(len(truth)), truth]
+    probabilities = apply(log_likelihoods, classes, calibration, distances)
+    probability = probabilities[np.arange(len(truth)), truth]
     losses = -np.log(np.maximum(probability, np.finfo(np.float64).tiny))
     return float(np.average(losses, weights=weights))
 

@@ -30,6 +30,7 @@ from audiollm.contracts.manifest import (
 )
 from audiollm.contracts.options import read_json, to_json
 from audiollm.errors import ConfigError, ModelError
+from audiollm.hub.clients import Report
 from audiollm.model import distance, probe
 from audiollm.model.audio_llm import AudioLLM
 from audiollm.model.distance import FeatureDistance
@@ -55,35 +56,41 @@ class Checkpoint:
     distance: FeatureDistance | None = None  # of features from the training data
 
 
-def pick_device(wanted: str) -> str:
+def pick_device(name: str) -> str:
     """`auto` -> the best device that is here; anything else is checked.
 
     Raises:
         ConfigError: the device does not exist on this machine.
     """
-    if wanted == "auto":
+    if name == "auto":
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.empty(0, device=wanted)
+        torch.empty(0, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError("model_device", device=wanted) from error
-    return wanted
+        raise ConfigError("model_device", device=name) from error
+    return name
 
 
 def load(
-    id: str, settings: Settings, device: str = "cpu", *, table_alone: bool = False
+    id: str,
+    settings: Settings,
+    device: str = "cpu",
+    *,
+    table_alone: bool = False,
+    report: Report | None = None,
 ) -> Checkpoint:
     """A trained Audio-LLM from a preset name or a folder, ready to score.
 
     Args:
         table_alone: of the LLM only the table of embeddings, where a server computes the rest.
+        report: progress of a download; see `hub.locate`.
 
     Raises:
         ModelError: no such model, or one of its parts is missing or does not fit.
     """
-    folder = hub.locate(id, settings)
+    folder = hub.locate(id, settings, report=report)
     manifest = read_manifest(folder, id)
     llm, tokenizer = load_table(folder) if table_alone else load_llm(str(folder), settings, device)
     width = llm.get_input_embeddings().weight.shape[1]
@@ -255,8 +262,8 @@ def _original_manifest(folder: Path) -> Manifest:
     state = _read_original(folder / ORIGINAL_PROJECTOR)
     shapes = {k.removeprefix("projector."): v.shape for k, v in state.items()}
     if set(shapes) != {"0.weight", "0.bias", "2.weight", "2.bias"}:
-        found = ", ".join(sorted(shapes)[:6])
-        raise ModelError("model_original_layers", path=folder / ORIGINAL_PROJECTOR, found=found)
+        layers = ", ".join(sorted(shapes)[:6])
+        raise ModelError("model_original_layers", path=folder / ORIGINAL_PROJECTOR, found=layers)
     hidden, width = shapes["0.weight"]
     if width not in ORIGINAL_ENCODERS:
         raise ModelError("model_original_width", path=folder / ORIGINAL_PROJECTOR, width=width)

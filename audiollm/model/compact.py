@@ -30,9 +30,10 @@ def compact(llm: nn.Module) -> None:
                 setattr(module, name, CompactLinear(child))
             elif type(child) is nn.Embedding:
                 setattr(module, name, CompactEmbedding(child))
-    kept = {id(m.weight) for m in llm.modules() if isinstance(m, CompactLinear | CompactEmbedding)}
+    compacted = (m for m in llm.modules() if isinstance(m, CompactLinear | CompactEmbedding))
+    ids = {id(module.weight) for module in compacted}
     for parameter in llm.parameters():
-        if id(parameter) not in kept:
+        if id(parameter) not in ids:
             parameter.data = parameter.data.float()
 
 
@@ -87,10 +88,10 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         (grad,), (weight,) = grads, ctx.saved_tensors
-        found = grad.new_zeros(len(grad), weight.shape[1])
+        product = grad.new_zeros(len(grad), weight.shape[1])
         for start, block in _blocks(weight):
-            found.addmm_(grad[:, start : start + len(block)], block)
-        return found, None
+            product.addmm_(grad[:, start : start + len(block)], block)
+        return product, None
 
 
 def _blocks(weight: Tensor) -> Iterator[tuple[int, Tensor]]:

@@ -76,8 +76,8 @@ def fit(
     mean, std = rows.mean(0), np.maximum(rows.std(0), 1e-4)
     z = _standardised(rows, mean, std)
     count = min(COMPONENTS, len(rows) - 1, rows.shape[1])
-    found = PCA(count, svd_solver="randomized", random_state=0).fit(z)
-    components = found.components_.T.astype(np.float16).astype(np.float32)  # as it is stored
+    pca = PCA(count, svd_solver="randomized", random_state=0).fit(z)
+    components = pca.components_.T.astype(np.float16).astype(np.float32)  # as it is stored
     projected = z @ components
     centres, group = _groups(projected, corpora)
     pooled = _covariance(projected - centres[group])
@@ -97,8 +97,8 @@ def _groups(
     projected: NDArray[np.float32], names: Sequence[str]
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Means of the groups [G, K] that rows [N, K] belong to by name, and the group of each row."""
-    known, group = np.unique(np.array(names), return_inverse=True)
-    return np.stack([projected[group == i].mean(0) for i in range(len(known))]), group
+    unique, group = np.unique(np.array(names), return_inverse=True)
+    return np.stack([projected[group == i].mean(0) for i in range(len(unique))]), group
 
 
 def _covariance(rows: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -147,10 +147,10 @@ def read(folder: Path, width: int) -> FeatureDistance | None:
 
 
 def _size(file: Any, name: str) -> list[int]:
-    stored = file.get_slice(name)
-    if stored.get_dtype() not in ("F32", "F16"):
-        raise ValueError(f"its {name} is {stored.get_dtype()}, not F32 or F16")
-    return list(stored.get_shape())
+    tensor = file.get_slice(name)
+    if tensor.get_dtype() not in ("F32", "F16"):
+        raise ValueError(f"its {name} is {tensor.get_dtype()}, not F32 or F16")
+    return list(tensor.get_shape())
 
 
 def _standardised(

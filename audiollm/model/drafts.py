@@ -31,20 +31,22 @@ class Drafts:
         while len(self._next) > ENTRIES:
             del self._next[next(iter(self._next))]
 
-    def propose(self, ids: Sequence[int], most: int = MOST, shown: Sequence[int] = ()) -> list[int]:
+    def propose(
+        self, ids: Sequence[int], most: int = MOST, prompt: Sequence[int] = ()
+    ) -> list[int]:
         """What probably follows, as far as it is known, at most so many.
 
         Args:
-            shown: the prompt of this text; what followed in it goes before earlier texts.
+            prompt: of this text; what followed in it goes before earlier texts.
         """
-        prompt = {tuple(shown[i - CONTEXT : i]): shown[i] for i in range(CONTEXT, len(shown))}
-        found: list[int] = []
+        own = {tuple(prompt[i - CONTEXT : i]): prompt[i] for i in range(CONTEXT, len(prompt))}
+        proposed: list[int] = []
         before = tuple(ids[-CONTEXT:])
-        while len(found) < min(most, MOST):
+        while len(proposed) < min(most, MOST):
             token, times = self._next.get(before, (0, 0))
-            token, times = (prompt[before], AGAIN) if before in prompt else (token, times)
+            token, times = (own[before], AGAIN) if before in own else (token, times)
             if times < AGAIN:
                 break
-            found.append(token)
+            proposed.append(token)
             before = (*before[1:], token)
-        return found
+        return proposed

@@ -1,7 +1,12 @@
 """Texts that the LLM goes on with, several at once, each passed on piece by piece.
 
-What it goes on from is a key-value cache: of a scored clip and its class word (scoring.py), or of a
-free question about a clip:
+What it goes on from is a key-value cache: of the facts of an answer, which `analysis.prose` checks
+(no audio: nothing is to be said that was not measured),
+
+    {start of user turn}  {facts}{end of user turn}
+    {instruction}         {start of assistant turn}
+
+or of a free question about a clip:
 
     {start of user turn}  [audio tokens]  {probabilities}
     {instruction}                         {measured cues}
@@ -13,6 +18,7 @@ An answer to a question is checked by `analysis.answers`.
 Shapes: B texts, L cached positions, G key-value heads, H LLM width.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -20,7 +26,13 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import StoppingCriteria, StoppingCriteriaList, TextStreamer
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+    TextStreamer,
+)
 from transformers.generation.streamers import BaseStreamer
 
 from audiollm.errors import AudioError
@@ -30,7 +42,9 @@ from audiollm.model.projector import Features
 from audiollm.model.prompt import Layout, Prompt
 
 MAX_QUESTION = 500  # characters
-MAX_ANALYSIS, MAX_ANSWER = 96, 200  # tokens
+MAX_ANALYSIS, MAX_ANSWER = 160, 200  # tokens
+# Of the probability of the likeliest token, that a drawn one has at least (min-p, arXiv 2407.01082)
+LEAST = 0.3
 Layers: TypeAlias = list[tuple[Tensor, Tensor]]  # keys and values of each layer of the LLM
 Write: TypeAlias = Callable[[str], object]  # gets each new piece of a text
 # gets the number of a text, and the text or what its `Write` raised
@@ -44,7 +58,8 @@ class Context:
     layers: Layers
     last: int
     most: int = MAX_ANALYSIS  # new tokens
-    shown: tuple[int, ...] = ()  # of the prompt, what texts repeat parts of
+    prompt_ids: tuple[int, ...] = ()  # of the prompt, what texts repeat parts of
+    seed: int | None = None  # its tokens are drawn by; None: the likeliest are taken
 
 
 @dataclass(eq=False)
@@ -118,7 +133,7 @@ def generate(
     finish: Finish,
     drafts: Drafts,
 ) -> None:
-    """Goes on from every context, greedily.
+    """Goes on from every context: greedily, or with tokens drawn by its seed.
 
     Args:
         writes: one for every text, called in this thread; what it raises ends that text alone.
@@ -140,12 +155,13 @@ def _one(model: AudioLLM, context: Context, texts: Texts, drafts: Drafts) -> Non
     (text,) = texts.texts
     ids = [context.last]
     while not text.done:
-        draft = drafts.propose(ids, context.most - len(text.ids) - 1, context.shown)
+        draft = drafts.propose(ids, context.most - len(text.ids) - 1, context.prompt_ids)
         fed = torch.tensor([[ids[-1], *draft]], device=model.device)
         hidden = model.causal_lm.model(  # type: ignore[operator]
             input_ids=fed, past_key_values=cache, use_cache=True
         ).last_hidden_state
-        best = model.logits(hidden[0]).argmax(-1).tolist()  # what follows each fed token
+        logits = model.logits(hidden[0])  # of what follows each fed token
+        best = [_next(row, context.seed, len(text.ids) + i) for i, row in enumerate(logits)]
         right = next((i for i, id in enumerate(draft) if id != best[i]), len(draft))
         if wrong := len(draft) - right:
             cache.crop(-wrong)
@@ -180,11 +196,38 @@ def _several(model: AudioLLM, prompt: Prompt, contexts: Sequence[Context], texts
         pad_token_id=prompt.end,
         streamer=texts,
         stopping_criteria=StoppingCriteriaList([texts]),
+        logits_processor=LogitsProcessorList([_Draws(contexts, longest + 1)]),
     )
 
 
+class _Draws(LogitsProcessor):  # type: ignore[misc]
+    """Leaves one token to each text that has a seed. start: ids that generation starts from."""
+
+    def __init__(self, contexts: Sequence[Context], start: int) -> None:
+        self.contexts, self.start = contexts, start
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        place = input_ids.shape[1] - self.start
+        drawn = torch.full_like(scores, -torch.inf)
+        for row, context in enumerate(self.contexts):
+            drawn[row, _next(scores[row], context.seed, place)] = 0.0
+        return drawn
+
+
+def _next(logits: Tensor, seed: int | None, place: int) -> int:
+    """The token with these logits [V]: the likeliest; or drawn, the same for the same seed and
+    place in the text, whether it is generated alone or in a batch (Gumbel-max)."""
+    if seed is None:
+        return int(logits.argmax())
+    rng = torch.Generator().manual_seed(seed * 1009 + place)
+    noise = -torch.log(-torch.log(torch.rand(len(logits), generator=rng).clamp(1e-12, 1 - 1e-7)))
+    logits = logits.float().cpu()
+    likely = logits >= logits.max() + math.log(LEAST)
+    return int(torch.where(likely, logits + noise, -torch.inf).argmax())
+
+
 @torch.inference_mode()
-def asked(model: AudioLLM, layout: Layout, clip: Features, prefix: Layers) -> Context:
+def question_context(model: AudioLLM, layout: Layout, clip: Features, prefix: Layers) -> Context:
     """What the answer to a free question about a clip goes on from; `checked` lets it pass.
 
     Args:
@@ -194,6 +237,18 @@ def asked(model: AudioLLM, layout: Layout, clip: Features, prefix: Layers) -> Co
     # the last id is fed when the text begins
     layers = prefill(model, merged.embeds[:, :-1], prefix)
     return Context([(k[0], v[0]) for k, v in layers], layout.tail[-1], MAX_ANSWER, layout.tail)
+
+
+@torch.inference_mode()
+def analysis_context(model: AudioLLM, layout: Layout, prefix: Layers, seed: int) -> Context:
+    """What a written analysis goes on from.
+
+    Args:
+        prefix: of the head of `layout`.
+    """
+    layers = prefill(model, model.embed(layout.tail[:-1])[None], prefix)
+    cached = [(k[0], v[0]) for k, v in layers]
+    return Context(cached, layout.tail[-1], MAX_ANALYSIS, layout.tail, seed)
 
 
 @torch.inference_mode()

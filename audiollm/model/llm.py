@@ -90,13 +90,26 @@ def load_table(folder: Path) -> tuple[EmbeddingTable, Any]:
             shape = AutoModelForCausalLM.from_config(conf)
         table = shape.get_input_embeddings().weight
         name = next(name for name, p in shape.named_parameters() if p is table)
-        for path in sorted(folder.glob("*.safetensors")):
-            with safe_open(path, "pt") as file:
-                if name in file.keys():  # noqa: SIM118 - no mapping
-                    weight = file.get_tensor(name)
-                    tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-                    return EmbeddingTable(weight).eval(), tokenizer
+        if path := tensor_files(folder).get(name):
+            tokenizer = AutoTokenizer.from_pretrained(folder, **local)
+            return EmbeddingTable(read_tensor(path, name)).eval(), tokenizer
     raise ModelError("model_missing_keys", folder=folder, name=name, count=1)
+
+
+def tensor_files(folder: Path) -> dict[str, Path]:
+    """The safetensors file of every tensor of a folder."""
+    files: dict[str, Path] = {}
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            files |= dict.fromkeys(file.keys(), path)
+    return files
+
+
+def read_tensor(path: Path, name: str) -> Tensor:
+    """One tensor of a file, as stored."""
+    with safe_open(path, "pt") as file:
+        tensor: Tensor = file.get_tensor(name)
+    return tensor
 
 
 def _require_whole(folder: Path, report: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ class Came:
     share: float | None  # of the whole way; None where its length is not known
     left: float | None  # s
     late: bool = False  # it takes longer than was guessed, as after an installation
+    fetched: tuple[int, int] | None = None  # bytes of a download that are here, and of all of it
 
 
 class Loading:
@@ -50,6 +51,7 @@ class Loading:
         self._began: dict[Step, float] = {"program": clock()}
         self._most = 0.0  # largest share so far
         self._known = llm is not None and encoder is not None
+        self._fetched = (0, 0)  # by the step
         self._guess = {
             "program": AGAIN if _has_torch() else USUAL["program"],
             "llm": USUAL["llm"] + (llm or 0) / READING,
@@ -71,11 +73,18 @@ class Loading:
 
     def begin(self, step: Step) -> None:
         """The step before has ended."""
-        self._began[step] = self._clock()
+        self._began[step], self._fetched = self._clock(), (0, 0)
+
+    def fetch(self, here: int, whole: int) -> None:
+        """So many bytes of a download are here. Called by several threads."""
+        self._fetched = here, whole
 
     def came(self) -> Came:
         began = list(self._began.items())
         step, since = began[-1]
+        here, whole = self._fetched
+        if here < whole:
+            return Came(step, here / whole, None, fetched=(here, whole))
         if not self._known:
             return Came(step, None, None)
         done = [name for name, _ in began[:-1]]

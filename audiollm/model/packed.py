@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
+
+from audiollm.model.llm import read_tensor, tensor_files
 
 _OPS: Any = torch.ops.mkldnn  # what torch.compile uses on a CPU
 
@@ -34,15 +35,14 @@ def pack(llm: nn.Module, folder: Path) -> None:
     if not supported():
         return
     output = llm.get_output_embeddings()  # type: ignore[operator]
-    files = {name: path for path in folder.glob("*.safetensors") for name in _names(path)}
+    files = tensor_files(folder)
     for name, layer in list(llm.named_modules()):
         if type(layer) is not nn.Linear or layer is output or layer.weight.device.type != "cpu":
             continue
         if layer.weight.dtype == torch.bfloat16:
             weight = layer.weight.detach()
             if path := files.get(f"{name}.weight"):
-                with safe_open(path, "pt") as file:
-                    stored = file.get_tensor(f"{name}.weight")
+                stored = read_tensor(path, f"{name}.weight")
                 weight = stored if stored.dtype == torch.bfloat16 else weight
             parent, _, own = name.rpartition(".")
             setattr(llm.get_submodule(parent), own, PackedLinear(layer, weight))
@@ -63,8 +63,3 @@ class PackedLinear(nn.Module):
         """[..., I] -> [..., O]"""
         result: Tensor = _OPS._linear_pointwise(input, self._weight, self.bias, "none", [], "")
         return result
-
-
-def _names(path: Path) -> list[str]:
-    with safe_open(path, "pt") as file:
-        return list(file.keys())

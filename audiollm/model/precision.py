@@ -15,16 +15,16 @@ SHAPES = ((64, 896, 4864), (1, 896, 4864))  # rows, in, out: a prompt and a toke
 REPEATS = 3
 
 
-def pick(device: str, wanted: str = "auto", width: int = 0) -> torch.dtype:
+def pick(device: str, setting: str = "auto", width: int = 0) -> torch.dtype:
     """The data type for an LLM on a device.
 
     Args:
-        wanted: `Settings.precision`.
+        setting: `Settings.precision`.
         width: of the LLM's embeddings.
     """
-    if wanted != "auto":
-        chosen: Any = getattr(torch, wanted)
-        return chosen
+    if setting != "auto":
+        dtype: Any = getattr(torch, setting)
+        return dtype
     if device.startswith("cuda"):
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     if device == "cpu" and width >= MEASURED_WIDTH and bfloat16_gain() >= FASTER:
@@ -33,14 +33,14 @@ def pick(device: str, wanted: str = "auto", width: int = 0) -> torch.dtype:
 
 
 def keeps(
-    device: str, wanted: str, width: int, computed: torch.dtype, stored: torch.dtype | None
+    device: str, setting: str, width: int, computed: torch.dtype, stored: torch.dtype | None
 ) -> bool:
     """Whether an LLM's weights stay in bfloat16, as they are stored, under float32 arithmetic.
 
     Args:
         computed: by `pick`, of the same arguments.
     """
-    large = wanted == "auto" and device == "cpu" and width >= MEASURED_WIDTH
+    large = setting == "auto" and device == "cpu" and width >= MEASURED_WIDTH
     return large and computed == torch.float32 and stored == torch.bfloat16
 
 
@@ -50,7 +50,7 @@ def computed(llm: Any) -> torch.dtype:
     return dtype
 
 
-def named(llm: Any) -> str:
+def describe(llm: Any) -> str:
     """Of arithmetic and, where they are stored in another one, weights."""
     if is_compact(llm):
         return "float32, weights bfloat16"

@@ -56,15 +56,15 @@ def read(path: Path, width: int, labels: Sequence[str]) -> LinearProbe:
     try:
         with safe_open(path, framework="numpy") as file:
             classes = _classes(file.metadata() or {}, labels)
-            wanted = {"weight": [len(classes), width], "bias": [len(classes)]}
-            if set(file.keys()) != set(wanted):
+            shapes = {"weight": [len(classes), width], "bias": [len(classes)]}
+            if set(file.keys()) != set(shapes):
                 raise ValueError(f"it holds {', '.join(sorted(file.keys()))[:80] or 'nothing'}")
-            for name, shape in wanted.items():  # before any memory is taken
-                stored = file.get_slice(name)
-                if stored.get_dtype() != "F32" or list(stored.get_shape()) != shape:
-                    found = f"{stored.get_dtype()} {list(stored.get_shape())}"
-                    raise ValueError(f"its {name} is {found}, not F32 {shape}")
-            weight, bias = (file.get_tensor(name) for name in wanted)
+            for name, shape in shapes.items():  # before any memory is taken
+                tensor = file.get_slice(name)
+                if tensor.get_dtype() != "F32" or list(tensor.get_shape()) != shape:
+                    actual = f"{tensor.get_dtype()} {list(tensor.get_shape())}"
+                    raise ValueError(f"its {name} is {actual}, not F32 {shape}")
+            weight, bias = (file.get_tensor(name) for name in shapes)
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
             raise ValueError("it holds numbers that are not finite")
     except (OSError, SafetensorError, ValueError, RecursionError) as error:
@@ -73,9 +73,9 @@ def read(path: Path, width: int, labels: Sequence[str]) -> LinearProbe:
 
 
 def _classes(metadata: dict[str, str], labels: Sequence[str]) -> tuple[str, ...]:
-    found = parse_json(metadata.get(CLASSES_KEY, "null"))
-    known = [name for name in labels if isinstance(found, list) and name in found]
-    if len(known) < 2 or found != known:
-        shown = str(found)[:80]
-        raise ValueError(f"its classes are {shown}, not two or more of {', '.join(labels)}")
-    return tuple(known)
+    value = parse_json(metadata.get(CLASSES_KEY, "null"))
+    classes = [name for name in labels if isinstance(value, list) and name in value]
+    if len(classes) < 2 or value != classes:
+        known = ", ".join(labels)
+        raise ValueError(f"its classes are {str(value)[:80]}, not two or more of {known}")
+    return tuple(classes)

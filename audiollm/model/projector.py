@@ -161,9 +161,9 @@ class Projector(nn.Module):
         x = self.mlp(self.standardise(utterance))
         if self.relative is not None and any(c.baseline is not None for c in clips):
             mean = [np.zeros_like(c.utterance) if c.baseline is None else c.baseline for c in clips]
-            given = torch.tensor([c.baseline is not None for c in clips], device=x.device)
+            has_baseline = torch.tensor([c.baseline is not None for c in clips], device=x.device)
             difference = self.relative["standardise"](utterance - self._tensor(np.stack(mean)))
-            x = torch.where(given[:, None], self.relative["mlp"](difference), x)
+            x = torch.where(has_baseline[:, None], self.relative["mlp"](difference), x)
         count = self.config.utterance_tokens
         x = x.view(len(clips), count, self.config.output_size)  # [B, N * H] -> [B, N, H]
         return x, torch.full((len(clips),), count, device=x.device)
@@ -195,10 +195,10 @@ class Projector(nn.Module):
     def _check(self, clips: Sequence[Features]) -> None:
         config = self.config
         for clip in clips:
-            taken = clip.frames if config.pooling == "frames" else clip.utterance
-            if taken is None or not len(taken):
+            features = clip.frames if config.pooling == "frames" else clip.utterance
+            if features is None or not len(features):
                 raise ModelError("model_needs_frames")
-            if (width := taken.shape[-1]) != config.input_size:
+            if (width := features.shape[-1]) != config.input_size:
                 raise ModelError("model_feature_width", expected=config.input_size, width=width)
             if clip.baseline is not None and clip.baseline.shape != clip.utterance.shape:
                 widths = {"baseline": clip.baseline.shape[-1], "width": clip.utterance.shape[-1]}

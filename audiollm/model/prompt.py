@@ -21,8 +21,8 @@ from audiollm.contracts.manifest import Manifest, PromptStyle
 from audiollm.errors import ModelError
 from audiollm.labels import LANGUAGES, Language, prompt_word
 
-# `free`: a question in a person's own words, see `Prompt.free`
-Kind = Literal["analyse", "classify", "describe", "yes_no", "intensity", "free"]
+# `free`: a question in a person's own words, see `Prompt.free`; `report`: see `Prompt.report`
+Kind = Literal["analyse", "classify", "describe", "yes_no", "report", "free"]
 
 CHATML_USER, CHATML_END = "<|im_start|>user\n", "<|im_end|>"
 CHATML_ASSISTANT = "<|im_end|>\n<|im_start|>assistant\n"
@@ -46,9 +46,9 @@ INSTRUCTIONS: dict[Kind, dict[Language, str]] = {
         "en": "Does this voice sound {candidate}?",
         "zh": "这段声音听起来{candidate}吗？",
     },
-    "intensity": {
-        "en": "How strong is the emotion in this voice: mild, moderate or strong?",
-        "zh": "这段声音的情感有多强：轻微、中等还是强烈？",
+    "report": {
+        "en": "Report how the voice in a recording sounds. Say what these facts say, and no more.",
+        "zh": "说明一段录音中的声音听起来怎么样。只说下列事实所说的内容。",
     },
 }
 
@@ -88,21 +88,21 @@ class Turns:
         Raises:
             ModelError: there is no template, or it changes the contents.
         """
-        known = all(_single(tokenizer, marker) for marker in ("<|im_start|>", CHATML_END))
+        is_chatml = all(_single(tokenizer, marker) for marker in ("<|im_start|>", CHATML_END))
         if not getattr(tokenizer, "chat_template", None):
-            if not known:
+            if not is_chatml:
                 raise ModelError("prompt_no_template")
             return cls(CHATML_USER, CHATML_ASSISTANT, CHATML_END)
         question = [{"role": "user", "content": SENTINEL}]
-        answered = [*question, {"role": "assistant", "content": SENTINEL}]
+        conversation = [*question, {"role": "assistant", "content": SENTINEL}]
         options = {"tokenize": False, "date_string": "26 Jul 2024"}  # Llama 3: else it is today's
         try:
-            asked = tokenizer.apply_chat_template(question, add_generation_prompt=True, **options)
-            user, assistant = asked.split(SENTINEL)
-            end = tokenizer.apply_chat_template(answered, **options).split(SENTINEL)[2]
+            prompt = tokenizer.apply_chat_template(question, add_generation_prompt=True, **options)
+            user, assistant = prompt.split(SENTINEL)
+            end = tokenizer.apply_chat_template(conversation, **options).split(SENTINEL)[2]
         except Exception as error:  # templates raise whatever their author likes
             raise ModelError("prompt_template", reason=str(error)[:200]) from error
-        if known and CHATML_USER in user:
+        if is_chatml and CHATML_USER in user:
             user = CHATML_USER
         return cls(user, assistant, end.lstrip())
 
@@ -123,8 +123,8 @@ def cue_words(cues: Cues | None, language: Language) -> str:
     """The measured cues as the model reads them, `pitch high, tempo fast`; "" without cues."""
     if cues is None:
         return ""
-    found = [(r, r.level(cues)) for r in REFERENCES]
-    words = [(r.name(language), r.word(level, language)) for r, level in found if level]
+    levels = [(r, r.level(cues)) for r in REFERENCES]
+    words = [(r.name(language), r.word(level, language)) for r, level in levels if level]
     if language == "zh":
         return "，".join(name + value for name, value in words)
     return ", ".join(f"{name} {value}" for name, value in words)
@@ -216,12 +216,18 @@ class Prompt:
         the question, so that the answer can agree with them.
         Marker tokens that the question spells out stay plain text: it cannot leave its turn.
         """
-        asked = self.tokenizer(question, add_special_tokens=False, split_special_tokens=True)
-        known = [probability_words(probabilities or {}, language), cue_words(cues, language)]
-        stated = "".join(f"\n{line}" for line in known if line)
-        tail = self.ids(f"{stated}\n") + tuple(asked["input_ids"])
+        encoded = self.tokenizer(question, add_special_tokens=False, split_special_tokens=True)
+        context = [probability_words(probabilities or {}, language), cue_words(cues, language)]
+        stated = "".join(f"\n{line}" for line in context if line)
+        tail = self.ids(f"{stated}\n") + tuple(encoded["input_ids"])
         head = self.ids(f"{self.turns.user}{FREE[language]}\n")
         return Layout(head, tail + self.ids(self.turns.assistant))
+
+    def report(self, facts: str, language: Language, start: str = "") -> Layout:
+        """What stands before a written analysis of these facts, or before the rest of one that has
+        a `start`. No audio is between the two."""
+        head = self.ids(f"{self.turns.user}{INSTRUCTIONS['report'][language]}\n")
+        return Layout(head, self.ids(facts) + self.ids(self.turns.assistant) + self.ids(start))
 
     def label(self, name: str, language: Language) -> tuple[int, ...]:
         """Ids of a class word and what ends it: no complete word is a prefix of another."""
@@ -232,9 +238,9 @@ class Prompt:
     def firsts(self, languages: Sequence[Language]) -> dict[Language, list[int]]:
         """First tokens of the class words in each language, where classes are scored by them; {}
         where they are not, or two words begin alike."""
-        found = {lang: [self.label(name, lang)[0] for name in self.classes] for lang in languages}
-        distinct = all(len(set(ids)) == len(ids) for ids in found.values())
-        return found if self.first_tokens and distinct else {}
+        tokens = {lang: [self.label(name, lang)[0] for name in self.classes] for lang in languages}
+        distinct = all(len(set(ids)) == len(ids) for ids in tokens.values())
+        return tokens if self.first_tokens and distinct else {}
 
     def class_words(self, name: str) -> tuple[int, ...]:
         """Ids of a class word within a sentence, in every language of the prompt."""

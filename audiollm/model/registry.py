@@ -28,7 +28,7 @@ class Entry:
 
 def entries(settings: Settings) -> list[Entry]:
     """The bundled model first, then those in ./models and in the home folder, by name."""
-    found = []
+    models = []
     for id, folder in _folders(settings):
         try:
             manifest = read_json(Manifest, folder / MANIFEST_NAME)
@@ -36,8 +36,8 @@ def entries(settings: Settings) -> list[Entry]:
             LOG.warning("%s is left out of the list of models: %s", folder, error)
             continue
         size = sum(p.stat().st_size for p in folder.iterdir() if p.is_file())
-        found.append(Entry(id, manifest.name, size, manifest.metrics))
-    return found
+        models.append(Entry(id, manifest.name, size, manifest.metrics))
+    return models
 
 
 def id_of(model: str) -> str:
@@ -51,17 +51,17 @@ def id_of(model: str) -> str:
 def _folders(settings: Settings) -> Iterator[tuple[str, Path]]:
     """(id, folder), each folder once."""
     seen = set()
-    named = [("tiny", ASSETS / "tiny")]
-    if (chosen := Path(settings.model).expanduser()).is_dir():
-        named.append((id_of(settings.model), chosen))
+    folders = [("tiny", ASSETS / "tiny")]
+    if (configured := Path(settings.model).expanduser()).is_dir():
+        folders.append((id_of(settings.model), configured))
     for parent in (MADE, settings.home / "models"):
         try:
             children = sorted(parent.iterdir()) if parent.is_dir() else []
         except OSError as error:  # a folder that may not be read
             LOG.warning("%s cannot be listed: %s", parent, error)
             continue
-        named += [(str(child.resolve()), child) for child in children]
-    for id, folder in named:
+        folders += [(str(child.resolve()), child) for child in children]
+    for id, folder in folders:
         if (folder / MANIFEST_NAME).is_file() and folder.resolve() not in seen:
             seen.add(folder.resolve())
             yield id, folder

@@ -7,7 +7,7 @@ server batches what several visitors ask at the same time.
 Shapes: B clips, C classes, N prompts, H LLM width.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -20,7 +20,6 @@ from audiollm.model.audio_llm import AudioLLM
 from audiollm.model.generation import MAX_ANALYSIS, MAX_ANSWER, Write
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Layout, Prompt
-from audiollm.model.scoring import Scored
 from audiollm.model.vllm import Server
 
 AT_ONCE = 16  # texts of one call
@@ -32,6 +31,7 @@ class RemoteContext:
 
     prompt: Tensor
     most: int  # new tokens
+    seed: int | None = None  # its tokens are drawn by
 
 
 class RemoteScorer:
@@ -43,19 +43,19 @@ class RemoteScorer:
     @torch.inference_mode()
     def score(
         self, clips: Sequence[Features], cues: Sequence[Cues | None], language: Language
-    ) -> Scored:
+    ) -> Tensor:
         """Log-likelihoods [B, C] of the class words, the mean of the prompt's languages."""
         languages = self.prompt.languages or (language,)
         firsts = self.prompt.firsts(languages)
-        given = [None] * len(clips) if self.prompt.first_tokens else cues
+        prompt_cues = [None] * len(clips) if self.prompt.first_tokens else cues
         audio = self.model.projector(clips)
-        found = [
+        tables = [
             self._first_tokens(audio, lang, firsts[lang])
             if firsts
-            else self._whole_words(audio, given, lang)
+            else self._whole_words(audio, prompt_cues, lang)
             for lang in languages
         ]
-        return Scored(torch.stack(found).mean(0), clips, cues)
+        return torch.stack(tables).mean(0)
 
     def _first_tokens(
         self, audio: tuple[Tensor, Tensor], language: Language, ids: Sequence[int]
@@ -98,22 +98,16 @@ class RemoteScorer:
         return [row[:size] for row, size in zip(merged.embeds, sizes, strict=True)]
 
     @torch.inference_mode()
-    def context(
-        self,
-        scored: Scored,
-        row: int,
-        winner: int,
-        language: Language,
-        most: int = MAX_ANALYSIS,
+    def analysis_context(
+        self, facts: str, language: Language, seed: int, start: str = ""
     ) -> RemoteContext:
-        """Prompt and winning class word of a row."""
-        word = self.prompt.label(self.prompt.classes[winner], language)
-        layout = self.prompt.layout(language, scored.cues[row])
-        audio = self.model.projector([scored.clips[row]])
-        return RemoteContext(self._joined(audio, [layout], word)[0], most)
+        """What a written analysis of these facts goes on from, after its `start`; its words are
+        drawn by `seed`."""
+        layout = self.prompt.report(facts, language, start)
+        return RemoteContext(self.model.embed([*layout.head, *layout.tail]), MAX_ANALYSIS, seed)
 
     @torch.inference_mode()
-    def asked(
+    def question_context(
         self,
         clip: Features,
         cues: Cues | None,
@@ -127,7 +121,7 @@ class RemoteScorer:
         return RemoteContext(self._joined(audio, [layout])[0], MAX_ANSWER)
 
     def stream(self, context: RemoteContext) -> Iterator[str]:
-        return self.server.stream(context.prompt, context.most, self.prompt.end)
+        return self.server.stream(context.prompt, context.most, self.prompt.end, context.seed)
 
 
 class RemoteTexts:
@@ -135,6 +129,10 @@ class RemoteTexts:
 
     def __init__(self, scorer: RemoteScorer) -> None:
         self._scorer = scorer
+
+    def context(self, prefill: Callable[[], RemoteContext]) -> RemoteContext:
+        """What `prefill` makes for a text."""
+        return prefill()
 
     def write(self, contexts: Sequence[RemoteContext]) -> list[str]:
         """The texts after these contexts."""

@@ -2,19 +2,15 @@
 
 The instruction's keys and values are computed once per language and stay resident. For a batch
 of clips, audio, tail and *all* class words then go through the LLM in one pass: the words stand
-behind each other, take the same positions, and a mask keeps them from seeing one another. The
-winner's keys and values are kept, so the analysis goes on from exactly what was scored.
+behind each other, take the same positions, and a mask keeps them from seeing one another.
 
 A large LLM is trained to be scored by the first token of each word, among these tokens and from a
-prompt without cues: few tokens, in all languages at once, no logits of other words. The text then
-begins with a pass of its own over audio, cues and class word.
+prompt without cues: few tokens, in all languages at once, no logits of other words.
 
 Shapes: B clips, P cached prefix, S packed length, C classes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,42 +28,8 @@ from audiollm.model.prompt import Prompt
 PADDING = -1  # segment of a padded position
 
 
-@dataclass(frozen=True, eq=False)
-class Packed:
-    """Keys and values of a packed batch, which texts go on from."""
-
-    cache: Any  # DynamicCache over prefix + packed batch
-    prefix: int
-    segments: Tensor  # [B, S]: 0 shared, 1..C class words, PADDING
-
-    def take(self, rows: list[int]) -> "Packed":
-        layers = [(layer.keys[rows], layer.values[rows]) for layer in self.cache.layers]
-        return Packed(cache_of(layers), self.prefix, self.segments[rows])
-
-
-@dataclass(eq=False)
-class Scored:
-    """Log-likelihood of each class word, [B, C], and what is needed to go on from one of them."""
-
-    log_likelihoods: Tensor
-    clips: Sequence[Features]
-    cues: Sequence[Cues | None]
-    packed: "Packed | None" = None  # None: the text begins with a pass of its own
-
-    @torch.inference_mode()
-    def take(self, rows: Sequence[int]) -> "Scored":
-        """These rows alone, in a cache of their own: the rest can be let go."""
-        kept = list(rows)
-        return Scored(
-            self.log_likelihoods[kept],
-            [self.clips[row] for row in kept],
-            [self.cues[row] for row in kept],
-            self.packed and self.packed.take(kept),
-        )
-
-
 class Scorer:
-    """Scores and continues for one model; holds the cached instruction of every language."""
+    """Scores and writes for one model; holds the cached instructions of every language."""
 
     def __init__(self, model: AudioLLM, prompt: Prompt) -> None:
         self.model, self.prompt = model, prompt
@@ -77,24 +39,18 @@ class Scorer:
     @torch.inference_mode()
     def score(
         self, clips: Sequence[Features], cues: Sequence[Cues | None], language: Language
-    ) -> Scored:
-        """Scores B clips for all classes; the cache is that of the answer's `language`.
+    ) -> Tensor:
+        """Log-likelihood of each class word, [B, C].
 
         The question is put in every language of the prompt and the log-likelihoods are averaged,
         so that a clip has the same probabilities in whichever language they are read.
         """
         languages = self.prompt.languages or (language,)
         if firsts := self.prompt.firsts(languages):
-            return Scored(self._first_tokens(clips, firsts), clips, cues)
+            return self._first_tokens(clips, firsts)
         if self.prompt.first_tokens:  # two words begin alike: whole words, from the same prompt
-            none = [None] * len(clips)
-            found = [self._pass(clips, none, lang).log_likelihoods for lang in languages]
-            return Scored(torch.stack(found).mean(0), clips, cues)
-        passes = {
-            lang: self._pass(clips, cues, lang) for lang in dict.fromkeys((*languages, language))
-        }
-        mean = torch.stack([passes[lang].log_likelihoods for lang in languages]).mean(0)
-        return replace(passes[language], log_likelihoods=mean)
+            cues = [None] * len(clips)
+        return torch.stack([self._pass(clips, cues, lang) for lang in languages]).mean(0)
 
     def _first_tokens(
         self, clips: Sequence[Features], firsts: Mapping[Language, Sequence[int]]
@@ -123,7 +79,7 @@ class Scorer:
 
     def _pass(
         self, clips: Sequence[Features], cues: Sequence[Cues | None], language: Language
-    ) -> Scored:
+    ) -> Tensor:
         """One batched pass over B clips and all classes in one language."""
         layouts = [self.prompt.layout(language, c) for c in cues]
         words = [self.prompt.label(name, language) for name in self.prompt.classes]
@@ -147,8 +103,7 @@ class Scorer:
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        log_likelihoods = self._read(hidden, shared, words)
-        return Scored(log_likelihoods, clips, cues, Packed(cache, past, segments))
+        return self._read(hidden, shared, words)
 
     def _read(self, hidden: Tensor, shared: Tensor, words: list[tuple[int, ...]]) -> Tensor:
         """Sum of the log-probabilities of each word's tokens, [B, C] float32.
@@ -173,33 +128,15 @@ class Scorer:
             result.append(score)
         return torch.stack(result, 1)
 
-    @torch.inference_mode()
-    def context(
-        self,
-        scored: Scored,
-        row: int,
-        winner: int,
-        language: Language,
-        most: int = generation.MAX_ANALYSIS,
+    def analysis_context(
+        self, facts: str, language: Language, seed: int, start: str = ""
     ) -> Context:
-        """What the text goes on from: prefix, shared part and winning class word of a row."""
-        word = self.prompt.label(self.prompt.classes[winner], language)
-        layout = self.prompt.layout(language, scored.cues[row])
-        if scored.packed is None:
-            tail = (*layout.tail, *word[:-1])
-            merged = self.model.merge([()], [scored.clips[row]], [tail])
-            whole = prefill(self.model, merged.embeds, self._prefix(layout.head))
-            return Context([(k[0], v[0]) for k, v in whole], word[-1], most, layout.tail)
-        packed = scored.packed
-        segment = packed.segments[row]
-        own = torch.nonzero((segment == 0) | (segment == winner + 1))[:, 0]
-        past = torch.arange(packed.prefix, device=own.device)
-        # the last id of the class word is fed again, so it leaves the cache
-        kept = torch.cat([past, own + packed.prefix])[:-1]
-        layers = [(c.keys[row][:, kept], c.values[row][:, kept]) for c in packed.cache.layers]
-        return Context(layers, word[-1], most, layout.tail)
+        """What a written analysis of these facts goes on from, after its `start`; its words are
+        drawn by `seed`."""
+        layout = self.prompt.report(facts, language, start)
+        return generation.analysis_context(self.model, layout, self._prefix(layout.head), seed)
 
-    def asked(
+    def question_context(
         self,
         clip: Features,
         cues: Cues | None,
@@ -209,28 +146,11 @@ class Scorer:
     ) -> Context:
         """What the answer to a free question about a clip goes on from."""
         layout = self.prompt.free(question, language, cues, probabilities)
-        return generation.asked(self.model, layout, clip, self._prefix(layout.head))
+        return generation.question_context(self.model, layout, clip, self._prefix(layout.head))
 
     def write(self, contexts: Sequence[Context], writes: Sequence[Write], finish: Finish) -> None:
         """Goes on from every context: see `generation.generate`."""
         generation.generate(self.model, self.prompt, contexts, writes, finish, self._drafts)
-
-    def generate(
-        self,
-        scored: Scored,
-        winners: Sequence[int],
-        language: Language,
-        rows: Sequence[int] = (),
-        max_new_tokens: int = generation.MAX_ANALYSIS,
-    ) -> list[str]:
-        """Texts after the winning class words, for the given rows of a scored batch."""
-        contexts = [
-            self.context(scored, row, winner, language, max_new_tokens)
-            for row, winner in zip(rows or range(len(winners)), winners, strict=True)
-        ]
-        texts: dict[int, str | BaseException] = {}
-        self.write(contexts, [str] * len(contexts), texts.__setitem__)
-        return [str(texts[i]) for i in range(len(contexts))]
 
     def _prefix(self, head: tuple[int, ...]) -> Layers:
         """Keys and values of the instruction, [1, heads, P, size] a layer, computed once."""
@@ -268,8 +188,8 @@ class Scorer:
         size = segments.shape[1]
         causal = torch.ones(size, size, dtype=torch.bool, device=segments.device).tril()
         query, key = segments[:, :, None], segments[:, None, :]
-        seen = causal & (((key == 0) | (key == query)) & (key != PADDING))
+        visible = causal & (((key == 0) | (key == query)) & (key != PADDING))
         # a padded query must see something, or its softmax is NaN
-        seen = seen | torch.eye(size, dtype=torch.bool, device=segments.device)
-        seen = F.pad(seen, (past, 0), value=True)[:, None]
-        return torch.zeros_like(seen, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
+        visible = visible | torch.eye(size, dtype=torch.bool, device=segments.device)
+        visible = F.pad(visible, (past, 0), value=True)[:, None]
+        return torch.zeros_like(visible, dtype=dtype).masked_fill(~visible, torch.finfo(dtype).min)

@@ -75,10 +75,10 @@ class SpeakerBaseline:
 
 def together(parts: Iterable[SpeakerBaseline]) -> SpeakerBaseline | None:
     """All of them as one; None where there is none."""
-    found: SpeakerBaseline | None = None
+    total: SpeakerBaseline | None = None
     for part in parts:
-        found = part if found is None else found + part
-    return found
+        total = part if total is None else total + part
+    return total
 
 
 def one_emotion(speech: SpeakerBaseline, labels: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import ModelError
+from audiollm.model.generation import LEAST
 
 PROMPTS = 64  # of one request
 IDS = 128  # the most that vLLM gives log-probabilities of
@@ -63,18 +64,21 @@ class Server:
             rows.append(torch.cat(columns, 1))
         return torch.cat(rows)
 
-    def stream(self, prompt: Tensor, most: int, end: int) -> Iterator[str]:
-        """Pieces of the text that greedily follows a prompt [L, H], up to the token `end` or
-        `most` tokens."""
-        asked = self._request([prompt], max_tokens=most, stop_token_ids=[end], stream=True)
+    def stream(self, prompt: Tensor, most: int, end: int, seed: int | None = None) -> Iterator[str]:
+        """Pieces of the text that follows a prompt [L, H], up to the token `end` or `most` tokens:
+        greedily, or drawn by a seed."""
+        options: dict[str, Any] = {"max_tokens": most, "stop_token_ids": [end], "stream": True}
+        if seed is not None:
+            options |= {"temperature": 1.0, "min_p": LEAST, "seed": seed}
+        body = self._request([prompt], **options)
         try:
-            with self._http.stream("POST", "completions", json=asked) as answer:
+            with self._http.stream("POST", "completions", json=body) as answer:
                 if answer.is_error:
                     answer.read()
                     self._check(answer)
                 for line in answer.iter_lines():
-                    _, found, data = line.partition("data:")
-                    if not found or data.strip() == "[DONE]":
+                    _, marker, data = line.partition("data:")
+                    if not marker or data.strip() == "[DONE]":
                         continue
                     yield self._piece(data)
         except httpx.HTTPError as error:
@@ -90,14 +94,14 @@ class Server:
             raise self._unreadable() from error
 
     def _next(self, prompts: Sequence[Tensor], ids: Sequence[int]) -> Tensor:
-        asked = self._request(
+        body = self._request(
             prompts,
             max_tokens=1,
             logprobs=len(ids),
             logprob_token_ids=list(ids),
             return_tokens_as_token_ids=True,
         )
-        choices = self._post(asked)
+        choices = self._post(body)
         try:
             tables = {c["index"]: c["logprobs"]["top_logprobs"][0] for c in choices}
             rows = [[tables[i][f"token_id:{id}"] for id in ids] for i in range(len(prompts))]
@@ -111,9 +115,9 @@ class Server:
         greedy = {"temperature": 0.0, "repetition_penalty": 1.0}
         return {"model": self._model, "prompt_embeds": embeds, **greedy, **options}
 
-    def _post(self, asked: dict[str, Any]) -> Any:
+    def _post(self, body: dict[str, Any]) -> Any:
         try:
-            answer = self._http.post("completions", json=asked)
+            answer = self._http.post("completions", json=body)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         return self._field(answer, "choices")

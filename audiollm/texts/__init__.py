@@ -11,10 +11,10 @@ def _read(language: Language) -> dict[str, str]:
     """Code -> sentence. Sections group codes for the reader of the file."""
     file = Path(__file__).with_name(f"{language}.toml")
     sections = tomllib.loads(file.read_text(encoding="utf-8")).values()
-    found = {code: sentence for section in sections for code, sentence in section.items()}
-    if len(found) != sum(map(len, sections)):
+    sentences = {code: sentence for section in sections for code, sentence in section.items()}
+    if len(sentences) != sum(map(len, sections)):
         raise ValueError(f"{file.name} has a code twice.")
-    return found
+    return sentences
 
 
 _BY_LANGUAGE = {language: _read(language) for language in LANGUAGES}
@@ -31,6 +31,13 @@ def text(code: str, language: Language, /, **values: object) -> str:
     """
     shown = {name: _shown(value, language) for name, value in values.items()}
     return printable(TEXTS[code][language].format(**shown))
+
+
+def spoken_language(accept: str | None) -> Language:
+    """Language of the page from the browser's `Accept-Language`: its first choice counts, as it
+    does for the texts that the browser translates itself."""
+    first = (accept or "").split(",")[0].split(";")[0].strip().lower()
+    return "zh" if first == "zh" or first.startswith("zh-") else "en"
 
 
 def printable(text: str) -> str:

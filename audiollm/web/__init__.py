@@ -24,7 +24,7 @@ from audiollm.web.failures import Failures
 from audiollm.web.headers import Headers, headers
 from audiollm.web.label.page import LabelPage
 from audiollm.web.quota import Quota
-from audiollm.web.routes import AllowedRoutes, allowed
+from audiollm.web.routes import AllowedRoutes, allowed, health
 from audiollm.web.services import EXAMPLES, Services
 from audiollm.web.serving import launch
 from audiollm.web.static import Static, of_browser
@@ -44,16 +44,24 @@ FONTS = (
     "Noto Sans CJK SC",
     "sans-serif",
 )
+BY_ITSELF = ("too_large", "broken_off", "level", "clipping")
 SWEEP, KEEP = 300, 3000  # s: how often old recordings are looked for, and from which age on
-HEAD = "".join(
+# The page has its width before Gradio has drawn anything, and keeps it whatever a tab holds
+SHELL = """<style>
+:root { scrollbar-gutter: stable; }
+.gradio-container {
+  width: 100% !important; max-width: min(1120px, 100%) !important; margin-inline: auto !important;
+}
+</style>"""
+HEAD = SHELL + "".join(
     f"<script>\n{(STYLE.parent / name).read_text(encoding='utf-8')}</script>"
-    for name in ("page.js", "train/sound.js", "label/label.js")
+    for name in ("stream.js", "page.js", "analyse/live.js", "train/sound.js", "label/label.js")
 )
 
 
 class Page(gr.Blocks):
-    """Blocks that know their own texts, which `launch` wants to be told again, the addresses where
-    the owner logs in, and which requests are the owner's."""
+    """Blocks that know their own texts, which `launch` wants to be told again, the addresses that
+    are not Gradio's, and which requests are the owner's."""
 
     texts: gr.I18n
     routes: list[Route]
@@ -85,7 +93,7 @@ def build_ui(services: Services) -> Page:
         if labelling:
             labelling.connect(language, entered)
     access.guard(demo, services)
-    demo.routes = sessions.routes(services.settings, services.sessions)
+    demo.routes = sessions.routes(services.settings, services.sessions) + health(services)
     demo.owned = partial(
         identity.is_owners, settings=services.settings, logged_in=services.sessions.knows
     )
@@ -119,7 +127,7 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
         "server_port": settings.port or None,
         "theme": theme(),
         "css_paths": [STYLE],
-        "head": f"<script>window.audiollm = {json.dumps(_limits(settings))};</script>" + HEAD,
+        "head": f"<script>window.audiollm = {json.dumps(_for_browser(settings))};</script>" + HEAD,
         "i18n": demo.texts,
         "app_kwargs": {
             "routes": demo.routes,
@@ -148,9 +156,9 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _limits(settings: Settings) -> dict[str, Any]:
-    """What page.js says of a file that is too large, before it is sent."""
-    return {"most": settings.max_bytes, "too_large": TEXTS["too_large"]}
+def _for_browser(settings: Settings) -> dict[str, Any]:
+    """What the scripts say themselves, and from which size on a file is too large."""
+    return {"most": settings.max_bytes} | {key: TEXTS[key] for key in BY_ITSELF}
 
 
 def theme() -> gr.themes.Base:

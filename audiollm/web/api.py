@@ -149,15 +149,15 @@ def _answers(
     predictor = services.predictor()
     settings, most = services.settings, services.settings.max_bytes
     waits = partial(require_caller, still_there())
-    turn = services.turns.taken(waits, identity.caller())
+    turn = services.turns.take(waits, identity.caller())
     with TemporaryDirectory(prefix="audiollm-") as folder, turn as lent:
         received = [_received(file, Path(folder), most) for file in files]
-        paths = [found for found in received if isinstance(found, Path)]
+        paths = [item for item in received if isinstance(item, Path)]
         load = partial(load_sound, settings=settings, report=waits, lent=lent)
         answers = predictor.predict_files(
             paths, language, same_speaker=same_speaker, load=load, progress=waits
         )
-        return [next(answers)[1] if isinstance(found, Path) else found for found in received]
+        return [next(answers)[1] if isinstance(item, Path) else item for item in received]
 
 
 def still_there() -> Callable[[], bool]:
@@ -191,13 +191,13 @@ def _received(file: object, folder: Path, most: int) -> Path | AudioError:
     """Where the sound lies that a caller sent; what a string holds is put into the folder."""
     try:
         if isinstance(file, str) and OURS not in file:
-            return held(file, folder, most)
-        return uploaded(file)
+            return save_data_uri(file, folder, most)
+        return uploaded_path(file)
     except AudioError as error:
         return error
 
 
-def uploaded(file: object) -> Path:
+def uploaded_path(file: object) -> Path:
     """Where an uploaded file lies; `file` is whatever the caller sent: a FileData or its address.
 
     Gradio checks only paths that come with its own `meta` mark, so a path without it would open
@@ -206,11 +206,11 @@ def uploaded(file: object) -> Path:
     Raises:
         AudioError: not a file that was uploaded.
     """
-    named = file.get("path") if isinstance(file, dict) else file
+    name = file.get("path") if isinstance(file, dict) else file
     if isinstance(file, str):
-        named = unquote(file.rpartition(OURS)[2])
+        name = unquote(file.rpartition(OURS)[2])
     try:
-        path = Path(named).resolve() if isinstance(named, str) else None
+        path = Path(name).resolve() if isinstance(name, str) else None
     except (OSError, ValueError):  # zero byte in it, links in a circle
         path = None
     if path is None or not path.is_relative_to(Path(get_upload_folder()).resolve()):
@@ -218,7 +218,7 @@ def uploaded(file: object) -> Path:
     return path
 
 
-def held(address: str, folder: Path, most: int) -> Path:
+def save_data_uri(address: str, folder: Path, most: int) -> Path:
     """A new file in the folder with what a data: URI holds, `most` bytes of it at most.
 
     No other address is opened: whoever serves it could send without end, and hold the model.

@@ -96,15 +96,15 @@ def streamed(work: Callable[[Callable[[Item], None]], object]) -> Generator[Item
         raise failures[0]
 
 
-def shown_while(steps: Iterable[Update], wanted: Callable[[], bool]) -> Iterator[Update]:
+def shown_while(steps: Iterable[Update], is_current: Callable[[], bool]) -> Iterator[Update]:
     """The steps of a run as long as they are wanted.
 
     Gradio repeats the last step when a run has ended, and by then another run may have written in
     its place: where that is so, an update that changes nothing comes last.
     """
     for step in steps:
-        if not wanted():
+        if not is_current():
             break
         yield step
-    if not wanted():
+    if not is_current():
         yield gr.skip()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
@@ -284,9 +285,14 @@ def in_background(load: "Callable[[], Predictor]") -> "Future[Predictor]":
 
 
 def _loader(id: str, settings: Settings, loading: Loading) -> "Callable[[], Predictor]":
+    on_zero_gpu = settings.space is not None and settings.space.zero_gpu
+    # it declares its function before the start
+    zero_gpu = import_module("audiollm.web.zero_gpu") if on_zero_gpu else None
+
     def load() -> "Predictor":
         from audiollm.predictor import Predictor
 
-        return Predictor.load(id, settings, loading.begin)
+        predictor = Predictor.load(id, settings, loading.begin, loading.fetch)
+        return zero_gpu.wrapped(predictor, id) if zero_gpu else predictor
 
     return load

@@ -45,8 +45,8 @@ class Accuracy:
 def protocols(metrics: Mapping[str, Any]) -> Accuracy | None:
     """What the manifest says of both protocols; None where it says nothing that can be used."""
     try:
-        known, new = metrics["protocols"]["new speakers"], metrics["protocols"]["new corpora"]
-        wa = float(known["wa"]), float(new["wa"])
+        speakers, new = metrics["protocols"]["new speakers"], metrics["protocols"]["new corpora"]
+        wa = float(speakers["wa"]), float(new["wa"])
         others = [None if new.get(k) is None else float(new[k]) for k in ("sure", "share", "wa_8")]
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
@@ -56,17 +56,17 @@ def protocols(metrics: Mapping[str, Any]) -> Accuracy | None:
 
 def sentence(metrics: Mapping[str, Any], codes: Sequence[str], language: Language) -> str:
     """Both figures and the languages of the training data, in words; "" where not measured."""
-    found = protocols(metrics)
-    if found is None:
+    accuracy = protocols(metrics)
+    if accuracy is None:
         return ""
-    shares = {"known": tenths(found.speakers), "new": tenths(found.corpora)}
+    shares = {"known": tenths(accuracy.speakers), "new": tenths(accuracy.corpora)}
     sentences = [text("accuracy", language, languages=escape(languages(codes, language)), **shares)]
-    if found.sure is not None:
-        code = "accuracy_sure" if found.share else "accuracy_sure_only"
-        if found.share and found.share < RARE:
+    if accuracy.sure is not None:
+        code = "accuracy_sure" if accuracy.share else "accuracy_sure_only"
+        if accuracy.share and accuracy.share < RARE:
             code = "accuracy_sure_rare"
-        share = f"{100 * found.share:.2g}%" if found.share else ""
-        sentences.append(text(code, language, sure=tenths(found.sure), share=share))
+        share = f"{100 * accuracy.share:.2g}%" if accuracy.share else ""
+        sentences.append(text(code, language, sure=tenths(accuracy.sure), share=share))
     return wording.paragraph(sentences, language)
 
 
@@ -104,18 +104,18 @@ def about_model(card: "Card", language: Language, trouble: str = "", moved: str 
     quality = sentence(card.metrics, card.data_languages, language)
     sentences = [quality or _quality(card.metrics, language), terms(card.terms, language)]
     lines = [f"<b>{line}</b>", wording.paragraph(sentences, language), missed, moved]
-    return _about("<br>".join(filter(None, lines)), card.metrics, language)
+    return _about("<br>".join(filter(None, lines)), card.metrics, language, card.questions)
 
 
-def entry(found: Entry, language: Language) -> str:
+def entry(model: Entry, language: Language) -> str:
     """A model in the list of those that can be chosen: name, size, accuracy."""
-    figures = _figures(found.metrics)
-    fair = figures is not None and found.metrics.get("independent", True)
+    figures = _figures(model.metrics)
+    fair = figures is not None and model.metrics.get("independent", True)
     return text(
         "entry" if fair else "entry_unmeasured",
         language,
-        name=found.name,
-        size=f"{found.bytes / 1e6:.0f} MB" if found.bytes < 1e9 else f"{found.bytes / 1e9:.1f} GB",
+        name=model.name,
+        size=f"{model.bytes / 1e6:.0f} MB" if model.bytes < 1e9 else f"{model.bytes / 1e9:.1f} GB",
         wa=percent(figures[0]) if figures else "",
     )
 
@@ -125,11 +125,12 @@ def about_nothing(message: str, language: Language) -> str:
     return _about(escape(message), {}, language)
 
 
-def _about(line: str, metrics: Mapping[str, Any], language: Language) -> str:
+def _about(line: str, metrics: Mapping[str, Any], language: Language, asks: bool = False) -> str:
+    """`asks`: it answers free questions; style.css shows where to ask them by that."""
     promise = [text("honest", language), mistakes(metrics, language), text("kept", language)]
     joined = wording.paragraph(promise, language)
     return (
-        f'<div class="about">{heading("model", language)}<p>{line}</p>'
+        f'<div class="about{" asks" if asks else ""}">{heading("model", language)}<p>{line}</p>'
         f'<p class="honest">{joined}</p></div>'
     )
 
@@ -155,10 +156,10 @@ def _figures(metrics: Mapping[str, Any]) -> tuple[float, float, float, float] | 
     """WA, its interval and UA; None where they are missing or no shares."""
     try:
         wa, ua = metrics["wa"], metrics["ua"]
-        found = (float(wa["value"]), float(wa["low"]), float(wa["high"]), float(ua["value"]))
+        figures = (float(wa["value"]), float(wa["low"]), float(wa["high"]), float(ua["value"]))
     except (KeyError, TypeError, ValueError):
         return None
-    return found if all(0 <= share <= 1 for share in found) else None
+    return figures if all(0 <= share <= 1 for share in figures) else None
 
 
 def corpora(data: str, language: Language) -> str:

@@ -10,6 +10,8 @@
     get() { return "audio/" + (kind.call(this).split("/")[1] || "unknown"); },
   });
 
+  const chosen = (words) => words[document.documentElement.lang.startsWith("zh") ? "zh" : "en"];
+
   // A file that is too large is refused before it is sent: Gradio would do so in English, and put an
   // error in place of the way in.
   function tooLarge(event, files) {
@@ -22,7 +24,7 @@
     event.stopImmediatePropagation();
     event.target.dispatchEvent(new Event("dragleave"));  // it is no longer held over the place
     if (event.target.matches("input")) event.target.value = "";  // the same may be chosen again
-    const message = too_large[document.documentElement.lang.startsWith("zh") ? "zh" : "en"];
+    const message = chosen(too_large);
     const megabytes = (bytes) => bytes < 1e7 ? (bytes / 1e6).toFixed(2) : Math.ceil(bytes / 1e6);
     const notice = Object.assign(document.createElement("div"), { className: "notice error too-large" });
     notice.setAttribute("role", "alert");
@@ -35,7 +37,7 @@
   }, true);
 
   // Gradio's buttons have the browser's language, or English: here they get the chosen one.
-  const NAMES = [["Upload file", "上传文件"], ["Record audio", "录音"], ["Clear", "清除"]];
+  const NAMES = [["Click to upload or drop files", "点击上传或拖放文件"], ["Clear", "清除"]];
 
   // Gradio names every radio button differently, and arrow keys move only among those of one name.
   // Screen readers go by the page's language, and that is the chosen one, not the browser's.
@@ -44,17 +46,36 @@
       if (radio.name !== radio.closest("fieldset").id) radio.name = radio.closest("fieldset").id;
     // The answer is read aloud when it comes, by its table; the same in figures would be noise.
     document.getElementById("headline")?.setAttribute("aria-live", "polite");
-    for (const id of ["figure", "course", "pair"]) document.getElementById(id)?.setAttribute("aria-hidden", "true");
-    const chosen = document.querySelector("#language input:checked")?.value;
-    if (chosen) document.documentElement.lang = chosen === "zh" ? "zh-CN" : "en";
+    for (const id of ["figure", "course", "pair", "live-figure", "live-course"]) document.getElementById(id)?.setAttribute("aria-hidden", "true");
+    const language = document.querySelector("#language input:checked")?.value;
+    if (language) document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
     for (const button of document.querySelectorAll("button[aria-label]")) {
-      const words = NAMES.find((pair) => pair.includes(button.ariaLabel));
-      const label = words?.[document.documentElement.lang.startsWith("zh") ? 1 : 0];
+      const [en, zh] = NAMES.find((pair) => pair.includes(button.ariaLabel)) ?? [];
+      const label = chosen({ en, zh });
       if (label && label !== button.ariaLabel) button.ariaLabel = label;
     }
   }
   const changes = { childList: true, subtree: true, attributes: true, attributeFilter: ["class"] };
   new MutationObserver(tidy).observe(document, changes);
+
+  // Every tab has its own address, /?tab=train, which a reload and the back button lead to.
+  const tabOf = (name) => document.querySelector(`[role=tab]#${name}-tab-button`);
+  const nameOf = (tab) => tab.id.replace("-tab-button", "");
+  function openTab() {
+    const wanted = new URLSearchParams(location.search).get("tab") ?? "analyse";
+    const tab = /^\w+$/.test(wanted) && tabOf(wanted);
+    if (tab && tab.getAttribute("aria-selected") !== "true") tab.click();
+  }
+  addEventListener("popstate", openTab);
+  document.addEventListener("click", (event) => {
+    const tab = event.target.closest?.("[role=tab][id$=-tab-button]");
+    if (!tab || !event.isTrusted) return;  // those of a program follow the address
+    const address = new URL(location.href), before = address.href;
+    if (nameOf(tab) === "analyse") address.searchParams.delete("tab");
+    else address.searchParams.set("tab", nameOf(tab));
+    address.searchParams.delete("example");  // a reload would choose it again
+    if (address.href !== before) history.pushState(null, "", address);
+  });
 
   // A figure that is drawn while its tab is hidden does not know how wide it is.
   document.addEventListener("click", (event) => {
@@ -82,12 +103,11 @@
       source.connect(analyser);
       context.resume();  // some browsers start it asleep
       const samples = new Float32Array(analyser.fftSize), recorder = controls;
-      const chinese = document.documentElement.lang.startsWith("zh");
       const place = document.createElement("div");
       place.className = "recording-level";
-      place.innerHTML = '<div role="meter" aria-valuemin="0" aria-valuemax="100"><i></i></div><time></time>';
-      const [bar, clock] = place.children;
-      bar.setAttribute("aria-label", chinese ? "录音音量" : "Recording level");
+      place.innerHTML = '<div role="meter" aria-valuemin="0" aria-valuemax="100"><i></i></div><time></time><strong role="status"></strong>';
+      const [bar, clock, warning] = place.children;
+      bar.setAttribute("aria-label", chosen(window.audiollm.level));
       document.querySelectorAll(".recording-level").forEach((old) => old.remove());
       recorder.after(place);
       let shown = 0, loud = -Infinity;
@@ -107,7 +127,9 @@
         if (cut > OVERDRIVEN * samples.length) loud = performance.now();
         bar.setAttribute("aria-valuenow", Math.round(shown));
         bar.firstChild.style.width = shown + "%";
-        place.classList.toggle("loud", performance.now() - loud < HELD);
+        const clips = performance.now() - loud < HELD, words = clips ? chosen(window.audiollm.clipping) : "";
+        place.classList.toggle("loud", clips);
+        if (warning.textContent !== words) warning.textContent = words;
         clock.textContent = recorder.querySelector("time")?.textContent ?? "0:00";  // Gradio's
       };
       const watch = setInterval(look, 50);
@@ -130,8 +152,6 @@
   document.addEventListener("click", async (event) => {
     if (!event.target.closest?.("#again")) return;
     document.querySelector("#sound .top-panel button, #sound .icon-button-wrapper button")?.click();
-    await there("#sound :is(.record-button, input[type=file])");
-    document.querySelectorAll("#sound .source-selection button")[1]?.click();
     (await there("#sound .record-button"))?.click();
   });
 
@@ -144,6 +164,7 @@
       const sound = wanted?.audio && { ...(wanted.audio === true ? {} : wanted.audio), ...UNCHANGED };
       const stream = await open(sound ? { ...wanted, audio: sound } : wanted, ...more);
       try { showLevel(stream); } catch (fault) { console.warn("no level is shown:", fault); }
+      if (controls?.isConnected) window.audiollm.records(stream, controls);
       return stream;  // a recording never fails for want of its level
     };
   }
@@ -193,7 +214,7 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 
-  Object.assign(window.audiollm, { save });  // for what Gradio's own events say
+  Object.assign(window.audiollm, { save, openTab });  // for what Gradio's own events say
 
   // The figures one below the other, under the answer, on the page's own background. The layers of a
   // figure lie over one another; its fillings are named by the page's address, which an image lacks.

@@ -1,15 +1,18 @@
-"""Limits on what a visitor sends: the size of a request, and what uploads take on the disk.
+"""Limits on what a visitor sends: the size of a request, what uploads take on the disk, and how
+often something is saved or counted.
 
 Uploads are deleted within an hour. Until then all of them together have a limit, and so has each
-address, so that nobody takes it all. The owner's uploads have none.
+address, so that nobody takes it all. The owner has none.
 """
 
 import os
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
+from threading import Lock
 
 from anyio.to_thread import run_sync
 from gradio.utils import get_upload_folder
@@ -18,12 +21,40 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import get_route_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from audiollm.errors import AudioLLMError
+from audiollm.texts import spoken_language
 from audiollm.web.auth import identity
 
 UPLOAD = "/gradio_api/upload"
+CODE = "X-Error-Code"  # header of a refusal
 TOTAL, EACH = 8, 4  # times the largest file: all uploads of visitors, and those of one address
 KEPT = 3300.0  # s that an upload stays at most
 OVERHEAD = 1_000_000  # bytes of a request besides the sound
+SAVED_EACH, SAVED_TOTAL = 60, 1200  # clips saved and words counted: of one address, of all
+
+
+@dataclass(eq=False)
+class Allowance:
+    """What one address, and all together, may take within `KEPT` seconds."""
+
+    each: float
+    total: float = inf
+    _taken: deque[tuple[float, str, int]] = field(default_factory=deque)  # when, by whom, how much
+    _lock: Lock = field(default_factory=Lock)
+
+    def takes(self, address: str, amount: int = 1) -> bool:
+        """Whether it is allowed, and then it counts. Callers without an address, as behind a proxy
+        on this computer, share the total alone."""
+        now = time.monotonic()
+        with self._lock:
+            while self._taken and now - self._taken[0][0] > KEPT:
+                self._taken.popleft()
+            own = sum(much for _, whose, much in self._taken if address and whose == address)
+            every = sum(much for *_, much in self._taken)
+            if own + amount > self.each or every + amount > self.total:
+                return False
+            self._taken.append((now, address, amount))
+            return True
 
 
 @dataclass(eq=False)
@@ -40,7 +71,7 @@ class Quota:
     owned: Callable[[Request], bool]
 
     def __post_init__(self) -> None:
-        self._sent: deque[tuple[float, str, int]] = deque()  # when, from where, bytes
+        self._sent = Allowance(EACH * self.most)  # bytes
         self._coming = 0  # bytes that are being received
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,9 +86,9 @@ class Quota:
         limit = self.most * 4 // 3 + OVERHEAD  # base64 takes four bytes for three
         size = _length(request, self.most)
         if size > limit:
-            refusal = f"The request is larger than {self.most / 1e6:.0f} MB.", 413
+            error, status = AudioLLMError("quota_large", mb=f"{self.most / 1e6:.0f}"), 413
         elif upload and await self._full(size, identity.address_of(request)):
-            refusal = "There is no room for further uploads. Try again in an hour.", 507
+            error, status = AudioLLMError("quota_full"), 507
         else:
             self._coming += size if upload else 0
             try:
@@ -65,18 +96,16 @@ class Quota:
             finally:
                 self._coming -= size if upload else 0
             return
-        await PlainTextResponse(*refusal)(scope, receive, send)
+        language = spoken_language(request.headers.get("accept-language"))
+        sentence = error.in_language(language)  # Gradio shows the visitor the whole body
+        refusal = PlainTextResponse(sentence, status, {CODE: error.code})
+        await refusal(scope, receive, send)
 
     async def _full(self, size: int, address: str) -> bool:
-        now = time.monotonic()
-        while self._sent and now - self._sent[0][0] > KEPT:
-            self._sent.popleft()
-        own = sum(sent for _, whose, sent in self._sent if address and whose == address)
         used = await run_sync(_used, Path(get_upload_folder()))
-        if own + size > EACH * self.most or used + self._coming + size > TOTAL * self.most:
+        if used + self._coming + size > TOTAL * self.most:
             return True
-        self._sent.append((now, address, size))
-        return False
+        return not self._sent.takes(address, size)
 
 
 def _length(request: Request, unknown: int) -> int:
@@ -89,13 +118,13 @@ def _length(request: Request, unknown: int) -> int:
 
 def _limited(receive: Receive, limit: int) -> Receive:
     """What has no declared length, and becomes too long, breaks off."""
-    got = 0
+    received = 0
 
     async def part() -> Message:
-        nonlocal got
+        nonlocal received
         message = await receive()
-        got += len(message.get("body", b""))
-        return message if got <= limit else {"type": "http.disconnect"}
+        received += len(message.get("body", b""))
+        return message if received <= limit else {"type": "http.disconnect"}
 
     return part
 

@@ -78,7 +78,10 @@ def loading(came: Came, language: Language) -> str:
     """How far a model has come on its way into memory, and how long the rest may take where that
     is known."""
     step = text(f"step_{came.step}", language)
-    if came.left is None:
+    if came.fetched:
+        here, whole = (f"{size / 1e6:.1f}" for size in came.fetched)
+        message = text(f"loading_{came.step}_fetched", language, here=here, whole=whole)
+    elif came.left is None:
         message = text("loading_unknown", language, step=step)
     elif came.late:
         message = text("loading_late", language, step=step)
@@ -161,13 +164,13 @@ def headline(probabilities: Mapping[str, float], language: Language) -> str:
     return f'<div class="headline {kind}"><span>{caption}</span>{chips}{aloud}</div>'
 
 
-def acted(meant: str, predicted: str, language: Language) -> str:
+def acted(intended: str, predicted: str, language: Language) -> str:
     """What the speaker of an example was asked to express, and whether that is the answer; nothing
     where that is unknown."""
-    if not meant:
+    if not intended:
         return ""
-    key = "acted_right" if meant == predicted else "acted_wrong"
-    return f'<p class="acted">{text(key, language, name=escape(word(meant, language)))}</p>'
+    key = "acted_right" if intended == predicted else "acted_wrong"
+    return f'<p class="acted">{text(key, language, name=escape(word(intended, language)))}</p>'
 
 
 def compared(answer: "Prediction", own: bool, language: Language) -> str:
@@ -190,13 +193,12 @@ def _chip(name: str, share: float, language: Language) -> str:
     return f'<b style="--emotion: {colour}">{message} <small>{percent(share)}</small></b>'
 
 
-def analysis(written: str, language: Language, done: bool, known: "Analysis | None" = None) -> str:
+def analysis(written: str, language: Language, done: bool, parts: "Analysis | None" = None) -> str:
     """The shown text, its caution set apart; while it grows a caret is at its end."""
     state = "" if done else ' class="growing"'
     body = escape(written)
-    if known is not None:
-        warned = escape(wording.caution(known.cautions, language))
-        if warned:
+    if parts is not None:
+        for warned in map(escape, parts.warnings):
             body = body.replace(warned, f'<span class="caution">{warned}</span>', 1)
     body = f'<p lang="{language}"{state}>{body}</p>'
     return f'<div class="analysis">{heading("analysis", language)}{body}</div>'
@@ -285,7 +287,7 @@ def _cue_row(reference: Reference, cues: Cues, basis: Basis | None, language: La
         scale = _scale(basis.ranges[reference.cue], value)
         if value is not None:
             level = basis.level(reference.cue, value)
-            message = basis.said(reference, value, language)
+            message = basis.describe(reference, value, language)
     mark = ' class="outside"' if level in ("low", "high") else ""
     return (
         f'<tr><th scope="row">{capital(reference.name(language))}</th><td>{measured}</td>'

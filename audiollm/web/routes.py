@@ -6,14 +6,17 @@ the system's ffmpeg and one that edits the program; a new version may bring othe
 
 from collections.abc import Iterable
 
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import compile_path, get_route_path
+from starlette.routing import Route, compile_path, get_route_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from audiollm.settings import Settings
 from audiollm.web.auth.sessions import LOGIN, LOGOUT
+from audiollm.web.model_host import ModelHost
 
 API = "/gradio_api"
+HEALTH = ("GET /healthz", "GET /readyz")
 PAGE = (
     "GET /",
     "GET /config",
@@ -61,7 +64,22 @@ MCP = tuple(f"{method} {API}/mcp/{{path:path}}" for method in ("GET", "POST", "D
 def allowed(settings: Settings) -> tuple[str, ...]:
     """The addresses of a page with these settings, each as method and path."""
     login = {"password": PASSWORD, "hub": HUB}.get(settings.login, ())
-    return (*PAGE, *EVENTS, *FILES, *login, *(MCP if settings.mcp else ()))
+    return (*HEALTH, *PAGE, *EVENTS, *FILES, *login, *(MCP if settings.mcp else ()))
+
+
+def health(host: ModelHost) -> list[Route]:
+    """For a container's supervisor: `/healthz` while the server answers, `/readyz` while the model
+    does too. While it is loaded or replaced, and where it could not be loaded: 503."""
+
+    async def healthz(_: Request) -> PlainTextResponse:
+        return PlainTextResponse("ok")
+
+    async def readyz(_: Request) -> PlainTextResponse:
+        if not host.ready:
+            return PlainTextResponse("loading", 503)
+        return PlainTextResponse("ok") if host.card else PlainTextResponse("failed", 503)
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz)]
 
 
 class AllowedRoutes:
@@ -82,8 +100,8 @@ class AllowedRoutes:
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
 
     def allows(self, method: str, path: str) -> bool:
-        wanted = "GET" if method == "HEAD" else method
-        return any(m == wanted and pattern.match(path) for m, pattern in self.patterns)
+        verb = "GET" if method == "HEAD" else method
+        return any(m == verb and pattern.match(path) for m, pattern in self.patterns)
 
 
 def _path(scope: Scope) -> str:

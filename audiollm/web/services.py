@@ -1,5 +1,6 @@
 """What every page is built from: the model host, the example clips, logins and open pages."""
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -8,17 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiollm.contracts.plain_json import parse_json
-from audiollm.errors import ConfigError
+from audiollm.errors import ConfigError, DataError
 from audiollm.labels import Language
 from audiollm.model import registry
 from audiollm.model.loading import Loading
 from audiollm.settings import ASSETS, Settings
 from audiollm.web import model_host
 from audiollm.web.analyse.enrolment import Enrolment
-from audiollm.web.analyse.requests import Requests
+from audiollm.web.analyse.requests import CountedCorrection, Requests
 from audiollm.web.auth import identity
 from audiollm.web.auth.sessions import Sessions
 from audiollm.web.model_host import ModelHost
+from audiollm.web.quota import SAVED_EACH, SAVED_TOTAL, Allowance
 from audiollm.web.turns import Turns
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = ASSETS / "examples"
 MIXED = "mixed"  # an example of several emotions
+ABSENT = 3600.0  # s without a request, after which a visitor's voice features are deleted
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,11 @@ class Services(ModelHost):
     requests: Requests = field(default_factory=Requests)
     turns: Turns = field(default_factory=Turns)
     enrolments: dict[str, Enrolment] = field(default_factory=dict)  # by visitor who wants one
+    clock: Callable[[], float] = time.monotonic  # s
     sessions: Sessions = field(default_factory=Sessions)
+    # by visitor and path
+    corrections: dict[tuple[str, str], CountedCorrection] = field(default_factory=dict)
+    allowance: Allowance = field(default_factory=lambda: Allowance(SAVED_EACH, SAVED_TOTAL))
 
     @classmethod
     def start(
@@ -59,7 +66,7 @@ class Services(ModelHost):
         Raises:
             ConfigError: the list of example clips is broken.
         """
-        found = read_examples(examples)
+        clips = read_examples(examples)
         away = model_host.away_for(settings)
         loading = Loading.of(settings.model, settings)
         loader = model_host._loader(settings.model, model_host.placed(settings, away), loading)
@@ -69,7 +76,7 @@ class Services(ModelHost):
             active=registry.id_of(settings.model),
             away=away,
             loading=loading,
-            examples=found,
+            examples=clips,
         )
 
     def acted(self, path: str) -> str:
@@ -90,6 +97,16 @@ class Services(ModelHost):
         """The visitor has closed the page."""
         self.requests.leave(visitor)
         self.enrolments.pop(visitor, None)
+        for who, path in [key for key in self.corrections if key[0] == visitor]:
+            self.corrections.pop((who, path), None)
+
+    def look(self) -> None:
+        """Deletes the voice features of those who have not been seen for long: where a connection
+        broke off, the server may not learn that its page was closed. And see `ModelHost.look`."""
+        for visitor, enrolment in list(self.enrolments.items()):
+            if self.clock() - enrolment.seen > ABSENT:
+                self.enrolments.pop(visitor, None)
+        super().look()
 
     @property
     def owned(self) -> bool:
@@ -104,6 +121,15 @@ class Services(ModelHost):
         """Whoever asks now may save a clip for labelling."""
         return self.owned or self.settings.keep
 
+    def require_allowance(self) -> None:
+        """Before something of a visitor's is saved or counted; the owner has no limit.
+
+        Raises:
+            DataError: this address, or all together, did so too often within the hour.
+        """
+        if not self.owned and not self.allowance.takes(identity.caller()):
+            raise DataError("quota_often")
+
 
 def read_examples(folder: Path) -> tuple[Example, ...]:
     """The clips that `examples.json` in the folder lists; none where there is no such file.
@@ -116,12 +142,12 @@ def read_examples(folder: Path) -> tuple[Example, ...]:
         return ()
     try:
         entries = parse_json(listing.read_text(encoding="utf-8"))
-        found = tuple(
+        examples = tuple(
             Example(folder / e["file"], e["label"], {"zh": e["zh"], "en": e["en"]}) for e in entries
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ConfigError("config_examples", path=listing, reason=repr(error)) from error
-    for example in found:
+    for example in examples:
         if not example.path.is_file():
             raise ConfigError("config_example_missing", path=listing, name=example.path.name)
-    return found
+    return examples

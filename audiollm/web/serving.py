@@ -1,4 +1,5 @@
-"""Starting Gradio's server: on a slow machine, and whatever proxies the environment names.
+"""Starting Gradio's server: on a slow machine, for many visitors, and whatever proxies the
+environment names.
 
 Gradio asks its own page over HTTP while it starts. With the proxies of the environment, which are
 for other machines, that fails; so does a variable that httpx cannot parse. Models are fetched
@@ -10,13 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import httpx
-from gradio import blocks, http_server, queueing, routes
+from gradio import blocks, http_server, queueing, routes, state_holder
 from gradio_client import Client
 
+from audiollm.jobs import memory
 from audiollm.web.failures import Brief
 
 START = 120.0  # s that the server may take to start; Gradio alone would wait for 5
@@ -35,6 +38,22 @@ class Server(http_server.Server):
                 time.sleep(0.01)
             if not self.started:
                 raise
+
+
+class Session(state_holder.SessionState):
+    """Gradio's state of a visitor, without a copy of the configuration of every component: 0.5 MiB,
+    made while all others wait, and read at an address alone that `routes.py` does not allow.
+    """
+
+    def __init__(self, blocks: gr.Blocks) -> None:
+        without: Any = SimpleNamespace(default_config=blocks.default_config, blocks=())
+        super().__init__(without)
+
+    def _update_config(self, key: int) -> None:
+        """There is none."""
+
+    def _update_value_in_config(self, key: int, value: Any) -> None:
+        """There is none."""
 
 
 class _Direct:
@@ -62,6 +81,8 @@ def launch(demo: gr.Blocks, options: dict[str, Any]) -> str:
     Raises:
         OSError: the port is taken.
     """
+    memory.return_freed()
+    vars(state_holder)["SessionState"] = Session
     if options.get("mcp_server"):  # calls the page for every tool
         mcp: Any = importlib.import_module("gradio.mcp")
         mcp.Client = partial(Client, httpx_kwargs=DIRECT)

@@ -54,8 +54,13 @@ class Turns:
         """How many wait."""
         return len(self._waiting)
 
+    @property
+    def running(self) -> int:
+        """How many have a turn."""
+        return len(self._running)
+
     @contextmanager
-    def taken(self, report: Report = lambda _: None, visitor: str = "") -> Iterator[Lent]:
+    def take(self, report: Report = lambda _: None, visitor: str = "") -> Iterator[Lent]:
         """Waits for a turn, and has it until the block ends.
 
         Yields a block in which somebody else has the turn, at whose end it is waited for again.

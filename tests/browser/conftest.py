@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -41,6 +42,7 @@ SWITCHES = (
 )
 
 Visit = Callable[..., Page]
+Profile = Callable[..., BrowserContext]
 
 
 @pytest.fixture(scope="package")
@@ -175,6 +177,20 @@ def people(browser: Browser) -> Iterator[dict[str, BrowserContext]]:
     yield profiles
     for profile in profiles.values():
         profile.close()
+
+
+@pytest.fixture
+def profile(browser: Browser) -> Iterator[Profile]:
+    """Browser profiles of a test's own: `profile(color_scheme="dark")`."""
+    made: list[BrowserContext] = []
+
+    def make(**options: Any) -> BrowserContext:
+        made.append(browser.new_context(locale="en-US", permissions=["microphone"], **options))
+        return made[-1]
+
+    yield make
+    for context in made:
+        context.close()
 
 
 # Gradio's player says so when another recording takes its place while it loads

@@ -70,6 +70,7 @@ class Prediction:
     baseline_seconds: float = 0.0
     baseline_emotion: str = ""
     speech: SpeakerBaseline | None = None
+    timeline: None = None
 
     def to_dict(self) -> dict[str, Any]:
         plain = dataclasses.asdict(dataclasses.replace(self, speech=None))
@@ -85,6 +86,7 @@ class FakePredictor:
     probabilities: dict[str, float] = field(default_factory=lambda: SURE)
     pause: float = 0.0
     batches: int = 0
+    passes: float = 0.0  # s that probabilities take without a text
 
     def stream(
         self,
@@ -101,12 +103,11 @@ class FakePredictor:
         report(answer)
         said = word(answer.label, language)
         pieces = (
-            (f"{said}。", f"这段声音听起来{said}。", "强度：中等。", "依据：音高偏高，音色明亮。")
+            (f"{said}。", f"这段声音听起来{said}。", "依据：音高偏高，音色明亮。")
             if language == "zh"
             else (
                 f"{said}.",
                 f" The voice sounds {said}.",
-                " Intensity: moderate.",
                 " Evidence: pitch high, timbre bright.",
             )
         )
@@ -117,6 +118,7 @@ class FakePredictor:
         return answer
 
     def classify(self, sounds: Sequence[Sound], language: Language = "en") -> list[Prediction]:
+        time.sleep(self.passes)
         return [self._first(sound, language) for sound in sounds]
 
     def _first(
@@ -200,11 +202,13 @@ if __name__ == "__main__":
 
     import app
     from audiollm.web import model_host, services
+    from audiollm.web.analyse import live
 
     answers = UNSURE if os.environ.get("FAKE_UNSURE") else SURE
     batches = int(os.environ.get("FAKE_BATCHES", "0"))
     baseline = bool(os.environ.get("FAKE_BASELINE"))
     pause = float(os.environ.get("FAKE_PAUSE", "0.05"))  # s between two steps
+    passes = float(os.environ.get("FAKE_PASSES", "0"))
     loads = float(os.environ.get("FAKE_LOADS", "0"))  # s that it takes to load one
 
     def loader(id: str, _: Settings, loading: Loading) -> Callable[[], FakePredictor]:
@@ -216,11 +220,13 @@ if __name__ == "__main__":
                 time.sleep(loads / len(STEPS))
             name = Path(id).name
             card = Card(name=name, questions=name == "talker", baseline=baseline)
-            return FakePredictor(card, answers, pause=pause, batches=batches)
+            return FakePredictor(card, answers, pause, batches, passes)
 
         return load
 
     model_host._loader = loader  # type: ignore[assignment]
+    if passes:  # its pace counts, whatever a browser on a busy machine brings of the microphone
+        live._spoken = lambda sound: True  # noqa: ARG005
     start = services.Services.start.__func__  # type: ignore[attr-defined]
     folder = Path(os.environ.get("FAKE_EXAMPLES", services.EXAMPLES))
     services.Services.start = classmethod(partial(start, examples=folder))  # type: ignore

@@ -85,14 +85,13 @@ def test_recorded_voice_gets_an_answer_by_itself(visit: Visit) -> None:
     page = visit()
     given = page.evaluate(SETTINGS)  # what makes a call pleasant would change the cues
     assert not any(given.values()) and len(given) == 3
-    page.click('#sound button[aria-label="Record audio"]')
     page.click("#sound .record-button")
     page.wait_for_timeout(2000)
     page.click("#sound .stop-button")
     assert len(answer(page)) > 10
     page.click("#again")
     expect(page.locator(".recording-level")).to_be_visible()
-    expect(page.locator(".waiting")).to_be_visible()
+    expect(page.locator("#result")).to_be_hidden()
     page.wait_for_timeout(1500)
     page.click("#sound .stop-button")
     assert len(answer(page)) > 10
@@ -111,8 +110,7 @@ def test_bad_files_get_a_sentence_and_the_page_goes_on(visit: Visit, clip: Path)
         page.faults.clear()  # type: ignore[attr-defined]  # the browser cannot play it either
         page.click(CLEAR)
         expect(page.locator(".waiting")).to_be_visible()
-    page.click("#analyse")
-    expect(page.locator("#notice")).to_contain_text(text("no_clip", "en"))
+    expect(page.locator("#analyse")).to_be_hidden()  # there is nothing to analyse
     most = page.evaluate("audiollm.most")
     assert most == Settings().max_bytes
     page.evaluate("audiollm.most = 10000")  # a file above the limit is not even sent
@@ -120,7 +118,7 @@ def test_bad_files_get_a_sentence_and_the_page_goes_on(visit: Visit, clip: Path)
     expect(page.locator(".too-large")).to_have_text(
         text("too_large", "en", size=f"{clip.stat().st_size / 1e6:.2f}", most="0.01")
     )
-    expect(page.locator(".waiting")).to_be_hidden()  # the notice before it stays
+    expect(page.locator(".waiting")).to_be_visible()
     page.evaluate(f"audiollm.most = {most}")
     page.set_input_files(FILE, clip)
     assert answer(page)
@@ -149,7 +147,7 @@ def test_chinese_browser_gets_a_chinese_page_that_fits_a_phone(visit: Visit, cli
     words = set(re.findall(r"[A-Za-z][A-Za-z.\-]+", shown)) - names
     assert not words
     named = page.eval_on_selector_all("#sound button", "all => all.map(one => one.ariaLabel ?? '')")
-    assert len([name for name in named if name]) >= 3
+    assert len([name for name in named if name]) >= 2
     assert not any(re.search("[A-Za-z]", name) for name in named)
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -235,7 +233,7 @@ def test_an_answer_is_compared_asked_about_and_kept(visit: Visit, clip: Path) ->
     page = visit()
     page.set_input_files(FILE, clip)
     answer(page)
-    for fold in ("#compare", "#ask", "#keep", "#card"):
+    for fold in ("#compare", "#keep", "#card"):
         page.locator(f"{fold} button").first.click()
     page.locator("#rival label", has_text=text("rival_probe", "en")).click()
     expect(page.locator("#second")).to_be_hidden()
@@ -249,8 +247,8 @@ def test_an_answer_is_compared_asked_about_and_kept(visit: Visit, clip: Path) ->
     page.click("#compare-start")
     expect(page.locator(".verdict")).to_contain_text(text("clips_agree", "en"))
     expect(page.locator("#verdict tbody tr")).to_have_count(5)
-    asked = page.locator("#question textarea, #question input").first
-    expect(asked).to_have_attribute("placeholder", text("cannot_ask", "en"))
+    if HAS_MODEL:
+        expect(page.locator("#ask")).to_be_hidden()  # the bundled model cannot answer
     expect(page.locator("#card h1")).to_be_visible()
     page.click("#keep-start")
     expect(page.locator("#kept")).to_contain_text(text("is_queued", "en"))

@@ -53,12 +53,12 @@ def test_only_the_owner_gets_in(public: Served, visit: Visit, browser: Browser, 
     expect(stranger.locator("#train-login")).to_contain_text(text("login_password", "zh"))
     expect(stranger.locator("#train-start")).to_have_count(0)
 
-    page.reload()  # still logged in
-    page.wait_for_selector("#about .about b")
+    page.reload()  # still logged in, and still at this tab
+    page.wait_for_selector("#about .about b", state="attached")
     open_train(page)
     expect(page.locator("#train-start")).to_be_visible()
     page.click("#train-leave")
-    page.wait_for_selector("#about .about b")
+    page.wait_for_selector("#about .about b", state="attached")
     open_train(page)
     expect(page.locator("#train-login")).to_be_visible()
     expect(page.locator("#train-start")).to_have_count(0)

@@ -43,7 +43,7 @@ def test_from_recordings_to_a_model_that_answers(
     page = visit(at=studio.url)
     open_train(page)
     expect(page.locator("#train-data")).to_contain_text("Speakers")
-    expect(page.locator("#job-detail")).to_contain_text("no training yet")
+    expect(page.locator("#job-detail")).to_contain_text(text("jobs_none", "en"))
 
     page.fill("#train-name input, #train-name textarea", "../up")
     expect(page.locator("#train-message .error")).to_contain_text("'../up'")

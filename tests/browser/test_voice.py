@@ -34,8 +34,6 @@ def record(page: Page, place: str, again: bool, seconds: float = 2.5) -> None:
         page.click("#again")
         page.locator(".recording-level").wait_for()
     else:
-        if place == "#sound":
-            page.click("#sound .source-selection button >> nth=1")
         page.click(f"{place} .record-button")
     page.wait_for_timeout(1000 * seconds)
     page.click(f"{place} .stop-button")

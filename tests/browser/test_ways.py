@@ -5,7 +5,6 @@ import io
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ import pytest
 import soundfile
 import soxr
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, JSHandle, Page, expect
+from playwright.sync_api import JSHandle, Page, expect
 
 from audiollm.labels import EMOTIONS
 from audiollm.texts import text
-from tests.browser.conftest import ANSWER, HAS_MODEL, Served, Visit, serve
+from tests.browser.conftest import ANSWER, HAS_MODEL, Profile, Served, Visit, serve
 from tests.browser.test_analyse_page import CHINESE, CLEAR, FILE, answer
 from tests.conftest import encode
 
@@ -33,6 +32,7 @@ KINDS = [
     ("flac", "flac", "flac", 44100, 1),
     ("mp3", "mp3", "libmp3lame", 44100, 2),
     ("m4a", "ipod", "aac", 44100, 1),
+    ("mp4", "mp4", "aac", 48000, 1),  # as Safari records
     ("ogg", "ogg", "vorbis", 44100, 1),
     ("opus", "ogg", "libopus", 48000, 1),
     ("webm", "webm", "libopus", 48000, 1),
@@ -45,22 +45,6 @@ LARGEST = 2.5 * 2**30  # bytes that the server may ever have held
 LONG_WAIT = 900_000  # ms until its first windows are heard
 PATIENCE = 10  # looks of 2 s each: the rest of the way takes longer
 
-Profile = Callable[..., BrowserContext]
-
-
-@pytest.fixture
-def profile(browser: Browser) -> Iterator[Profile]:
-    """Browser profiles of a test's own: `profile(color_scheme="dark")`."""
-    made: list[BrowserContext] = []
-
-    def make(**options: Any) -> BrowserContext:
-        made.append(browser.new_context(locale="en-US", permissions=["microphone"], **options))
-        return made[-1]
-
-    yield make
-    for context in made:
-        context.close()
-
 
 def test_every_kind_of_sound_file_gets_an_answer(visit: Visit, clip: Path) -> None:
     voice, rate = soundfile.read(clip, dtype="float32")
@@ -71,7 +55,9 @@ def test_every_kind_of_sound_file_gets_an_answer(visit: Visit, clip: Path) -> No
         samples = np.repeat(soxr.resample(voice, rate, wanted)[:, None], channels, axis=1)
         sent = sound_file(samples.clip(-1, 1), container, codec, wanted)
         name = f"{codec}.{ending}"
-        mime = {"webm": "video/webm", "m4a": "audio/mp4"}.get(ending, f"audio/{ending}")
+        mime = {"webm": "video/webm", "m4a": "audio/mp4", "mp4": "video/mp4"}.get(
+            ending, f"audio/{ending}"
+        )
         if ending == "m4a":  # this one is dropped on the page
             page.dispatch_event(DROP, "drop", {"dataTransfer": dragged(page, name, mime, sent)})
         else:
@@ -128,7 +114,6 @@ def test_the_level_moves_while_the_microphone_hears_a_voice(visit: Visit) -> Non
     page = visit(width=390)
     page.evaluate(COUNTED)
     meter = page.locator(METER)
-    page.click('#sound button[aria-label="Record audio"]')
     expect(meter).to_have_count(0)
     page.click("#sound .record-button")
     expect(meter).to_be_visible()
@@ -166,7 +151,6 @@ def test_the_level_is_true_and_warns_of_full_scale(visit: Visit, profile: Profil
     page = visit(profile=person)
     page.locator("#language label", has_text="中文").click()
     expect(page.locator("h1")).to_have_text(text("heading", "zh"))
-    page.locator("#sound .source-selection button").nth(1).click()
     page.click("#sound .record-button")
     page.evaluate(COUNTED)  # from now on; the tone's own stays open
     meter = page.locator(METER)
@@ -178,10 +162,12 @@ def test_the_level_is_true_and_warns_of_full_scale(visit: Visit, profile: Profil
     calm = page.evaluate(colour)
     page.evaluate("volume.value = 1.1")
     page.wait_for_function(f"{colour} !== '{calm}'")
+    expect(page.locator(".recording-level strong")).to_have_text(text("clipping", "zh"))
     expect(meter).to_have_attribute("aria-valuenow", "100")
     page.evaluate("volume.value = 0.1")
     page.wait_for_function(f"{colour} === '{calm}'")
-    page.locator("#sound .source-selection button").nth(0).click()  # left, not stopped
+    expect(page.locator(".recording-level strong")).to_have_text("")
+    page.click("#sound .stop-button")
     expect(meter).to_have_count(0)
 
 
@@ -386,7 +372,7 @@ def test_without_https_the_page_says_why_there_is_no_microphone(
         assert not page.evaluate("isSecureContext")
         expect(page.locator("#insecure")).to_have_text(text("insecure", "en"))
         expect(page.locator("#insecure")).to_be_in_viewport()
-        expect(page.locator("#sound .source-selection")).to_be_hidden()
+        expect(page.locator("#sound .record-button")).to_be_hidden()
         page.set_input_files(FILE, clip)  # what it advises works
         assert answer(page)
         expect(page.locator("#again")).to_be_hidden()

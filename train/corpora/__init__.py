@@ -111,32 +111,32 @@ def read(corpus: str, root: str | Path, options: Options | None = None) -> Corpu
         DataError: unknown corpus, missing folder, or not one usable clip in it.
     """
     options = options or Options()
-    wanted = expected(corpus)
+    layout = expected(corpus)
     if Path(root).exists():
         root = Path(root).absolute()  # clips are looked up from other folders later
     elif corpus != "datasets":
-        raise DataError("data_no_root", root=root, expected=wanted)
-    found = _read(corpus, Path(root), options)
-    if not found.clips:
+        raise DataError("data_no_root", root=root, expected=layout)
+    result = _read(corpus, Path(root), options)
+    if not result.clips:
         raise DataError(
-            "data_no_usable_first" if found.rejected else "data_no_usable",
+            "data_no_usable_first" if result.rejected else "data_no_usable",
             corpus=corpus,
             root=root,
-            n=len(found.rejected),
-            first=found.rejected[0].message if found.rejected else "",
-            expected=wanted,
+            n=len(result.rejected),
+            first=result.rejected[0].message if result.rejected else "",
+            expected=layout,
         )
     unsure = [
         Message.of("note_likely_class", word=name, label=labels.likely(name))
-        for name in labels.ordered(clip.label for clip in found.clips)
+        for name in labels.ordered(clip.label for clip in result.clips)
         if labels.likely(name)
     ]
-    found = replace(found, notes=(*found.notes, *unsure))
+    result = replace(result, notes=(*result.notes, *unsure))
     if options.language:
         language = options.language
-        clips = tuple(c if c.language else replace(c, language=language) for c in found.clips)
-        found = replace(found, clips=clips)
-    return found
+        clips = tuple(c if c.language else replace(c, language=language) for c in result.clips)
+        result = replace(result, clips=clips)
+    return result
 
 
 def _read(corpus: str, root: Path, options: Options) -> Corpus:
@@ -144,9 +144,9 @@ def _read(corpus: str, root: Path, options: Options) -> Corpus:
         return _OTHERS[corpus][1](root, options)
     if tables.find_manifest(root, metadata=False) is None:
         return named.read(corpus, root)
-    found = tables.read_manifest(
+    result = tables.read_manifest(
         root, corpus, named.CONVENTIONS[corpus].language, options.label_column
     )
     # speakers as the file names would give them: one person has one name, however it is read
-    clips = tuple(replace(clip, speaker=clip.speaker.lower()) for clip in found.clips)
-    return replace(found, clips=clips)
+    clips = tuple(replace(clip, speaker=clip.speaker.lower()) for clip in result.clips)
+    return replace(result, clips=clips)

@@ -64,18 +64,18 @@ def codes(text: str) -> dict[str, str]:
     return dict(re.findall(r"(\w+) (\w+)", text))
 
 
-def columns(found: Iterable[Any], aliases: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+def columns(names: Iterable[Any], aliases: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """Our name of a column -> the table's, by the first of its aliases that is there."""
-    lower = {str(column).strip().lower(): column for column in found if column is not None}
+    lower = {str(column).strip().lower(): column for column in names if column is not None}
     listed = {name: [lower[a] for a in some if a in lower] for name, some in aliases.items()}
     return {name: some[0] for name, some in listed.items() if some}
 
 
-def label_columns(found: Iterable[Any], aliases: tuple[str, ...], asked: str = "") -> list[str]:
+def label_columns(names: Iterable[Any], aliases: tuple[str, ...], requested: str = "") -> list[str]:
     """The columns that may hold the label: the one asked for, else all that are called so."""
-    if asked:
-        return [column for column in found if column == asked]
-    return [column for column in found if str(column).strip().lower() in aliases]
+    if requested:
+        return [column for column in names if column == requested]
+    return [column for column in names if str(column).strip().lower() in aliases]
 
 
 def label_cells(
@@ -87,16 +87,16 @@ def label_cells(
     Raises:
         DataError: none of them does, or several do.
     """
-    given = [[row[c] for c in columns if labels.cell(row.get(c))] for row in rows]
-    if any(len(set(map(_meant, values))) > 1 for values in given):
+    cells = [[row[c] for c in columns if labels.cell(row.get(c))] for row in rows]
+    if any(len(set(map(_label_of, values))) > 1 for values in cells):
         worded = [c for c in columns if _holds_words(row.get(c) for row in rows)]
         if len(worded) != 1:
             raise DataError("data_label_columns", table=table, columns=list(columns))
         return [row.get(worded[0]) for row in rows]
-    return [values[0] if values else None for values in given]
+    return [values[0] if values else None for values in cells]
 
 
-def _meant(raw: object) -> str:
+def _label_of(raw: object) -> str:
     try:
         return class_name(raw)
     except UnusableError:
@@ -105,7 +105,7 @@ def _meant(raw: object) -> str:
 
 def _holds_words(cells: Iterable[object]) -> bool:
     """Most of the different values are emotions that are known. Of sentiments one is: neutral."""
-    values = {_meant(raw) for raw in cells if labels.cell(raw)}
+    values = {_label_of(raw) for raw in cells if labels.cell(raw)}
     return sum(labels.is_known(value) for value in values) > len(values) / 2
 
 

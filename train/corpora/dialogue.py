@@ -103,7 +103,7 @@ def read_meld(root: Path) -> Corpus:
 
 def _media(root: Path) -> dict[tuple[Split, str], Path]:
     """Names repeat between the splits, so a file belongs to the nearest folder naming one."""
-    found: dict[tuple[Split, str], Path] = {}
+    media: dict[tuple[Split, str], Path] = {}
     files = (p for p in files_below(root) if p.suffix.lower() in _MELD_SUFFIXES)
     for file in sorted(files, key=lambda p: (_MELD_SUFFIXES.index(p.suffix.lower()), p)):
         if not _UTTERANCE.fullmatch(file.stem):
@@ -111,9 +111,9 @@ def _media(root: Path) -> dict[tuple[Split, str], Path]:
         for part in reversed(file.relative_to(root).parts[:-1]):
             splits = [split for word in re.split(r"[\W_]+", part) if (split := split_name(word))]
             if splits:
-                found.setdefault((splits[0], file.stem.lower()), file)
+                media.setdefault((splits[0], file.stem.lower()), file)
                 break
-    return found
+    return media
 
 
 def _utterance(file: Path | None, split: Split, emotion: str, speaker: str) -> Clip:

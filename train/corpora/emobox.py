@@ -163,12 +163,12 @@ def _codes(root: Path, name: str) -> dict[str, str]:
         return _CODES.get(name, {})
     try:
         with table.open("rb") as file:
-            found = parse_json(file.read(LONGEST_LINE))
+            codes = parse_json(file.read(LONGEST_LINE))
     except (OSError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or not all(isinstance(word, str) for word in found.values()):
+        codes = None
+    if not isinstance(codes, dict) or not all(isinstance(word, str) for word in codes.values()):
         raise DataError("data_emobox_codes", table=table)
-    return found
+    return codes
 
 
 def _clip(name: str, row: _Row, file: Path | Message, codes: dict[str, str]) -> Clip:

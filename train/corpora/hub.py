@@ -104,9 +104,9 @@ class _Part:
         import datasets
 
         self.audio = _audio_column(table.features)
-        found = columns(table.features, _COLUMNS)
-        named = label_columns(table.features, _LABELS, label_column)
-        if self.audio is None or not named:
+        mapping = columns(table.features, _COLUMNS)
+        candidates = label_columns(table.features, _LABELS, label_column)
+        if self.audio is None or not candidates:
             raise DataError(
                 "data_set_columns",
                 root=root,
@@ -117,13 +117,13 @@ class _Part:
             table = table.cast_column(self.audio, datasets.Audio(decode=False))
         self.table = table
         self.folder = Path(root) if Path(root).is_dir() else Path(root).parent
-        values = table.select_columns(list({*found.values(), *named}))[:]  # never the sound
-        self.fields = {key: values[column] for key, column in found.items()}
-        for column in named:
+        values = table.select_columns(list({*mapping.values(), *candidates}))[:]  # never the sound
+        self.fields = {key: values[column] for key, column in mapping.items()}
+        for column in candidates:
             words = tuple(getattr(table.features[column], "names", None) or classes)
             values[column] = [_word(raw, words) for raw in values[column]]
-        rows = [{column: values[column][row] for column in named} for row in range(len(table))]
-        self.labels = label_cells(rows, named, root)
+        rows = [{column: values[column][row] for column in candidates} for row in range(len(table))]
+        self.labels = label_cells(rows, candidates, root)
 
     def field(self, key: str, row: int) -> Any:
         return self.fields[key][row] if key in self.fields else None
@@ -182,9 +182,9 @@ def _audio_column(features: Any) -> str | None:
     like a sound file."""
     import datasets
 
-    stored = {"bytes", "array"}
+    keys = {"bytes", "array"}
     for column, kind in features.items():
-        if isinstance(kind, datasets.Audio) or (isinstance(kind, dict) and stored & set(kind)):
+        if isinstance(kind, datasets.Audio) or (isinstance(kind, dict) and keys & set(kind)):
             return str(column)
     names = ("audio", "file", "path", "wav", "file_name")
     return columns(features, {"audio": names}).get("audio")
@@ -205,12 +205,12 @@ def _read_loose(id: str, name: str, language: str | None, label_column: str) -> 
     """A data set of the hub that keeps its sound as files: they are fetched and read as such."""
     import huggingface_hub
 
-    wanted = [f"*{suffix}" for suffix in (*SUFFIXES, ".csv", ".jsonl")]
+    patterns = [f"*{suffix}" for suffix in (*SUFFIXES, ".csv", ".jsonl")]
     try:
-        got = huggingface_hub.snapshot_download(id, repo_type="dataset", allow_patterns=wanted)
+        path = huggingface_hub.snapshot_download(id, repo_type="dataset", allow_patterns=patterns)
     except Exception as error:  # its client raises whatever its HTTP library does
         raise DataError("data_set_offline", id=id) from error
-    folder = Path(got)
+    folder = Path(path)
     if find_manifest(folder) is not None:
         return read_manifest(folder, name, language, label_column)
     return read_folder(folder, name, language)

@@ -17,7 +17,7 @@ _Words = tuple[str, ...]
 _Index = dict[_Words, list[tuple[Path, _Words]]]
 
 
-def find(wanted: Sequence[str], root: Path) -> list[Path | Message]:
+def find(paths: Sequence[str], root: Path) -> list[Path | Message]:
     """For each path the file below `root` that is meant, or the reason why none is taken.
 
     A file is taken where its whole name and that of the path agree. Of several the one whose
@@ -26,7 +26,7 @@ def find(wanted: Sequence[str], root: Path) -> list[Path | Message]:
     index: _Index = defaultdict(list)
     for file, inside in below(root, sound_files(root)):
         index[_words(file.stem)].append((file, _words(inside)))
-    nearest = [_nearest(path, index) for path in wanted]
+    nearest = [_nearest(path, index) for path in paths]
     claims: dict[Path, Counter[int]] = defaultdict(Counter)  # file -> agreement -> paths
     for agreement, files in nearest:
         for file in files:
@@ -44,7 +44,7 @@ def find(wanted: Sequence[str], root: Path) -> list[Path | Message]:
             return Message.of("reject_shared", file=files[0].name)
         return files[0]
 
-    return [choose(*found) for found in nearest]
+    return [choose(*match) for match in nearest]
 
 
 def _words(path: str) -> _Words:

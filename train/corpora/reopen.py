@@ -26,24 +26,24 @@ def opener(info: dict[str, Any]) -> Callable[[Clip], Path | bytes]:
 
     @cache
     def owners() -> tuple[dict[str, Corpus], list[DataError]]:
-        known: dict[str, Corpus] = {}
+        by_path: dict[str, Corpus] = {}
         errors = []
         for source in sources:
             audio = Path(source["audio"]) if source.get("audio") else None
             options = corpora.Options(audio=audio, label_column=source.get("label_column", ""))
             try:
                 corpus = corpora.read(str(source["corpus"]), str(source["root"]), options)
-                known |= {clip.path: corpus for clip in corpus.clips}
+                by_path |= {clip.path: corpus for clip in corpus.clips}
             except DataError as error:
                 errors.append(error)
-        return known, errors
+        return by_path, errors
 
     def open_clip(clip: Clip) -> Path | bytes:
         if Path(clip.path).is_file():
             return Path(clip.path)
-        known, errors = owners()
-        if clip.path in known:
-            return known[clip.path].open(clip)
+        by_path, errors = owners()
+        if clip.path in by_path:
+            return by_path[clip.path].open(clip)
         if errors:
             raise errors[0]
         return Path(clip.path)  # `audio.load` says what is wrong with it

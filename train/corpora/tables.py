@@ -14,6 +14,7 @@ from audiollm import labels
 from audiollm.audio import sound_files
 from audiollm.contracts.messages import Message
 from audiollm.contracts.plain_json import parse_json
+from audiollm.contracts.prepared import LABEL_COLUMNS
 from audiollm.errors import DataError
 from train.corpora.base import (
     Clip,
@@ -40,7 +41,7 @@ MANIFEST_EXAMPLE = (
 _Row = tuple[int, dict[str, Any]]  # line, and cell of each column
 _COLUMNS = {
     "path": ("file", "path", "file_name", "filename", "audio", "wav"),
-    "label": ("label", "emotion", "class"),
+    "label": LABEL_COLUMNS,
     "speaker": ("speaker", "speaker_id", "spk", "actor"),
     "language": ("language", "lang"),
     "split": ("split", "subset", "partition"),
@@ -61,18 +62,18 @@ def read_folder(
     inside = {file: file.relative_to(root).parts for file in files}
     tops = {parts[0] for parts in inside.values() if len(parts) > 1}
     parts_of_split = sorted(top for top in tops if split_name(top))
-    given = len({split_name(top) for top in parts_of_split}) > 1  # one part alone is no split
+    has_split = len({split_name(top) for top in parts_of_split}) > 1  # one part alone is no split
     beside = sorted({parts[0] for parts in inside.values()}.difference(parts_of_split))
     notes: list[Message] = []
-    if given and beside:
+    if has_split and beside:
         notes.append(Message.of("note_beside_split", corpus=name, names=beside))
-    elif parts_of_split and not given:
+    elif parts_of_split and not has_split:
         notes.append(Message.of("note_one_part", corpus=name, part=parts_of_split[0]))
     pattern = _compiled(speaker_pattern) if speaker_pattern else None
 
     def clip(file: Path) -> Clip:
         parts = inside[file]
-        if given and parts[0] in beside:
+        if has_split and parts[0] in beside:
             raise UnusableError("reject_beside_split", parts=parts_of_split)
         folders = parts[1:-1] if split_name(parts[0]) else parts[:-1]
         if not folders:
@@ -89,11 +90,11 @@ def read_folder(
             speaker=speaker_name(name, speaker),
             language=language,
             corpus=name,
-            split=(split_name(parts[0]) or "") if given else "",
+            split=(split_name(parts[0]) or "") if has_split else "",
         )
 
-    found = gather((str(file), partial(clip, file)) for file in files)
-    return Corpus(name, *found, notes=tuple(notes))
+    gathered = gather((str(file), partial(clip, file)) for file in files)
+    return Corpus(name, *gathered, notes=tuple(notes))
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -135,11 +136,11 @@ def read_manifest(
     cells = label_cells([row for _, row in rows], classes, table)
     items: list[tuple[str, Callable[[], Clip]]] = []
     for (line, raw), label in zip(rows, cells, strict=True):
-        known = columns(raw, _COLUMNS)
-        row = {key: raw[column] for key, column in known.items()} | {"label": label}
+        mapping = columns(raw, _COLUMNS)
+        row = {key: raw[column] for key, column in mapping.items()} | {"label": label}
         path = labels.cell(row.get("path"))
-        shown = f"{path} ({table.name}:{line})" if path else f"{table}:{line}"
-        items.append((shown, partial(_row, table.parent, name, language, row)))
+        origin = f"{path} ({table.name}:{line})" if path else f"{table}:{line}"
+        items.append((origin, partial(_row, table.parent, name, language, row)))
     clips, rejected = gather(items)
     if len({clip.split for clip in clips} - {""}) == 1 and all(clip.split for clip in clips):
         clips = tuple(replace(clip, split="") for clip in clips)  # one part alone is no split

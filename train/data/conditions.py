@@ -42,8 +42,8 @@ def noisy(samples: Samples, rng: np.random.Generator, snr: float) -> Samples:
     power = float(np.mean(noise**2))
     if power == 0:
         return samples
-    wanted = float(np.var(samples, dtype=np.float64)) * 10 ** (-snr / 10)
-    return (samples + noise * np.sqrt(wanted / power)).astype(np.float32)
+    target = float(np.var(samples, dtype=np.float64)) * 10 ** (-snr / 10)
+    return (samples + noise * np.sqrt(target / power)).astype(np.float32)
 
 
 def telephone(samples: Samples, rng: np.random.Generator) -> Samples:  # noqa: ARG001

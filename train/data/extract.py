@@ -44,7 +44,7 @@ _CHUNK_BATCHES = 2  # batches of sound gathered before encoding, so that lengths
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExtractConfig:
     """What to compute, and with how much."""
 
     frames: bool = True  # keep 50 Hz frames, not only their mean
@@ -77,7 +77,7 @@ def extract(
     corpora: Sequence[Corpus],
     encoder: "Encoder",
     folder: Path,
-    wanted: Wanted,
+    config: ExtractConfig,
     settings: Settings,
     copy: int = 0,
 ) -> tuple[tuple[Clip, ...], tuple[Rejected, ...]]:
@@ -91,23 +91,23 @@ def extract(
     Raises:
         DataError: the folder holds another encoder's features, or cannot be written.
     """
-    size = functionals.SIZE if wanted.functionals else 0
+    size = functionals.SIZE if config.functionals else 0
     clips = [(corpus, clip) for corpus in corpora for clip in corpus.clips]
     done: dict[int, Clip] = {}
     rejected: dict[int, Rejected] = {}
     with FeatureWriter(folder / "features", encoder.fingerprint) as writer:
-        holds = functools.partial(writer.store.holds, frames=wanted.frames, functionals=size)
+        holds = functools.partial(writer.store.holds, frames=config.frames, functionals=size)
         with _Journal(folder / "journal.jsonl") as journal, _bar(len(clips)) as bar:
             jobs = []
             for index, (corpus, clip) in enumerate(clips):
-                known = journal.find(corpus, clip, copy)
-                if known is not None and holds(known["id"]):
-                    done[index] = _finished(clip, known)
+                record = journal.find(corpus, clip, copy)
+                if record is not None and holds(record["id"]):
+                    done[index] = _finished(clip, record)
                 else:
                     jobs.append(_Job(index, clip, corpus, copy))
             bar.update(len(done))
             added: set[str] = set()
-            for chunk in _chunks(_decoded(jobs, wanted, settings), wanted.batch_seconds):
+            for chunk in _chunks(_decoded(jobs, config, settings), config.batch_seconds):
                 new: dict[str, _Measured] = {}
                 for job, result in chunk:
                     if isinstance(result, Rejected):
@@ -117,9 +117,9 @@ def extract(
                         holds(result.id) and _same_statistics(writer, result)
                     ):
                         new[result.id] = result
-                    known = journal.add(job, result)
-                    done[job.index] = _finished(job.clip, known)
-                _encode(list(new.values()), encoder, writer, wanted)
+                    record = journal.add(job, result)
+                    done[job.index] = _finished(job.clip, record)
+                _encode(list(new.values()), encoder, writer, config)
                 added |= new.keys()
                 bar.update(len(chunk))
                 bar.set_postfix(rejected=len(rejected), refresh=False)
@@ -130,14 +130,14 @@ def extract(
 
 
 def _encode(
-    batch: list[_Measured], encoder: "Encoder", writer: FeatureWriter, wanted: Wanted
+    batch: list[_Measured], encoder: "Encoder", writer: FeatureWriter, config: ExtractConfig
 ) -> None:
-    found = encoder.encode([m.samples for m in batch], batch_seconds=wanted.batch_seconds)
-    for measured, encoded in zip(batch, found, strict=True):
+    features = encoder.encode([m.samples for m in batch], batch_seconds=config.batch_seconds)
+    for measured, encoded in zip(batch, features, strict=True):
         writer.add(
             measured.id,
             utterance=encoded.utterance,
-            frames=encoded.frames if wanted.frames else None,
+            frames=encoded.frames if config.frames else None,
             functionals=measured.functionals,
         )
 
@@ -150,15 +150,15 @@ def _same_statistics(writer: FeatureWriter, measured: _Measured) -> bool:
     return stored is not None and np.allclose(stored, measured.functionals, rtol=1e-3, atol=1e-3)
 
 
-def _finished(clip: Clip, known: dict[str, Any]) -> Clip:
-    return replace(clip, id=known["id"], seconds=known["seconds"], cues=known["cues"])
+def _finished(clip: Clip, record: dict[str, Any]) -> Clip:
+    return replace(clip, id=record["id"], seconds=record["seconds"], cues=record["cues"])
 
 
 # ------------------------------------------------------------------ decoding
 
 
 def _measure(
-    source: Path | bytes, path: str, wanted: Wanted, settings: Settings, copy: int = 0
+    source: Path | bytes, path: str, config: ExtractConfig, settings: Settings, copy: int = 0
 ) -> _Measured | Rejected:
     """Decodes and measures one clip, or an augmented copy of it. Runs in a worker."""
     try:
@@ -168,8 +168,8 @@ def _measure(
         return Rejected(path, Message.of("reject_no_speech", error=error))
     except AudioError as error:
         return Rejected(path, Message.of("reject_unreadable", error=error))
-    if sound.seconds > wanted.max_seconds:
-        lengths = {"seconds": f"{sound.seconds:.0f}", "most": f"{wanted.max_seconds:g}"}
+    if sound.seconds > config.max_seconds:
+        lengths = {"seconds": f"{sound.seconds:.0f}", "most": f"{config.max_seconds:g}"}
         return Rejected(path, Message.of("reject_too_long", **lengths))
     id, samples = audio.content_hash(sound), sound.samples
     if copy:
@@ -180,28 +180,28 @@ def _measure(
         seconds=round(len(samples) / audio.SAMPLE_RATE, 3),
         samples=samples,
         cues=prosody.summarise(samples, followed).to_dict(),
-        functionals=functionals.measure(samples, followed) if wanted.functionals else None,
+        functionals=functionals.measure(samples, followed) if config.functionals else None,
     )
 
 
 def _decoded(
-    jobs: list[_Job], wanted: Wanted, settings: Settings
+    jobs: list[_Job], config: ExtractConfig, settings: Settings
 ) -> Iterator[tuple[_Job, _Measured | Rejected]]:
     """Measured clips in the order of the jobs; workers are only a few clips ahead."""
-    if wanted.workers < 2 or len(jobs) < _FEW:
+    if config.workers < 2 or len(jobs) < _FEW:
         for job in jobs:
             source = job.corpus.open(job.clip)
-            yield job, _measure(source, job.clip.path, wanted, settings, job.copy)
+            yield job, _measure(source, job.clip.path, config, settings, job.copy)
         return
     context = multiprocessing.get_context("spawn")  # fork would copy a running torch
-    pool = ProcessPoolExecutor(wanted.workers, mp_context=context, initializer=_start_worker)
+    pool = ProcessPoolExecutor(config.workers, mp_context=context, initializer=_start_worker)
     waiting: collections.deque[tuple[_Job, Future[_Measured | Rejected]]] = collections.deque()
     try:
         for job in jobs:
             source = job.corpus.open(job.clip)
-            task = pool.submit(_measure, source, job.clip.path, wanted, settings, job.copy)
+            task = pool.submit(_measure, source, job.clip.path, config, settings, job.copy)
             waiting.append((job, task))
-            if len(waiting) >= _AHEAD * wanted.workers:
+            if len(waiting) >= _AHEAD * config.workers:
                 first, future = waiting.popleft()
                 yield first, future.result()
         while waiting:

@@ -135,8 +135,8 @@ class FeatureWriter:
         self.store = FeatureStore(folder)
         if self.store.encoder not in (None, encoder):
             raise DataError("data_other_encoder", folder=folder)
-        for left in folder.glob(f"*{_TEMPORARY}"):
-            left.unlink(missing_ok=True)
+        for path in folder.glob(f"*{_TEMPORARY}"):
+            path.unlink(missing_ok=True)
         paths = shard_paths(folder)
         self._next = int(paths[-1].stem) + 1 if paths else 0
 
@@ -174,11 +174,11 @@ class FeatureWriter:
         )
         if not self._tensors:
             self._last = time.monotonic()  # nothing has been waiting until now
-        for name, given, kind in parts:
-            if given is None:
+        for name, values, kind in parts:
+            if values is None:
                 continue
             with np.errstate(over="ignore"):  # refused below, in words
-                array = np.ascontiguousarray(given, dtype=kind)
+                array = np.ascontiguousarray(values, dtype=kind)
             if not np.isfinite(array).all():
                 raise DataError("data_not_finite", name=name, id=id[:12])
             self._tensors[f"{id}/{name}"] = array

@@ -64,11 +64,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         root = args.root or corpora.default_root(args.corpus)
         corpus = corpora.read(args.corpus, root, options)
-        found = look(corpus, Path(root), args.split, args.seed, args.train_on_valid)
+        insight = look(corpus, Path(root), args.split, args.seed, args.train_on_valid)
     except AudioLLMError as error:
         print(json.dumps({"error": Message.of_error(error).to_dict()}))
         raise
-    print(found.to_json())
+    print(insight.to_json())
     return 0
 
 
@@ -101,19 +101,19 @@ def look(
 
 def _measured(corpus: Corpus, rng: random.Random) -> list[float]:
     """The lengths in seconds: as the corpus says them, else of some clips, decoded."""
-    known = [clip.seconds for clip in corpus.clips if clip.seconds > 0]
-    if len(known) == len(corpus.clips):
-        return known
+    stated = [clip.seconds for clip in corpus.clips if clip.seconds > 0]
+    if len(stated) == len(corpus.clips):
+        return stated
     settings = replace(Settings.from_env(), max_seconds=LONGEST)
-    end, found = time.monotonic() + PATIENCE, []
+    end, lengths = time.monotonic() + PATIENCE, []
     for clip in rng.sample(corpus.clips, min(MEASURED, len(corpus.clips))):
         try:
-            found.append(round(audio.load(corpus.open(clip), settings).seconds, 3))
+            lengths.append(round(audio.load(corpus.open(clip), settings).seconds, 3))
         except AudioLLMError:
             continue  # `prepare` will reject it
         if time.monotonic() > end:
             break
-    return found
+    return lengths
 
 
 def _identical(clips: Sequence[Clip]) -> tuple[int, int]:
@@ -125,18 +125,18 @@ def _identical(clips: Sequence[Clip]) -> tuple[int, int]:
     for clip in clips:
         if Path(clip.path).is_file():
             sizes[Path(clip.path).stat().st_size].append(clip)
-    left = HASHED
-    found: list[tuple[str, str]] = []  # digest and split
+    budget = HASHED
+    hashes: list[tuple[str, str]] = []  # digest and split
     for size, members in sorted(sizes.items()):
         if len(members) < 2:
             continue
         for clip in members:
-            left -= size
-            if left < 0:
+            budget -= size
+            if budget < 0:
                 break
             digest = hashlib.sha256(Path(clip.path).read_bytes()).hexdigest()
-            found.append((digest, clip.split))
-    return len(found) - len({digest for digest, _ in found}), in_two_splits(found)
+            hashes.append((digest, clip.split))
+    return len(hashes) - len({digest for digest, _ in hashes}), in_two_splits(hashes)
 
 
 def _samples(clips: Sequence[Clip], rng: random.Random) -> tuple[Clip, ...]:
@@ -144,8 +144,8 @@ def _samples(clips: Sequence[Clip], rng: random.Random) -> tuple[Clip, ...]:
     members: dict[str, list[Clip]] = defaultdict(list)
     for clip in clips:
         members[clip.label].append(clip)
-    chosen = [c for some in members.values() for c in rng.sample(some, min(SHOWN, len(some)))]
-    return tuple(clip for clip in chosen if Path(clip.path).is_file())
+    samples = [c for some in members.values() for c in rng.sample(some, min(SHOWN, len(some)))]
+    return tuple(clip for clip in samples if Path(clip.path).is_file())
 
 
 def sound_file(folder: Path, id: str) -> bytes:

@@ -90,21 +90,20 @@ def _folds_each(
     return {c: plan if fold < folds[c] else plan.without_test() for c, plan in each.items()}
 
 
-def _check_corpora(tested: set[str], known: set[str], folds: bool) -> None:
-    if tested - known:
-        raise DataError("data_test_corpus", unknown=sorted(tested - known), known=sorted(known))
-    if tested == known:
+def _check_corpora(tested: set[str], names: set[str], folds: bool) -> None:
+    if unknown := tested - names:
+        raise DataError("data_test_corpus", unknown=sorted(unknown), known=sorted(names))
+    if tested == names:
         raise DataError("data_test_all")
     if folds:
         raise DataError("data_test_corpus_folds")
 
 
 def _check_speakers(tested: set[str], clips: Iterable[Clip], mixed: bool) -> None:
-    known = {clip.speaker for clip in clips if clip.speaker}
-    if tested - known:
-        raise DataError(
-            "data_test_speakers", unknown=few(tested - known), known=few(known) if known else "-"
-        )
+    speakers = {clip.speaker for clip in clips if clip.speaker}
+    if unknown := tested - speakers:
+        known = few(speakers) if speakers else "-"
+        raise DataError("data_test_speakers", unknown=few(unknown), known=known)
     if mixed:
         raise DataError("data_test_speakers_mixed")
 
@@ -126,13 +125,13 @@ def parse_folds(text: str) -> Folds:
     if re.fullmatch(r"-?\d{1,9}", text):
         return int(text)
     pairs = [re.fullmatch(r"\s*([^=\s]+)=([1-9]\d{0,8})\s*", part) for part in text.split(",")]
-    found = {pair[1]: int(pair[2]) for pair in pairs if pair}
-    if len(found) < len(pairs):
+    folds = {pair[1]: int(pair[2]) for pair in pairs if pair}
+    if len(folds) < len(pairs):
         raise argparse.ArgumentTypeError(
             f"{text!r} is no number of folds: give one for all corpora, like 8, or one for each, "
             "like emodb=8,ased=5"
         )
-    return found
+    return folds
 
 
 def parse_names(text: str) -> list[str]:

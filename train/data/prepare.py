@@ -126,12 +126,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _layers(text: str) -> tuple[int, ...]:
     try:
-        found = tuple(int(part) for part in text.split(","))
+        numbers = tuple(int(part) for part in text.split(","))
     except ValueError:
-        found = ()
-    if not found or min(found) < 1 or len(set(found)) < len(found):
+        numbers = ()
+    if not numbers or min(numbers) < 1 or len(set(numbers)) < len(numbers):
         raise argparse.ArgumentTypeError(f"{text!r} is no list of different layers like 1,2,3")
-    return found
+    return numbers
 
 
 def run(args: argparse.Namespace) -> int:
@@ -153,41 +153,41 @@ def run(args: argparse.Namespace) -> int:
         args.label_column,
     )
     sources = [(name, root or corpora.default_root(name)) for name, root in args.sources]
-    found = [corpora.read(name, root, options) for name, root in sources]
-    found, left_out = _chosen(found, args)
-    if not 0 <= args.copies <= 9 or (args.copies and any(c.encoder for c in found)):
+    loaded = [corpora.read(name, root, options) for name, root in sources]
+    loaded, left_out = _select(loaded, args)
+    if not 0 <= args.copies <= 9 or (args.copies and any(c.encoder for c in loaded)):
         raise DataError("data_copies_option", n=args.copies)
-    split([c for corpus in found for c in corpus.clips], by=args.split, **how)  # fails before work
-    out = args.out or Path("data") / "+".join(dict.fromkeys(corpus.name for corpus in found))
+    split([c for corpus in loaded for c in corpus.clips], by=args.split, **how)  # fails before work
+    out = args.out or Path("data") / "+".join(dict.fromkeys(corpus.name for corpus in loaded))
 
     if args.shard:
-        _part(Shard.parse(args.shard), found, out, args, settings)
+        _part(Shard.parse(args.shard), loaded, out, args, settings)
         print("When all parts are there, give the same command without --shard.")
         return 0
-    if any(corpus.encoder for corpus in found):
-        encoder, clips, rejected = _copy(found, out)
-    elif _encode_together(found, out, args, settings):
-        encoder, clips, rejected = _encode(found, out, args, settings)
+    if any(corpus.encoder for corpus in loaded):
+        encoder, clips, rejected = _copy(loaded, out)
+    elif _encode_together(loaded, out, args, settings):
+        encoder, clips, rejected = _encode(loaded, out, args, settings)
     else:
         return 0
     clips, copies = without_copies(clips)
     if not clips:
         raise DataError("data_all_rejected", n=len(rejected), first=rejected[0].message)
     parts = split(clips, by=args.split, **how)
-    rejected = (*(r for c in found for r in c.rejected), *left_out, *rejected, *copies)
+    rejected = (*(r for c in loaded for r in c.rejected), *left_out, *rejected, *copies)
 
     for copy in range(1, args.copies + 1):
-        _encode(_training(found, parts.clips), out, args, settings, copy)
-    statistics = functionals.SIZE if args.functionals and not found[0].encoder else 0
-    notes = [*(note for corpus in found for note in corpus.notes), *parts.notes]
+        _encode(_training(loaded, parts.clips), out, args, settings, copy)
+    statistics = functionals.SIZE if args.functionals and not loaded[0].encoder else 0
+    notes = [*(note for corpus in loaded for note in corpus.notes), *parts.notes]
     if args.max_clips:
         notes.append(Message.of("note_trial", n=args.max_clips))
     info = {
-        "corpus": "+".join(dict.fromkeys(corpus.name for corpus in found)),
+        "corpus": "+".join(dict.fromkeys(corpus.name for corpus in loaded)),
         "root": str(sources[0][1]) if len(sources) == 1 else [str(root) for _, root in sources],
         "sources": [_source(name, root, args) for name, root in sources],
         "encoder": asdict(encoder),
-        "frames": bool(args.frames and not found[0].encoder),
+        "frames": bool(args.frames and not loaded[0].encoder),
         "functionals": statistics,
         "copies": args.copies,
         "classes": list(labels.ordered(c.label for c in clips)),
@@ -208,23 +208,23 @@ def run(args: argparse.Namespace) -> int:
 
 def _source(name: str, root: str | Path, args: argparse.Namespace) -> dict[str, Any]:
     """What `prepare.json` says of a corpus: where it was read, so that it can be again."""
-    found = {"corpus": name, "root": str(root)}
+    source = {"corpus": name, "root": str(root)}
     if args.label_column:
-        found["label_column"] = args.label_column
+        source["label_column"] = args.label_column
     if name != "emobox":
-        return found
+        return source
     audio = str(args.audio.absolute()) if args.audio else None
-    return {**found, "audio": audio, "fold": args.emobox_fold}
+    return {**source, "audio": audio, "fold": args.emobox_fold}
 
 
 def _part(
-    shard: Shard, found: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings
+    shard: Shard, loaded: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings
 ) -> None:
     """Encodes one part; augmented copies come when the parts are joined and split."""
-    if any(corpus.encoder for corpus in found):
+    if any(corpus.encoder for corpus in loaded):
         raise DataError("data_shard_features")
     folder = shard.folder(out)
-    _, clips, rejected = _encode(shard.of(found), folder, args, settings)
+    _, clips, rejected = _encode(shard.of(loaded), folder, args, settings)
     print(
         f"Part {shard.number} of {shard.count}: {len(clips)} clips in {folder}, {len(rejected)} "
         "cannot be used."
@@ -232,7 +232,7 @@ def _part(
 
 
 def _encode_together(
-    found: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings
+    loaded: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings
 ) -> bool:
     """Encodes a part of a corpus in each process of `accelerate launch`; whether this process is
     the one that joins them, as a process alone is. What is encoded later the first does alone."""
@@ -244,44 +244,43 @@ def _encode_together(
     if count > 1:
         if not (out / FEATURES).exists():
             own = argparse.Namespace(**{**vars(args), "shard": f"{number}/{count}"})
-            _part(Shard(number, count), found, out, own, settings)
+            _part(Shard(number, count), loaded, out, own, settings)
         parallel.leave()
     return number == 0
 
 
-def _chosen(
-    found: list[Corpus], args: argparse.Namespace
+def _select(
+    loaded: list[Corpus], args: argparse.Namespace
 ) -> tuple[list[Corpus], tuple[Rejected, ...]]:
     """The corpora without the classes and beyond the number that the command leaves out."""
-    wanted: set[str] | None = None
+    classes: set[str] | None = None
     if args.classes is not None:
         try:
-            wanted = {labels.canonical(word) for word in args.classes.split(",")}
+            classes = {labels.canonical(word) for word in args.classes.split(",")}
         except ValueError as error:
             raise DataError("data_classes_option", error=error) from None
-        known = {clip.label for corpus in found for clip in corpus.clips}
-        if wanted - known:
-            raise DataError(
-                "data_classes_unknown", unknown=sorted(wanted - known), known=labels.ordered(known)
-            )
+        present = {clip.label for corpus in loaded for clip in corpus.clips}
+        if unknown := classes - present:
+            known = labels.ordered(present)
+            raise DataError("data_classes_unknown", unknown=sorted(unknown), known=known)
     left_out: list[Rejected] = []
-    kept: list[Corpus] = []
-    for corpus in found:
+    selected: list[Corpus] = []
+    for corpus in loaded:
         clips = corpus.clips
-        if wanted is not None:
+        if classes is not None:
             left_out += [
                 Rejected.of(c.path, "reject_class", label=c.label)
                 for c in clips
-                if c.label not in wanted
+                if c.label not in classes
             ]
-            clips = tuple(c for c in clips if c.label in wanted)
+            clips = tuple(c for c in clips if c.label in classes)
         if args.max_clips is not None:
             clips = sample(clips, args.max_clips, args.seed)
         if clips:
-            kept.append(replace(corpus, clips=clips))
-    if not kept:
+            selected.append(replace(corpus, clips=clips))
+    if not selected:
         raise DataError("evaluate_max_clips", n=args.max_clips)
-    return kept, tuple(left_out)
+    return selected, tuple(left_out)
 
 
 def sample(clips: Sequence[Clip], most: int, seed: int) -> tuple[Clip, ...]:
@@ -295,25 +294,25 @@ def sample(clips: Sequence[Clip], most: int, seed: int) -> tuple[Clip, ...]:
         for number, speaker in enumerate(rng.sample(sorted(queues[label]), len(queues[label]))):
             members = rng.sample(queues[label][speaker], len(queues[label][speaker]))
             rounds += [(turn, number, order, index) for turn, index in enumerate(members)]
-    taken = sorted(index for *_, index in sorted(rounds)[: max(0, most)])
-    return tuple(clips[index] for index in taken)
+    indices = sorted(index for *_, index in sorted(rounds)[: max(0, most)])
+    return tuple(clips[index] for index in indices)
 
 
-def _training(found: list[Corpus], clips: Sequence[Clip]) -> list[Corpus]:
+def _training(loaded: list[Corpus], clips: Sequence[Clip]) -> list[Corpus]:
     """The corpora with their training clips alone."""
-    wanted = {clip.path for clip in clips if clip.split == "train"}
-    parts = [replace(c, clips=tuple(k for k in c.clips if k.path in wanted)) for c in found]
+    paths = {clip.path for clip in clips if clip.split == "train"}
+    parts = [replace(c, clips=tuple(k for k in c.clips if k.path in paths)) for c in loaded]
     return [corpus for corpus in parts if corpus.clips]
 
 
 def _encode(
-    found: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings, copy: int = 0
+    loaded: list[Corpus], out: Path, args: argparse.Namespace, settings: Settings, copy: int = 0
 ) -> tuple[EncoderRef, tuple[Clip, ...], tuple[Rejected, ...]]:
     """Cues and features of sound, or of its augmented copies, by the frozen encoder."""
     from audiollm import encoder as encoders
     from audiollm import hub
     from audiollm.model import checkpoint
-    from train.data.extract import Wanted, extract
+    from train.data.extract import ExtractConfig, extract
 
     device = checkpoint.pick_device(args.device or settings.device)
     encoder = encoders.load(
@@ -323,7 +322,7 @@ def _encode(
         layers=args.layers,
         statistics=STATISTICS[args.statistics] if args.statistics else "",
     )
-    wanted = Wanted(
+    config = ExtractConfig(
         frames=args.frames,
         functionals=args.functionals,
         batch_seconds=args.batch_seconds or (600.0 if device.startswith("cuda") else 60.0),
@@ -336,24 +335,24 @@ def _encode(
     folder = hub.locate(ref.id, settings, files=hub.ENCODER_FILES, kind="encoder")
     if folder == Path(ref.id).expanduser().resolve():
         ref = replace(ref, id=str(folder))  # a folder is found from any other folder too
-    return ref, *extract(found, encoder, out, wanted, settings, copy)
+    return ref, *extract(loaded, encoder, out, config, settings, copy)
 
 
 def _copy(
-    found: list[Corpus], out: Path
+    loaded: list[Corpus], out: Path
 ) -> tuple[EncoderRef, tuple[Clip, ...], tuple[Rejected, ...]]:
     """Ready-made utterance features into the store; their hash is used in place of the sound's."""
     import hashlib
 
     from train.corpora.original import load
 
-    if len(found) > 1 or found[0].encoder is None:
+    if len(loaded) > 1 or loaded[0].encoder is None:
         raise DataError("data_features_joined")
     clips = []
-    with FeatureWriter(out / FEATURES, found[0].encoder.fingerprint) as writer:
-        for clip in found[0].clips:
+    with FeatureWriter(out / FEATURES, loaded[0].encoder.fingerprint) as writer:
+        for clip in loaded[0].clips:
             vector = load(Path(clip.path))
             clips.append(replace(clip, id=hashlib.sha256(vector.tobytes()).hexdigest()))
             if clips[-1].id not in writer.store:
                 writer.add(clips[-1].id, utterance=vector)
-    return found[0].encoder, tuple(clips), ()
+    return loaded[0].encoder, tuple(clips), ()

@@ -35,31 +35,31 @@ class Shard:
         Raises:
             DataError: it is something else.
         """
-        found = re.fullmatch(r"(\d+)/(\d+)", text)
-        if not found:
+        match = re.fullmatch(r"(\d+)/(\d+)", text)
+        if not match:
             raise DataError("data_shard", value=repr(text))
-        return cls(int(found[1]), int(found[2]))
+        return cls(int(match[1]), int(match[2]))
 
     def folder(self, out: Path) -> Path:
         """Where this part is written."""
         return out / _PARTS / f"{self.number}-of-{self.count}"
 
-    def of(self, found: Sequence[Corpus]) -> list[Corpus]:
+    def of(self, corpora: Sequence[Corpus]) -> list[Corpus]:
         """The corpora with this part's clips alone.
 
         Raises:
             DataError: no clip is left for it.
         """
-        kept, before = [], 0
-        for corpus in found:
+        parts, before = [], 0
+        for corpus in corpora:
             first = (self.number - before) % self.count
             before += len(corpus.clips)
             clips = corpus.clips[first :: self.count]
             if clips:
-                kept.append(replace(corpus, clips=clips))
-        if not kept:
+                parts.append(replace(corpus, clips=clips))
+        if not parts:
             raise DataError("data_shard_empty", n=before, count=self.count)
-        return kept
+        return parts
 
 
 def gather(out: Path, encoder: str) -> int:
@@ -77,8 +77,8 @@ def gather(out: Path, encoder: str) -> int:
             FeatureWriter(out / "features", encoder) as whole,
             FeatureWriter(part / "features", encoder) as other,
         ):
-            taken = shard_paths(whole.folder)
-            number = int(taken[-1].stem) + 1 if taken else 0
+            existing = shard_paths(whole.folder)
+            number = int(existing[-1].stem) + 1 if existing else 0
             for path in shard_paths(other.folder):
                 path.replace(whole.folder / f"{number:05d}.safetensors")
                 number += 1

@@ -56,11 +56,11 @@ class SpeakerClips:
         None for a count of 0, and where there are no other clips; of fewer than `count`, all.
         """
         others = len(self._others(clip))
-        wanted = others if count == "all" else min(count, others)
-        if not wanted:
+        size = others if count == "all" else min(count, others)
+        if not size:
             return None
         digest = hashlib.sha256(f"{clip.id}:{count}:{seed}".encode()).digest()
-        return self._mean(clip, wanted, np.random.default_rng(list(digest[:16])))
+        return self._mean(clip, size, np.random.default_rng(list(digest[:16])))
 
     def _others(self, clip: Clip) -> list[str]:
         return [id for id in self._ids.get(clip.speaker, ()) if id != clip.id]
@@ -70,8 +70,8 @@ class SpeakerClips:
         if count == len(others):  # read once for a speaker, not once for each of the clips
             rest = self._sum(clip.speaker) - self.store.get(clip.id).utterance
             return (rest / count).astype(np.float32)
-        chosen = [others[i] for i in sorted(rng.choice(len(others), count, replace=False))]
-        return np.mean([self.store.get(id).utterance for id in chosen], 0, dtype=np.float32)
+        ids = [others[i] for i in sorted(rng.choice(len(others), count, replace=False))]
+        return np.mean([self.store.get(id).utterance for id in ids], 0, dtype=np.float32)
 
     def _sum(self, speaker: str) -> NDArray[np.float64]:
         if speaker not in self._sums:

@@ -100,7 +100,7 @@ def split(
 
 def _split_corpus(corpus: str, clips: list[Clip], plan: Plan, by: By) -> _Part:
     if by in ("auto", "given") and not plan.folds and any(c.split for c in clips):
-        return _given(corpus, clips, plan, by)
+        return _own_split(corpus, clips, plan, by)
     if by == "given":
         raise DataError("data_no_own_split", corpus=corpus)
     if by == "random":
@@ -113,7 +113,7 @@ def _split_corpus(corpus: str, clips: list[Clip], plan: Plan, by: By) -> _Part:
     return _by_speaker(corpus, clips, plan)
 
 
-def _given(corpus: str, clips: list[Clip], plan: Plan, by: By) -> _Part:
+def _own_split(corpus: str, clips: list[Clip], plan: Plan, by: By) -> _Part:
     """The corpus's own split, completed where one is missing."""
     without = sum(not c.split for c in clips)
     splits = [c.split if plan.tests or c.split != "test" else "train" for c in clips]
@@ -125,18 +125,18 @@ def _given(corpus: str, clips: list[Clip], plan: Plan, by: By) -> _Part:
     if plan.tests and "test" not in splits and "valid" in splits:
         splits = ["test" if name == "valid" else name for name in splits]
         notes.append(Message.of("note_valid_tests", corpus=corpus))
-    held: frozenset[str] = frozenset()
+    allowed: frozenset[str] = frozenset()
     if "valid" not in splits and plan.valid:
         index = [i for i, name in enumerate(splits) if name == "train"]
         part = _held_out(corpus, [clips[i] for i in index], plan)
         for i, name in zip(index, part.splits, strict=True):
             splits[i] = name
         notes += part.notes
-        held = part.shared
+        allowed = part.shared
     shared = _in_two_splits(clips, splits)
-    if shared - held and by != "given":
+    if shared - allowed and by != "given":
         raise DataError("data_split_leaks", corpus=corpus, speakers=few(shared))
-    if shared - held:
+    if shared - allowed:
         notes.append(Message.of("note_shared", corpus=corpus, speakers=few(shared)))
     if not all(c.speaker for c in clips):
         notes.append(Message.of("note_speakers_unknown", corpus=corpus))
@@ -197,12 +197,12 @@ def _assign(counts: dict[str, Counter[str]], plan: Plan, rng: random.Random) -> 
         order = sorted(counts)
         rng.shuffle(order)
         splits = _fill(order, counts, targets)
-        held: dict[str, Counter[str]] = {name: Counter() for name in (*targets, "train")}
+        filled: dict[str, Counter[str]] = {name: Counter() for name in (*targets, "train")}
         for speaker, name in splits.items():
-            held[name].update(counts[speaker])
-        unlearnt = sum(not held["train"][c] for c in owners)
-        missing = sum(not have[c] for have in held.values() for c in owners)
-        miss = max((abs(held[k].total() - target) for k, target in targets.items()), default=0.0)
+            filled[name].update(counts[speaker])
+        unlearnt = sum(not filled["train"][c] for c in owners)
+        missing = sum(not have[c] for have in filled.values() for c in owners)
+        miss = max((abs(filled[k].total() - target) for k, target in targets.items()), default=0.0)
         score = (unlearnt, missing, round(miss / total, 6))
         if best is None or score < best[0]:
             best = (score, splits)
@@ -283,21 +283,21 @@ def _in_two_splits(clips: Sequence[Clip], splits: Sequence[str]) -> frozenset[st
     return frozenset(speaker for speaker, on in where.items() if len(on) > 1)
 
 
-def _gaps(clips: Sequence[Clip], wanted: dict[str, bool], by: By) -> list[Message]:
+def _gaps(clips: Sequence[Clip], required: dict[str, bool], by: By) -> list[Message]:
     """Classes that a split lacks. An empty split is an error."""
-    held: dict[str, set[str]] = {
+    present: dict[str, set[str]] = {
         name: {c.label for c in clips if c.split == name} for name in SPLITS
     }
-    for name, needed in wanted.items():
-        if needed and not held[name]:
+    for name, needed in required.items():
+        if needed and not present[name]:
             if by == "random":
                 raise DataError("data_empty_random", split=name, n=len(clips))
             speakers = len({c.speaker for c in clips})
             raise DataError("data_empty_split", split=name, n=speakers)
-    classes = set().union(*held.values())
+    classes = set().union(*present.values())
     return [
         Message.of("note_absent", labels=sorted(classes - have), split=name)
-        for name, have in held.items()
+        for name, have in present.items()
         if have and classes - have
     ]
 
@@ -332,9 +332,9 @@ def without_copies(clips: Iterable[Clip]) -> tuple[tuple[Clip, ...], tuple[Rejec
     first: dict[Hashable, Clip] = {}
     rejected = []
     for clip in clips:
-        kept = first.setdefault(clip.id or clip.path, clip)
-        if kept is clip:
+        original = first.setdefault(clip.id or clip.path, clip)
+        if original is clip:
             continue
-        code = "reject_copy" if kept.label == clip.label else "reject_copy_other_label"
-        rejected.append(Rejected.of(clip.path, code, path=kept.path))
+        code = "reject_copy" if original.label == clip.label else "reject_copy_other_label"
+        rejected.append(Rejected.of(clip.path, code, path=original.path))
     return tuple(first.values()), tuple(rejected)

@@ -73,14 +73,14 @@ def compare(before: str, after: str, prepared: Prepared, settings: Settings) -> 
     """
     record = corrections(prepared)
     by_id = {clip.id: clip for clip in prepared.clips}
-    known = trained_on((before, after), settings)
+    trained = trained_on((before, after), settings)
     tested = prepared.split("test")
     changed = [by_id[r["clip"]] for r in record["labels"] if r["label"] != r["original"]]
-    clips = changed + [clip for clip in tested if clip.speaker not in known]
+    clips = changed + [clip for clip in tested if clip.speaker not in trained]
     if not clips:
         raise DataError("evaluate_nothing_to_compare", folder=prepared.folder)
     notes = []
-    if gone := {clip.speaker for clip in tested} & known:
+    if gone := {clip.speaker for clip in tested} & trained:
         notes.append(Message.of("note_trained_speakers", speakers=sorted(gone)))
     models, tables = {}, {}
     for name, id in zip(MODELS, (before, after), strict=True):
@@ -103,7 +103,7 @@ def compare(before: str, after: str, prepared: Prepared, settings: Settings) -> 
     }
 
 
-def with_active(active: str, answered: Path, prepared: Prepared, settings: Settings) -> Comparison:
+def with_active(active: str, path: Path, prepared: Prepared, settings: Settings) -> Comparison:
     """The active model and a new one on the clips of an evaluation, by the classes that both know.
 
     A comparison that cannot be made is a result, too: its note says why.
@@ -115,7 +115,7 @@ def with_active(active: str, answered: Path, prepared: Prepared, settings: Setti
     Raises:
         DataError: it is none, or belongs to other data.
     """
-    new, clips, table, classes = _answered(answered, prepared)
+    new, clips, table, classes = _read_answers(path, prepared)
     result: Comparison = {
         "models": {
             "before": {"name": Path(active).name},
@@ -131,7 +131,7 @@ def with_active(active: str, answered: Path, prepared: Prepared, settings: Setti
     }
     try:
         about, other, notes = answers(active, clips, prepared, settings, sounds=True)
-        known = trained_on([active], settings)
+        trained = trained_on([active], settings)
         shared = [name for name in classes if name in about["classes"]]
         usable = [i for i, clip in enumerate(clips) if clip.label in shared]
         if len({clips[i].label for i in usable}) < 2:
@@ -139,17 +139,17 @@ def with_active(active: str, answered: Path, prepared: Prepared, settings: Setti
     except AudioLLMError as error:
         result["notes"].append(Message.of("note_not_compared", name=active, error=error).to_dict())
         return result
-    left = Counter(clip.label for clip in clips if clip.label not in shared)
-    if left or len(shared) < max(len(classes), len(about["classes"])):
+    missing = Counter(clip.label for clip in clips if clip.label not in shared)
+    if missing or len(shared) < max(len(classes), len(about["classes"])):
         notes.append(Message.of("note_both_know", n=len(shared)))
-        notes += [Message.of("note_without_clips", n=n, label=name) for name, n in left.items()]
+        notes += [Message.of("note_without_clips", n=n, label=name) for name, n in missing.items()]
     tables = {
         "before": other[:, [about["classes"].index(name) for name in shared]],
         "after": table[:, [classes.index(name) for name in shared]],
     }
 
     def part(seen: bool) -> Any:
-        rows = [i for i in usable if (clips[i].speaker in known) == seen]
+        rows = [i for i in usable if (clips[i].speaker in trained) == seen]
         return paired([clips[i] for i in rows], {m: tables[m][rows] for m in MODELS}, shared)
 
     result["held_out"], result["seen"] = part(seen=False), part(seen=True)
@@ -159,18 +159,18 @@ def with_active(active: str, answered: Path, prepared: Prepared, settings: Setti
     return result
 
 
-def _answered(
+def _read_answers(
     path: Path, prepared: Prepared
 ) -> tuple[dict[str, Any], list[Clip], np.ndarray, Sequence[str]]:
     """(what the new model is, its clips, their probabilities [N, C], the classes)."""
-    found = read_result(path)
+    result = read_result(path)
     by_id = {clip.id: clip for clip in prepared.clips}
-    rows = found["clips"]
+    rows = result["clips"]
     classes = ordered({name for row in rows for name in row["probabilities"] or ()})
     nothing = dict.fromkeys(classes, np.nan)
     try:
         table = [[(row["probabilities"] or nothing)[name] for name in classes] for row in rows]
-        return dict(found["model"]), [by_id[row["id"]] for row in rows], np.array(table), classes
+        return dict(result["model"]), [by_id[row["id"]] for row in rows], np.array(table), classes
     except KeyError as error:
         raise DataError(
             "evaluate_other_clips", path=path, folder=prepared.folder, error=error
@@ -250,9 +250,9 @@ def _from_sounds(
     labels = predictor.manifest.labels
     table = np.full((len(clips), len(labels)), np.nan)
     for i, clip in enumerate(tqdm(clips, desc="encoding", unit="clip")):
-        found = answer(predictor, audio.load(find(clip), settings).samples)["probabilities"]
-        if found is not None:
-            table[i] = [found[name] for name in labels]
+        probabilities = answer(predictor, audio.load(find(clip), settings).samples)["probabilities"]
+        if probabilities is not None:
+            table[i] = [probabilities[name] for name in labels]
     return table
 
 
@@ -283,17 +283,17 @@ def summary(result: Mapping[str, Any]) -> str:
     if "seen" in result:
         parts = {"held_out": "new speakers", "seen": "training speakers of the active model"}
     for part, words in parts.items():
-        found = result[part]
-        if found is None:
+        figures = result[part]
+        if figures is None:
             lines.append(f"{words}: none")
             continue
-        lines.append(f"{words}: {found['clips']}, {len(found['speakers'])} known speakers")
+        lines.append(f"{words}: {figures['clips']}, {len(figures['speakers'])} known speakers")
         for kind in ("ua", "wa"):
-            m = found[kind]
+            m = figures[kind]
             before, after = (interval(m[model]) for model in MODELS)
             change = interval(m["change"], "+")
             lines.append(f"  {kind.upper()}  {before} -> {after}, change {change}")
-        better = sum(f["after"] == f["label"] for f in found["flipped"])
-        worse = sum(f["before"] == f["label"] for f in found["flipped"])
+        better = sum(f["after"] == f["label"] for f in figures["flipped"])
+        worse = sum(f["before"] == f["label"] for f in figures["flipped"])
         lines.append(f"  {better} answers became right, {worse} wrong")
     return "\n".join([*lines, *(f"Note: {note['text']}" for note in result["notes"])])

@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         args.probe_strength,
     )
     if args.texts:
-        result["texts"] = _texts(loaded, prepared, args.split, args.texts)
+        result["texts"] = _texts(args.model, settings, prepared, args.split, args.texts)
     name = f"evaluate-{loaded.manifest.name}-{prepared.folder.resolve().name}-{args.split}"
     out = Path(args.out or f"runs/{name}")
     write_json(out / RESULT, result)
@@ -123,11 +123,11 @@ def evaluate(
     def measure(table: np.ndarray) -> dict[str, Any]:
         return metrics.of_table(truth, table, classes, speakers).to_dict()
 
-    notes += [*_seen(loaded, clips, settings), *_unused(prepared)]
+    notes += [*_voice_notes(loaded, clips, settings), *_unused(prepared)]
     return {
         "model": model_info(manifest.name, loaded.folder),
         "data": data_info(prepared, split, speakers),
-        "run": run_info(loaded.model.device, precision.named(loaded.model.causal_lm), began),
+        "run": run_info(loaded.model.device, precision.describe(loaded.model.causal_lm), began),
         "metrics": measure(table),
         "baselines": {count: measure(other) for count, other in tables.items()},
         "probes": _probes(prepared, split, clips, classes, notes, strength),
@@ -137,8 +137,8 @@ def evaluate(
                 "path": clip.path,
                 "label": clip.label,
                 "predicted": answer,
-                "probabilities": _named(classes, row),
-                "baselines": {count: _named(classes, t[i]) for count, t in tables.items()},
+                "probabilities": _by_class(classes, row),
+                "baselines": {count: _by_class(classes, t[i]) for count, t in tables.items()},
                 "distance": None if scored.distances is None else round(scored.distances[i], 4),
                 "speaker": clip.speaker,
                 "seconds": clip.seconds,
@@ -168,7 +168,7 @@ def run_info(device: object, computed: str, began: float) -> RunInfo:
     """The command and what it ran on.
 
     Args:
-        computed: by `precision.named`.
+        computed: by `precision.describe`.
         began: `time.time()` of the start.
     """
     about = {"device": str(device), "precision": computed}
@@ -206,56 +206,60 @@ class Tables:
         what = f"{what}, baseline {count}"
         scores = score_clips(self.loaded.model, self.prompt, pairs, self.batch_size, what)
         # before they become probabilities: those of the scored classes could all be 0
-        chosen = [self.loaded.manifest.labels.index(c) for c in self.classes]
+        columns = [self.loaded.manifest.labels.index(c) for c in self.classes]
         return calibration.calibrated(
-            scores.numpy()[:, chosen],
+            scores.numpy()[:, columns],
             replace(self.loaded.manifest, labels=self.classes),
             [features.baseline is not None for _, features in pairs],
             None if self.distances is None else np.array(self.distances),
         )
 
 
-def _named(classes: Sequence[str], row: np.ndarray) -> dict[str, float]:
+def _by_class(classes: Sequence[str], row: np.ndarray) -> dict[str, float]:
     return {c: round(float(p), 6) for c, p in zip(classes, row, strict=True)}
 
 
-def _texts(loaded: Any, prepared: Prepared, split: str, count: int) -> dict[str, Any]:
-    """Whether the written analyses are true, of clips whose class the model knows."""
+def _texts(
+    model: str, settings: Settings, prepared: Prepared, split: str, count: int
+) -> dict[str, Any]:
+    """How the written analyses read, of clips whose class the model knows."""
+    from audiollm.predictor import Predictor
     from train.evaluate import texts
 
-    known = [c for c in prepared.split(split) if c.label in loaded.manifest.labels]
-    return texts.measure(loaded, prepared, known, count)
+    predictor = Predictor.load(model, settings)
+    usable = [c for c in prepared.split(split) if c.label in predictor.manifest.labels]
+    return texts.measure(predictor, prepared, usable, count)
 
 
 def _choose(
-    prepared: Prepared, split: str, known: tuple[str, ...], shared: bool
+    prepared: Prepared, split: str, trained: tuple[str, ...], shared: bool
 ) -> tuple[list[Clip], tuple[str, ...], list[Message]]:
     """The clips to score, the classes that are possible answers, and notes for the reader."""
     clips = list(prepared.split(split))
     if not clips:
         raise DataError("evaluate_no_clips", folder=prepared.folder, split=split)
-    unknown = Counter(c.label for c in clips if c.label not in known)
+    unknown = Counter(c.label for c in clips if c.label not in trained)
     if not unknown and not shared:
         # a class that the data cannot hold may still be answered: it is then wrong
-        return clips, known, []
+        return clips, trained, []
     if not shared:
         raise DataError("evaluate_unknown_classes", labels=list(unknown), n=unknown.total())
-    kept = [c for c in clips if c.label in known]
-    present = {c.label for c in kept}
-    classes = tuple(c for c in known if c in present)
+    usable = [c for c in clips if c.label in trained]
+    present = {c.label for c in usable}
+    classes = tuple(c for c in trained if c in present)
     if len(classes) < 2:
         raise DataError("evaluate_few_shared", name=prepared.folder, other="the model")
     notes = [Message.of("note_shared_classes", n=len(classes))]
     notes += [Message.of("note_without_clips", n=n, label=name) for name, n in unknown.items()]
-    absent = [name for name in known if name not in present]
-    return kept, classes, notes + [Message.of("note_without_answer", label=n) for n in absent]
+    absent = [name for name in trained if name not in present]
+    return usable, classes, notes + [Message.of("note_without_answer", label=n) for n in absent]
 
 
 def _unused(prepared: Prepared) -> list[Message]:
     """A note on recordings that `prepare` could not use; copies and choices are not missed."""
     reasons = [one.reason for one in read_rejected(prepared.folder)]
-    lost = [r for r in reasons if not r.startswith(("identical audio", "class left out"))]
-    return [Message.of("note_not_usable", n=len(lost))] if lost else []
+    unusable = [r for r in reasons if not r.startswith(("identical audio", "class left out"))]
+    return [Message.of("note_not_usable", n=len(unusable))] if unusable else []
 
 
 def _probes(
@@ -268,13 +272,13 @@ def _probes(
 ) -> dict[str, dict[str, Any]]:
     """Linear probes on the same clips and classes as the model."""
     try:
-        found = probe.probe_prepared(
+        probes = probe.probe_prepared(
             prepared, split, clips=clips, classes=classes, strength=strength
         )
     except DataError as error:
         notes.append(Message.of("note_no_probe", error=error))
         return {}
-    return {name: m.to_dict() for name, m in found.items()}
+    return {name: m.to_dict() for name, m in probes.items()}
 
 
 def check_encoder(loaded: Any, prepared: Prepared) -> None:
@@ -283,16 +287,16 @@ def check_encoder(loaded: Any, prepared: Prepared) -> None:
         DataError: the features are of another encoder than the model's, of other layers or other
             statistics.
     """
-    known, found = loaded.manifest.encoder, prepared.encoder
-    if (known.width, known.utterance_width) != (found.width, found.utterance_width) or (
-        known.fingerprint and found.fingerprint and known.fingerprint != found.fingerprint
+    expected, actual = loaded.manifest.encoder, prepared.encoder
+    if (expected.width, expected.utterance_width) != (actual.width, actual.utterance_width) or (
+        expected.fingerprint and actual.fingerprint and expected.fingerprint != actual.fingerprint
     ):
-        options = {"options": known.options, "found": found.options}
+        options = {"options": expected.options, "found": actual.options}
         name, folder = loaded.manifest.name, prepared.folder
         raise DataError("evaluate_encoder", name=name, folder=folder, **options)
 
 
-def _seen(loaded: Any, clips: list[Clip], settings: Settings) -> list[Message]:
+def _voice_notes(loaded: Any, clips: list[Clip], settings: Settings) -> list[Message]:
     """Warnings about speakers that the model or its encoder was trained on."""
     manifest, notes = loaded.manifest, []
     if not all(c.speaker for c in clips):
@@ -318,7 +322,7 @@ def record(
         "data": str(prepared.info["corpus"]),
         "split": result["data"]["split"],
         "languages": loaded.manifest.languages,
-        "independent": not shared and not _seen(loaded, clips, settings),
+        "independent": not shared and not _voice_notes(loaded, clips, settings),
         "baselines": {
             name: {k: b[k] for k in ("ua", "wa")} for name, b in result["baselines"].items()
         },
@@ -351,20 +355,18 @@ def summary(result: EvaluationResult) -> str:
 
 
 def _texts_summary(texts: dict[str, Any] | None) -> list[str]:
-    """A line for each language and for the LLM's and the shown text."""
+    """A line for each language."""
     if not texts:
         return []
     lines = [
         f"texts of {texts['clips']} clips (95 % interval)",
-        f"{'':<24}{'whole':<24}{'one class':<24}cues right",
+        f"{'':<6}{'written agree':<24}{'shown agree':<24}{'of the LLM':<24}class named once",
     ]
     for language, of in texts["languages"].items():
-        for kind in ("raw", "shown"):
-            cells = "".join(f"{interval(of[kind][k]):<24}" for k in ("parsed", "named"))
-            name = "the LLM's" if kind == "raw" else "shown"
-            lines.append(f"{f'{language}, {name}':<24}{cells}{interval(of[kind]['agreeing'])}")
+        keys = ("written", "shown", "of_llm", "named_once")
+        lines.append(f"{language:<6}{''.join(f'{interval(of[key]):<24}' for key in keys)}")
         lines.append(
-            f"{language}: {of['corrected']} statements corrected in {of['texts_corrected']} texts, "
-            f"{of['added']} cues added, {of['dropped']} sentences not shown"
+            f"{'':<6}{of['distinct']:.0f} distinct sentences in 100 texts, mean length "
+            f"{of['size']:.1f}, opening repeated {interval(of['repeated'])}"
         )
     return lines

@@ -8,7 +8,7 @@ Shapes: N answers (a clip may have several), U units, R replicates, C classes.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -54,8 +54,8 @@ def draws(
     lengths = {len(truth), len(speakers), len(clips), *map(len, answers.values())}
     if len(lengths) != 1 or not truth:
         raise ValueError(f"{lengths} answers, labels, speakers and clips do not go together")
-    known = all(speakers) and len(set(speakers)) >= MIN_SPEAKERS
-    units = np.unique(np.array(speakers if known else clips, dtype=str), return_inverse=True)[1]
+    grouped = all(speakers) and len(set(speakers)) >= MIN_SPEAKERS
+    units = np.unique(np.array(speakers if grouped else clips, dtype=str), return_inverse=True)[1]
     codes = np.unique(np.array(truth, dtype=str), return_inverse=True)[1]
     count = int(units.max()) + 1
     drawn = np.random.default_rng(seed).integers(0, count, (REPLICATES, count))
@@ -68,14 +68,14 @@ def draws(
         np.add.at(table, (units, codes), weight)
         return times @ table
 
-    shown = totals(np.ones(len(truth)))
+    support = totals(np.ones(len(truth)))
     ua, wa = {}, {}
     for name, of in answers.items():
         hits = totals(np.equal(np.array(of, dtype=str), np.array(truth, dtype=str)))
         with np.errstate(invalid="ignore", divide="ignore"):
-            ua[name] = np.nanmean(np.where(shown > 0, hits / shown, np.nan), axis=1)
-        wa[name] = hits.sum(1) / shown.sum(1)
-    return Draws("speakers" if known else "clips", ua, wa)
+            ua[name] = np.nanmean(np.where(support > 0, hits / support, np.nan), axis=1)
+        wa[name] = hits.sum(1) / support.sum(1)
+    return Draws("speakers" if grouped else "clips", ua, wa)
 
 
 def paired(
@@ -94,7 +94,7 @@ def paired(
     for kind, values in (("ua", of.ua), ("wa", of.wa)):
         measured[kind] = {m: asdict(of.interval(values[m])) for m in MODELS}
         measured[kind]["change"] = asdict(of.interval(values["after"] - values["before"]))
-    found: dict[str, Any] = {
+    figures = {
         "clips": len(clips),
         "speakers": sorted({clip.speaker for clip in clips} - {""}),
         "ua": measured["ua"],
@@ -113,7 +113,7 @@ def paired(
             if answers["before"][i] != answers["after"][i]
         ],
     }
-    return cast(Paired, found)
+    return cast(Paired, figures)
 
 
 def _best(row: np.ndarray, classes: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from audiollm import figures, labels
+from audiollm import labels
 from audiollm.contracts.messages import read_messages
 from audiollm.contracts.prepared import write_text
 from audiollm.contracts.result import (
@@ -21,6 +21,7 @@ from audiollm.contracts.result import (
     mistakes,
     probability,
 )
+from audiollm.metrics import figures
 from audiollm.texts import text
 
 _PAGE = Path(__file__).with_name("report.html")
@@ -44,13 +45,13 @@ def _page(result: EvaluationResult) -> str:
     claims, wrong = confidences(result["clips"]), mistakes(result["clips"])
     plots: dict[str, dict[str, Any]] = {}
     for language in labels.LANGUAGES:
-        drawn = {
+        charts = {
             "confusion": figures.confusion(metrics, language),
             "recall": figures.recall(systems, language),
         }
         if claims:
-            drawn["reliability"] = figures.reliability(metrics, claims, language)
-        plots[language] = {name: json.loads(figure.to_json()) for name, figure in drawn.items()}
+            charts["reliability"] = figures.reliability(metrics, claims, language)
+        plots[language] = {name: json.loads(figure.to_json()) for name, figure in charts.items()}
     page = Template(_PAGE.read_text(encoding="utf-8"))
     codes = [c for c in page.get_identifiers() if c.startswith(("report_", "judged_"))]
     return page.substitute(
@@ -216,20 +217,24 @@ def _baselines(metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, 
 
 
 def _texts(texts: Mapping[str, Any]) -> str:
-    """Whether the written analyses are true, as the LLM wrote them and as they are shown."""
-    keys = ("parsed", "named", "agreeing")
+    """How many sentences are true, as the LLM wrote them and as they are shown, and how the texts
+    read."""
+    keys = ("written", "shown", "of_llm", "named_once", "repeated")
     rows, lines = "", [_t("report_texts_of", n=texts["clips"])]
     for language, of in texts["languages"].items():
-        for kind in ("raw", "shown"):
-            shares = [of[kind][key] for key in keys]
-            cells = "".join(
-                _number(s["value"], s, f" of {s['n']}") if s else _number(None) for s in shares
+        cells = "".join(
+            _number(s["value"], s, f" of {s['n']}") if s else _number(None)
+            for s in (of[key] for key in keys)
+        )
+        rows += _row(_e(language), cells)
+        lines.append(
+            _t(
+                "report_reading",
+                language=language,
+                distinct=f"{of['distinct'] or 0:.0f}",
+                size=f"{of['size'] or 0:.1f}",
             )
-            head = f"{_e(language)}: {_t(f'report_{kind}')}"
-            rows += _row(head, cells, "model" if kind == "shown" else "")
-        counts = {key: of[key] for key in ("corrected", "added", "dropped")}
-        counts["texts"] = of["texts_corrected"]
-        lines.append(_t("report_corrections", language=language, **counts))
+        )
     heads = "<th></th>" + "".join(
         f'<th data-titles="{_titles(f"report_title_{key}")}">{_t(f"report_{key}")}</th>'
         for key in keys
@@ -243,7 +248,7 @@ def _texts(texts: Mapping[str, Any]) -> str:
 def _wrong(clip: ClipResult) -> str:
     """The row of a misclassified clip."""
     label, answer = clip["label"], clip["predicted"]
-    written = clip.get("error") or clip.get("text") or ""
+    message = clip.get("error") or clip.get("text") or ""
     pair = f"{label} → {answer or text('judged_no_answer', 'en')} {labels.word(label, 'zh')}"
     cells = f"<td>{_dot(label)}</td><td>{_dot(answer) if answer else _t('judged_no_answer')}</td>"
     for name in (answer, label):
@@ -251,7 +256,7 @@ def _wrong(clip: ClipResult) -> str:
         cells += f'<td data-value="{share}">{"–" if share < 0 else f"{share:.0%}"}</td>'
     cells += f"<td>{_e(clip['speaker'])}</td>"
     cells += f'<td data-value="{float(clip["seconds"])}">{clip["seconds"]:.1f}</td>'
-    small = f"<small>{_e(written)}</small>" if written else ""
+    small = f"<small>{_e(message)}</small>" if message else ""
     cells += f'<td class="path">{_e(clip["path"])}{small}</td>'
     return f'<tr data-search="{_e(pair)}">{cells}</tr>'
 

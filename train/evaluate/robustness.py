@@ -100,7 +100,7 @@ def measure(
         notes.insert(0, Message.of("note_no_audio", n=len(lost), all=len(clips)))
     tables = {name: _metrics(rows, name, classes) for name in CONDITIONS}
     speakers = {row["speaker"] for row in rows}
-    notes += _seen(predictor, speakers)
+    notes += _voice_notes(predictor, speakers)
     device = predictor.card.device
     return {
         "model": model_info(predictor.card.name, Path(predictor.card.folder)),
@@ -140,12 +140,12 @@ def _metrics(
 
 
 def _choose(
-    prepared: Prepared, split: str, known: Sequence[str], most: int | None
+    prepared: Prepared, split: str, classes: Sequence[str], most: int | None
 ) -> tuple[list[Clip], list[Message]]:
     """The clips to score, and what a reader must know of the choice."""
-    found = prepared.split(split)
-    clips = [clip for clip in found if clip.label in known]
-    unknown = Counter(clip.label for clip in found if clip.label not in known)
+    candidates = prepared.split(split)
+    clips = [clip for clip in candidates if clip.label in classes]
+    unknown = Counter(clip.label for clip in candidates if clip.label not in classes)
     notes = [Message.of("note_without_clips", n=n, label=name) for name, n in unknown.items()]
     if most is not None and most < 1:
         raise DataError("evaluate_max_clips", n=most)
@@ -157,7 +157,7 @@ def _choose(
     return clips, notes
 
 
-def _seen(predictor: "Predictor", speakers: set[str]) -> list[Message]:
+def _voice_notes(predictor: "Predictor", speakers: set[str]) -> list[Message]:
     """Warnings about voices that the model, or its encoder, was or may have been trained on."""
     notes = seen_speakers.known_voices(predictor.manifest, speakers, predictor.settings)
     if "" in speakers or not seen_speakers.voices_recorded(predictor.manifest.training):

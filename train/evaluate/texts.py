@@ -1,183 +1,136 @@
-"""`evaluate --texts N`: is what the LLM writes true, and what a person is shown?
+"""`evaluate --texts N`: is what the LLM writes true, and how does what a person is shown read?
 
-Both are taken apart by the same parser (`audiollm.analysis.claims`) and compared with the
-measured cues of the prepared data. N clips, seeded, spread over the classes, in every language of
-the model.
+N clips, seeded, spread over the classes, in every language of the model, from their sound: what an
+answer rests on is measured as on the page. Every sentence is checked against the facts of its
+answer by `audiollm.analysis.prose`.
 """
 
 import random
-import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from audiollm.analysis import claims, composition
-from audiollm.analysis.types import Analysis
-from audiollm.audio import prosody
-from audiollm.audio.prosody import Cues
+import numpy as np
+
+from audiollm import audio
+from audiollm.analysis import claims, composition, prose
+from audiollm.analysis.facts import Facts
+from audiollm.errors import AudioError
+from audiollm.inference.prediction import Prediction
 from audiollm.labels import Language
-from audiollm.model import calibration
-from audiollm.model.projector import Features
-from audiollm.model.prompt import Prompt
-from audiollm.model.scoring import Scorer
+from audiollm.predictor import Predictor
+from train.corpora.reopen import opener
 from train.data.dataset import Clip, Prepared
 
 SEED = 0
-EXAMPLES = 5  # corrected texts kept in full for each language
-
-
-@dataclass
-class Tally:
-    """What was counted over some texts."""
-
-    texts: int = 0
-    parsed: int = 0  # hold every part that they should, and nothing that cannot be read
-    named: int = 0  # give the winning class as the answer and no other
-    stated: int = 0  # cues
-    agreeing: int = 0  # of these, as measured
-
-    def add(self, parsed: bool, named: bool) -> None:
-        self.texts += 1
-        self.parsed += parsed
-        self.named += named
-
-    def count(self, found: Sequence[claims.Sentence], levels: Mapping[str, prosody.Level]) -> None:
-        """Statements of a text against the levels that it should have."""
-        for sentence in found:
-            self.stated += len(sentence.stated)
-            self.agreeing += sum(s.agrees(levels) for s in sentence.stated)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "counts": asdict(self),
-            "parsed": wilson(self.parsed, self.texts),
-            "named": wilson(self.named, self.texts),
-            "agreeing": wilson(self.agreeing, self.stated),
-        }
+EXAMPLES = 20  # texts kept in full for each language
 
 
 @dataclass
 class Checked:
-    """The texts of one language: as the LLM wrote them and as they are shown."""
+    """The texts of one language. Every list has an entry for each text."""
 
-    raw: Tally = field(default_factory=Tally)
-    shown: Tally = field(default_factory=Tally)
-    corrected: int = 0  # statements put right
-    texts_corrected: int = 0  # texts with at least one of them
-    added: int = 0  # measured cues that the LLM left out
-    dropped: int = 0  # sentences not shown
-    examples: list[dict[str, str]] = field(default_factory=list)  # of corrected texts
+    language: Language
+    labels: tuple[str, ...]
+    written: int = 0  # sentences of the LLM
+    agreeing: int = 0  # of these, all claims agree with the measurement
+    accepted: int = 0  # sentences of the LLM that are shown
+    true: int = 0  # of these, all claims agree
+    whole: list[bool] = field(default_factory=list)  # nothing composed stands in
+    of_llm: list[bool] = field(default_factory=list)  # at least one sentence of the LLM is shown
+    once: list[bool] = field(default_factory=list)  # the class is named once
+    repeated: list[bool] = field(default_factory=list)  # the opening is said again
+    sizes: list[int] = field(default_factory=list)  # words; characters in Chinese
+    sentences: list[str] = field(default_factory=list)  # of all texts
+    examples: list[dict[str, str]] = field(default_factory=list)
 
-    def add(
-        self, clip: Clip, raw: str, known: Analysis, labels: Sequence[str], lang: Language
-    ) -> None:
-        """Judges one answer: `raw` is what the LLM wrote after the class word."""
-        parts, text = composition.compose(known, raw, labels, lang)
-        written = claims.parse(raw, labels, lang)
-        self.raw.add(_raw_parses(raw, written, known), _names_one(written, known))
-        self.raw.count(written, known.told)
-        read = claims.parse(text, labels, lang)
-        self.shown.add(_shown_parses(read), _names_one(read, known))
-        self.shown.count(read, known.levels)
-        self.corrected += len(parts.corrections)
-        self.texts_corrected += bool(parts.corrections)
-        self.added += len(parts.added)
-        self.dropped += len(parts.dropped)
-        if parts.corrections and len(self.examples) < EXAMPLES:
-            self.examples.append({"id": clip.id, "raw": raw, "shown": text})
+    def add(self, clip: Clip, answer: Prediction) -> None:
+        """Judges the text of one answer."""
+        analysis, language = answer.analysis, self.language
+        assert analysis is not None  # noqa: S101 - every answer of `Predictor.predict` has one
+        facts = Facts.of(analysis)
+        accepted = claims.parse(analysis.prose, self.labels, language)
+        for sentence in [*(c.text for c in accepted), *analysis.dropped]:
+            self.written += 1
+            self.agreeing += self._agrees(sentence, facts)
+        self.accepted += len(accepted)
+        self.true += sum(self._agrees(sentence.text, facts) for sentence in accepted)
+        visible = claims.parse(answer.text, self.labels, language)
+        self.of_llm.append(bool(accepted))
+        self.whole.append(len(accepted) == len(visible))
+        pattern, meaning = claims.classes(self.labels)
+        mentions = [[meaning[w.lower()] for w in pattern.findall(s.text)] for s in visible]
+        often = sum(names.count(analysis.label) for names in mentions)
+        self.once.append(often == 1 or bool(analysis.course))
+        opening, *rest = [s.text for s in visible]
+        self.repeated.append(opening in rest or any(analysis.label in n for n in mentions[1:]))
+        self.sizes.append(len(answer.text.split()) if language == "en" else len(answer.text))
+        self.sentences += [s.text for s in visible]
+        if len(self.examples) < EXAMPLES:
+            composed = composition.compose(analysis, "", self.labels, language)[1]
+            self.examples.append({"path": clip.path, "composed": composed, "shown": answer.text})
+
+    def _agrees(self, sentence: str, facts: Facts | None) -> bool:
+        claimed = prose.read(sentence, self.labels, self.language)
+        return facts is not None and claimed.agree(facts, self.language)
 
     def to_dict(self) -> dict[str, Any]:
-        return {**vars(self), "raw": self.raw.to_dict(), "shown": self.shown.to_dict()}
+        texts = len(self.sizes)
+        return {
+            "texts": texts,
+            "written": wilson(self.agreeing, self.written),
+            "shown": wilson(self.true, self.accepted),
+            "of_llm": wilson(sum(self.of_llm), texts),
+            "whole": wilson(sum(self.whole), texts),
+            "named_once": wilson(sum(self.once), texts),
+            "repeated": wilson(sum(self.repeated), texts),
+            "distinct": 100 * len(set(self.sentences)) / texts if texts else None,
+            "sentences": len(self.sentences) / texts if texts else None,
+            "size": float(np.mean(self.sizes)) if texts else None,
+            "largest": max(self.sizes, default=None),
+            "examples": self.examples,
+        }
 
 
 def measure(
-    loaded: Any, prepared: Prepared, clips: Sequence[Clip], count: int, batch_size: int = 16
+    predictor: Predictor, prepared: Prepared, clips: Sequence[Clip], count: int
 ) -> dict[str, Any]:
-    """Checks texts of at most `count` of the clips; plain JSON."""
+    """Checks the texts of at most `count` of the clips; plain JSON. A clip whose sound cannot be
+    opened is counted as lost."""
     from tqdm import tqdm
 
-    began = time.time()
-    manifest = loaded.manifest
-    chosen = choose(clips, count)
-    prompt = Prompt.of(loaded.tokenizer, manifest)
-    loaded.model.eval()
-    scorer = Scorer(loaded.model, prompt)
-    by_language: dict[str, Any] = {}
-    total = len(chosen) * len(manifest.languages)
-    with tqdm(total=total, desc="writing texts", unit="text") as bar:
-        for lang in manifest.languages:
-            checked = Checked()
-            for start in range(0, len(chosen), batch_size):
-                batch = chosen[start : start + batch_size]
-                features = [prepared.store.get(clip.id) for clip in batch]
-                cues = [Cues.from_dict(c.cues) if c.cues else None for c in batch]
-                for clip, known, raw in zip(
-                    batch, *_write(scorer, manifest, features, cues, lang), strict=True
-                ):
-                    checked.add(clip, raw, known, manifest.labels, lang)
-                bar.update(len(batch))
-            by_language[lang] = checked.to_dict()
+    sample, lost, open_clip = choose(clips, count), 0, opener(prepared.info)
+    labels = predictor.manifest.labels
+    checks = [Checked(language, labels) for language in predictor.manifest.languages]
+    for clip in tqdm(sample, desc="writing texts", unit="clip"):
+        try:
+            sound = audio.load(open_clip(clip), predictor.settings)
+        except (AudioError, OSError):
+            lost += 1
+            continue
+        for checked in checks:
+            checked.add(clip, predictor.predict([sound], checked.language)[0])
     return {
-        "clips": len(chosen),
+        "clips": len(sample) - lost,
+        "lost": lost,
         "seed": SEED,
-        "languages": by_language,
-        "seconds": round(time.time() - began, 1),
+        "prose": predictor.manifest.prose,
+        "languages": {checked.language: checked.to_dict() for checked in checks},
     }
 
 
 def choose(clips: Sequence[Clip], count: int, seed: int = SEED) -> list[Clip]:
     """At most `count` clips, one of each class in turn, the same for the same seed."""
-    drawn = random.Random(seed)  # noqa: S311 - reproducible draw, no secret
+    rng = random.Random(seed)  # noqa: S311 - reproducible draw, no secret
     by_class: dict[str, list[Clip]] = defaultdict(list)
     for clip in sorted(clips, key=lambda c: c.id):
         by_class[clip.label].append(clip)
     for group in by_class.values():
-        drawn.shuffle(group)
+        rng.shuffle(group)
     turns = zip_longest(*(by_class[name] for name in sorted(by_class)))
     return [clip for turn in turns for clip in turn if clip][:count]
-
-
-def _write(
-    scorer: Scorer,
-    manifest: Any,
-    features: Sequence[Features],
-    cues: Sequence[Cues | None],
-    lang: Language,
-) -> tuple[list[Analysis], list[str]]:
-    """What is known of each clip, and what the LLM writes after the class that won."""
-    scored = scorer.score(features, cues, lang)
-    table = calibration.apply(
-        scored.log_likelihoods.float().cpu().numpy(), manifest.labels, manifest.calibration
-    )
-    texts = scorer.generate(scored, table.argmax(1).tolist(), lang)
-    named = [dict(zip(manifest.labels, map(float, row), strict=True)) for row in table]
-    return [composition.measured(p, c, lang) for p, c in zip(named, cues, strict=True)], texts
-
-
-def _names_one(found: Sequence[claims.Sentence], known: Analysis) -> bool:
-    """No sentence but the one with the certainty names another class, or denies its own."""
-    return all(
-        s.names <= {known.label, *known.others}
-        if s.kind == "certainty"
-        else s.names <= {known.label} and not (s.names and s.denies)
-        for s in found
-    )
-
-
-def _raw_parses(raw: str, found: Sequence[claims.Sentence], known: Analysis) -> bool:
-    """Opening, evidence and intensity as they were taught, all readable, nothing else, ended."""
-    kinds = [s.kind for s in found]
-    wanted = ["prose", "evidence", "intensity"] if known.told else ["prose"]
-    whole = raw.rstrip().endswith((".", "。"))
-    return whole and kinds == wanted and not any(s.loose for s in found)
-
-
-def _shown_parses(found: Sequence[claims.Sentence]) -> bool:
-    """It begins with how certain the answer is, and all claims are readable."""
-    loose = any(s.loose for s in found if s.kind != "note")
-    return bool(found) and found[0].kind == "certainty" and not loose
 
 
 def wilson(hits: int, n: int) -> dict[str, float] | None:
@@ -186,5 +139,5 @@ def wilson(hits: int, n: int) -> dict[str, float] | None:
 
     if not n:
         return None
-    found = binomtest(hits, n).proportion_ci(method="wilson")
-    return {"value": hits / n, "low": float(found.low), "high": float(found.high), "n": n}
+    interval = binomtest(hits, n).proportion_ci(method="wilson")
+    return {"value": hits / n, "low": float(interval.low), "high": float(interval.high), "n": n}

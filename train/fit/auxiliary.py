@@ -31,9 +31,9 @@ from train.fit.teacher import LinearTeacher, mixed
 
 SMOOTHING = 0.1  # of the groups: a few clips do not deserve certainty
 SPREAD = 0.5  # of the tokens by which they are mixed for distillation
-# Logits per unit of cosine similarity to the embedding of a class word: a token must come close to
-# one of them to be certain. With 20, cosines of 0.2 are enough, and an LLM does not read those
-COSINE_SCALE = 4.0
+# Logits per unit of cosine similarity to the embedding of a class word: with 4 no token is as
+# certain as the linear probes; with 20, cosines of 0.2 are enough, and an LLM does not read those
+COSINE_SCALE = 8.0
 PRETRAIN_BATCH, PRETRAIN_RATE, PRETRAIN_DECAY = 64, 2e-3, 0.05
 
 
@@ -161,8 +161,8 @@ class TrainingLLM(AudioLLM):
         loss = F.cross_entropy(logits, target, label_smoothing=SMOOTHING)
         if soft is None or self.classes is None:
             return loss
-        wanted = soft @ self.classes.to(soft.device).T  # [B, C] -> [B, G]
-        learned = -(wanted * logits.log_softmax(-1)).sum(-1).mean()
+        shares = soft @ self.classes.to(soft.device).T  # [B, C] -> [B, G]
+        learned = -(shares * logits.log_softmax(-1)).sum(-1).mean()
         return (1 - self.distillation) * loss + self.distillation * learned
 
     def group_logits(self, tokens: Tensor, lengths: Tensor) -> Tensor:

@@ -142,7 +142,7 @@ def peaks() -> dict[str, int]:
     import torch
 
     unit = 1 if sys.platform == "darwin" else 1024
-    found = {"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    usage = {"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
     if torch.cuda.is_available() and torch.cuda.is_initialized():
-        found["gpu"] = int(torch.cuda.max_memory_reserved())
-    return found
+        usage["gpu"] = int(torch.cuda.max_memory_reserved())
+    return usage

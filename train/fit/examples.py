@@ -35,24 +35,24 @@ def pairs(
     """
     count = Counter((clip.corpus, clip.label) for clip in clips)
     usual = len(clips) / len(count)
-    counted: list[tuple[Clip, str, int]] = []
+    repeats: list[tuple[Clip, str, int]] = []
     rng = random.Random(seed)  # noqa: S311 - reproducible draw, no secret
     for clip in clips:
         share = (usual / count[clip.corpus, clip.label]) ** 0.5 if config.balance else 1.0
         if not clip.votes:
-            counted.append(
+            repeats.append(
                 (clip, clip.label, min(MOST * per_clip, max(1, round(per_clip * share))))
             )
             continue
         for label, weight in sorted(clip.votes.items()):
             times = math.floor(per_clip * share * weight + rng.random())
-            counted.append((clip, label, min(MOST * per_clip, times)))
-    known = [(label, cues_of(clip)) for clip, label, _ in counted]
+            repeats.append((clip, label, min(MOST * per_clip, times)))
+    labelled = [(label, cues_of(clip)) for clip, label, _ in repeats]
     shares = config.class_only, config.questions, config.class_loss == "vocabulary"
-    drawn = draw(known, classes, config.stage, config.languages, MOST * per_clip, seed, *shares)
+    drawn = draw(labelled, classes, config.stage, config.languages, MOST * per_clip, seed, *shares)
     return [
         (clip, instruction)
-        for (clip, _, times), instructions in zip(counted, drawn, strict=True)
+        for (clip, _, times), instructions in zip(repeats, drawn, strict=True)
         for instruction in instructions[:times]
     ]
 
@@ -85,7 +85,7 @@ class ExampleDataset(Dataset[Example]):
         self.spoken = [clip for clip, _ in pairs]
         self.copies = prepared.copies
         self.clips = [clip.id for clip, _ in pairs]
-        known = groups([clip for clip, _ in pairs], auxiliary_by)
+        group_of = groups([clip for clip, _ in pairs], auxiliary_by)
         first = {
             lang: tuple(prompt.label(name, lang)[0] for name in prompt.classes)
             for lang in {instruction.language for _, instruction in pairs}
@@ -98,7 +98,8 @@ class ExampleDataset(Dataset[Example]):
             else (class_token_weight if i.kind == "free" else 1.0, (), 0.0)
             for _, i in pairs
         ]
-        self.groups = [known[clip.corpus, clip.label] for clip, _ in pairs]
+        self.with_audio = [i.kind != "report" for _, i in pairs]
+        self.groups = [group_of[clip.corpus, clip.label] for clip, _ in pairs]
         self.texts: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = []
         self.lengths: list[int] = []
         for clip, i in pairs:
@@ -121,10 +122,13 @@ class ExampleDataset(Dataset[Example]):
             copy = 1 + int(rng.integers(self.copies))
         features = self.store.get(copy_id(clip.id, copy))
         if rng.random() < self.baseline:
-            drawn = self.speakers.draw(clip, rng)
-            features = replace(features, baseline=drawn)
+            features = replace(features, baseline=self.speakers.draw(clip, rng))
         return GroupedExample(
-            features, *self.texts[index], *self.classes[index], self.groups[index]
+            features,
+            *self.texts[index],
+            *self.classes[index],
+            with_audio=self.with_audio[index],
+            group=self.groups[index],
         )
 
 

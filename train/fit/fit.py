@@ -27,7 +27,7 @@ from audiollm.errors import ConfigError, DataError
 from audiollm.settings import Settings
 from train.data.dataset import Prepared, load_prepared
 from train.fit import runs
-from train.fit.options import check_reports, check_resume, configure, given, plan
+from train.fit.options import check_reports, check_resume, configure, explicit_options, plan
 from train.fit.runs import Run
 
 if TYPE_CHECKING:
@@ -68,19 +68,19 @@ def _resumed(args: argparse.Namespace) -> tuple[Run, Prepared]:
     check_reports(planned.config.report_to)
     prepared = load_prepared(Path(planned.config.data))
     runs.check_data(planned, prepared)
-    known, now = planned.info.get("processes", 1), parallel.count()
-    if known != now:
-        raise ConfigError("fit_processes", run=planned.folder, known=known, now=now)
+    before, now = planned.info.get("processes", 1), parallel.count()
+    if before != now:
+        raise ConfigError("fit_processes", run=planned.folder, known=before, now=now)
     return planned, prepared
 
 
 def _new(args: argparse.Namespace, settings: Settings) -> tuple[Run, Prepared]:
     from train import parallel
 
-    chosen = given(args)
-    if not chosen.get("stage") or not chosen.get("data"):
+    options = explicit_options(args)
+    if not options.get("stage") or not options.get("data"):
         raise ConfigError("fit_nothing_asked")
-    prepared = load_prepared(Path(chosen["data"]))
+    prepared = load_prepared(Path(options["data"]))
     planned = plan(args, prepared, settings)
     if (planned.folder / RUN_NAME).exists():
         raise DataError("fit_run_exists", run=planned.folder)
@@ -219,11 +219,11 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
         runs.write(planned)
     model = cast(TrainingLLM, TrainingLLM.build(llm, planned.projector))
     if prepared is not None:
-        known = groups(prepared.split("train"), config.auxiliary_by)
+        group_of = groups(prepared.split("train"), config.auxiliary_by)
         prompt = runs.prompt(planned, tokenizer)
-        named = {group: planned.classes.index(label) for (_, label), group in known.items()}
+        class_of = {group: planned.classes.index(label) for (_, label), group in group_of.items()}
         model.add_head(
-            [named[i] for i in range(len(named))],
+            [class_of[i] for i in range(len(class_of))],
             [prompt.class_words(name) for name in planned.classes],
             config.auxiliary,
             config.distillation,
@@ -258,14 +258,14 @@ def _measured(prepared: Prepared, seed: int, compared: bool = False) -> "list[Fe
 
     clips = prepared.split("train")
     speakers = SpeakerClips(prepared.store, clips)
-    chosen = random.Random(seed).sample(clips, min(MEASURED_CLIPS, len(clips)))  # noqa: S311
-    most = min(MEASURED_FRAMES, MEASURED_IN_ALL // max(1, len(chosen)))
+    sample = random.Random(seed).sample(clips, min(MEASURED_CLIPS, len(clips)))  # noqa: S311
+    most = min(MEASURED_FRAMES, MEASURED_IN_ALL // max(1, len(sample)))
     return [
         replace(
             _thinned(prepared.store.get(clip.id), most),
             baseline=speakers.fixed(clip, MEASURED_BASELINE if compared else 0),
         )
-        for clip in chosen
+        for clip in sample
     ]
 
 
@@ -308,7 +308,7 @@ def _arguments(planned: Run, examples: int, device: str, half: bool, *, validate
     per_epoch = math.ceil(math.ceil(examples / together) / config.accumulate)
     steps = config.max_steps if config.max_steps > 0 else math.ceil(per_epoch * config.epochs)
     every = max(1, steps // config.evaluations)
-    made = TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(planned.checkpoints),
         max_steps=steps,
         per_device_train_batch_size=config.batch_size,
@@ -338,11 +338,11 @@ def _arguments(planned: Run, examples: int, device: str, half: bool, *, validate
         disable_tqdm=False,
     )
     if parallel.count() == 1:  # else one process takes every visible GPU
-        made._n_gpu = min(1, made.n_gpu)
-        made.__dict__["_setup_devices"] = torch.device(device)
+        arguments._n_gpu = min(1, arguments.n_gpu)
+        arguments.__dict__["_setup_devices"] = torch.device(device)
         if device.startswith("cuda") and torch.cuda.is_available():
             torch.cuda.set_device(device)
-    return made
+    return arguments
 
 
 def _best(history: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -352,11 +352,11 @@ def _best(history: Sequence[dict[str, Any]]) -> dict[str, float]:
     """
     steps: dict[int, dict[str, float]] = {}
     for line in history:
-        found: dict[str, float] = {
+        metrics: dict[str, float] = {
             k: line[k] for k in ("eval_loss", "eval_ua", "eval_wa") if k in line
         }
-        if found:
-            steps.setdefault(line["step"], {"step": line["step"]}).update(found)
+        if metrics:
+            steps.setdefault(line["step"], {"step": line["step"]}).update(metrics)
     return max(steps.values(), key=lambda s: s.get("eval_ua", 0.0), default={})
 
 

@@ -8,20 +8,17 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from audiollm.audio.prosody import Cues, levels
+from audiollm.analysis.facts import Facts, Words
+from audiollm.audio.prosody import Cues
 from audiollm.labels import Language, prompt_word
 from audiollm.model.prompt import Kind, Layout, Prompt, cue_words
+from train.fit import prose
 from train.fit import questions as free
 
-STAGE_KINDS: dict[int, tuple[Kind, ...]] = {
-    1: ("describe",),
-    2: ("analyse", "classify", "describe", "yes_no", "intensity"),
-}
-# Taught since the first models, so that a run goes on with the instructions that it began with.
-# It counts unusual cues, is no measure of an emotion's intensity, and is never shown to a person.
-INTENSITY: dict[Language, tuple[str, str, str]] = {
-    "en": ("mild", "moderate", "strong"),
-    "zh": ("轻微", "中等", "强烈"),
+# Shares of the kinds that are drawn: `analyse` is asked to score a clip, `report` is read
+STAGE_KINDS: dict[int, dict[Kind, float]] = {
+    1: {"describe": 1.0},
+    2: {"analyse": 0.45, "classify": 0.1, "describe": 0.1, "yes_no": 0.1, "report": 0.25},
 }
 SHOWN_CUES = 0.8  # share of prompts that hold the measured cues
 _OPENING: dict[Language, tuple[str, ...]] = {
@@ -43,33 +40,18 @@ class Instruction:
     class_only: bool = False  # the answer ends after the class word, without an end of turn
     question: str = ""  # of kind `free`, in a person's own words
     probabilities: Mapping[str, float] = field(default_factory=dict)  # that its prompt holds
-
-
-def intensity(cues: Cues) -> int:
-    """0 mild, 1 moderate, 2 strong: how many cues but pauses leave their range (0, 1-2, 3+)."""
-    outside = sum(level != "mid" for cue, level in levels(cues).items() if cue != "pause_share")
-    return min(2, (outside + 1) // 2)
+    facts: Facts | None = None  # of kind `report`
+    words: Words | None = None
 
 
 def description(label: str, cues: Cues | None, language: Language, style: int = 0) -> str:
-    """Stage 1 text after the class: how the voice sounds."""
+    """Text after the class: how the voice sounds."""
     opening = _OPENING[language][style % 2].format(label=prompt_word(label, language))
     if cues is None:
         return opening
     if language == "zh":
         return f"{opening}{cue_words(cues, 'zh')}。"
     return f"{opening} {cue_words(cues, 'en').capitalize()}."
-
-
-def analysis(label: str, cues: Cues | None, language: Language, style: int = 0) -> str:
-    """Stage 2 text after the class: emotion, the measured evidence, and the intensity."""
-    opening = _OPENING[language][style % 2].format(label=prompt_word(label, language))
-    if cues is None:
-        return opening
-    measured, strength = cue_words(cues, language), INTENSITY[language][intensity(cues)]
-    if language == "zh":
-        return f"{opening}依据：{measured}。强度：{strength}。"
-    return f"{opening} Evidence: {measured}. Intensity: {strength}."
 
 
 def instruct(
@@ -80,15 +62,14 @@ def instruct(
     language: Language,
     rng: random.Random,
 ) -> Instruction | None:
-    """One instruction of a kind for a clip; None where the clip cannot answer it."""
+    """One instruction of a kind for a clip; None where its class has no word for a sentence."""
     style = rng.randrange(2)
     shows_cues = cues is not None and rng.random() < SHOWN_CUES
     if kind == "describe":
         return Instruction(kind, language, label, description(label, cues, language, style))
     if kind == "analyse":
-        # the answer holds evidence only where the prompt holds the measured cues
-        known = cues if shows_cues else None
-        text = analysis(label, known, language, style)
+        # the answer holds cues only where the prompt holds them
+        text = description(label, cues if shows_cues else None, language, style)
         return Instruction(kind, language, label, text, shows_cues=shows_cues)
     if kind == "classify":
         return Instruction(kind, language, label, "", shows_cues=shows_cues)
@@ -96,17 +77,18 @@ def instruct(
         others = [c for c in classes if c != label]
         candidate = label if rng.random() < 0.5 else rng.choice(others)
         is_it = candidate == label
-        named = prompt_word(label, language)
+        word = prompt_word(label, language)
         if language == "zh":
-            text = f"是，听起来{named}。" if is_it else f"不是，听起来{named}。"
+            text = f"是，听起来{word}。" if is_it else f"不是，听起来{word}。"
         else:
-            text = f"Yes, it sounds {named}." if is_it else f"No, it sounds {named}."
+            text = f"Yes, it sounds {word}." if is_it else f"No, it sounds {word}."
         return Instruction(kind, language, "", text, candidate)
-    if cues is None:
+    facts = prose.draw(label, cues, classes, rng)
+    if facts is None:
         return None
-    strength = INTENSITY[language][intensity(cues)]
-    text = f"{strength}。" if language == "zh" else f"{strength.capitalize()}."
-    return Instruction(kind, language, "", text, shows_cues=True)
+    words = Words(language, rng.randrange(2**31))
+    text = prose.write(facts, words, rng)
+    return Instruction(kind, language, "", text, facts=facts, words=words)
 
 
 def draw(
@@ -124,30 +106,29 @@ def draw(
 
     A share `class_only` asks for the analysis and ends after the class word, in stage 2 most of
     them with the cues if a clip is scored with them (`scored_cues`); of the others a share
-    `questions` are free questions, and in stage 2 half of the rest are analyses, the kind of answer
-    at inference.
+    `questions` are free questions.
     """
     rng = random.Random(seed)  # noqa: S311 - reproducible draw, no secret
     kinds = STAGE_KINDS[stage]
     drawn = []
     for label, cues in clips:
-        chosen: list[Instruction] = []
+        own: list[Instruction] = []
         turn = rng.randrange(len(languages))
-        while len(chosen) < per_clip:
-            language = languages[(turn + len(chosen)) % len(languages)]
+        while len(own) < per_clip:
+            language = languages[(turn + len(own)) % len(languages)]
             if class_only and rng.random() < class_only:
-                shown = stage == 2 and cues is not None and scored_cues
-                shown = shown and rng.random() < SHOWN_CUES
-                chosen.append(_class_alone(label, language, shown))
+                with_cues = stage == 2 and cues is not None and scored_cues
+                with_cues = with_cues and rng.random() < SHOWN_CUES
+                own.append(_class_alone(label, language, with_cues))
                 continue
             if questions and rng.random() < questions:
-                chosen.append(_free(label, cues, classes, language, rng))
+                own.append(_free(label, cues, classes, language, rng))
                 continue
-            kind = kinds[0] if rng.random() < 0.5 else rng.choice(kinds)
-            made = instruct(label, cues, classes, kind, language, rng)
-            if made is not None:
-                chosen.append(made)
-        drawn.append(chosen)
+            (kind,) = rng.choices(tuple(kinds), tuple(kinds.values()))
+            instruction = instruct(label, cues, classes, kind, language, rng)
+            if instruction is not None:
+                own.append(instruction)
+        drawn.append(own)
     return drawn
 
 
@@ -162,10 +143,10 @@ def _free(
     language: Language,
     rng: random.Random,
 ) -> Instruction:
-    known = free.probabilities(label, classes, rng)
-    asked, answer = free.question(known, cues, language, rng)
+    shares = free.probabilities(label, classes, rng)
+    query, answer = free.question(shares, cues, language, rng)
     return Instruction(
-        "free", language, "", answer, shows_cues=True, question=asked, probabilities=known
+        "free", language, "", answer, shows_cues=True, question=query, probabilities=shares
     )
 
 
@@ -174,6 +155,8 @@ def layout(prompt: Prompt, instruction: Instruction, cues: Cues | None) -> Layou
     i, shown = instruction, cues if instruction.shows_cues else None
     if i.kind == "free":
         return prompt.free(i.question, i.language, shown, i.probabilities)
+    if i.facts is not None and i.words is not None:
+        return prompt.report(i.facts.line(i.words), i.language)
     return prompt.layout(i.language, shown, i.kind, i.candidate)
 
 

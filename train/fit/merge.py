@@ -58,11 +58,12 @@ def run(args: argparse.Namespace) -> int:
     finished = runs.read(Path(args.run), finished=True)
     prepared = load_prepared(Path(finished.config.data))
     runs.check_data(finished, prepared)
-    given = None
+    calibrations = None
     if args.calibration is not None:
-        given = read_json(Calibrations, args.calibration)
+        calibrations = read_json(Calibrations, args.calibration)
     elif args.temperature is not None:
-        given = Calibrations(Calibration(temperature=args.temperature, fitted_on=args.fitted_on))
+        scaled = Calibration(temperature=args.temperature, fitted_on=args.fitted_on)
+        calibrations = Calibrations(scaled)
     out = Path(args.out)
     checked = merge(
         finished,
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         out,
         args.name,
         args.store,
-        given,
+        calibrations,
         questions=args.questions,
         strength=args.probe_strength,
     )
@@ -87,7 +88,7 @@ def merge(
     out: Path,
     name: str,
     store: str,
-    given: Calibrations | None = None,
+    calibrations: Calibrations | None = None,
     *,
     questions: bool = False,
     strength: float | None = None,
@@ -127,8 +128,8 @@ def merge(
     if finished.config.stage == 2:
         model.llm = model.llm.merge_and_unload(safe_merge=True)
     model.causal_lm.config.use_cache = True
-    fitted = given or Calibrations()
-    if given is None and split == "valid":
+    fitted = calibrations or Calibrations()
+    if calibrations is None and split == "valid":
         fitted = _fitted(model, prompt, prepared, finished, before)
     manifest = Manifest(
         name=name or out.name,
@@ -136,6 +137,7 @@ def merge(
         projector=finished.projector,
         labels=finished.classes,
         languages=finished.config.languages,
+        prose=finished.config.stage == 2 and finished.config.class_only < 1,
         questions=questions,
         first_tokens=prompt.first_tokens,
         calibration=fitted.calibration,
@@ -270,19 +272,19 @@ def _training(finished: runs.Run, prepared: Prepared, settings: Settings) -> dic
         split: sorted({clip.speaker for clip in prepared.split(split)} - {""})
         for split in ("train", "valid", "test")
     }
-    seen = [_train_speakers(stage, finished, prepared) for stage in stages]
+    trained = [_train_speakers(stage, finished, prepared) for stage in stages]
     path = hub.locate(finished.config.llm, settings)
     before: dict[str, Any] = {}
     if (path / MANIFEST_NAME).is_file():
         before = read_json(Manifest, path / MANIFEST_NAME).training
-        seen.append((before.get("speakers", {}).get("train", []), voices_recorded(before)))
-    splits["train"] = sorted({speaker for speakers, _ in seen for speaker in speakers})
+        trained.append((before.get("speakers", {}).get("train", []), voices_recorded(before)))
+    splits["train"] = sorted({speaker for speakers, _ in trained for speaker in speakers})
     return {
         "corpus": prepared.info["corpus"],
         "clips": {split: len(prepared.split(split)) for split in splits},
         "speakers": splits,
         "base_speakers": sorted(before.get("speakers", {}).get("train", [])),
-        "speakers_known": all(known for _, known in seen),
+        "speakers_known": all(recorded for _, recorded in trained),
         "commands": commands,
         "validation": finished.metrics(),
         "llm": finished.config.llm,

@@ -49,15 +49,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         2: parser.add_argument_group("LoRA (stage 2)"),
     }
     kinds = typing.get_type_hints(FitConfig)
-    for name, known in OPTIONS.items():
+    for name, option in OPTIONS.items():
         arguments = _arguments(name, kinds[name])
-        add = groups[known.stage].add_argument
+        add = groups[option.stage].add_argument
         if arguments.get("action") == "store_false":
-            add(flag(f"no_{name}"), dest=name, help=f"without {known.help}", action="store_false")
+            add(flag(f"no_{name}"), dest=name, help=f"without {option.help}", action="store_false")
             add(flag(name), dest=name, help=argparse.SUPPRESS, action="store_true")
             continue
-        add(flag(name), dest=name, help=f"{known.help}{_default(name)}", **arguments)
-        for old in known.old:
+        add(flag(name), dest=name, help=f"{option.help}{_default(name)}", **arguments)
+        for old in option.old:
             add(flag(old), dest=name, help=argparse.SUPPRESS, **arguments)
 
 
@@ -84,21 +84,21 @@ def _default(name: str) -> str:
     return f" (default: {' '.join(value) if isinstance(value, tuple) else value})"
 
 
-def given(args: argparse.Namespace) -> dict[str, Any]:
+def explicit_options(args: argparse.Namespace) -> dict[str, Any]:
     """The options that were set: by the file of `--config`, then of the command line.
 
     Raises:
         ConfigError: the file cannot be read, or names an option that does not exist.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     if "config" in args:
         try:
-            found = parse_json(Path(args.config).read_text(encoding="utf-8"))
+            values = parse_json(Path(args.config).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise ConfigError("fit_config_file", file=args.config, reason=error) from error
-        if not isinstance(found, dict):
+        if not isinstance(values, dict):
             raise ConfigError("fit_config_file", file=args.config, reason="no JSON object")
-    return found | {name: value for name, value in vars(args).items() if name in OPTIONS}
+    return values | {name: value for name, value in vars(args).items() if name in OPTIONS}
 
 
 def check_resume(args: argparse.Namespace) -> None:
@@ -124,11 +124,11 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
     if len(trained) < 2:
         code = "fit_one_class" if trained else "fit_no_clips"
         raise DataError(code, data=prepared.folder, label=trained[0] if trained else "")
-    chosen = given(args)
-    config = FitConfig.of(chosen)
+    options = explicit_options(args)
+    config = FitConfig.of(options)
     check_reports(config.report_to)
     if config.stage == 2:
-        config, projector = _from_stage_1(config, chosen, prepared, settings)
+        config, projector = _from_stage_1(config, options, prepared, settings)
     else:
         config = replace(config, llm=_absolute(config.llm, settings))
         projector = _projector(config, prepared)
@@ -147,17 +147,17 @@ def plan(args: argparse.Namespace, prepared: Prepared, settings: Settings) -> Ru
 
 
 def _from_stage_1(
-    config: FitConfig, chosen: dict[str, Any], prepared: Prepared, settings: Settings
+    config: FitConfig, options: dict[str, Any], prepared: Prepared, settings: Settings
 ) -> tuple[FitConfig, ProjectorConfig]:
     """Stage 2 goes on with the LLM, the projector and the speaker baselines of stage 1."""
     if not config.start:
         raise ConfigError("fit_no_start")
     first = runs.read(Path(config.start), finished=True)
     llm = _absolute(first.config.llm, settings)
-    if "llm" in chosen and _absolute(config.llm, settings) != llm:
+    if "llm" in options and _absolute(config.llm, settings) != llm:
         raise ConfigError("fit_other_llm", run=config.start, known=llm, llm=config.llm)
     _check_fits(first, prepared)
-    baseline = chosen.get("baseline", first.config.baseline)
+    baseline = options.get("baseline", first.config.baseline)
     if baseline and not first.projector.baseline:
         raise ConfigError("fit_no_baseline", run=config.start)
     start = str(Path(config.start).resolve())
@@ -180,9 +180,9 @@ def _projector(config: FitConfig, prepared: Prepared) -> ProjectorConfig:
     if pooling == "auto":
         pooling = "utterance" if sample.frames is None else "frames"
     functionals = sample.functionals if config.functionals else None
-    taken = sample.utterance if pooling == "utterance" or sample.frames is None else sample.frames
+    vectors = sample.utterance if pooling == "utterance" or sample.frames is None else sample.frames
     return ProjectorConfig(
-        input_size=taken.shape[-1],
+        input_size=vectors.shape[-1],
         output_size=1,  # the LLM's width is known when it is loaded
         pooling=pooling,
         functionals=0 if functionals is None else len(functionals),
@@ -201,12 +201,12 @@ def _check_fits(first: Run, prepared: Prepared) -> None:
     if Path(first.config.data).resolve() == prepared.folder.resolve():
         runs.check_data(first, prepared)
     if first.classes != prepared.classes:
-        known, found = (", ".join(names) for names in (first.classes, prepared.classes))
-        raise DataError("fit_other_classes", run=first.folder, known=known, found=found)
-    known_, found_ = first.encoder, prepared.encoder
-    one, two = ((e.fingerprint, e.utterance_width) for e in (known_, found_))
+        before, now = (", ".join(names) for names in (first.classes, prepared.classes))
+        raise DataError("fit_other_classes", run=first.folder, known=before, found=now)
+    trained, current = first.encoder, prepared.encoder
+    one, two = ((e.fingerprint, e.utterance_width) for e in (trained, current))
     if one != two:
-        encoders = {"known": known_.options, "found": found_.options}
+        encoders = {"known": trained.options, "found": current.options}
         raise DataError("fit_other_encoder", run=first.folder, **encoders)
 
 

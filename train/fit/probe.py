@@ -32,9 +32,9 @@ class Probe:
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """[N, F] -> [N, C] float64 in the order of `classes`; 0 for a class without training."""
-        got = np.zeros((len(x), len(self.classes)))
-        got[:, self.pipeline.classes_] = self.pipeline.predict_proba(x)
-        return got
+        table = np.zeros((len(x), len(self.classes)))
+        table[:, self.pipeline.classes_] = self.pipeline.predict_proba(x)
+        return table
 
     def predict(self, x: np.ndarray) -> list[str]:
         """[N, F] -> N class names."""
@@ -183,10 +183,10 @@ def features_of(prepared: "Prepared", clips: Sequence[Any]) -> dict[str, np.ndar
     """Feature matrices [N, F] by kind, those that every clip has."""
     utterance, functionals = [], []
     for clip in clips:
-        found = prepared.store.get(clip.id)
-        utterance.append(found.utterance)
-        if found.functionals is not None:
-            functionals.append(found.functionals)
+        features = prepared.store.get(clip.id)
+        utterance.append(features.utterance)
+        if features.functionals is not None:
+            functionals.append(features.functionals)
     matrices = {"utterance": np.stack(utterance).astype(np.float64)}
     if len(functionals) == len(clips):
         matrices["functionals"] = np.stack(functionals).astype(np.float64)

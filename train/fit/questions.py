@@ -18,20 +18,20 @@ from audiollm.labels import Language, prompt_word
 
 MISTAKEN = 0.2  # share of prompts whose likeliest class is not the clip's: the answer follows them
 HARD = ("angry", "sad", "fearful", "disgusted", "frustrated")  # of classes: what to do is not easy
-ANSWERED = 0.5  # share of questions that probabilities and cues answer
+ANSWERED = 0.6  # share of questions that probabilities and cues answer
 NAMED = 3  # cues that an answer gives as evidence at most: the first in the prompt
 DECLINED = ("words", "speaker", "diagnosis", "other_topic")
-ABOUT = (
-    "emotion",
-    "evidence",
-    "certainty",
-    "alternative",
-    "compare",
-    "one_class",
-    "objection",
-    "cue",
-    "advice",
-)
+ABOUT = {  # kinds of those, each as often as it has variants: a cue is one of five
+    "emotion": 1,
+    "evidence": 1,
+    "certainty": 1,
+    "alternative": 1,
+    "compare": 1,
+    "one_class": 1,
+    "objection": 1,
+    "cue": 4,
+    "advice": 1,
+}
 
 
 def probabilities(label: str, classes: Sequence[str], rng: random.Random) -> dict[str, float]:
@@ -45,19 +45,19 @@ def probabilities(label: str, classes: Sequence[str], rng: random.Random) -> dic
     rest = 1 - best
     second = max(rest * rng.uniform(0.4, 0.95), rest / len(names))  # no other has more
     second = min(best - 0.02, second)
-    left = (rest - second) / max(1, len(names) - 1)
-    shares = [best, second, *[left] * (len(ranked) - 2)]
+    each = (rest - second) / max(1, len(names) - 1)
+    shares = [best, second, *[each] * (len(ranked) - 2)]
     return dict(sorted(zip(ranked, shares, strict=True), key=lambda item: -item[1]))
 
 
 def question(
-    known: Mapping[str, float], cues: Cues | None, language: Language, rng: random.Random
+    shares: Mapping[str, float], cues: Cues | None, language: Language, rng: random.Random
 ) -> tuple[str, str]:
     """A question and its answer for a prompt with these probabilities and cues.
 
     A share `ANSWERED` is about the clip; of the others, the answer is that it cannot be heard.
     """
-    (label, best), (other, rest), *more = list(known.items())
+    (label, best), (other, rest), *more = list(shares.items())
     third = rng.choice([name for name, _ in more]) if more else other
     blanks = {
         "name": prompt_word(label, language),
@@ -67,42 +67,45 @@ def question(
         "third": prompt_word(third, language),
     }
     sentences = _sentences(language)
-    kind = rng.choice(ABOUT if rng.random() < ANSWERED else DECLINED)
-    said = kind
+    if rng.random() < ANSWERED:
+        (kind,) = rng.choices(list(ABOUT), list(ABOUT.values()))
+    else:
+        kind = rng.choice(DECLINED)
+    reply = kind
     if kind == "evidence":
         outside = _outside(cues, language)
-        said = kind if outside else "no_evidence"
+        reply = kind if outside else "no_evidence"
         blanks["cues"] = outside
     elif kind == "certainty":
-        said = "certain" if 100 * best >= certainty.LEAST[1] else "uncertain"
+        reply = "certain" if 100 * best >= certainty.LEAST[1] else "uncertain"
     elif kind == "advice":
-        said = "advice_hard" if label in HARD else "advice_easy"
+        reply = "advice_hard" if label in HARD else "advice_easy"
     elif kind == "one_class":
-        said = kind = rng.choice(("is_first", "is_second", *(("is_other",) if more else ())))
+        reply = kind = rng.choice(("is_first", "is_second", *(("is_other",) if more else ())))
     elif kind == "cue":
         measured = [r for r in REFERENCES if cues and r.level(cues)]
         if not measured:
-            return question(known, cues, language, rng)
+            return question(shares, cues, language, rng)
         reference = rng.choice(measured)
         blanks |= _cue(reference, cues, language, rng)
         if reference.cue in sentences and rng.random() < 0.5:
             kind = reference.cue  # asked about in other words than its name
-    asked = rng.choice(sentences[kind]["questions"]).format(**blanks)
-    answer = rng.choice(sentences[said]["answers"]).format(**blanks)
-    return asked, answer[:1].upper() + answer[1:]
+    query = rng.choice(sentences[kind]["questions"]).format(**blanks)
+    answer = rng.choice(sentences[reply]["answers"]).format(**blanks)
+    return query, answer[:1].upper() + answer[1:]
 
 
 def _outside(cues: Cues | None, language: Language) -> str:
     """The first cues that leave their usual range, as a clause; "" where none does."""
-    found = [(r, r.level(cues)) for r in REFERENCES] if cues else []
+    measured = [(r, r.level(cues)) for r in REFERENCES] if cues else []
     words = [
         (r.name(language), r.word(level, language))
-        for r, level in found
+        for r, level in measured
         if level and r.word(level, language) != r.word("mid", language)
     ][:NAMED]
     if language == "zh":
-        return "，".join(name + said for name, said in words)
-    parts = [f"the {name} {_be(name)} {said}" for name, said in words]
+        return "，".join(name + value for name, value in words)
+    parts = [f"the {name} {_be(name)} {value}" for name, value in words]
     return " and ".join(parts) if len(parts) < 3 else ", ".join(parts[:-1]) + f" and {parts[-1]}"
 
 

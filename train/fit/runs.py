@@ -127,22 +127,22 @@ def check_data(run: Run, prepared: "Prepared") -> None:
     Raises:
         DataError: it was prepared differently since, so a test speaker may be in the training.
     """
-    known = run.info.get("data_hash")  # runs of earlier versions have none
-    if known and known != pin(prepared)["data_hash"]:
+    recorded = run.info.get("data_hash")  # runs of earlier versions have none
+    if recorded and recorded != pin(prepared)["data_hash"]:
         raise DataError("fit_data_changed", data=prepared.folder, run=run.folder)
 
 
 def last_checkpoint(run: Run) -> Path | None:
     """The newest whole checkpoint; one that a kill left half written is passed over."""
-    found: list[tuple[int, Path]] = []
+    checkpoints: list[tuple[int, Path]] = []
     for path in run.checkpoints.glob("checkpoint-*"):
         try:
             # the trainer writes this file last
             parse_json((path / "trainer_state.json").read_text(encoding="utf-8"))
-            found.append((int(path.name.rpartition("-")[2]), path))
+            checkpoints.append((int(path.name.rpartition("-")[2]), path))
         except (OSError, ValueError):
             continue
-    return max(found)[1] if found else None
+    return max(checkpoints)[1] if checkpoints else None
 
 
 def provenance(module: str = "train", **extra: Any) -> dict[str, Any]:

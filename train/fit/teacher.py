@@ -74,8 +74,8 @@ def fit_teacher(
     """
     clips = prepared.split("train")
     plain = [(clip, prepared.store.get(clip.id)) for clip in clips]
-    known = with_baselines(prepared.store, clips, "all") if baseline else []
-    relative = [(clip, features) for clip, features in known if features.baseline is not None]
+    compared = with_baselines(prepared.store, clips, "all") if baseline else []
+    relative = [(clip, features) for clip, features in compared if features.baseline is not None]
     return LinearTeacher(*(_readouts(pairs, classes, strength) for pairs in (plain, relative)))
 
 

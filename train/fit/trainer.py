@@ -102,9 +102,9 @@ class AudioTrainer(Trainer):
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         """Checkpoints hold the trained part only: anything else that is missing is an error."""
-        lost = set(load_result.missing_keys) & set(trained_state(self.model))
-        if lost or load_result.unexpected_keys:
-            raise RuntimeError(f"checkpoint does not fit: {sorted(lost)} {load_result}")
+        missing = set(load_result.missing_keys) & set(trained_state(self.model))
+        if missing or load_result.unexpected_keys:
+            raise RuntimeError(f"checkpoint does not fit: {sorted(missing)} {load_result}")
 
 
 def trained_state(model: Any) -> dict[str, torch.Tensor]:
@@ -139,7 +139,7 @@ def score_clips(
             batch = [clips[i] for i in order[start : start + batch_size]]
             cues = [cues_of(clip) for clip, _ in batch]
             scored = scorer.score([f for _, f in batch], cues, prompt.languages[0])
-            rows.append(scored.log_likelihoods.cpu())
+            rows.append(scored.cpu())
             bar.update(len(batch))
     model.train(was_training)
     scores = torch.empty(len(clips), len(prompt.classes))

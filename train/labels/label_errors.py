@@ -53,11 +53,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     prepared = load_prepared(Path(args.data))
     clips = prepared.clips if args.split == "all" else prepared.split(args.split)
-    found = label_errors(prepared, clips, args.features)
+    errors = label_errors(prepared, clips, args.features)
     if args.out:
-        lines = (json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in found)
+        lines = (json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in errors)
         write_text(args.out, "".join(lines))
-    print(summary(found))
+    print(summary(errors))
     return 0
 
 
@@ -106,8 +106,8 @@ def out_of_fold(
     table = np.zeros((len(x), len(classes)))
     folds = GroupKFold(min(FOLDS, count)).split(x, groups=np.array(groups, dtype=str))
     for train, test in folds:
-        known = [labels[i] for i in train]
-        probe = fit_probe(x[train], known, None, None, classes, strength=STRENGTH / x.shape[1])
+        names = [labels[i] for i in train]
+        probe = fit_probe(x[train], names, None, None, classes, strength=STRENGTH / x.shape[1])
         table[test] = probe.predict_proba(x[test])
     return table
 
@@ -140,10 +140,10 @@ def ranked(clips: Sequence[Clip], table: np.ndarray, classes: Sequence[str]) -> 
     ]
 
 
-def summary(found: Sequence[RankedLabel], shown: int = 20) -> str:
+def summary(errors: Sequence[RankedLabel], most: int = 20) -> str:
     """The least probable labels, for a terminal."""
-    likely = sum(one.likely for one in found)
-    lines = [f"{len(found)} labels, {likely} of them likely wrong; the least probable:"]
-    for one in found[:shown]:
+    likely = sum(one.likely for one in errors)
+    lines = [f"{len(errors)} labels, {likely} of them likely wrong; the least probable:"]
+    for one in errors[:most]:
         lines.append(f"  {one.confidence:.3f}  {one.label} -> {one.suggested}?  {one.path}")
     return "\n".join(lines)

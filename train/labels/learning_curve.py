@@ -81,14 +81,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     settings = Settings.from_env()
     prepared = load_prepared(args.data)
-    given, left = resolve(outcomes(args.labels, settings, prepared.classes), prepared.classes)
-    found = learning_curve(
-        material(prepared, given, left, settings), prepared.classes, _print_progress()
+    labels, left = resolve(outcomes(args.labels, settings, prepared.classes), prepared.classes)
+    curve = learning_curve(
+        material(prepared, labels, left, settings), prepared.classes, _print_progress()
     )
-    found["data"], found["run"] = str(args.data.resolve()), runs.provenance()
+    curve["data"], curve["run"] = str(args.data.resolve()), runs.provenance()
     if args.out:
-        write_json(args.out, found)
-    print(summary(found))
+        write_json(args.out, curve)
+    print(summary(curve))
     return 0
 
 
@@ -106,7 +106,7 @@ def _print_progress() -> Progress:
 
 
 def material(
-    prepared: Prepared, given: Sequence[ResolvedLabel], left: Mapping[str, int], settings: Settings
+    prepared: Prepared, labels: Sequence[ResolvedLabel], left: Mapping[str, int], settings: Settings
 ) -> Material:
     """The clips of the train and validation splits, and labelled clips that are not in the data.
 
@@ -126,13 +126,13 @@ def material(
     rows = {clip.id: (clip, row) for clip, row in zip(own, matrices[kind], strict=True)}
     width = matrices[kind].shape[1]
 
-    known, gone = {clip.id for clip in prepared.clips}, dict(left)
+    ids, gone = {clip.id for clip in prepared.clips}, dict(left)
     labelled: list[tuple[Clip, np.ndarray, ResolvedLabel]] = []
-    for label in given:
+    for label in labels:
         task, reason = label.task, ""
         if task.id in rows:
             labelled.append((*rows.pop(task.id), label))
-        elif task.id in known or task.speaker in tested:
+        elif task.id in ids or task.speaker in tested:
             reason = TEST_SPEAKER
         elif kind != "functionals" or (row := _measure(task.path, settings, width)) is None:
             reason = UNUSABLE
@@ -143,10 +143,10 @@ def material(
             gone[reason] = gone.get(reason, 0) + 1
     rest = list(rows.values())
     count = max(0, MAX_CLIPS - len(labelled))
-    chosen = sorted(np.random.default_rng(0).permutation(len(rest))[:count])
-    clips = [clip for clip, *_ in labelled] + [rest[i][0] for i in chosen]
+    sample = sorted(np.random.default_rng(0).permutation(len(rest))[:count])
+    clips = [clip for clip, *_ in labelled] + [rest[i][0] for i in sample]
     return Material(
-        x=np.stack([row for _, row, _ in labelled] + [rest[i][1] for i in chosen]),
+        x=np.stack([row for _, row, _ in labelled] + [rest[i][1] for i in sample]),
         old=tuple(clip.label for clip in clips),
         new=tuple(label.label for *_, label in labelled),
         weights=tuple(WEIGHT * label.votes.get(label.label, 0.0) for *_, label in labelled),
@@ -161,28 +161,28 @@ def material(
 def _measure(path: str, settings: Settings, size: int) -> np.ndarray | None:
     """None where the sound is missing, or the data have other functionals."""
     try:
-        found = functionals.measure(audio.load(path, settings).samples)
+        row = functionals.measure(audio.load(path, settings).samples)
     except AudioError:
         return None
-    return found.astype(float) if len(found) == size else None
+    return row.astype(float) if len(row) == size else None
 
 
 def learning_curve(
-    given: Material, classes: Sequence[str], progress: Progress = lambda *_: None
+    data: Material, classes: Sequence[str], progress: Progress = lambda *_: None
 ) -> LearningCurve:
     """The curve and its extrapolation; no points where there are fewer than FEWEST labels.
 
     Raises:
         DataError: there is only one speaker, or one class.
     """
-    count = len(given.new)
+    count = len(data.new)
     curve: LearningCurve = {
         "labels": count,
-        "corrected": sum(bool(a) and a != b for a, b in zip(given.old, given.new, strict=False)),
-        "left": dict(given.left),
-        "clips": len(given.ids),
-        "speakers": len(set(given.speakers) - {""}),
-        "features": given.kind,
+        "corrected": sum(bool(a) and a != b for a, b in zip(data.old, data.new, strict=False)),
+        "left": dict(data.left),
+        "clips": len(data.ids),
+        "speakers": len(set(data.speakers) - {""}),
+        "features": data.kind,
         "fewest": FEWEST,
         "points": [],
         "gain": None,
@@ -190,16 +190,16 @@ def learning_curve(
     }
     if count < FEWEST:
         return curve
-    known = [i for i, name in enumerate(given.old) if name or i < count]
+    labelled = [i for i, name in enumerate(data.old) if name or i < count]
     answers = {
-        f"{size}/{order}": [predicted[i] for i in known]
-        for size, order, predicted in _predictions(given, classes, progress)
+        f"{size}/{order}": [predicted[i] for i in labelled]
+        for size, order, predicted in _predictions(data, classes, progress)
     }
     replicates = draws(
-        [given.reference[i] for i in known],
+        [data.reference[i] for i in labelled],
         answers,
-        [given.speakers[i] for i in known],
-        [given.ids[i] for i in known],
+        [data.speakers[i] for i in labelled],
+        [data.ids[i] for i in labelled],
     )
     sizes = sorted({int(name.split("/")[0]) for name in answers})
     ua = {size: _over_orders(replicates, size) for size in sizes}
@@ -220,28 +220,28 @@ def learning_curve(
 
 
 def _predictions(
-    given: Material, classes: Sequence[str], progress: Progress
+    data: Material, classes: Sequence[str], progress: Progress
 ) -> Iterator[tuple[int, int, list[str]]]:
     """(number of labels, order, predictions [N]); each fold is trained on the other speakers."""
     from sklearn.model_selection import GroupKFold
 
-    groups, count = np.array(given.groups), len(given.new)
-    if len(set(given.groups)) < 2:
+    groups, count = np.array(data.groups), len(data.new)
+    if len(set(data.groups)) < 2:
         raise DataError("labels_one_speaker")
-    folds = list(GroupKFold(min(FOLDS, len(set(given.groups)))).split(given.x, groups=groups))
+    folds = list(GroupKFold(min(FOLDS, len(set(data.groups)))).split(data.x, groups=groups))
     random = np.random.default_rng(0)
     orders = [random.permutation(count) for _ in range(ORDERS)]
     inner = sorted({round(share * count) for share in SHARES} - {0, count})
     plan = [(0, 0), *((size, order) for size in inner for order in range(ORDERS)), (count, 0)]
     for step, (size, order) in enumerate(plan):
-        labels, weights = list(given.old), np.ones(len(given.old))
+        labels, weights = list(data.old), np.ones(len(data.old))
         for i in orders[order][:size]:
-            labels[i], weights[i] = given.new[i], given.weights[i]
+            labels[i], weights[i] = data.new[i], data.weights[i]
         predicted = [""] * len(labels)
         for number, (train, test) in enumerate(folds):
             used = [i for i in train if labels[i] in classes]  # a new clip has no label at first
             probe = fit_probe(
-                given.x[used],
+                data.x[used],
                 [labels[i] for i in used],
                 None,
                 None,
@@ -249,7 +249,7 @@ def _predictions(
                 strength=DEFAULT_STRENGTH,
                 weights=weights[used],
             )
-            for i, name in zip(test, probe.predict(given.x[test]), strict=True):
+            for i, name in zip(test, probe.predict(data.x[test]), strict=True):
                 predicted[i] = name
             progress(step * len(folds) + number + 1, len(plan) * len(folds))
         yield size, order, predicted
@@ -259,8 +259,8 @@ def _over_orders(replicates: Draws, size: int) -> np.ndarray:
     """UA of one number of labels [1 + R]: the mean over a bootstrap of the orders."""
     own = np.stack([ua for name, ua in replicates.ua.items() if name.split("/")[0] == str(size)])
     random = np.random.default_rng(size)
-    drawn = random.integers(0, len(own), (own.shape[1] - 1, len(own)))  # [R, orders]
-    others = np.take_along_axis(own[:, 1:].T, drawn, axis=1).mean(1)
+    picks = random.integers(0, len(own), (own.shape[1] - 1, len(own)))  # [R, orders]
+    others = np.take_along_axis(own[:, 1:].T, picks, axis=1).mean(1)
     return np.concatenate([own[:, :1].mean(0), others])
 
 
@@ -280,17 +280,17 @@ def power_law(sizes: Sequence[int], ua: Mapping[int, np.ndarray]) -> Callable[[f
     return lambda labels: factor * labels**power
 
 
-def summary(found: LearningCurve) -> str:
+def summary(curve: LearningCurve) -> str:
     """The curve, for a terminal."""
-    lines = left_out(found["left"])
-    if found["ahead"] is None or found["gain"] is None:
-        few = f"{found['labels']} labels are too few: a curve needs {found['fewest']} or more."
+    lines = left_out(curve["left"])
+    if curve["ahead"] is None or curve["gain"] is None:
+        few = f"{curve['labels']} labels are too few: a curve needs {curve['fewest']} or more."
         return "\n".join([*lines, few])
 
-    lines += [f"{p['labels']:6d} labels  UA {interval(p['ua'])}" for p in found["points"]]
-    ahead = found["ahead"]
+    lines += [f"{p['labels']:6d} labels  UA {interval(p['ua'])}" for p in curve["points"]]
+    ahead = curve["ahead"]
     lines.append(
-        f"Gain of a linear probe by {found['labels']} labels: {interval(found['gain'], '+')}"
+        f"Gain of a linear probe by {curve['labels']} labels: {interval(curve['gain'], '+')}"
     )
     lines.append(f"Expected gain by {ahead['labels']} more: {interval(ahead['gain'], '+')}")
     return "\n".join(lines)

@@ -61,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
     folder = hub.locate(args.model, settings)
     manifest = checkpoint.read_manifest(folder, args.model)
     prepared = load_prepared(args.data)
-    found = resolve(outcomes(args.labels, settings, prepared.classes), manifest.labels)
-    record = relabel(prepared, manifest, *found, args.out, args.weight, settings)
+    resolved = resolve(outcomes(args.labels, settings, prepared.classes), manifest.labels)
+    record = relabel(prepared, manifest, *resolved, args.out, args.weight, settings)
     start(folder, manifest, load_prepared(args.out / "data"), args.out)
     print(summary(record))
     words = ["--stage", "2", "--data", f"{args.out}/data", "--from", f"{args.out}/start"]
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 def relabel(
     prepared: Prepared,
     manifest: Manifest,
-    given: Sequence[ResolvedLabel],
+    resolved: Sequence[ResolvedLabel],
     left: dict[str, int],
     out: Path,
     weight: float,
@@ -87,12 +87,12 @@ def relabel(
     """
     _check(prepared, manifest)
     tested = test_speakers(prepared, manifest)
-    known = {clip.id for clip in prepared.clips}
-    fresh = [v for v in given if v.task.id not in known and v.task.speaker not in tested]
+    ids = {clip.id for clip in prepared.clips}
+    fresh = [v for v in resolved if v.task.id not in ids and v.task.speaker not in tested]
     data = out / "data"
     share_features(prepared, data)
     encoded = _encode(fresh, prepared, data, settings)
-    clips, rows, reasons = _merge(prepared, manifest.labels, given, encoded, tested, weight)
+    clips, rows, reasons = _merge(prepared, manifest.labels, resolved, encoded, tested, weight)
     reasons.update(left)
     if not rows:
         why = " ".join(left_out(reasons))
@@ -113,12 +113,12 @@ def test_speakers(prepared: Prepared, manifest: Manifest) -> set[str]:
 def _check(prepared: Prepared, manifest: Manifest) -> None:
     if manifest.prompt != "chat":
         raise ModelError("relabel_original_project", name=manifest.name)
-    wanted, here = manifest.encoder, prepared.encoder
-    if (wanted.fingerprint, wanted.width) != (here.fingerprint, here.width):
+    expected, here = manifest.encoder, prepared.encoder
+    if (expected.fingerprint, expected.width) != (here.fingerprint, here.width):
         raise DataError(
             "relabel_other_encoder",
             name=manifest.name,
-            wanted=wanted.options,
+            wanted=expected.options,
             folder=prepared.folder,
             found=here.options,
         )
@@ -131,30 +131,30 @@ def _encode(
     if not fresh:
         return {}
     from audiollm import encoder as encoders
-    from train.data.extract import Wanted, extract
+    from train.data.extract import ExtractConfig, extract
 
     clips = tuple(
         Clip(v.task.path, v.label, speaker=v.task.speaker, corpus=CORPUS, split="train")
         for v in fresh
     )
     corpus = Corpus(CORPUS, clips)
-    wanted = Wanted(
+    config = ExtractConfig(
         frames=bool(prepared.info.get("frames", True)),
         functionals=bool(prepared.info.get("functionals", True)),
         workers=min(8, os.cpu_count() or 1),
     )
     ref, device = prepared.encoder, checkpoint.pick_device(settings.device)
     encoder = encoders.load(ref.id, settings, device, layers=ref.layers, statistics=ref.statistics)
-    encoded, _ = extract([corpus], encoder, data, wanted, settings)
+    encoded, _ = extract([corpus], encoder, data, config, settings)
     for copy in range(1, prepared.copies + 1):
-        extract([corpus], encoder, data, wanted, settings, copy)
+        extract([corpus], encoder, data, config, settings, copy)
     return {clip.id: clip for clip in encoded}
 
 
 def _merge(
     prepared: Prepared,
     classes: Collection[str],
-    given: Sequence[ResolvedLabel],
+    resolved: Sequence[ResolvedLabel],
     encoded: dict[str, Clip],
     tested: set[str],
     weight: float,
@@ -163,7 +163,7 @@ def _merge(
     clips: list[Clip] = []
     rows: list[dict[str, Any]] = []
     left: Counter[str] = Counter()
-    by_clip = {label.task.id: label for label in given}
+    by_clip = {label.task.id: label for label in resolved}
     for old in prepared.clips:
         clip = replace(old, split="test") if old.speaker in tested else old
         label = by_clip.get(clip.id)
@@ -174,9 +174,9 @@ def _merge(
             rows.append(_row(clip, old.label))
         if clip.label in classes:
             clips.append(clip)
-    known = {clip.id for clip in prepared.clips}
+    ids = {clip.id for clip in prepared.clips}
     for id, label in by_clip.items():
-        if id in known:
+        if id in ids:
             continue
         if label.task.speaker in tested:
             left[TEST_SPEAKER] += 1

@@ -27,31 +27,31 @@ class ResolvedLabel:
     votes: dict[str, float]  # class -> share of the people; the sum is at most 1
 
 
-def outcomes(path: Path, settings: Settings, known: Collection[str] = ()) -> list[Outcome]:
+def outcomes(path: Path, settings: Settings, classes: Collection[str] = ()) -> list[Outcome]:
     """The clips of a label file with their valid labels: the last of each person.
 
     Raises:
         LabelError: a line names an unknown class or a missing sound.
         DataError: it holds no clip.
     """
-    found = read(path, "file", settings, known)
-    if not found.tasks:
+    imported = read(path, "file", settings, classes)
+    if not imported.tasks:
         raise DataError("relabel_no_clips", path=path)
     valid: dict[str, dict[tuple[str, str], Label]] = defaultdict(dict)
-    for label in found.labels:
+    for label in imported.labels:
         if label.kind != "skip":
             valid[label.task][label.kind, label.person if label.kind == "label" else ""] = label
     result = []
-    for task in found.tasks:
-        given = valid[task.id].values()
-        decision = next((label for label in given if label.kind == "decision"), None)
-        votes = tuple(label for label in given if label.kind == "label")
+    for task in imported.tasks:
+        labels = valid[task.id].values()
+        decision = next((label for label in labels if label.kind == "decision"), None)
+        votes = tuple(label for label in labels if label.kind == "label")
         result.append(Outcome(task, votes, decision))
     return result
 
 
 def resolve(
-    given: Sequence[Outcome], classes: Sequence[str]
+    clips: Sequence[Outcome], classes: Sequence[str]
 ) -> tuple[list[ResolvedLabel], dict[str, int]]:
     """The labels for a model of these classes, and reason -> number of clips that are left out.
 
@@ -60,21 +60,21 @@ def resolve(
     """
     usable = []
     left: Counter[str] = Counter()
-    for outcome in given:
+    for outcome in clips:
         counts = {outcome.final: 1} if outcome.decision else outcome.counts
         emotions = {name: n for name, n in counts.items() if name not in UNUSUAL}
-        known = {name: n for name, n in emotions.items() if name in classes}
+        valid = {name: n for name, n in emotions.items() if name in classes}
         if not counts:
             left[UNLABELLED] += 1
         elif outcome.final in UNUSUAL or not emotions:
             left[NO_CLASS] += 1
-        elif not known or (outcome.final and outcome.final not in classes):
+        elif not valid or (outcome.final and outcome.final not in classes):
             left[UNKNOWN_CLASS] += 1
         elif not outcome.final:
             left[TIE] += 1
         else:
             total = sum(counts.values())
-            votes = {name: known[name] / total for name in ordered(known)}
+            votes = {name: valid[name] / total for name in ordered(valid)}
             usable.append(ResolvedLabel(outcome.task, outcome.final, votes))
     return usable, dict(left)
 

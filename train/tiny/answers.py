@@ -63,21 +63,21 @@ class Fold:
             raise DataError("recipe_other_settings", folder=folder)
         clips = {clip.id: clip for clip in prepared.split("test")}
         rows = result["clips"]
-        given = {"0": [row["probabilities"] for row in rows]}
+        by_mode = {"0": [row["probabilities"] for row in rows]}
         compares = manifest.projector.baseline
         for count in map(str, COUNTS[1:] if compares else ()):
-            given[count] = [row["baselines"][count] for row in rows]
+            by_mode[count] = [row["baselines"][count] for row in rows]
         classes = prepared.classes
         tables = {
-            mode: np.array([[row[c] for c in classes] for row in found])
-            for mode, found in given.items()
+            mode: np.array([[row[c] for c in classes] for row in answers])
+            for mode, answers in by_mode.items()
         }
         tables["probe"] = _probed(folder, prepared, [row["id"] for row in rows])
         trained = {clip.label for clip in prepared.split("train")}
         if name.startswith("corpus-"):
             ids = [row["id"] for row in rows]
             for most in COUNTS[2:] if compares else ():
-                tables[f"probe, {most}"] = _compared(prepared, ids, most, tables["probe"])
+                tables[f"probe, {most}"] = _relative_probe(prepared, ids, most, tables["probe"])
         return cls(
             name=name,
             classes=classes,
@@ -107,10 +107,10 @@ def _probed(folder: Path, prepared: Prepared, ids: Sequence[str]) -> Table:
     return table
 
 
-def _compared(prepared: Prepared, ids: Sequence[str], count: Count, plain: Table) -> Table:
+def _relative_probe(prepared: Prepared, ids: Sequence[str], count: Count, plain: Table) -> Table:
     """The same of a probe on differences from a speaker baseline, `plain` for clips without one."""
 
-    def found(split: str) -> tuple[list[Clip], NDArray[np.float32]]:
+    def collect(split: str) -> tuple[list[Clip], NDArray[np.float32]]:
         clips, rows = [], []
         for clip, features in with_baselines(prepared.store, prepared.split(split), count):
             if features.baseline is not None:
@@ -118,8 +118,8 @@ def _compared(prepared: Prepared, ids: Sequence[str], count: Count, plain: Table
                 rows.append(features.utterance - features.baseline)
         return clips, np.array(rows)
 
-    trained, rows = found("train")
-    tested, differences = found("test")
+    trained, rows = collect("train")
+    tested, differences = collect("test")
     table = plain.copy()
     if trained and tested:
         labels = [clip.label for clip in trained]
@@ -153,8 +153,8 @@ def measure(folds: Sequence[Fold]) -> tuple[dict[str, Any], Calibrations]:
                 if mode in own[0].tables
             },
         }
-    plain = _fitted(folds, "0", without="")
-    compared = _fitted(folds, "8", without="") if "8" in folds[0].tables else None
+    plain = _fit(folds, "0", without="")
+    compared = _fit(folds, "8", without="") if "8" in folds[0].tables else None
     return {"protocols": protocols}, Calibrations(plain, compared)
 
 
@@ -176,12 +176,12 @@ def _corpus(folds: Sequence[Fold], name: str) -> dict[str, Any]:
     for system in parts[0].tables:
         table = np.concatenate([part.tables[system][:, columns] for part in parts])
         table = (table + LEAST) / (table + LEAST).sum(1, keepdims=True)
-        found = metrics.of_table(truth, table, classes, speakers)
-        systems[system] = {k: found.to_dict()[k] for k in ("n", "speakers", "ua", "wa")}
+        report = metrics.of_table(truth, table, classes, speakers)
+        systems[system] = {k: report.to_dict()[k] for k in ("n", "speakers", "ua", "wa")}
     return {"classes": classes, "folds": len(parts), "systems": systems}
 
 
-def _fitted(folds: Sequence[Fold], mode: str, without: str) -> Calibration:
+def _fit(folds: Sequence[Fold], mode: str, without: str) -> Calibration:
     """From the answers of all folds but those about one corpus; every corpus of every protocol
     counts the same."""
     logs, truth, apart, weights = [], [], [], []
@@ -190,14 +190,14 @@ def _fitted(folds: Sequence[Fold], mode: str, without: str) -> Calibration:
         for name in _names(own):
             if name == without:
                 continue
-            parts = [_known(fold.take(fold.corpus == name)) for fold in own]
+            parts = [_trained_only(fold.take(fold.corpus == name)) for fold in own]
             size = sum(len(part.truth) for part in parts)
             for part in parts:
                 logs.append(_logs(part, mode))
                 truth += [str(label) for label in part.truth]
                 apart.append(part.distances)
                 weights += [1000 / size] * len(part.truth)
-    found = calibration.fit(
+    fitted = calibration.fit(
         np.concatenate(logs),
         truth,
         folds[0].classes,
@@ -205,7 +205,7 @@ def _fitted(folds: Sequence[Fold], mode: str, without: str) -> Calibration:
         distances=np.concatenate(apart),
         weights=np.array(weights),
     )
-    return replace(found, slope=found.slope + MARGIN)
+    return replace(fitted, slope=fitted.slope + MARGIN)
 
 
 def _calibration(folds: Sequence[Fold], own: Sequence[Fold], mode: str) -> dict[str, Any]:
@@ -215,30 +215,30 @@ def _calibration(folds: Sequence[Fold], own: Sequence[Fold], mode: str) -> dict[
     tables = []
     alone = len(_names(folds)) == 1
     for name in _names(own):
-        others = None if alone else _fitted(folds, fitted_mode, without=name)
+        others = None if alone else _fit(folds, fitted_mode, without=name)
         for fold in own:
-            fitted = others or _fitted([f for f in folds if f is not fold], fitted_mode, without="")
-            part = _known(fold.take(fold.corpus == name))
+            fitted = others or _fit([f for f in folds if f is not fold], fitted_mode, without="")
+            part = _trained_only(fold.take(fold.corpus == name))
             truth += [str(label) for label in part.truth]
             tables.append(
                 calibration.apply(_logs(part, mode), part.classes, fitted, part.distances)
             )
     table = np.concatenate(tables)
     classes = folds[0].classes
-    named = [classes[i] for i in table.argmax(1)]
-    found = metrics.of_table(truth, table, classes).to_dict()
-    right = np.array(named) == np.array(truth)
+    predicted = [classes[i] for i in table.argmax(1)]
+    report = metrics.of_table(truth, table, classes).to_dict()
+    right = np.array(predicted) == np.array(truth)
     sure = table.max(1) >= SURE
     return {
-        "ece": found["ece"]["value"],
-        "nll": found["nll"],
+        "ece": report["ece"]["value"],
+        "nll": report["nll"],
         "sure": float(right[sure].mean()) if sure.any() else None,
         "share": float(sure.mean()),
         "n": len(truth),
     }
 
 
-def _known(fold: Fold) -> Fold:
+def _trained_only(fold: Fold) -> Fold:
     """The clips of the classes that were trained."""
     return fold.take(np.isin(fold.truth, fold.trained))
 

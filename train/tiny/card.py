@@ -132,8 +132,8 @@ def figures(results: dict[str, Any], name: str = "tiny") -> list[str]:
     name: of the model that the recipe makes.
     """
     lines = []
-    for protocol, found in results.get("protocols", {}).items():
-        names = [f"{n} ({CORPORA[n][0]})" if n in CORPORA else n for n in found["corpora"]]
+    for protocol, measured in results.get("protocols", {}).items():
+        names = [f"{n} ({CORPORA[n][0]})" if n in CORPORA else n for n in measured["corpora"]]
         lines += [
             f"## Accuracy on {protocol}",
             "",
@@ -142,12 +142,12 @@ def figures(results: dict[str, Any], name: str = "tiny") -> list[str]:
             "| | " + " | ".join(names) + " | mean |",
             "|---" * (len(names) + 2) + "|",
         ]
-        for system, mean in found["mean"].items():
+        for system, mean in measured["mean"].items():
             cells = [
-                interval(c["systems"][system]["ua"], digits=2) for c in found["corpora"].values()
+                interval(c["systems"][system]["ua"], digits=2) for c in measured["corpora"].values()
             ]
             lines.append(f"| {system_name(system, name)} | {' | '.join(cells)} | {mean:.2f} |")
-        plain = found["calibration"]["0"]
+        plain = measured["calibration"]["0"]
         sure = "never" if plain["sure"] is None else f"{plain['sure']:.2f} of them right"
         lines += [
             "",

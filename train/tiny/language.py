@@ -25,15 +25,17 @@ from torch import nn
 from tqdm import tqdm
 from transformers import TrainerCallback
 
+from audiollm.analysis import claims, prose
 from audiollm.contracts.prepared import write_json
 from audiollm.errors import ModelError
-from audiollm.model.audio_llm import AudioLLM, Example
+from audiollm.model.audio_llm import AudioLLM, Example, stated
 from audiollm.model.projector import Projector
 from audiollm.model.prompt import Prompt
+from audiollm.model.scoring import Scorer
 from train.command import main as command
 from train.fit import runs
 from train.tiny.network import Recipe, build_llm, build_tokenizer
-from train.tiny.synthetic import Drawn, Examples, SlotReader, held_out
+from train.tiny.synthetic import CLASSES, Drawn, Examples, SlotReader, held_out
 
 RECORD = "language.json"
 
@@ -150,10 +152,9 @@ def read(model: AudioLLM, drawn: Sequence[Drawn]) -> tuple[list[list[int]], floa
     for start in range(0, len(order), 32):
         rows = order[start : start + 32]
         examples = [drawn[i].example for i in rows]
-        merged = model.merge(
-            [e.head for e in examples],
-            [e.features for e in examples],
-            [e.tail + e.answer for e in examples],
+        audio = stated(examples, model.projector([e.features for e in examples]))
+        merged = model.join(
+            [e.head for e in examples], audio, [e.tail + e.answer for e in examples]
         )
         hidden = model.hidden(merged)
         for k, (i, e) in enumerate(zip(rows, examples, strict=True)):
@@ -163,6 +164,23 @@ def read(model: AudioLLM, drawn: Sequence[Drawn]) -> tuple[list[list[int]], floa
             loss += float(nn.functional.cross_entropy(logits, torch.tensor(e.answer)) * len(e))
             tokens += len(e)
     return answers, loss / tokens
+
+
+def reports(llm: Any, tokenizer: Any, drawn: Sequence[Drawn]) -> list[bool]:
+    """Whether each sentence that it writes from facts agrees with them."""
+    agreements: list[bool] = []
+    scorer = Scorer(with_slots(llm), Prompt(tokenizer, CLASSES))
+    for instruction in (d.instruction for d in drawn):
+        facts, words, language = instruction.facts, instruction.words, instruction.language
+        if facts is None or words is None:
+            continue
+        texts: dict[int, str | BaseException] = {}
+        context = scorer.analysis_context(facts.line(words), language, words.seed)
+        scorer.write([context], [str], texts.__setitem__)
+        for sentence in claims.parse(str(texts[0]), CLASSES, language):
+            claimed = prose.read(sentence.text, CLASSES, language)
+            agreements.append(claimed.agree(facts, language))
+    return agreements
 
 
 def examine(llm: Any, tokenizer: Any, seed: int, count: int = 2000) -> dict[str, Any]:
@@ -184,15 +202,14 @@ def examine(llm: Any, tokenizer: Any, seed: int, count: int = 2000) -> dict[str,
         if kind == "yes_no" and d.clear:
             right["yes or no, clear slots"].append(answer[0] == true[0])
             right["yes or no with the class, clear slots"].append(answer == true)
-        elif kind == "intensity":
-            right["intensity"].append(answer == true)
         elif kind in ("analyse", "describe") and d.cues is not None:
             stop = "。" if language == "zh" else "."
             rest = d.instruction.text.partition(stop)[2]
             if rest:
                 size = len(tokenizer(rest, add_special_tokens=False)["input_ids"]) + 1
-                name = "evidence, exact" if kind == "analyse" else "description, exact"
+                name = f"cues of kind {kind}, exact"
                 right[name].append(answer[-size:] == true[-size:])
+    right["sentences from facts"] = reports(llm, tokenizer, drawn[: count // 8])
     shares = {n: {"share": round(float(np.mean(v)), 4), "n": len(v)} for n, v in right.items()}
     return {"loss": round(loss, 4), **dict(sorted(shares.items()))}
 

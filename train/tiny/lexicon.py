@@ -158,12 +158,12 @@ def _cue_words(cues: Cues | None, rng: np.random.Generator) -> list[str]:
     """One hint for each measured cue; usual levels need no mention and get one half the time."""
     if cues is None:
         return []
-    found: list[tuple[str, Level | None]] = [
+    stated: list[tuple[str, Level | None]] = [
         (cue, level) for cue, level in levels(cues).items() if level != "mid" or rng.random() < 0.5
     ]
     if cues.pitch_hz is None:
-        found.append(("pitch_hz", None))
-    words = [cue_hints(cue, level) for cue, level in found]
+        stated.append(("pitch_hz", None))
+    words = [cue_hints(cue, level) for cue, level in stated]
     return [_pick(w, rng) for w in words if w]
 
 

@@ -35,7 +35,7 @@ class Recipe:
     seconds: float = 1000.0
     steps: int | None = None
     seed: int = 0
-    vocabulary: int = 1720
+    vocabulary: int = 2048
     width: int = 192
     depth: int = 4
     heads: int = 3
@@ -157,14 +157,14 @@ def arrange_embeddings(table: Tensor, tokenizer: Any) -> None:
         spelled = tokenizer.decode([i])
         plain[spelled.strip().lower()].add(spelled)
     groups += [spellings for name, spellings in plain.items() if name and len(spellings) > 1]
-    known = tokenizer.get_vocab()
+    vocabulary = tokenizer.get_vocab()
     for group in groups:
         shared = torch.randn(table.shape[1]) * 1.4 * std
         spellings = {s for word in group for s in plain.get(word.lower(), {word})}
         for spelled in spellings:
             pieces = tokenizer.tokenize(spelled)
             if len(pieces) == 1:
-                table[known[pieces[0]]] += shared
+                table[vocabulary[pieces[0]]] += shared
     table *= std / table.pow(2).mean(-1, keepdim=True).sqrt().clamp_min(1e-6)
 
 

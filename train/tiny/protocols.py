@@ -44,15 +44,15 @@ def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     sources = recipe.parse(args.corpora)
     recipe.run_steps([recipe.pretrain(args.language, args.seed)])
-    made = recipe.small()
-    folds = run_folds(made, args.out, sources, args.language, args.seed, args.only or ())
+    small = recipe.small()
+    folds = run_folds(small, args.out, sources, args.language, args.seed, args.only or ())
     if args.only:
         return 0
     result, calibrations = answers.measure([Fold.read(args.out / name, name) for name in folds])
     result["run"] = {
         **runs.provenance("train.tiny.protocols"),
         "seconds": round(time.monotonic() - began),
-        "recipe": {key.upper(): getattr(made, key) for key in ("encoder", "stage_1", "stage_2")},
+        "recipe": {key.upper(): getattr(small, key) for key in ("encoder", "stage_1", "stage_2")},
     }
     path = args.result or args.out / "protocols.json"
     write_json(path, result)
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_folds(
-    made: Recipe,
+    base: Recipe,
     out: Path,
     sources: Sequence[Source],
     llm: Path | str,
@@ -77,17 +77,17 @@ def run_folds(
 
     Every fold is a folder of `out` with a model and an evaluation; they share the features.
     """
-    first = recipe.prepare(made, out / "data", sources, seed, ("--test", "0"))
+    first = recipe.prepare(base, out / "data", sources, seed, ("--test", "0"))
     recipe.run_steps([first], one_thread)
     folds = dict(plan([name for name, _ in sources], most))
-    chosen = only or tuple(folds)
-    if unknown := set(chosen) - set(folds):
+    names = only or tuple(folds)
+    if unknown := set(names) - set(folds):
         raise DataError("recipe_no_fold", fold=", ".join(sorted(unknown)), known=", ".join(folds))
-    for name in chosen:
+    for name in names:
         recipe.share_features(out / "data", out / name / "data")
-        steps = recipe.chain(made, out / name, sources, llm, seed, folds[name])
+        steps = recipe.chain(base, out / name, sources, llm, seed, folds[name])
         recipe.run_steps(steps, one_thread)
-    return chosen
+    return names
 
 
 def plan(
@@ -95,9 +95,9 @@ def plan(
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """(name of the fold, options of `prepare`) of both protocols."""
     parts = {name: min(FOLDS.get(name, 5), most) for name in corpora}
-    named = ",".join(f"{name}={count}" for name, count in parts.items())
+    counts = ",".join(f"{name}={count}" for name, count in parts.items())
     for i in range(max(parts.values())):
-        yield f"speakers-{i}", ("--folds", named, "--fold", str(i))
+        yield f"speakers-{i}", ("--folds", counts, "--fold", str(i))
     if len(corpora) > 1:
         for name in corpora:
             yield f"corpus-{name}", ("--test-corpus", name)

@@ -31,7 +31,7 @@ from audiollm.settings import ASSETS, Settings
 from train.tiny.card import languages, terms, write_card
 
 ENCODER = "whisper-base-front"
-LANGUAGE = "--steps 4500"
+LANGUAGE = "--steps 8000"
 COPIES = 4  # augmented copies of every training clip
 # Chosen by folds; docs/quality.md says what was tried
 STAGE_1 = (
@@ -93,10 +93,10 @@ def run(args: argparse.Namespace) -> int:
     sources = parse(args.corpora)
     language = work / "language"
     run_steps([pretrain(language, args.seed)])
-    known = [name for name in TESTED if name.partition("-")[0] in dict(sources)]
-    tested = ("--test-speakers", ",".join(known)) if known else ("--test", "0")
+    testers = [name for name in TESTED if name.partition("-")[0] in dict(sources)]
+    tested = ("--test-speakers", ",".join(testers)) if testers else ("--test", "0")
     merged = ("--calibration", str(args.calibration)) if args.calibration else ()
-    evaluated = ("--record",) if known else ()
+    evaluated = ("--record",) if testers else ()
     run_steps(chain(small(), work, sources, language, args.seed, tested, merged, evaluated))
     publish(work, out, args.protocols if args.calibration else None)
     return 0
@@ -108,13 +108,13 @@ def parse(corpora: Sequence[str]) -> list[Source]:
     Raises:
         DataError: a corpus that is not bundled has no folder.
     """
-    found = []
+    sources = []
     for text in corpora:
         name, _, root = text.partition("=")
         if not root and name != "emodb":
             raise DataError("recipe_not_bundled", name=name)
-        found.append((name, root or near(ASSETS / "emodb")))
-    return found
+        sources.append((name, root or near(ASSETS / "emodb")))
+    return sources
 
 
 def run_steps(steps: Iterable[Step], one_thread: bool = True) -> None:
@@ -190,10 +190,10 @@ def prepare(
     recipe: Recipe, data: Path, sources: Sequence[Source], seed: int, fold: Sequence[str] = ()
 ) -> Step:
     """Features of all corpora, and of augmented copies of the training clips."""
-    named = [word for name, root in sources for word in ("--corpus", name, "--root", root)]
+    options = [word for name, root in sources for word in ("--corpus", name, "--root", root)]
     words = f"prepare --encoder {recipe.encoder} --out {data} --no-frames --no-functionals"
     words += f" --valid 0 --copies {recipe.copies} --seed {seed}"
-    return _train(data / PREPARED, words, *named, *fold)
+    return _train(data / PREPARED, words, *options, *fold)
 
 
 def share_features(first: Path, data: Path) -> None:
@@ -248,10 +248,10 @@ def publish(work: Path, out: Path, protocols: Path | None = None) -> None:
 def summary(results: dict[str, Any]) -> dict[str, Any]:
     """The protocols on page and in API: means over corpora of UA and WA without baseline and
     with one of 8 clips, and how often answers are right that say 80 % or more."""
-    found = {}
+    figures = {}
     for protocol, measured in results["protocols"].items():
         systems = [corpus["systems"] for corpus in measured["corpora"].values()]
-        found[protocol] = {
+        figures[protocol] = {
             key: round(float(np.mean([s[mode][share]["value"] for s in systems])), 4)
             for key, mode, share in (
                 ("ua", "0", "ua"),
@@ -261,8 +261,8 @@ def summary(results: dict[str, Any]) -> dict[str, Any]:
             )
         }
         plain = measured["calibration"]["0"]
-        found[protocol] |= {key: plain[key] for key in ("ece", "sure", "share")}
-    return found
+        figures[protocol] |= {key: plain[key] for key in ("ece", "sure", "share")}
+    return figures
 
 
 def near(path: Path) -> str:

@@ -15,22 +15,24 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import IterableDataset
 
+from audiollm.analysis.facts import UNNAMED
 from audiollm.audio.prosody import REFERENCES, REGISTER_HZ, Cues, Reference
 from audiollm.labels import EMOTIONS, LANGUAGES, Language, ordered
 from audiollm.model.audio_llm import Example
 from audiollm.model.projector import Features
 from audiollm.model.prompt import Kind, Prompt
-from train.fit.instructions import Instruction, answer_ids, instruct
+from train.fit.instructions import Instruction, answer_ids, instruct, layout
 from train.tiny.lexicon import Slot, SlotDrawer, draw_shares, likely
 
 CLASSES = tuple(e.name for e in EMOTIONS)
 KINDS: dict[Kind, float] = {  # shares of the examples
-    "analyse": 0.4,
+    "analyse": 0.25,
     "classify": 0.15,
-    "describe": 0.12,
-    "yes_no": 0.18,
-    "intensity": 0.15,
+    "describe": 0.1,
+    "yes_no": 0.12,
+    "report": 0.38,
 }
+NAMED = tuple(name for name in CLASSES if name not in UNNAMED)
 CLEAR = 0.8  # probability of the likeliest class from which a slot counts as clear
 POOL = 16  # batches that are drawn together and grouped by length
 TRAIN, HELD_OUT, TOKENIZER = range(3)  # streams of random numbers
@@ -91,25 +93,27 @@ def draw_example(
     language: Language = LANGUAGES[int(rng.integers(len(LANGUAGES)))]
     # a question that lists no classes is one about all of them
     classes = CLASSES if kind == "yes_no" else draw_classes(rng)
-    cues = draw_cues(rng) if kind == "intensity" or rng.random() < 0.85 else None
+    cues = draw_cues(rng) if rng.random() < 0.85 else None
     # a description has its cues from the slot alone
     hinted = cues if kind == "describe" or rng.random() < 0.5 else None
     make = slots.words if rng.random() < 0.5 else slots.mixed
     slot, shares = make(draw_shares(classes, rng), hinted, rng)
     odds = likely(shares, classes)
     label = classes[int(odds.argmax() if decided else rng.choice(len(classes), p=odds))]
+    if kind == "report":
+        label = NAMED[int(rng.integers(len(NAMED)))]
     chooser = random.Random(int(rng.integers(2**31)))  # noqa: S311 - reproducible draw
     instruction = instruct(label, cues, classes, kind, language, chooser)
     if instruction is None:
         raise ValueError(f"no {kind} instruction from {cues}")
     prompt = Prompt(tokenizer, classes)
-    shown = cues if instruction.shows_cues else None
-    layout = prompt.layout(language, shown, kind, instruction.candidate)
+    around = layout(prompt, instruction, cues)
     example = Example(
         features=cast(Features, slot),
-        head=layout.head,
-        tail=layout.tail,
+        head=around.head,
+        tail=around.tail,
         answer=answer_ids(prompt, instruction),
+        with_audio=kind != "report",
     )
     return Drawn(example, instruction, classes, label, cues, bool(odds.max() >= CLEAR))
 

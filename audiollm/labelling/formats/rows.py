@@ -16,7 +16,7 @@ from audiollm.settings import Settings
 
 FIELDS = (
     *("file", "label", "person", "kind", "secondary", "intensity", "note", "blind", "took", "at"),
-    *("original", "speaker", "source", "reason", "final"),
+    *("original", "speaker", "source", "reason", "final", "suggestion"),
     *("score", "model", "answer", "other_model", "other_answer"),
 )
 KNOWN = frozenset(emotion.name for emotion in labels.EMOTIONS)
@@ -83,6 +83,7 @@ class Reader:
                 "other_answer": _answer(row, "other_answer"),
             }
             self.known = {*self.known, *answers["answer"], *answers["other_answer"]}
+            answers["suggestion"] = self._class(_text(row, "suggestion"))
         return Task(
             id=id,
             path=str(path),
@@ -94,9 +95,9 @@ class Reader:
             **answers,
         )
 
-    def _sound(self, given: Any) -> Path:
+    def _sound(self, value: Any) -> Path:
         """The file of a name, or of the first of several that is there."""
-        names = given if isinstance(given, tuple) else (str(given or "").strip(),)
+        names = value if isinstance(value, tuple) else (str(value or "").strip(),)
         if not names[0]:
             raise LabelError("label_no_sound")
         for name in (*names, *(name.replace("\\", "/") for name in names)):  # as on Windows
@@ -180,7 +181,10 @@ def label_fields(label: Label) -> dict[str, Any]:
 
 def task_fields(task: Task) -> dict[str, Any]:
     """What files carry of a task besides its sound; answers as JSON: their classes differ."""
-    names = ("original", "speaker", "source", "reason", "score", "model", "other_model")
+    names = (
+        *("original", "speaker", "source", "reason", "suggestion", "score"),
+        *("model", "other_model"),
+    )
     answers = {name: getattr(task, name) for name in ("answer", "other_answer")}
     return {name: getattr(task, name) for name in names} | {
         name: json.dumps(dict(answer), ensure_ascii=False) if answer else ""
@@ -206,10 +210,10 @@ def rows(
 
 
 def _answer(row: Mapping[str, Any], key: str) -> dict[str, float]:
-    found = parse_json(str(row.get(key) or "{}"))
-    if not isinstance(found, dict):
-        raise ValueError(f"{key} is {found!r}")
-    return {str(name): float(share) for name, share in found.items()}
+    value = parse_json(str(row.get(key) or "{}"))
+    if not isinstance(value, dict):
+        raise ValueError(f"{key} is {value!r}")
+    return {str(name): float(share) for name, share in value.items()}
 
 
 def _text(row: Mapping[str, Any], key: str) -> str:

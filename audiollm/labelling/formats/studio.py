@@ -70,9 +70,8 @@ def _predictions(task: Task) -> list[dict[str, Any]]:
     if not task.answer:
         return []
     best = task.predicted
-    score = task.answer[best]
-    found = {"model_version": task.model, "score": score, "result": [_choice(EMOTION, best)]}
-    return [found]
+    score, result = task.answer[best], [_choice(EMOTION, best)]
+    return [{"model_version": task.model, "score": score, "result": result}]
 
 
 def _choice(name: str, value: str) -> dict[str, Any]:
@@ -175,7 +174,7 @@ def _fields(annotation: dict[str, Any]) -> dict[str, Any]:
     }
     meta = annotation.get("meta")
     row["blind"] = meta.get("blind") if isinstance(meta, dict) else False
-    chosen: list[str] = []
+    emotions: list[str] = []
     for part in annotation.get("result", []):
         try:
             value = part["value"]
@@ -184,7 +183,7 @@ def _fields(annotation: dict[str, Any]) -> dict[str, Any]:
                 if part.get("from_name") == SECONDARY:
                     row["secondary"] = names[0]
                 else:
-                    chosen += names
+                    emotions += names
             elif "rating" in value:
                 row["intensity"] = value["rating"]
             elif "text" in value:
@@ -192,13 +191,13 @@ def _fields(annotation: dict[str, Any]) -> dict[str, Any]:
                 row["note"] = texts if isinstance(texts, str) else "\n".join(texts)
         except (KeyError, TypeError, IndexError) as error:
             raise LabelError("label_studio_value") from error
-    if not chosen:
+    if not emotions:
         raise LabelError("label_studio_no_emotion")
-    if len(chosen) > 2 or (len(chosen) == 2 and row.get("secondary")):
-        raise LabelError("label_studio_many", n=len(chosen))
-    row["label"] = chosen[0]
-    if len(chosen) == 2:
-        row["secondary"] = chosen[1]
+    if len(emotions) > 2 or (len(emotions) == 2 and row.get("secondary")):
+        raise LabelError("label_studio_many", n=len(emotions))
+    row["label"] = emotions[0]
+    if len(emotions) == 2:
+        row["secondary"] = emotions[1]
     return row
 
 

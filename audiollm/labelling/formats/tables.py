@@ -23,11 +23,11 @@ FORMULA, MARK = tuple("=+-@\t\r\n＝＋－＠"), "'"
 
 def _ours(names: Sequence[str]) -> list[str]:
     """Columns under our names. Ours itself, or the first of several others for it, counts."""
-    found: list[str] = []
+    columns: list[str] = []
     for name in names:
         ours = OTHER_NAMES.get(name, name)
-        found.append(name if ours in (*names, *found) else ours)
-    return found
+        columns.append(name if ours in (*names, *columns) else ours)
+    return columns
 
 
 def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:

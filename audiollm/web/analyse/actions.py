@@ -17,7 +17,7 @@ from audiollm.errors import AudioLLMError, ModelError
 from audiollm.labels import Language
 from audiollm.model import registry
 from audiollm.model.speaker import SpeakerBaseline
-from audiollm.texts import text
+from audiollm.texts import spoken_language, text
 from audiollm.web import model_info, render
 from audiollm.web.analyse import exports, speaker_baseline
 from audiollm.web.analyse.clip_loading import Clip, load_clip
@@ -62,17 +62,10 @@ class View:
 Report = Callable[[View], object]
 
 
-def spoken_language(accept: str | None) -> Language:
-    """Language of the page from the browser's `Accept-Language`: its first choice counts, as it
-    does for the texts that the browser translates itself."""
-    first = (accept or "").split(",")[0].split(";")[0].strip().lower()
-    return "zh" if first == "zh" or first.startswith("zh-") else "en"
-
-
-def page_language(asked: str | None, before: str, accept: str | None) -> Language:
+def page_language(requested: str | None, before: str, accept: str | None) -> Language:
     """What the address asks for, else what was chosen before, else the browser's language."""
-    chosen: dict[str, Language] = {"zh": "zh", "en": "en"}
-    return chosen.get(asked or "") or chosen.get(before) or spoken_language(accept)
+    supported: dict[str, Language] = {"zh": "zh", "en": "en"}
+    return supported.get(requested or "") or supported.get(before) or spoken_language(accept)
 
 
 def stopped(last: View, language: Language) -> View:
@@ -105,21 +98,24 @@ def analyse(
     """The answer to one clip as it comes into being; every failure is shown as a sentence.
 
     `fixed`: the bars have the same order for every clip.
-    It ends early when the visitor has asked for another answer, or for none. That it was stopped
-    is shown here, as the last view: another event could be overtaken.
+    It ends early when the visitor has asked for another answer, or for none. A closed page ends it
+    from outside, a lost heartbeat does not. That it was stopped is shown here, as the last view:
+    another event could be overtaken.
     """
     request, last = services.requests.take(visitor, path, language), View()
     work = partial(_analyse, services, path, language, visitor, fixed)
     with closing(streamed(work)) as views:
         for view in views:
             now = services.requests.newest.get(visitor)
-            if now is not request:
-                if now and not now.taken:  # shown again: what is still under way would cover it
+            if now and now is not request:
+                if not now.begun:  # shown again: what is still under way would cover it
                     yield begin(now.path, now.language)
                 return
             if request.stopped:
                 yield stopped(last, language)
                 return
+            if view.probabilities and not request.answer:
+                request.model, request.answer = services.active, view.probabilities
             last = view
             yield view
 
@@ -134,17 +130,13 @@ def _analyse(
 ) -> None:
     try:
         if path:
-            waits = partial(_report_place, report, language)
-            with services.turns.taken(waits, identity.caller()) as lent:
+            turn = services.turns.take(lambda p: report(queued(p, language)), identity.caller())
+            with turn as lent:
                 _answer(services, path, language, visitor, fixed, report, lent)
         else:
             report(View(notice=render.notice(text("no_clip", language), "wait")))
     except Exception as error:
         report(failure(error, language))
-
-
-def _report_place(report: Report, language: Language, place: Place) -> None:
-    report(queued(place, language))
 
 
 def _answer(
@@ -228,10 +220,10 @@ def _course(
 ) -> None:
     """The figure of the recording, its emotions filled in as the windows are scored."""
     language = answer.language
-    seen = overview(clip.sound, clip.track)
+    signal = overview(clip.sound, clip.track)
     decisive = answer.analysis.decisive if answer.analysis else ()
     view = replace(view, hint=render.hint(None, language))
-    report(replace(view, course=course(seen, None, language, decisive)))
+    report(replace(view, course=course(signal, None, language, decisive)))
     drawn = time.monotonic()
 
     def show(line: Timeline) -> None:
@@ -240,16 +232,15 @@ def _course(
         if unfinished and time.monotonic() - drawn > REDRAWN:
             drawn = time.monotonic()
             hint = render.hint(None, language, line.done / len(line.spans))
-            report(replace(view, course=course(seen, line, language, decisive), hint=hint))
+            report(replace(view, course=course(signal, line, language, decisive), hint=hint))
 
-    line = predictor.timeline(clip.sound, language, show, speaker=speaker)
+    line = answer.timeline or predictor.timeline(clip.sound, language, show, speaker=speaker)
     if line is not None:
         actions = exports.actions(answer, line, language, name)
         hint = render.hint(line.spans[0][1] - line.spans[0][0], language)
         hint += render.course_table(line, language)
-        report(
-            replace(view, course=course(seen, line, language, decisive), hint=hint, actions=actions)
-        )
+        figure = course(signal, line, language, decisive)
+        report(replace(view, course=figure, hint=hint, actions=actions))
 
 
 def _text(prediction: "Prediction", language: Language, done: bool) -> str:
@@ -287,18 +278,18 @@ def about(services: Services, language: Language) -> str:
 def choices(services: Services, language: Language) -> list[tuple[str, str]]:
     """(words, id) of the models that may be chosen: none for visitors, none where there is but
     one."""
-    return [(model_info.entry(e, language), e.id) for e in offered(services)]
+    return [(model_info.entry(e, language), e.id) for e in model_entries(services)]
 
 
-def offered(services: Services) -> list[registry.Entry]:
+def model_entries(services: Services) -> list[registry.Entry]:
     """The models that can be chosen: [] where there is no choice."""
-    found = registry.entries(services.settings) if services.owned else []
-    return found if len(found) > 1 else []
+    models = registry.entries(services.settings) if services.owned else []
+    return models if len(models) > 1 else []
 
 
 def switch(services: Services, id: str) -> None:
     """Activates one of `choices`; whatever else is asked for, by whomever, is ignored."""
-    if any(id == known for _, known in choices(services, "en")):
+    if any(id == other for _, other in choices(services, "en")):
         try:
             services.switch(id)
         except ModelError as error:

@@ -71,8 +71,8 @@ def _loaded(
 
     def wait() -> None:
         with lent():
-            turn = HEAVY_FILES.taken(lambda _: report(None), identity.caller())
-            held.enter_context(turn)
+            turn = HEAVY_FILES.take(lambda _: report(None), identity.caller())
+            stack.enter_context(turn)
 
     def count(_: float) -> None:
         nonlocal blocks
@@ -82,7 +82,7 @@ def _loaded(
         now_and_then(None)
 
     large = _is_large(path)
-    with ExitStack() as held:
+    with ExitStack() as stack:
         if large:
             wait()
         sound = audio.load(path, settings, count)

@@ -51,12 +51,12 @@ class Comparison:
 
 def rivals(services: Services, language: Language) -> list[tuple[str, str]]:
     """(words, id) of what the answer of the active model can be compared with."""
-    others = [e for e in actions.offered(services) if e.id != services.active]
-    found = [(text("rival_model", language, name=e.name), e.id) for e in others]
-    found.append((text("rival_clip", language), CLIP))
+    others = [e for e in actions.model_entries(services) if e.id != services.active]
+    choices = [(text("rival_model", language, name=e.name), e.id) for e in others]
+    choices.append((text("rival_clip", language), CLIP))
     if services.card and services.card.probe:
-        found.append((text("rival_probe", language), PROBE))
-    return found
+        choices.append((text("rival_probe", language), PROBE))
+    return choices
 
 
 def compare(
@@ -78,7 +78,7 @@ def compare(
         try:
             if not path or (rival == CLIP and not other):
                 run.notice("no_second" if path else "no_clip")
-            elif not any(rival == known for _, known in rivals(services, language)):
+            elif not any(rival == offered for _, offered in rivals(services, language)):
                 run.notice("no_rival")
             else:
                 report(run.compare(path, rival, other or ""))
@@ -119,11 +119,11 @@ class _Run:
             with self.services.another(rival) as another:
                 name, other_answer = self.other_model(another.wait(self.loading), clip)
         first = Answer(predictor.card.name, answer)
-        found = self.side_by_side(first, Answer(name, other_answer), "models")
+        comparison = self.side_by_side(first, Answer(name, other_answer), "models")
         if first.label == Answer(name, other_answer).label or not self.services.keeps:
-            return found
-        seen = Evidence(path, "disagreement", id, answer, other_id, other_answer)
-        return replace(found, evidence=seen)
+            return comparison
+        evidence = Evidence(path, "disagreement", id, answer, other_id, other_answer)
+        return replace(comparison, evidence=evidence)
 
     def answer(self, predictor: "Predictor", path: str) -> tuple[Clip, Mapping[str, float]]:
         """A recording and what the active model answers."""
@@ -155,10 +155,10 @@ class _Run:
         self.report(Comparison(notice=render.loading(now, self.language)))
 
     def side_by_side(self, first: Answer, second: Answer, kind: str) -> Comparison:
-        named = [(answer.name, answer.probabilities) for answer in (first, second)]
-        cues = render.cue_pair([first.cues, second.cues], [n for n, _ in named], self.language)
-        verdict = render.verdict(named, kind, self.language) + cues
-        return Comparison(verdict=verdict, figure=pair(named, self.language))
+        answers = [(answer.name, answer.probabilities) for answer in (first, second)]
+        cues = render.cue_pair([first.cues, second.cues], [n for n, _ in answers], self.language)
+        verdict = render.verdict(answers, kind, self.language) + cues
+        return Comparison(verdict=verdict, figure=pair(answers, self.language))
 
 
 def ask(services: Services, path: str | None, question: str, language: Language) -> Generator[str]:

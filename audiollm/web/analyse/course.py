@@ -28,13 +28,16 @@ LOWEST, HIGHEST = 60.0, 8000.0  # Hz of the spectrogram's axis
 
 
 def course(
-    seen: Overview,
+    signal: Overview | None,
     line: Timeline | None,
     language: Language,
     decisive: Sequence[tuple[float, float]] = (),
 ) -> go.Figure:
-    """The figure; without `line` it has no emotions. `decisive`: spans in seconds, shaded."""
-    rows = [*(["emotions"] if line else []), "wave", "spectrum"]
+    """The figure; without `line` it has no emotions, without `signal` nothing else. `decisive`:
+    spans in seconds, shaded."""
+    rows = [*(["emotions"] if line else []), *(["wave", "spectrum"] if signal else [])]
+    first = line.spans[0][0] if line else 0.0
+    last = signal.seconds if signal else line.spans[-1][1] if line else 0.0
     height = sum(HEIGHTS[r] for r in rows) + GAP * (len(rows) - 1)
     traces: list[Any] = []
     layout: dict[str, Any] = {"shapes": [], "annotations": []}
@@ -46,24 +49,24 @@ def course(
         layout[f"yaxis{end}"] = {**_still(), "domain": [max(bottom, 0), top]}
         layout[f"xaxis{end}"] = {
             **_still(),
-            "range": [0, seen.seconds],
+            "range": [first, last],
             "anchor": f"y{end}",
             "showticklabels": row == rows[-1],
-            **_times(seen.seconds, language),
+            **_times(last, language),
         }
         key = "row_wave_marked" if row == "wave" and decisive else f"row_{row}"
         layout["annotations"].append(_title(text(key, language), top))
         if row == "emotions" and line:
             traces += [{**trace, **axes} for trace in _emotions(line, language)]
             layout[f"yaxis{end}"] |= {"range": [0, 1], "tickvals": [0, 1], "tickformat": ".0%"}
-        elif row == "wave":
-            traces += [{**trace, **axes} for trace in _wave(seen)]
-            reach = max(float(seen.high.max()), -float(seen.low.min()), 1e-3)
+        elif row == "wave" and signal:
+            traces += [{**trace, **axes} for trace in _wave(signal)]
+            reach = max(float(signal.high.max()), -float(signal.low.min()), 1e-3)
             layout[f"yaxis{end}"] |= {"range": [-reach, reach], "showticklabels": False}
-            layout["shapes"] = [_spoken(span, axes) for span in seen.speech]
+            layout["shapes"] = [_spoken(span, axes) for span in signal.speech]
             layout["shapes"] += [{**_spoken(span, axes), **SHADE} for span in decisive]
-        else:
-            traces += [{**trace, **axes} for trace in _spectrum(seen)]
+        elif signal:
+            traces += [{**trace, **axes} for trace in _spectrum(signal)]
             layout[f"yaxis{end}"] |= {
                 "type": "log",
                 "range": [float(np.log10(LOWEST)), float(np.log10(HIGHEST))],
@@ -135,7 +138,7 @@ def _emotions(line: Timeline, language: Language) -> list[dict[str, Any]]:
 def _edges(line: Timeline) -> np.ndarray:
     """Where the steps of W windows begin and end, [W + 1] seconds: in the middle between two."""
     between = (line.centres[1:] + line.centres[:-1]) / 2
-    return np.concatenate([[0.0], between, [line.spans[-1][1]]]).round(3)
+    return np.concatenate([[line.spans[0][0]], between, [line.spans[-1][1]]]).round(3)
 
 
 def _likeliest(line: Timeline, language: Language) -> dict[str, list[Any]]:
@@ -148,21 +151,21 @@ def _likeliest(line: Timeline, language: Language) -> dict[str, list[Any]]:
     return {"edges": _edges(line).tolist(), "labels": words}
 
 
-def _wave(seen: Overview) -> list[dict[str, Any]]:
-    x = seen.times.round(4).tolist()
+def _wave(signal: Overview) -> list[dict[str, Any]]:
+    x = signal.times.round(4).tolist()
     line = {"type": "scatter", "x": x, "mode": "lines", "hoverinfo": "skip", "showlegend": False}
     line["line"] = {"width": 0.6, "color": ACCENT}
-    high, low = (values.astype(float).round(4).tolist() for values in (seen.high, seen.low))
+    high, low = (values.astype(float).round(4).tolist() for values in (signal.high, signal.low))
     return [{**line, "y": low}, {**line, "y": high, "fill": "tonexty", "fillcolor": ACCENT}]
 
 
-def _spectrum(seen: Overview) -> list[dict[str, Any]]:
-    x = seen.times.round(4).tolist()
+def _spectrum(signal: Overview) -> list[dict[str, Any]]:
+    x = signal.times.round(4).tolist()
     shades = {
         "type": "heatmap",
         "x": x,
-        "y": seen.hertz.round(1).tolist(),
-        "z": seen.spectrogram.round().astype(int).tolist(),
+        "y": signal.hertz.round(1).tolist(),
+        "z": signal.spectrogram.round().astype(int).tolist(),
         "colorscale": SHADES,
         "showscale": False,
         "hoverinfo": "skip",
@@ -170,7 +173,7 @@ def _spectrum(seen: Overview) -> list[dict[str, Any]]:
     pitch = {
         "type": "scatter",
         "x": x,
-        "y": [None if np.isnan(f) else round(float(f), 1) for f in seen.pitch],
+        "y": [None if np.isnan(f) else round(float(f), 1) for f in signal.pitch],
         "mode": "lines",
         "line": {"width": 2.5, "color": "#e4572e"},
         "connectgaps": False,

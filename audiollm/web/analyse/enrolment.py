@@ -25,6 +25,7 @@ class Enrolment:
     """Features of one visitor's recordings, by the paths of these."""
 
     model: str  # id of the model whose features they are
+    seen: float  # when the visitor has last asked for something, s
     clips: dict[str, SpeakerBaseline] = field(default_factory=dict)
     question: Candidate | None = None
     left_out: set[str] = field(default_factory=set)  # paths of recordings of other speakers
@@ -37,10 +38,10 @@ class Enrolment:
     def is_other(self, predictor: "Predictor", path: str, speech: SpeakerBaseline | None) -> bool:
         """Whether another speaker is detected in a recording. Not where the visitor has said that
         it is theirs, nor while the baseline is too short."""
-        known = self.others(path)
-        if path in self.clips or speech is None or known is None or not known.usable:
+        baseline = self.others(path)
+        if path in self.clips or speech is None or baseline is None or not baseline.usable:
             return False
-        apart = predictor.apart(speech, known)
+        apart = predictor.apart(speech, baseline)
         return apart is not None and apart > OTHER_VOICE
 
     def offer(self, predictor: "Predictor", path: str, speech: SpeakerBaseline | None) -> None:

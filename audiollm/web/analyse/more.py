@@ -80,52 +80,46 @@ class MorePanel:
             with static.fold("keep_title", elem_id="keep", visible=services.keeps) as self.fold:
                 static.html("keep_says")
                 self.keep = static.button("keep", size="sm", elem_id="keep-start")
-                self.kept = Saved(static, "kept")
+                self.saved = Saved(static, "kept")
         self.evidence = gr.State(None)  # Evidence of a disagreement, or None
         comparison = [self.verdict, self.figure, self.send, self.evidence]
         self.compared: list[Any] = [*comparison, *self.sent.parts]
-        self.outcomes: list[Any] = [*self.compared, self.reply, *self.kept.parts]
-        self.known: list[Any] = [self.rival, self.question, self.ask]
+        self.outcomes: list[Any] = [*self.compared, self.reply, *self.saved.parts]
+        self.known: list[Any] = [self.rival, self.question]
 
     def available(self, language: Language) -> Update:
-        """What depends on the model: until it is loaded, only recordings can be compared. Where it
-        cannot answer questions, the box says so."""
-        rivals, card = compare.rivals(self.services, language), self.services.card
-        able = bool(card and card.questions)
-        words = text("question_example" if able or not card else "cannot_ask", language)
+        """What depends on the model: until it is loaded, only recordings can be compared."""
+        rivals, words = compare.rivals(self.services, language), text("question_example", language)
         label = text("rival", language)
         return {
             self.rival: gr.update(choices=rivals, value=rivals[-1][1], label=label),
-            self.question: gr.update(
-                placeholder=words, interactive=able, label=text("question", language)
-            ),
-            self.ask: gr.update(interactive=able),
+            self.question: gr.update(placeholder=words, label=text("question", language)),
         }
 
-    def clear(self, language: Language, sent: str = "", kept: str = "") -> Update:
+    def clear(self, language: Language, sent: str = "", saved: str = "") -> Update:
         """Removes the outcomes of a clip, but not that clips of these ids are saved."""
         return {
             **self.show(Comparison()),
             **self.sent.again(sent, language),
             self.reply: "",
-            **self.kept.again(kept, language),
+            **self.saved.again(saved, language),
         }
 
-    def show(self, found: Comparison) -> Update:
-        drawn = found.figure is not None
+    def show(self, comparison: Comparison) -> Update:
+        visible = comparison.figure is not None
         return {
-            self.verdict: found.notice or found.verdict,
-            self.figure: gr.update(value=found.figure, visible=True)
-            if drawn
+            self.verdict: comparison.notice or comparison.verdict,
+            self.figure: gr.update(value=comparison.figure, visible=True)
+            if visible
             else gr.update(visible=False),
-            self.send: gr.update(visible=bool(found.evidence)),
-            self.evidence: found.evidence,
+            self.send: gr.update(visible=bool(comparison.evidence)),
+            self.evidence: comparison.evidence,
             **self.sent.show(Outcome("")),
         }
 
-    def _still(self, request: gr.Request, path: str | None, chosen: Language) -> bool:
+    def _still(self, request: gr.Request, path: str | None, language: Language) -> bool:
         """What comes when the visitor looks at another clip already is not shown."""
-        return not path or self.services.requests.is_shown(visitor(request), path, chosen)
+        return not path or self.services.requests.is_shown(visitor(request), path, language)
 
     @public
     def compares(
@@ -133,38 +127,38 @@ class MorePanel:
     ) -> Iterator[Update]:
         who = visitor(request)
         with closing(compare.compare(self.services, path, rival, other, chosen, who)) as steps:
-            wanted = partial(self._still, request, path, chosen)
-            yield from shown_while(map(self.show, steps), wanted)
+            is_current = partial(self._still, request, path, chosen)
+            yield from shown_while(map(self.show, steps), is_current)
 
     @public
     def asks(
-        self, path: str | None, question: str, chosen: Language, request: gr.Request
+        self, path: str | None, question: str, language: Language, request: gr.Request
     ) -> Iterator[Update]:
-        with closing(compare.ask(self.services, path, question, chosen)) as steps:
-            wanted = partial(self._still, request, path, chosen)
-            yield from shown_while(({self.reply: html} for html in steps), wanted)
+        with closing(compare.ask(self.services, path, question, language)) as steps:
+            is_current = partial(self._still, request, path, language)
+            yield from shown_while(({self.reply: html} for html in steps), is_current)
 
     @public
-    def saves(self, path: str | None, chosen: Language, request: gr.Request) -> Any:
-        wanted = partial(self._still, request, path, chosen)
-        outcome = saved_clips.keep_clip(self.services, path, chosen, wanted, visitor(request))
-        return self.kept.show(outcome) if outcome else gr.skip()
+    def saves(self, path: str | None, language: Language, request: gr.Request) -> Any:
+        is_current = partial(self._still, request, path, language)
+        outcome = saved_clips.keep_clip(self.services, path, language, is_current, visitor(request))
+        return self.saved.show(outcome) if outcome else gr.skip()
 
     @public
-    def sends(self, seen: Evidence | None, chosen: Language) -> Update:
-        return self._sent(saved_clips.keep(self.services, seen, chosen))
+    def sends(self, evidence: Evidence | None, language: Language) -> Update:
+        return self._show_sent(saved_clips.keep(self.services, evidence, language))
 
     @public
-    def takes_back(self, id: str, chosen: Language) -> Update:
-        return self._sent(saved_clips.forget(self.services, id, chosen))
+    def takes_back(self, id: str, language: Language) -> Update:
+        return self._show_sent(saved_clips.forget(self.services, id, language))
 
-    def _sent(self, outcome: Outcome) -> Update:
+    def _show_sent(self, outcome: Outcome) -> Update:
         """A clip that is saved is not saved again."""
         return {self.send: gr.update(visible=not outcome.id), **self.sent.show(outcome)}
 
     @public
-    def forgets(self, id: str, chosen: Language) -> Update:
-        return self.kept.show(saved_clips.forget(self.services, id, chosen))
+    def forgets(self, id: str, language: Language) -> Update:
+        return self.saved.show(saved_clips.forget(self.services, id, language))
 
     @public
     def chooses(self, rival: str) -> Update:
@@ -174,13 +168,13 @@ class MorePanel:
         self.rival.change(self.chooses, self.rival, self.second, **AT_ONCE)
         clip = [sound, self.rival, self.other, language]
         self.start.click(self.compares, clip, self.compared, **QUIET, **MODEL)
-        asked: Any = [self.ask.click, self.question.submit]
-        gr.on(asked, self.asks, [sound, self.question, language], [self.reply], **QUIET, **MODEL)
-        self.keep.click(self.saves, [sound, language], self.kept.parts, **QUIET, **MODEL)
-        sent = [self.send, *self.sent.parts]
-        self.send.click(self.sends, [self.evidence, language], sent, **QUIET)
-        back = self.sent.forget.click(self.takes_back, [self.sent.id, language], sent, **QUIET)
+        triggers: Any = [self.ask.click, self.question.submit]
+        gr.on(triggers, self.asks, [sound, self.question, language], [self.reply], **QUIET, **MODEL)
+        self.keep.click(self.saves, [sound, language], self.saved.parts, **QUIET, **MODEL)
+        outputs = [self.send, *self.sent.parts]
+        self.send.click(self.sends, [self.evidence, language], outputs, **QUIET)
+        back = self.sent.forget.click(self.takes_back, [self.sent.id, language], outputs, **QUIET)
         back.then(js=FOCUS % "send", **AT_ONCE)
-        gone = [self.kept.id, language]
-        back = self.kept.forget.click(self.forgets, gone, self.kept.parts, **QUIET)
+        gone = [self.saved.id, language]
+        back = self.saved.forget.click(self.forgets, gone, self.saved.parts, **QUIET)
         back.then(js=FOCUS % "keep-start", **AT_ONCE)

@@ -11,6 +11,8 @@ from audiollm.labels import Language
 from audiollm.texts import text
 from audiollm.web.analyse import actions, compare
 from audiollm.web.analyse.actions import View
+from audiollm.web.analyse.correction_panel import CorrectionPanel
+from audiollm.web.analyse.live_panel import LivePanel
 from audiollm.web.analyse.more import MorePanel
 from audiollm.web.analyse.plots import bars
 from audiollm.web.analyse.voice import VoicePanel
@@ -29,6 +31,7 @@ OPEN_EXAMPLE = """() => {
   const number = Number(new URLSearchParams(location.search).get("example"));
   document.querySelectorAll("button.example")[number - 1]?.click();
 }"""
+TAKE_FILE = "(file) => [file, null]"
 
 
 class AnalysePage:
@@ -42,13 +45,17 @@ class AnalysePage:
         with gr.Row(elem_id="sides"):
             with gr.Column(scale=5, min_width=300):
                 static.html("intro", elem_id="intro")
-                self.sound = static.sound("audio", elem_id="sound")
-                static.html("insecure", elem_id="insecure")
-                static.button("again", size="sm", elem_id="again")  # page.js says what it does
-                self.button = static.button("analyse", variant="primary", elem_id="analyse")
+                with gr.Column(elem_id="sound"):
+                    self.sound = static.sound("audio", ["microphone"], elem_id="microphone")
+                    static.html("insecure", elem_id="insecure")
+                    with gr.Row(elem_id="anew"):  # where there is a recording
+                        static.button("again", size="sm")  # page.js says what it does
+                        self.button = static.button("analyse", size="sm")
+                    self.file = gr.File(show_label=False, height=112, elem_id="upload")
                 self.examples = self._examples()
                 self.voice = VoicePanel(services, static)
             with gr.Column(scale=7, min_width=320, elem_id="answer"):
+                self.live = LivePanel(services, static)
                 self.notice = gr.HTML(elem_id="notice")
                 self.loading = gr.HTML(visible=False, elem_id="loading")
                 with gr.Column(visible="hidden", elem_id="result") as self.result:
@@ -67,6 +74,7 @@ class AnalysePage:
                     self.words = gr.HTML(elem_id="text")
                     self.cues = gr.HTML(elem_id="cues")
                     self.actions = gr.HTML(elem_id="actions")
+                    self.correction = CorrectionPanel(services)
                 # style.css shows it while a progress bar says that there is something to stop
                 self.stop = static.button("stop", size="sm", elem_id="stop")
         with gr.Column(visible="hidden", elem_id="over-time") as self.over_time:
@@ -87,6 +95,7 @@ class AnalysePage:
         ]
         folded = [self.result, self.over_time, self.more.everything]
         self.covered: list[Any] = [self.notice, *folded, self.hint, *self.more.outcomes]
+        self.covered.append(self.correction.html)
         state = [self.loading, self.about, self.picker, self.card, self.clock]
         self.known: list[Any] = [*state, *self.more.known, self.voice.everything]
 
@@ -126,52 +135,52 @@ class AnalysePage:
         """The notice of a view, with the answer to another clip hidden."""
         hidden = gr.update(visible="hidden")
         notice = gr.update(value=view.notice, visible=bool(view.notice))
-        covered: Update = {self.notice: notice, self.hint: ""}
+        covered: Update = {self.notice: notice, self.hint: "", self.correction.html: ""}
         return covered | dict.fromkeys((self.result, self.over_time, self.more.everything), hidden)
 
     @public
     def begin(
-        self, path: str | None, chosen: Language, sent: str, kept: str, request: gr.Request
+        self, path: str | None, language: Language, sent: str, saved: str, request: gr.Request
     ) -> Update:
         """The same clip again: that it is saved is shown as before. What is still running ends."""
-        self.services.requests.begin(visitor(request), path, chosen)
-        covered = self.cover(actions.begin(path, chosen))
-        return covered | self.more.clear(chosen, sent, kept)
+        self.services.requests.begin(visitor(request), path, language)
+        covered = self.cover(actions.begin(path, language))
+        return covered | self.more.clear(language, sent, saved)
 
     @public
-    def change(self, path: str | None, chosen: Language, request: gr.Request) -> Update:
+    def change(self, path: str | None, language: Language, request: gr.Request) -> Update:
         """Beside `analyse`, which does not wait for it; where that came first, it has priority."""
-        begins = self.services.requests.change(visitor(request), path, chosen)
-        covered = self.cover(actions.begin(path, chosen)) if begins else {}
-        return covered | self.more.clear(chosen)
+        begins = self.services.requests.change(visitor(request), path, language)
+        covered = self.cover(actions.begin(path, language)) if begins else {}
+        return covered | self.more.clear(language)
 
     @public
     def analyse(
-        self, path: str | None, chosen: Language, fixed: bool, request: gr.Request
+        self, path: str | None, language: Language, fixed: bool, request: gr.Request
     ) -> Iterator[Update]:
         who = visitor(request)
-        wanted = partial(self.services.requests.is_shown, who, path, chosen)
-        with closing(actions.analyse(self.services, path, chosen, who, fixed)) as views:
+        is_current = partial(self.services.requests.is_shown, who, path, language)
+        with closing(actions.analyse(self.services, path, language, who, fixed)) as views:
             for view in views:  # the last one may be of the request that came after this
                 yield self.show(view)
-            if not wanted():
+            if not is_current():
                 yield gr.skip()
 
     @public
     def again(
-        self, path: str | None, chosen: Language, fixed: bool, request: gr.Request
+        self, path: str | None, language: Language, fixed: bool, request: gr.Request
     ) -> Iterator[Update]:
         """In the other language, the clip that is there; without one nothing changes."""
         if path:
-            yield from self.analyse(path, chosen, fixed, request)
+            yield from self.analyse(path, language, fixed, request)
 
     @public
-    def reorder(self, fixed: bool, shown: Mapping[str, float] | None, chosen: Language) -> Any:
-        return bars(shown, chosen, fixed) if shown else gr.skip()
+    def reorder(self, fixed: bool, shares: Mapping[str, float] | None, language: Language) -> Any:
+        return bars(shares, language, fixed) if shares else gr.skip()
 
     @public
-    def tell(self, chosen: Language) -> str:
-        return actions.about(self.services, chosen)
+    def tell(self, language: Language) -> str:
+        return actions.about(self.services, language)
 
     @public
     def leave(self, request: gr.Request) -> None:
@@ -183,73 +192,74 @@ class AnalysePage:
 
     # --- the language, and the model
 
-    def state(self, chosen: Language) -> Update:
+    def state(self, language: Language) -> Update:
         """Whether the model is there, and which others are."""
-        going = actions.loading(self.services, chosen)
-        found = actions.choices(self.services, chosen)
-        value = self.services.active if found else None
-        options: dict[str, Any] = {"choices": found, "value": value, "visible": bool(found)}
+        going = actions.loading(self.services, language)
+        choices = actions.choices(self.services, language)
+        value = self.services.active if choices else None
+        options: dict[str, Any] = {"choices": choices, "value": value, "visible": bool(choices)}
         return {
             self.loading: gr.update(value=going, visible=bool(going)),
-            self.about: actions.about(self.services, chosen),
-            self.picker: gr.update(label=text("picker", chosen), **options),
+            self.about: actions.about(self.services, language),
+            self.picker: gr.update(label=text("picker", language), **options),
             self.card: compare.model_card(self.services),
         }
 
-    def models(self, chosen: Language) -> Update:
+    def models(self, language: Language) -> Update:
         """Everything that depends on the model."""
         return {
-            **self.state(chosen),
-            **self.more.available(chosen),
+            **self.state(language),
+            **self.more.available(language),
             **self.voice.available(),
         }
 
     @public
-    def speak(self, chosen: Language) -> Update:
-        texts = dict(zip(self.static.components, self.static.speak(chosen), strict=True))
+    def speak(self, language: Language) -> Update:
+        texts = dict(zip(self.static.components, self.static.speak(language), strict=True))
         fold = texts.get(self.more.fold, {}) | gr.update(visible=self.services.keeps)
-        return {**self.models(chosen), **texts, self.more.fold: fold}
+        return {**self.models(language), **texts, self.more.fold: fold}
 
     @public
-    def switch(self, id: str, chosen: Language) -> Update:
+    def switch(self, id: str, language: Language) -> Update:
         """`actions.switch` accepts only what is offered."""
         actions.switch(self.services, id)
-        return {**self.state(chosen), self.clock: gr.Timer(active=True)}
+        return {**self.state(language), self.clock: gr.Timer(active=True)}
 
     @public
     def arrive(self, before: str, request: gr.Request) -> Update:
         accepted = request.headers.get("accept-language")
-        chosen = actions.page_language(request.query_params.get("lang"), before, accepted)
+        language = actions.page_language(request.query_params.get("lang"), before, accepted)
         waits = gr.Timer(active=not self.services.ready)
-        update = self.show(actions.empty(chosen)) | self.speak(chosen)
-        update[self.language] |= {"value": chosen}  # beside its own texts
+        update = self.show(actions.empty(language)) | self.speak(language)
+        update[self.language] |= {"value": language}  # beside its own texts
         return update | {self.clock: waits}
 
     @public
-    def look(self, chosen: Language) -> Update:
+    def look(self, language: Language) -> Update:
         done = self.services.ready  # before the text, or a load that ends in between is missed
-        now = self.models(chosen) if done else self.state(chosen)
+        now = self.models(language) if done else self.state(language)
         return {self.clock: gr.Timer(active=not done), **now}
 
     @public
-    def returns(self, chosen: Language) -> Update:
+    def returns(self, language: Language) -> Update:
         """A training may have made a model meanwhile."""
-        rivals = compare.rivals(self.services, chosen)
-        return {**self.state(chosen), self.more.rival: gr.update(choices=rivals)}
+        rivals = compare.rivals(self.services, language)
+        return {**self.state(language), self.more.rival: gr.update(choices=rivals)}
 
     def connect(self, demo: gr.Blocks, tab: gr.Tab) -> Any:
         """Returns the event after which the visitor's language is known."""
-        language, remembered = self.language, _remembered_language()
+        language = self.language
+        remembered = gr.BrowserState("", storage_key="audiollm-language", secret="audiollm")  # noqa: S106
         # not with every look: what is shown anew inside a hidden part comes out of it
         spoken = list(dict.fromkeys([*self.known, self.more.fold, *self.static.components]))
         arrived = demo.load(
             self.arrive, remembered, list(dict.fromkeys([language, *self.view, *spoken])), **AT_ONCE
         )
         self.clock.tick(self.look, language, self.known, **AT_ONCE)
-        picked = [self.loading, self.about, self.picker, self.card]
-        tab.select(self.returns, language, [*picked, self.more.rival], **AT_ONCE)
-        picked.append(self.clock)
-        self.picker.input(self.switch, [self.picker, language], picked, **AT_ONCE)
+        outputs = [self.loading, self.about, self.picker, self.card]
+        tab.select(self.returns, language, [*outputs, self.more.rival], **AT_ONCE)
+        outputs.append(self.clock)
+        self.picker.input(self.switch, [self.picker, language], outputs, **AT_ONCE)
         language.input(self.speak, language, spoken, **AT_ONCE)
         language.input(None, language, remembered, js="chosen => chosen", **AT_ONCE)
         arrived.then(js=OPEN_EXAMPLE, **AT_ONCE)
@@ -260,27 +270,28 @@ class AnalysePage:
         language, sound, view, covered = self.language, self.sound, self.view, self.covered
         clip: list[Any] = [sound, language, self.order]
         self.more.connect(sound, language)
+        self.live.connect(sound, language)
         changed = sound.change(self.change, clip[:2], covered, **AT_ONCE)
         changed.then(js=GO_TO_ANSWER, **AT_ONCE)
-        same = [*clip[:2], self.more.sent.id, self.more.kept.id]
+        same = [*clip[:2], self.more.sent.id, self.more.saved.id]
         begun: Any = [self.button.click, language.input]
         gr.on(begun, self.begin, same, covered, **AT_ONCE).then(js=GO_TO_ANSWER, **AT_ONCE)
-        triggers: Any = [sound.upload, sound.stop_recording, self.button.click]
+        triggers: Any = [sound.stop_recording, self.button.click]
         # a second clip that comes while the first is answered is answered after it, not dropped
         last: dict[str, Any] = {"trigger_mode": "always_last", **QUIET, **ANSWER}
-        answered: list[Any] = [gr.on(triggers, self.analyse, clip, view, **last)]
-        gr.on(language.input, self.again, clip, view, **last)
+        events: list[Any] = [gr.on(triggers, self.analyse, clip, view, **last)]
+        again = gr.on(language.input, self.again, clip, view, **last)
+        # in the browser: of what the server sends for a player Gradio makes a copy with ffmpeg
+        uploaded = self.file.upload(None, self.file, [sound, self.file], js=TAKE_FILE, **AT_ONCE)
+        events.append(uploaded.then(self.analyse, clip, view, **last))
         for choice, example in zip(self.examples, self.services.examples, strict=True):
-            chosen = choice.click(public(partial(str, example.path)), None, sound, **AT_ONCE)
-            answered.append(chosen.then(self.analyse, clip, view, **last))
-        answered.append(self.voice.connect(language).then(self.analyse, clip, view, **last))
-        for answer in answered:  # somebody may have activated another model meanwhile
+            event = choice.click(public(partial(str, example.path)), None, sound, **AT_ONCE)
+            events.append(event.then(self.analyse, clip, view, **last))
+        events.append(self.voice.connect(language).then(self.analyse, clip, view, **last))
+        for answer in events:  # somebody may have activated another model meanwhile
             answer.then(self.voice.tell, language, self.voice.view, **AT_ONCE)
             answer.then(self.tell, language, self.about, **AT_ONCE)
+        self.correction.connect([*events, again])
         demo.unload(self.leave)
         self.stop.click(self.stops, **AT_ONCE)
         self.order.input(self.reorder, [self.order, self.shown, language], self.figure, **AT_ONCE)
-
-
-def _remembered_language() -> gr.BrowserState:
-    return gr.BrowserState("", storage_key="audiollm-language", secret="audiollm")  # noqa: S106

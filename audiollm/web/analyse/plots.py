@@ -72,8 +72,8 @@ def pair(answers: Sequence[tuple[str, Mapping[str, float]]], language: Language)
     ranked = sorted(names, key=lambda n: rank[n])
     bars = []
     for (name, probabilities), colour, shape in zip(answers, PAIR, ("", "/"), strict=True):
-        known = {n: probabilities[n] for n in ranked if n in probabilities}
-        bars.append(_bars(known, language, shape=shape, color=colour).update(name=name))
+        shares = {n: probabilities[n] for n in ranked if n in probabilities}
+        bars.append(_bars(shares, language, shape=shape, color=colour).update(name=name))
     layout = _layout(PAIR_ROW * len(ranked) + 2 * EDGE + LEGEND)
     layout["margin"] |= {"t": EDGE + LEGEND}
     layout["yaxis"] |= {"categoryorder": "array"}

@@ -1,9 +1,20 @@
 """The state of requests: what every open page is to show now. No gradio here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import RLock
 
+from audiollm.labelling.corrections import Correction
 from audiollm.labels import Language
+
+
+@dataclass(frozen=True)
+class CountedCorrection:
+    """A correction that a visitor has made, as long as it can be taken back."""
+
+    correction: Correction
+    clip: str = ""  # id of the saved clip; "": only the word is counted
+    before: str | None = None  # what was suggested of the clip before; None: it was not saved
 
 
 @dataclass(eq=False)
@@ -12,8 +23,10 @@ class Request:
 
     path: str | None  # of the clip; None: nothing
     language: Language
-    taken: bool = False  # an answer has begun
+    begun: bool = False  # an answer has begun
     stopped: bool = False  # by the visitor
+    model: str = ""  # that has answered
+    answer: Mapping[str, float] = field(default_factory=dict)  # class -> probability
 
     def is_of(self, path: str | None, language: Language) -> bool:
         return (self.path, self.language) == (path, language)
@@ -35,9 +48,9 @@ class Requests:
         """The request to answer: the one that has begun for just this, else a new one."""
         with self._lock:
             request = self.newest.get(visitor)
-            if request is None or request.taken or not request.is_of(path, language):
+            if request is None or request.begun or not request.is_of(path, language):
                 request = self.begin(visitor, path, language)
-            request.taken = True
+            request.begun = True
             return request
 
     def change(self, visitor: str, path: str | None, language: Language) -> bool:

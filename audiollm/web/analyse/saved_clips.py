@@ -1,6 +1,7 @@
 """Clips that somebody saves for labelling, and removes again. No gradio here."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from audiollm import audio
@@ -29,6 +30,7 @@ class Evidence:
     answer: Mapping[str, float]
     other_model: str = ""
     other_answer: Mapping[str, float] | None = None
+    suggestion: str = ""  # class that a listener named
 
 
 @dataclass(frozen=True)
@@ -66,30 +68,49 @@ def keep_clip(
     return _safely(save, language)
 
 
-def keep(services: Services, seen: Evidence | None, language: Language) -> Outcome:
+def keep(services: Services, evidence: Evidence | None, language: Language) -> Outcome:
     """Saves the sound and its answers in the store. Where the owner asks, the clip also goes into
     the queue of the Label page; what visitors save waits until the owner gathers it there."""
-    if not services.keeps or seen is None:
+    if not services.keeps or evidence is None:
         return _outcome("not_kept", language)
 
     def save() -> Outcome:
-        sound = audio.load(seen.path, services.settings)
-        if sound.seconds > LONGEST:
-            raise AudioError("audio_too_long_to_label", seconds=f"{LONGEST:.0f}")
-        store, owned = SavedClips(services.settings.home), services.owned
-        before = {each.id for each in store.all()}
-        answers = (seen.answer, seen.other_model, seen.other_answer)
-        id = store.add(sound, seen.reason, seen.model, *answers)
-        if owned:
-            try:
-                _queue(services, store, id)
-            except AudioLLMError:  # it would be saved where nobody looks for it
-                if id not in before:
-                    store.remove(id)
-                raise
-        return _outcome("is_queued" if owned else "is_kept", language, id)
+        id = save_clip(services, evidence)
+        return _outcome("is_queued" if services.owned else "is_kept", language, id)
 
     return _safely(save, language) or Outcome("")
+
+
+def save_clip(services: Services, evidence: Evidence) -> str:
+    """The id of the clip, which is saved, and in the owner's queue where the owner asks.
+
+    Raises:
+        AudioLLMError: it cannot be saved, or this visitor has saved too many.
+    """
+    sound = audio.load(evidence.path, services.settings)
+    if sound.seconds > LONGEST:
+        raise AudioError("audio_too_long_to_label", seconds=f"{LONGEST:.0f}")
+    services.require_allowance()
+    store = SavedClips(services.settings.home)
+    before = {each.id for each in store.all()}
+    answers = (evidence.answer, evidence.other_model, evidence.other_answer, evidence.suggestion)
+    id = store.add(sound, evidence.reason, evidence.model, *answers)
+    if services.owned:
+        try:
+            _queue(services, store, id)
+        except AudioLLMError:  # it would be saved where nobody looks for it
+            if id not in before:
+                store.remove(id)
+            raise
+    return id
+
+
+def suggest(services: Services, id: str, name: str) -> None:
+    """Replaces what is suggested of a saved clip, if it is still there, and of its task."""
+    store = SavedClips(services.settings.home)
+    store.suggest(id, name)
+    with suppress(AudioError):
+        LabelStore(services.settings.home).suggest(_task(services, store, id).id, name)
 
 
 def forget(services: Services, id: str, language: Language) -> Outcome:
@@ -100,9 +121,9 @@ def forget(services: Services, id: str, language: Language) -> Outcome:
     def remove() -> Outcome:
         store, labels = SavedClips(services.settings.home), LabelStore(services.settings.home)
         if any(each.id == id for each in store.all()):
-            asked = _task(services, store, id)
-            known = _known(labels, asked)
-            if known and known.path == asked.path and not labels.remove_tasks([asked.id]):
+            task = _task(services, store, id)
+            existing = _existing(labels, task)
+            if existing and existing.path == task.path and not labels.remove_tasks([task.id]):
                 return _outcome("is_labelled", language, id)
             store.remove(id)
         return _outcome("is_forgotten", language)
@@ -113,10 +134,12 @@ def forget(services: Services, id: str, language: Language) -> Outcome:
 def _queue(services: Services, store: SavedClips, id: str) -> None:
     """A task about the same sound that has another source stays as it is."""
     labels = LabelStore(services.settings.home)
-    asked = _task(services, store, id)
-    known = _known(labels, asked)
-    if known is None or known.source == ANALYSE:
-        labels.add_tasks([asked])
+    task = _task(services, store, id)
+    existing = _existing(labels, task)
+    if existing is None or existing.source == ANALYSE:
+        labels.add_tasks([task])
+    elif task.suggestion:
+        labels.suggest(task.id, task.suggestion)
 
 
 def _task(services: Services, store: SavedClips, id: str) -> Task:
@@ -125,16 +148,16 @@ def _task(services: Services, store: SavedClips, id: str) -> Task:
     Raises:
         AudioError: its sound cannot be read any more.
     """
-    found = from_saved([k for k in store.all() if k.id == id], services.settings).tasks
-    if not found:
+    tasks = from_saved([k for k in store.all() if k.id == id], services.settings).tasks
+    if not tasks:
         raise AudioError("audio_saved_unreadable")
-    return found[0]
+    return tasks[0]
 
 
-def _known(labels: LabelStore, asked: Task) -> Task | None:
+def _existing(labels: LabelStore, task: Task) -> Task | None:
     """The task about the same sound that is in the queue already."""
     try:
-        return labels.task(asked.id)
+        return labels.task(task.id)
     except UnknownTaskError:
         return None
 

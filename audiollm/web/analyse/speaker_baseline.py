@@ -29,7 +29,7 @@ Decision = Literal["anew", "mine", "out"]
 def switch(services: Services, visitor: str, on: bool) -> None:
     """On: from now on the visitor's recordings count. Off: their features are deleted."""
     if on:
-        services.enrolments.setdefault(visitor, Enrolment(services.active))
+        services.enrolments.setdefault(visitor, Enrolment(services.active, services.clock()))
     else:
         leave(services, visitor)
 
@@ -37,7 +37,7 @@ def switch(services: Services, visitor: str, on: bool) -> None:
 def forget(services: Services, visitor: str) -> None:
     """What is still being answered adds to what is deleted."""
     if visitor in services.enrolments:
-        services.enrolments[visitor] = Enrolment(services.active)
+        services.enrolments[visitor] = Enrolment(services.active, services.clock())
 
 
 def leave(services: Services, visitor: str) -> None:
@@ -45,20 +45,22 @@ def leave(services: Services, visitor: str) -> None:
     services.enrolments.pop(visitor, None)
 
 
-def known(services: Services, visitor: str) -> Enrolment | None:
+def enrolment_of(services: Services, visitor: str) -> Enrolment | None:
     """The visitor's enrolment; None where it is switched off. Another model has other features, so
     it begins with none."""
     enrolment = services.enrolments.get(visitor)
     if enrolment and enrolment.model != services.active:
         forgotten = bool(enrolment.clips)
-        enrolment = Enrolment(services.active, forgotten=forgotten)
+        enrolment = Enrolment(services.active, services.clock(), forgotten=forgotten)
         services.enrolments[visitor] = enrolment
+    if enrolment:
+        enrolment.seen = services.clock()
     return enrolment
 
 
 def of_clip(services: Services, visitor: str, path: str) -> Enrolment | None:
     """The same for a recording: None for an example, which has another speaker."""
-    return None if services.example(path) else known(services, visitor)
+    return None if services.example(path) else enrolment_of(services, visitor)
 
 
 class _OtherSpeakerError(Exception):
@@ -99,16 +101,16 @@ def rests_on(answer: "Prediction", others: SpeakerBaseline | None) -> bool:
 def decide(services: Services, visitor: str, decision: Decision) -> bool:
     """What the visitor says of the recording in which another speaker was detected; whether that
     changes its answer."""
-    enrolment = known(services, visitor)
+    enrolment = enrolment_of(services, visitor)
     if enrolment is None or enrolment.question is None:
         return False
-    asked, enrolment.question = enrolment.question, None
+    question, enrolment.question = enrolment.question, None
     if decision == "out":
-        enrolment.left_out.add(asked.path)
+        enrolment.left_out.add(question.path)
         return False
     if decision == "anew":
         enrolment.clips.clear()
-    enrolment.add(asked.path, asked.speech)
+    enrolment.add(question.path, question.speech)
     return decision == "mine"
 
 
@@ -119,7 +121,7 @@ def read(services: Services, visitor: str, path: str, language: Language) -> Non
         AudioLLMError: the sound cannot be used, or there is no model.
     """
     try:
-        predictor, enrolment = services.predictor(), known(services, visitor)
+        predictor, enrolment = services.predictor(), enrolment_of(services, visitor)
         clip = load_clip(path, services.settings)
         speech = predictor.speech(clip.sound, supported(predictor, language))
     finally:
@@ -158,9 +160,9 @@ def gain(services: Services, windows: int) -> Gain | None:
     """Of a baseline of so many windows; None where it was not measured or the figures of a foreign
     model are malformed."""
     metrics = services.card.metrics if services.card else {}
-    found = protocols(metrics)
-    if found and found.baseline is not None:
-        return Gain("corpora", 8, found.baseline, found.corpora)
+    accuracy = protocols(metrics)
+    if accuracy and accuracy.baseline is not None:
+        return Gain("corpora", 8, accuracy.baseline, accuracy.corpora)
     for count in (n for n in (8, 3) if n <= windows):
         with suppress(KeyError, TypeError, ValueError):
             right = float(metrics["baselines"][str(count)]["wa"]["value"])

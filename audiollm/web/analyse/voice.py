@@ -66,7 +66,7 @@ class VoicePanel:
         self, who: str, language: Language, reads: bool | None = None, failed: str = ""
     ) -> Update:
         """`reads`: whether the text to read is shown; None: as before."""
-        enrolment = speaker_baseline.known(self.services, who)
+        enrolment = speaker_baseline.enrolment_of(self.services, who)
         on = enrolment is not None
         same = on and reads is None
         return {
@@ -79,22 +79,22 @@ class VoicePanel:
         }
 
     @public
-    def tell(self, chosen: Language, request: gr.Request) -> Update:
-        return self.show(visitor(request), chosen)
+    def tell(self, language: Language, request: gr.Request) -> Update:
+        return self.show(visitor(request), language)
 
     @public
-    def turned(self, on: bool, chosen: Language, request: gr.Request) -> Update:
+    def turned(self, on: bool, language: Language, request: gr.Request) -> Update:
         speaker_baseline.switch(self.services, visitor(request), on)
-        return self.show(visitor(request), chosen)
+        return self.show(visitor(request), language)
 
     @public
-    def forgotten(self, chosen: Language, request: gr.Request) -> Update:
+    def forgotten(self, language: Language, request: gr.Request) -> Update:
         speaker_baseline.forget(self.services, visitor(request))
-        return self.show(visitor(request), chosen, reads=False)
+        return self.show(visitor(request), language, reads=False)
 
     @public
-    def begin_reading(self, chosen: Language, request: gr.Request) -> Update:
-        return self.show(visitor(request), chosen, reads=True)
+    def begin_reading(self, language: Language, request: gr.Request) -> Update:
+        return self.show(visitor(request), language, reads=True)
 
     @public
     def was_read(self, path: str | None, chosen: Language, request: gr.Request) -> Iterator[Update]:
@@ -149,7 +149,7 @@ def state(services: Services, enrolment: Enrolment | None, language: Language) -
     else:
         seconds = round(baseline.seconds)
         sentences = [f"<b>{text('voice_rests', language, n=seconds)}</b>"]
-        if found := speaker_baseline.gain(services, baseline.windows):
-            shares = {"right": percent(found.right), "plain": percent(found.plain)}
-            sentences.append(text(f"voice_{found.where}", language, clips=found.clips, **shares))
+        if gain := speaker_baseline.gain(services, baseline.windows):
+            shares = {"right": percent(gain.right), "plain": percent(gain.plain)}
+            sentences.append(text(f"voice_{gain.where}", language, clips=gain.clips, **shares))
     return f'<p role="status">{("" if language == "zh" else " ").join(sentences)}</p>'

@@ -1,9 +1,9 @@
 """Who may do what changes this machine, or shows what is on it: its owner.
 
 Every plain function that starts, changes or reads something of the owner's (jobs, data, labels,
-models) begins with `opened(services)`; who asks is known from the event that runs (`identity`).
-Besides, `guard` refuses visitors every handler that is not declared `events.public`, so a handler
-that forgets to ask is closed to them all the same.
+models) begins with `owner_settings(services)`; who asks is known from the event that runs
+(`identity`). Besides, `guard` refuses visitors every handler that is not declared `events.public`,
+so a handler that forgets to ask is closed to them all the same.
 """
 
 import inspect
@@ -15,8 +15,7 @@ import gradio as gr
 
 from audiollm.errors import AudioLLMError
 from audiollm.settings import Settings
-from audiollm.texts import text
-from audiollm.web.analyse.actions import spoken_language
+from audiollm.texts import spoken_language, text
 from audiollm.web.auth import identity
 from audiollm.web.events import PUBLIC
 from audiollm.web.services import Services
@@ -28,7 +27,7 @@ class ShutError(AudioLLMError):
     """A visitor asks for what is the owner's."""
 
 
-def opened(services: Services) -> Settings:
+def owner_settings(services: Services) -> Settings:
     """The settings, for the owner.
 
     Raises:
@@ -57,7 +56,7 @@ def _refusing(handler: Callable[..., Any], event: Any, services: Services) -> Ca
 
     def refusal() -> Any:
         if pressed:
-            request = identity.asking()
+            request = identity.current_request()
             accepted = request.headers.get("accept-language") if request else ""
             raise gr.Error(text("refused", spoken_language(accepted)), print_exception=False)
         return gr.skip() if event.outputs else None

@@ -1,7 +1,7 @@
 """The identity behind a request: the owner of this machine, or a visitor. No page is drawn here.
 
-Gradio tells which request an event came with: `Services.owned` and `access.opened` know who asks
-wherever they are called in a handler.
+Gradio tells which request an event came with: `Services.owned` and `access.owner_settings` know who
+asks wherever they are called in a handler.
 """
 
 import time
@@ -19,18 +19,17 @@ COOKIE = "audiollm-owner"
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
-def asking() -> Request | None:
+def current_request() -> Request | None:
     """The request that the running event came with; None where no event runs."""
-    found: Any = LocalContext.request.get(None)
+    request: Any = LocalContext.request.get(None)
     # an event brings Gradio's request around the browser's, a component's own server the latter
-    inner: Any = getattr(found, "request", None) or found
-    return inner  # type: ignore[no-any-return]
+    return getattr(request, "request", None) or request  # type: ignore[no-any-return]
 
 
 def caller() -> str:
     """The address that asks, to share what there is between callers; "" on this computer, where
     all may come through a proxy, and outside of an event."""
-    request = asking()
+    request = current_request()
     return address_of(request) if request else ""
 
 
@@ -64,7 +63,7 @@ def is_owner(settings: Settings, logged_in: Callable[[str], bool]) -> bool:
 
     `logged_in`: whether the value of a cookie belongs to a session.
     """
-    request = asking()
+    request = current_request()
     return settings.login == "open" if request is None else is_owners(request, settings, logged_in)
 
 

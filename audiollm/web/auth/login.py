@@ -42,6 +42,7 @@ OPEN_AGAIN = """() => {
   tabs[0].click();
   setTimeout(() => open.click(), 100);
 }"""
+OPEN_TAB = "() => window.audiollm.openTab()"  # of the address, once it is known who asks
 # What the owner's page showed is removed when the page is left
 LEAVE = f"""async () => {{
   await fetch({HERE} + "{LOGOUT}", {{ method: "POST" }});
@@ -77,14 +78,14 @@ class Login:
             self.static.html(f"login_{settings.login}")
             if settings.login == "password":
                 self.forms.append(self._form(name))
-        seen = settings.login == "open"
-        with gr.Column(visible=seen, elem_id=f"{name}-inside", elem_classes="inside") as inside:
+        is_open = settings.login == "open"
+        with gr.Column(visible=is_open, elem_id=f"{name}-inside", elem_classes="inside") as inside:
             if settings.login == "password":
                 leave = self.static.button("login_leave", size="sm", elem_id=f"{name}-leave")
                 leave.click(None, js=LEAVE, **AT_ONCE)
-            made = lay_out()
+            content = lay_out()
         self.pages.append((outside, inside))
-        return made
+        return content
 
     def _shut(self, reason: str, trains: bool) -> None:
         self.static.html(reason, elem_classes="shut")
@@ -96,7 +97,7 @@ class Login:
             ("elsewhere_own", remote_commands.own_computer(space)),
             ("elsewhere_job", remote_commands.hub_job(space)),
         ):
-            shown = gr.Textbox(
+            box = gr.Textbox(
                 commands,
                 label=of_browser(key),
                 lines=6,
@@ -106,7 +107,7 @@ class Login:
                 elem_id=key.replace("_", "-"),
                 elem_classes="commands",
             )
-            self.static.place(shown, key, "label")
+            self.static.place(box, key, "label")
 
     def _form(self, page: str) -> tuple[gr.Textbox, gr.Textbox, gr.Button, gr.HTML]:
         def box(key: str, fills: Any, **options: Any) -> gr.Textbox:
@@ -158,7 +159,7 @@ class Login:
 
             return enter
 
-        arrived.then(look, shown, outcome, **AT_ONCE)
+        arrived.then(look, shown, outcome, **AT_ONCE).then(None, js=OPEN_TAB, **AT_ONCE)
         watch.tick(look, shown, outcome, **AT_ONCE)
         for name, password, button, message_box in self.forms:
             entered = gr.on(

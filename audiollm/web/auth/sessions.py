@@ -132,8 +132,8 @@ async def _credentials(request: Request) -> tuple[str, str] | None:
         if len(body) > LARGEST:
             return None
     try:
-        found = parse_json(body)
-        name, password = found["name"], found["password"]
+        fields = parse_json(body)
+        name, password = fields["name"], fields["password"]
     except (ValueError, TypeError, KeyError):
         return None
     return (name, password) if isinstance(name, str) and isinstance(password, str) else None

@@ -8,36 +8,37 @@ from audiollm.labelling.tasks import UNUSUAL, Task
 from audiollm.labels import Language, emotion, word
 from audiollm.texts import TEXTS, text
 from audiollm.web import render
-from audiollm.web.label.queue import Session, Shown, keys
+from audiollm.web.label.queue import CardState, Session, keys
 
 UNUSUAL_KEYS = {"unclear": "u", "not_speech": "n", "several": "v"}
 MODEL_REASONS = ("wrong", "disagreement", "tie", "label_error")  # that reveal the model's answer
 
 
-def card(shown: Shown, session: Session, language: Language) -> str:
+def card(state: CardState, session: Session, language: Language) -> str:
     """The whole card. What label.js needs is in its data attributes."""
-    notice = _notice(shown, language)
-    if shown.outcome is None:
+    notice = _notice(state, language)
+    if state.outcome is None:
         empty = render.notice(text("label_empty", language), "wait")
-        body = notice if shown.hint == "label_who" else notice + empty
-        return _frame(body, shown, session, "", language)
-    task = shown.outcome.task
-    done = text("label_done", language, done=shown.done, left=shown.left)
+        body = notice if state.hint == "label_who" else notice + empty
+        return _frame(body, state, session, "", language)
+    task = state.outcome.task
+    done = text("label_done", language, done=state.done, left=state.left)
     own = ""
-    if shown.own is not None:
-        name = name_of(shown.own.name, language)
+    if state.own is not None:
+        name = name_of(state.own.name, language)
         own = f'<p class="yours">{escape(text("label_yours", language, name=name))}</p>'
     body = (
-        f'<header><p class="why">{_why(shown, session, language)}</p>'
+        f'<header><p class="why">{_why(state, session, language)}</p>'
         f'<p class="count">{done}</p></header>{notice}'
         '<div class="picture" data-picture></div>'
         f'<div class="player" data-player>{_player(language)}</div>'
-        f"{own}<h3>{text('label_what', language)}</h3>{_classes(shown, language)}"
+        f"{own}<h3>{text('label_what', language)}</h3>{_classes(state, language)}"
         f"{_more(language)}{_moves(language)}"
-        f"{'' if _hidden(shown, session) else _answer(task, language)}"
+        f"{'' if _hidden(state, session) else _suggestion(task, language)}"
+        f"{'' if _hidden(state, session) else _answer(task, language)}"
         f'<p class="hint">{text("label_keys", language)}</p>'
     )
-    return _frame(body, shown, session, task.id, language)
+    return _frame(body, state, session, task.id, language)
 
 
 def failed(message: str, request: str) -> str:
@@ -48,20 +49,20 @@ def failed(message: str, request: str) -> str:
     )
 
 
-def _frame(body: str, shown: Shown, session: Session, task: str, language: Language) -> str:
-    own = shown.own
+def _frame(body: str, state: CardState, session: Session, task: str, language: Language) -> str:
+    own = state.own
     draft = (
         {"secondary": own.secondary, "intensity": own.intensity, "note": own.note} if own else {}
     )
     data = {
         "task": task,
-        "next": shown.following,
+        "next": state.following,
         "person": session.person,
         "work": session.work,
-        "blind": "1" if _hidden(shown, session) else "",
-        "written": " ".join(shown.written),
+        "blind": "1" if _hidden(state, session) else "",
+        "written": " ".join(state.written),
         "yours": json.dumps(draft),
-        "asked": shown.request,
+        "asked": state.request,
         "saving": text("label_saving", language),
     }
     fields = " ".join(f'data-{key}="{escape(value)}"' for key, value in data.items())
@@ -70,38 +71,38 @@ def _frame(body: str, shown: Shown, session: Session, task: str, language: Langu
     )
 
 
-def _hidden(shown: Shown, session: Session) -> bool:
+def _hidden(state: CardState, session: Session) -> bool:
     """The model's answer is not shown; where only that is hidden, it is until the first label."""
-    return session.hidden and not (session.work == "first" and shown.own)
+    return session.hidden and not (session.work == "first" and state.own)
 
 
-def _notice(shown: Shown, language: Language) -> str:
-    if shown.error is not None:
-        return render.notice(shown.error.in_language(language), "error")
-    if not shown.hint:
+def _notice(state: CardState, language: Language) -> str:
+    if state.error is not None:
+        return render.notice(state.error.in_language(language), "error")
+    if not state.hint:
         return ""
-    sentences = [text(shown.hint, language)]
-    if shown.hint == "label_who" and shown.left:
-        sentences.append(text("label_waiting", language, left=shown.left))
+    sentences = [text(state.hint, language)]
+    if state.hint == "label_who" and state.left:
+        sentences.append(text("label_waiting", language, left=state.left))
     return render.notice(paragraph(sentences, language), "wait")
 
 
-def _why(shown: Shown, session: Session, language: Language) -> str:
+def _why(state: CardState, session: Session, language: Language) -> str:
     """The reason of the task, and its details unless the session is blind."""
-    if shown.outcome is None:
+    if state.outcome is None:
         return ""
-    task = shown.outcome.task
+    task = state.outcome.task
     if session.work == "decide":
         votes = ("，" if language == "zh" else ", ").join(
             text("vote", language, person=label.person, name=name_of(label.name, language))
-            for label in shown.outcome.labels
+            for label in state.outcome.labels
         )
         return f"<b>{escape(text('why_decide', language, votes=votes))}</b>"
     if session.work == "second":
         return escape(text("why_second", language))
     colon = "：" if language == "zh" else ": "
     head = f"<b>{text(f'reason_{task.reason}', language)}{colon}</b> "
-    if _hidden(shown, session) and task.reason in MODEL_REASONS:
+    if _hidden(state, session) and task.reason in MODEL_REASONS:
         return head + escape(text("why_hidden", language))
     return head + escape(_reason(task, language))
 
@@ -124,6 +125,14 @@ def _reason(task: Task, language: Language) -> str:
         other=text("why_probe", language) if probe else task.other_model,
         share=percent(share),
     )
+
+
+def _suggestion(task: Task, language: Language) -> str:
+    """What a listener said on the Analyse page; nobody has confirmed it."""
+    if not task.suggestion:
+        return ""
+    line = text("label_suggestion", language, name=word(task.suggestion, language))
+    return f'<p class="suggestion">{escape(line)}</p>'
 
 
 def _answer(task: Task, language: Language) -> str:
@@ -150,8 +159,8 @@ def _player(language: Language) -> str:
     )
 
 
-def _classes(shown: Shown, language: Language) -> str:
-    chosen = shown.own.name if shown.own else ""
+def _classes(state: CardState, language: Language) -> str:
+    chosen = state.own.name if state.own else ""
 
     def button(name: str, key: str, colour: str = "") -> str:
         style = f' style="--emotion:{colour}"' if colour else ""
@@ -162,7 +171,7 @@ def _classes(shown: Shown, language: Language) -> str:
             f"{escape(name_of(name, language))}</button>"
         )
 
-    usual = "".join(button(n, key, emotion(n).colour) for n, key in keys(shown.classes).items())
+    usual = "".join(button(n, key, emotion(n).colour) for n, key in keys(state.classes).items())
     unusual = "".join(button(name, UNUSUAL_KEYS[name]) for name in UNUSUAL)
     return f'<div class="classes">{usual}</div><div class="classes unusual">{unusual}</div>'
 
@@ -190,10 +199,10 @@ def _moves(language: Language) -> str:
 
 
 def _button(act: str, words: str, key: str, *, sign: str = "", primary: bool = False) -> str:
-    named = f' aria-label="{words}"' if sign else ""
+    label = f' aria-label="{words}"' if sign else ""
     kind = ' class="primary"' if primary else ""
     return (
-        f'<button type="button" data-act="{act}"{kind}{named}>'
+        f'<button type="button" data-act="{act}"{kind}{label}>'
         f'<kbd aria-hidden="true">{key.upper()}</kbd>{sign or words}</button>'
     )
 

@@ -21,14 +21,14 @@ from audiollm.contracts.learning_curve import (
     read_progress,
 )
 from audiollm.errors import DataError
-from audiollm.figures import still
 from audiollm.jobs.queue import ROOT
 from audiollm.labelling.formats import write_jsonl
 from audiollm.labelling.statistics import FEWEST
 from audiollm.labels import Language
+from audiollm.metrics.figures import still
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.auth.access import opened
+from audiollm.web.auth.access import owner_settings
 from audiollm.web.label.queue import label_store
 from audiollm.web.services import Services
 
@@ -44,11 +44,11 @@ def measure(services: Services, data: str, language: Language) -> Generator[str]
     data: a prepared folder.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         DataError: there are too few labels, no such data, or the command failed.
         LabelError: the labels cannot be read.
     """
-    home = opened(services).home
+    home = owner_settings(services).home
     outcomes = [outcome for outcome in label_store(services).outcomes() if outcome.emotion]
     if len(outcomes) < FEWEST:
         raise DataError("learning_curve_few", n=len(outcomes), fewest=FEWEST)
@@ -86,39 +86,39 @@ def last(services: Services) -> LearningCurve | None:
     """The last result; None where there is none.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
     """
-    return read_curve(opened(services).home)
+    return read_curve(owner_settings(services).home)
 
 
-def html(found: LearningCurve, labelled: int, language: Language) -> str:
+def html(curve: LearningCurve, labelled: int, language: Language) -> str:
     """One sentence about further labels, and below it how it was measured.
 
     labelled: clips with a class now.
     """
-    left = sum(found["left"].values())
+    left_out = sum(curve["left"].values())
     lines = []
-    if found["points"]:
-        about = {key: found[key] for key in ("labels", "clips", "speakers")}
-        data = Path(found["data"]).name
+    if curve["points"]:
+        about = {key: curve[key] for key in ("labels", "clips", "speakers")}
+        data = Path(curve["data"]).name
         lines.append(text("learning_curve_how", language, data=data, **about))
-        if not found["speakers"]:
+        if not curve["speakers"]:
             lines.append(text("learning_curve_no_speakers", language))
-    if left:
-        lines.append(text("learning_curve_left", language, n=left))
-    if labelled != found["labels"] + left:
-        counts = {"n": found["labels"] + left, "now": labelled}
+    if left_out:
+        lines.append(text("learning_curve_left", language, n=left_out))
+    if labelled != curve["labels"] + left_out:
+        counts = {"n": curve["labels"] + left_out, "now": labelled}
         lines.append(text("learning_curve_stale", language, **counts))
     small = "".join(f"<p><small>{escape(line)}</small></p>" for line in lines)
-    return f"<p><b>{escape(sentence(found, language))}</b></p>{small}"
+    return f"<p><b>{escape(sentence(curve, language))}</b></p>{small}"
 
 
-def sentence(found: LearningCurve, language: Language) -> str:
+def sentence(curve: LearningCurve, language: Language) -> str:
     """Whether more labels are expected to help, with 95 % intervals."""
-    ahead, labels = found["ahead"], found["labels"]
-    if ahead is None or found["gain"] is None:
-        return text("learning_curve_few", language, n=labels, fewest=found["fewest"])
-    more, gain = _points(ahead["gain"]), _points(found["gain"])
+    ahead, labels = curve["ahead"], curve["labels"]
+    if ahead is None or curve["gain"] is None:
+        return text("learning_curve_few", language, n=labels, fewest=curve["fewest"])
+    more, gain = _points(ahead["gain"]), _points(curve["gain"])
     key = f"learning_curve_{helps(ahead)}"
     return text(key, language, n=ahead["labels"], more=more, labels=labels, gain=gain)
 
@@ -136,12 +136,12 @@ def _points(of: Mapping[str, float]) -> str:
     return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
-def figure(found: LearningCurve, language: Language) -> go.Figure | None:
+def figure(curve: LearningCurve, language: Language) -> go.Figure | None:
     """UA over the number of labels, measured and extrapolated; None without points."""
-    measured = found["points"]
-    if not measured or found["ahead"] is None:
+    measured = curve["points"]
+    if not measured or curve["ahead"] is None:
         return None
-    extrapolated = [measured[-1], *found["ahead"]["points"]]
+    extrapolated = [measured[-1], *curve["ahead"]["points"]]
     parts = (("measured", measured, BAND, "solid"), ("ahead", extrapolated, FAINT, "dash"))
     traces: list[dict[str, Any]] = []
     for key, points, colour, dash in parts:

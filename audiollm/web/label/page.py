@@ -22,6 +22,7 @@ from audiollm.web.label import queue, training, transfer
 from audiollm.web.label.card import card, failed
 from audiollm.web.label.progress import Progress
 from audiollm.web.label.queue import Session
+from audiollm.web.label.stored import StoredClips
 from audiollm.web.label.training import Training
 from audiollm.web.label.transfer import FORMATS, Transfer
 from audiollm.web.services import Services
@@ -70,6 +71,7 @@ class LabelPage:
                 value=list(REASONS),
             )
         self.transfer = Transfer(services, static)
+        self.stored = StoredClips(services, static)
         self.training = Training(services, static)
         self.progress = Progress(services, static)
 
@@ -77,17 +79,17 @@ class LabelPage:
         """`arrived`: the event after which the visitor's language is known."""
         services = self.services
 
-        def act(given: Update, event: gr.EventData) -> str:
-            chosen: Language = given[language]
+        def act(form: Update, event: gr.EventData) -> str:
+            chosen: Language = form[language]
             request = ""
             try:
                 message = _message(event)
                 request = str(message.get("asked", ""))
-                person = " ".join((given[self.person] or "").split())
-                reasons = tuple(given[self.reasons])
-                session = Session(person, given[self.work], reasons, given[self.blind])
-                shown = replace(queue.act(services, session, message), request=request)
-                return card(shown, session, chosen)
+                person = " ".join((form[self.person] or "").split())
+                reasons = tuple(form[self.reasons])
+                session = Session(person, form[self.work], reasons, form[self.blind])
+                state = replace(queue.act(services, session, message), request=request)
+                return card(state, session, chosen)
             except Exception as error:
                 return failed(view.explained(error, chosen), request)
 
@@ -95,11 +97,11 @@ class LabelPage:
             """Sounds and pictures for label.js, in an attribute, so no script in them can run."""
             try:
                 ids = [str(id) for id in _message(event).get("ids", [])][:CLIPS_PER_REQUEST]
-                found = json.dumps(queue.clips(services, ids, chosen))
+                content = json.dumps(queue.clips(services, ids, chosen))
             except Exception as error:
                 view.explained(error, chosen)  # logs a bug
-                found = "{}"
-            return f'<div data-clips="{escape(found)}"></div>'
+                content = "{}"
+            return f'<div data-clips="{escape(content)}"></div>'
 
         # "multiple": a request is not dropped while Gradio still draws the answer before it
         inputs: set[Any] = {self.person, self.work, self.reasons, self.blind, language}
@@ -108,7 +110,8 @@ class LabelPage:
         self._remember_person()
         spoken = self._choices(language, arrived)
         changed = self.transfer.connect(language, self.person)
-        for event in (*changed, spoken):
+        deleted = self.stored.connect(language, self.tab, changed)
+        for event in (*changed, spoken, deleted):
             event.then(None, js=BEGIN, **AT_ONCE)
         parts = (self.work.input, self.reasons.input, self.blind.input, self.person.change)
         for trigger in (*parts, self.tab.select):
@@ -138,12 +141,12 @@ class LabelPage:
             (self.transfer.format, "format", FORMATS),
         ]
 
-        def fill(given: Update) -> Update:
-            chosen: Language = given[language]
+        def fill(form: Update) -> Update:
+            chosen: Language = form[language]
             offered: list[Any] = [[]] * 4
             try:
                 offered = [
-                    transfer.offered(services, chosen),
+                    transfer.source_choices(services, chosen),
                     training.data_offered(services),
                     training.models_offered(services, chosen),
                     devices(services),
@@ -151,8 +154,8 @@ class LabelPage:
             except Exception as error:
                 view.explained(error, chosen)  # logs a bug
             updates: Update = {source: gr.update(choices=offered[0])}
-            for part, found in zip(selected, offered[1:], strict=True):
-                updates[part] = _update(given[part], found)
+            for part, values in zip(selected, offered[1:], strict=True):
+                updates[part] = _update(form[part], values)
             for part, kind, names in worded:
                 words = [(text(f"{kind}_{name}", chosen), name) for name in names]
                 updates[part] = gr.update(choices=words)

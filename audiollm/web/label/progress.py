@@ -8,6 +8,7 @@ import gradio as gr
 
 from audiollm.analysis.wording import percent
 from audiollm.labelling.agreement import Agreement, agreement
+from audiollm.labelling.corrections import Correction, Corrections
 from audiollm.labelling.statistics import Share, Statistics, Yield, statistics
 from audiollm.labels import Language, ordered
 from audiollm.texts import text
@@ -44,19 +45,19 @@ class Progress:
         """`data`: the prepared data for the learning curve."""
         services = self.services
 
-        def found(chosen: Language) -> Update:
+        def curve_parts(chosen: Language) -> Update:
             last = learning_curve.last(services)
             figure = learning_curve.figure(last, chosen) if last else None
             html = ""
             if last:
                 labelled = sum(bool(o.emotion) for o in label_store(services).outcomes())
                 html = learning_curve.html(last, labelled, chosen)
-            shown = {"value": figure, "visible": True} if figure else {"visible": False}
-            return {self.finding: html, self.curve: gr.update(**shown)}
+            update = {"value": figure, "visible": True} if figure else {"visible": False}
+            return {self.finding: html, self.curve: gr.update(**update)}
 
         def look(chosen: Language) -> Update:
             try:
-                return {self.report: report(services, chosen), **found(chosen)}
+                return {self.report: report(services, chosen), **curve_parts(chosen)}
             except Exception as error:
                 failed = view.failed(error, chosen)
                 hidden = gr.update(visible=False)
@@ -66,7 +67,7 @@ class Progress:
             try:
                 for html in learning_curve.measure(services, folder or "", chosen):
                     yield {self.finding: html}
-                yield found(chosen)
+                yield curve_parts(chosen)
             except Exception as error:
                 yield {self.finding: view.failed(error, chosen)}
 
@@ -79,11 +80,11 @@ class Progress:
         self.clock.tick(count, language, self.report, **AT_ONCE)
         for event, on in ((self.fold.expand, True), (self.fold.collapse, False)):
             event(partial(gr.Timer, active=on), None, self.clock, **AT_ONCE)
-        asked = [self.fold.expand, tab.select, language.input]
-        shown = [self.finding, self.curve]
+        triggers = [self.fold.expand, tab.select, language.input]
+        outputs = [self.finding, self.curve]
         for event in (
-            gr.on(asked, look, language, [self.report, *shown], **AT_ONCE),
-            self.measure.click(measure, [data, language], shown, **QUIET),
+            gr.on(triggers, look, language, [self.report, *outputs], **AT_ONCE),
+            self.measure.click(measure, [data, language], outputs, **QUIET),
         ):
             event.then(None, js=RESIZE, **AT_ONCE)
 
@@ -92,14 +93,15 @@ def report(services: Services, language: Language) -> str:
     """Statistics and agreement of all labels of this machine, as HTML.
 
     Raises:
-        ShutError: see `access.opened`.
+        ShutError: see `access.owner_settings`.
     """
     store = label_store(services)
     outcomes = store.outcomes()
     figures = statistics(outcomes, store.history())
     return (
         f'<div class="cues data">{_state(figures, language)}{_yields(figures.yields, language)}'
-        f"<h3>{text('agree_title', language)}</h3>{_agreement(agreement(outcomes), language)}</div>"
+        f"<h3>{text('agree_title', language)}</h3>{_agreement(agreement(outcomes), language)}"
+        f"{_corrections(Corrections(services.settings.home).all(), language)}</div>"
     )
 
 
@@ -107,35 +109,35 @@ def _paragraphs(lines: list[str]) -> str:
     return "".join(f"<p>{escape(line)}</p>" for line in lines)
 
 
-def _state(found: Statistics, language: Language) -> str:
-    counts = {"labelled": found.labelled, "tasks": found.tasks, "disputed": found.disputed}
+def _state(figures: Statistics, language: Language) -> str:
+    counts = {"labelled": figures.labelled, "tasks": figures.tasks, "disputed": figures.disputed}
     lines = [text("stat_state", language, **counts)]
     lines += [
         text("stat_pace", language, person=person, pace=f"{pace:.0f}")
-        for person, pace in sorted(found.pace.items())
+        for person, pace in sorted(figures.pace.items())
     ]
-    if found.classes:
-        counted = (f"{name_of(n, language)} {found.classes[n]}" for n in ordered(found.classes))
-        classes = ("，" if language == "zh" else ", ").join(counted)
+    if figures.classes:
+        parts = (f"{name_of(n, language)} {figures.classes[n]}" for n in ordered(figures.classes))
+        classes = ("，" if language == "zh" else ", ").join(parts)
         lines.append(text("stat_classes", language, classes=classes))
-    if found.right is None:
+    if figures.right is None:
         lines.append(text("stat_none", language))
     else:
-        lines.append(text("stat_right", language, model=found.model, **_share(found.right)))
-        key = "stat_wanted" if found.wanted else "stat_enough"
-        lines.append(text(key, language, n=found.wanted))
+        lines.append(text("stat_right", language, model=figures.model, **_share(figures.right)))
+        key = "stat_wanted" if figures.needed else "stat_enough"
+        lines.append(text(key, language, n=figures.needed))
     return _paragraphs(lines)
 
 
-def _share(found: Share) -> dict[str, object]:
-    figures = {"share": percent(found.value), "low": percent(found.low)}
-    return {**figures, "high": percent(found.high), "of": found.of}
+def _share(share: Share) -> dict[str, object]:
+    figures = {"share": percent(share.value), "low": percent(share.low)}
+    return {**figures, "high": percent(share.high), "of": share.of}
 
 
-def _yields(found: tuple[Yield, ...], language: Language) -> str:
+def _yields(yields: tuple[Yield, ...], language: Language) -> str:
     """A row per reason with clips: share of changed labels, and changes expected among the rest."""
     rows = []
-    for one in found:
+    for one in yields:
         if not one.left and one.changed is None:
             continue
         changed = expected = "–"
@@ -149,19 +151,19 @@ def _yields(found: tuple[Yield, ...], language: Language) -> str:
     return render.table([text(key, language) for key in keys], rows) if rows else ""
 
 
-def _agreement(found: Agreement, language: Language) -> str:
-    if not found.clips and not found.confusion:
+def _agreement(result: Agreement, language: Language) -> str:
+    if not result.clips and not result.confusion:
         return f"<p>{text('agree_none', language)}</p>"
     lines = []
-    if found.clips:  # else there is a decision alone
-        counts = {"clips": found.clips, "blind": found.blind, "labels": found.labels}
+    if result.clips:  # else there is a decision alone
+        counts = {"clips": result.clips, "blind": result.blind, "labels": result.labels}
         lines.append(text("agree_state", language, **counts))
-        for pair in found.pairs:
+        for pair in result.pairs:
             values = {**vars(pair), "kappa": _number(pair.kappa)}
             lines.append(text("agree_pair", language, **values))
-        coefficients = {"alpha": _number(found.alpha), "fleiss": _number(found.fleiss)}
-        lines.append(text("agree_all", language, raters=found.raters, **coefficients))
-    confusions = (_confusion(person, table, language) for person, table in found.confusion.items())
+        coefficients = {"alpha": _number(result.alpha), "fleiss": _number(result.fleiss)}
+        lines.append(text("agree_all", language, raters=result.raters, **coefficients))
+    confusions = (_confusion(person, table, language) for person, table in result.confusion.items())
     return _paragraphs(lines) + "".join(confusions)
 
 
@@ -175,6 +177,24 @@ def _confusion(person: str, table: Mapping[tuple[str, str], int], language: Lang
         names = {"label": name_of(label, language), "reference": name_of(reference, language)}
         rows += f"<li>{escape(text('agree_mixed', language, n=n, **names))}</li>"
     return _paragraphs([head]) + (f"<ul>{rows}</ul>" if rows else "")
+
+
+def _corrections(counts: Mapping[Correction, int], language: Language) -> str:
+    """What listeners said of answers on the Analyse page."""
+    if not counts:
+        return ""
+    rows = [
+        render.row(
+            name_of(one.predicted, language),
+            name_of(one.label, language),
+            text(f"language_{one.language}", language),
+            times,
+        )
+        for one, times in counts.items()
+    ]
+    keys = ("correct_answered", "correct_said", "correct_language", "correct_times")
+    head = f"<h3>{text('correct_title', language)}</h3><p>{text('correct_meaning', language)}</p>"
+    return head + render.table([text(key, language) for key in keys], rows)
 
 
 def _number(value: float | None) -> str:

@@ -1,6 +1,6 @@
 """The queue of the Label page: next clip, label, undo. Plain functions without gradio.
 
-Everything here is the owner's: each function that takes `services` begins with `opened`.
+Everything here is the owner's: each function that takes `services` begins with `owner_settings`.
 """
 
 import base64
@@ -18,7 +18,7 @@ from audiollm.errors import AudioError, AudioLLMError, LabelError
 from audiollm.labelling.store import LabelStore, UnknownTaskError, Work
 from audiollm.labelling.tasks import REASONS, Label, Outcome, Reason, Task, checked_person
 from audiollm.labels import Language
-from audiollm.web.auth.access import opened
+from audiollm.web.auth.access import owner_settings
 from audiollm.web.label.picture import picture
 from audiollm.web.services import Services
 
@@ -42,7 +42,7 @@ class Session:
 
 
 @dataclass(frozen=True)
-class Shown:
+class CardState:
     """What the page shows after an action."""
 
     outcome: Outcome | None  # of the clip on the screen
@@ -61,18 +61,18 @@ def label_store(services: Services) -> LabelStore:
     """The labels of this machine.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
     """
-    return LabelStore(opened(services).home)
+    return LabelStore(owner_settings(services).home)
 
 
-def act(services: Services, session: Session, message: Mapping[str, Any]) -> Shown:
+def act(services: Services, session: Session, message: Mapping[str, Any]) -> CardState:
     """One action of label.js: begin, label, skip, undo, back or forward.
 
     A label that cannot be written leaves the clip on the screen, with the error.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         LabelError: the person's name is refused, or the message is malformed.
     """
     store = label_store(services)
@@ -82,7 +82,7 @@ def act(services: Services, session: Session, message: Mapping[str, Any]) -> Sho
     written, error = _write_pending(store, message.get("pending") or [])
     if not session.person:
         left = store.count("", session.work, tuple(session.reasons))[1]
-        return Shown(None, left=left, written=written, hint="label_who")
+        return CardState(None, left=left, written=written, hint="label_who")
     checked_person(session.person)
     if action in ("label", "skip"):
         try:
@@ -145,7 +145,7 @@ def _write(store: LabelStore, message: Mapping[str, Any]) -> Label:
     return store.add_label(label)
 
 
-def _turn(store: LabelStore, session: Session, tab: str, task: str, step: int) -> Shown:
+def _turn(store: LabelStore, session: Session, tab: str, task: str, step: int) -> CardState:
     """Through the clips that this person has labelled, in the order of their last label."""
     last: dict[str, int] = {}
     for label in store.history(person=session.person):
@@ -160,7 +160,7 @@ def _turn(store: LabelStore, session: Session, tab: str, task: str, step: int) -
     return _again(store, session, tab, done[index])
 
 
-def _again(store: LabelStore, session: Session, tab: str, task: str) -> Shown:
+def _again(store: LabelStore, session: Session, tab: str, task: str) -> CardState:
     """A certain clip; the next one where another page shows it."""
     try:
         return _shown(store, session, store.lease(task, tab))
@@ -168,39 +168,39 @@ def _again(store: LabelStore, session: Session, tab: str, task: str) -> Shown:
         return replace(_next(store, session, tab), error=error)
 
 
-def _next(store: LabelStore, session: Session, tab: str) -> Shown:
-    found = store.next_tasks(session.person, tab, session.work, tuple(session.reasons))
-    following = found[1].id if len(found) > 1 else ""
-    return replace(_shown(store, session, found[0] if found else None), following=following)
+def _next(store: LabelStore, session: Session, tab: str) -> CardState:
+    tasks = store.next_tasks(session.person, tab, session.work, tuple(session.reasons))
+    following = tasks[1].id if len(tasks) > 1 else ""
+    return replace(_shown(store, session, tasks[0] if tasks else None), following=following)
 
 
-def _shown(store: LabelStore, session: Session, task: Task | None) -> Shown:
+def _shown(store: LabelStore, session: Session, task: Task | None) -> CardState:
     outcome = store.outcome(task.id) if task else None
     own = [one for one in outcome.all_labels if one.person == session.person] if outcome else []
     done, left = store.count(session.person, session.work, tuple(session.reasons))
-    return Shown(outcome, "", own[-1] if own else None, store.classes(), done, left)
+    return CardState(outcome, "", own[-1] if own else None, store.classes(), done, left)
 
 
 def clips(services: Services, ids: Sequence[str], language: Language) -> dict[str, dict[str, str]]:
     """For each task: its sound as FLAC in base64 and its picture, or an error.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         LabelError: there is no such task.
     """
-    store, found = label_store(services), {}
+    store, contents = label_store(services), {}
     for id in ids:
         try:
             sound = audio.load(store.task(id).path, services.settings)
         except AudioError as error:
-            found[id] = {"error": error.in_language(language)}
+            contents[id] = {"error": error.in_language(language)}
             continue
         file = io.BytesIO()
         soundfile.write(file, audio.to_int16(sound), audio.SAMPLE_RATE, format="FLAC")
         image = picture(overview(sound, prosody.track(sound.samples)))
         encoded = base64.b64encode(file.getvalue()).decode()
-        found[id] = {"sound": encoded, "picture": image}
-    return found
+        contents[id] = {"sound": encoded, "picture": image}
+    return contents
 
 
 def keys(classes: Sequence[str]) -> dict[str, str]:

@@ -27,7 +27,7 @@ from audiollm.labels import Language
 from audiollm.model import registry
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.auth.access import opened
+from audiollm.web.auth.access import owner_settings
 from audiollm.web.events import AT_ONCE, QUIET, Update
 from audiollm.web.label.queue import label_store
 from audiollm.web.services import Services
@@ -106,7 +106,7 @@ def data_offered(services: Services) -> list[str]:
     """The prepared folders; first the one with the most labelled clips.
 
     Raises:
-        ShutError: see `access.opened`.
+        ShutError: see `access.owner_settings`.
     """
     folders = prepared_folders(services)
     if not folders:
@@ -127,9 +127,9 @@ def models_offered(services: Services, language: Language) -> list[tuple[str, st
     """(words, id) of the models to start from, the active one first.
 
     Raises:
-        ShutError: see `access.opened`.
+        ShutError: see `access.owner_settings`.
     """
-    entries = [(e.name, e.id) for e in registry.entries(opened(services))]
+    entries = [(e.name, e.id) for e in registry.entries(owner_settings(services))]
     name = next((name for name, id in entries if id == services.active), services.active)
     others = [(name, id) for name, id in entries if id != services.active]
     return [(text("fine_tuning_current", language, name=name), ACTIVE), *others]
@@ -144,11 +144,11 @@ def plan(
     model: ACTIVE, or an id of `models_offered`.
 
     Raises:
-        ShutError: see `access.opened`.
+        ShutError: see `access.owner_settings`.
         ConfigError: a setting is refused.
         DataError: there are no labels, no such data or model, or they do not fit together.
     """
-    settings = opened(services)
+    settings = owner_settings(services)
     if not _labelled(services):
         raise DataError("fine_tuning_no_labels")
     folder = Path(data or "-").expanduser().resolve()
@@ -182,21 +182,21 @@ def commands(services: Services, training: LabelTraining) -> str:
     """The same as commands for a terminal, as text to copy.
 
     Raises:
-        ShutError: see `access.opened`.
+        ShutError: see `access.owner_settings`.
     """
-    home = opened(services).home.resolve()
+    home = owner_settings(services).home.resolve()
     export = f"# Export, JSON lines: {training.folder(home) / 'labels.jsonl'}\n"
-    return export + actions.typed(home, training.device, training.steps(home))
+    return export + actions.shell_lines(home, training.device, training.steps(home))
 
 
 def start(services: Services, training: LabelTraining) -> str:
     """Writes the labels and queues the job; returns the name of the new model.
 
     Raises:
-        ShutError: see `access.opened`.
+        ShutError: see `access.owner_settings`.
         LabelError, DataError, JobError: something cannot be read or written.
     """
-    home = opened(services).home.resolve()
+    home = owner_settings(services).home.resolve()
     folder = training.folder(home)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -256,23 +256,21 @@ class Training:
         names = ("data", "model", "weight", "epochs", "device")
         fields = {name: getattr(self, name) for name in names}
 
-        def planned(given: Update) -> LabelTraining:
-            return plan(services, **{name: given[part] for name, part in fields.items()})
+        def planned(form: Update) -> LabelTraining:
+            return plan(services, **{name: form[part] for name, part in fields.items()})
 
-        def proposed(given: Update) -> str:
+        def proposed(form: Update) -> str:
             try:
-                return commands(services, planned(given))
+                return commands(services, planned(form))
             except Exception as error:
-                return f"# {view.explained(error, given[language])}"
+                return f"# {view.explained(error, form[language])}"
 
-        def begin(given: Update) -> str:
+        def begin(form: Update) -> str:
             try:
-                name = start(services, planned(given))
-                return render.notice(
-                    text("fine_tuning_started", given[language], name=name), "wait"
-                )
+                name = start(services, planned(form))
+                return render.notice(text("fine_tuning_started", form[language], name=name), "wait")
             except Exception as error:
-                return view.failed(error, given[language])
+                return view.failed(error, form[language])
 
         inputs: set[Any] = {*fields.values(), language}
         changes = [*(part.change for part in fields.values()), language.change, self.fold.expand]

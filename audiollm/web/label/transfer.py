@@ -22,7 +22,7 @@ from audiollm.labelling.tasks import checked_person
 from audiollm.labels import Language
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.auth.access import opened
+from audiollm.web.auth.access import owner_settings
 from audiollm.web.events import AT_ONCE, QUIET, Update
 from audiollm.web.label.queue import label_store
 from audiollm.web.services import Services
@@ -41,25 +41,25 @@ SUFFIXES = [".csv", ".jsonl", ".json", ".zip"]
 CLIPS = "clips"  # uploads, in the home folder
 
 
-def offered(services: Services, language: Language) -> list[tuple[str, str]]:
+def source_choices(services: Services, language: Language) -> list[tuple[str, str]]:
     """(words, id) of the sources of clips.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
     """
-    home = opened(services).home
+    home = owner_settings(services).home
     runs, data = (ROOT / "runs", home / "runs"), (home / "data", ROOT / "data")
-    found = [
+    offers = [
         (text("from_evaluation", language, name=path.parent.name), str(path))
         for path in sources.evaluations(runs)
     ]
-    found += [
+    offers += [
         (text("from_label_errors", language, name=path.parent.name), str(path.resolve()))
         for folder in (*runs, *data)
         for name in LABEL_ERRORS
         for path in sorted(folder.glob(f"*/{name}"))
     ]
-    return [*found, (text("from_saved", language), SAVED), (text("from_folder", language), FOLDER)]
+    return [*offers, (text("from_saved", language), SAVED), (text("from_folder", language), FOLDER)]
 
 
 def gather(
@@ -74,15 +74,15 @@ def gather(
     uploads: of FOLDER, sounds and zips in place of a folder.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         DataError: an upload is refused.
         LabelError: the source is missing, or empty.
     """
-    settings = opened(services)
+    settings = owner_settings(services)
     if source == FOLDER:
         path = Path(folder.strip()).expanduser()
         if uploads:
-            path = stored(services, uploads)
+            path = store_uploads(services, uploads)
         elif not folder.strip() or not path.is_dir():
             raise LabelError("label_no_folder", folder=folder)
         paths, tasks = sounds_below(path), []
@@ -92,31 +92,31 @@ def gather(
             model, name = services.predictor(), services.active
             task = sources.from_file(file, path.name, partial(_answers, model, name), settings)
             tasks += [task] if task else []
-        found = Gathered(tuple(tasks), 0, len(paths) - len(tasks))
+        gathered = Gathered(tuple(tasks), 0, len(paths) - len(tasks))
     elif source == SAVED:
-        found = sources.from_saved(SavedClips(settings.home).all(), settings)
-    elif source in {id for _, id in offered(services, language)}:
+        gathered = sources.from_saved(SavedClips(settings.home).all(), settings)
+    elif source in {id for _, id in source_choices(services, language)}:
         path = Path(source)
         if path.name in LABEL_ERRORS:
-            found = sources.from_label_errors(path, settings)
+            gathered = sources.from_label_errors(path, settings)
         else:
-            found = sources.from_evaluation(path)
+            gathered = sources.from_evaluation(path)
     else:
         raise LabelError("label_no_source")
-    new = label_store(services).add_tasks(found.tasks)
-    counts = {"new": new, "known": len(found.tasks) - new}
-    counts |= {"skipped": found.skipped, "unusable": found.unusable}
+    new = label_store(services).add_tasks(gathered.tasks)
+    counts = {"new": new, "known": len(gathered.tasks) - new}
+    counts |= {"skipped": gathered.skipped, "unusable": gathered.unusable}
     yield render.notice(text("label_added", language, **counts), "wait")
 
 
-def stored(services: Services, files: Sequence[str]) -> Path:
+def store_uploads(services: Services, files: Sequence[str]) -> Path:
     """The folder with uploaded files; zips are unpacked into folders of their own.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         DataError: a zip is refused, or the disk is full.
     """
-    settings = opened(services)
+    settings = owner_settings(services)
     place = settings.home.resolve() / CLIPS
     with upload.arriving(place, Path(files[0]).stem) as (part, folder):
         for file in map(Path, files):
@@ -153,30 +153,30 @@ def import_labels(services: Services, path: str, person: str) -> dict[str, int]:
     """Imports a file, folder or zip completely or not at all; returns the counts.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         DataError: a zip is refused.
         LabelError: something in it cannot be used.
     """
-    settings = opened(services)
+    settings = owner_settings(services)
     if not path.strip():
         raise LabelError("label_no_path")
     checked_person(person)
     store, source = label_store(services), Path(path.strip()).expanduser()
-    folder = stored(services, [str(source)]) if source.suffix.lower() == ".zip" else None
+    folder = store_uploads(services, [str(source)]) if source.suffix.lower() == ".zip" else None
     try:
-        found = formats.read(folder or source, person, settings, store.classes())
-        new, labels = store.import_labels(found.tasks, found.labels)
+        imported = formats.read(folder or source, person, settings, store.classes())
+        new, labels = store.import_labels(imported.tasks, imported.labels)
     finally:
         if folder and not any(folder in Path(task.path).parents for task in store.tasks()):
             shutil.rmtree(folder)  # every sound was there already, or the file was refused
-    return {"tasks": len(found.tasks), "new": new, "labels": labels}
+    return {"tasks": len(imported.tasks), "new": new, "labels": labels}
 
 
 def export_labels(services: Services, format: str) -> str:
     """The path of a new file with every label, in a temporary folder.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         LabelError: it cannot be written.
     """
     outcomes = label_store(services).outcomes()
@@ -228,10 +228,10 @@ class Transfer:
         """The events after which the queue may have changed."""
         services = self.services
 
-        def gathers(given: Update) -> Iterator[Update]:
-            chosen: Language = given[language]
+        def gathers(form: Update) -> Iterator[Update]:
+            chosen: Language = form[language]
             try:
-                place = (given[self.source], given[self.folder], chosen, given[self.clips] or ())
+                place = (form[self.source], form[self.folder], chosen, form[self.clips] or ())
                 for html in gather(services, *place):
                     yield {self.gathered: html, self.stop: gr.update(visible=True)}
                 yield {self.clips: None}
@@ -242,13 +242,13 @@ class Transfer:
             notice = render.notice(text("label_stopped", chosen), "wait")
             return {self.gathered: notice, self.stop: gr.update(visible=False)}
 
-        def imports(given: Update) -> str:
-            path = given[self.path].strip() or given[self.upload] or ""
+        def imports(form: Update) -> str:
+            path = form[self.path].strip() or form[self.upload] or ""
             try:
-                counts = import_labels(services, path, given[person].strip())
-                return render.notice(text("label_imported", given[language], **counts), "wait")
+                counts = import_labels(services, path, form[person].strip())
+                return render.notice(text("label_imported", form[language], **counts), "wait")
             except Exception as error:
-                return view.failed(error, given[language])
+                return view.failed(error, form[language])
 
         def exports(format: str, chosen: Language) -> Update:
             try:
@@ -264,10 +264,10 @@ class Transfer:
             [self.folder, self.clips],
             **AT_ONCE,
         )
-        shown = [self.gathered, self.stop, self.clips]
-        asked: set[Any] = {self.source, self.folder, self.clips, language}
-        running = self.gather.click(gathers, asked, shown, **QUIET)
-        self.stop.click(stopped, language, shown[:2], cancels=[running], **AT_ONCE)
+        outputs = [self.gathered, self.stop, self.clips]
+        fields: set[Any] = {self.source, self.folder, self.clips, language}
+        running = self.gather.click(gathers, fields, outputs, **QUIET)
+        self.stop.click(stopped, language, outputs[:2], cancels=[running], **AT_ONCE)
         self.give.click(exports, [self.format, language], [self.file, self.message], **AT_ONCE)
         inputs: set[Any] = {self.path, self.upload, person, language}
         return [

@@ -16,7 +16,7 @@ from audiollm.jobs.job import Job
 from audiollm.labels import Language
 from audiollm.model import registry
 from audiollm.texts import text
-from audiollm.web.auth.access import opened
+from audiollm.web.auth.access import owner_settings
 from audiollm.web.services import Services
 
 
@@ -34,8 +34,8 @@ class WorseError(AudioLLMError):
 
 def model_of(job: Job) -> Path | None:
     """The model folder that the job has made; None where it is not there, or not yet."""
-    made = [step.result for step in job.steps if step.result.name == MANIFEST_NAME]
-    return made[0].parent if job.state == "done" and made and made[0].is_file() else None
+    models = [step.result for step in job.steps if step.result.name == MANIFEST_NAME]
+    return models[0].parent if job.state == "done" and models and models[0].is_file() else None
 
 
 def metrics_of(folder: Path) -> dict[str, Any]:
@@ -50,9 +50,9 @@ def in_use(services: Services) -> tuple[str, dict[str, Any]]:
     """Name and figures of the active model; ("", {}) while there is none.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
     """
-    opened(services)
+    owner_settings(services)
     if not services.ready or services.model.exception():
         return "", {}
     card = services.predictor().card
@@ -72,11 +72,11 @@ def activate(services: Services, folder: str, *, anyway: bool = False) -> str:
     """Makes a model the active one; returns its name. The one before can be restored.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         WorseError: it is worse or was not tested; `anyway` activates it all the same.
         ModelError: there is no such model, it is active already, or one is being loaded.
     """
-    settings, id = opened(services), registry.id_of(folder)
+    settings, id = owner_settings(services), registry.id_of(folder)
     entry = next((e for e in registry.entries(settings) if e.id == id), None)
     if entry is None:
         raise ModelError("activate_no_model", folder=folder)
@@ -120,9 +120,9 @@ def can_restore(services: Services) -> bool:
     """Whether a model was activated, and is still active or being loaded.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
     """
-    opened(services)
+    owner_settings(services)
     return bool(services.previous) and services.previous != services.active
 
 
@@ -130,7 +130,7 @@ def restore(services: Services) -> str:
     """Makes the model active again that was before `activate`; returns its id.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         ModelError: none was activated, or one is being loaded.
     """
     if not can_restore(services):

@@ -6,10 +6,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from audiollm.figures import still
 from audiollm.jobs import progress
 from audiollm.jobs.job import Job
 from audiollm.labels import Language
+from audiollm.metrics.figures import still
 from audiollm.texts import text
 
 COLOURS = ("#0f766e", "#c2570c", "#6d28d9", "#be185d", "#1d4ed8", "#4d7c0f", "#475569", "#b7791f")

@@ -20,7 +20,7 @@ from audiollm.labels import Language
 from audiollm.settings import ASSETS, Settings
 from audiollm.texts import text
 from audiollm.web import model_host, render
-from audiollm.web.auth.access import opened
+from audiollm.web.auth.access import owner_settings
 from audiollm.web.services import Services
 from audiollm.web.train.plan import Plan
 from audiollm.web.train.sources import EMODB, FOLDER, prepared
@@ -51,15 +51,15 @@ def of(services: Services, plan: Plan) -> Estimate | None:
     """Time and memory of a plan; None where its data or language model is not known yet.
 
     Raises:
-        ShutError: see `access.opened`.
+        ShutError: see `access.owner_settings`.
     """
-    settings = opened(services)
+    settings = owner_settings(services)
     llm, splits = estimates.shape(plan.stages[0].llm, settings), splits_of(services, plan)
     if llm is None or splits is None:
         return None
     home = settings.home.resolve()
-    known = estimates.paces((home / "runs", Path("runs")), settings)
-    seconds, peaks, basis = _fits(plan, llm, splits, known)
+    paces = estimates.paces((home / "runs", Path("runs")), settings)
+    seconds, peaks, basis = _fits(plan, llm, splits, paces)
     each = seconds.pop("clip")
     seconds["merge"] = 2 * estimates.STARTUP + 2 * splits.valid * each
     seconds["evaluate"] = estimates.STARTUP + splits.test * each + 2 * PROBE
@@ -80,7 +80,7 @@ def of(services: Services, plan: Plan) -> Estimate | None:
 
 
 def _fits(
-    plan: Plan, llm: Shape, splits: Splits, known: list[Pace]
+    plan: Plan, llm: Shape, splits: Splits, paces: list[Pace]
 ) -> tuple[dict[str, float], list[tuple[float, float]], Basis]:
     """(seconds of both stages and of scoring a `clip`, peaks of memory, basis)."""
     seconds: dict[str, float] = {}
@@ -91,13 +91,13 @@ def _fits(
         steps = config.max_steps if config.max_steps > 0 else 0.0
         steps = steps or splits.train * config.per_clip * config.epochs / batch
         work = Work(number, plan.device, llm, batch, max(1, round(steps)), config.lora_rank)
-        took, how = estimates.fit(work, known)
+        took, how = estimates.fit(work, paces)
         each = took / (work.batch * work.steps)
         seconds["clip"] = each  # forward alone takes less
         seconds[f"stage {number}"] = (
             estimates.STARTUP + took + config.evaluations * splits.valid * each
         )
-        peaks.append(estimates.memory(work, known))
+        peaks.append(estimates.memory(work, paces))
         worst = max(worst, KNOWN.index(how))
     return seconds, peaks, KNOWN[worst]
 
@@ -106,15 +106,15 @@ def splits_of(services: Services, plan: Plan) -> Splits | None:
     """How many clips there are, or will be; None where that is not known yet.
 
     Raises:
-        ShutError: see `access.opened`.
+        ShutError: see `access.owner_settings`.
     """
-    opened(services)
+    owner_settings(services)
     if not plan.unprepared:
-        found = prepared(services).get(Path(plan.source))
-        return Splits(*(part.clips for part in found.splits.values())) if found else None
-    known = {EMODB: ASSETS / "emodb" / "manifest.csv", FOLDER: Path(plan.folder or "").expanduser()}
+        summary = prepared(services).get(Path(plan.source))
+        return Splits(*(part.clips for part in summary.splits.values())) if summary else None
+    paths = {EMODB: ASSETS / "emodb" / "manifest.csv", FOLDER: Path(plan.folder or "").expanduser()}
     # the size of a data set on the hub is not known
-    clips = _count(known[plan.source]) if plan.source in known else 0
+    clips = _count(paths[plan.source]) if plan.source in paths else 0
     clips = min(clips, plan.clips or clips)
     train, valid, test = SHARES
     shares = (train + valid, 0.0, test) if plan.all_learn else SHARES
@@ -125,9 +125,9 @@ def on_gpu(services: Services, llm: str, device: str) -> float:
     """Bytes of a GPU that stage 2 takes with a language model; 0: none, or not known.
 
     Raises:
-        ShutError: see `access.opened`.
+        ShutError: see `access.owner_settings`.
     """
-    size = estimates.shape(llm, opened(services))
+    size = estimates.shape(llm, owner_settings(services))
     return estimates.memory(Work(2, device, size, FitConfig.batch_size, 1))[1] if size else 0.0
 
 
@@ -167,21 +167,21 @@ def html(services: Services, plan: Plan, language: Language) -> str:
     """HTML of an estimate, its basis, and a warning where memory is short.
 
     Raises:
-        ShutError: see `access.opened`.
+        ShutError: see `access.owner_settings`.
     """
-    found = of(services, plan)
-    if found is None:
+    cost = of(services, plan)
+    if cost is None:
         return f'<p class="estimate">{text("estimate_unknown", language)}</p>'
-    need, left = gigabytes(found.memory + found.gpu), render.duration(found.whole, language)
+    need, left = gigabytes(cost.memory + cost.gpu), render.duration(cost.whole, language)
     device = escape(plan.device)
     lines = [text("estimate", language, left=left, need=need, device=device)]
-    if found.gpu:
-        lines.append(text("estimate_gpu", language, need=gigabytes(found.gpu)))
-    lines.append(text(f"estimate_{found.basis}", language))
+    if cost.gpu:
+        lines.append(text("estimate_gpu", language, need=gigabytes(cost.gpu)))
+    lines.append(text(f"estimate_{cost.basis}", language))
     body = f'<p class="estimate">{paragraph(lines, language)}</p>'
-    memories = {"cpu": found.memory}
+    memories = {"cpu": cost.memory}
     if plan.device.startswith("cuda"):
-        memories[plan.device] = found.gpu
+        memories[plan.device] = cost.gpu
     for name, bytes in memories.items():
         free = memory.free(name)
         if free is None or bytes <= free:
@@ -196,18 +196,18 @@ def html(services: Services, plan: Plan, language: Language) -> str:
 
 def gigabytes(bytes: float) -> str:
     """Of bytes, in two digits: 0.8, 12."""
-    found = bytes / 1e9
-    return f"{found:.0f}" if found >= 9.5 else f"{max(0.1, found):.1f}"
+    value = bytes / 1e9
+    return f"{value:.0f}" if value >= 9.5 else f"{max(0.1, value):.1f}"
 
 
 # --- while it runs
 
 
-def keep(folder: Path, found: Estimate | None) -> None:
+def keep(folder: Path, estimate: Estimate | None) -> None:
     """Writes what was estimated into a job's folder."""
     with suppress(OSError):  # a full disk: the job then has no estimate
-        if found is not None:
-            (folder / KEPT).write_text(json.dumps(found.to_dict()), encoding="utf-8")
+        if estimate is not None:
+            (folder / KEPT).write_text(json.dumps(estimate.to_dict()), encoding="utf-8")
 
 
 def left(folder: Path, job: Job) -> float | None:
@@ -215,8 +215,8 @@ def left(folder: Path, job: Job) -> float | None:
     if job.state not in ACTIVE:
         return None
     try:
-        found = parse_json((folder / KEPT).read_text(encoding="utf-8"))["seconds"]
-        planned = {str(name): float(seconds) for name, seconds in found.items()}
+        stored = parse_json((folder / KEPT).read_text(encoding="utf-8"))["seconds"]
+        planned = {str(name): float(seconds) for name, seconds in stored.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         planned = {}
     took, now = progress.step_times(folder), job.steps[job.step - 1].name

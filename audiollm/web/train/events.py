@@ -122,11 +122,11 @@ def connect(
         looks(button.click(switches(to), [parts.jobs, language], moved, **AT_ONCE))
 
 
-def updates(parts: Page, services: Services, language: gr.Radio, given: Update) -> Update:
+def updates(parts: Page, services: Services, language: gr.Radio, form: Update) -> Update:
     """A look at the jobs: what is new since the last one."""
-    seen, chosen = given[parts.seen], given[language]
+    seen, chosen = form[parts.seen], form[language]
     try:
-        now = _now(parts, services, given[parts.jobs], given[parts.overlay] or [], chosen)
+        now = _now(parts, services, form[parts.jobs], form[parts.overlay] or [], chosen)
     except Exception as error:
         now = {parts.detail: _part(value=view.failed(error, chosen))}
     marks = {str(part.elem_id): repr(mark) for part, (_, mark) in now.items()}
@@ -141,24 +141,24 @@ def updates(parts: Page, services: Services, language: gr.Radio, given: Update) 
 def _now(
     parts: Page, services: Services, id: str | None, overlay: list[str], chosen: Language
 ) -> dict[Any, Part]:
-    found = actions.jobs(services)
-    job = next((job for job in found if job.id == id), found[0] if found else None)
+    jobs = actions.jobs(services)
+    job = next((job for job in jobs if job.id == id), jobs[0] if jobs else None)
     shown = NOTHING if job is None else view.view(services, job, chosen)
     listed: dict[str, Any] = {
-        "choices": [(view.line(each, chosen), each.id) for each in found],
-        "visible": visible(bool(found)),
+        "choices": [(view.line(each, chosen), each.id) for each in jobs],
+        "visible": visible(bool(jobs)),
     }
     if job is None or job.id != id:  # else a choice that is made meanwhile stays
         listed["value"] = job.id if job else None
-    others = [(each.name, each.id) for each in found if each is not job]
-    laid = [id for id in overlay if any(id == known for _, known in others)]
-    drawn = [each for each in found if each is job or each.id in laid]
-    points = [(each.id, curves.points(each)) for each in drawn]
-    running = " ".join(each.id for each in found if each.state in ACTIVE)
+    others = [(each.name, each.id) for each in jobs if each is not job]
+    laid = [id for id in overlay if any(id == other for _, other in others)]
+    plotted = [each for each in jobs if each is job or each.id in laid]
+    points = [(each.id, curves.points(each)) for each in plotted]
+    running = " ".join(each.id for each in jobs if each.state in ACTIVE)
 
     def figure() -> dict[str, Any]:
         drawable = any(sum(counts) for _, counts in points)
-        return {"value": curves.curves(drawn, chosen), "visible": visible(drawable)}
+        return {"value": curves.curves(plotted, chosen), "visible": visible(drawable)}
 
     evaluation = results.now(services, job, chosen)
     buttons = {

@@ -22,10 +22,10 @@ KINDS = typing.get_type_hints(FitConfig)
 
 
 class Fields:
-    """The settings of a person; `named` has them under the names of `Plan.values`."""
+    """The settings of a person; `by_name` has them under the names of `Plan.values`."""
 
     def __init__(self, static: Static) -> None:
-        self.static, self.named = static, dict[str, Any]()
+        self.static, self.by_name = static, dict[str, Any]()
         free: dict[str, Any] = {"allow_custom_value": True}
         small: dict[str, Any] = {"size": "sm", "min_width": 80}
         static.html("train_data_title", "<h2>{}</h2>")
@@ -34,6 +34,7 @@ class Fields:
         self._place(gr.Textbox, "folder", max_lines=1, **HIDDEN)
         self._place(gr.Textbox, "data_set", max_lines=1, placeholder="user/name", **HIDDEN)
         self._place(gr.Textbox, "pattern", max_lines=1, **HIDDEN)
+        self._place(gr.Dropdown, "label_column", choices=[""], **free, **HIDDEN)
         self._place(gr.Checkbox, "alone", value=False, **HIDDEN)
         static.html("train_settings_title", "<h2>{}</h2>")
         self._place(gr.Textbox, "name", max_lines=1)
@@ -66,14 +67,14 @@ class Fields:
 
     def _place(self, kind: Callable[..., Any], key: str, **options: Any) -> None:
         options = {"value": DEFAULT[key], "min_width": 200, **options}
-        self.named[key] = self.static.labelled(kind, f"train_{key}", info=True, **options)
+        self.by_name[key] = self.static.labelled(kind, f"train_{key}", info=True, **options)
 
     def _place_options(self, section: str) -> None:
         for key, (name, _) in keys(section).items():
             if name == "llm":
                 self._place(gr.Dropdown, key, choices=list(hub.LLMS), allow_custom_value=True)
-            elif known := typing.get_args(KINDS[name]):
-                self._place(gr.Dropdown, key, choices=list(known))
+            elif allowed := typing.get_args(KINDS[name]):
+                self._place(gr.Dropdown, key, choices=list(allowed))
             elif KINDS[name] is int:
                 self._place(gr.Number, key, precision=0)
             else:
@@ -82,8 +83,8 @@ class Fields:
     @property
     def parts(self) -> set[Any]:
         """The fields, as inputs of an event."""
-        return set(self.named.values())
+        return set(self.by_name.values())
 
-    def values(self, given: Mapping[Any, Any]) -> dict[str, Any]:
+    def values(self, form: Mapping[Any, Any]) -> dict[str, Any]:
         """The values of an event, by name."""
-        return {name: given[part] for name, part in self.named.items()}
+        return {name: form[part] for name, part in self.by_name.items()}

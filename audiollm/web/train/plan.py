@@ -21,7 +21,7 @@ from audiollm.contracts.prepared import PREPARED
 from audiollm.contracts.result import RESULT
 from audiollm.errors import ConfigError
 from audiollm.jobs.job import Step, check_device
-from audiollm.web.train.sources import EMODB, FOLDER, HUB, Ask, asked
+from audiollm.web.train.sources import EMODB, FOLDER, HUB, DataSource, source_of
 
 PRESETS: dict[str, float] = {"quick": 0.25, "balanced": 1.0, "thorough": 3.0}  # times the epochs
 
@@ -41,16 +41,16 @@ PER_STAGE = ("epochs", "max_steps", "learning_rate")  # have a field for each st
 
 def keys(part: str) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Field of a part of the page -> (option of `FitConfig`, stages in which it is set)."""
-    found: dict[str, tuple[str, tuple[int, ...]]] = {}
+    fields: dict[str, tuple[str, tuple[int, ...]]] = {}
     for name in SHOWN[part]:
         if name in PER_STAGE:
-            found |= {f"{name}_{stage}": (name, (stage,)) for stage in (1, 2)}
+            fields |= {f"{name}_{stage}": (name, (stage,)) for stage in (1, 2)}
         else:
-            found[name] = (name, (OPTIONS[name].stage,) if OPTIONS[name].stage else (1, 2))
-    return found
+            fields[name] = (name, (OPTIONS[name].stage,) if OPTIONS[name].stage else (1, 2))
+    return fields
 
 
-KEYS = {key: found for part in SHOWN for key, found in keys(part).items()}
+KEYS = {key: target for part in SHOWN for key, target in keys(part).items()}
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Plan:
     folder: str = option("", "FOLDER: the recordings, or a table that lists them")
     data_set: str = option("", "HUB: its id")
     pattern: str = option("", "FOLDER: a regular expression that finds the speaker in a path")
+    label_column: str = option("", "FOLDER: the column of a table's labels; empty: found by itself")
     alone: bool = option(False, "FOLDER, HUB: random split, for speakers are unknown")
     all_learn: bool = option(False, "no validation split, where recordings are prepared")
     encoder: str = option(hub.BUNDLED_ENCODER, "with which recordings are prepared")
@@ -85,7 +86,7 @@ class Plan:
                 raise ConfigError("plan_model", name=name, value=shown(id))
         check_device(self.device)
         if self.unprepared:
-            self.ask()
+            self.data_source()
         else:
             prepared = False
             with suppress(OSError, ValueError):
@@ -120,9 +121,9 @@ class Plan:
         }
         return {**own, **configured}
 
-    def ask(self) -> Ask:
+    def data_source(self) -> DataSource:
         """The recordings to prepare."""
-        return asked(vars(self))
+        return source_of(vars(self))
 
     @property
     def unprepared(self) -> bool:
@@ -147,8 +148,8 @@ class Plan:
 
     def files(self, home: Path) -> dict[str, str]:
         """The same as text."""
-        found = self.configs(home).items()
-        return {name: json.dumps(config.to_dict(), indent=2) + "\n" for name, config in found}
+        configs = self.configs(home).items()
+        return {name: json.dumps(config.to_dict(), indent=2) + "\n" for name, config in configs}
 
     def steps_in(self, home: Path, job: Path | None = None) -> list[Step]:
         """The commands, all paths absolute; data, runs and the model go into the home folder.
@@ -159,8 +160,8 @@ class Plan:
         data, steps = self.data_in(home)
         for stage, (file, config) in enumerate(self.configs(home).items(), start=1):
             run = runs / f"{self.name}-stage{stage}"
-            chosen = ("--config", str(job / file)) if job else config.arguments()
-            words: tuple[str, ...] = ("train", "fit", *chosen, "--out", str(run))
+            settings = ("--config", str(job / file)) if job else config.arguments()
+            words: tuple[str, ...] = ("train", "fit", *settings, "--out", str(run))
             steps.append(Step(f"stage {stage}", words, run / METRICS_NAME))
         merged = ("train", "merge", "--run", str(run), "--out", str(model))
         steps.append(Step("merge", merged, model / MANIFEST_NAME))
@@ -177,7 +178,7 @@ class Plan:
         """The prepared folder, and the step that makes it where it is not there."""
         if not self.unprepared:
             return Path(self.source).resolve(), []
-        words = (*self.ask().words, "--encoder", _absolute(self.encoder))
+        words = (*self.data_source().words, "--encoder", _absolute(self.encoder))
         parts = [self.name] if self.own_folder else [EMODB]
         if self.encoder != hub.BUNDLED_ENCODER or not self.own_folder:  # earlier ones had another
             parts.append(re.sub(r"[^\w.-]+", "_", self.encoder))

@@ -45,44 +45,44 @@ def connect(parts: Page, services: Services, language: gr.Radio) -> list[Any]:
 
 def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
     """What there is to train on, settings that fit it, and the commands."""
-    fields, named = parts.fields, parts.fields.named
+    fields, by_name = parts.fields, parts.fields.by_name
 
     def offer(chosen: Language) -> Update:
-        found = recordings_view.sources(sources.prepared(services), chosen)
+        choices = recordings_view.sources(sources.prepared(services), chosen)
         devices = gr.update(choices=actions.devices(services))
         presets = [(text(f"preset_{name}", chosen), name) for name in PRESETS]
         return {
-            named["source"]: gr.update(choices=found),
-            named["device"]: devices,
+            by_name["source"]: gr.update(choices=choices),
+            by_name["device"]: devices,
             fields.preset: gr.update(choices=presets),
         }
 
-    def preset(given: Update) -> Update:
-        return suggest(given, PRESETS[given[fields.preset]])
+    def preset(form: Update) -> Update:
+        return suggest(form, PRESETS[form[fields.preset]])
 
-    def suggest(given: Update, factor: float = 0.0) -> Update:
+    def suggest(form: Update, factor: float = 0.0) -> Update:
         """Settings that fit what is chosen, where the person has not set others. `factor`: so many
         times the usual epochs, whatever stands there."""
-        values, before = fields.values(given), given[fields.offered]
+        values, before = fields.values(form), form[fields.offered]
         if factor:
             values |= {key: before[key] for key in EPOCHS}
         used = factor or before["factor"]
-        now, basis = actions.proposed(services, values, used, given[language])
-        taken = proposal.follow(values, before, now)
+        now, basis = actions.propose(services, values, used, form[language])
+        changes = proposal.follow(values, before, now)
         if factor:
-            taken |= {key: now[key] for key in EPOCHS} | {"max_steps_1": 0, "max_steps_2": 0}
+            changes |= {key: now[key] for key in EPOCHS} | {"max_steps_1": 0, "max_steps_2": 0}
         offered = {**before, **now, "factor": used}
-        return {named[k]: v for k, v in taken.items()} | {
+        return {by_name[k]: v for k, v in changes.items()} | {
             fields.offered: offered,
             fields.fits: basis,
         }
 
-    def propose(given: Update) -> Update:
+    def propose(form: Update) -> Update:
         """The commands, how long they take, and whether they can run: else what is missing."""
-        chosen, commands, expected, missing = given[language], "", "", ""
+        chosen, commands, expected, missing = form[language], "", "", ""
         nameless = runs = False
         try:
-            plan = actions.compared(services, Plan.of(fields.values(given)))
+            plan = actions.with_comparison(services, Plan.of(fields.values(form)))
             expected = estimate.html(services, plan, chosen)
             commands = actions.commands(services, plan)
             actions.require_startable(services, plan)
@@ -92,30 +92,31 @@ def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
         except Exception as error:
             missing = view.failed(error, chosen)
             nameless = isinstance(error, NamelessError)
-        shown = (commands, missing, expected, gr.update(interactive=runs))
+        updates = (commands, missing, expected, gr.update(interactive=runs))
         return {
-            **dict(zip(offers, shown, strict=True)),
-            fields.preset: proposal.preset(fields.values(given), given[fields.offered]),
+            **dict(zip(offers, updates, strict=True)),
+            fields.preset: proposal.preset(fields.values(form), form[fields.offered]),
             parts.split: gr.update(visible=visible(nameless)),
         }
 
     offers = (parts.commands, parts.message, parts.estimate, parts.start)
 
-    parts.recordings.connect(named, fields.uploads, services, language, parts.tab)
+    parts.recordings.connect(by_name, fields.uploads, services, language, parts.tab)
     settings = {*fields.parts, language}
-    suggested = [*named.values(), fields.offered, fields.fits]
+    suggested = [*by_name.values(), fields.offered, fields.fits]
     fields.preset.input(preset, {*settings, fields.preset, fields.offered}, suggested, **AT_ONCE)
     # updates of a tab that was never opened are lost; and a page may learn its visitor's
     # language after the tab was opened
-    opened = [parts.tab.select, language.change]
-    gr.on(opened, offer, language, [named["source"], named["device"], fields.preset], **AT_ONCE)
-    decides = [named[key].change for key in ("source", "folder", "clips", "llm", "device")]
+    triggers = [parts.tab.select, language.change]
+    menus = [by_name["source"], by_name["device"], fields.preset]
+    gr.on(triggers, offer, language, menus, **AT_ONCE)
+    decides = [by_name[key].change for key in ("source", "folder", "clips", "llm", "device")]
     last: dict[str, Any] = {"trigger_mode": "always_last", **AT_ONCE}
-    gr.on([*opened, *decides], suggest, {*settings, fields.offered}, suggested, **last)
-    every = [*(part.change for part in named.values()), *opened]
+    gr.on([*triggers, *decides], suggest, {*settings, fields.offered}, suggested, **last)
+    every = [*(part.change for part in by_name.values()), *triggers]
     outcome = [*offers, parts.split, fields.preset]
     gr.on(every, propose, {*settings, fields.offered}, outcome, **last)
-    parts.split.click(lambda: True, None, named["alone"], **AT_ONCE)
+    parts.split.click(lambda: True, None, by_name["alone"], **AT_ONCE)
 
 
 def _starts(parts: Page, services: Services, language: gr.Radio) -> list[Any]:
@@ -123,17 +124,17 @@ def _starts(parts: Page, services: Services, language: gr.Radio) -> list[Any]:
     settings = {*parts.fields.parts, language}
 
     def starts(what: Callable[[Services, Plan], str], code: str) -> Callable[[Update], Update]:
-        def start(given: Update) -> Update:
-            chosen = given[language]
+        def start(form: Update) -> Update:
+            chosen = form[language]
             try:
-                plan = Plan.of(parts.fields.values(given))
+                plan = Plan.of(parts.fields.values(form))
                 id = what(services, plan)
             except Exception as error:
                 return {parts.message: view.failed(error, chosen)}
             # what is not on the list yet cannot be chosen on it
-            known = gr.update(choices=[(plan.name, id)], value=id, visible=True)
+            choice = gr.update(choices=[(plan.name, id)], value=id, visible=True)
             message = render.notice(text(code, chosen, name=plan.name), "wait")
-            return {parts.message: message, parts.jobs: known, parts.seen: {}}
+            return {parts.message: message, parts.jobs: choice, parts.seen: {}}
 
         return start
 
@@ -148,22 +149,22 @@ def _starts(parts: Page, services: Services, language: gr.Radio) -> list[Any]:
 
 def _arrives(parts: Page, services: Services, language: gr.Radio) -> None:
     """Offers what a job has prepared meanwhile, and selects what these settings prepared."""
-    known, source = gr.State(None), parts.fields.named["source"]
+    listed, source = gr.State(None), parts.fields.by_name["source"]
 
-    def look(given: Update) -> Update:
-        before = given[known]
+    def look(form: Update) -> Update:
+        before = form[listed]
         now = [str(folder) for folder in sources.prepared_folders(services)]
         if now == before or before is None:
-            return {known: gr.skip() if now == before else now}
-        found = recordings_view.sources(sources.prepared(services), given[language])
-        offered = gr.update(choices=found)
-        made = actions.prepared_by(services, parts.fields.values(given))
-        if made in set(now) - set(before):
-            offered["value"] = made
-        return {source: offered, known: now}
+            return {listed: gr.skip() if now == before else now}
+        choices = recordings_view.sources(sources.prepared(services), form[language])
+        offered = gr.update(choices=choices)
+        result = actions.prepared_by(services, parts.fields.values(form))
+        if result in set(now) - set(before):
+            offered["value"] = result
+        return {source: offered, listed: now}
 
-    settings = {*parts.fields.parts, language, known}
-    parts.clock.tick(look, settings, [source, known], **AT_ONCE)
+    settings = {*parts.fields.parts, language, listed}
+    parts.clock.tick(look, settings, [source, listed], **AT_ONCE)
 
 
 def _files(parts: Page, services: Services, language: gr.Radio) -> None:
@@ -171,17 +172,17 @@ def _files(parts: Page, services: Services, language: gr.Radio) -> None:
     fields = parts.fields
     settings = {*fields.parts, language}
 
-    def save(given: Update) -> Update:
+    def save(form: Update) -> Update:
         try:
             return {
-                fields.file: actions.save(services, fields.values(given)),
+                fields.file: actions.save(services, fields.values(form)),
                 fields.file_message: "",
             }
         except Exception as error:
-            return {fields.file: "", fields.file_message: view.failed(error, given[language])}
+            return {fields.file: "", fields.file_message: view.failed(error, form[language])}
 
-    def load(given: Update) -> Update:
-        before, file, chosen = fields.values(given), given[fields.load], given[language]
+    def load(form: Update) -> Update:
+        before, file, chosen = fields.values(form), form[fields.load], form[language]
         try:
             loaded = actions.load(services, file, before)
         except Exception as error:
@@ -190,16 +191,16 @@ def _files(parts: Page, services: Services, language: gr.Radio) -> None:
             if file:
                 Path(file).unlink(missing_ok=True)  # the page's own copy
         message = render.notice(text("settings_loaded", chosen, name=loaded.name), "wait")
-        updates = {fields.named[key]: value for key, value in changed(before, loaded).items()}
+        updates = {fields.by_name[key]: value for key, value in changed(before, loaded).items()}
         return {**updates, fields.load: None, fields.file_message: message}
 
     saved = fields.save.click(save, settings, [fields.file, fields.file_message], **AT_ONCE)
     saved.then(None, fields.file, None, js=SAVE, **AT_ONCE)
     # an empty button takes a file of the same name again
-    outcome = [*fields.named.values(), fields.load, fields.file_message]
+    outcome = [*fields.by_name.values(), fields.load, fields.file_message]
     fields.load.upload(load, {*settings, fields.load}, outcome, **AT_ONCE)
 
 
-def changed(values: Mapping[str, Any], wanted: Plan) -> dict[str, Any]:
+def changed(values: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     """The fields that a plan changes, with their new values."""
-    return {key: new for key, new in wanted.values().items() if values[key] != new}
+    return {key: new for key, new in plan.values().items() if values[key] != new}

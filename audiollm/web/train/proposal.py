@@ -48,7 +48,7 @@ def size(clips: float) -> Size:
     return "few" if clips < FEW else "some" if clips < SOME else "many"
 
 
-def proposed(clips: float | None, llm: str, device: str, factor: float = 1.0) -> dict[str, Any]:
+def propose(clips: float | None, llm: str, device: str, factor: float = 1.0) -> dict[str, Any]:
     """Field of the page -> value.
 
     Args:
@@ -84,15 +84,15 @@ def _round(epochs: float) -> float:
 def first() -> Plan:
     """The settings of the page before anything was chosen."""
     plan = Plan()
-    return Plan.of({**plan.values(), **proposed(None, plan.stages[0].llm, plan.device)})
+    return Plan.of({**plan.values(), **propose(None, plan.stages[0].llm, plan.device)})
 
 
 def preset(values: Mapping[str, Any], offered: Mapping[str, Any]) -> str | None:
     """The preset whose epochs stand in the fields; None where somebody has set others."""
-    kept = all(values[key] == offered[key] for key in ("epochs_1", "epochs_2"))
+    unchanged = all(values[key] == offered[key] for key in ("epochs_1", "epochs_2"))
     set_by_steps = values["max_steps_1"] or values["max_steps_2"]
-    named = (name for name, factor in PRESETS.items() if factor == offered["factor"])
-    return next(named, None) if kept and not set_by_steps else None
+    names = (name for name, factor in PRESETS.items() if factor == offered["factor"])
+    return next(names, None) if unchanged and not set_by_steps else None
 
 
 def follow(

@@ -26,7 +26,7 @@ from audiollm.web.train.view import failed
 
 Values = Mapping[str, Any]  # of the page's fields, see `Plan`
 # of the source, what `sources.insight` reads
-NAMED = ("source", "folder", "data_set", "pattern", "alone", "all_learn")
+NAMED = ("source", "folder", "data_set", "pattern", "label_column", "alone", "all_learn")
 
 
 class Uploads:
@@ -41,20 +41,20 @@ class Uploads:
 
     def connect(
         self,
-        named: Mapping[str, Any],
+        by_name: Mapping[str, Any],
         message: gr.HTML,
         services: Services,
         language: gr.Radio,
         tab: gr.Tab,
     ) -> Any:
         """Returns the event after which an upload is chosen."""
-        source, folder = named["source"], named["folder"]
+        source, folder = by_name["source"], by_name["folder"]
 
         def offer(source: str, path: str) -> Update:
-            found = upload.uploads(services) if source == FOLDER else []
-            inside = [p.name for p in found if path == str(p) or path.startswith(f"{p}/")]
+            folders = upload.uploads(services) if source == FOLDER else []
+            inside = [p.name for p in folders if path == str(p) or path.startswith(f"{p}/")]
             value = inside[0] if inside else None
-            names = [p.name for p in found]
+            names = [p.name for p in folders]
             return {
                 self.choice: gr.update(choices=names, value=value, visible=visible(bool(names))),
                 self.delete: gr.update(visible=visible(bool(value))),
@@ -63,7 +63,7 @@ class Uploads:
         def choose(name: str | None) -> Update:
             deletes = {self.delete: gr.update(visible=visible(bool(name)))}
             try:
-                return {folder: str(upload.recordings_of(upload.named(services, name)))} | deletes
+                return {folder: str(upload.recordings_of(upload.find(services, name)))} | deletes
             except (AudioLLMError, OSError):
                 return deletes
 
@@ -79,10 +79,10 @@ class Uploads:
 
         def take(file: str | None, chosen: Language) -> Update:
             parts = {"folder": folder, "file": self.file, "message": message}
-            parts["alone"] = named["alone"]
-            return named_parts(parts, taken(services, file, chosen))
+            parts["alone"] = by_name["alone"]
+            return named_parts(parts, store_upload(services, file, chosen))
 
-        moved = [folder, self.file, message, named["alone"]]
+        moved = [folder, self.file, message, by_name["alone"]]
         changes = [tab.select, source.change, folder.change]
         gr.on(changes, offer, [source, folder], [self.choice, self.delete], **AT_ONCE)
         self.choice.input(choose, self.choice, [folder, self.delete], **AT_ONCE)
@@ -109,48 +109,51 @@ class Recordings:
 
     def connect(
         self,
-        named: Mapping[str, Any],
+        by_name: Mapping[str, Any],
         uploads: Uploads,
         services: Services,
         language: gr.Radio,
         tab: gr.Tab,
     ) -> None:
-        """`named`: the fields of the page. The recordings are looked at when somebody opens the
+        """`by_name`: the fields of the page. The recordings are looked at when somebody opens the
         tab, not before: updates of a part that was never on the screen are lost."""
-        parts = {key: named[key] for key in NAMED}
+        parts = {key: by_name[key] for key in NAMED}
         inputs = {*parts.values(), language}
         names = ("data", "classes", "label", "another", "sound", "about", "last")
         own: dict[str, Any] = {name: getattr(self, name) for name in names}
-        shown = [part for name, part in own.items() if name != "last"]
+        column = parts["label_column"]
+        outputs = [column, *(part for name, part in own.items() if name != "last")]
 
-        def look(given: Update) -> Update:
-            values = {key: given[part] for key, part in parts.items()}
-            return named_parts(own, seen(services, values, given[language]))
+        def look(form: Update) -> Update:
+            values = {key: form[part] for key, part in parts.items()}
+            columns = column_choices(values, form[language])
+            return named_parts(own, contents(services, values, form[language])) | {column: columns}
 
-        def another(given: Update) -> Update:
-            values = {key: given[part] for key, part in parts.items()}
-            choice, last = given[self.label], given[self.last]
-            return named_parts(own, played(services, values, choice, last, given[language]))
+        def another(form: Update) -> Update:
+            values = {key: form[part] for key, part in parts.items()}
+            choice, last = form[self.label], form[self.last]
+            return named_parts(own, playback(services, values, choice, last, form[language]))
 
         def asks_for(source: str) -> Update:
-            return named_parts({**named, "file": uploads.file}, fields(source))
+            return named_parts({**by_name, "file": uploads.file}, fields(source))
 
         source, hub, pattern = parts["source"], parts["data_set"], parts["pattern"]
         # also when a page has just learned its visitor's language: nothing that somebody waits for
-        language.change(look, inputs, shown, trigger_mode="always_last", **AT_ONCE)
+        language.change(look, inputs, outputs, trigger_mode="always_last", **AT_ONCE)
         events = [tab.select, source.change, parts["alone"].change, parts["all_learn"].input]
+        events.append(column.input)
         texts = (parts["folder"], hub, pattern)
         events += [event for part in texts for event in (part.submit, part.blur)]
         waits = {**AT_ONCE, "show_progress": "minimal", "show_progress_on": [self.data]}
-        gr.on(events, look, inputs, shown, trigger_mode="always_last", **waits)
+        gr.on(events, look, inputs, outputs, trigger_mode="always_last", **waits)
         asked_for = [parts["folder"], uploads.file, parts["pattern"], hub, parts["alone"]]
         source.change(asks_for, source, asked_for, **AT_ONCE)
         gr.on([source.input, language.input], lambda: "", None, self.message, **AT_ONCE)
         # whoever names the speakers wants them kept apart
-        named_by = lambda given: gr.skip() if not given.strip() else False  # noqa: E731
+        named_by = lambda text: gr.skip() if not text.strip() else False  # noqa: E731
         pattern.input(named_by, pattern, parts["alone"], **AT_ONCE)
-        uploaded = uploads.connect(named, self.message, services, language, tab)
-        uploaded.then(look, inputs, shown, **AT_ONCE)
+        uploaded = uploads.connect(by_name, self.message, services, language, tab)
+        uploaded.then(look, inputs, outputs, **AT_ONCE)
         player, choice = [self.sound, self.about, self.last], {self.label, self.last, *inputs}
         gr.on([self.another.click, self.label.input], another, choice, player, **AT_ONCE)
 
@@ -165,22 +168,31 @@ def fields(source: str) -> dict[str, Any]:
     return {name: gr.update(visible=visible(on)) for name, on in shows.items()}
 
 
-def seen(services: Services, values: Values, language: Language) -> dict[str, Any]:
+def column_choices(values: Values, language: Language) -> Any:
+    """Offers the columns of the label where a table has several; else none is named."""
+    columns = sources.label_columns(values["folder"]) if values["source"] == FOLDER else []
+    several = len(columns) > 1
+    choices = [(text("train_label_column_auto", language), ""), *((name, name) for name in columns)]
+    value = values["label_column"] if several and values["label_column"] in columns else ""
+    return gr.update(choices=choices, value=value, visible=visible(several))
+
+
+def contents(services: Services, values: Values, language: Language) -> dict[str, Any]:
     """What is in the chosen recordings."""
     silent = dict.fromkeys(("sound", "about"), gr.update(value=None, **HIDDEN))
     hidden = dict.fromkeys(("classes", "label", "another"), gr.update(**HIDDEN))
     try:
-        found = sources.insight(services, values)
-        body = recordings_view.summary(found, language)
+        insight = sources.insight(services, values)
+        body = recordings_view.summary(insight, language)
     except Exception as error:
         return {"data": failed(error, language), **hidden, **silent}
-    if not isinstance(found, Insight):
+    if not isinstance(insight, Insight):
         return {"data": body, **hidden, **silent}
-    figure = gr.update(value=recordings_view.classes(found, language), visible=True)
-    body += recordings_view.aloud(found, language)
+    figure = gr.update(value=recordings_view.classes(insight, language), visible=True)
+    body += recordings_view.aloud(insight, language)
     choices = [(text("data_all", language), "")]
-    choices += [(word(name, language), name) for name in found.classes]
-    plays = visible(bool(found.samples))
+    choices += [(word(name, language), name) for name in insight.classes]
+    plays = visible(bool(insight.samples))
     return {
         **{"data": body, "classes": figure},
         "label": gr.update(choices=choices, value="", visible=plays),
@@ -189,37 +201,37 @@ def seen(services: Services, values: Values, language: Language) -> dict[str, An
     }
 
 
-def taken(services: Services, file: str | None, language: Language) -> dict[str, Any]:
+def store_upload(services: Services, file: str | None, language: Language) -> dict[str, Any]:
     """An upload is stored: its path, an empty upload field, what became of it, and a random split
     where its speakers are unknown. The one before is not chosen any more, whatever became of it."""
     if not file:
         return {"message": ""}
     try:
-        found = upload.take(services, file)
+        stored = upload.take(services, file)
     except Exception as error:
         return {"folder": "", "file": None, "message": failed(error, language)}
     finally:
         Path(file).unlink(missing_ok=True)  # the page's own copy
-    message = render.notice(recordings_view.uploaded(found, language), "wait")
-    chosen = {"folder": str(found.path), "file": None, "message": message}
+    message = render.notice(recordings_view.upload_message(stored, language), "wait")
+    update = {"folder": str(stored.path), "file": None, "message": message}
     try:
         by_speaker = {"source": FOLDER, "pattern": "", "alone": False, "all_learn": False}
-        sources.require_usable(sources.insight(services, by_speaker | chosen))
+        sources.require_usable(sources.insight(services, by_speaker | update))
     except AudioLLMError as error:  # any other than this one is shown when the upload is looked at
-        return chosen | {"alone": isinstance(error, sources.NamelessError)}
-    return chosen | {"alone": False}
+        return update | {"alone": isinstance(error, sources.NamelessError)}
+    return update | {"alone": False}
 
 
-def played(
+def playback(
     services: Services, values: Values, label: str, last: str, language: Language
 ) -> dict[str, Any]:
     """A clip to play, what it is, and its path."""
     try:
-        found = sources.insight(services, values)
-        if not isinstance(found, Insight):
+        insight = sources.insight(services, values)
+        if not isinstance(insight, Insight):
             return {"last": ""}
-        clip = draw(found, label or "", last)
-        sound = sources.sound(services, found, clip)
+        clip = draw(insight, label or "", last)
+        sound = sources.sound(services, insight, clip)
     except Exception as error:
         about = gr.update(value=failed(error, language), visible=True)
         return {"sound": gr.update(value=None, **HIDDEN), "about": about, "last": ""}
@@ -236,7 +248,7 @@ def played(
     return {"sound": gr.update(value=sound, visible=True), "about": about, "last": clip.path}
 
 
-def draw(found: Insight, label: str = "", last: str = "") -> Clip:
+def draw(insight: Insight, label: str = "", last: str = "") -> Clip:
     """A clip of a class, or of any where it is "", and another one than the last where it can be.
 
     Args:
@@ -245,7 +257,7 @@ def draw(found: Insight, label: str = "", last: str = "") -> Clip:
     Raises:
         DataError: there is none.
     """
-    members = [clip for clip in found.samples if label in ("", clip.label)]
+    members = [clip for clip in insight.samples if label in ("", clip.label)]
     others = [clip for clip in members if clip.path != last]
     if not members:
         raise DataError("player_empty")

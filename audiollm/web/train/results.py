@@ -18,7 +18,6 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from audiollm import figures
 from audiollm.analysis.wording import paragraph, percent
 from audiollm.contracts.result import (
     REPORT,
@@ -32,15 +31,16 @@ from audiollm.errors import DataError
 from audiollm.jobs.job import Job
 from audiollm.labelling import sources as label_sources
 from audiollm.labels import Language, word
+from audiollm.metrics import figures
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.auth.access import opened
+from audiollm.web.auth.access import owner_settings
 from audiollm.web.events import AT_ONCE, Update, named_parts
 from audiollm.web.label.queue import label_store
 from audiollm.web.services import Services
 from audiollm.web.static import HIDDEN, Static, of_browser, visible
 from audiollm.web.train import actions, sources
-from audiollm.web.train.view import evaluated, failed, result_path
+from audiollm.web.train.view import evaluation_of, failed, result_path
 
 RENEWED = 1800  # s: the copy of a report that was handed out is deleted after KEEP
 MOST = 50  # wrong answers that are listed
@@ -71,14 +71,14 @@ class Results:
 
     def connect(self, services: Services, jobs: gr.Radio, language: gr.Radio) -> None:
         """A wrong answer is played when it is chosen, and sent when somebody wants it."""
-        chosen, player = [jobs, self.wrong, language], [self.sound, self.about, self.send]
-        send_on = partial(sent, services)
+        inputs, player = [jobs, self.wrong, language], [self.sound, self.about, self.send]
+        send_on = partial(send_message, services)
 
         def play(job: str | None, clip: str | None, language: Language) -> Update:
-            return named_parts(self.parts, played(services, job, clip, language))
+            return named_parts(self.parts, playback(services, job, clip, language))
 
-        self.wrong.input(play, chosen, player, trigger_mode="always_last", **AT_ONCE)
-        self.send.click(send_on, chosen, self.about, **AT_ONCE)
+        self.wrong.input(play, inputs, player, trigger_mode="always_last", **AT_ONCE)
+        self.send.click(send_on, inputs, self.about, **AT_ONCE)
 
 
 # --- an evaluation
@@ -90,14 +90,14 @@ def sound(
     """A wrongly answered clip, its sample rate in Hz and its int16 samples [N].
 
     Raises:
-        ShutError: see `access.opened`.
+        ShutError: see `access.owner_settings`.
         DataError: the job or its evaluation is gone, the clip is not among its wrong answers, or
             its sound is gone.
         AudioError: it cannot be decoded.
     """
-    settings = opened(services)
-    _, found, one = _named(services, job, clip)
-    folder = Path(found["data"]["folder"])
+    settings = owner_settings(services)
+    _, evaluation, one = _mistake(services, job, clip)
+    folder = Path(evaluation["data"]["folder"])
     return one, sources.load(settings, folder, one["path"], one["id"])
 
 
@@ -105,12 +105,12 @@ def send(services: Services, job: str | None, clip: str | None) -> bool:
     """Puts a clip into the queue of the Label page; False where it is there already.
 
     Raises:
-        ShutError: see `access.opened`.
+        ShutError: see `access.owner_settings`.
         DataError: the clip is not among the wrong answers of the job, or its sound is no file.
         LabelError: it cannot be stored.
     """
-    opened(services)
-    path, _, one = _named(services, job, clip)
+    owner_settings(services)
+    path, _, one = _mistake(services, job, clip)
     tasks = [t for t in label_sources.from_evaluation(path, share=0.0).tasks if t.id == one["id"]]
     if not tasks:
         raise DataError("wrong_no_file")
@@ -121,11 +121,11 @@ def report(services: Services, job: str, name: str) -> str:
     """The path of a copy of the job's whole report, which the page may hand out.
 
     Raises:
-        ShutError: see `access.opened`.
+        ShutError: see `access.owner_settings`.
         DataError: there is none, or it cannot be copied.
     """
-    opened(services)
-    path, _ = _evaluated(services, job)
+    owner_settings(services)
+    path, _ = _evaluation(services, job)
     if not path.with_name(REPORT).is_file():
         raise DataError("wrong_gone")
     safe = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in name)
@@ -138,22 +138,22 @@ def report(services: Services, job: str, name: str) -> str:
     return str(copy)
 
 
-def _evaluated(services: Services, job: str | None) -> tuple[Path, EvaluationResult]:
+def _evaluation(services: Services, job: str | None) -> tuple[Path, EvaluationResult]:
     for each in actions.jobs(services):
-        path, found = result_path(each), evaluated(each)
-        if each.id == job and path and found:
-            return path, found
+        path, evaluation = result_path(each), evaluation_of(each)
+        if each.id == job and path and evaluation:
+            return path, evaluation
     raise DataError("wrong_gone")
 
 
-def _named(
+def _mistake(
     services: Services, job: str | None, clip: str | None
 ) -> tuple[Path, EvaluationResult, ClipResult]:
-    path, found = _evaluated(services, job)
-    one = next((one for one in mistakes(found["clips"]) if one["id"] == clip), None)
+    path, evaluation = _evaluation(services, job)
+    one = next((one for one in mistakes(evaluation["clips"]) if one["id"] == clip), None)
     if one is None:
         raise DataError("wrong_gone")
-    return path, found, one
+    return path, evaluation, one
 
 
 # --- as shown
@@ -162,11 +162,11 @@ def _named(
 def now(services: Services, job: Job | None, language: Language) -> dict[str, Part]:
     """What is to be shown of a job's evaluation, by the names of `Results.parts`; {} without
     one."""
-    path, found = (result_path(job), evaluated(job)) if job else (None, None)
-    if job is None or path is None or found is None:
+    path, evaluation = (result_path(job), evaluation_of(job)) if job else (None, None)
+    if job is None or path is None or evaluation is None:
         return {}
-    metrics, claims = found["metrics"], confidences(found["clips"])
-    wrong, there = mistakes(found["clips"]), path.with_name(REPORT).is_file()
+    metrics, claims = evaluation["metrics"], confidences(evaluation["clips"])
+    wrong, there = mistakes(evaluation["clips"]), path.with_name(REPORT).is_file()
     mark = (job.id, str(path), path.stat().st_mtime_ns, language)
     titles = [text(f"judged_{name}", language) for name in ("confusion", "reliability")]
 
@@ -177,13 +177,13 @@ def now(services: Services, job: Job | None, language: Language) -> dict[str, Pa
     choices = [(line(one, language), one["id"]) for one in wrong[:MOST]]
     listed = {"choices": choices, "value": None, "visible": visible(bool(wrong))}
     return {
-        "confusion": (lambda: _shown(figures.confusion(metrics, language, titles[0])), mark),
+        "confusion": (lambda: _visible(figures.confusion(metrics, language, titles[0])), mark),
         "reliability": (
-            lambda: _shown(figures.reliability(metrics, claims, language, titles[1])),
+            lambda: _visible(figures.reliability(metrics, claims, language, titles[1])),
             mark,
         ),
         "report": (copied, (mark, int(time() // RENEWED))),
-        "summary": _part(_shown(_summary(len(wrong), int(metrics["n"]), language)), mark),
+        "summary": _part(_visible(_summary(len(wrong), int(metrics["n"]), language)), mark),
         "wrong": _part(listed, mark),
         # what played belonged to another job
         "sound": _part({"value": None, **HIDDEN}, mark),
@@ -213,7 +213,7 @@ def line(one: ClipResult, language: Language) -> str:
     )
 
 
-def played(
+def playback(
     services: Services, job: str | None, clip: str | None, language: Language
 ) -> dict[str, Any]:
     """A wrong answer to play, what it is, and the button that sends it, by name."""
@@ -239,7 +239,7 @@ def played(
     }
 
 
-def sent(services: Services, job: str | None, clip: str | None, language: Language) -> str:
+def send_message(services: Services, job: str | None, clip: str | None, language: Language) -> str:
     """What became of a clip that was sent to Label."""
     try:
         new = send(services, job, clip)
@@ -252,5 +252,5 @@ def _part(update: dict[str, Any], mark: object) -> Part:
     return lambda: update, mark
 
 
-def _shown(value: Any) -> dict[str, Any]:
+def _visible(value: Any) -> dict[str, Any]:
     return {"value": value, "visible": True}

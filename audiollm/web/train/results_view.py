@@ -121,33 +121,33 @@ def _calibration(metrics: Mapping[str, Any], language: Language) -> str:
 
 
 @_unless_damaged
-def with_active(found: Mapping[str, Any], language: Language) -> str:
+def with_active(comparison: Mapping[str, Any], language: Language) -> str:
     """A new model beside the active one; "" where it is damaged."""
-    names = [str(found["models"][m]["name"]) for m in ("before", "after")]
+    names = [str(comparison["models"][m]["name"]) for m in ("before", "after")]
     body = f"<h3>{text('comparison_title', language, name=escape(names[0]))}</h3>"
-    of = change(found)
+    of = change(comparison)
     body += f"<p>{text('comparison_nothing', language)}</p>" if of is None else ""
     body += f"<p><b>{verdict(of, language)}</b></p>" if of else ""
-    for number, (name, part) in enumerate((n, found[n]) for n in PARTS if found.get(n)):
+    for number, (name, part) in enumerate((n, comparison[n]) for n in PARTS if comparison.get(n)):
         counts = {"clips": part["clips"], "speakers": len(part["speakers"])}
         about = text(f"comparison_{name}", language, name=escape(names[0]), **counts)
-        shown = paired_table(part, names, language) + flips(part["flipped"], language)
-        body += _folded(about, shown) if number else f"<p>{about}</p>{shown}"
-    return _box(body, found, language)
+        details = paired_table(part, names, language) + flips(part["flipped"], language)
+        body += _folded(about, details) if number else f"<p>{about}</p>{details}"
+    return _box(body, comparison, language)
 
 
 @_unless_damaged
-def improvement(found: Mapping[str, Any], language: Language) -> str:
+def improvement(comparison: Mapping[str, Any], language: Language) -> str:
     """A model before and after it learned from people's labels; "" where it is damaged."""
-    counts = {kind: found["labels"].get(kind, 0) for kind in ("corrected", "confirmed", "new")}
+    counts = {kind: comparison["labels"].get(kind, 0) for kind in ("corrected", "confirmed", "new")}
     lines = [text("fine_tuning_used", language, **counts)]
-    if left := sum(found["left"].values()):
+    if left := sum(comparison["left"].values()):
         lines.append(text("fine_tuning_left", language, n=left))
     body = "".join(f"<p>{escape(line)}</p>" for line in lines)
     names = [text(f"fine_tuning_{key}", language) for key in ("before", "after")]
     for name in ("held_out", "corrected"):
         body += f"<h3>{text(f'fine_tuning_{name}', language)}</h3>"
-        part = found[name]
+        part = comparison[name]
         if part is None:
             body += f"<p>{text('fine_tuning_nobody', language)}</p>"
             continue
@@ -156,11 +156,11 @@ def improvement(found: Mapping[str, Any], language: Language) -> str:
         if name == "corrected":
             body += f"<p>{text('fine_tuning_corrected_why', language)}</p>"
         body += paired_table(part, names, language) + flips(part["flipped"], language)
-    return _box(body, found, language)
+    return _box(body, comparison, language)
 
 
-def _box(body: str, found: Mapping[str, Any], language: Language) -> str:
-    for note in read_messages(found["notes"]):
+def _box(body: str, comparison: Mapping[str, Any], language: Language) -> str:
+    for note in read_messages(comparison["notes"]):
         sentence = note.in_language(language)
         body += f"<p>{escape(text('comparison_note', language, note=sentence))}</p>"
     return f'<div class="cues data">{body}</div>'
@@ -170,34 +170,34 @@ def _folded(summary: str, body: str) -> str:
     return f"<details><summary>{summary}</summary>{body}</details>"
 
 
-def verdict(found: Change, language: Language) -> str:
+def verdict(diff: Change, language: Language) -> str:
     """Better, worse or level, in one sentence."""
-    key = "level" if found.chance else "better" if found.value > 0 else "worse"
-    shares = {"low": f"{found.low:+.2f}", "high": f"{found.high:+.2f}", "by": f"{found.value:+.2f}"}
+    key = "level" if diff.chance else "better" if diff.value > 0 else "worse"
+    shares = {"low": f"{diff.low:+.2f}", "high": f"{diff.high:+.2f}", "by": f"{diff.value:+.2f}"}
     return text(f"comparison_{key}", language, **shares)
 
 
-def paired_table(found: Mapping[str, Any], names: Sequence[str], language: Language) -> str:
+def paired_table(paired: Mapping[str, Any], names: Sequence[str], language: Language) -> str:
     """UA, WA and the recall of each class of both models, and the difference."""
-    rows = [_paired_row(text(f"fine_tuning_{key}", language), found[key]) for key in ("ua", "wa")]
+    rows = [_paired_row(text(f"fine_tuning_{key}", language), paired[key]) for key in ("ua", "wa")]
     rows += [
         _paired_row(f"{word(one['name'], language)} ({one['support']})", one)
-        for one in found["per_class"]
+        for one in paired["per_class"]
     ]
     return render.table(("", *names, text("fine_tuning_change", language)), rows)
 
 
-def _paired_row(name: str, found: Mapping[str, Any]) -> str:
+def _paired_row(name: str, figures: Mapping[str, Any]) -> str:
     """UA or WA with their intervals, or the recall of a class."""
 
     def value(of: Any) -> str:
         return f"{of if isinstance(of, int | float) else of['value']:.2f}"
 
-    moved = found["change"]
+    moved = figures["change"]
     cell = f"{moved['value']:+.2f}"
     if moved["low"] < moved["high"]:  # too few clips for any: nobody knows how sure it is
         cell += f" <small>[{moved['low']:+.2f}, {moved['high']:+.2f}]</small>"
-    return render.row(escape(name), value(found["before"]), value(found["after"]), cell)
+    return render.row(escape(name), value(figures["before"]), value(figures["after"]), cell)
 
 
 def flips(flipped: Sequence[Mapping[str, Any]], language: Language) -> str:

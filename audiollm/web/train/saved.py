@@ -24,7 +24,7 @@ RENAMED = {  # keys of version 1, which had no stages
 }
 
 
-def written(plan: Plan) -> str:
+def serialise(plan: Plan) -> str:
     """A file of settings."""
     values = plan.values()
     stages: dict[str, dict[str, Any]] = {"stage_1": {}, "stage_2": {}}
@@ -52,35 +52,35 @@ def read(raw: bytes, values: Mapping[str, Any]) -> Plan:
     version = content.pop(FORMAT)
     if version not in (1, VERSION) or isinstance(version, bool):
         raise ConfigError("settings_version", value=shown(version), known=VERSION)
-    found = _renamed(content) if version == 1 else _flat(content)
-    for key in found:
+    fields = _renamed(content) if version == 1 else _flat(content)
+    for key in fields:
         if key not in KEYS and key not in OWN:
             raise ConfigError("settings_key", name=shown(key))
-    return Plan.of({**values, **found})
+    return Plan.of({**values, **fields})
 
 
 def _renamed(content: Mapping[str, Any]) -> dict[str, Any]:
     """Version 1 -> values of the page's fields."""
-    found = {RENAMED.get(key, key): value for key, value in content.items()}
+    fields = {RENAMED.get(key, key): value for key, value in content.items()}
     if "tokens" in content:  # stood for both
-        found["tokens_per_second"] = content["tokens"]
-    return found
+        fields["tokens_per_second"] = content["tokens"]
+    return fields
 
 
 def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
     """Version 2 -> values of the page's fields."""
-    found = {key: value for key, value in content.items() if key not in ("stage_1", "stage_2")}
+    fields = {key: value for key, value in content.items() if key not in ("stage_1", "stage_2")}
     for stage in (1, 2):
         options = content.get(f"stage_{stage}", {})
         if not isinstance(options, dict):
             raise ConfigError("settings_broken")
-        known = {name: key for key, (name, those) in KEYS.items() if stage in those}
+        keys = {name: key for key, (name, those) in KEYS.items() if stage in those}
         for name, value in options.items():
-            if name not in known:
+            if name not in keys:
                 raise ConfigError("settings_key", name=shown(name))
-            if found.setdefault(known[name], value) != value:
+            if fields.setdefault(keys[name], value) != value:
                 raise ConfigError("settings_differ", name=name)
-    return found
+    return fields
 
 
 def _no_number(word: str) -> float:

@@ -25,11 +25,11 @@ from audiollm.contracts.fit import REFUSED
 from audiollm.contracts.insight import Insight, grouped, of_prepared
 from audiollm.contracts.messages import Message
 from audiollm.contracts.plain_json import parse_json
-from audiollm.contracts.prepared import PREPARED, Clip, Summary, read_summary
+from audiollm.contracts.prepared import LABEL_COLUMNS, PREPARED, Clip, Summary, read_summary
 from audiollm.errors import AudioLLMError, ConfigError, DataError
 from audiollm.jobs.queue import ROOT
 from audiollm.settings import ASSETS, Settings
-from audiollm.web.auth.access import opened
+from audiollm.web.auth.access import owner_settings
 from audiollm.web.services import Services
 
 LOG = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ LOG = logging.getLogger(__name__)
 EMODB, FOLDER, HUB = "emodb", "folder", "hub"  # sources that are not prepared yet
 TABLES = (".csv", ".jsonl")  # lists of recordings
 NAMED = ("manifest", "metadata")  # such a list, where it lies in the folder of the recordings
+LONGEST_LINE = 2**20  # characters
 SAVED = ("dataset_dict.json", "state.json")  # of a data set that `datasets` has saved
 BESIDE = 10  # sound files for each of parquet: more are the recordings
 HUB_ID = re.compile(r"[^\W_][\w.-]{0,95}/[^\W_][\w.-]{0,95}", re.ASCII)
@@ -57,7 +58,7 @@ class NamelessError(DataError):
 
 
 @dataclass(frozen=True)
-class Ask:
+class DataSource:
     """Recordings, and how they are read.
 
     Raises:
@@ -67,6 +68,7 @@ class Ask:
     corpus: str  # a reader of `python -m train prepare`
     root: str  # an absolute path, or the id of a data set on the hub; "": what ships
     speaker_pattern: str = ""  # a regular expression that finds the speaker in a path
+    label_column: str = ""  # of a table; "": it is found by itself
     split: str = "auto"  # of SPLITS
     all_learn: bool = False  # but for the test speakers
 
@@ -87,12 +89,14 @@ class Ask:
             words = (*words, "--root", self.root)
         if self.speaker_pattern and self.corpus == "folder":
             words = (*words, f"--speaker-pattern={self.speaker_pattern}")
+        if self.label_column and self.corpus == "manifest":
+            words = (*words, f"--label-column={self.label_column}")
         if self.split != "auto":
             words = (*words, "--split", self.split)
         return (*words, "--train-on-valid") if self.all_learn else words
 
 
-def asked(values: Mapping[str, Any]) -> Ask:
+def source_of(values: Mapping[str, Any]) -> DataSource:
     """The recordings of FOLDER, HUB or EMODB in the values of the page's fields (see `Plan`).
 
     Raises:
@@ -101,14 +105,14 @@ def asked(values: Mapping[str, Any]) -> Ask:
     """
     split, all_learn = "random" if values["alone"] else "auto", values["all_learn"]
     if values["source"] == EMODB:
-        return Ask(EMODB, "", all_learn=all_learn)
+        return DataSource(EMODB, "", all_learn=all_learn)
     if values["source"] == HUB:
         id = values["data_set"].strip()
         if not id:
             raise UnnamedError("source_no_data_set")
         if not HUB_ID.fullmatch(id):
             raise ConfigError("hub_id", id=id)
-        return Ask("datasets", id, split=split, all_learn=all_learn)
+        return DataSource("datasets", id, split=split, all_learn=all_learn)
     path = values["folder"].strip()
     if not path:
         raise UnnamedError("source_no_folder")
@@ -119,14 +123,35 @@ def asked(values: Mapping[str, Any]) -> Ask:
         corpus = ""
     if not corpus:
         raise ConfigError("source_path", path=repr(path))
-    return Ask(corpus, str(root), values["pattern"].strip(), split, all_learn)
+    column = values.get("label_column") or ""
+    return DataSource(corpus, str(root), values["pattern"].strip(), column, split, all_learn)
+
+
+def label_columns(path: str) -> list[str]:
+    """The columns of a table that may hold the label, by its first line; [] where `path` is no
+    table, and names no folder with one."""
+    root = Path(path.strip()).expanduser()
+    inside = [root / f"{name}{suffix}" for name in NAMED for suffix in TABLES]
+    try:
+        table = next(
+            file for file in (root, *inside) if file.suffix.lower() in TABLES and file.is_file()
+        )
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            line = file.readline(LONGEST_LINE)
+        if table.suffix.lower() == ".csv":
+            names = next(csv.reader([line], delimiter=max(",;\t", key=line.count)), [])
+        else:
+            names = list(parse_json(line))
+    except (OSError, RuntimeError, ValueError, TypeError, StopIteration, csv.Error):
+        return []  # why it cannot be read is said where it is looked at
+    return [str(name) for name in names if str(name).strip().lower() in LABEL_COLUMNS]
 
 
 def reader_of(root: Path) -> str:
     """The reader that knows recordings by how they lie; "" where there are none."""
     if root.is_file():
-        known = "manifest" if root.suffix.lower() in TABLES else ""
-        return "datasets" if root.suffix.lower() == ".parquet" else known
+        reader = "manifest" if root.suffix.lower() in TABLES else ""
+        return "datasets" if root.suffix.lower() == ".parquet" else reader
     if not root.is_dir():
         return ""
     tables = (f"{name}{suffix}" for name in NAMED for suffix in TABLES)
@@ -148,13 +173,13 @@ def prepared_folders(services: Services) -> list[Path]:
     """The prepared folders in ./data and in the home folder, damaged ones too.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
     """
     folders: dict[Path, None] = {}
-    for parent in (DATA, opened(services).home / "data"):
+    for parent in (DATA, owner_settings(services).home / "data"):
         try:
-            found = sorted(path.parent.resolve() for path in parent.glob(f"*/{PREPARED}"))
-            folders |= dict.fromkeys(found)
+            paths = sorted(path.parent.resolve() for path in parent.glob(f"*/{PREPARED}"))
+            folders |= dict.fromkeys(paths)
         except OSError as error:
             LOG.warning("%s cannot be listed: %s", parent, error)
     return list(folders)
@@ -164,15 +189,15 @@ def prepared(services: Services) -> dict[Path, Summary]:
     """The same with their figures; damaged ones are left out.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
     """
-    found = {}
+    summaries = {}
     for folder in prepared_folders(services):
         try:
-            found[folder] = read_summary(folder)
+            summaries[folder] = read_summary(folder)
         except DataError as error:
             LOG.warning("%s is left out of the list of data: %s", folder, error)
-    return found
+    return summaries
 
 
 # --- what there is to know of recordings
@@ -183,10 +208,10 @@ def insight(services: Services, values: Mapping[str, Any]) -> "Insight | OnHub |
     yet.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         AudioLLMError: it cannot be read.
     """
-    opened(services)
+    owner_settings(services)
     source = values["source"]
     if source == EMODB:
         return of_bundled()
@@ -194,22 +219,22 @@ def insight(services: Services, values: Mapping[str, Any]) -> "Insight | OnHub |
         id = values["data_set"].strip()
         return on_hub(services, id) if id else None
     if source == FOLDER:
-        return of_recordings(services, asked(values)) if values["folder"].strip() else None
-    known = [folder for folder in prepared_folders(services) if str(folder) == source]
-    return of_prepared(known[0]) if known else None  # no other folder is taken for one
+        return of_recordings(services, source_of(values)) if values["folder"].strip() else None
+    folders = [folder for folder in prepared_folders(services) if str(folder) == source]
+    return of_prepared(folders[0]) if folders else None  # no other folder is taken for one
 
 
-def require_usable(found: "Insight | OnHub | None") -> None:
+def require_usable(recordings: "Insight | OnHub | None") -> None:
     """
     Raises:
         NamelessError: the split needs speakers, and they are unknown.
         DataError: they cannot be prepared like this.
     """
-    if not isinstance(found, Insight) or not found.trouble:
+    if not isinstance(recordings, Insight) or not recordings.trouble:
         return
-    if found.trouble.code == "data_unknown_speakers":
-        raise NamelessError("data_nameless", n=found.nameless, all=found.clips)
-    raise DataError("data_trouble", sentence=found.trouble)
+    if recordings.trouble.code == "data_unknown_speakers":
+        raise NamelessError("data_nameless", n=recordings.nameless, all=recordings.clips)
+    raise DataError("data_trouble", sentence=recordings.trouble)
 
 
 def of_bundled() -> Insight:
@@ -231,30 +256,30 @@ def of_bundled() -> Insight:
     return Insight(table.parent, grouped(clips), lengths, samples=clips)
 
 
-def of_recordings(services: Services, ask: Ask) -> Insight:
+def of_recordings(services: Services, data: DataSource) -> Insight:
     """A folder or a table that is not prepared yet: counted, and lengths of a few.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         DataError: nothing in it can be used, or it takes too long to look.
     """
-    opened(services)
+    owner_settings(services)
     try:
-        changed = Path(ask.root).stat().st_mtime_ns
+        changed = Path(data.root).stat().st_mtime_ns
     except OSError as error:
-        raise DataError("data_unreadable", path=ask.root, error=error.strerror) from error
+        raise DataError("data_unreadable", path=data.root, error=error.strerror) from error
     with _LOOKING:  # a second visitor waits for the first one's look
-        return _look(ask, changed)
+        return _look(data, changed)
 
 
 _LOOKING = Lock()
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _look(ask: Ask, _: int) -> Insight:
-    done = _train_look(ask.root, *ask.words)
+def _look(data: DataSource, _: int) -> Insight:
+    done = _train_look(data.root, *data.words)
     if done.returncode:
-        raise _refusal(done) or AudioLLMError("look_failed", path=ask.root)
+        raise _refusal(done) or AudioLLMError("look_failed", path=data.root)
     return Insight.from_json(done.stdout)
 
 
@@ -284,20 +309,20 @@ def _refusal(done: subprocess.CompletedProcess[bytes]) -> AudioLLMError | None:
 # --- the sound of a clip
 
 
-def sound(services: Services, found: Insight, clip: Clip) -> tuple[int, np.ndarray]:
+def sound(services: Services, recordings: Insight, clip: Clip) -> tuple[int, np.ndarray]:
     """Sample rate in Hz and int16 samples [N] of a clip.
 
     Nobody names a file: the clip must be one of the recordings' own list.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         AudioError: it cannot be decoded, or is longer than `LONGEST`.
         DataError: it is not among these recordings, or its sound is gone.
     """
-    settings = opened(services)
-    if clip not in found.samples:
+    settings = owner_settings(services)
+    if clip not in recordings.samples:
         raise DataError("source_not_listed", path=clip.path)
-    return load(settings, found.path if found.prepared else None, clip.path, clip.id)
+    return load(settings, recordings.path if recordings.prepared else None, clip.path, clip.id)
 
 
 def load(settings: Settings, folder: Path | None, path: str, id: str) -> tuple[int, np.ndarray]:
@@ -337,17 +362,17 @@ def on_hub(services: Services, id: str) -> OnHub:
     """Asks the hub; nothing is downloaded.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         AudioLLMError: it is no id, nobody answers, or there is no such data set.
     """
-    opened(services)
+    owner_settings(services)
     if not HUB_ID.fullmatch(id):
         raise AudioLLMError("hub_id", id=id)
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     try:
-        found = HfApi().dataset_info(id, timeout=TIMEOUT, files_metadata=True)
+        info = HfApi().dataset_info(id, timeout=TIMEOUT, files_metadata=True)
     except GatedRepoError as error:
         raise AudioLLMError("hub_gated", id=id) from error
     except RepositoryNotFoundError as error:
@@ -355,8 +380,8 @@ def on_hub(services: Services, id: str) -> OnHub:
     except Exception as error:  # its client raises whatever its HTTP library does
         LOG.warning("the hub does not answer about %s: %r", id, error)
         raise AudioLLMError("hub_silent", id=id) from error
-    files = found.siblings or []
-    card = found.card_data.to_dict() if found.card_data else {}
+    files = info.siblings or []
+    card = info.card_data.to_dict() if info.card_data else {}
     return OnHub(id, len(files), sum(file.size or 0 for file in files), _rows(card))
 
 

@@ -69,7 +69,7 @@ def unzip(
     """
     try:
         with _BoundedFile(source) as raw, zipfile.ZipFile(raw) as zipped:
-            members, left_out = chosen(zipped.infolist(), settings.max_bytes, kinds)
+            members, left_out = select(zipped.infolist(), settings.max_bytes, kinds)
             most = TIMES * settings.max_bytes
             if sum(info.file_size for info, _ in members) > most:
                 raise DataError("upload_unpacked", mb=f"{most / 1e6:.0f}")
@@ -86,7 +86,7 @@ def unzip(
     return [parts for _, parts in members], left_out
 
 
-def chosen(
+def select(
     infos: Sequence[zipfile.ZipInfo], largest: int, kinds: Collection[str] = TABLES
 ) -> tuple[Members, dict[Why, int]]:
     """The recordings and tables of a zip with their paths, and how much else it holds.
@@ -178,10 +178,10 @@ def is_sound(parts: tuple[str, ...]) -> bool:
 def _write(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
     """One member; never more than it said that it holds, as all of it was added up before."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    left = info.file_size
+    remaining = info.file_size
     with zipped.open(info) as source, path.open("xb") as target:
         while block := source.read(CHUNK):
-            left -= len(block)
-            if left < 0:
+            remaining -= len(block)
+            if remaining < 0:
                 raise zipfile.BadZipFile("larger than it says")
             target.write(block)

@@ -21,7 +21,7 @@ from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import AudioError, DataError
 from audiollm.jobs.job import ACTIVE
 from audiollm.settings import Settings
-from audiollm.web.auth.access import opened
+from audiollm.web.auth.access import owner_settings
 from audiollm.web.services import Services
 from audiollm.web.train import actions
 from audiollm.web.train.sources import NAMED, TABLES
@@ -46,10 +46,10 @@ def take(services: Services, file: str | Path) -> Upload:
     """Puts an uploaded zip or table into the home folder, under a name of its own.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         DataError: it is broken, too large, or holds no recordings.
     """
-    settings, source = opened(services), Path(file)
+    settings, source = owner_settings(services), Path(file)
     kind = source.suffix.lower()
     if kind != ".zip" and kind not in TABLES:
         raise DataError("upload_kind", name=source.name)
@@ -103,30 +103,30 @@ def locked(uploads: Path) -> Iterator[None]:
 
 def _free(uploads: Path, stem: str) -> Path:
     """A folder's name that is free, near that of the file."""
-    wanted = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", stem)).strip("-._")
-    wanted = wanted.encode()[:60].decode(errors="ignore").rstrip("-._") or "upload"
-    name, number = wanted, 1
+    base = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", stem)).strip("-._")
+    base = base.encode()[:60].decode(errors="ignore").rstrip("-._") or "upload"
+    name, number = base, 1
     while (uploads / name).exists():
         number += 1
-        name = f"{wanted}-{number}"
+        name = f"{base}-{number}"
     return uploads / name
 
 
 # --- uploads of before
 
 
-def uploads(services: Services) -> list[Path]:
-    """The folders of all uploads, by name.
+def uploads(services: Services, place: str = UPLOADS) -> list[Path]:
+    """The folders of all uploads in a folder of the home folder, by name.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
     """
-    folder = opened(services).home.resolve() / UPLOADS
+    folder = owner_settings(services).home.resolve() / place
     try:
-        found = [p for p in folder.iterdir() if not p.name.startswith(".") and not p.is_symlink()]
+        folders = [p for p in folder.iterdir() if not p.name.startswith(".") and not p.is_symlink()]
     except OSError:  # nobody has uploaded
         return []
-    return sorted(path for path in found if path.is_dir())
+    return sorted(path for path in folders if path.is_dir())
 
 
 def recordings_of(folder: Path) -> Path:
@@ -135,11 +135,11 @@ def recordings_of(folder: Path) -> Path:
     return tables[0] if len(tables) == 1 else folder
 
 
-def named(services: Services, name: str | None) -> Path:
+def find(services: Services, name: str | None) -> Path:
     """The upload of that name.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         DataError: there is none.
     """
     for folder in uploads(services):
@@ -152,10 +152,10 @@ def delete(services: Services, name: str | None) -> None:
     """Deletes an upload with all of its sounds. What was prepared from it holds none, and stays.
 
     Raises:
-        ShutError: see `opened`.
+        ShutError: see `owner_settings`.
         DataError: there is none, a job is to read it, or the disk refuses.
     """
-    folder = named(services, name)
+    folder = find(services, name)
     for job in actions.jobs(services):
         words = [word for step in job.steps for word in step.words]
         used = any(word == str(folder) or word.startswith(f"{folder}/") for word in words)
@@ -179,12 +179,12 @@ def _require_sound(paths: Sequence[Path], settings: Settings) -> None:
     Raises:
         DataError: TRIED files across the zip, or all where they are fewer, hold no sound.
     """
-    tried = paths[:: max(1, len(paths) // TRIED)][:TRIED]
-    for path in tried:
+    sample = paths[:: max(1, len(paths) // TRIED)][:TRIED]
+    for path in sample:
         with contextlib.suppress(AudioError):
             audio.load(path, settings)
             return
-    raise DataError("upload_undecodable", n=len(tried), all=len(paths))
+    raise DataError("upload_undecodable", n=len(sample), all=len(paths))
 
 
 def _table_of(paths: Sequence[tuple[str, ...]]) -> str:

@@ -100,7 +100,7 @@ def view(services: Services, job: Job, language: Language) -> View:
     """A job as the page shows it.
 
     Raises:
-        ShutError: see `access.opened`.
+        ShutError: see `access.owner_settings`.
     """
     name, using = activation.in_use(services)
     parts = [text(f"job_{job.state}", language)]
@@ -122,14 +122,14 @@ def view(services: Services, job: Job, language: Language) -> View:
     is_active = model is not None and str(model) == services.active
     results = ""
     if model is not None:
-        versus = compared(job, VERSUS)
+        versus = comparison_of(job, VERSUS)
         rows = [(model.name, activation.metrics_of(model), is_active)]
         # figures on other recordings would only mislead where both models have scored the same
         if using and not is_active and not versus:
             rows.append((name, using, True))
-        results = results_view.headline(rows, evaluated(job), language)
+        results = results_view.headline(rows, evaluation_of(job), language)
         results += results_view.with_active(versus, language) if versus else ""
-    learned = compared(job, COMPARED)
+    learned = comparison_of(job, COMPARED)
     results += results_view.improvement(learned, language) if learned else ""
     return View(
         f'<div class="job">{body}</div>{box}',
@@ -149,7 +149,7 @@ def result_path(job: Job) -> Path | None:
     return paths[0] if job.state == "done" and paths else None
 
 
-def evaluated(job: Job) -> EvaluationResult | None:
+def evaluation_of(job: Job) -> EvaluationResult | None:
     """The evaluation of a job that is done; None where there is none, or it is damaged."""
     path = result_path(job)
     try:
@@ -163,7 +163,7 @@ def _evaluation(path: Path, _: int) -> EvaluationResult:
     return read_result(path)
 
 
-def compared(job: Job, name: str) -> Comparison | None:
+def comparison_of(job: Job, name: str) -> Comparison | None:
     """The comparison of a job in the file VERSUS or COMPARED; None where there is none, or not
     yet."""
     paths = [step.result for step in job.steps if step.result.name == name]
@@ -174,7 +174,7 @@ def model(services: Services, id: str | None) -> str:
     """The model folder that a job has made; "" where there is none.
 
     Raises:
-        ShutError: see `access.opened`.
+        ShutError: see `access.owner_settings`.
     """
-    made = [activation.model_of(job) for job in actions.jobs(services) if job.id == id]
-    return str(made[0]) if made and made[0] else ""
+    folders = [activation.model_of(job) for job in actions.jobs(services) if job.id == id]
+    return str(folders[0]) if folders and folders[0] else ""

@@ -4,12 +4,11 @@ No torch here. Nothing is downloaded that could run: only weights, configuration
 files, by name.
 """
 
-import functools
 import re
 import shlex
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +16,7 @@ from typing import Literal
 from audiollm.contracts.manifest import EncoderKind, Statistics
 from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import ModelError
+from audiollm.hub.clients import HUBS, TIMEOUT, Hub, Report
 from audiollm.settings import ASSETS, Settings
 
 Kind = Literal["encoder", "llm"]
@@ -80,6 +80,7 @@ WHISPER_FILES = (
 )  # of an encoder whose config.json describes Whisper
 LLM_FILES = ("config.json", "*.safetensors", "tokenizer.json|vocab.json")
 
+LLM_PATTERNS = ["*.safetensors", "*.json", "merges.txt", "tokenizer.model", "*.jinja", "README.md"]
 _TABLES: dict[Kind, dict[str, Source]] = {"encoder": ENCODERS, "llm": LLMS}
 _EMOTION2VEC_PATTERNS = ["config.yaml", "model.safetensors", "*.pt"]
 _WHISPER_PATTERNS = ["config.json", "model.safetensors", "preprocessor_config.json"]
@@ -87,33 +88,44 @@ _PATTERNS: dict[Kind | EncoderKind, list[str]] = {
     "emotion2vec": _EMOTION2VEC_PATTERNS,
     "whisper": _WHISPER_PATTERNS,
     "encoder": [*dict.fromkeys(_EMOTION2VEC_PATTERNS + _WHISPER_PATTERNS)],  # of unknown kind
-    "llm": ["*.safetensors", "*.json", "merges.txt", "tokenizer.model", "*.jinja"],
+    "llm": LLM_PATTERNS,
 }
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_PINNED = re.compile(r"([^@]+)@([A-Za-z0-9][\w./-]*)")  # user/name@revision
+_PART = re.compile(r"(.+)-\d{5}-of-(\d{5})(\.safetensors)")  # of weights in several files
 _MAX_CONFIG_BYTES = 1_000_000
-_TIMEOUT = 5.0  # seconds until a silent hub counts as unreachable
 
 
 def locate(
-    id: str, settings: Settings, *, files: Sequence[str] = LLM_FILES, kind: Kind = "llm"
+    id: str,
+    settings: Settings,
+    *,
+    files: Sequence[str] = LLM_FILES,
+    kind: Kind = "llm",
+    report: Report | None = None,
 ) -> Path:
     """Folder of the model `id`: a preset's name, a hub id, or a folder.
 
     Looked for in this order: a folder of that name, what ships with the program,
-    `settings.home/models/<last part of id>`, the hub's cache on this machine, the hub.
+    `settings.home/models/<last part of id>`, the hub's cache on this machine, the hub. Of
+    `user/name@revision` (a commit, tag or branch) the folder in `settings.home` is passed over:
+    which revision it is cannot be known.
 
     Args:
         files: names or patterns that the folder must hold; `a|b` means either. An encoder whose
             config.json is Whisper's must hold `WHISPER_FILES` instead.
         kind: which presets the name stands for, and which files may be downloaded.
+        report: is called during a download, by several threads. All bytes are known once the
+            client has asked for every file.
 
     Raises:
         ModelError: not found; the message names the searched folders and the download command.
     """
-    source = _TABLES[kind].get(id)
+    name, revision = _split(id)
+    source = _TABLES[kind].get(name)
     try:
         looked = _folders(id, source, settings)
-        lacking = {folder: _missing(folder, files, kind) for folder in looked}
+        lacking = {folder: missing(folder, files, kind) for folder in looked}
         named = Path(id).expanduser().resolve()
         is_folder = named.is_dir()
     except (OSError, RuntimeError, ValueError) as error:  # too long, no such user, null byte
@@ -123,11 +135,12 @@ def locate(
     for folder in looked:
         if not lacking[folder]:
             return folder
-    if repository := _repository(id, source, settings):
-        return _download(id, repository, settings, files=files, kind=kind, looked=looked)
+    if repository := _repository(name, source, settings):
+        wanted = _Wanted(repository, revision, files, kind)
+        return _download(id, wanted, settings, looked=looked, report=report)
     if source is not None and source.folder is not None:
-        missing = lacking[source.folder.resolve()]
-        raise ModelError("hub_bundled", id=id, folder=source.folder, missing=missing)
+        lacks = lacking.get(source.folder.resolve(), revision)
+        raise ModelError("hub_bundled", id=id, folder=source.folder, missing=lacks)
     known = ", ".join(_TABLES[kind])
     raise ModelError("hub_unknown", id=id, folders=_listed(looked), known=known)
 
@@ -137,18 +150,20 @@ def here(id: str, settings: Settings, *, kind: Kind = "llm") -> Path | None:
 
     None where there is none.
     """
-    source = _TABLES[kind].get(id)
+    name, revision = _split(id)
+    source = _TABLES[kind].get(name)
     try:
         for folder in _folders(id, source, settings):
             if encoder_kind(folder) if kind == "encoder" else (folder / "config.json").is_file():
                 return folder
-        repository = _repository(id, source, settings)
+        repository = _repository(name, source, settings)
         if not repository or settings.hub != "huggingface":
             return None
         from huggingface_hub import try_to_load_from_cache
 
         for mark in ("config.yaml", "config.json") if kind == "encoder" else ("config.json",):
-            if isinstance(found := try_to_load_from_cache(repository, mark), str):
+            found = try_to_load_from_cache(repository, mark, revision=revision or None)
+            if isinstance(found, str):
                 return Path(found).parent
     except (OSError, RuntimeError, ValueError):  # ids that the hub does not allow, too
         pass
@@ -157,9 +172,10 @@ def here(id: str, settings: Settings, *, kind: Kind = "llm") -> Path | None:
 
 def preset(id: str) -> Source:
     """The encoder preset of that name or hub id; an empty one where there is none."""
-    if id in ENCODERS:
-        return ENCODERS[id]
-    known = (s for s in ENCODERS.values() if id and id in (s.huggingface, s.modelscope))
+    name, _ = _split(id)
+    if name in ENCODERS:
+        return ENCODERS[name]
+    known = (s for s in ENCODERS.values() if name and name in (s.huggingface, s.modelscope))
     return next(known, Source())
 
 
@@ -181,6 +197,8 @@ def _folders(id: str, source: Source | None, settings: Settings) -> list[Path]:
     if not id.strip():
         raise ValueError("empty")
     folders = [Path(id).expanduser()]
+    if _split(id)[1]:
+        return [folders[0].resolve()]
     if source is not None and source.folder is not None:
         folders.append(source.folder)
     if name := _last_part(id):
@@ -194,7 +212,19 @@ def _last_part(id: str) -> str:
     return name if name.strip(".") and ":" not in name else ""
 
 
-def _missing(folder: Path, files: Sequence[str], kind: Kind) -> str:
+def _split(id: str) -> tuple[str, str]:
+    """(name, revision) of `name@revision`; the revision is "" where none is named."""
+    found = _PINNED.fullmatch(id)
+    return (found[1], found[2]) if found and ".." not in found[2] else (id, "")
+
+
+def is_id(id: str) -> bool:
+    """Whether `user/name`, with or without a revision, is on a hub rather than a folder here."""
+    name, _ = _split(id)
+    return bool(_repository(name, None, Settings(home=Path()))) and not Path(id).exists()
+
+
+def missing(folder: Path, files: Sequence[str], kind: Kind = "llm") -> str:
     """The first of `files` that `folder` lacks, in words; empty when all are there."""
     if kind == "encoder":
         found = encoder_kind(folder)
@@ -205,6 +235,11 @@ def _missing(folder: Path, files: Sequence[str], kind: Kind) -> str:
         names = entry.split("|")
         if not any(path.is_file() for name in names for path in folder.glob(name)):
             return " or ".join(names)
+    for part in filter(None, map(_PART.fullmatch, (p.name for p in folder.glob("*-of-*")))):
+        for number in range(1, int(part[2]) + 1):
+            name = f"{part[1]}-{number:05}-of-{part[2]}{part[3]}"
+            if not (folder / name).is_file():
+                return name
     return ""
 
 
@@ -215,82 +250,57 @@ def _repository(id: str, source: Source | None, settings: Settings) -> str:
     return id if _HUB_ID.fullmatch(id) and ".." not in id else ""
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """A model on a hub."""
+
+    repository: str
+    revision: str  # "": the newest
+    files: Sequence[str]
+    kind: Kind
+
+
 def _download(
     id: str,
-    repository: str,
+    wanted: _Wanted,
     settings: Settings,
     *,
-    files: Sequence[str],
-    kind: Kind,
     looked: Sequence[Path],
+    report: Report | None = None,
 ) -> Path:
     """The repository's folder in the hub's own cache, fetched when it is not there yet."""
-    hub = _HUBS[settings.hub]()
-    wanted = _PATTERNS[(preset(id).kind if kind == "encoder" else None) or kind]
+    hub, repository, kind = HUBS[settings.hub](), wanted.repository, wanted.kind
+    patterns = _PATTERNS[(preset(id).kind if kind == "encoder" else None) or kind]
+    pinned = {"revision": wanted.revision} if wanted.revision else {}
+    options = {**pinned, **(hub.progress(report) if report else {})}
     reason: str | ModelError = ""
     for local in (True, False):
         if not local and (closed := _closed(hub)):
             reason = closed
             break
         try:
-            folder = hub.fetch(repository, allow_patterns=wanted, local_files_only=local)
+            found = hub.fetch(
+                repository, allow_patterns=patterns, local_files_only=local, **options
+            )
         except Exception as error:  # the hubs' clients raise whatever their HTTP library does
             reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:160]}"
             continue
-        if not (lacking := _missing(Path(folder), files, kind)):
-            return Path(folder)
+        if not (lacking := missing(Path(found), wanted.files, kind)):
+            return Path(found)
         reason = ModelError("hub_incomplete", repository=repository, missing=lacking)
     home = (settings.home / "models" / _last_part(id)).resolve()
+    place = f"--revision {wanted.revision}" if pinned else f"{hub.into} {shlex.quote(str(home))}"
     raise ModelError(
         "hub_not_downloaded",
         id=id,
         site=hub.site,
         reason=reason,
         folders=_listed([*looked, hub.cache]),
-        command=f"{hub.command.format(repository)} {shlex.quote(str(home))}",
+        command=f"{hub.command.format(repository)} {place}",
     )
 
 
-@dataclass(frozen=True)
-class _Hub:
-    fetch: Callable[..., str]
-    site: str  # address
-    cache: Path
-    command: str  # that a person types; the folder follows
-    offline: bool = False  # the user forbids the network
-
-
-def _huggingface() -> _Hub:
-    from huggingface_hub import constants, snapshot_download
-
-    return _Hub(
-        fetch=functools.partial(snapshot_download, etag_timeout=_TIMEOUT),
-        site=constants.ENDPOINT,
-        cache=Path(constants.HF_HUB_CACHE),
-        command="hf download {} --local-dir",
-        offline=bool(constants.HF_HUB_OFFLINE),
-    )
-
-
-def _modelscope() -> _Hub:
-    try:
-        from modelscope import snapshot_download
-        from modelscope.hub.api import HubApi
-        from modelscope.utils.file_utils import get_modelscope_cache_dir
-    except ImportError as error:
-        raise ModelError("hub_no_modelscope") from error
-    return _Hub(
-        fetch=snapshot_download,
-        site=HubApi().endpoint,
-        cache=Path(get_modelscope_cache_dir()),
-        command="modelscope download --model {} --local_dir",
-    )
-
-
-_HUBS: dict[str, Callable[[], _Hub]] = {"huggingface": _huggingface, "modelscope": _modelscope}
-
-
-def _closed(hub: _Hub) -> str | ModelError:
+def _closed(hub: Hub) -> str | ModelError:
     """Why the hub cannot be reached, empty when it can.
 
     Checked once before a client starts: ModelScope's own retries take 20 s, and a firewall that
@@ -303,7 +313,7 @@ def _unreachable(site: str) -> str | ModelError:
     """Why `site` does not answer within a few seconds; empty when it does."""
     try:
         request = urllib.request.Request(site, method="HEAD")  # noqa: S310 - our own https address
-        urllib.request.urlopen(request, timeout=_TIMEOUT).close()  # noqa: S310
+        urllib.request.urlopen(request, timeout=TIMEOUT).close()  # noqa: S310
     except urllib.error.HTTPError:
         return ""  # an answer, even if not a friendly one
     except (OSError, ValueError) as error:

@@ -124,27 +124,27 @@ def report(
     """
     names = tuple(classes)
     truth, answer = _codes(y_true, y_pred, names)
-    table, known = _checked(probabilities, answer, len(names))
+    table, valid = _checked(probabilities, answer, len(names))
     units, unit, voices = _units(speakers, len(truth))
     occurs = np.unique(truth)
     point = _points(truth, answer, occurs)
     rows = np.arange(len(truth))
-    confidence = np.where(known, table[rows, np.maximum(answer, 0)], 0.0)
+    confidence = np.where(valid, table[rows, np.maximum(answer, 0)], 0.0)
     right = truth == answer
-    bins = _bins(confidence[known])
+    bins = _bins(confidence[valid])
     gap = np.zeros((len(truth), int(bins.max(initial=0)) + 1))  # [N, B]
-    gap[rows[known], bins] = right[known] - confidence[known]
+    gap[rows[valid], bins] = right[valid] - confidence[valid]
 
     clips, width = len(truth), len(names)
     is_true, is_hit, is_answer = (np.zeros((clips, width)) for _ in range(3))
     is_true[rows, truth] = 1
     is_hit[rows[right], truth[right]] = 1
     is_answer[rows[answer >= 0], answer[answer >= 0]] = 1
-    sums = np.concatenate([is_true, is_hit, is_answer, gap, known[:, None]], axis=1)
+    sums = np.concatenate([is_true, is_hit, is_answer, gap, valid[:, None]], axis=1)
     totals = _resample(sums, units, seed)  # [R, 3 C + B + 1]
-    true, hit, answered = (totals[:, i * width : (i + 1) * width] for i in range(3))
+    true, hit, predicted = (totals[:, i * width : (i + 1) * width] for i in range(3))
     with np.errstate(invalid="ignore", divide="ignore"):
-        f1 = np.where(true > 0, 2 * hit / (true + answered), np.nan)
+        f1 = np.where(true > 0, 2 * hit / (true + predicted), np.nan)
         ua = _interval(point["ua"], np.nanmean(hit / true, axis=1), unit)
         wa = _interval(point["wa"], hit.sum(1) / true.sum(1), unit)
         macro_f1 = _interval(point["macro_f1"], np.nanmean(f1, axis=1), unit)
@@ -153,14 +153,14 @@ def report(
             _recall(is_hit[:, i], is_true[:, i], hit[:, i] / true[:, i], unit) for i in occurs
         ]
 
-    scored = int(known.sum())
+    scored = int(valid.sum())
     calibration: dict[str, Any] = {"ece": None, "nll": None, "brier": None, "aurc": None}
     if scored:
         value = float(np.abs(gap.sum(0)).sum() / scored)
         calibration = {
             "ece": _reverse_interval(value, errors, unit),
-            **_proper_scores(truth[known], table[known]),
-            "aurc": _aurc(confidence[known], right[known]),
+            **_proper_scores(truth[valid], table[valid]),
+            "aurc": _aurc(confidence[valid], right[valid]),
         }
     confusion = np.zeros((width, width), dtype=int)
     np.add.at(confusion, (truth[answer >= 0], answer[answer >= 0]), 1)
@@ -175,7 +175,7 @@ def report(
         macro_f1=macro_f1,
         per_class=_per_class(truth, answer, names, dict(zip(occurs.tolist(), ranges, strict=True))),
         confusion=tuple(tuple(int(v) for v in row) for row in confusion),
-        reliability=_reliability(confidence[known], right[known], bins),
+        reliability=_reliability(confidence[valid], right[valid], bins),
         **calibration,
     )
 
@@ -209,12 +209,12 @@ def _checked(
     table = np.array(probabilities, dtype=np.float64)
     if table.shape != (len(answer), width):
         raise ValueError(f"probabilities are {table.shape}, expected {(len(answer), width)}")
-    known = (answer >= 0) & ~np.isnan(table).any(axis=1)
-    total = table[known].sum(axis=1)
-    if (table[known] < 0).any() or (np.abs(total - 1) > 1e-3).any():
+    valid = (answer >= 0) & ~np.isnan(table).any(axis=1)
+    total = table[valid].sum(axis=1)
+    if (table[valid] < 0).any() or (np.abs(total - 1) > 1e-3).any():
         raise ValueError("a row of probabilities is negative somewhere or does not sum to 1")
-    table[known] /= total[:, None]
-    return table, known
+    table[valid] /= total[:, None]
+    return table, valid
 
 
 def _units(speakers: Sequence[str | None] | None, clips: int) -> tuple[np.ndarray, Unit, int]:
@@ -255,15 +255,15 @@ def _per_class(
     )
     failures = np.bincount(truth[answer < 0], minlength=len(names))
 
-    def known(value: float) -> float | None:
+    def number(value: float) -> float | None:
         return None if np.isnan(value) else float(value)
 
     return tuple(
         ClassReport(
             name=name,
-            recall=known(recall[i]),
-            precision=known(precision[i]),
-            f1=known(f1[i]) if support[i] else None,
+            recall=number(recall[i]),
+            precision=number(precision[i]),
+            f1=number(f1[i]) if support[i] else None,
             support=int(support[i]),
             failures=int(failures[i]),
             range=ranges.get(i),

@@ -30,8 +30,8 @@ def system(name: str, language: Language) -> str:
     """What a system is called: "" is the model, else a linear probe."""
     if not name:
         return text("judged_model", language)
-    known = f"probe_{name}"
-    features = text(known, language) if known in TEXTS else name
+    key = f"probe_{name}"
+    features = text(key, language) if key in TEXTS else name
     return text("judged_probe", language, features=features)
 
 
@@ -83,8 +83,8 @@ def recall(systems: Mapping[str, Mapping[str, Any]], language: Language) -> go.F
     rows = [escape(word(name, language)) for name in names]
 
     def values(of: Mapping[str, Any]) -> list[float | None]:
-        known = {c["name"]: c["recall"] for c in of["per_class"]}
-        return [known.get(name) for name in names]
+        recalls = {c["name"]: c["recall"] for c in of["per_class"]}
+        return [recalls.get(name) for name in names]
 
     traces: list[dict[str, Any]] = [
         {

@@ -1,0 +1,80 @@
+"""A Space that runs this program: the calls that create or update it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiollm.deploy import tree
+from audiollm.deploy.calls import Call
+from audiollm.errors import ConfigError
+from audiollm.settings import secret
+
+MOUNT = "/data"  # where the bucket is in the Space's container
+HIDDEN = re.compile(r"AUDIOLLM_OWNER|.*(TOKEN|SECRET|PASSWORD|KEY)")  # visitors can read variables
+
+
+@dataclass(frozen=True)
+class SpaceOptions:
+    """Of a Space. Empty fields leave what it has."""
+
+    hardware: str = ""
+    sleep: int | None = None  # s without visitors
+    bucket: str = ""  # user/name; holds labels, jobs and models
+    variables: tuple[str, ...] = ()  # NAME=VALUE
+    secrets: tuple[str, ...] = ()  # names of environment variables
+    public: bool = False
+
+
+def calls(name: str, root: Path, options: SpaceOptions) -> list[Call]:
+    """In the order in which they are made: what the program needs to start comes before it.
+
+    Raises:
+        ConfigError: an option cannot be used.
+    """
+    from huggingface_hub import SpaceHardware, Volume
+
+    hardware = [kind.value for kind in SpaceHardware]
+    if options.hardware and options.hardware not in hardware:
+        raise ConfigError("deploy_hardware", name=options.hardware, known=hardware)
+    created = {"repo_id": name, "repo_type": "space", "space_sdk": "gradio", "exist_ok": True}
+    sequence = [Call("create_repo", {**created, "private": not options.public})]
+    if options.hardware:
+        request = {"repo_id": name, "hardware": options.hardware, "sleep_time": options.sleep}
+        sequence.append(Call("request_space_hardware", request))
+    variables = _pairs(options.variables)
+    if options.bucket:
+        variables = {"AUDIOLLM_HOME": MOUNT, **variables}
+        volume = Volume(type="bucket", source=options.bucket, mount_path=MOUNT)
+        sequence += [
+            Call("create_bucket", {"bucket_id": options.bucket, "private": True, "exist_ok": True}),
+            Call("set_space_volumes", {"repo_id": name, "volumes": [volume]}),
+        ]
+    for key, value in variables.items():
+        sequence.append(Call("add_space_variable", {"repo_id": name, "key": key, "value": value}))
+    for key in options.secrets:
+        if not (value := secret(key)):
+            raise ConfigError("deploy_no_secret", name=key)
+        sequence.append(Call("add_space_secret", {"repo_id": name, "key": key, "value": value}))
+    upload = {
+        "repo_id": name,
+        "repo_type": "space",
+        "folder_path": str(root),
+        "allow_patterns": tree.patterns(),
+        "ignore_patterns": list(tree.IGNORED),
+        "delete_patterns": ["*"],  # what is in the Space and no longer here
+        "commit_message": "Deploy",
+    }
+    return [*sequence, Call("upload_folder", upload)]
+
+
+def _pairs(words: Sequence[str]) -> dict[str, str]:
+    variables = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_]\w*", key):
+            raise ConfigError("deploy_variable", word=word)
+        if HIDDEN.fullmatch(key):
+            raise ConfigError("deploy_variable_secret", name=key)
+        variables[key] = value
+    return variables
