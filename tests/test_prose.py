@@ -110,6 +110,8 @@ def test_a_class_of_ones_own_can_be_written_of(language: Language) -> None:
         ("The voice sounds angry", False),  # broken off
         ("这段声音听起来生气。", False),  # not the language that was asked for
         ("The voice sounds angry, and there is anger in it.", False),  # said twice
+        ("The voice sounds angry, with a high pitch and a raised pitch.", False),
+        ("It rests on the part from 0.5 to 1.0 s and the part from 0.5 to 1.0 s.", False),
     ],
 )
 def test_a_sentence_holds_if_all_of_it_was_measured(sentence: str, true: bool) -> None:
@@ -148,6 +150,10 @@ def test_certainty_and_alternatives_are_those_of_the_probabilities() -> None:
     open_ = Facts("angry", 0, ("happy",))
     assert agrees("It is hard to tell whether the voice sounds angry or happy.", open_)
     assert not agrees("The voice probably expresses anger.", open_)
+    three = Facts("angry", 0, ("happy", "sad"))
+    assert agrees("It is hard to tell whether the voice sounds angry, happy or sad.", three)
+    assert not agrees("It is hard to tell whether the voice sounds angry or happy.", three)
+    assert not agrees("很难说是恐惧、生气还是生气。", Facts("fearful", 0, ("angry",)), "zh")
 
 
 def test_a_course_is_told_in_its_order() -> None:

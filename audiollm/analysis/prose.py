@@ -36,7 +36,7 @@ class Claims:
     times: tuple[str, ...]
     cautions: frozenset[str]
     none: bool  # nothing carries the answer
-    unchecked: bool  # claims something else, too
+    unchecked: bool  # claims something else, too, or gives one reason twice
 
     @property
     def parts(self) -> frozenset[str]:
@@ -65,8 +65,12 @@ class Claims:
         others = set(self.names) - {facts.label}
         if not others <= set(facts.others) or (others and not (self.also or facts.level == 0)):
             return False
+        if len(set(self.names)) < len(self.names):
+            return False
         if facts.label in self.names or (self.levels is not None and not others):
-            return facts.level in levels and self.names.count(facts.label) <= 1
+            # "A or B" leaves nothing out
+            complete = self.also or not others or others == set(facts.others)
+            return facts.level in levels and complete
         return not others or self.also or facts.level in levels
 
     def _course(self, facts: Facts) -> bool:
@@ -97,6 +101,8 @@ def read(sentence: str, labels: tuple[str, ...], language: Language) -> Claims:
         return _NAME if any(kind == "name" for kind, _ in kinds) else " "
 
     rest = _OR.sub(" ", pattern.sub(take, sentence)).replace(_NAME, " ")
+    reasons = [*parts["cues"], *parts["span"], *(c for c in parts["caution"] if c != _ANY)]
+    repeats = len(set(reasons)) < len(reasons)
     return Claims(
         names=tuple(parts["name"]),
         levels=levels,
@@ -106,7 +112,7 @@ def read(sentence: str, labels: tuple[str, ...], language: Language) -> Claims:
         times=tuple(parts["time"]),
         cautions=frozenset(parts["caution"]),
         none=bool(parts["none"]),
-        unchecked=claims.claims_more(rest) or not claims.of_language(sentence, language),
+        unchecked=repeats or claims.claims_more(rest) or not claims.of_language(sentence, language),
     )
 
 
