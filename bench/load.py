@@ -1,4 +1,4 @@
-"""`python -m bench.load`: 200 visitors with 1,000 good and bad sounds, as a browser asks.
+"""`python -m bench.load`: 200 visitors with 2,000 good and bad sounds, as a browser asks.
 
 The page runs in a process of its own. Each visitor has a session and asks through it for one sound
 after the other: upload, place in the queue, event stream. No two sounds are alike: the length of an
@@ -37,7 +37,7 @@ API = "/gradio_api"
 BAD = 4  # every so many sounds one cannot be used
 LONGEST = 1800.0  # s until an answer; longer is lost
 STEP = 16  # samples that each sound is shorter than the one before: 1 ms, as answers are rounded
-WARM = 0.2  # share of the requests after which memory is to stay
+WARM = 0.5  # share of the requests after which memory is to stay
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def measure(url: str, process: psutil.Process, asked: list[Asked], visitors: int
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--visitors", type=int, default=200)
-    parser.add_argument("--requests", type=int, default=1000, help="of all together")
+    parser.add_argument("--requests", type=int, default=2000, help="of all together")
     parser.add_argument("--model", default="tiny", metavar="ID")
     parser.add_argument("--out", type=Path, metavar="FILE")
     args = parser.parse_args()
