@@ -21,7 +21,7 @@ EPILOG = """examples:
   python -m audiollm.deploy model models/mine --to ann/mine --license cc-by-4.0
   python -m audiollm.deploy labels --to ann/labels
 
-Log in first: hf auth login, or HF_TOKEN. Everything is private without --public. A command may be
+Log in first: hf auth login, or HF_TOKEN. What is new is private without --public. A command may be
 repeated: it creates what is missing and updates the rest."""
 
 
@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
     add = commands.add_parser("space", help="the program as a Space").add_argument
     add("to", metavar="NAME", help="of the Space: name, or user/name")
     add("--hardware", default="", metavar="H", help="cpu-basic, t4-small, zero-a10g, ...")
-    add("--sleep", type=int, metavar="S", help="seconds without visitors until it sleeps")
+    add(
+        "--sleep", type=int, metavar="S", help="seconds without visitors until it sleeps; -1: never"
+    )
     add("--variable", action="append", default=[], metavar="NAME=VALUE", help="everybody sees it")
     words = "environment variable of this machine that the Space gets as a secret"
     add("--secret", action="append", default=[], metavar="NAME", help=words)
@@ -49,7 +51,9 @@ def parser() -> argparse.ArgumentParser:
     add = commands.add_parser("labels", help="labelled clips as a data set").add_argument
     add("--to", required=True, metavar="USER/NAME", help="the repository")
     for command in commands.choices.values():
-        command.add_argument("--public", action="store_true", help="everybody may see it")
+        command.add_argument(
+            "--public", action="store_true", help="everybody may see it, from now on"
+        )
         words = "print the calls and make none; needs no network"
         command.add_argument("--dry-run", action="store_true", help=words)
     return parser

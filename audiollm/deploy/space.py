@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiollm.deploy import tree
-from audiollm.deploy.calls import Call
+from audiollm.deploy.calls import Call, creation
 from audiollm.errors import ConfigError
 from audiollm.settings import secret
 
@@ -37,11 +37,14 @@ def calls(name: str, root: Path, options: SpaceOptions) -> list[Call]:
     hardware = [kind.value for kind in SpaceHardware]
     if options.hardware and options.hardware not in hardware:
         raise ConfigError("deploy_hardware", name=options.hardware, known=hardware)
-    created = {"repo_id": name, "repo_type": "space", "space_sdk": "gradio", "exist_ok": True}
-    sequence = [Call("create_repo", {**created, "private": not options.public})]
+    if options.hardware == SpaceHardware.CPU_BASIC and options.sleep is not None:
+        raise ConfigError("deploy_sleep", name=options.hardware)
+    sequence = creation(name, "space", public=options.public, space_sdk="gradio")
+    slept = {"repo_id": name, "sleep_time": options.sleep}
     if options.hardware:
-        request = {"repo_id": name, "hardware": options.hardware, "sleep_time": options.sleep}
-        sequence.append(Call("request_space_hardware", request))
+        sequence.append(Call("request_space_hardware", {**slept, "hardware": options.hardware}))
+    elif options.sleep is not None:
+        sequence.append(Call("set_space_sleep_time", slept))
     variables = _pairs(options.variables)
     if options.bucket:
         variables = {"AUDIOLLM_HOME": MOUNT, **variables}
