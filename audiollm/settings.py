@@ -4,7 +4,9 @@ Every variable is listed in docs/settings.md; a test fails when one is missing t
 """
 
 import ipaddress
+import locale
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from audiollm.errors import ConfigError
+from audiollm.labels import Language
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SHORTEST = 12  # characters of a password
@@ -85,6 +88,14 @@ def secret(name: str) -> str:
     """Value of a variable that a command was told by name, so that it is in no list of processes
     and in no history of a shell; "" where it is not set."""
     return os.environ.get(name, "")
+
+
+def terminal_language() -> Language:
+    """Of what a command says: the language of the locale."""
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    named = next((value for name in names if (value := os.environ.get(name))), None)
+    chosen = named or locale.getlocale()[0] or ""  # Windows has no such variables
+    return "zh" if chosen.lower().startswith(("zh", "chinese")) else "en"
 
 
 def is_loopback(host: str) -> bool:
@@ -175,8 +186,13 @@ class Settings:
         replace all of them.
 
         Raises:
-            ConfigError: a value does not parse or is out of range.
+            ConfigError: a value does not parse or is out of range; no temporary folder can be
+                written to.
         """
+        try:
+            tempfile.gettempdir()
+        except FileNotFoundError as error:
+            raise ConfigError("setting_temporary") from error
         env = os.environ if env is None else env
         home, space = env.get("AUDIOLLM_HOME", "").strip(), Space.from_env(env)
         default = cls(home=_folder(home)) if home else cls()

@@ -23,6 +23,7 @@ from audiollm.contracts.manifest import MANIFEST_NAME
 from audiollm.errors import ConfigError
 from audiollm.settings import Settings
 from tests import tiny
+from tests.conftest import printed_address
 
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "docs" / "deployment" / "Dockerfile"
@@ -159,8 +160,7 @@ def test_the_page_on_a_read_only_disk(container: Container) -> None:
     assert python == "python"
     here = {"AUDIOLLM_PORT": "0", "AUDIOLLM_HOST": "127.0.0.1"}
     with container.run(sys.executable, *rest, env={**container.environment(), **here}) as process:
-        assert process.stdout is not None
-        address = process.stdout.readline().split()[4]
+        address = printed_address(process)
         with httpx.Client(base_url=address, trust_env=False, timeout=WAIT) as client:
             assert client.get("healthz").status_code == httpx.codes.OK
             end = time.monotonic() + WAIT
