@@ -13,7 +13,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
@@ -123,6 +125,33 @@ def test_the_image_is_not_root_s() -> None:
     ignored = FILE.with_name("Dockerfile.dockerignore").read_text("utf-8").split()
     taken = {words[0] for words in instructions("COPY") if words[0][:2] != "--"}
     assert {line[1:] for line in ignored if line[0] == "!"} >= taken
+
+
+@pytest.mark.parametrize("status", [200, 503, None])
+def test_the_health_check_asks_this_machine_whatever_the_proxy(status: int | None) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status or 200 if self.path == "/healthz" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    (command,) = re.findall(r"HEALTHCHECK .*\\\n +CMD (.*)$", FILE.read_text("utf-8"), re.MULTILINE)
+    python, *rest = json.loads(command)
+    assert python == "python"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        if status is None:  # the program has ended
+            server.shutdown()
+            server.server_close()
+        dead = {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+        env = {**os.environ, **dead, "AUDIOLLM_PORT": str(server.server_port)}
+        done = subprocess.run([sys.executable, *rest], env=env, timeout=WAIT, check=False)
+        server.shutdown()
+        thread.join()
+    assert (done.returncode == 0) is (status == 200)
 
 
 def test_the_home_may_be_set_where_a_user_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
