@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Literal
 
@@ -203,9 +204,18 @@ class Settings:
         def number(name: str, fallback: float) -> float:
             text = env.get(name, "").strip()
             try:
-                return float(text) if text else fallback
+                value = float(text) if text else fallback
             except ValueError:
-                raise ConfigError("setting_number", name=name, value=text) from None
+                value = nan
+            if not isfinite(value):
+                raise ConfigError("setting_number", name=name, value=text)
+            return value
+
+        def whole(name: str, fallback: int) -> int:
+            value = number(name, fallback)
+            if value != int(value):
+                raise ConfigError("setting_whole", name=name, value=value)
+            return int(value)
 
         def switch(name: str, fallback: bool) -> bool:
             text = env.get(name, "").strip()
@@ -222,10 +232,10 @@ class Settings:
             engine_key=env.get("AUDIOLLM_ENGINE_KEY", "").strip(),
             home=default.home,
             max_seconds=number("AUDIOLLM_MAX_SECONDS", default.max_seconds),
-            max_bytes=int(number("AUDIOLLM_MAX_BYTES", default.max_bytes)),
+            max_bytes=whole("AUDIOLLM_MAX_BYTES", default.max_bytes),
             host=text("AUDIOLLM_HOST", "GRADIO_SERVER_NAME")
             or ("0.0.0.0" if env.get("SPACE_ID") else default.host),  # noqa: S104
-            port=int(number("AUDIOLLM_PORT", number("GRADIO_SERVER_PORT", default.port))),
+            port=whole("AUDIOLLM_PORT", whole("GRADIO_SERVER_PORT", default.port)),
             root_path=text("AUDIOLLM_ROOT_PATH", "GRADIO_ROOT_PATH"),
             hub=env.get("AUDIOLLM_HUB", "").strip() or default.hub,
             mcp=switch("AUDIOLLM_MCP", default.mcp),

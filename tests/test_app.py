@@ -95,6 +95,18 @@ def test_refused_option_is_a_sentence(arguments: list[str]) -> None:
     assert stopped.value.code not in (0, None)
 
 
+@pytest.mark.parametrize("name", ["MAX_SECONDS", "MAX_BYTES", "PORT"])
+@pytest.mark.parametrize("value", ["x", "nan", "inf", "1e999", "-1", "80.5", "512M"])
+def test_a_number_that_cannot_be_one_is_refused(name: str, value: str) -> None:
+    variable = f"AUDIOLLM_{name}"
+    if (name, value) == ("MAX_SECONDS", "80.5"):
+        assert Settings.from_env({variable: value}).max_seconds == 80.5
+        return
+    with pytest.raises(ConfigError) as refused:
+        Settings.from_env({variable: value})
+    assert refused.value.values["name"] == variable
+
+
 @pytest.mark.slow
 def test_taken_port_is_a_sentence_without_a_traceback() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -123,6 +135,19 @@ def test_an_address_where_nothing_can_listen_is_refused(
         with pytest.raises(ConfigError) as refused:
             web.launch(demo, launch_options(demo, there))
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "::"])
+def test_the_page_is_served_at_an_ipv6_address(
+    demo: web.Page, services: Services, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    monkeypatch.setattr(http_server, "LOCALHOST_NAME", host)  # as GRADIO_SERVER_NAME sets it
+    there = replace(services.settings, host=host)
+    address = web.launch(demo, launch_options(demo, there))
+    assert HTTP.get(f"{address}healthz").is_success
+    demo.close()
 
 
 def test_a_machine_without_a_temporary_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

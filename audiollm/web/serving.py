@@ -94,7 +94,13 @@ def launch(demo: gr.Blocks, options: dict[str, Any]) -> str:
         vars(module)["traceback"] = Brief()
     try:
         _require_free(host, port or 0)
-        with _replaced(blocks, "httpx", _Direct()), _replaced(http_server, "Server", Server):
+        if ":" in host:  # IPv6, as part of an address
+            options = {**options, "server_name": f"[{host.strip('[]')}]"}
+        with (
+            _replaced(blocks, "httpx", _Direct()),
+            _replaced(http_server, "Server", Server),
+            _replaced(http_server, "LOCALHOST_NAME", "127.0.0.1"),  # it looks there for the port
+        ):
             return str(demo.launch(**options)[1])
     except OSError as error:
         if error.errno in (errno.EADDRINUSE, None):  # None: Gradio's own, which gives other advice
