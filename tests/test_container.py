@@ -183,6 +183,27 @@ def test_the_command_line_without_a_home(container: Container, home: str | None)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["app.py"],
+        ["-m", "audiollm", CLIP],
+        ["-m", "audiollm.deploy", "space", "app", "--dry-run"],
+    ],
+    ids=["page", "answer", "deploy"],
+)
+def test_no_writable_temporary_folder_is_one_sentence(
+    container: Container, words: list[str]
+) -> None:
+    env = container.environment()
+    del env["TMPDIR"]
+    with container.run(sys.executable, *words, env=env) as process:
+        _, errors = process.communicate(timeout=WAIT)
+    refusal = str(ConfigError("setting_temporary"))
+    assert (process.returncode, errors) in [(1, f"{refusal}\n"), (2, f"{refusal}\n")]
+
+
+@pytest.mark.slow
 def test_the_page_on_a_read_only_disk(container: Container) -> None:
     found = re.findall(r"^CMD (.*)$", FILE.read_text(encoding="utf-8"), re.MULTILINE)
     python, *rest = json.loads(found[-1])
