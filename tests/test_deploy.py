@@ -169,11 +169,14 @@ def test_the_sleep_of_a_space_that_exists_changes(
         ({"variables": ("A",)}, "deploy_variable"),
         ({"variables": ("AUDIOLLM_OWNER=ann:password",)}, "deploy_variable_secret"),
         ({"secrets": ("NOT_SET_HERE",)}, "deploy_no_secret"),
+        ({"variables": ("AUDIOLLM_KEEP=yes",)}, "setting_value"),
+        ({"secrets": ("AUDIOLLM_OWNER",)}, "setting_owner_short"),
     ],
 )
 def test_options_are_checked_before_anything_is_done(
-    place: Path, options: dict[str, Any], code: str
+    place: Path, options: dict[str, Any], code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AUDIOLLM_OWNER", "ann:short")
     with pytest.raises(ConfigError) as caught:
         space.calls("ann/app", place, SpaceOptions(**options))
     assert caught.value.code == code

@@ -8,7 +8,7 @@ from pathlib import Path
 from audiollm.deploy import tree
 from audiollm.deploy.calls import Call, creation
 from audiollm.errors import ConfigError
-from audiollm.settings import secret
+from audiollm.settings import Settings, secret
 
 MOUNT = "/data"  # where the bucket is in the Space's container
 HIDDEN = re.compile(r"AUDIOLLM_OWNER|.*(TOKEN|SECRET|PASSWORD|KEY)")  # visitors can read variables
@@ -30,7 +30,7 @@ def calls(name: str, root: Path, options: SpaceOptions) -> list[Call]:
     """In the order in which they are made: what the program needs to start comes before it.
 
     Raises:
-        ConfigError: an option cannot be used.
+        ConfigError: an option cannot be used, or the program would refuse a variable.
     """
     from huggingface_hub import SpaceHardware, Volume
 
@@ -55,10 +55,12 @@ def calls(name: str, root: Path, options: SpaceOptions) -> list[Call]:
         ]
     for key, value in variables.items():
         sequence.append(Call("add_space_variable", {"repo_id": name, "key": key, "value": value}))
-    for key in options.secrets:
-        if not (value := secret(key)):
+    secrets = {key: secret(key) for key in options.secrets}
+    for key, value in secrets.items():
+        if not value:
             raise ConfigError("deploy_no_secret", name=key)
         sequence.append(Call("add_space_secret", {"repo_id": name, "key": key, "value": value}))
+    Settings.from_env({"AUDIOLLM_HOME": MOUNT, **variables, **secrets})  # as the Space reads them
     upload = {
         "repo_id": name,
         "repo_type": "space",
