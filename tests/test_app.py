@@ -196,7 +196,7 @@ def test_only_recordings_that_nobody_uses_are_swept(
         files.mkdir(parents=True)
         if owner:
             (files.parent / "process").write_text(str(owner))
-        for age in (0, 2 * temporary.HOUR):
+        for age in (0, 2 * temporary.HOUR, -2 * temporary.HOUR):  # the clock was set back
             (files / f"{age:.0f}.wav").write_bytes(b"a voice")
             os.utime(files / f"{age:.0f}.wav", 2 * (time.time() - age,))
     (tmp_path / "other").mkdir()
@@ -207,7 +207,8 @@ def test_only_recordings_that_nobody_uses_are_swept(
     with temporary.folder():
         left = sorted(f"{p.parts[-3]} {p.name}" for p in tmp_path.rglob("*.wav"))
     assert left == [
-        f"audiollm-{name}" for name in ("far 0.wav", "me 0.wav", "me 7200.wav", "old 0.wav")
+        f"audiollm-{name}"
+        for name in ("far 0.wav", "me -7200.wav", "me 0.wav", "me 7200.wav", "old 0.wav")
     ]
     assert (tmp_path / "other").is_dir() and (tmp_path / "audiollm-bad").is_dir()
 
