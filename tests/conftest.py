@@ -129,8 +129,8 @@ def _runs_in(process: psutil.Process, home: str) -> bool:
 def printed_address(process: "subprocess.Popen[str]") -> str:
     """Of the page that a program serves, once it says so, in whatever language."""
     for line in process.stdout or ():
-        if found := re.search(r"http\S+", line):
-            return found[0]
+        if found := re.search(r"(http://[^/\s]+/) ", line):  # Gradio names that of its MCP server
+            return found[1]
     raise AssertionError("The program stopped before it served the page.")
 
 
