@@ -7,7 +7,8 @@ import sys
 
 from audiollm.errors import AudioLLMError
 from audiollm.jobs import temporary
-from audiollm.settings import Settings
+from audiollm.settings import Settings, terminal_language
+from audiollm.texts import console, text
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -21,18 +22,17 @@ def main(arguments: list[str] | None = None) -> None:
     given = {k: v for k, v in vars(parser.parse_args(arguments)).items() if v is not None}
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the recordings go as well
-    with temporary.folder():
-        try:
+    console.accept_any_text()
+    try:
+        settings = Settings.from_env(**given)
+        with temporary.folder():
             from audiollm import web  # noqa: PLC0415  # Gradio notes the folder when it is imported
 
-            services = web.Services.start(Settings.from_env(**given))
-            services.watch()
-            demo = web.build_ui(services)
-            address = web.launch(demo, web.launch_options(demo, services.settings))
-        except (AudioLLMError, OSError) as error:  # OSError: the port is taken
-            sys.exit(str(error))
-        print(f"The page is at {address} (Ctrl+C stops it)", flush=True)  # noqa: T201
-        demo.block_thread()
+            demo, address = web.serve(settings)
+            print(text("serve_at", terminal_language(), address=address), flush=True)  # noqa: T201
+            demo.block_thread()
+    except AudioLLMError as error:
+        sys.exit(error.in_language(terminal_language()))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def _main(argv: Sequence[str] | None) -> int:
         predictor = Predictor.load(args.model or settings.model, settings)
         return _answer(predictor, paths, args)
     except AudioLLMError as error:
-        print(error, file=sys.stderr)
+        print(error.in_language(args.language), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)

@@ -4,14 +4,18 @@ Every variable is listed in docs/settings.md; a test fails when one is missing t
 """
 
 import ipaddress
+import locale
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Literal
 
 from audiollm.errors import ConfigError
+from audiollm.labels import Language
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SHORTEST = 12  # characters of a password
@@ -85,6 +89,14 @@ def secret(name: str) -> str:
     """Value of a variable that a command was told by name, so that it is in no list of processes
     and in no history of a shell; "" where it is not set."""
     return os.environ.get(name, "")
+
+
+def terminal_language() -> Language:
+    """Of what a command says: the language of the locale."""
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    named = next((value for name in names if (value := os.environ.get(name))), None)
+    chosen = named or locale.getlocale()[0] or ""  # Windows has no such variables
+    return "zh" if chosen.lower().startswith(("zh", "chinese")) else "en"
 
 
 def is_loopback(host: str) -> bool:
@@ -175,8 +187,13 @@ class Settings:
         replace all of them.
 
         Raises:
-            ConfigError: a value does not parse or is out of range.
+            ConfigError: a value does not parse or is out of range; no temporary folder can be
+                written to.
         """
+        try:
+            tempfile.gettempdir()
+        except FileNotFoundError as error:
+            raise ConfigError("setting_temporary") from error
         env = os.environ if env is None else env
         home, space = env.get("AUDIOLLM_HOME", "").strip(), Space.from_env(env)
         default = cls(home=_folder(home)) if home else cls()
@@ -187,9 +204,18 @@ class Settings:
         def number(name: str, fallback: float) -> float:
             text = env.get(name, "").strip()
             try:
-                return float(text) if text else fallback
+                value = float(text) if text else fallback
             except ValueError:
-                raise ConfigError("setting_number", name=name, value=text) from None
+                value = nan
+            if not isfinite(value):
+                raise ConfigError("setting_number", name=name, value=text)
+            return value
+
+        def whole(name: str, fallback: int) -> int:
+            value = number(name, fallback)
+            if value != int(value):
+                raise ConfigError("setting_whole", name=name, value=value)
+            return int(value)
 
         def switch(name: str, fallback: bool) -> bool:
             text = env.get(name, "").strip()
@@ -206,10 +232,10 @@ class Settings:
             engine_key=env.get("AUDIOLLM_ENGINE_KEY", "").strip(),
             home=default.home,
             max_seconds=number("AUDIOLLM_MAX_SECONDS", default.max_seconds),
-            max_bytes=int(number("AUDIOLLM_MAX_BYTES", default.max_bytes)),
+            max_bytes=whole("AUDIOLLM_MAX_BYTES", default.max_bytes),
             host=text("AUDIOLLM_HOST", "GRADIO_SERVER_NAME")
             or ("0.0.0.0" if env.get("SPACE_ID") else default.host),  # noqa: S104
-            port=int(number("AUDIOLLM_PORT", number("GRADIO_SERVER_PORT", default.port))),
+            port=whole("AUDIOLLM_PORT", whole("GRADIO_SERVER_PORT", default.port)),
             root_path=text("AUDIOLLM_ROOT_PATH", "GRADIO_ROOT_PATH"),
             hub=env.get("AUDIOLLM_HUB", "").strip() or default.hub,
             mcp=switch("AUDIOLLM_MCP", default.mcp),

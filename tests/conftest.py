@@ -2,7 +2,9 @@
 
 import io
 import os
+import re
 import signal
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,6 +124,14 @@ def _no_job_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def _runs_in(process: psutil.Process, home: str) -> bool:
     words = process.info["cmdline"] or []
     return "audiollm.jobs.runner" in words and any(word.startswith(home) for word in words)
+
+
+def printed_address(process: "subprocess.Popen[str]") -> str:
+    """Of the page that a program serves, once it says so, in whatever language."""
+    for line in process.stdout or ():
+        if found := re.search(r"(http://[^/\s]+/) ", line):  # Gradio names that of its MCP server
+            return found[1]
+    raise AssertionError("The program stopped before it served the page.")
 
 
 @pytest.fixture

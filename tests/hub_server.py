@@ -192,8 +192,13 @@ class _Handler(BaseHTTPRequestHandler):
             settings.setdefault(what, {})[sent["key"]] = sent["value"]
             return self._json({sent["key"]: sent})
         settings[what] = sent
-        runtime = {"stage": "BUILDING", "hardware": {"current": None, "requested": "cpu-basic"}}
+        wanted = settings.get("hardware", {}).get("flavor", "cpu-basic")
+        runtime = {"stage": "BUILDING", "hardware": {"current": None, "requested": wanted}}
         return self._json({**runtime, "storage": None, "gcTimeout": 1})
+
+    def visible(self, sent: Any, kind: str, name: str) -> None:
+        self.hub.repositories[f"{kind}/{name}"].made.update(sent)
+        self._json(sent)
 
     def bucket(self, _: Any, name: str) -> None:
         self._json({"url": f"{self.hub.address}/buckets/{name}"})
@@ -303,7 +308,8 @@ ROUTES: dict[str, Any] = {
     "GET /api/whoami-v2": _Handler.whoami,
     "POST /api/repos/create": _Handler.create,
     "POST /api/validate-yaml": _Handler.validate,
-    f"POST|PUT /api/spaces/{_ID}/(variables|secrets|hardware|volumes)": _Handler.space,
+    f"POST|PUT /api/spaces/{_ID}/(variables|secrets|hardware|sleeptime|volumes)": _Handler.space,
+    f"PUT {_KIND}/settings": _Handler.visible,
     f"POST /api/buckets/{_ID}": _Handler.bucket,
     f"POST {_KIND}/preupload/(.+)": _Handler.preupload,
     f"POST /(?:datasets/|spaces/)?{_ID}.git/info/lfs/objects/batch": _Handler.batch,

@@ -34,7 +34,7 @@ from audiollm.texts import text
 from audiollm.web import Services, api, build_ui, launch_options
 from audiollm.web.events import ANSWER
 from tests.browser.fake import Card
-from tests.conftest import RATE
+from tests.conftest import RATE, printed_address
 
 ROOT = Path(app.__file__).parent
 GUIDE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -307,10 +307,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
-    said = next((line for line in process.stdout if "page is at" in line), None)
-    assert said, "the app stopped before it was served"
-    yield Server(said.split()[4].rstrip("/"), folder)
+    yield Server(printed_address(process).rstrip("/"), folder)
     process.terminate()
     process.communicate(timeout=SLOW)
 

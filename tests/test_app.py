@@ -34,6 +34,7 @@ from audiollm.web import Services, build_ui, launch_options
 from audiollm.web.events import MODEL
 from audiollm.web.services import EXAMPLES
 from tests.browser.fake import FakePredictor
+from tests.conftest import printed_address
 
 ROOT = Path(app.__file__).parent
 SLOW = 120.0  # s: another job may have the processor
@@ -94,23 +95,76 @@ def test_refused_option_is_a_sentence(arguments: list[str]) -> None:
     assert stopped.value.code not in (0, None)
 
 
+@pytest.mark.parametrize("name", ["MAX_SECONDS", "MAX_BYTES", "PORT"])
+@pytest.mark.parametrize("value", ["x", "nan", "inf", "1e999", "-1", "80.5", "512M"])
+def test_a_number_that_cannot_be_one_is_refused(name: str, value: str) -> None:
+    variable = f"AUDIOLLM_{name}"
+    if (name, value) == ("MAX_SECONDS", "80.5"):
+        assert Settings.from_env({variable: value}).max_seconds == 80.5
+        return
+    with pytest.raises(ConfigError) as refused:
+        Settings.from_env({variable: value})
+    assert refused.value.values["name"] == variable
+
+
 @pytest.mark.slow
 def test_taken_port_is_a_sentence_without_a_traceback() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        done = _start("--port", str(taken.getsockname()[1]))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = _start("--port", str(port), more={"LC_ALL": "zh_CN.UTF-8"})
         _, errors = done.communicate(timeout=SLOW)
     assert done.returncode == 1
-    assert "port" in errors
-    assert "Traceback" not in errors
+    refusal = ConfigError("serve_taken", host="127.0.0.1", port=port)
+    assert errors == refusal.in_language("zh") + "\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "code"),
+    [
+        ("127.0.0.1", "serve_taken"),
+        ("192.0.2.1", "serve_address"),  # of another machine
+        ("nowhere.invalid", "serve_address"),
+        ("[2001:db8::1]", "serve_address"),
+    ],
+)
+def test_an_address_where_nothing_can_listen_is_refused(
+    demo: web.Page, services: Services, host: str, code: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        there = replace(services.settings, host=host, port=taken.getsockname()[1])
+        with pytest.raises(ConfigError) as refused:
+            web.launch(demo, launch_options(demo, there))
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "::"])
+def test_the_page_is_served_at_an_ipv6_address(
+    demo: web.Page, services: Services, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    monkeypatch.setattr(http_server, "LOCALHOST_NAME", host)  # as GRADIO_SERVER_NAME sets it
+    there = replace(services.settings, host=host)
+    address = web.launch(demo, launch_options(demo, there))
+    assert HTTP.get(f"{address}healthz").is_success
+    demo.close()
+
+
+def test_a_machine_without_a_temporary_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> None:
+        raise FileNotFoundError("No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    with pytest.raises(SystemExit) as stopped:
+        app.main([])
+    assert stopped.value.code == ConfigError("setting_temporary").in_language("zh")
 
 
 @pytest.mark.slow
 def test_stopped_program_leaves_no_recording(tmp_path: Path) -> None:
     process = _start("--port", "0", folder=tmp_path)
-    assert process.stdout is not None
-    address = process.stdout.readline().split()[4]
+    address = printed_address(process)
     _upload(address, b"a voice")
     (folder,) = tmp_path.glob("audiollm-*")
     assert folder.stat().st_mode & 0o077 == 0  # other users of the machine cannot look in
@@ -123,8 +177,7 @@ def test_stopped_program_leaves_no_recording(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_recordings_of_a_killed_program_go_when_the_next_one_starts(tmp_path: Path) -> None:
     process = _start("--port", "0", folder=tmp_path)
-    assert process.stdout is not None
-    _upload(process.stdout.readline().split()[4], b"a voice")
+    _upload(printed_address(process), b"a voice")
     process.kill()
     process.communicate(timeout=SLOW)
     assert len(list(tmp_path.rglob("*.wav"))) == 1
@@ -143,7 +196,7 @@ def test_only_recordings_that_nobody_uses_are_swept(
         files.mkdir(parents=True)
         if owner:
             (files.parent / "process").write_text(str(owner))
-        for age in (0, 2 * temporary.HOUR):
+        for age in (0, 2 * temporary.HOUR, -2 * temporary.HOUR):  # the clock was set back
             (files / f"{age:.0f}.wav").write_bytes(b"a voice")
             os.utime(files / f"{age:.0f}.wav", 2 * (time.time() - age,))
     (tmp_path / "other").mkdir()
@@ -154,7 +207,8 @@ def test_only_recordings_that_nobody_uses_are_swept(
     with temporary.folder():
         left = sorted(f"{p.parts[-3]} {p.name}" for p in tmp_path.rglob("*.wav"))
     assert left == [
-        f"audiollm-{name}" for name in ("far 0.wav", "me 0.wav", "me 7200.wav", "old 0.wav")
+        f"audiollm-{name}"
+        for name in ("far 0.wav", "me -7200.wav", "me 0.wav", "me 7200.wav", "old 0.wav")
     ]
     assert (tmp_path / "other").is_dir() and (tmp_path / "audiollm-bad").is_dir()
 
@@ -165,7 +219,7 @@ def test_gradio_notes_the_private_folder_when_it_is_imported(tmp_path: Path) -> 
     code = """
 import app, sys
 try:
-    app.main(["--port", "99999"])
+    app.main(["--host", "192.0.2.1"])
 except SystemExit:
     from gradio.route_utils import DEFAULT_TEMP_DIR as one
     from gradio_client.client import DEFAULT_TEMP_DIR as two
@@ -181,8 +235,7 @@ except SystemExit:
 def config_of(**environment: str) -> tuple[str, dict[str, Any]]:
     """Address and configuration of the page where the program runs with these variables."""
     process = _start("--port", "0", more=environment)
-    assert process.stdout is not None
-    address = process.stdout.readline().split()[4]
+    address = printed_address(process)
     try:
         return address, HTTP.get(f"{address}config").raise_for_status().json()
     finally:
@@ -250,7 +303,7 @@ def test_files_that_were_handed_out_go_as_well(
     made: list[Path] = []
 
     class Ends:
-        def launch(self) -> tuple[None, str]:
+        def launch(self, **_: object) -> tuple[None, str]:
             made.append(Path(tempfile.mkdtemp(prefix="audiollm-labels-")))  # somebody exports
             return None, "http://127.0.0.1"
 
@@ -259,7 +312,9 @@ def test_files_that_were_handed_out_go_as_well(
 
     monkeypatch.setattr(Services, "start", lambda _: services)
     monkeypatch.setattr(web, "build_ui", lambda _: Ends())
-    monkeypatch.setattr(web, "launch_options", lambda *_: {})
+    monkeypatch.setattr(
+        web, "launch_options", lambda *_: {"server_name": "127.0.0.1", "server_port": 0}
+    )
     app.main([])
     assert not made[0].exists()
 

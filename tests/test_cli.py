@@ -13,7 +13,11 @@ import numpy as np
 import pytest
 import soundfile
 
+import train.__main__ as train
 from audiollm.__main__ import _columns, collect, main
+from audiollm.deploy import __main__ as deploy
+from audiollm.errors import ConfigError
+from audiollm.labels import Language
 from audiollm.settings import Settings
 from audiollm.texts import console
 from tests import tiny
@@ -21,6 +25,45 @@ from tests.conftest import encode, voiced
 
 ROOT = Path(__file__).parent.parent
 RATE = 16000
+
+
+@pytest.mark.parametrize(
+    ("variables", "windows", "language"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, "", "zh"),
+        ({"LC_ALL": "en_US.UTF-8", "LANG": "zh_CN.UTF-8"}, "", "en"),
+        ({"LC_MESSAGES": "zh_TW", "LANG": "C"}, "", "zh"),
+        ({"LANG": "C.UTF-8"}, "zh_CN", "en"),
+        ({}, "Chinese (Simplified)_China", "zh"),
+        ({}, None, "en"),
+    ],
+)
+def test_commands_speak_the_language_of_the_locale(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variables: dict[str, str],
+    windows: str | None,
+    language: Language,
+) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("locale.getlocale", lambda: (windows, None))
+    refusal = ConfigError("deploy_name", name="ann/not a name")
+    assert deploy.main(["model", str(ROOT), "--to", "ann/not a name", "--dry-run"]) == 1
+    assert capsys.readouterr().err == refusal.in_language(language) + "\n"
+    assert train.main(["look", "--data", "nowhere"]) == 2
+    written = capsys.readouterr().err
+    assert written and written.isascii() is (language == "en")
+
+
+def test_a_refusal_is_in_the_language_that_was_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["a.wav", "--model", "nowhere", "--language", "zh"]) == 2
+    written = capsys.readouterr().err
+    assert "nowhere" in written and not written.isascii()
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
@@ -23,6 +25,7 @@ from audiollm.contracts.manifest import MANIFEST_NAME
 from audiollm.errors import ConfigError
 from audiollm.settings import Settings
 from tests import tiny
+from tests.conftest import printed_address
 
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "docs" / "deployment" / "Dockerfile"
@@ -124,6 +127,33 @@ def test_the_image_is_not_root_s() -> None:
     assert {line[1:] for line in ignored if line[0] == "!"} >= taken
 
 
+@pytest.mark.parametrize("status", [200, 503, None])
+def test_the_health_check_asks_this_machine_whatever_the_proxy(status: int | None) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status or 200 if self.path == "/healthz" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    (command,) = re.findall(r"HEALTHCHECK .*\\\n +CMD (.*)$", FILE.read_text("utf-8"), re.MULTILINE)
+    python, *rest = json.loads(command)
+    assert python == "python"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        if status is None:  # the program has ended
+            server.shutdown()
+            server.server_close()
+        dead = {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+        env = {**os.environ, **dead, "AUDIOLLM_PORT": str(server.server_port)}
+        done = subprocess.run([sys.executable, *rest], env=env, timeout=WAIT, check=False)
+        server.shutdown()
+        thread.join()
+    assert (done.returncode == 0) is (status == 200)
+
+
 def test_the_home_may_be_set_where_a_user_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     def nobody() -> None:
         raise RuntimeError("Could not determine home directory.")
@@ -153,14 +183,34 @@ def test_the_command_line_without_a_home(container: Container, home: str | None)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["app.py"],
+        ["-m", "audiollm", CLIP],
+        ["-m", "audiollm.deploy", "space", "app", "--dry-run"],
+    ],
+    ids=["page", "answer", "deploy"],
+)
+def test_no_writable_temporary_folder_is_one_sentence(
+    container: Container, words: list[str]
+) -> None:
+    env = container.environment()
+    del env["TMPDIR"]
+    with container.run(sys.executable, *words, env=env) as process:
+        _, errors = process.communicate(timeout=WAIT)
+    refusal = str(ConfigError("setting_temporary"))
+    assert (process.returncode, errors) in [(1, f"{refusal}\n"), (2, f"{refusal}\n")]
+
+
+@pytest.mark.slow
 def test_the_page_on_a_read_only_disk(container: Container) -> None:
     found = re.findall(r"^CMD (.*)$", FILE.read_text(encoding="utf-8"), re.MULTILINE)
     python, *rest = json.loads(found[-1])
     assert python == "python"
     here = {"AUDIOLLM_PORT": "0", "AUDIOLLM_HOST": "127.0.0.1"}
     with container.run(sys.executable, *rest, env={**container.environment(), **here}) as process:
-        assert process.stdout is not None
-        address = process.stdout.readline().split()[4]
+        address = printed_address(process)
         with httpx.Client(base_url=address, trust_env=False, timeout=WAIT) as client:
             assert client.get("healthz").status_code == httpx.codes.OK
             end = time.monotonic() + WAIT

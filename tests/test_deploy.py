@@ -150,18 +150,33 @@ def test_a_space_is_created_and_updated(
     assert made.settings["variables"]["AUDIOLLM_KEEP"] == "1"  # what is not named stays
 
 
+@pytest.mark.parametrize("options", [{}, {"hardware": "t4-small"}])
+def test_the_sleep_of_a_space_that_exists_changes(
+    remote: Hub, place: Path, options: dict[str, Any]
+) -> None:
+    run(space.calls("ann/app", place, SpaceOptions(hardware="t4-small", sleep=3600)))
+    run(space.calls("ann/app", place, SpaceOptions(sleep=60, **options)))
+    settings = remote.repositories["spaces/ann/app"].settings
+    last = settings["hardware"]["sleepTimeSeconds"] if options else settings["sleeptime"]["seconds"]
+    assert last == 60
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [
         ({"hardware": "abacus"}, "deploy_hardware"),
+        ({"hardware": "cpu-basic", "sleep": 60}, "deploy_sleep"),
         ({"variables": ("A",)}, "deploy_variable"),
         ({"variables": ("AUDIOLLM_OWNER=ann:password",)}, "deploy_variable_secret"),
         ({"secrets": ("NOT_SET_HERE",)}, "deploy_no_secret"),
+        ({"variables": ("AUDIOLLM_KEEP=yes",)}, "setting_value"),
+        ({"secrets": ("AUDIOLLM_OWNER",)}, "setting_owner_short"),
     ],
 )
 def test_options_are_checked_before_anything_is_done(
-    place: Path, options: dict[str, Any], code: str
+    place: Path, options: dict[str, Any], code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AUDIOLLM_OWNER", "ann:short")
     with pytest.raises(ConfigError) as caught:
         space.calls("ann/app", place, SpaceOptions(**options))
     assert caught.value.code == code
@@ -347,6 +362,33 @@ def test_labels_are_pushed_as_an_audio_folder(remote: Hub, tmp_path: Path) -> No
     with pytest.raises(ConfigError) as caught:
         repositories.label_calls(outcomes[1:], tmp_path / "none", "ann/labels")
     assert caught.value.code == "deploy_no_labels"
+
+
+# --- who may see it
+
+
+@pytest.mark.parametrize("kind", ["space", "model", "dataset"])
+def test_what_exists_becomes_public_when_that_is_asked_for_and_stays_so(
+    remote: Hub, place: Path, model: Path, tmp_path: Path, kind: str
+) -> None:
+    sound = tmp_path / "a.wav"
+    soundfile.write(sound, voiced(1.0), 16000)
+    task = Task("t1", str(sound), seconds=1.0, source="", reason="plain")
+    outcomes = [Outcome(task, (Label("t1", "Ann", "angry"),))]
+
+    def seen(public: bool) -> str:
+        match kind:
+            case "space":
+                calls = space.calls("ann/a", place, SpaceOptions(public=public))
+            case "model":
+                calls = repositories.model_calls(model, "ann/a", licence="mit", public=public)
+            case _:
+                folder = tmp_path / f"written {len(remote.requests)}"
+                calls = repositories.label_calls(outcomes, folder, "ann/a", public=public)
+        run(calls)
+        return str(remote.repositories[f"{kind}s/ann/a"].made["visibility"])
+
+    assert [seen(public) for public in (False, True, False)] == ["private", "public", "public"]
 
 
 # --- the program interface

@@ -1,6 +1,7 @@
 """How long and how much: before a training from earlier ones, while it runs from what it took."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,16 @@ def test_a_jobs_steps_are_timed_over_stops(tmp_path: Path, monkeypatch: pytest.M
     now[0] += 7
     assert progress.step_times(tmp_path) == {"prepare": 30, "stage 1": 35, "stage 2": 7}
     assert progress.step_times(tmp_path / "nowhere") == {}
+
+
+def test_a_clock_that_is_set_back_gives_no_absurd_times(tmp_path: Path) -> None:
+    future = time.time() + 4e9
+    line = {"step": 5, "max_steps": 10, "seconds_left": 60, "time": future}
+    (tmp_path / progress.PROGRESS_NAME).write_text(json.dumps(line))
+    assert progress.fit(tmp_path) == progress.Fit(0.5, 60)
+    lines = ({"step": "prepare", "began": future}, {"step": "prepare", "ended": time.time()})
+    (tmp_path / "times.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in lines))
+    assert progress.step_times(tmp_path) == {"prepare": 0}
 
 
 def test_free_memory_is_what_the_container_leaves(

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -509,3 +510,16 @@ def test_a_file_that_is_nested_too_deeply_is_refused(name: str, deep: str, tmp_p
     with pytest.raises(LabelError) as caught:
         sources.from_label_errors(tmp_path / name, Settings())
     assert caught.value.code == "label_line"
+
+
+@pytest.mark.parametrize("time", [0, 1e9, 6e9])  # the years 1970, 2001 and 2160
+def test_a_folder_is_packed_whatever_the_clock_says(tmp_path: Path, time: float) -> None:
+    folder = tmp_path / "labels"
+    (folder / "生气").mkdir(parents=True)
+    file = folder / "生气" / "a.wav"
+    file.write_bytes(b"a voice")
+    os.utime(file, (time, time))
+    formats.pack(folder)
+    assert not folder.exists()
+    with zipfile.ZipFile(tmp_path / "labels.zip") as packed:
+        assert packed.read("labels/生气/a.wav") == b"a voice"

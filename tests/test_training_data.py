@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import plotly.graph_objects as go
 import pytest
@@ -387,6 +388,19 @@ def test_a_table_with_several_columns_for_the_label_asks_which(tmp_path: Path) -
         assert f"--label-column={column}" in ask.words
         found = sources.of_recordings(serve(tmp_path), ask)
         assert set(found.classes) == wanted
+
+
+def test_a_data_set_with_several_columns_for_the_label_asks_which(tmp_path: Path) -> None:
+    rows = {name: [name] * 2 for name in ("label", "emotion", "speaker")}
+    stored = tmp_path / "set" / "data" / "train.parquet"
+    stored.parent.mkdir(parents=True)
+    datasets.Dataset.from_dict(rows).to_parquet(stored)
+    for path in (stored, tmp_path / "set"):
+        assert sources.label_columns(str(path)) == ["label", "emotion"]
+        ask = source_of(chosen(FOLDER, str(path), label_column="emotion"))
+        assert "--label-column=emotion" in ask.words
+    stored.write_bytes(b"PAR1, and then something else")
+    assert sources.label_columns(str(stored)) == []
 
 
 @pytest.mark.parametrize("source", [FOLDER, EMODB])

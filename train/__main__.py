@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from audiollm import __version__
 from audiollm.errors import AudioLLMError
+from audiollm.settings import terminal_language
 from audiollm.texts import console
 
 _AGAIN = "give the same command again, it continues where it was"
@@ -104,7 +105,7 @@ def _main(argv: Sequence[str] | None) -> int:
         module, args = _parse(argv, chosen)
         return int(module.run(args))
     except AudioLLMError as error:
-        print(error, file=sys.stderr)
+        print(error.in_language(terminal_language()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         resume = COMMANDS[chosen].resume if chosen else _AGAIN

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from audiollm.errors import AudioLLMError
+from audiollm.settings import terminal_language
 from audiollm.texts import console
 
 
@@ -25,7 +26,7 @@ def main(
         try:
             return run(parser.parse_args(argv))
         except AudioLLMError as error:
-            print(error, file=sys.stderr)
+            print(error.in_language(terminal_language()), file=sys.stderr)
             return 1
 
     return console.run(attempt)

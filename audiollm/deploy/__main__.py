@@ -11,8 +11,8 @@ from audiollm.deploy import repositories, space, tree
 from audiollm.deploy.calls import Call, full_name, run
 from audiollm.errors import AudioLLMError
 from audiollm.labelling.store import LabelStore
-from audiollm.settings import Settings
-from audiollm.texts import console
+from audiollm.settings import Settings, terminal_language
+from audiollm.texts import console, text
 
 ROOT = Path(__file__).parents[2]
 EPILOG = """examples:
@@ -21,7 +21,7 @@ EPILOG = """examples:
   python -m audiollm.deploy model models/mine --to ann/mine --license cc-by-4.0
   python -m audiollm.deploy labels --to ann/labels
 
-Log in first: hf auth login, or HF_TOKEN. Everything is private without --public. A command may be
+Log in first: hf auth login, or HF_TOKEN. What is new is private without --public. A command may be
 repeated: it creates what is missing and updates the rest."""
 
 
@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
     add = commands.add_parser("space", help="the program as a Space").add_argument
     add("to", metavar="NAME", help="of the Space: name, or user/name")
     add("--hardware", default="", metavar="H", help="cpu-basic, t4-small, zero-a10g, ...")
-    add("--sleep", type=int, metavar="S", help="seconds without visitors until it sleeps")
+    add(
+        "--sleep", type=int, metavar="S", help="seconds without visitors until it sleeps; -1: never"
+    )
     add("--variable", action="append", default=[], metavar="NAME=VALUE", help="everybody sees it")
     words = "environment variable of this machine that the Space gets as a secret"
     add("--secret", action="append", default=[], metavar="NAME", help=words)
@@ -49,7 +51,9 @@ def parser() -> argparse.ArgumentParser:
     add = commands.add_parser("labels", help="labelled clips as a data set").add_argument
     add("--to", required=True, metavar="USER/NAME", help="the repository")
     for command in commands.choices.values():
-        command.add_argument("--public", action="store_true", help="everybody may see it")
+        command.add_argument(
+            "--public", action="store_true", help="everybody may see it, from now on"
+        )
         words = "print the calls and make none; needs no network"
         command.add_argument("--dry-run", action="store_true", help=words)
     return parser
@@ -63,38 +67,41 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str] | None) -> int:
     args = parser().parse_args(argv)
     try:
+        home = Settings.from_env().home
         with tempfile.TemporaryDirectory() as place:
-            return _deploy(args, Path(place) / "dataset")
+            return _deploy(args, home, Path(place) / "dataset")
     except AudioLLMError as error:
-        print(error, file=sys.stderr)
+        print(error.in_language(terminal_language()), file=sys.stderr)
         return 1
 
 
-def _deploy(args: argparse.Namespace, place: Path) -> int:
+def _deploy(args: argparse.Namespace, home: Path, place: Path) -> int:
+    language = terminal_language()
     if args.command == "space" and (problems := tree.problems(ROOT)):
         for problem in problems:
-            print(problem, file=sys.stderr)
+            print(problem.in_language(language), file=sys.stderr)
         return 1
     name = full_name(args.to, ask=not args.dry_run)
-    calls = _calls(args, name, place)
+    calls = _calls(args, name, home, place)
     for call in calls:
         print(call, flush=True)
     if args.dry_run:
-        print("Dry run: nothing was sent.", file=sys.stderr)
+        print(text("deploy_dry", language), file=sys.stderr)
         return 0
     done = run(calls)
     if args.command == "model":
-        print(f"Use: python -m audiollm FILE --model {name}@{done.oid}")
+        command = f"python -m audiollm FILE --model {name}@{done.oid}"
+        print(text("deploy_use", language, command=command))
     else:
-        print(f"Done: {done.repo_url}")
+        print(text("deploy_done", language, url=done.repo_url))
     return 0
 
 
-def _calls(args: argparse.Namespace, name: str, place: Path) -> list[Call]:
+def _calls(args: argparse.Namespace, name: str, home: Path, place: Path) -> list[Call]:
     if args.command == "model":
         return repositories.model_calls(args.folder, name, licence=args.license, public=args.public)
     if args.command == "labels":
-        outcomes = LabelStore(Settings.from_env().home).outcomes()
+        outcomes = LabelStore(home).outcomes()
         return repositories.label_calls(outcomes, place, name, public=args.public)
     bucket = args.bucket or f"{name}-data"
     if args.bucket and "/" not in bucket:

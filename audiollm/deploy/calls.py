@@ -22,6 +22,15 @@ class Call:
         return f"{self.method}({', '.join(f'{name}={value}' for name, value in arguments.items())})"
 
 
+def creation(id: str, kind: str, *, public: bool, **more: object) -> list[Call]:
+    """Creates a repository, private without `public`. One that exists becomes public with it, and
+    stays what it is without: `create_repo` alone does not change it."""
+    repository = {"repo_id": id, "repo_type": kind}
+    created = {**repository, **more, "private": not public, "exist_ok": True}
+    published = Call("update_repo_settings", {**repository, "private": False})
+    return [Call("create_repo", created), *([published] if public else [])]
+
+
 def _shown(value: object) -> str:
     return f"<{len(value)} bytes>" if isinstance(value, bytes) else repr(value)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from audiollm import hub
 from audiollm.contracts.manifest import MANIFEST_NAME, Manifest
 from audiollm.contracts.options import read_json
-from audiollm.deploy.calls import Call
+from audiollm.deploy.calls import Call, creation
 from audiollm.deploy.card import card, encoder_is_public
 from audiollm.errors import ConfigError, ModelError
 from audiollm.labelling.formats import write_dataset
@@ -32,7 +32,7 @@ def model_calls(
     uploaded = {"repo_id": id, "commit_message": message}
     patterns = [name for name in hub.LLM_PATTERNS if name != "README.md"]
     return [
-        Call("create_repo", {"repo_id": id, "private": not public, "exist_ok": True}),
+        *creation(id, "model", public=public),
         Call("upload_folder", {**uploaded, "folder_path": str(folder), "allow_patterns": patterns}),
         Call("upload_file", {**uploaded, "path_or_fileobj": readme, "path_in_repo": "README.md"}),
     ]
@@ -51,7 +51,6 @@ def label_calls(
     if not labelled:
         raise ConfigError("deploy_no_labels")
     write_dataset(anonymous(labelled), folder)
-    created = {"repo_id": id, "repo_type": "dataset", "private": not public, "exist_ok": True}
     uploaded = {
         "repo_id": id,
         "repo_type": "dataset",
@@ -59,7 +58,7 @@ def label_calls(
         "delete_patterns": ["data/*"],  # clips whose labels were withdrawn
         "commit_message": f"{len(labelled)} labelled clips",
     }
-    return [Call("create_repo", created), Call("upload_folder", uploaded)]
+    return [*creation(id, "dataset", public=public), Call("upload_folder", uploaded)]
 
 
 def anonymous(outcomes: Sequence[Outcome]) -> list[Outcome]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiollm.deploy import tree
-from audiollm.deploy.calls import Call
+from audiollm.deploy.calls import Call, creation
 from audiollm.errors import ConfigError
-from audiollm.settings import secret
+from audiollm.settings import Settings, secret
 
 MOUNT = "/data"  # where the bucket is in the Space's container
 HIDDEN = re.compile(r"AUDIOLLM_OWNER|.*(TOKEN|SECRET|PASSWORD|KEY)")  # visitors can read variables
@@ -30,18 +30,21 @@ def calls(name: str, root: Path, options: SpaceOptions) -> list[Call]:
     """In the order in which they are made: what the program needs to start comes before it.
 
     Raises:
-        ConfigError: an option cannot be used.
+        ConfigError: an option cannot be used, or the program would refuse a variable.
     """
     from huggingface_hub import SpaceHardware, Volume
 
     hardware = [kind.value for kind in SpaceHardware]
     if options.hardware and options.hardware not in hardware:
         raise ConfigError("deploy_hardware", name=options.hardware, known=hardware)
-    created = {"repo_id": name, "repo_type": "space", "space_sdk": "gradio", "exist_ok": True}
-    sequence = [Call("create_repo", {**created, "private": not options.public})]
+    if options.hardware == SpaceHardware.CPU_BASIC and options.sleep is not None:
+        raise ConfigError("deploy_sleep", name=options.hardware)
+    sequence = creation(name, "space", public=options.public, space_sdk="gradio")
+    slept = {"repo_id": name, "sleep_time": options.sleep}
     if options.hardware:
-        request = {"repo_id": name, "hardware": options.hardware, "sleep_time": options.sleep}
-        sequence.append(Call("request_space_hardware", request))
+        sequence.append(Call("request_space_hardware", {**slept, "hardware": options.hardware}))
+    elif options.sleep is not None:
+        sequence.append(Call("set_space_sleep_time", slept))
     variables = _pairs(options.variables)
     if options.bucket:
         variables = {"AUDIOLLM_HOME": MOUNT, **variables}
@@ -52,10 +55,12 @@ def calls(name: str, root: Path, options: SpaceOptions) -> list[Call]:
         ]
     for key, value in variables.items():
         sequence.append(Call("add_space_variable", {"repo_id": name, "key": key, "value": value}))
-    for key in options.secrets:
-        if not (value := secret(key)):
+    secrets = {key: secret(key) for key in options.secrets}
+    for key, value in secrets.items():
+        if not value:
             raise ConfigError("deploy_no_secret", name=key)
         sequence.append(Call("add_space_secret", {"repo_id": name, "key": key, "value": value}))
+    Settings.from_env({"AUDIOLLM_HOME": MOUNT, **variables, **secrets})  # as the Space reads them
     upload = {
         "repo_id": name,
         "repo_type": "space",

@@ -87,7 +87,7 @@ def fit(run: Path) -> Fit:
     if seconds_left is None or "event" in last:
         return Fit(share, None)
     # a line of an earlier start says nothing about this one
-    seconds_left -= time.time() - last.get("time", 0)
+    seconds_left -= max(0.0, time.time() - last.get("time", 0))  # the clock may be set back
     return Fit(share, seconds_left if seconds_left > 0 else None)
 
 
@@ -156,7 +156,8 @@ def step_times(folder: Path) -> dict[str, float]:
             if "began" in line:
                 open_ = (step, float(line["began"]))
             elif open_ and open_[0] == step:
-                seconds[step] = seconds.get(step, 0.0) + float(line["ended"]) - open_[1]
+                took = max(0.0, float(line["ended"]) - open_[1])
+                seconds[step] = seconds.get(step, 0.0) + took
                 open_ = None
     if open_:
         seconds[open_[0]] = seconds.get(open_[0], 0.0) + max(0.0, time.time() - open_[1])

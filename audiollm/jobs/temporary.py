@@ -69,8 +69,13 @@ def delete_partial(files: Path) -> None:
     """Deletes the files right in a folder that nothing was written to for `PARTIAL` seconds."""
     for path in files.iterdir():
         with suppress(OSError):
-            if path.is_file() and time.time() - path.stat().st_mtime > PARTIAL:
+            if path.is_file() and _age(path) > PARTIAL:
                 path.unlink()
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was written; as many where the clock was set back since."""
+    return abs(time.time() - path.lstat().st_mtime)
 
 
 def _own(path: Path) -> bool:
@@ -89,5 +94,5 @@ def _delete_old(directory: Path) -> None:
     for place, _, names in os.walk(directory):  # without the targets of links
         for name in names:
             path = Path(place) / name
-            if name != OWNER and time.time() - path.lstat().st_mtime > HOUR:
+            if name != OWNER and _age(path) > HOUR:
                 path.unlink()

@@ -31,7 +31,7 @@ from audiollm.web.static import Static, of_browser
 from audiollm.web.train import events as train_events
 from audiollm.web.train import page as train
 
-__all__ = ["Services", "build_ui", "launch", "launch_options"]
+__all__ = ["Services", "build_ui", "launch", "launch_options", "serve"]
 
 STYLE = Path(__file__).with_name("style.css")
 # Fonts that a computer has: no page of ours asks another host for one
@@ -66,6 +66,18 @@ class Page(gr.Blocks):
     texts: gr.I18n
     routes: list[Route]
     owned: Callable[[Request], bool]
+
+
+def serve(settings: Settings) -> tuple["Page", str]:
+    """The page, which is served until it is closed, and its address.
+
+    Raises:
+        ConfigError: nothing can listen there; the model or the examples are refused.
+    """
+    services = Services.start(settings)
+    services.watch()
+    demo = build_ui(services)
+    return demo, launch(demo, launch_options(demo, settings))
 
 
 def build_ui(services: Services) -> Page:

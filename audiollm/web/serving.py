@@ -6,7 +6,9 @@ for other machines, that fails; so does a variable that httpx cannot parse. Mode
 through them all the same.
 """
 
+import errno
 import importlib
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ import httpx
 from gradio import blocks, http_server, queueing, routes, state_holder
 from gradio_client import Client
 
+from audiollm.errors import ConfigError
 from audiollm.jobs import memory
 from audiollm.web.failures import Brief
 
@@ -79,8 +82,9 @@ def launch(demo: gr.Blocks, options: dict[str, Any]) -> str:
     """Serves a page; returns its address.
 
     Raises:
-        OSError: the port is taken.
+        ConfigError: the port is taken, or nothing can listen at that address.
     """
+    host, port = options["server_name"], options["server_port"]
     memory.return_freed()
     vars(state_holder)["SessionState"] = Session
     if options.get("mcp_server"):  # calls the page for every tool
@@ -88,5 +92,29 @@ def launch(demo: gr.Blocks, options: dict[str, Any]) -> str:
         mcp.Client = partial(Client, httpx_kwargs=DIRECT)
     for module in (queueing, routes):
         vars(module)["traceback"] = Brief()
-    with _replaced(blocks, "httpx", _Direct()), _replaced(http_server, "Server", Server):
-        return str(demo.launch(**options)[1])
+    try:
+        _require_free(host, port or 0)
+        if ":" in host:  # IPv6, as part of an address
+            options = {**options, "server_name": f"[{host.strip('[]')}]"}
+        with (
+            _replaced(blocks, "httpx", _Direct()),
+            _replaced(http_server, "Server", Server),
+            _replaced(http_server, "LOCALHOST_NAME", "127.0.0.1"),  # it looks there for the port
+        ):
+            return str(demo.launch(**options)[1])
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, None):  # None: Gradio's own, which gives other advice
+            raise ConfigError("serve_taken", host=host, port=port) from error
+        reason = error.strerror
+        raise ConfigError("serve_address", host=host, port=port, reason=reason) from error
+
+
+def _require_free(host: str, port: int) -> None:
+    """Gradio takes every reason for a port that is taken.
+
+    Raises:
+        OSError: nothing can listen there.
+    """
+    family, *_, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+    with socket.create_server(address[:2], family=family):
+        pass

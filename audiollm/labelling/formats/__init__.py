@@ -9,6 +9,7 @@ from pathlib import Path
 from audiollm.errors import LabelError
 from audiollm.labelling.formats.folders import (
     METADATA,
+    pack,
     read_audio_folder,
     read_dataset,
     write_audio_folder,
@@ -22,6 +23,7 @@ from audiollm.settings import Settings
 __all__ = [
     "WRITERS",
     "Imported",
+    "pack",
     "read",
     "read_audio_folder",
     "read_csv",

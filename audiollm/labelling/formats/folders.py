@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from audiollm.audio import sound_files
 from audiollm.errors import LabelError
@@ -124,6 +125,19 @@ def read_dataset(
         for label in labels or [{"label": ""}]:
             reader.add(number, {**about, **label})
     return reader.imported()
+
+
+def pack(folder: Path) -> None:
+    """Puts a folder into a zip of its name beside it, and deletes it. Times of files that a zip
+    cannot hold, those before 1980 and after 2107 as of a wrong clock, become the nearest it can.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with ZipFile(f"{folder}.zip", "w", ZIP_DEFLATED, strict_timestamps=False) as packed:
+        for path in sorted(folder.rglob("*")):
+            packed.write(path, path.relative_to(folder.parent))
+    shutil.rmtree(folder)
 
 
 def copy_sounds(

@@ -188,8 +188,7 @@ def export_labels(services: Services, format: str) -> str:
     try:
         write(outcomes, folder / f"{name}{suffix}")
         if not suffix:
-            shutil.make_archive(str(folder / name), "zip", folder, name)
-            shutil.rmtree(folder / name)
+            formats.pack(folder / name)
     except OSError as error:
         raise LabelError("label_export_failed", reason=error) from error
     return str(next(folder.iterdir()))

@@ -6,6 +6,7 @@ that will prepare it.
 """
 
 import csv
+import importlib
 import logging
 import re
 import subprocess
@@ -89,7 +90,7 @@ class DataSource:
             words = (*words, "--root", self.root)
         if self.speaker_pattern and self.corpus == "folder":
             words = (*words, f"--speaker-pattern={self.speaker_pattern}")
-        if self.label_column and self.corpus == "manifest":
+        if self.label_column and self.corpus in ("manifest", "datasets"):
             words = (*words, f"--label-column={self.label_column}")
         if self.split != "auto":
             words = (*words, "--split", self.split)
@@ -128,20 +129,22 @@ def source_of(values: Mapping[str, Any]) -> DataSource:
 
 
 def label_columns(path: str) -> list[str]:
-    """The columns of a table that may hold the label, by its first line; [] where `path` is no
-    table, and names no folder with one."""
-    root = Path(path.strip()).expanduser()
-    inside = [root / f"{name}{suffix}" for name in NAMED for suffix in TABLES]
+    """The columns of a table that may hold the label, by its first line or its schema; [] where
+    `path` is no table, and names no folder with one."""
+    kinds = (*TABLES, ".parquet")
     try:
-        table = next(
-            file for file in (root, *inside) if file.suffix.lower() in TABLES and file.is_file()
-        )
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            line = file.readline(LONGEST_LINE)
-        if table.suffix.lower() == ".csv":
-            names = next(csv.reader([line], delimiter=max(",;\t", key=line.count)), [])
+        root = Path(path.strip()).expanduser()
+        inside = [root / f"{name}{suffix}" for name in NAMED for suffix in TABLES]
+        if reader_of(root) == "datasets":
+            inside += [file for depth in ("*", "*/*") for file in root.glob(f"{depth}.parquet")]
+        table = next(p for p in (root, *inside) if p.suffix.lower() in kinds and p.is_file())
+        if table.suffix.lower() == ".parquet":
+            names = importlib.import_module("pyarrow.parquet").read_schema(table).names
         else:
-            names = list(parse_json(line))
+            with table.open(encoding="utf-8-sig", newline="") as file:
+                line = file.readline(LONGEST_LINE)
+            cells = csv.reader([line], delimiter=max(",;\t", key=line.count))
+            names = next(cells, []) if table.suffix.lower() == ".csv" else list(parse_json(line))
     except (OSError, RuntimeError, ValueError, TypeError, StopIteration, csv.Error):
         return []  # why it cannot be read is said where it is looked at
     return [str(name) for name in names if str(name).strip().lower() in LABEL_COLUMNS]
