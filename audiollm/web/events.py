@@ -109,9 +109,8 @@ def streamed(work: Callable[[Callable[[Item], None]], object]) -> Generator[Item
 def shown_while(
     steps: Iterable[Update], is_current: Callable[[], bool], cleared: Update
 ) -> Iterator[Update]:
-    """The steps of a run as long as they are wanted, then `cleared`: what was sent at once when they
-    were no longer may have overtaken a step. A page has one such run at a time.
-    """
+    """The steps of a run as long as they are wanted, then `cleared`: what was sent at once when
+    they were no longer may have overtaken a step. A page has one such run at a time."""
     for step in steps:
         if not is_current():
             break
