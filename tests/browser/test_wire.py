@@ -46,6 +46,7 @@ def page(visit: Visit, wire: Wire) -> Iterator[Page]:
     opened.evaluate("window.same = true")
     yield opened
     assert opened.evaluate("window.same")
+    opened.close()
     opened.faults.clear()  # type: ignore[attr-defined]
 
 
