@@ -19,6 +19,7 @@ from audiollm.web import api, repeats
 from audiollm.web.analyse.page import AnalysePage
 from audiollm.web.auth import access, identity, sessions
 from audiollm.web.auth.login import Login
+from audiollm.web.early import Early
 from audiollm.web.events import QUEUE, THREADS
 from audiollm.web.failures import Failures
 from audiollm.web.headers import Headers, headers
@@ -54,13 +55,15 @@ SHELL = """<style>
   width: 100% !important; max-width: min(1120px, 100%) !important; margin-inline: auto !important;
 }
 </style>"""
-SCRIPTS = (
-    *("connection.js", "stream.js", "page.js"),
-    *("analyse/live.js", "train/sound.js", "label/label.js"),
-)
-HEAD = SHELL + "".join(
-    f"<script>\n{(STYLE.parent / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS
-)
+
+
+def _scripts(*names: str) -> str:
+    sources = ((STYLE.parent / name).read_text(encoding="utf-8") for name in names)
+    return "".join(f"<script>\n{source}</script>" for source in sources)
+
+
+EARLY = _scripts("connection.js", "stream.js")
+HEAD = SHELL + _scripts("page.js", "analyse/live.js", "train/sound.js", "label/label.js")
 
 
 class Page(gr.Blocks):
@@ -126,6 +129,7 @@ def _top(static: Static) -> gr.Radio:
 
 def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
     """Arguments for `demo.launch`."""
+    told = f"<script>window.audiollm = {json.dumps(_for_browser(demo, settings))};</script>"
     return {
         "server_name": settings.host,
         "server_port": settings.port or None,
@@ -140,6 +144,7 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
                 Middleware(Headers, headers=headers(settings)),
                 Middleware(AllowedRoutes, routes=allowed(settings)),
                 Middleware(Quota, most=settings.max_bytes, owned=demo.owned),
+                Middleware(Early, scripts=told + EARLY),
                 Middleware(Streams),
                 Middleware(Failures),
             ],
