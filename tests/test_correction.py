@@ -21,7 +21,7 @@ from audiollm.web.label import card
 from audiollm.web.label.progress import report
 from audiollm.web.label.queue import CardState, Session
 from audiollm.web.quota import Allowance
-from audiollm.web.services import Services
+from audiollm.web.services import ABSENT, Services
 from tests.conftest import RATE, voiced
 from tests.test_compare import serve
 
@@ -198,12 +198,27 @@ def test_a_count_that_fails_is_a_sentence_and_nothing_is_said_to_be_counted(
     assert counts(made) == {SAD: 1}
 
 
-def test_who_leaves_is_forgotten(tmp_path: Path, clip: str) -> None:
+def test_an_answer_can_be_corrected_until_its_visitor_is_gone_for_an_hour(
+    tmp_path: Path, clip: str
+) -> None:
+    now = 0.0
     made = serve(tmp_path)
+    made.clock = lambda: now
     hear(made, clip)
+    made.leave(ME)  # or the connection broke off
+    now = ABSENT
+    made.look()
     correction.correct(made, ME, "sad", consent=False)
+    assert "data-back" in correction.html(made, ME)
     made.leave(ME)
-    assert made.corrections == {} and correction.html(made, ME) == ""
+    hear(made, clip)  # back again
+    now = 3 * ABSENT
+    made.look()
+    assert "data-back" in correction.html(made, ME)
+    made.leave(ME)
+    now = 4 * ABSENT + 1
+    made.look()
+    assert made.corrections == {} and made.left == {} and correction.html(made, ME) == ""
     assert counts(made) == {SAD: 1}
 
 

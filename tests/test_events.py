@@ -12,16 +12,16 @@ ASKING: ContextVar[str] = ContextVar("asking", default="nobody")
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_the_last_update_of_a_run_that_was_overtaken_changes_nothing(wanted: bool) -> None:
+def test_what_a_run_has_shown_is_cleared_where_it_is_not_wanted_any_more(wanted: bool) -> None:
     asked = iter([True, True, wanted])
-    steps = list(shown_while([{"a": 1}, {"b": 2}], lambda: next(asked)))
+    steps = list(shown_while([{"a": 1}, {"b": 2}], lambda: next(asked), {"a": 0}))
     assert steps[:2] == [{"a": 1}, {"b": 2}]
-    assert steps[2:] == ([] if wanted else [{"__type__": "update"}])
+    assert steps[2:] == ([] if wanted else [{"a": 0}])
 
 
 def test_a_run_that_is_not_wanted_ends() -> None:
-    steps = shown_while(iter([{"a": 1}, {"b": 2}]), lambda: False)
-    assert list(steps) == [{"__type__": "update"}]
+    steps = shown_while(iter([{"a": 1}, {"b": 2}]), lambda: False, {"a": 0})
+    assert list(steps) == [{"a": 0}]
 
 
 def test_reports_come_in_order_with_the_context_of_the_caller() -> None:

@@ -15,10 +15,11 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from audiollm.texts import TEXTS
-from audiollm.web import api
+from audiollm.web import api, repeats
 from audiollm.web.analyse.page import AnalysePage
 from audiollm.web.auth import access, identity, sessions
 from audiollm.web.auth.login import Login
+from audiollm.web.early import Early
 from audiollm.web.events import QUEUE, THREADS
 from audiollm.web.failures import Failures
 from audiollm.web.headers import Headers, headers
@@ -28,6 +29,7 @@ from audiollm.web.routes import AllowedRoutes, allowed, health
 from audiollm.web.services import EXAMPLES, Services
 from audiollm.web.serving import launch
 from audiollm.web.static import Static, of_browser
+from audiollm.web.streams import Streams
 from audiollm.web.train import events as train_events
 from audiollm.web.train import page as train
 
@@ -44,7 +46,7 @@ FONTS = (
     "Noto Sans CJK SC",
     "sans-serif",
 )
-BY_ITSELF = ("too_large", "broken_off", "level", "clipping")
+BY_ITSELF = ("too_large", "broken_off", "offline", "level", "clipping")
 SWEEP, KEEP = 300, 3000  # s: how often old recordings are looked for, and from which age on
 # The page has its width before Gradio has drawn anything, and keeps it whatever a tab holds
 SHELL = """<style>
@@ -53,10 +55,15 @@ SHELL = """<style>
   width: 100% !important; max-width: min(1120px, 100%) !important; margin-inline: auto !important;
 }
 </style>"""
-HEAD = SHELL + "".join(
-    f"<script>\n{(STYLE.parent / name).read_text(encoding='utf-8')}</script>"
-    for name in ("stream.js", "page.js", "analyse/live.js", "train/sound.js", "label/label.js")
-)
+
+
+def _scripts(*names: str) -> str:
+    sources = ((STYLE.parent / name).read_text(encoding="utf-8") for name in names)
+    return "".join(f"<script>\n{source}</script>" for source in sources)
+
+
+EARLY = _scripts("connection.js", "stream.js")
+HEAD = SHELL + _scripts("page.js", "analyse/live.js", "train/sound.js", "label/label.js")
 
 
 class Page(gr.Blocks):
@@ -134,12 +141,14 @@ def _top(static: Static) -> gr.Radio:
 
 def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
     """Arguments for `demo.launch`."""
+    told = f"<script>window.audiollm = {json.dumps(_for_browser(demo, settings))};</script>"
     return {
         "server_name": settings.host,
         "server_port": settings.port or None,
         "theme": theme(),
         "css_paths": [STYLE],
-        "head": f"<script>window.audiollm = {json.dumps(_for_browser(settings))};</script>" + HEAD,
+        "head": f"<script>window.audiollm = {json.dumps(_for_browser(demo, settings))};</script>"
+        + HEAD,
         "i18n": demo.texts,
         "app_kwargs": {
             "routes": demo.routes,
@@ -147,6 +156,8 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
                 Middleware(Headers, headers=headers(settings)),
                 Middleware(AllowedRoutes, routes=allowed(settings)),
                 Middleware(Quota, most=settings.max_bytes, owned=demo.owned),
+                Middleware(Early, scripts=told + EARLY),
+                Middleware(Streams),
                 Middleware(Failures),
             ],
         },
@@ -168,9 +179,11 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _for_browser(settings: Settings) -> dict[str, Any]:
-    """What the scripts say themselves, and from which size on a file is too large."""
-    return {"most": settings.max_bytes} | {key: TEXTS[key] for key in BY_ITSELF}
+def _for_browser(demo: Page, settings: Settings) -> dict[str, Any]:
+    """What the scripts say themselves, from which size on a file is too large, and which requests
+    are sent again."""
+    said = {key: TEXTS[key] for key in BY_ITSELF}
+    return {"most": settings.max_bytes, "repeats": repeats.table(demo)} | said
 
 
 def theme() -> gr.themes.Base:

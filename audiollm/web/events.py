@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Event, Thread
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import gradio as gr
 
@@ -20,6 +20,8 @@ QUIET: dict[str, Any] = {
     "api_visibility": "private",
 }
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}  # and waits for nobody
+# after what was sent to the page before: what is sent at once may overtake that
+IN_TURN: dict[str, Any] = {**QUIET, "concurrency_limit": None}
 MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 4}
 # An answer waits in `Turns`, where its visitor is told how long; each takes a thread to wait in
 WAITING = 128
@@ -27,6 +29,8 @@ ANSWER: dict[str, Any] = {"concurrency_id": "answer", "concurrency_limit": WAITI
 THREADS = WAITING + 40  # of Gradio, 40 of them for everything that does not wait
 QUEUE = 512  # events that Gradio keeps before it refuses
 PUBLIC = "audiollm_public"
+REPEATS = "audiollm_repeats"
+Repeats = Literal["again", "itself"]  # sent again by connection.js, or by the script that sent it
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Item = TypeVar("Item")
 Update: TypeAlias = dict[Any, Any]  # component -> its new value; others stay as they are
@@ -40,6 +44,12 @@ def named_parts(parts: Mapping[str, Any], values: Mapping[str, Any]) -> Update:
 def public(handler: Handler) -> Handler:
     """Declares a handler that everybody may call; all others refuse whoever is not the owner."""
     vars(handler)[PUBLIC] = True
+    return handler
+
+
+def repeats(handler: Handler, how: Repeats = "again") -> Handler:
+    """Declares a handler of what a person presses that may be called twice: see repeats.py."""
+    vars(handler)[REPEATS] = how
     return handler
 
 
@@ -96,15 +106,14 @@ def streamed(work: Callable[[Callable[[Item], None]], object]) -> Generator[Item
         raise failures[0]
 
 
-def shown_while(steps: Iterable[Update], is_current: Callable[[], bool]) -> Iterator[Update]:
-    """The steps of a run as long as they are wanted.
-
-    Gradio repeats the last step when a run has ended, and by then another run may have written in
-    its place: where that is so, an update that changes nothing comes last.
-    """
+def shown_while(
+    steps: Iterable[Update], is_current: Callable[[], bool], cleared: Update
+) -> Iterator[Update]:
+    """The steps of a run as long as they are wanted, then `cleared`: what was sent at once when
+    they were no longer may have overtaken a step. A page has one such run at a time."""
     for step in steps:
         if not is_current():
             break
         yield step
     if not is_current():
-        yield gr.skip()
+        yield cleared

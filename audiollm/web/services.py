@@ -16,7 +16,7 @@ from audiollm.model.loading import Loading
 from audiollm.settings import ASSETS, Settings
 from audiollm.web import model_host
 from audiollm.web.analyse.enrolment import Enrolment
-from audiollm.web.analyse.requests import CountedCorrection, Requests
+from audiollm.web.analyse.requests import CountedCorrection, Request, Requests
 from audiollm.web.auth import identity
 from audiollm.web.auth.sessions import Sessions
 from audiollm.web.model_host import ModelHost
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = ASSETS / "examples"
 MIXED = "mixed"  # an example of several emotions
-ABSENT = 3600.0  # s without a request, after which a visitor's voice features are deleted
+ABSENT = 3600.0  # s after which what is known of a visitor who is gone is deleted
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Example:
 
 @dataclass(eq=False)
 class Services(ModelHost):
-    """The model host, and what is known of visitors until they close the page."""
+    """The model host, and what is known of visitors: see `leave`."""
 
     examples: tuple[Example, ...] = ()
     requests: Requests = field(default_factory=Requests)
@@ -50,6 +50,7 @@ class Services(ModelHost):
     enrolments: dict[str, Enrolment] = field(default_factory=dict)  # by visitor who wants one
     clock: Callable[[], float] = time.monotonic  # s
     sessions: Sessions = field(default_factory=Sessions)
+    left: dict[str, tuple[Request, float]] = field(default_factory=dict)  # the last of each; when
     # by visitor and path
     corrections: dict[tuple[str, str], CountedCorrection] = field(default_factory=dict)
     allowance: Allowance = field(default_factory=lambda: Allowance(SAVED_EACH, SAVED_TOTAL))
@@ -94,19 +95,30 @@ class Services(ModelHost):
         return None
 
     def leave(self, visitor: str) -> None:
-        """The visitor has closed the page."""
-        self.requests.leave(visitor)
+        """The visitor has closed the page, or the connection has broken off: nobody knows. Voice
+        features are deleted at once, as promised. The answer stays, and can be corrected."""
         self.enrolments.pop(visitor, None)
-        for who, path in [key for key in self.corrections if key[0] == visitor]:
-            self.corrections.pop((who, path), None)
+        if request := self.requests.newest.get(visitor):
+            self.left[visitor] = (request, self.clock())
 
     def look(self) -> None:
-        """Deletes the voice features of those who have not been seen for long: where a connection
-        broke off, the server may not learn that its page was closed. And see `ModelHost.look`."""
+        """Deletes what is known of those who are gone, and the voice features of those who have not
+        been seen for long: where a connection broke off, the server may not learn that its page was
+        closed. And see `ModelHost.look`."""
+        for visitor, (request, when) in list(self.left.items()):
+            if self.clock() - when > ABSENT:
+                self.left.pop(visitor)
+                if self.requests.newest.get(visitor) is request:  # and has not come back
+                    self._forget(visitor)
         for visitor, enrolment in list(self.enrolments.items()):
             if self.clock() - enrolment.seen > ABSENT:
                 self.enrolments.pop(visitor, None)
         super().look()
+
+    def _forget(self, visitor: str) -> None:
+        self.requests.leave(visitor)
+        for who, path in [key for key in self.corrections if key[0] == visitor]:
+            self.corrections.pop((who, path), None)
 
     @property
     def owned(self) -> bool:

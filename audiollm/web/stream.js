@@ -1,85 +1,116 @@
-// The event stream of Gradio's client, which waits for ever where that ends too early: the
-// server closes the stream when the last event of the page is done, and may have accepted another one
-// that the client has not been told of; a proxy may close it at any time.
+// The event stream of Gradio's client, which gives the page up where that breaks off, and waits for
+// ever where it ends too early: the server closes the stream when the last event of the page is done,
+// and may have accepted another one that the client has not been told of; a proxy may close it at any
+// time. With a stream that breaks off the server drops its events: those that change nothing are
+// asked for again, and come to the client as if they were the same.
 (() => {
-  const TRIES = 3;  // an analysis is asked for again so often, until there is an answer
-  const fetched = window.fetch.bind(window);
-  const asked = new Map(), ended = new Set();  // id of an event -> its function; ids
-  let joining = 0, tries = 0;
+  const TRIES = 3;  // streams that break off before the next event has ended
+  const fetched = window.fetch.bind(window), { back, tell, way, words } = window.audiollm.connection;
+  const asked = new Map();  // id of an event, as the client knows it -> what it was asked with
+  const known = new Map();  // id of an event that was asked for again -> as the client knows it
+  const ended = new Set(), joining = new Set();
+  let tries = 0;
 
   window.fetch = (target, options) => {
     const path = new URL(target.url ?? target, location).pathname;
     if (path.endsWith("/queue/join")) return join(target, options);
-    if (path.endsWith("/queue/data")) return events(target, options);
+    if (path.endsWith("/queue/data")) return Promise.resolve(events(target));
     return fetched(target, options);
   };
 
-  async function join(target, options) {
-    joining++;
-    try {
-      const response = await fetched(target, options);
-      const id = response.ok && (await response.clone().json()).event_id;
-      if (id && !ended.has(id)) asked.set(id, JSON.parse(options.body).fn_index);
-      return response;
-    } finally { joining--; }
+  function join(target, options) {
+    const answer = joined(target, options);
+    joining.add(answer);
+    answer.finally(() => joining.delete(answer)).catch(() => {});
+    return answer;
   }
 
-  async function events(target, options) {
-    const signal = target.signal ?? options?.signal, response = await fetched(target.clone?.() ?? target, options);
-    if (!response.ok) return response;
-    const body = new ReadableStream({ start: (out) => { relay(response, out).catch((fault) => out.error(fault)); } });
-    return new Response(body, { headers: response.headers });
+  async function joined(target, options) {
+    const response = await fetched(target, options);
+    const id = response.ok && (await response.clone().json()).event_id;
+    if (id && !ended.has(id)) asked.set(id, { target, options, now: id, begun: false });
+    return response;
+  }
 
-    async function relay(source, out) {
-      const coder = new TextEncoder(), send = (text) => out.enqueue(coder.encode(text + "\n\n"));
+  function events(request) {
+    const coder = new TextEncoder();
+    const body = new ReadableStream({ start: (out) => {
+      const send = (message) => out.enqueue(coder.encode(`data: ${JSON.stringify(message)}\n\n`));
+      relay(request, send).then(() => out.close(), (fault) => out.error(fault));
+    } });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  }
+
+  // Until every event has ended; throws where the client has closed its stream
+  async function relay(request, send) {
+    for (;;) {
+      let whole = false;
       try {
-        while (source?.ok) source = (await passed(source, send)) ? await fetched(target.clone?.() ?? target, options) : null;
+        const response = await fetched(request.clone());
+        whole = response.ok && await passed(response, send);
       } catch (fault) {
-        if (signal?.aborted) throw fault;
+        if (request.signal.aborted) throw fault;
       }
-      if (asked.size) broken(send);
-      send('data: {"msg": "close_stream"}');
-      out.close();
+      await Promise.allSettled(joining);
+      if (!asked.size) return send({ msg: "close_stream" });
+      if (!whole) await again(send);
     }
   }
 
-  // Sends all messages on but the last; whether another stream is to follow
-  async function passed(source, send) {
-    const reader = source.body.pipeThrough(new TextDecoderStream()).getReader();
+  // Sends all messages on but the last; whether the server has ended the stream
+  async function passed(response, send) {
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (let rest = "";;) {
       const { done, value } = await reader.read();
       if (done) return false;
       const messages = (rest + value).split("\n\n");
       rest = messages.pop();
       for (const text of messages) {
-        const { msg, event_id, success } = JSON.parse(text.replace(/^data:/, "") || "{}");
-        if (msg === "close_stream") return asked.size + joining > 0;
-        if (msg === "process_completed") {
-          asked.delete(event_id);
-          ended.add(event_id);
-          if (success) tries = 0;
-        }
-        send(text);
+        const message = JSON.parse(text.replace(/^data:/, "") || "{}");
+        if (message.msg === "close_stream") return true;
+        if (message.msg === "unexpected_error") return false;  // it knows no such page, or stops
+        pass(message, send);
       }
     }
   }
 
-  function analyses(id) {
-    const { components, dependencies } = window.gradio_config;
-    const headline = components.find((part) => part.props.elem_id === "headline").id;
-    return dependencies.find((event) => event.id === id)?.outputs.includes(headline);
+  function pass(message, send) {
+    const id = known.get(message.event_id) ?? message.event_id, event = asked.get(id);
+    if (event && event.now !== message.event_id) return;  // of a run that was given up
+    if (message.msg === "process_completed") {
+      asked.delete(id);
+      ended.add(id);
+      if (message.success) tries = 0;
+    }
+    if (message.msg === "process_generating" && event) {
+      // the first has whole values, the next what has changed: the client knows a first one already
+      if (event.anew) message.output.data = message.output.data?.map((value) => [["replace", [], value]]);
+      Object.assign(event, { begun: true, anew: false });
+    }
+    send(message.event_id ? { ...message, event_id: id } : message);
   }
 
-  // Whatever was asked for has no answer; an analysis is asked for again
-  function broken(send) {
-    const again = tries < TRIES && [...asked.values()].some(analyses);
-    const language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
-    const output = { error: window.audiollm.broken_off[language], visible: !again };
-    for (const event_id of asked.keys()) {
-      ended.add(event_id);
-      send("data: " + JSON.stringify({ msg: "process_completed", event_id, output, success: false }));
+  async function again(send) {
+    await back();
+    const many = ++tries > TRIES;
+    let old = true;  // the server may not have noticed yet that the stream has ended: see streams.py
+    for (const [id, event] of asked) {
+      const { body } = event.options, target = new URL(event.target, location), repeats = way(body) === "again";
+      if (old) target.searchParams.set("anew", JSON.parse(body).session_hash);
+      const response = !many && repeats && await fetched(target, event.options);
+      const { event_id } = response?.ok ? await response.json() : {};
+      if (event_id) {
+        known.set(event_id, id);
+        Object.assign(event, { now: event_id, anew: event.begun });
+        old = false;
+        continue;
+      }
+      tell("broken_off", "alert");
+      ended.add(id);
+      asked.delete(id);
+      const output = { error: words("broken_off"), visible: false };
+      send({ msg: "process_completed", event_id: id, output, success: false });
     }
-    asked.clear();
-    if (again) setTimeout(() => document.getElementById("analyse")?.click(), 500 * 2 ** tries++);
+    if (many) tries = 0;
   }
 })();

@@ -51,7 +51,7 @@ def drawn(page: Page) -> list[tuple[float, str]]:
 
 def test_uploaded_clip_gets_bars_and_text_that_fit_a_phone(visit: Visit, clip: Path) -> None:
     page = visit()
-    assert page.locator(".waiting").is_visible()
+    expect(page.locator(".waiting")).to_be_visible()
     page.set_input_files(FILE, clip)
     assert len(answer(page)) > 10
     bars = drawn(page)
@@ -149,8 +149,8 @@ def test_chinese_browser_gets_a_chinese_page_that_fits_a_phone(visit: Visit, cli
     named = page.eval_on_selector_all("#sound button", "all => all.map(one => one.ariaLabel ?? '')")
     assert len([name for name in named if name]) >= 2
     assert not any(re.search("[A-Za-z]", name) for name in named)
-    assert page.evaluate("document.documentElement.lang") == "zh-CN"
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")
 
 
 def test_choosing_chinese_turns_the_page_and_the_answer(visit: Visit, clip: Path) -> None:
@@ -161,7 +161,7 @@ def test_choosing_chinese_turns_the_page_and_the_answer(visit: Visit, clip: Path
     expect(page.locator("h1")).to_have_text(text("heading", "zh"))
     expect(page.locator(".analysis h2")).to_have_text(text("analysis", "zh"))
     assert re.search(CHINESE + "{4}", answer(page))
-    assert text("honest", "zh") in page.inner_text("#about")
+    expect(page.locator("#about")).to_contain_text(text("honest", "zh"))
     expect(page.locator('#sound button[aria-label="清除"]')).to_be_visible()
     page.reload()  # the choice is remembered
     expect(page.locator("h1")).to_have_text(text("heading", "zh"))
@@ -196,8 +196,9 @@ def test_a_recording_is_followed_over_time_and_taken_along(
     answer(page)
     shown = page.locator("#course .js-plotly-plot")
     expect(page.locator("#course-hint")).to_contain_text(text("course_steps", "en", length=2))
-    assert page.locator("#course .scatterlayer .js-fill").count() >= 2  # areas are drawn
-    assert page.locator("#course .heatmaplayer image").count() == 1
+    areas = page.locator("#course .scatterlayer .js-fill")
+    areas.nth(1).wait_for(state="attached")
+    expect(page.locator("#course .heatmaplayer image")).to_have_count(1)
     shown.scroll_into_view_if_needed()
     box = shown.bounding_box()
     assert box
@@ -239,8 +240,8 @@ def test_an_answer_is_compared_asked_about_and_kept(visit: Visit, clip: Path) ->
     expect(page.locator("#second")).to_be_hidden()
     page.click("#compare-start")
     page.locator("#pair .point path").last.wait_for()
-    assert page.locator("#pair .point").count() >= 4
-    assert page.locator(".verdict li").count() == 2
+    page.locator("#pair .point").nth(3).wait_for(state="attached")
+    expect(page.locator(".verdict li")).to_have_count(2)
     page.locator("#rival label", has_text=text("rival_clip", "en")).click()
     page.set_input_files("#other input[type=file]", clip)
     page.locator("#other audio, #other button[aria-label=Clear]").first.wait_for()
@@ -341,9 +342,9 @@ def test_visitors_see_nothing_of_each_other_and_are_served_at_once(
     first.set_input_files(FILE, clip)
     answer(first)
     second = visit(locale="zh-CN")
-    assert second.locator(".waiting").is_visible()
-    assert second.locator(".headline b").count() == 0
-    assert second.locator(CLEAR).count() == 0
+    expect(second.locator(".waiting")).to_be_visible()
+    expect(second.locator(".headline b")).to_have_count(0)
+    expect(second.locator(CLEAR)).to_have_count(0)
     assert clip.name not in second.content()
     first.click("#analyse")
     second.set_input_files(FILE, clip)

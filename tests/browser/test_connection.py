@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from audiollm.texts import text
-from tests.browser.conftest import Served, Visit, serve
+from tests.browser.conftest import ANSWER, Served, Visit, serve
 from tests.browser.test_analyse_page import FILE, WRITTEN, answer
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=ANSWER)
 
 # `window.late`: the end of a stream comes after the next event was accepted.
 # `window.cut`: after so many messages the connection breaks off; `window.how` says in which way.
@@ -104,7 +105,7 @@ def test_an_analysis_whose_stream_breaks_off_is_asked_for_again(
     page.set_input_files(FILE, clip)
     page.wait_for_function("window.cuts")
     assert answer(page)
-    assert page.get_by_text(text("broken_off", "en")).count() == 0
+    expect(page.get_by_text(text("broken_off", "en"))).to_have_count(0)
     page.faults.clear()  # type: ignore[attr-defined]
 
 
@@ -112,7 +113,7 @@ def test_a_network_that_always_breaks_off_is_told_of(enter: Callable[[], Page], 
     page = enter()
     page.evaluate("setInterval(() => { window.cut ||= 2; }, 10)")
     page.set_input_files(FILE, clip)
-    page.get_by_text(text("broken_off", "en")).wait_for()
+    expect(page.locator("#notice .notice.error")).to_have_text(text("broken_off", "en"))
     page.faults.clear()  # type: ignore[attr-defined]
 
 

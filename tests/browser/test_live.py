@@ -67,8 +67,8 @@ def test_bars_and_course_move_while_the_microphone_records(visit: Visit, quick: 
     assert len(answer(page)) > 10
     expect(page.locator("#live")).to_be_hidden()
     assert page.eval_on_selector("#sound audio", "sound => sound.duration") > 2  # all of it
-    assert other.locator(".live-said").count() == 0
-    assert other.locator(".waiting").is_visible()
+    expect(other.locator(".live-said")).to_have_count(0)
+    expect(other.locator(".waiting")).to_be_visible()
     page.click("#again")
     expect(page.locator("#live")).to_be_visible()
     expect(page.locator("#live-said")).to_contain_text(text("live_waits", "en"))
@@ -128,7 +128,7 @@ def test_the_microphone_comes_first_and_the_examples_are_seen(
     lines = {round(head.evaluate("head => head.getClientRects()[0].height")) for head in heads}
     words = [head.evaluate(LINES) for head in heads]
     assert len(lines) == 1 and words == [1] * len(heads)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.wait_for_function(f"document.documentElement.scrollWidth <= {width}")
 
 
 # In how many lines the text of an element stands

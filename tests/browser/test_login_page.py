@@ -39,7 +39,7 @@ def test_only_the_owner_gets_in(public: Served, visit: Visit, browser: Browser, 
 
     log_in(page, "wrong password")
     expect(page.locator("#train-login-message")).to_contain_text(text("login_wrong", "en"))
-    assert page.input_value("#train-password input") == ""
+    expect(page.locator("#train-password input")).to_have_value("")
     page.faults.clear()  # type: ignore[attr-defined]  # the browser says that it was refused
     log_in(page, SECRET)
     expect(page.locator("#train-start")).to_be_visible()

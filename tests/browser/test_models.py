@@ -72,7 +72,7 @@ def test_a_model_is_loaded_compared_and_replaced(
     expect(page.locator("#picker input")).to_have_value(re.compile("talker"))
     expect(page.locator("#card")).not_to_contain_text("tiny")  # that answered before
     expect(page.locator("#about .about b")).to_contain_text("talker")
-    assert page.evaluate(GREW)
+    page.wait_for_function(GREW)
     expect(page.locator("#loading")).to_be_hidden()
     page.locator("#ask button").first.click()
     asked = page.locator("#question textarea, #question input").first

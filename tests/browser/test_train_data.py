@@ -99,8 +99,8 @@ def test_an_upload_is_seen_heard_and_prepared(studio: Served, visit: Visit, tmp_
     open_train(other, "zh")
     choose(other, "my-model")
     expect(other.locator("#train-data table")).to_contain_text(text("split_test", "zh"))
-    assert re.search(CHINESE, other.inner_text("#train-data"))
-    assert other.evaluate("document.documentElement.scrollWidth") <= 390
+    expect(other.locator("#train-data")).to_contain_text(re.compile(CHINESE))
+    other.wait_for_function("document.documentElement.scrollWidth <= 390")
 
     choose(page, text("source_folder", "en"))
     page.click("#upload-kept input")

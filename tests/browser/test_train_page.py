@@ -66,8 +66,8 @@ def test_from_recordings_to_a_model_that_answers(
     open_train(other, "zh")
     running_or_done = "|".join(text(key, "zh") for key in ("job_running", "job_done"))
     expect(other.locator("#job-detail")).to_contain_text(re.compile(running_or_done))
-    assert re.search(CHINESE, other.inner_text("#train-tab h2 >> nth=0"))
-    assert other.evaluate("document.documentElement.scrollWidth") <= 390
+    expect(other.locator("#train-tab h2").first).to_contain_text(re.compile(CHINESE))
+    other.wait_for_function("document.documentElement.scrollWidth <= 390")
     other.close()
 
     expect(page.locator("#job-detail")).to_contain_text(text("job_done", "en"), timeout=WHOLE)

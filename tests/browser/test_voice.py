@@ -87,11 +87,11 @@ def test_three_recordings_make_a_baseline_and_forget_ends_it(
     answered(page)
     knows(page, before + 1)  # how much was recorded depends on how busy the machine is
     total = seconds(page)
-    assert text("voice_rests", language, n=total) in page.inner_text(KNOWN)
+    expect(page.locator(KNOWN)).to_contain_text(text("voice_rests", language, n=total))
     record(page, "#sound", again=True, seconds=3.2)
     expect(page.locator(COMPARED)).to_have_text(text("voice_compared", language, n=total))
     knows(page, total + 1)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")
     page.locator("#language label", has_text="English" if language == "zh" else "中文").click()
     other: Language = "en" if language == "zh" else "zh"
     expect(page.locator(KNOWN)).to_contain_text(text("voice_rests", other, n=seconds(page)))

@@ -126,7 +126,7 @@ def test_the_level_moves_while_the_microphone_hears_a_voice(visit: Visit) -> Non
     )
     expect(page.locator(".recording-level time")).to_have_text(re.compile("0:0[1-9]"))
     expect(page.locator("#sound time:visible")).to_have_count(1)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")
     page.click("#sound .stop-button")
     expect(meter).to_have_count(0)
     page.wait_for_function(ALL_CLOSED)
@@ -284,10 +284,10 @@ def test_the_keyboard_is_enough(visit: Visit, profile: Profile) -> None:
     expect(page.locator("h1")).to_have_text(text("heading", "zh"))
     expect(page.locator(".analysis h2")).to_have_text(text("analysis", "zh"))
     assert re.search(CHINESE, answer(page))
-    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     page.keyboard.press("ArrowRight")
     expect(page.locator("h1")).to_have_text(text("heading", "en"))
-    assert page.evaluate("document.documentElement.lang") == "en"
+    expect(page.locator("html")).to_have_attribute("lang", "en")
     tab_to(page, "#analyse")
     page.keyboard.press("Space")
     assert answer(page)

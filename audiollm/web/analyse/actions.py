@@ -108,8 +108,6 @@ def analyse(
         for view in views:
             now = services.requests.newest.get(visitor)
             if now and now is not request:
-                if not now.begun:  # shown again: what is still under way would cover it
-                    yield begin(now.path, now.language)
                 return
             if request.stopped:
                 yield stopped(last, language)

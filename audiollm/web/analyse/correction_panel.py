@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from audiollm.web.analyse import correction
-from audiollm.web.events import AT_ONCE, QUIET, public, visitor
+from audiollm.web.events import AT_ONCE, IN_TURN, QUIET, public, repeats, visitor
 from audiollm.web.services import Services
 
 CONNECT = """
@@ -31,12 +31,14 @@ class CorrectionPanel:
     def offers(self, request: gr.Request) -> str:
         return correction.html(self.services, visitor(request))
 
+    @repeats
     @public
     def corrects(self, request: gr.Request, event: gr.EventData) -> str:
         data: dict[str, Any] = event._data if isinstance(event._data, dict) else {}
         label, consent = str(data.get("said", "")), data.get("consent") is True
         return correction.correct(self.services, visitor(request), label, consent)
 
+    @repeats
     @public
     def takes_back(self, request: gr.Request) -> str:
         return correction.take_back(self.services, visitor(request))
@@ -44,6 +46,6 @@ class CorrectionPanel:
     def connect(self, triggers: Any) -> None:
         """`answered`: the events after which there is an answer."""
         for answer in triggers:
-            answer.then(self.offers, None, self.html, **AT_ONCE)
+            answer.then(self.offers, None, self.html, **IN_TURN)
         for event, act in ((self.html.submit, self.corrects), (self.html.clear, self.takes_back)):
             event(act, None, self.html, **QUIET).then(js=FOCUS, **AT_ONCE)

@@ -4,6 +4,7 @@ live.js sends the last seconds through the hidden component `wire`. What happens
 """
 
 import json
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -15,7 +16,7 @@ from audiollm.web.analyse import live
 from audiollm.web.analyse.course import course
 from audiollm.web.analyse.live import Answer, Course, Live
 from audiollm.web.analyse.plots import bars
-from audiollm.web.events import AT_ONCE, Update, public, visitor
+from audiollm.web.events import AT_ONCE, Update, public, repeats, visitor
 from audiollm.web.services import Services
 from audiollm.web.static import Static
 
@@ -57,6 +58,7 @@ class LivePanel:
             self.state: answer.course,
         }
 
+    @partial(repeats, how="itself")  # with newer sound
     @public
     def answers(
         self, before: Course, language: Language, event: gr.EventData, request: gr.Request

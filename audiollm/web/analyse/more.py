@@ -17,7 +17,7 @@ from audiollm.web.analyse import compare, saved_clips
 from audiollm.web.analyse.compare import Comparison
 from audiollm.web.analyse.plots import pair
 from audiollm.web.analyse.saved_clips import Evidence, Outcome
-from audiollm.web.events import AT_ONCE, MODEL, QUIET, Update, public, shown_while, visitor
+from audiollm.web.events import AT_ONCE, MODEL, QUIET, Update, public, repeats, shown_while, visitor
 from audiollm.web.services import Services
 from audiollm.web.static import Static, of_browser
 
@@ -121,6 +121,7 @@ class MorePanel:
         """What comes when the visitor looks at another clip already is not shown."""
         return not path or self.services.requests.is_shown(visitor(request), path, language)
 
+    @repeats
     @public
     def compares(
         self, path: str | None, rival: str, other: str | None, chosen: Language, request: gr.Request
@@ -128,15 +129,17 @@ class MorePanel:
         who = visitor(request)
         with closing(compare.compare(self.services, path, rival, other, chosen, who)) as steps:
             is_current = partial(self._still, request, path, chosen)
-            yield from shown_while(map(self.show, steps), is_current)
+            yield from shown_while(map(self.show, steps), is_current, self.show(Comparison()))
 
+    @repeats
     @public
     def asks(
         self, path: str | None, question: str, language: Language, request: gr.Request
     ) -> Iterator[Update]:
         with closing(compare.ask(self.services, path, question, language)) as steps:
             is_current = partial(self._still, request, path, language)
-            yield from shown_while(({self.reply: html} for html in steps), is_current)
+            replies = ({self.reply: html} for html in steps)
+            yield from shown_while(replies, is_current, {self.reply: ""})
 
     @public
     def saves(self, path: str | None, language: Language, request: gr.Request) -> Any:

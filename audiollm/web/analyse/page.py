@@ -12,11 +12,12 @@ from audiollm.texts import text
 from audiollm.web.analyse import actions, compare
 from audiollm.web.analyse.actions import View
 from audiollm.web.analyse.correction_panel import CorrectionPanel
+from audiollm.web.analyse.covering import COVER, COVER_AGAIN, FAILED, INSTEAD
 from audiollm.web.analyse.live_panel import LivePanel
 from audiollm.web.analyse.more import MorePanel
 from audiollm.web.analyse.plots import bars
 from audiollm.web.analyse.voice import VoicePanel
-from audiollm.web.events import ANSWER, AT_ONCE, QUIET, Update, public, visitor
+from audiollm.web.events import ANSWER, AT_ONCE, IN_TURN, QUIET, Update, public, repeats, visitor
 from audiollm.web.services import Services
 from audiollm.web.static import Static, of_browser
 
@@ -93,9 +94,9 @@ class AnalysePage:
             *(self.cues, self.over_time, self.course, self.hint, self.actions),
             self.more.everything,
         ]
+        self.before = gr.Textbox(visible=False)  # path of the clip before
         folded = [self.result, self.over_time, self.more.everything]
-        self.covered: list[Any] = [self.notice, *folded, self.hint, *self.more.outcomes]
-        self.covered.append(self.correction.html)
+        self.covered: list[Any] = [self.notice, *folded, self.hint, self.correction.html]
         state = [self.loading, self.about, self.picker, self.card, self.clock]
         self.known: list[Any] = [*state, *self.more.known, self.voice.everything]
 
@@ -138,6 +139,7 @@ class AnalysePage:
         covered: Update = {self.notice: notice, self.hint: "", self.correction.html: ""}
         return covered | dict.fromkeys((self.result, self.over_time, self.more.everything), hidden)
 
+    @repeats
     @public
     def begin(
         self, path: str | None, language: Language, sent: str, saved: str, request: gr.Request
@@ -148,12 +150,14 @@ class AnalysePage:
         return covered | self.more.clear(language, sent, saved)
 
     @public
-    def change(self, path: str | None, language: Language, request: gr.Request) -> Update:
+    def change(
+        self, path: str | None, language: Language, before: str | None, request: gr.Request
+    ) -> Any:
         """Beside `analyse`, which does not wait for it; where that came first, it has priority."""
-        begins = self.services.requests.change(visitor(request), path, language)
-        covered = self.cover(actions.begin(path, language)) if begins else {}
-        return covered | self.more.clear(language)
+        here = self.services.requests.change(visitor(request), path, language, before)
+        return self.more.clear(language) if here else gr.skip()
 
+    @repeats
     @public
     def analyse(
         self, path: str | None, language: Language, fixed: bool, request: gr.Request
@@ -186,6 +190,7 @@ class AnalysePage:
     def leave(self, request: gr.Request) -> None:
         self.services.leave(visitor(request))
 
+    @repeats
     @public
     def stops(self, request: gr.Request) -> None:
         self.services.requests.stop(visitor(request))
@@ -271,11 +276,14 @@ class AnalysePage:
         clip: list[Any] = [sound, language, self.order]
         self.more.connect(sound, language)
         self.live.connect(sound, language)
-        changed = sound.change(self.change, clip[:2], covered, **AT_ONCE)
+        changed = sound.change(None, clip[:2], covered, js=COVER, **AT_ONCE)
         changed.then(js=GO_TO_ANSWER, **AT_ONCE)
+        told = [*clip[:2], self.before]
+        sound.change(self.change, told, self.more.outcomes, js=INSTEAD, **AT_ONCE)
         same = [*clip[:2], self.more.sent.id, self.more.saved.id]
         begun: Any = [self.button.click, language.input]
-        gr.on(begun, self.begin, same, covered, **AT_ONCE).then(js=GO_TO_ANSWER, **AT_ONCE)
+        begins = gr.on(begun, self.begin, same, [*covered, *self.more.outcomes], **IN_TURN)
+        begins.then(js=GO_TO_ANSWER, **AT_ONCE)
         triggers: Any = [sound.stop_recording, self.button.click]
         # a second clip that comes while the first is answered is answered after it, not dropped
         last: dict[str, Any] = {"trigger_mode": "always_last", **QUIET, **ANSWER}
@@ -285,9 +293,13 @@ class AnalysePage:
         uploaded = self.file.upload(None, self.file, [sound, self.file], js=TAKE_FILE, **AT_ONCE)
         events.append(uploaded.then(self.analyse, clip, view, **last))
         for choice, example in zip(self.examples, self.services.examples, strict=True):
-            event = choice.click(public(partial(str, example.path)), None, sound, **AT_ONCE)
+            chosen = repeats(public(partial(str, example.path)))
+            event = choice.click(chosen, None, sound, **AT_ONCE)
             events.append(event.then(self.analyse, clip, view, **last))
         events.append(self.voice.connect(language).then(self.analyse, clip, view, **last))
+        for answer in (*events, again):
+            answer.then(None, clip[:2], covered, js=COVER_AGAIN, **AT_ONCE)
+            answer.failure(None, language, self.notice, js=FAILED, **AT_ONCE)
         for answer in events:  # somebody may have activated another model meanwhile
             answer.then(self.voice.tell, language, self.voice.view, **AT_ONCE)
             answer.then(self.tell, language, self.about, **AT_ONCE)

@@ -53,11 +53,16 @@ class Requests:
             request.begun = True
             return request
 
-    def change(self, visitor: str, path: str | None, language: Language) -> bool:
-        """A clip has come or gone: whether a request begins with that. Not where its answer has
-        begun already."""
+    def change(
+        self, visitor: str, path: str | None, language: Language, before: str | None
+    ) -> bool:
+        """A clip has come in the place of another, or none has: a request begins with that, where
+        its answer has not begun already. False: it comes late, and the visitor is elsewhere."""
         with self._lock:  # or that answer might be taken in between, and end
             if self.is_shown(visitor, path, language):
+                return True
+            newest = self.newest.get(visitor)
+            if newest and newest.path != before:
                 return False
             self.begin(visitor, path, language)
             return True
@@ -73,5 +78,5 @@ class Requests:
             request.stopped = True
 
     def leave(self, visitor: str) -> None:
-        """The visitor has closed the page."""
+        """The visitor is gone."""
         self.newest.pop(visitor, None)

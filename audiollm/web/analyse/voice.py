@@ -16,7 +16,7 @@ from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.analyse import speaker_baseline
 from audiollm.web.analyse.speaker_baseline import Decision, Enrolment
-from audiollm.web.events import AT_ONCE, MODEL, QUIET, Update, public, visitor
+from audiollm.web.events import AT_ONCE, MODEL, QUIET, Update, public, repeats, visitor
 from audiollm.web.services import Services
 from audiollm.web.static import Static
 
@@ -87,11 +87,13 @@ class VoicePanel:
         speaker_baseline.switch(self.services, visitor(request), on)
         return self.show(visitor(request), language)
 
+    @repeats
     @public
     def forgotten(self, language: Language, request: gr.Request) -> Update:
         speaker_baseline.forget(self.services, visitor(request))
         return self.show(visitor(request), language, reads=False)
 
+    @repeats
     @public
     def begin_reading(self, language: Language, request: gr.Request) -> Update:
         return self.show(visitor(request), language, reads=True)
@@ -115,6 +117,7 @@ class VoicePanel:
         analysed again."""
 
         def decides(decision: Decision) -> Any:
+            @repeats
             @public
             def decide(chosen: Language, request: gr.Request) -> Update:
                 speaker_baseline.decide(self.services, visitor(request), decision)

@@ -17,7 +17,7 @@ from audiollm.labelling.store import WORKS
 from audiollm.labelling.tasks import REASONS
 from audiollm.labels import Language
 from audiollm.texts import text
-from audiollm.web.events import AT_ONCE, Update
+from audiollm.web.events import AT_ONCE, Update, repeats
 from audiollm.web.label import queue, training, transfer
 from audiollm.web.label.card import card, failed
 from audiollm.web.label.progress import Progress
@@ -105,6 +105,7 @@ class LabelPage:
 
         # "multiple": a request is not dropped while Gradio still draws the answer before it
         inputs: set[Any] = {self.person, self.work, self.reasons, self.blind, language}
+        repeats(act, "itself")
         self.wire.submit(act, inputs, self.card, trigger_mode="multiple", **AT_ONCE)
         self.wire.input(load, language, self.clips, trigger_mode="multiple", **AT_ONCE)
         self._remember_person()

@@ -23,7 +23,7 @@ from audiollm.labels import Language
 from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.auth.access import owner_settings
-from audiollm.web.events import AT_ONCE, QUIET, Update
+from audiollm.web.events import AT_ONCE, IN_TURN, QUIET, Update, repeats
 from audiollm.web.label.queue import label_store
 from audiollm.web.services import Services
 from audiollm.web.static import Static, choices
@@ -249,6 +249,7 @@ class Transfer:
             except Exception as error:
                 return view.failed(error, form[language])
 
+        @repeats
         def exports(format: str, chosen: Language) -> Update:
             try:
                 file = export_labels(services, format)
@@ -266,7 +267,7 @@ class Transfer:
         outputs = [self.gathered, self.stop, self.clips]
         fields: set[Any] = {self.source, self.folder, self.clips, language}
         running = self.gather.click(gathers, fields, outputs, **QUIET)
-        self.stop.click(stopped, language, outputs[:2], cancels=[running], **AT_ONCE)
+        self.stop.click(stopped, language, outputs[:2], cancels=[running], **IN_TURN)
         self.give.click(exports, [self.format, language], [self.file, self.message], **AT_ONCE)
         inputs: set[Any] = {self.path, self.upload, person, language}
         return [

@@ -12,7 +12,7 @@ import gradio as gr
 from audiollm.labels import Language
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.events import AT_ONCE, Update
+from audiollm.web.events import AT_ONCE, Update, repeats
 from audiollm.web.services import Services
 from audiollm.web.static import visible
 from audiollm.web.train import (
@@ -172,6 +172,7 @@ def _files(parts: Page, services: Services, language: gr.Radio) -> None:
     fields = parts.fields
     settings = {*fields.parts, language}
 
+    @repeats
     def save(form: Update) -> Update:
         try:
             return {

@@ -17,7 +17,7 @@ from audiollm.errors import AudioLLMError, DataError
 from audiollm.labels import Language, word
 from audiollm.texts import text
 from audiollm.web import render
-from audiollm.web.events import AT_ONCE, Update, ask_first, named_parts
+from audiollm.web.events import AT_ONCE, Update, ask_first, named_parts, repeats
 from audiollm.web.services import Services
 from audiollm.web.static import HIDDEN, Static, visible
 from audiollm.web.train import recordings_view, sources, upload
@@ -129,6 +129,7 @@ class Recordings:
             columns = column_choices(values, form[language])
             return named_parts(own, contents(services, values, form[language])) | {column: columns}
 
+        @repeats
         def another(form: Update) -> Update:
             values = {key: form[part] for key, part in parts.items()}
             choice, last = form[self.label], form[self.last]
