@@ -14,6 +14,7 @@ from typing import Any, Literal
 from audiollm.errors import ConfigError
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
+REFUSAL = "AUDIOLLM_REFUSAL"  # set by whoever starts a command, see `refusal_file`
 SHORTEST = 12  # characters of a password
 # how the owner logs in: no login on this machine, password, Hugging Face, not at all
 Login = Literal["open", "password", "hub", "shut"]
@@ -85,6 +86,17 @@ def secret(name: str) -> str:
     """Value of a variable that a command was told by name, so that it is in no list of processes
     and in no history of a shell; "" where it is not set."""
     return os.environ.get(name, "")
+
+
+def reporting_to(file: Path) -> dict[str, str]:
+    """The environment of a command that writes to `file` why it refuses."""
+    return {**os.environ, REFUSAL: str(file)}
+
+
+def refusal_file() -> Path | None:
+    """Where a command also writes why it refuses, so that whoever started it can translate it."""
+    name = os.environ.get(REFUSAL)
+    return Path(name) if name else None
 
 
 def is_loopback(host: str) -> bool:
