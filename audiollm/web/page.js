@@ -1,6 +1,10 @@
 // What the browser does by itself: the level while recording, the cursor in the recording, copying
 // and saving an answer.
 (() => {
+  // Gradio's <base href="./"> leads where the page itself stands, but makes url(#pattern) of a figure
+  // an address, which no longer names this page after its tab has changed it: hatches vanish.
+  document.querySelector("base")?.remove();
+
   if (!window.isSecureContext) document.documentElement.classList.add("insecure");
 
   // Browsers call a WebM or MP4 recording a video, and Gradio's audio input would refuse it

@@ -14,7 +14,7 @@ import gradio as gr
 from audiollm.contracts.insight import Insight
 from audiollm.contracts.prepared import Clip
 from audiollm.errors import AudioLLMError, DataError
-from audiollm.labels import Language, word
+from audiollm.labels import Language, title
 from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.events import AT_ONCE, Update, ask_first, named_parts
@@ -191,7 +191,7 @@ def contents(services: Services, values: Values, language: Language) -> dict[str
     figure = gr.update(value=recordings_view.classes(insight, language), visible=True)
     body += recordings_view.aloud(insight, language)
     choices = [(text("data_all", language), "")]
-    choices += [(word(name, language), name) for name in insight.classes]
+    choices += [(title(name, language), name) for name in insight.classes]
     plays = visible(bool(insight.samples))
     return {
         **{"data": body, "classes": figure},
@@ -236,7 +236,7 @@ def playback(
         about = gr.update(value=failed(error, language), visible=True)
         return {"sound": gr.update(value=None, **HIDDEN), "about": about, "last": ""}
     words = {
-        "label": f"<b>{escape(word(clip.label, language))}</b>",
+        "label": f"<b>{escape(title(clip.label, language))}</b>",
         "speaker": escape(clip.speaker) or text("player_unknown", language),
         "file": escape(Path(clip.path).name),
     }

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from audiollm.contracts.insight import Insight
 from audiollm.contracts.prepared import REJECTED, Summary
-from audiollm.labels import Language, word
+from audiollm.labels import Language, capital, title, word
 from audiollm.metrics.figures import still
 from audiollm.texts import text
 from audiollm.web import render
@@ -70,7 +70,7 @@ def _whole(insight: Insight, language: Language) -> list[str]:
 
 def _splits(insight: Insight, language: Language) -> str:
     keys = ("data_split", "data_clips", "data_speakers", "data_minutes")
-    splits = [(text(f"split_{split}", language), split) for split in insight.splits]
+    splits = [(capital(text(f"split_{split}", language)), split) for split in insight.splits]
     if len(splits) != 1:
         splits.append((text("data_all", language), ""))
     rows = []
@@ -144,14 +144,14 @@ def _rejected(insight: Insight, language: Language) -> str:
 def classes(insight: Insight, language: Language) -> go.Figure:
     """Clips of each class as bars by split; plain lists only."""
     names = [*insight.classes][::-1]  # plotly draws upwards
-    words = [escape(word(name, language)) for name in names]
+    words = [escape(title(name, language)) for name in names]
     splits = list(insight.splits) or [""]
     bars: list[Any] = []
     for split in splits:
         counts = {g.label: g.clips for g in insight.groups if g.split == split}
         bars.append(
             go.Bar(
-                name=text(f"split_{split}", language) if split else "",
+                name=capital(text(f"split_{split}", language)) if split else "",
                 x=[counts.get(name, 0) for name in names],
                 y=words,
                 orientation="h",
@@ -194,7 +194,7 @@ def class_line(insight: Insight, name: str, language: Language) -> str:
 def aloud(insight: Insight, language: Language) -> str:
     """The picture for those who do not see it: HTML."""
     rows = (
-        f"<li>{escape(word(name, language))}: {class_line(insight, name, language)}</li>"
+        f"<li>{escape(title(name, language))}: {class_line(insight, name, language)}</li>"
         for name in insight.classes
     )
     return f'<ul class="aloud">{"".join(rows)}</ul>'
