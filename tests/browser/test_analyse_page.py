@@ -115,7 +115,7 @@ def test_bad_files_get_a_sentence_and_the_page_goes_on(visit: Visit, clip: Path)
     assert most == Settings().max_bytes
     page.evaluate("audiollm.most = 10000")  # a file above the limit is not even sent
     page.set_input_files(FILE, clip)
-    expect(page.locator(".too-large")).to_have_text(
+    expect(page.locator(".refused-file")).to_have_text(
         text("too_large", "en", size=f"{clip.stat().st_size / 1e6:.2f}", most="0.01")
     )
     expect(page.locator(".waiting")).to_be_visible()

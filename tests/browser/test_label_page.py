@@ -279,7 +279,7 @@ def test_clips_are_added_and_labels_go_out_and_in(
     sit_down(page, "Ann")
     page.get_by_role("button", name=text("label_add", "en")).click()
     page.locator("#label-source input").click()
-    page.get_by_role("option", name=text("from_folder", "en")).click()
+    page.get_by_role("option", name=text("source_folder", "en")).click()
     page.fill("#label-folder input, #label-folder textarea", str(folder))
     page.click("#label-gather")
     expect(page.locator("#label-gathered")).to_contain_text("2 new clips")

@@ -101,6 +101,8 @@ def _why(state: CardState, session: Session, language: Language) -> str:
     if session.work == "second":
         return escape(text("why_second", language))
     colon = "：" if language == "zh" else ": "
+    if task.reason == "plain":
+        return f"<b>{text('reason_plain', language)}</b>"
     head = f"<b>{text(f'reason_{task.reason}', language)}{colon}</b> "
     if _hidden(state, session) and task.reason in MODEL_REASONS:
         return head + escape(text("why_hidden", language))

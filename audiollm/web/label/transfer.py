@@ -59,7 +59,8 @@ def source_choices(services: Services, language: Language) -> list[tuple[str, st
         for name in LABEL_ERRORS
         for path in sorted(folder.glob(f"*/{name}"))
     ]
-    return [*offers, (text("from_saved", language), SAVED), (text("from_folder", language), FOLDER)]
+    own = (("from_saved", SAVED), ("source_folder", FOLDER))
+    return [*offers, *((text(key, language), id) for key, id in own)]
 
 
 def gather(
@@ -205,9 +206,10 @@ class Transfer:
             self.folder = static.labelled(
                 gr.Textbox, "label_folder", info=True, visible=False, max_lines=1
             )
-            kinds: dict[str, Any] = {"file_count": "multiple", "file_types": [".zip", *SOUNDS]}
+            kinds = [".zip", *sorted(SOUNDS)]
+            several: dict[str, Any] = {"file_count": "multiple", "file_types": kinds}
             self.clips = static.labelled(
-                gr.File, "label_sounds", height=150, visible=False, **kinds
+                gr.File, "label_sounds", height=150, visible=False, **several
             )
             with gr.Row():
                 self.gather = static.button("label_gather", size="sm", min_width=80)
@@ -258,7 +260,7 @@ class Transfer:
                 message = view.failed(error, chosen)
                 return {self.file: gr.update(visible=False), self.message: message}
 
-        self.source.input(
+        self.source.change(
             lambda source: [gr.update(visible=source == FOLDER)] * 2,
             self.source,
             [self.folder, self.clips],

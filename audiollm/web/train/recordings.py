@@ -36,19 +36,19 @@ class Uploads:
     def __init__(self, static: Static) -> None:
         kinds = [".zip", *sources.TABLES]
         self.file = static.labelled(gr.File, "train_upload", file_types=kinds, height=170, **HIDDEN)
+        self.message = gr.HTML(elem_id="data-message")  # what became of an upload
         self.choice = static.labelled(gr.Dropdown, "upload_kept", choices=[], **HIDDEN)
         self.delete = static.button("upload_delete", size="sm", min_width=80, **HIDDEN)
 
     def connect(
         self,
         by_name: Mapping[str, Any],
-        message: gr.HTML,
         services: Services,
         language: gr.Radio,
         tab: gr.Tab,
     ) -> Any:
         """Returns the event after which an upload is chosen."""
-        source, folder = by_name["source"], by_name["folder"]
+        source, folder, message = by_name["source"], by_name["folder"], self.message
 
         def offer(source: str, path: str) -> Update:
             folders = upload.uploads(services) if source == FOLDER else []
@@ -95,7 +95,6 @@ class Recordings:
     """What is in the recordings, and a player."""
 
     def __init__(self, static: Static) -> None:
-        self.message = gr.HTML(elem_id="data-message")
         self.data = gr.HTML(elem_id="train-data")
         self.classes = gr.Plot(show_label=False, container=False, elem_id="train-classes", **HIDDEN)
         with gr.Row(elem_id="player", equal_height=True):
@@ -148,11 +147,11 @@ class Recordings:
         gr.on(events, look, inputs, outputs, trigger_mode="always_last", **waits)
         asked_for = [parts["folder"], uploads.file, parts["pattern"], hub, parts["alone"]]
         source.change(asks_for, source, asked_for, **AT_ONCE)
-        gr.on([source.input, language.input], lambda: "", None, self.message, **AT_ONCE)
+        gr.on([source.input, language.input], lambda: "", None, uploads.message, **AT_ONCE)
         # whoever names the speakers wants them kept apart
         named_by = lambda text: gr.skip() if not text.strip() else False  # noqa: E731
         pattern.input(named_by, pattern, parts["alone"], **AT_ONCE)
-        uploaded = uploads.connect(by_name, self.message, services, language, tab)
+        uploaded = uploads.connect(by_name, services, language, tab)
         uploaded.then(look, inputs, outputs, **AT_ONCE)
         player, choice = [self.sound, self.about, self.last], {self.label, self.last, *inputs}
         gr.on([self.another.click, self.label.input], another, choice, player, **AT_ONCE)

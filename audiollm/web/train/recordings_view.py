@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from audiollm.analysis.wording import paragraph
 from audiollm.contracts.insight import Insight
 from audiollm.contracts.prepared import REJECTED, Summary
 from audiollm.labels import Language, capital, title, word
@@ -95,7 +96,8 @@ def _lengths(insight: Insight, language: Language) -> str:
     line = text(key, language, low=low, median=median, high=high)
     if not insight.estimated:
         return line
-    return f"{line} {text('data_estimated', language, n=len(insight.seconds))}"
+    estimated = text("data_estimated", language, n=len(insight.seconds))
+    return paragraph([line, estimated], language)
 
 
 def warnings(insight: Insight, language: Language) -> list[str]:
