@@ -150,7 +150,7 @@ class LabelPage:
             try:
                 offered = [
                     transfer.source_choices(services, chosen),
-                    training.data_offered(services),
+                    training.data_offered(services, chosen),
                     training.models_offered(services, chosen),
                     devices(services),
                 ]

@@ -184,7 +184,7 @@ def export_labels(services: Services, format: str) -> str:
     if not outcomes:
         raise LabelError("label_nothing_to_export")
     folder = Path(tempfile.mkdtemp(prefix="audiollm-labels-"))
-    name = f"labels-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    name = f"labels-{format}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     suffix, write = formats.WRITERS[format]
     try:
         write(outcomes, folder / f"{name}{suffix}")
@@ -219,12 +219,12 @@ class Transfer:
             self.path = static.labelled(gr.Textbox, "label_path", info=True, max_lines=1)
             self.upload = static.labelled(gr.File, "label_upload", file_types=SUFFIXES, height=150)
             self.take = static.button("label_import", size="sm", min_width=80)
+            self.message = gr.HTML(elem_id="label-message")
             self.format = static.labelled(
                 gr.Radio, "label_format", choices=choices("format", FORMATS), value=FORMATS[0]
             )
             self.give = static.button("label_export", size="sm", min_width=80)
             self.file = static.labelled(gr.File, "label_file", visible=False, interactive=False)
-            self.message = gr.HTML(elem_id="label-message")
 
     def connect(self, language: gr.Radio, person: gr.Textbox) -> list[Any]:
         """The events after which the queue may have changed."""

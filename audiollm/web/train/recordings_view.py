@@ -28,13 +28,17 @@ def sources(summaries: Mapping[Path, Summary], language: Language) -> list[tuple
     """(label, id) of what one can train on."""
     offered = [(text("source_emodb", language), EMODB)]
     for folder, summary in summaries.items():
-        name = text("source_prepared", language, name=folder.name, clips=summary.all.clips)
-        offered.append((name, str(folder)))
+        offered.append((prepared(folder, summary, language), str(folder)))
     return [
         *offered,
         (text("source_folder", language), FOLDER),
         (text("source_hub", language), HUB),
     ]
+
+
+def prepared(folder: Path, summary: Summary, language: Language) -> str:
+    """A prepared folder in a list."""
+    return text("source_prepared", language, name=folder.name, clips=summary.all.clips)
 
 
 def summary(insight: Insight | OnHub | None, language: Language) -> str:
