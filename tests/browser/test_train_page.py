@@ -61,7 +61,7 @@ def test_from_recordings_to_a_model_that_answers(
     expect(page.locator("#train-message .error")).to_have_count(0)  # the name is not its own rival
 
     page.reload()  # and a second page, in Chinese on a phone
-    page.wait_for_selector("#about .about b")
+    page.wait_for_selector("#about .about b", state="attached")
     open_train(page)
     expect(page.locator("#job-detail")).to_contain_text(NAME)
     other = visit("zh-CN", 390, studio.url)
