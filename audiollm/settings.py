@@ -18,6 +18,7 @@ from audiollm.errors import ConfigError
 from audiollm.labels import Language
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
+REFUSAL = "AUDIOLLM_REFUSAL"  # set by whoever starts a command, see `refusal_file`
 SHORTEST = 12  # characters of a password
 # how the owner logs in: no login on this machine, password, Hugging Face, not at all
 Login = Literal["open", "password", "hub", "shut"]
@@ -97,6 +98,17 @@ def terminal_language() -> Language:
     named = next((value for name in names if (value := os.environ.get(name))), None)
     chosen = named or locale.getlocale()[0] or ""  # Windows has no such variables
     return "zh" if chosen.lower().startswith(("zh", "chinese")) else "en"
+
+
+def reporting_to(file: Path) -> dict[str, str]:
+    """The environment of a command that writes to `file` why it refuses."""
+    return {**os.environ, REFUSAL: str(file)}
+
+
+def refusal_file() -> Path | None:
+    """Where a command also writes why it refuses, so that whoever started it can translate it."""
+    name = os.environ.get(REFUSAL)
+    return Path(name) if name else None
 
 
 def is_loopback(host: str) -> bool:

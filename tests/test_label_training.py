@@ -53,6 +53,10 @@ def start(services: Services, data: object, **changes: Any) -> str:
     return training.start(services, plan(services, data, **changes))
 
 
+def folders_offered(services: Services) -> list[str]:
+    return [folder for _, folder in training.data_offered(services, "en")]
+
+
 def test_a_job_with_commands_that_exist(tmp_path: Path) -> None:
     services = serve(tmp_path)
     data = prepare(tmp_path / "data" / "mine")
@@ -62,7 +66,7 @@ def test_a_job_with_commands_that_exist(tmp_path: Path) -> None:
     with refused("fine_tuning_no_data"):
         start(services, tmp_path)
     home = services.settings.home.resolve()
-    assert training.data_offered(services) == [str(data)]
+    assert folders_offered(services) == [str(data)]
     names = [start(services, data) for _ in range(2)]
     first, second = Jobs(home).all()
     assert names == [first.name, second.name]
@@ -93,7 +97,7 @@ def test_where_nobody_validates_the_temperature_stays(tmp_path: Path) -> None:
 
 
 def test_strangers_teach_nothing(tmp_path: Path) -> None:
-    for act in (lambda s: start(s, "data"), training.data_offered):
+    for act in (lambda s: start(s, "data"), folders_offered):
         with pytest.raises(ShutError):
             act(serve(tmp_path, STRANGER))
 
@@ -162,12 +166,12 @@ def test_what_cannot_be_taught_is_said_before_the_job(tmp_path: Path) -> None:
 
 def test_the_data_with_the_labelled_clips_come_first(tmp_path: Path) -> None:
     services = serve(tmp_path)
-    assert training.data_offered(services) == []
+    assert folders_offered(services) == []
     id = "1" * 64
     label_store(services).add_tasks([Task(id, "/somewhere/b.wav", 1.0, "test", "plain")])
     label_store(services).add_label(Label(id, "Ann", "angry"))
     one, two = (prepare(tmp_path / "data" / name) for name in ("one", "two"))
-    assert training.data_offered(services) == [str(one), str(two)]
+    assert folders_offered(services) == [str(one), str(two)]
     row = {"id": id, "path": "x", "label": "sad", "split": "train"}
     (two / "clips.jsonl").write_text(json.dumps(row) + "\n")
-    assert training.data_offered(services) == [str(two), str(one)]
+    assert folders_offered(services) == [str(two), str(one)]

@@ -180,7 +180,7 @@ def test_blind_work_shows_no_answer(services: Services, book: LabelStore) -> Non
     queue.act(services, BO, asked("label", session=BO, name="angry"))
     judge = Session("Cy", "decide")
     disputed = queue.act(services, judge, asked("begin", session=judge))
-    assert "Ann: sad, Bo: angry" in label_card.card(disputed, judge, "en")
+    assert "Ann: Sad, Bo: Angry" in label_card.card(disputed, judge, "en")
     queue.act(services, judge, asked("label", session=judge, name="happy"))
     assert book.outcome(task(0).id).final == "happy"
     assert [label.blind for label in book.history()] == [False, True, False]

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from audiollm.contracts.manifest import MANIFEST_NAME
+from audiollm.contracts.messages import Message, write_refusal
 from audiollm.contracts.options import to_json
 from audiollm.errors import DataError
 from audiollm.labelling.tasks import Label, Outcome, Task
 from audiollm.model import checkpoint
 from audiollm.settings import Settings
+from audiollm.texts import text
 from tests import tiny
 from tests.refusals import refused
 from tests.test_prepare import LABELS, voice
@@ -136,7 +138,7 @@ def test_from_labels_to_a_comparison(
     assert data.store.get(clips["new.wav"].id).functionals is not None
     said = capsys.readouterr().out
     assert "3 labelled clips are used for training: 1 corrected, 1 confirmed, 1 new." in said
-    assert said.count("1 labelled clips are left out: ") == 2
+    assert text("left_tie", "en", n=1) in said and text("left_no_class", "en", n=1) in said
     old = {Path(c.path).name: c.label for c in load_prepared(place / "data").clips}
     assert old["sad0.wav"] == "sad"  # the old folder is as it was
 
@@ -179,8 +181,13 @@ def test_a_model_s_own_test_speakers_are_not_taught(place: Path, tmp_path: Path)
     made = load_prepared(tmp_path / "data")
     assert first in {c.speaker for c in made.split("test")}
     assert first not in {c.speaker for c in made.split("train")}
-    with refused("relabel_nothing"):
+    file = tmp_path / "refusal.json"
+    with pytest.raises(DataError) as nothing:
         relabel.relabel(data, manifest, taught[:1], {}, tmp_path / "b", 2.0, settings)
+    write_refusal(nothing.value, file)  # as a job does, for a page in another language
+    told = Message.refusal(file.read_text(encoding="utf-8"))
+    assert told and told.code == "relabel_nothing"
+    assert text("left_test_speaker", "zh", n=1) in told.in_language("zh")
 
 
 def test_data_of_another_encoder_are_refused(place: Path, tmp_path: Path) -> None:

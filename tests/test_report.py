@@ -154,7 +154,7 @@ def test_page_is_whole_and_asks_no_other_host(page: Path) -> None:
     for expected in (
         "angry 生气",
         "chance",
-        "probe: utterance",
+        "Probe: utterance",
         "No speech heard.",
         "counted as wrong: 1",
     ):

@@ -13,7 +13,7 @@ from audiollm.errors import DataError
 from audiollm.jobs.job import Job
 from audiollm.jobs.queue import Jobs
 from audiollm.labelling.store import LabelStore
-from audiollm.labels import LANGUAGES, Language, word
+from audiollm.labels import LANGUAGES, Language, title
 from audiollm.metrics import figures, report
 from audiollm.texts import text
 from audiollm.web.auth.access import ShutError
@@ -92,7 +92,7 @@ def test_the_most_confident_mistakes_come_first(here: Services) -> None:
     for language in LANGUAGES:
         words, silent = results.line(wrong[0], language), results.line(wrong[-1], language)
         assert "80" in words
-        assert word("happy", language) in words and word("angry", language) in words
+        assert title("happy", language) in words and title("angry", language) in words
         assert text("wrong_silent", language) in silent
 
 
@@ -103,7 +103,7 @@ def test_pictures_are_plain_lists_in_both_languages(here: Services) -> None:
     for language in LANGUAGES:
         confusion = figures.confusion(metrics, language, "title")
         (heat,) = confusion.data
-        classes = [word(name, language) for name in CLASSES]
+        classes = [title(name, language) for name in CLASSES]
         assert list(heat.x) == [*classes, text("judged_no_answer", language)]
         assert list(heat.y) == classes
         assert [list(row) for row in heat.text] == [
@@ -127,7 +127,7 @@ def test_a_wrong_answer_is_played(here: Services, language: Language) -> None:
     rate, samples = shown["sound"]["value"]
     assert (rate, len(samples), samples.dtype) == (16000, 16000, np.int16)
     about = shown["about"]["value"]
-    assert f"<b>{word('happy', language)}</b>" in about and "&lt;3&gt;.wav" in about
+    assert f"<b>{title('happy', language)}</b>" in about and "&lt;3&gt;.wav" in about
     assert "80" in about and "10" in about and shown["send"]["visible"] is True
     shown = results.playback(here, id_of(here), "clip0", language)  # that was right
     assert text("wrong_gone", language) in shown["about"]["value"]

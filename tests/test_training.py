@@ -336,7 +336,8 @@ def test_a_plan_becomes_a_job_and_its_name_is_taken(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         actions.start(here, DEFAULT)
     assert refused.value.code == "plan_name_taken"
-    second = actions.start(here, Plan("other"))
+    second = actions.start(here, Plan("other-9"))
+    assert actions.free_name(here, "other-9") == "other-10"
     assert [each.id for each in actions.jobs(here)][::-1] == [id, second]
     actions.act(here, id, "stop")
     with pytest.raises(JobError):

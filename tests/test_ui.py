@@ -25,7 +25,8 @@ from audiollm.analysis.wording import percent
 from audiollm.audio import prosody
 from audiollm.audio.prosody import REFERENCES, Cues
 from audiollm.errors import AudioError, ConfigError, ModelError
-from audiollm.labels import LANGUAGES, Language, title
+from audiollm.labelling.tasks import UNUSUAL
+from audiollm.labels import LANGUAGES, Language, capital, title
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
 from audiollm.texts import TEXTS, spoken_language, text
@@ -89,6 +90,14 @@ def test_every_text_exists_in_both_languages_with_the_same_blanks() -> None:
         if not whole or CJK.search(texts["en"]) or not zh <= en:
             wrong.append(key)
     assert wrong == []
+
+
+def test_what_is_offered_begins_with_a_capital() -> None:
+    kinds = ("preset_", "work_", "reason_", "format_", "source_", "from_", "intensity_")
+    offered = [key for key in TEXTS if key.startswith(kinds)]
+    offered += ["data_all", "fine_tuning_current", "train_label_column_auto"]
+    offered += [f"label_{name}" for name in UNUSUAL]
+    assert [key for key in offered if TEXTS[key]["en"] != capital(TEXTS[key]["en"])] == []
 
 
 def test_every_unit_of_a_cue_has_a_word() -> None:

@@ -11,12 +11,15 @@ import pytest
 from audiollm.errors import DataError
 from audiollm.jobs import progress
 from audiollm.jobs.job import Step
-from audiollm.jobs.runner import failure_of
+from audiollm.jobs.runner import REFUSAL_NAME, failure_of
 from audiollm.labels import LANGUAGES, word
 from audiollm.metrics import report
+from audiollm.settings import REFUSAL
 from audiollm.texts import from_stored, stored, text
 from audiollm.web.train import curves, results_view, view
 from tests.test_training import job
+from train import corpora
+from train.__main__ import main
 
 CLASSES = ("angry", "happy", "sad")
 
@@ -51,6 +54,18 @@ def test_a_command_that_says_itself_what_is_wrong_is_believed(tmp_path: Path) ->
     (tmp_path / "log.txt").write_text("MemoryError\nThe model is not here: put it there.\n")
     step = Step("merge", ("train", "merge"), tmp_path / "x.json")
     assert failure_of(step, 2, tmp_path) == "The model is not here: put it there."
+
+
+def test_what_a_command_refuses_is_told_in_both_languages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(REFUSAL, str(tmp_path / REFUSAL_NAME))
+    assert main(["look"]) == 2
+    step = Step("prepare", ("train", "look"), tmp_path / "x.json")
+    failure = failure_of(step, 2, tmp_path)
+    for language in LANGUAGES:
+        shown = view.failure(job("failed", failure=failure), language)
+        assert shown == text("data_say_corpus", language, names=corpora.NAMES)
 
 
 def test_a_training_whose_gradient_breaks_ends_with_a_sentence(tmp_path: Path) -> None:

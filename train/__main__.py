@@ -5,13 +5,15 @@ import importlib
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from types import ModuleType
 from typing import NamedTuple
 
 from audiollm import __version__
+from audiollm.contracts.messages import write_refusal
 from audiollm.errors import AudioLLMError
-from audiollm.settings import terminal_language
+from audiollm.settings import refusal_file, terminal_language
 from audiollm.texts import console
 
 _AGAIN = "give the same command again, it continues where it was"
@@ -105,6 +107,9 @@ def _main(argv: Sequence[str] | None) -> int:
         module, args = _parse(argv, chosen)
         return int(module.run(args))
     except AudioLLMError as error:
+        if file := refusal_file():
+            with suppress(OSError):  # a full disk: the sentence below has no code
+                write_refusal(error, file)
         print(error.in_language(terminal_language()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,14 +1,17 @@
 """Sentences that a command writes into its files: by code, so that a page shows them in the
 language of its reader."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import AudioLLMError
 from audiollm.labels import Language, word
-from audiollm.texts import TEXTS, text
+from audiollm.texts import TEXTS, printable, text
 
 LABELS = ("label", "labels")  # values that name classes
 
@@ -50,6 +53,14 @@ class Message:
             return kind(self.text)
         return kind(self.code, **{n: _value(n, raw, "en") for n, raw in self.values.items()})
 
+    @classmethod
+    def refusal(cls, content: str) -> "Message | None":
+        """From the file of `write_refusal`; None where it holds no message."""
+        try:
+            return cls.read(parse_json(content))
+        except ValueError:
+            return None
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON. The English sentence stands beside the code."""
         return {"text": self.text, "code": self.code, "values": _plain(dict(self.values))}
@@ -74,6 +85,11 @@ class Message:
 
 def read_messages(raw: Iterable[Any]) -> list[Message]:
     return [Message.read(one) for one in raw]
+
+
+def write_refusal(error: AudioLLMError, file: Path) -> None:
+    """Why a command refuses, in one line that a page can translate."""
+    file.write_text(printable(json.dumps(Message.of_error(error).to_dict())), encoding="utf-8")
 
 
 def unique(messages: Iterable[Message]) -> list[Message]:

@@ -21,8 +21,10 @@ from audiollm.jobs import gpu_memory, progress
 from audiollm.jobs.identity import HEARTBEAT_INTERVAL, Identity, identify
 from audiollm.jobs.job import State, Step
 from audiollm.jobs.queue import Jobs
+from audiollm.settings import REFUSAL
 from audiollm.texts import console, stored
 
+REFUSAL_NAME = "refusal.json"  # in the job's folder
 # line of a failed command's log -> code of its meaning; the last line that one matches decides
 _FAILURES = (
     (re.compile(r"^FileNotFoundError: .*?'(?P<path>[^']+)'"), "job_file_missing"),
@@ -62,6 +64,7 @@ class Runner:
         device, steps = claim
         os.environ["AUDIOLLM_DEVICE"] = device
         os.environ["AUDIOLLM_HOME"] = str(self.jobs.home)
+        os.environ[REFUSAL] = str(self.folder / REFUSAL_NAME)
         os.environ["PYTHONUNBUFFERED"] = "1"  # the log keeps the order of its lines
         os.environ["TQDM_MININTERVAL"] = "5"  # s; a day of ten bars a second is a large log
         if not all(step.result.exists() for step in steps):
@@ -122,6 +125,7 @@ class Runner:
             children.append(subprocess.Popen(argv, stdin=subprocess.DEVNULL))  # noqa: S603
             return identify(children[0].pid)
 
+        (self.folder / REFUSAL_NAME).unlink(missing_ok=True)  # of an earlier try
         progress.step_began(self.folder, step.name)
         try:
             self.jobs.begin(self.id, number, start)
@@ -149,13 +153,14 @@ class Runner:
 
 
 def failure_of(step: Step, code: int, folder: Path) -> str:
-    """Why a step with this exit code failed, as `texts.stored` or as the command's own sentence."""
+    """Why a step with this exit code failed: as `texts.stored`, as what the command wrote by
+    `write_refusal`, or as its own sentence."""
     lines = progress.last_output(folder)
     last = lines[-1].strip() if lines else "no output"
     if progress.disk_full(folder):
         return stored("job_disk_full")
     if code == REFUSED:
-        return last
+        return _refusal(folder) or last
     if code == 0:
         return stored("job_no_result", step=step.name, path=str(step.result))
     if code < 0:
@@ -165,6 +170,13 @@ def failure_of(step: Step, code: int, folder: Path) -> str:
             if match := pattern.search(line):
                 return stored(meaning, **match.groupdict())
     return stored("job_bug", step=step.name, line=last)
+
+
+def _refusal(folder: Path) -> str:
+    try:
+        return (folder / REFUSAL_NAME).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
 
 
 def _log(line: str) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from audiollm.labels import Language, word
+from audiollm.labels import Language
+from audiollm.labels import title as class_title
 from audiollm.texts import TEXTS, text
 
 TEAL = "15,118,110"
@@ -54,8 +55,8 @@ def confusion(metrics: Mapping[str, Any], language: Language, title: str = "") -
     heat = {
         "type": "heatmap",
         "z": [[count / max(1, sum(row)) for count in row] for row in table],
-        "x": [escape(word(name, language)) if name else nothing for name in columns],
-        "y": [escape(word(names[i], language)) for i in truths],
+        "x": [escape(class_title(name, language)) if name else nothing for name in columns],
+        "y": [escape(class_title(names[i], language)) for i in truths],
         "text": [[str(count) if count else "" for count in row] for row in table],
         "customdata": [[[names[i], name] for name in columns] for i in truths],
         "texttemplate": "%{text}",
@@ -80,7 +81,7 @@ def recall(systems: Mapping[str, Mapping[str, Any]], language: Language) -> go.F
     """Recall of each class that occurs: bars for the first system, a mark for every other."""
     (first, metrics), *others = systems.items()
     names = [c["name"] for c in metrics["per_class"] if c["support"]]
-    rows = [escape(word(name, language)) for name in names]
+    rows = [escape(class_title(name, language)) for name in names]
 
     def values(of: Mapping[str, Any]) -> list[float | None]:
         recalls = {c["name"]: c["recall"] for c in of["per_class"]}

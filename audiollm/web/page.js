@@ -1,6 +1,10 @@
 // What the browser does by itself: the level while recording, the cursor in the recording, copying
 // and saving an answer.
 (() => {
+  // Gradio's <base href="./"> leads where the page itself stands, but makes url(#pattern) of a figure
+  // an address, which no longer names this page after its tab has changed it: hatches vanish.
+  document.querySelector("base")?.remove();
+
   if (!window.isSecureContext) document.documentElement.classList.add("insecure");
 
   // Browsers call a WebM or MP4 recording a video, and Gradio's audio input would refuse it
@@ -12,28 +16,36 @@
 
   const chosen = (words) => words[document.documentElement.lang.startsWith("zh") ? "zh" : "en"];
 
-  // A file that is too large is refused before it is sent: Gradio would do so in English, and put an
-  // error in place of the way in.
-  function tooLarge(event, files) {
-    const place = event.target.closest?.(".block"), { most, too_large } = window.audiollm;
-    if (!place) return;
-    place.parentElement.querySelector(".too-large")?.remove();
-    const size = Math.max(0, ...[...(files ?? [])].map((file) => file.size));
-    if (size <= most) return;
+  // A file that is too large or of another kind is refused before it is sent: Gradio would do so in
+  // English, and put an error in place of the way in.
+  function refused(input, files) {
+    const kinds = input.accept.split(",").map((kind) => kind.trim()), { most, too_large, wrong_kind } = window.audiollm;
+    const large = files.find((file) => file.size > most);
+    const other = files.find((file) => !kinds.some((kind) => kind.includes("/") || file.name.toLowerCase().endsWith(kind)));
+    const megabytes = (bytes) => bytes < 1e7 ? (bytes / 1e6).toFixed(2) : Math.ceil(bytes / 1e6);
+    if (large) return chosen(too_large).replace("{size}", megabytes(large.size)).replace("{most}", megabytes(most));
+    return input.accept && other ? chosen(wrong_kind).replace("{name}", other.name).replace("{kinds}", input.accept) : "";
+  }
+  function arrives(event, files) {
+    const block = event.target.closest?.(".block");
+    const input = event.target.matches?.("input[type=file]") ? event.target : block?.querySelector("input[type=file]");
+    if (!input) return;
+    const place = block ?? input.parentElement;  // of a button
+    place.parentElement.querySelector(".refused-file")?.remove();
+    const message = refused(input, [...(files ?? [])]);
+    if (!message) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     event.target.dispatchEvent(new Event("dragleave"));  // it is no longer held over the place
-    if (event.target.matches("input")) event.target.value = "";  // the same may be chosen again
-    const message = chosen(too_large);
-    const megabytes = (bytes) => bytes < 1e7 ? (bytes / 1e6).toFixed(2) : Math.ceil(bytes / 1e6);
-    const notice = Object.assign(document.createElement("div"), { className: "notice error too-large" });
+    input.value = "";  // the same may be chosen again
+    const notice = Object.assign(document.createElement("div"), { className: "notice error refused-file" });
     notice.setAttribute("role", "alert");
-    notice.textContent = message.replace("{size}", megabytes(size)).replace("{most}", megabytes(most));
+    notice.textContent = message;
     place.after(notice);
   }
-  document.addEventListener("drop", (event) => tooLarge(event, event.dataTransfer?.files), true);
+  document.addEventListener("drop", (event) => arrives(event, event.dataTransfer?.files), true);
   document.addEventListener("change", (event) => {
-    if (event.target.matches?.("input[type=file]")) tooLarge(event, event.target.files);
+    if (event.target.matches?.("input[type=file]")) arrives(event, event.target.files);
   }, true);
 
   // Gradio's buttons have the browser's language, or English: here they get the chosen one.

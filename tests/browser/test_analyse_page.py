@@ -29,6 +29,11 @@ SETTINGS = """async () => {
   track.stop();
   return { autoGainControl, echoCancellation, noiseSuppression };
 }"""
+TITLES_FIT = """() => {  // no title of a figure is cut off at its right edge
+  const shown = [...document.querySelectorAll(".annotation-text")].filter(t => t.checkVisibility());
+  const right = part => part.getBoundingClientRect().right;
+  return shown.length && shown.every(t => right(t) <= right(t.closest(".js-plotly-plot")));
+}"""
 CLEAR = '#sound button[aria-label="Clear"]'
 
 
@@ -115,7 +120,7 @@ def test_bad_files_get_a_sentence_and_the_page_goes_on(visit: Visit, clip: Path)
     assert most == Settings().max_bytes
     page.evaluate("audiollm.most = 10000")  # a file above the limit is not even sent
     page.set_input_files(FILE, clip)
-    expect(page.locator(".too-large")).to_have_text(
+    expect(page.locator(".refused-file")).to_have_text(
         text("too_large", "en", size=f"{clip.stat().st_size / 1e6:.2f}", most="0.01")
     )
     expect(page.locator(".waiting")).to_be_visible()
@@ -151,6 +156,7 @@ def test_chinese_browser_gets_a_chinese_page_that_fits_a_phone(visit: Visit, cli
     assert not any(re.search("[A-Za-z]", name) for name in named)
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     page.wait_for_function("document.documentElement.scrollWidth <= 390")
+    page.wait_for_function(TITLES_FIT)
 
 
 def test_choosing_chinese_turns_the_page_and_the_answer(visit: Visit, clip: Path) -> None:
@@ -228,6 +234,7 @@ def test_a_recording_is_followed_over_time_and_taken_along(
     assert len(taken["png"]) > 5000
     page.set_viewport_size({"width": 360, "height": 800})
     page.wait_for_function("document.documentElement.scrollWidth <= 360")
+    page.wait_for_function(TITLES_FIT)
 
 
 def test_an_answer_is_compared_asked_about_and_kept(visit: Visit, clip: Path) -> None:

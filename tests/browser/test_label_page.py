@@ -149,7 +149,7 @@ def test_thirty_clips_with_keys_alone_undo_reload_and_go_on(
 
     shown = on_screen(page)
     page.reload()
-    page.wait_for_selector("#about .about b")
+    page.wait_for_selector("#about .about b", state="attached")
     page.get_by_role("tab", name=text("tab_label", "en"), exact=True).click()
     expect(page.locator("#label-person input, #label-person textarea")).to_have_value("Ann")
     sit_down(page, "Ann")  # the browser knew the name, and the page its clip
@@ -257,7 +257,7 @@ def test_the_program_is_killed_right_after_a_key_and_has_the_label(
         page.goto("about:blank")  # or it loads itself again as soon as the program is back
     with serve(clip, home.parent, fake=True, port=port):
         page.goto(served.url)
-        page.wait_for_selector("#about .about b")
+        page.wait_for_selector("#about .about b", state="attached")
         page.get_by_role("tab", name=text("tab_label", "en"), exact=True).click()
         page.wait_for_function(f"!{kept}.length")
         outcome = LabelStore(home).outcome(second)
@@ -279,7 +279,7 @@ def test_clips_are_added_and_labels_go_out_and_in(
     sit_down(page, "Ann")
     page.get_by_role("button", name=text("label_add", "en")).click()
     page.locator("#label-source input").click()
-    page.get_by_role("option", name=text("from_folder", "en")).click()
+    page.get_by_role("option", name=text("source_folder", "en")).click()
     page.fill("#label-folder input, #label-folder textarea", str(folder))
     page.click("#label-gather")
     expect(page.locator("#label-gathered")).to_contain_text("2 new clips")

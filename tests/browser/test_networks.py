@@ -54,7 +54,7 @@ def test_a_slow_network_is_enough(visit: Visit, clip: Path, own: Served) -> None
     network.send("Network.enable")
     network.send("Network.emulateNetworkConditions", SLOW)
     page.reload()
-    page.wait_for_selector("#about .about b")
+    page.wait_for_selector("#about .about b", state="attached")
     page.set_input_files(FILE, clip)
     assert answer(page)
     assert page.locator(ERROR).count() == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from audiollm.labels import capital
 from audiollm.settings import ASSETS
 from audiollm.texts import text
 from tests.browser.conftest import Served, Visit
@@ -76,20 +77,20 @@ def test_an_upload_is_seen_heard_and_prepared(studio: Served, visit: Visit, tmp_
     pattern = page.locator("#train-pattern textarea, #train-pattern input")
     pattern.fill(r"(emodb-\d+)")
     pattern.press("Enter")
-    expect(page.locator("#train-data table")).to_contain_text(text("split_test", "en"))
+    expect(page.locator("#train-data table")).to_contain_text(capital(text("split_test", "en")))
     expect(page.locator("#train-alone input")).not_to_be_checked()
     expect(page.locator("#train-data tr").last).to_contain_text("4")
 
     page.click("#player-class input")
     page.get_by_role("option", name="sad").click()
-    expect(page.locator("#player-about")).to_contain_text(re.compile("sad.*emodb-.*flac"))
+    expect(page.locator("#player-about")).to_contain_text(re.compile("Sad.*emodb-.*flac"))
     expect(page.locator("#player-sound")).to_contain_text("0:0")
 
     page.click("#train-prepare")
-    expect(page.locator("#train-message")).to_contain_text("is being prepared")
+    expect(page.locator("#job-detail b")).to_have_text("my-model")
     expect(page.locator("#job-detail")).to_contain_text(text("job_done", "en"), timeout=PREPARED)
-    expect(page.locator("#train-source input")).to_have_value(re.compile("prepared: my-model"))
-    expect(page.locator("#train-data table")).to_contain_text(text("split_test", "en"))
+    expect(page.locator("#train-source input")).to_have_value(re.compile("Prepared: my-model"))
+    expect(page.locator("#train-data table")).to_contain_text(capital(text("split_test", "en")))
     expect(page.locator("#train-data")).not_to_contain_text(text("data_planned", "en"))
     expect(page.locator("#train-commands textarea")).not_to_have_value(re.compile("train prepare"))
     page.click("#player-next")

@@ -57,9 +57,11 @@ def test_from_recordings_to_a_model_that_answers(
     page.click("#train-start")
     expect(page.locator("#job-detail")).to_contain_text(text("job_running", "en"))
     expect(page.locator("#job-detail progress")).to_be_visible()
+    expect(page.locator("#train-name input, #train-name textarea")).to_have_value(f"{NAME}-2")
+    expect(page.locator("#train-message .error")).to_have_count(0)  # the name is not its own rival
 
     page.reload()  # and a second page, in Chinese on a phone
-    page.wait_for_selector("#about .about b")
+    page.wait_for_selector("#about .about b", state="attached")
     open_train(page)
     expect(page.locator("#job-detail")).to_contain_text(NAME)
     other = visit("zh-CN", 390, studio.url)

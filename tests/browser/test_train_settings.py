@@ -147,7 +147,7 @@ def test_a_training_that_ends_sounds_where_that_is_wanted(visit: Visit) -> None:
     page.evaluate(RUNS, "c")
     page.wait_for_function("window.tones === 4")
     page.reload()
-    page.wait_for_selector("#about .about b")
+    page.wait_for_selector("#about .about b", state="attached")
     open_train(page)
     expect(box).to_be_checked()  # remembered
     box.uncheck()

@@ -99,7 +99,7 @@ def test_three_recordings_make_a_baseline_and_forget_ends_it(
     expect(page.locator(KNOWN)).to_have_text(text("voice_nothing", other))
     page.evaluate("localStorage.clear()")
     page.reload()  # another page: nothing is on, nothing is known
-    page.wait_for_selector("#about .about b")
+    page.wait_for_selector("#about .about b", state="attached")
     expect(page.locator("#voice-switch input")).not_to_be_checked()
     expect(page.locator(KNOWN)).to_be_hidden()
 

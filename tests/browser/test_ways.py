@@ -247,11 +247,16 @@ def strong_hues(picture: Image.Image) -> set[int]:
     return {int(h) for h in np.unique(strong) if (strong == h).sum() >= 200}
 
 
-LOOK = """(element) => [element, element.closest("label") ?? element].map(getComputedStyle)
-  .map((style) => [style.outline, style.boxShadow].join()).join()"""
+LOOK = """(element) => [element, element.closest("label, .wrap-inner") ?? element]
+  .map(getComputedStyle).map((style) => [style.outline, style.boxShadow].join()).join()"""
 
 MOVED = """(before) => before.isConnected
   && before !== document.body && before !== document.activeElement"""
+
+
+NAMED = """[...document.querySelectorAll('#train-classes svg *')]
+  .flatMap(part => [...part.attributes])
+  .map(one => one.value.match(/url\\(["']?([^"')]+)/)?.[1]).filter(Boolean)"""
 
 
 def tab_to(page: Page, wanted: str, key: str = "Tab") -> None:
@@ -291,6 +296,27 @@ def test_the_keyboard_is_enough(visit: Visit, profile: Profile) -> None:
     tab_to(page, "#analyse")
     page.keyboard.press("Space")
     assert answer(page)
+
+
+def test_the_keyboard_reaches_the_start_of_a_training(visit: Visit) -> None:
+    page = visit(at="?tab=train")
+    expect(page.locator("#train-start")).to_be_enabled()
+    page.locator("#train-tab-button").focus()
+    tab_to(page, "#train-source input")
+    for key in ("ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator("#train-upload button")).to_be_visible()
+    expect(page.locator("#train-start")).to_be_disabled()
+    tab_to(page, "#train-upload button")
+    tab_to(page, "#train-commands button")
+
+
+def test_a_figure_names_its_hatches_without_an_address(visit: Visit) -> None:
+    """Tabs change the address, and what was named by the one before is not drawn."""
+    page = visit(at="?tab=train")
+    page.locator("#train-classes .bars .point").first.wait_for(state="attached")
+    named = page.evaluate(NAMED)
+    assert named and all(name.startswith("#") for name in named)
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ from train.labels.resolve import (
     UNUSABLE,
     WEIGHT,
     ResolvedLabel,
-    left_out,
+    left_out_line,
     outcomes,
     resolve,
 )
@@ -282,7 +282,7 @@ def power_law(sizes: Sequence[int], ua: Mapping[int, np.ndarray]) -> Callable[[f
 
 def summary(curve: LearningCurve) -> str:
     """The curve, for a terminal."""
-    lines = left_out(curve["left"])
+    lines = left_out_line(curve["left"])
     if curve["ahead"] is None or curve["gain"] is None:
         few = f"{curve['labels']} labels are too few: a curve needs {curve['fewest']} or more."
         return "\n".join([*lines, few])

@@ -37,6 +37,7 @@ from train.labels.resolve import (
     WEIGHT,
     ResolvedLabel,
     left_out,
+    left_out_line,
     outcomes,
     resolve,
 )
@@ -95,8 +96,7 @@ def relabel(
     clips, rows, reasons = _merge(prepared, manifest.labels, resolved, encoded, tested, weight)
     reasons.update(left)
     if not rows:
-        why = " ".join(left_out(reasons))
-        raise DataError("relabel_nothing", name=manifest.name, reasons=why)
+        raise DataError("relabel_nothing", name=manifest.name, reasons=left_out(reasons))
     record = {"labels": rows, "left": dict(reasons), "tested": sorted(tested)}
     classes = list(manifest.labels)
     rewrite(prepared, clips, data, {"classes": classes, "labelled": record["left"]})
@@ -231,4 +231,4 @@ def summary(record: dict[str, Any]) -> str:
         f"{len(rows)} labelled clips are used for training: {changed} corrected, "
         f"{len(rows) - changed - new} confirmed, {new} new."
     )
-    return "\n".join([used, *left_out(record["left"])])
+    return "\n".join([used, *left_out_line(record["left"])])

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from audiollm.contracts.messages import Message
 from audiollm.errors import DataError
 from audiollm.labelling.formats import read
 from audiollm.labelling.tasks import UNUSUAL, Label, Outcome, Task
@@ -79,7 +80,11 @@ def resolve(
     return usable, dict(left)
 
 
-def left_out(left: Mapping[str, int]) -> list[str]:
-    """One English sentence per reason."""
-    reasons = ((n, text(f"left_{reason}", "en")) for reason, n in sorted(left.items()))
-    return [f"{n} labelled clips are left out: {why}." for n, why in reasons]
+def left_out(left: Mapping[str, int]) -> list[Message]:
+    """How many labelled clips are left out, for each reason."""
+    return [Message.of(f"left_{reason}", n=n) for reason, n in sorted(left.items())]
+
+
+def left_out_line(left: Mapping[str, int]) -> list[str]:
+    """The same as a line for a terminal; none where nothing is left out."""
+    return [text("left_out", "en", reasons=left_out(left))] if left else []

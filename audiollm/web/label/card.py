@@ -5,7 +5,7 @@ from html import escape
 
 from audiollm.analysis.wording import paragraph, percent
 from audiollm.labelling.tasks import UNUSUAL, Task
-from audiollm.labels import Language, emotion, word
+from audiollm.labels import Language, emotion, title, word
 from audiollm.texts import TEXTS, text
 from audiollm.web import render
 from audiollm.web.label.queue import CardState, Session, keys
@@ -101,6 +101,8 @@ def _why(state: CardState, session: Session, language: Language) -> str:
     if session.work == "second":
         return escape(text("why_second", language))
     colon = "：" if language == "zh" else ": "
+    if task.reason == "plain":
+        return f"<b>{text('reason_plain', language)}</b>"
     head = f"<b>{text(f'reason_{task.reason}', language)}{colon}</b> "
     if _hidden(state, session) and task.reason in MODEL_REASONS:
         return head + escape(text("why_hidden", language))
@@ -140,7 +142,7 @@ def _answer(task: Task, language: Language) -> str:
     if not task.answer:
         return ""
     rows = "".join(
-        f"<li><span>{escape(word(name, language))}</span>"
+        f"<li><span>{escape(title(name, language))}</span>"
         f'<i style="--share:{100 * share:.1f}%;--emotion:{emotion(name).colour}"></i>'
         f"<b>{percent(share)}</b></li>"
         for name, share in sorted(task.answer.items(), key=lambda item: -item[1])
@@ -210,4 +212,4 @@ def _button(act: str, words: str, key: str, *, sign: str = "", primary: bool = F
 def name_of(label: str, language: Language) -> str:
     """The words for a class or for one of UNUSUAL."""
     key = f"label_{label}"
-    return text(key, language) if label in UNUSUAL and key in TEXTS else word(label, language)
+    return text(key, language) if label in UNUSUAL and key in TEXTS else title(label, language)

@@ -20,12 +20,14 @@ from audiollm.contracts.learning_curve import (
     read_curve,
     read_progress,
 )
+from audiollm.contracts.messages import Message
 from audiollm.errors import DataError
 from audiollm.jobs.queue import ROOT
 from audiollm.labelling.formats import write_jsonl
 from audiollm.labelling.statistics import FEWEST
 from audiollm.labels import Language
 from audiollm.metrics.figures import still
+from audiollm.settings import reporting_to
 from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.auth.access import owner_settings
@@ -56,7 +58,8 @@ def measure(services: Services, data: str, language: Language) -> Generator[str]
         raise DataError("fine_tuning_no_data")
     yield render.notice(text("learning_curve_begins", language), "wait", share=0.0)
     with tempfile.TemporaryDirectory(prefix="audiollm-curve-") as folder:
-        labels, stderr = Path(folder) / "labels.jsonl", Path(folder) / "stderr.txt"
+        names = ("labels.jsonl", "stderr.txt", "refusal.json")
+        labels, stderr, refusal = (Path(folder) / name for name in names)
         try:
             write_jsonl(outcomes, labels)
         except OSError as error:
@@ -64,6 +67,7 @@ def measure(services: Services, data: str, language: Language) -> Generator[str]
         command = [sys.executable, "-m", "train", "learning-curve", "--labels", str(labels)]
         command += ["--data", data, "--out", str((home / CURVE).resolve())]
         streams: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True}
+        streams["env"] = reporting_to(refusal)
         with (
             stderr.open("w") as errors,
             subprocess.Popen(command, cwd=ROOT, stderr=errors, **streams) as process,  # noqa: S603
@@ -77,8 +81,10 @@ def measure(services: Services, data: str, language: Language) -> Generator[str]
             finally:
                 process.kill()
         if code:
-            lines = stderr.read_text(encoding="utf-8", errors="replace").strip().split("\n")
-            reason = lines[-1] if lines else f"exit code {code}"
+            said = stderr.read_text(encoding="utf-8", errors="replace").strip()
+            reason: object = said.split("\n")[-1] or f"exit code {code}"
+            if refusal.is_file():
+                reason = Message.refusal(refusal.read_text(encoding="utf-8")) or reason
             raise DataError("learning_curve_failed", reason=reason)
 
 

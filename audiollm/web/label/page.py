@@ -134,8 +134,11 @@ class LabelPage:
 
     def _choices(self, language: gr.Radio, arrived: Any) -> Any:
         """All choices in the language of the page; the event after a change of the language."""
-        services, source = self.services, self.transfer.source
-        selected = (self.training.data, self.training.model, self.training.device)
+        services, fine_tuning = self.services, self.training
+        selected = (
+            self.transfer.source,
+            *(fine_tuning.data, fine_tuning.model, fine_tuning.device),
+        )
         worded: list[tuple[Any, str, Sequence[str]]] = [
             (self.work, "work", WORKS),
             (self.reasons, "reason", REASONS),
@@ -148,22 +151,23 @@ class LabelPage:
             try:
                 offered = [
                     transfer.source_choices(services, chosen),
-                    training.data_offered(services),
+                    training.data_offered(services, chosen),
                     training.models_offered(services, chosen),
                     devices(services),
                 ]
             except Exception as error:
                 view.explained(error, chosen)  # logs a bug
-            updates: Update = {source: gr.update(choices=offered[0])}
-            for part, values in zip(selected, offered[1:], strict=True):
-                updates[part] = _update(form[part], values)
+            updates: Update = {
+                part: _update(form[part], values)
+                for part, values in zip(selected, offered, strict=True)
+            }
             for part, kind, names in worded:
                 words = [(text(f"{kind}_{name}", chosen), name) for name in names]
                 updates[part] = gr.update(choices=words)
             return updates
 
         inputs: set[Any] = {language, *selected}
-        outputs = [source, *selected, *(part for part, *_ in worded)]
+        outputs = [*selected, *(part for part, *_ in worded)]
         arrived.then(fill, inputs, outputs, **AT_ONCE)
         return gr.on([language.input, self.tab.select], fill, inputs, outputs, **AT_ONCE)
 

@@ -38,7 +38,7 @@ class Session:
     @property
     def hidden(self) -> bool:
         """The model's answer is not shown; second labels are always blind."""
-        return self.work == "second" or (self.blind and self.work == "first")
+        return self.work == "second" or self.blind
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ from audiollm.web.events import AT_ONCE, QUIET, Update
 from audiollm.web.label.queue import label_store
 from audiollm.web.services import Services
 from audiollm.web.static import Static
-from audiollm.web.train import actions, estimate, view
-from audiollm.web.train.sources import prepared_folders
+from audiollm.web.train import actions, estimate, recordings_view, view
+from audiollm.web.train.sources import prepared
 
 ACTIVE = ""  # the active model, whichever it is
 
@@ -102,17 +102,18 @@ class LabelTraining:
 OPTIONS = options(LabelTraining)
 
 
-def data_offered(services: Services) -> list[str]:
-    """The prepared folders; first the one with the most labelled clips.
+def data_offered(services: Services, language: Language) -> list[tuple[str, str]]:
+    """(words, id) of the prepared folders; first the one with the most labelled clips.
 
     Raises:
         ShutError: see `access.owner_settings`.
     """
-    folders = prepared_folders(services)
+    folders = prepared(services)
     if not folders:
         return []
     labelled = {outcome.task.id for outcome in _labelled(services)}
-    return [str(f) for f in sorted(folders, key=lambda f: -len(labelled & _clips(f)))]
+    order = sorted(folders, key=lambda folder: -len(labelled & _clips(folder)))
+    return [(recordings_view.prepared(f, folders[f], language), str(f)) for f in order]
 
 
 def _clips(folder: Path) -> set[str]:

@@ -59,7 +59,8 @@ def source_choices(services: Services, language: Language) -> list[tuple[str, st
         for name in LABEL_ERRORS
         for path in sorted(folder.glob(f"*/{name}"))
     ]
-    return [*offers, (text("from_saved", language), SAVED), (text("from_folder", language), FOLDER)]
+    own = (("from_saved", SAVED), ("source_folder", FOLDER))
+    return [*offers, *((text(key, language), id) for key, id in own)]
 
 
 def gather(
@@ -183,7 +184,7 @@ def export_labels(services: Services, format: str) -> str:
     if not outcomes:
         raise LabelError("label_nothing_to_export")
     folder = Path(tempfile.mkdtemp(prefix="audiollm-labels-"))
-    name = f"labels-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    name = f"labels-{format}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     suffix, write = formats.WRITERS[format]
     try:
         write(outcomes, folder / f"{name}{suffix}")
@@ -204,9 +205,10 @@ class Transfer:
             self.folder = static.labelled(
                 gr.Textbox, "label_folder", info=True, visible=False, max_lines=1
             )
-            kinds: dict[str, Any] = {"file_count": "multiple", "file_types": [".zip", *SOUNDS]}
+            kinds = [".zip", *sorted(SOUNDS)]
+            several: dict[str, Any] = {"file_count": "multiple", "file_types": kinds}
             self.clips = static.labelled(
-                gr.File, "label_sounds", height=150, visible=False, **kinds
+                gr.File, "label_sounds", height=150, visible=False, **several
             )
             with gr.Row():
                 self.gather = static.button("label_gather", size="sm", min_width=80)
@@ -216,12 +218,12 @@ class Transfer:
             self.path = static.labelled(gr.Textbox, "label_path", info=True, max_lines=1)
             self.upload = static.labelled(gr.File, "label_upload", file_types=SUFFIXES, height=150)
             self.take = static.button("label_import", size="sm", min_width=80)
+            self.message = gr.HTML(elem_id="label-message")
             self.format = static.labelled(
                 gr.Radio, "label_format", choices=choices("format", FORMATS), value=FORMATS[0]
             )
             self.give = static.button("label_export", size="sm", min_width=80)
             self.file = static.labelled(gr.File, "label_file", visible=False, interactive=False)
-            self.message = gr.HTML(elem_id="label-message")
 
     def connect(self, language: gr.Radio, person: gr.Textbox) -> list[Any]:
         """The events after which the queue may have changed."""
@@ -258,7 +260,7 @@ class Transfer:
                 message = view.failed(error, chosen)
                 return {self.file: gr.update(visible=False), self.message: message}
 
-        self.source.input(
+        self.source.change(
             lambda source: [gr.update(visible=source == FOLDER)] * 2,
             self.source,
             [self.folder, self.clips],

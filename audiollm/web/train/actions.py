@@ -4,6 +4,7 @@ All of it is the owner's: every function that takes `services` refuses everybody
 trained here; `audiollm.jobs` runs the commands. The new model is activated in activation.py.
 """
 
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -126,10 +127,10 @@ def free_name(services: Services, stem: str = "my-model") -> str:
         ShutError: see `owner_settings`.
     """
     owner_settings(services)
-    name, number = stem, 1
+    name = stem
     while _holder(services, name):
-        number += 1
-        name = f"{stem}-{number}"
+        found = re.fullmatch(r"(.+)-(\d{1,9})", name)
+        name = f"{found[1]}-{int(found[2]) + 1}" if found else f"{name}-2"
     return name
 
 

@@ -110,7 +110,7 @@ def connect(
         parts.remove: "remove",
     }
     for button, what in steers.items():
-        js = ask_first(f"job_{what}_sure") if what in ("stop", "kill") else None
+        js = ask_first(f"job_{what}_sure") if what != "resume" else None
         looks(button.click(acts(what), [parts.jobs, language], parts.job_message, js=js, **AT_ONCE))
     models: dict[Any, Callable[[str | None], str]] = {
         parts.activate: activate,

@@ -49,7 +49,7 @@ class Page:
         self.estimate = gr.HTML(elem_id="train-estimate")
         with gr.Row(elem_id="train-buttons"):
             self.start = static.button("train_start", variant="primary", interactive=False)
-            self.prepare = static.button("train_prepare", elem_id="train-prepare")
+            self.prepare = static.button("train_prepare", interactive=False)
         self.message = gr.HTML(elem_id="train-message")  # also what is missing
         self.split = static.button("train_split", size="sm", **HIDDEN)
 

@@ -80,26 +80,27 @@ def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
     def propose(form: Update) -> Update:
         """The commands, how long they take, and whether they can run: else what is missing."""
         chosen, commands, expected, missing = form[language], "", "", ""
-        nameless = runs = False
+        nameless = runs = prepares = False
         try:
             plan = actions.with_comparison(services, Plan.of(fields.values(form)))
             expected = estimate.html(services, plan, chosen)
             commands = actions.commands(services, plan)
             actions.require_startable(services, plan)
-            runs = True
+            runs, prepares = True, plan.unprepared
         except UnnamedError as error:
             missing = render.notice(error.in_language(chosen), "wait")
         except Exception as error:
             missing = view.failed(error, chosen)
             nameless = isinstance(error, NamelessError)
-        updates = (commands, missing, expected, gr.update(interactive=runs))
         return {
-            **dict(zip(offers, updates, strict=True)),
+            parts.commands: commands,
+            parts.message: missing,
+            parts.estimate: expected,
+            parts.start: gr.update(interactive=runs),
+            parts.prepare: gr.update(interactive=prepares),
             fields.preset: proposal.preset(fields.values(form), form[fields.offered]),
             parts.split: gr.update(visible=visible(nameless)),
         }
-
-    offers = (parts.commands, parts.message, parts.estimate, parts.start)
 
     parts.recordings.connect(by_name, fields.uploads, services, language, parts.tab)
     settings = {*fields.parts, language}
@@ -114,7 +115,8 @@ def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
     last: dict[str, Any] = {"trigger_mode": "always_last", **AT_ONCE}
     gr.on([*triggers, *decides], suggest, {*settings, fields.offered}, suggested, **last)
     every = [*(part.change for part in by_name.values()), *triggers]
-    outcome = [*offers, parts.split, fields.preset]
+    outcome = [parts.commands, parts.message, parts.estimate, parts.start, parts.prepare]
+    outcome += [parts.split, fields.preset]
     gr.on(every, propose, {*settings, fields.offered}, outcome, **last)
     parts.split.click(lambda: True, None, by_name["alone"], **AT_ONCE)
 
@@ -122,28 +124,26 @@ def _plans(parts: Page, services: Services, language: gr.Radio) -> None:
 def _starts(parts: Page, services: Services, language: gr.Radio) -> list[Any]:
     """The whole plan, or its first step alone; returns the events after which there is a job."""
     settings = {*parts.fields.parts, language}
+    name = parts.fields.by_name["name"]
 
-    def starts(what: Callable[[Services, Plan], str], code: str) -> Callable[[Update], Update]:
+    def starts(what: Callable[[Services, Plan], str]) -> Callable[[Update], Update]:
         def start(form: Update) -> Update:
-            chosen = form[language]
             try:
                 plan = Plan.of(parts.fields.values(form))
                 id = what(services, plan)
+                following = actions.free_name(services, plan.name)
             except Exception as error:
-                return {parts.message: view.failed(error, chosen)}
+                return {parts.message: view.failed(error, form[language])}
             # what is not on the list yet cannot be chosen on it
             choice = gr.update(choices=[(plan.name, id)], value=id, visible=True)
-            message = render.notice(text(code, chosen, name=plan.name), "wait")
-            return {parts.message: message, parts.jobs: choice, parts.seen: {}}
+            return {parts.message: "", parts.jobs: choice, parts.seen: {}, name: following}
 
         return start
 
-    outcome = [parts.message, parts.jobs, parts.seen]
-    whole = starts(actions.start, "train_started")
-    first = starts(actions.prepare, "prepare_started")
+    outcome = [parts.message, parts.jobs, parts.seen, name]
     return [
-        parts.start.click(whole, settings, outcome, **AT_ONCE),
-        parts.prepare.click(first, settings, outcome, **AT_ONCE),
+        parts.start.click(starts(actions.start), settings, outcome, **AT_ONCE),
+        parts.prepare.click(starts(actions.prepare), settings, outcome, **AT_ONCE),
     ]
 
 

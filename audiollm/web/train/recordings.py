@@ -14,7 +14,7 @@ import gradio as gr
 from audiollm.contracts.insight import Insight
 from audiollm.contracts.prepared import Clip
 from audiollm.errors import AudioLLMError, DataError
-from audiollm.labels import Language, word
+from audiollm.labels import Language, title
 from audiollm.texts import text
 from audiollm.web import render
 from audiollm.web.events import AT_ONCE, Update, ask_first, named_parts, repeats
@@ -36,19 +36,19 @@ class Uploads:
     def __init__(self, static: Static) -> None:
         kinds = [".zip", *sources.TABLES]
         self.file = static.labelled(gr.File, "train_upload", file_types=kinds, height=170, **HIDDEN)
+        self.message = gr.HTML(elem_id="data-message")  # what became of an upload
         self.choice = static.labelled(gr.Dropdown, "upload_kept", choices=[], **HIDDEN)
         self.delete = static.button("upload_delete", size="sm", min_width=80, **HIDDEN)
 
     def connect(
         self,
         by_name: Mapping[str, Any],
-        message: gr.HTML,
         services: Services,
         language: gr.Radio,
         tab: gr.Tab,
     ) -> Any:
         """Returns the event after which an upload is chosen."""
-        source, folder = by_name["source"], by_name["folder"]
+        source, folder, message = by_name["source"], by_name["folder"], self.message
 
         def offer(source: str, path: str) -> Update:
             folders = upload.uploads(services) if source == FOLDER else []
@@ -95,7 +95,6 @@ class Recordings:
     """What is in the recordings, and a player."""
 
     def __init__(self, static: Static) -> None:
-        self.message = gr.HTML(elem_id="data-message")
         self.data = gr.HTML(elem_id="train-data")
         self.classes = gr.Plot(show_label=False, container=False, elem_id="train-classes", **HIDDEN)
         with gr.Row(elem_id="player", equal_height=True):
@@ -149,11 +148,11 @@ class Recordings:
         gr.on(events, look, inputs, outputs, trigger_mode="always_last", **waits)
         asked_for = [parts["folder"], uploads.file, parts["pattern"], hub, parts["alone"]]
         source.change(asks_for, source, asked_for, **AT_ONCE)
-        gr.on([source.input, language.input], lambda: "", None, self.message, **AT_ONCE)
+        gr.on([source.input, language.input], lambda: "", None, uploads.message, **AT_ONCE)
         # whoever names the speakers wants them kept apart
         named_by = lambda text: gr.skip() if not text.strip() else False  # noqa: E731
         pattern.input(named_by, pattern, parts["alone"], **AT_ONCE)
-        uploaded = uploads.connect(by_name, self.message, services, language, tab)
+        uploaded = uploads.connect(by_name, services, language, tab)
         uploaded.then(look, inputs, outputs, **AT_ONCE)
         player, choice = [self.sound, self.about, self.last], {self.label, self.last, *inputs}
         gr.on([self.another.click, self.label.input], another, choice, player, **AT_ONCE)
@@ -192,7 +191,7 @@ def contents(services: Services, values: Values, language: Language) -> dict[str
     figure = gr.update(value=recordings_view.classes(insight, language), visible=True)
     body += recordings_view.aloud(insight, language)
     choices = [(text("data_all", language), "")]
-    choices += [(word(name, language), name) for name in insight.classes]
+    choices += [(title(name, language), name) for name in insight.classes]
     plays = visible(bool(insight.samples))
     return {
         **{"data": body, "classes": figure},
@@ -237,7 +236,7 @@ def playback(
         about = gr.update(value=failed(error, language), visible=True)
         return {"sound": gr.update(value=None, **HIDDEN), "about": about, "last": ""}
     words = {
-        "label": f"<b>{escape(word(clip.label, language))}</b>",
+        "label": f"<b>{escape(title(clip.label, language))}</b>",
         "speaker": escape(clip.speaker) or text("player_unknown", language),
         "file": escape(Path(clip.path).name),
     }

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from audiollm.analysis.wording import paragraph
 from audiollm.contracts.insight import Insight
 from audiollm.contracts.prepared import REJECTED, Summary
-from audiollm.labels import Language, word
+from audiollm.labels import Language, capital, title, word
 from audiollm.metrics.figures import still
 from audiollm.texts import text
 from audiollm.web import render
@@ -27,13 +28,17 @@ def sources(summaries: Mapping[Path, Summary], language: Language) -> list[tuple
     """(label, id) of what one can train on."""
     offered = [(text("source_emodb", language), EMODB)]
     for folder, summary in summaries.items():
-        name = text("source_prepared", language, name=folder.name, clips=summary.all.clips)
-        offered.append((name, str(folder)))
+        offered.append((prepared(folder, summary, language), str(folder)))
     return [
         *offered,
         (text("source_folder", language), FOLDER),
         (text("source_hub", language), HUB),
     ]
+
+
+def prepared(folder: Path, summary: Summary, language: Language) -> str:
+    """A prepared folder in a list."""
+    return text("source_prepared", language, name=folder.name, clips=summary.all.clips)
 
 
 def summary(insight: Insight | OnHub | None, language: Language) -> str:
@@ -70,7 +75,7 @@ def _whole(insight: Insight, language: Language) -> list[str]:
 
 def _splits(insight: Insight, language: Language) -> str:
     keys = ("data_split", "data_clips", "data_speakers", "data_minutes")
-    splits = [(text(f"split_{split}", language), split) for split in insight.splits]
+    splits = [(capital(text(f"split_{split}", language)), split) for split in insight.splits]
     if len(splits) != 1:
         splits.append((text("data_all", language), ""))
     rows = []
@@ -95,7 +100,8 @@ def _lengths(insight: Insight, language: Language) -> str:
     line = text(key, language, low=low, median=median, high=high)
     if not insight.estimated:
         return line
-    return f"{line} {text('data_estimated', language, n=len(insight.seconds))}"
+    estimated = text("data_estimated", language, n=len(insight.seconds))
+    return paragraph([line, estimated], language)
 
 
 def warnings(insight: Insight, language: Language) -> list[str]:
@@ -144,14 +150,14 @@ def _rejected(insight: Insight, language: Language) -> str:
 def classes(insight: Insight, language: Language) -> go.Figure:
     """Clips of each class as bars by split; plain lists only."""
     names = [*insight.classes][::-1]  # plotly draws upwards
-    words = [escape(word(name, language)) for name in names]
+    words = [escape(title(name, language)) for name in names]
     splits = list(insight.splits) or [""]
     bars: list[Any] = []
     for split in splits:
         counts = {g.label: g.clips for g in insight.groups if g.split == split}
         bars.append(
             go.Bar(
-                name=text(f"split_{split}", language) if split else "",
+                name=capital(text(f"split_{split}", language)) if split else "",
                 x=[counts.get(name, 0) for name in names],
                 y=words,
                 orientation="h",
@@ -194,7 +200,7 @@ def class_line(insight: Insight, name: str, language: Language) -> str:
 def aloud(insight: Insight, language: Language) -> str:
     """The picture for those who do not see it: HTML."""
     rows = (
-        f"<li>{escape(word(name, language))}: {class_line(insight, name, language)}</li>"
+        f"<li>{escape(title(name, language))}: {class_line(insight, name, language)}</li>"
         for name in insight.classes
     )
     return f'<ul class="aloud">{"".join(rows)}</ul>'

@@ -30,7 +30,7 @@ from audiollm.contracts.result import (
 from audiollm.errors import DataError
 from audiollm.jobs.job import Job
 from audiollm.labelling import sources as label_sources
-from audiollm.labels import Language, word
+from audiollm.labels import Language, title
 from audiollm.metrics import figures
 from audiollm.texts import text
 from audiollm.web import render
@@ -206,8 +206,8 @@ def line(one: ClipResult, language: Language) -> str:
     return text(
         "wrong_line",
         language,
-        label=word(one["label"], language),
-        answer=word(answer, language) if answer else text("wrong_silent", language),
+        label=title(one["label"], language),
+        answer=title(answer, language) if answer else text("wrong_silent", language),
         share=percent(probability(one, answer)),
         speaker=one["speaker"] or "?",
     )
@@ -225,8 +225,8 @@ def playback(
         return {"sound": gr.update(value=None, **HIDDEN), "about": about, "send": hidden}
     answer = one["predicted"]
     words = {
-        "label": f"<b>{escape(word(one['label'], language))}</b>",
-        "answer": f"<b>{escape(word(answer, language) if answer else '–')}</b>",
+        "label": f"<b>{escape(title(one['label'], language))}</b>",
+        "answer": f"<b>{escape(title(answer, language) if answer else '–')}</b>",
         "own": percent(probability(one, one["label"])),
         "share": percent(probability(one, answer)),
         "file": f"<small>{escape(Path(one['path']).name)}</small>",

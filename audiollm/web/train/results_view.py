@@ -11,7 +11,7 @@ from audiollm.analysis.wording import paragraph
 from audiollm.contracts.comparison import PARTS, Change, change
 from audiollm.contracts.messages import read_messages
 from audiollm.contracts.result import EvaluationResult
-from audiollm.labels import Language, word
+from audiollm.labels import Language, title, word
 from audiollm.texts import text
 from audiollm.web import model_info, render
 
@@ -104,7 +104,7 @@ def _class_row(
     within = one.get("range")  # results of an older program do not have it
     bounds = f" <small>[{within['low']:.2f}, {within['high']:.2f}]</small>" if within else ""
     cells = (f"{one['recall']:.2f}{bounds} {bar}", str(int(one["support"])), confused or "–")
-    return render.row(escape(word(one["name"], language)), *cells)
+    return render.row(escape(title(one["name"], language)), *cells)
 
 
 def _calibration(metrics: Mapping[str, Any], language: Language) -> str:
@@ -181,7 +181,7 @@ def paired_table(paired: Mapping[str, Any], names: Sequence[str], language: Lang
     """UA, WA and the recall of each class of both models, and the difference."""
     rows = [_paired_row(text(f"fine_tuning_{key}", language), paired[key]) for key in ("ua", "wa")]
     rows += [
-        _paired_row(f"{word(one['name'], language)} ({one['support']})", one)
+        _paired_row(f"{title(one['name'], language)} ({one['support']})", one)
         for one in paired["per_class"]
     ]
     return render.table(("", *names, text("fine_tuning_change", language)), rows)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from audiollm.analysis.wording import percent
 from audiollm.contracts.comparison import COMPARED, VERSUS, Comparison, read_comparison
+from audiollm.contracts.messages import Message
 from audiollm.contracts.result import RESULT, EvaluationResult, read_result
 from audiollm.errors import DataError
 from audiollm.jobs import progress
@@ -75,8 +76,11 @@ def step(job: Job, language: Language) -> str:
 
 def failure(job: Job, language: Language) -> str:
     """What went wrong with a job, as a sentence; "" where nothing did."""
-    sentence = from_stored(job.failure, language)
-    by_command = sentence and sentence == job.failure  # in English only
+    if refusal := Message.refusal(job.failure):
+        sentence, by_command = refusal.in_language(language), not refusal.code
+    else:
+        sentence = from_stored(job.failure, language)
+        by_command = bool(sentence) and sentence == job.failure  # in English only
     return text("train_refused", language, sentence=sentence) if by_command else sentence
 
 
