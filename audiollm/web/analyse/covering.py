@@ -34,12 +34,12 @@ INSTEAD = """(sound, language) => {
 # There will be no answer, and the server cannot say so
 FAILED = _filled(
     """(language) => {
-  const { restarted, tell } = window.audiollm.connection, why = restarted() ? "gone" : "broken_off";
+  const { restarted, tell } = window.audiollm.connection, why = restarted() ? "recording_gone" : "broken_off";
   tell();  // it is said here
   return { __type__: "update", value: WORDS[why][language], visible: true };
 }""",
     {
         why: {key: render.notice(text(why, key), "error") for key in LANGUAGES}
-        for why in ("broken_off", "gone")
+        for why in ("broken_off", "recording_gone")
     },
 )
