@@ -34,7 +34,8 @@ INSTEAD = """(sound, language) => {
 # There will be no answer, and the server cannot say so
 FAILED = _filled(
     """(language) => {
-  const { restarted, tell } = window.audiollm.connection, why = restarted() ? "recording_gone" : "broken_off";
+  const { restarted, tell } = window.audiollm.connection;
+  const why = restarted() ? "recording_gone" : "broken_off";
   tell();  // it is said here
   return { __type__: "update", value: WORDS[why][language], visible: true };
 }""",
