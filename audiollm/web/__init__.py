@@ -46,7 +46,10 @@ FONTS = (
     "Noto Sans CJK SC",
     "sans-serif",
 )
-BY_ITSELF = ("too_large", "wrong_kind", "broken_off", "offline", "level", "clipping")
+BY_ITSELF = (
+    *("too_large", "wrong_kind", "broken_off", "offline"),
+    *("recording_gone", "level", "clipping"),
+)
 SWEEP, KEEP = 300, 3000  # s: how often old recordings are looked for, and from which age on
 # The page has its width before Gradio has drawn anything, and keeps it whatever a tab holds
 SHELL = """<style>

@@ -5,7 +5,7 @@
 // asked for again, and come to the client as if they were the same.
 (() => {
   const TRIES = 3;  // streams that break off before the next event has ended
-  const fetched = window.fetch.bind(window), { back, tell, way, words } = window.audiollm.connection;
+  const fetched = window.fetch.bind(window), { back, restarted, tell, way, words } = window.audiollm.connection;
   const asked = new Map();  // id of an event, as the client knows it -> what it was asked with
   const known = new Map();  // id of an event that was asked for again -> as the client knows it
   const ended = new Set(), joining = new Set();
@@ -81,6 +81,7 @@
       asked.delete(id);
       ended.add(id);
       if (message.success) tries = 0;
+      else if (restarted()) tell("recording_gone", "alert");  // its recording went with the server before
     }
     if (message.msg === "process_generating" && event) {
       // the first has whole values, the next what has changed: the client knows a first one already

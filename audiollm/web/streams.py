@@ -8,7 +8,6 @@ the events that were asked for since; an old heartbeat would do the latter.
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,17 +22,18 @@ class _Stream:
     def __init__(self) -> None:
         self.replaced, self.ended = asyncio.Event(), asyncio.Event()
 
-    def until_replaced(self, receive: Receive) -> Callable[[], object]:
+    def until_replaced(self, receive: Receive) -> Receive:
         """As if the client had closed it then."""
 
         async def received() -> Message:
-            waits = [asyncio.ensure_future(each) for each in (receive(), self.replaced.wait())]
+            message = asyncio.ensure_future(receive())
+            replaced = asyncio.ensure_future(self.replaced.wait())
             try:
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-                return waits[0].result() if waits[0].done() else {"type": "http.disconnect"}
+                await asyncio.wait((message, replaced), return_when=asyncio.FIRST_COMPLETED)
+                return message.result() if message.done() else {"type": "http.disconnect"}
             finally:
-                for each in waits:
-                    each.cancel()
+                message.cancel()
+                replaced.cancel()
 
         return received
 
