@@ -79,7 +79,9 @@ def test_an_upload_is_seen_heard_and_prepared(studio: Served, visit: Visit, tmp_
     pattern.press("Enter")
     expect(page.locator("#train-data table")).to_contain_text(capital(text("split_test", "en")))
     expect(page.locator("#train-alone input")).not_to_be_checked()
-    expect(page.locator("#train-data tr").last).to_contain_text("4")
+    expect(page.locator("#train-data tr").last.locator("td").nth(1)).to_have_text("4")
+    unsplit = text("note_random", "en", corpus="Our-voices")  # by speaker, and looked at
+    expect(page.locator("#train-data")).not_to_contain_text(unsplit)
 
     page.click("#player-class input")
     page.get_by_role("option", name="sad").click()
