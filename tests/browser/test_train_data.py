@@ -130,7 +130,9 @@ def test_a_refused_upload_does_not_leave_the_one_before(
     expect(page.locator("#train-start")).to_be_enabled()
     (tmp_path / "broken.zip").write_bytes(b"PK")
     page.set_input_files("#train-upload input[type=file]", tmp_path / "broken.zip")
-    expect(page.locator("#data-message .error")).to_contain_text("is damaged or no zip")
+    expect(page.locator("#data-message .error")).to_contain_text(
+        text("upload_broken", "en", name="broken.zip")
+    )
     expect(folder).to_have_value("")
     expect(page.locator("#train-start")).to_be_disabled()
     uploads = sorted(path.name for path in (tmp_path / "home" / "uploads").iterdir())
