@@ -79,7 +79,9 @@ def test_an_upload_is_seen_heard_and_prepared(studio: Served, visit: Visit, tmp_
     pattern.press("Enter")
     expect(page.locator("#train-data table")).to_contain_text(capital(text("split_test", "en")))
     expect(page.locator("#train-alone input")).not_to_be_checked()
-    expect(page.locator("#train-data tr").last).to_contain_text("4")
+    expect(page.locator("#train-data tr").last.locator("td").nth(1)).to_have_text("4")
+    unsplit = text("note_random", "en", corpus="Our-voices")  # by speaker, and looked at
+    expect(page.locator("#train-data")).not_to_contain_text(unsplit)
 
     page.click("#player-class input")
     page.get_by_role("option", name="sad").click()
@@ -128,7 +130,9 @@ def test_a_refused_upload_does_not_leave_the_one_before(
     expect(page.locator("#train-start")).to_be_enabled()
     (tmp_path / "broken.zip").write_bytes(b"PK")
     page.set_input_files("#train-upload input[type=file]", tmp_path / "broken.zip")
-    expect(page.locator("#data-message .error")).to_contain_text("is damaged or no zip")
+    expect(page.locator("#data-message .error")).to_contain_text(
+        text("upload_broken", "en", name="broken.zip")
+    )
     expect(folder).to_have_value("")
     expect(page.locator("#train-start")).to_be_disabled()
     uploads = sorted(path.name for path in (tmp_path / "home" / "uploads").iterdir())

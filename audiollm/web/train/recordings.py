@@ -105,6 +105,7 @@ class Recordings:
         options = {"interactive": False, "autoplay": True, "buttons": [], **HIDDEN}
         self.sound = static.labelled(gr.Audio, "player_sound", **options)
         self.last = gr.State("")  # its path
+        self.looked = gr.State({})  # the fields that what is shown is of
 
     def connect(
         self,
@@ -121,12 +122,18 @@ class Recordings:
         names = ("data", "classes", "label", "another", "sound", "about", "last")
         own: dict[str, Any] = {name: getattr(self, name) for name in names}
         column = parts["label_column"]
-        outputs = [column, *(part for name, part in own.items() if name != "last")]
+        outputs = [column, self.looked, *(part for name, part in own.items() if name != "last")]
 
         def look(form: Update) -> Update:
             values = {key: form[part] for key, part in parts.items()}
             columns = column_choices(values, form[language])
-            return named_parts(own, contents(services, values, form[language])) | {column: columns}
+            shown = named_parts(own, contents(services, values, form[language]))
+            return shown | {column: columns, self.looked: values}
+
+        def look_again(form: Update) -> Update:
+            """Unless nothing has changed since: by then a clip may be playing."""
+            same = form[self.looked] == {key: form[part] for key, part in parts.items()}
+            return {self.looked: gr.skip()} if same else look(form)
 
         @repeats
         def another(form: Update) -> Update:
@@ -140,12 +147,13 @@ class Recordings:
         source, hub, pattern = parts["source"], parts["data_set"], parts["pattern"]
         # also when a page has just learned its visitor's language: nothing that somebody waits for
         language.change(look, inputs, outputs, trigger_mode="always_last", **AT_ONCE)
-        events = [tab.select, source.change, parts["alone"].change, parts["all_learn"].input]
-        events.append(column.input)
+        events = [source.change, parts["alone"].change, parts["all_learn"].input, column.input]
         texts = (parts["folder"], hub, pattern)
-        events += [event for part in texts for event in (part.submit, part.blur)]
+        events += [part.blur for part in texts]
         waits = {**AT_ONCE, "show_progress": "minimal", "show_progress_on": [self.data]}
-        gr.on(events, look, inputs, outputs, trigger_mode="always_last", **waits)
+        waits["trigger_mode"] = "always_last"
+        gr.on([tab.select, *(part.submit for part in texts)], look, inputs, outputs, **waits)
+        gr.on(events, look_again, {self.looked, *inputs}, outputs, **waits)
         asked_for = [parts["folder"], uploads.file, parts["pattern"], hub, parts["alone"]]
         source.change(asks_for, source, asked_for, **AT_ONCE)
         gr.on([source.input, language.input], lambda: "", None, uploads.message, **AT_ONCE)
