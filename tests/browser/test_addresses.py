@@ -15,6 +15,9 @@ from tests.browser.test_train_jobs import TALKS
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=ANSWER)
+NAMED = """[...document.querySelectorAll('#train-classes svg *')]
+  .flatMap(part => [...part.attributes])
+  .map(one => one.value.match(/url\\(["']?([^"')]+)/)?.[1]).filter(Boolean)"""
 
 
 def tab(page: Page, name: str, language: Language = "en") -> None:
@@ -68,3 +71,11 @@ def test_tabs_have_addresses_and_a_running_training_is_there_after_a_reload(
                 each.close()
         finally:
             end(jobs)
+
+
+def test_a_figure_names_its_hatches_without_an_address(visit: Visit) -> None:
+    """Tabs change the address, and what was named by the one before is not drawn."""
+    page = visit(at="?tab=train")
+    page.locator("#train-classes .bars .point").first.wait_for(state="attached")
+    named = page.evaluate(NAMED)
+    assert named and all(name.startswith("#") for name in named)

@@ -254,11 +254,6 @@ MOVED = """(before) => before.isConnected
   && before !== document.body && before !== document.activeElement"""
 
 
-NAMED = """[...document.querySelectorAll('#train-classes svg *')]
-  .flatMap(part => [...part.attributes])
-  .map(one => one.value.match(/url\\(["']?([^"')]+)/)?.[1]).filter(Boolean)"""
-
-
 def tab_to(page: Page, wanted: str, key: str = "Tab") -> None:
     """Press Tab until the focus is on `wanted`; on the way it must be seen where it is.
 
@@ -309,14 +304,6 @@ def test_the_keyboard_reaches_the_start_of_a_training(visit: Visit) -> None:
     expect(page.locator("#train-start")).to_be_disabled()
     tab_to(page, "#train-upload button")
     tab_to(page, "#train-commands button")
-
-
-def test_a_figure_names_its_hatches_without_an_address(visit: Visit) -> None:
-    """Tabs change the address, and what was named by the one before is not drawn."""
-    page = visit(at="?tab=train")
-    page.locator("#train-classes .bars .point").first.wait_for(state="attached")
-    named = page.evaluate(NAMED)
-    assert named and all(name.startswith("#") for name in named)
 
 
 @pytest.mark.slow
