@@ -98,6 +98,27 @@ def test_folder_of_classes(tmp_path: Path) -> None:
         corpora.read("folder", root, Options(speaker_pattern="("))
 
 
+def test_folders_of_speakers_with_a_folder_for_each_class(tmp_path: Path) -> None:
+    paths = [f"{s}/{c}/{s}_{c}.wav" for s in ("Ann", "0012", "Happy") for c in ("angry", "sad")]
+    root = touch(tmp_path / "voices", *paths, "0012/loose.wav")
+    found = corpora.read("folder", root)
+    assert facts(found)["Ann_sad.wav"] == ("sad", "voices-Ann", None)
+    assert {c.label for c in found.clips} == {"angry", "sad"} and len(found.clips) == 6
+    assert [r.kind for r in found.rejected] == ["no class"]
+    assert [note.code for note in found.notes] == ["note_speaker_folders"]
+    named = corpora.read("folder", root, Options(speaker_pattern=r"^(\w)"))
+    assert facts(named)["Ann_sad.wav"] == ("sad", "voices-A", None)
+    (tmp_path / "parts").mkdir()
+    split = touch(
+        tmp_path / "parts", *(f"{part}/{path}" for part in ("train", "test") for path in paths)
+    )
+    assert {(c.split, c.label) for c in corpora.read("folder", split).clips} == {
+        (part, name) for part in ("train", "test") for name in ("angry", "sad")
+    }
+    classes = touch(tmp_path / "classes", "angry/Ann/a.wav", "sad/Bea/b.wav", "sad/calm/c.wav")
+    assert {c.label for c in corpora.read("folder", classes).clips} == {"angry", "sad"}
+
+
 def test_a_word_that_is_nearly_an_emotion_is_named(tmp_path: Path) -> None:
     root = touch(tmp_path, "hapy/a.wav", "very sad/b.wav", "proud/c.wav", "angry/d.wav")
     found = corpora.read("folder", root)

@@ -89,7 +89,7 @@ def label_cells(
     """
     cells = [[row[c] for c in columns if labels.cell(row.get(c))] for row in rows]
     if any(len(set(map(_label_of, values))) > 1 for values in cells):
-        worded = [c for c in columns if _holds_words(row.get(c) for row in rows)]
+        worded = [c for c in columns if holds_words(row.get(c) for row in rows)]
         if len(worded) != 1:
             raise DataError("data_label_columns", table=table, columns=list(columns))
         return [row.get(worded[0]) for row in rows]
@@ -103,7 +103,7 @@ def _label_of(raw: object) -> str:
         return labels.cell(raw)
 
 
-def _holds_words(cells: Iterable[object]) -> bool:
+def holds_words(cells: Iterable[object]) -> bool:
     """Most of the different values are emotions that are known. Of sentiments one is: neutral."""
     values = {_label_of(raw) for raw in cells if labels.cell(raw)}
     return sum(labels.is_known(value) for value in values) > len(values) / 2

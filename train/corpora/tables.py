@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from train.corpora.base import (
     class_name,
     columns,
     gather,
+    holds_words,
     label_cells,
     label_columns,
     slug,
@@ -52,8 +53,9 @@ _COLUMNS = {
 def read_folder(
     root: Path, name: str = "", language: str | None = None, speaker_pattern: str = ""
 ) -> Corpus:
-    """ROOT/CLASS/... or ROOT/SPLIT/CLASS/...; the speaker is unknown without a pattern.
+    """ROOT/CLASS/... or ROOT/SPEAKER/CLASS/..., each also below a folder for each split.
 
+    The outer folders are speakers where they are no words for emotions and the inner ones are.
     speaker_pattern: searched in a file's path inside the root; its first group, or all of it,
         is the speaker.
     """
@@ -70,15 +72,19 @@ def read_folder(
     elif parts_of_split and not has_split:
         notes.append(Message.of("note_one_part", corpus=name, part=parts_of_split[0]))
     pattern = _compiled(speaker_pattern) if speaker_pattern else None
+    outer = {file: parts[bool(split_name(parts[0])) : -1] for file, parts in inside.items()}
+    outside = {file for file, parts in inside.items() if has_split and parts[0] in beside}
+    by_speaker = _speakers_first([outer[file] for file in files if file not in outside])
+    if by_speaker and not pattern:
+        notes.append(Message.of("note_speaker_folders", corpus=name))
 
     def clip(file: Path) -> Clip:
-        parts = inside[file]
-        if has_split and parts[0] in beside:
+        parts, folders = inside[file], outer[file]
+        if file in outside:
             raise UnusableError("reject_beside_split", parts=parts_of_split)
-        folders = parts[1:-1] if split_name(parts[0]) else parts[:-1]
-        if not folders:
+        if len(folders) <= by_speaker:
             raise UnusableError("reject_no_class")
-        speaker = ""
+        speaker = folders[0] if by_speaker else ""
         if pattern is not None:
             match = pattern.search("/".join(parts))
             if match is None:
@@ -86,7 +92,7 @@ def read_folder(
             speaker = match[1] if pattern.groups else match[0]
         return Clip(
             path=str(file),
-            label=class_name(folders[0]),
+            label=class_name(folders[by_speaker]),
             speaker=speaker_name(name, speaker),
             language=language,
             corpus=name,
@@ -95,6 +101,13 @@ def read_folder(
 
     gathered = gather((str(file), partial(clip, file)) for file in files)
     return Corpus(name, *gathered, notes=tuple(notes))
+
+
+def _speakers_first(folders: Sequence[Sequence[str]]) -> bool:
+    """Whether the inner of two folders names the class, not the outer one, of most files."""
+    deep = [names for names in folders if len(names) > 1]
+    outer, inner = ([names[i] for names in deep] for i in (0, 1))
+    return len(deep) > len(folders) / 2 and holds_words(inner) and not holds_words(outer)
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
