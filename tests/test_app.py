@@ -386,6 +386,7 @@ def test_launch_options_keep_voices_private(demo: web.Page) -> None:
     assert options["allowed_paths"] == [str(EXAMPLES)]
     assert options["max_file_size"] == 1234
     early = [each.kwargs.get("scripts", "") for each in options["app_kwargs"]["middleware"]]
+    assert "window.audiollm =" not in options["head"]  # what the early scripts made would go
     assert '"most": 1234' in "".join(early)  # the browser says so before it sends a file
     assert options["run_history"] is False
     assert options["share"] is False

@@ -150,8 +150,7 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
         "server_port": settings.port or None,
         "theme": theme(),
         "css_paths": [STYLE],
-        "head": f"<script>window.audiollm = {json.dumps(_for_browser(demo, settings))};</script>"
-        + HEAD,
+        "head": HEAD,
         "i18n": demo.texts,
         "app_kwargs": {
             "routes": demo.routes,
