@@ -3,7 +3,7 @@
 The connection is cut between the browser and the server, everything at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,11 +20,13 @@ expect.set_options(timeout=ANSWER)
 OFFLINE, TOLD = "#connection[role=status]", "#connection[role=alert]"
 JOIN, UPLOAD, RUN = b"POST /gradio_api/queue/join", b"POST /gradio_api/upload", b"/gradio_api/run/"
 SAID, BACK = "#correction [data-said=sad]", "#correction [data-back]"
-PLACES = (
+BEFORE = (
     *(("asked", UPLOAD, 1), ("answered", UPLOAD, 1), ("asked", RUN, 1), ("answered", RUN, 1)),
-    *(("asked", JOIN, 1), ("answered", JOIN, 1), ("sent", b'"process_starts"', 1)),
-    *(("sent", b'"process_generating"', 1), ("sent", b'"process_generating"', 4)),
-    ("sent", b'"process_completed"', 1),
+    *(("asked", JOIN, 1), ("answered", JOIN, 1)),
+)
+STREAMED = (
+    *(("sent", b'"process_starts"', 1), ("sent", b'"process_generating"', 1)),
+    *(("sent", b'"process_generating"', 4), ("sent", b'"process_completed"', 1)),
 )
 
 
@@ -65,10 +67,15 @@ def comes_back(page: Page, wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["whole", "half"])
+@pytest.mark.parametrize(
+    "places",
+    [BEFORE, pytest.param(STREAMED, marks=pytest.mark.long)],
+    ids=["before", "streamed"],
+)
 def test_an_analysis_is_answered_wherever_the_connection_is_cut(
-    page: Page, wire: Wire, clip: Path, half: bool
+    page: Page, wire: Wire, clip: Path, places: Sequence[tuple[str, bytes, int]], half: bool
 ) -> None:
-    for way, mark, times in PLACES:
+    for way, mark, times in places:
         wire.cut_at(way, mark, times, half)
         page.set_input_files(FILE, clip)
         comes_back(page, wire)
