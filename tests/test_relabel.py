@@ -138,7 +138,7 @@ def test_from_labels_to_a_comparison(
     assert data.store.get(clips["new.wav"].id).functionals is not None
     said = capsys.readouterr().out
     assert "3 labelled clips are used for training: 1 corrected, 1 confirmed, 1 new." in said
-    assert text("left_tie", "en", n=1) in said and text("left_no_class", "en", n=1) in said
+    assert text("left_test_speaker", "en", n=1) in said and text("left_no_class", "en", n=1) in said
     old = {Path(c.path).name: c.label for c in load_prepared(place / "data").clips}
     assert old["sad0.wav"] == "sad"  # the old folder is as it was
 

@@ -43,7 +43,7 @@ def test_only_the_owner_gets_in(public: Served, visit: Visit, browser: Browser, 
     page.faults.clear()  # type: ignore[attr-defined]  # the browser says that it was refused
     log_in(page, SECRET)
     expect(page.locator("#train-start")).to_be_visible()
-    expect(page.locator("#train-data")).to_contain_text("angry")
+    expect(page.locator("#train-data")).to_contain_text("Angry")
     expect(page.locator("#train-login")).to_be_hidden()
     assert not any(SECRET in str(part) for part in page.context.storage_state().values())
 
@@ -68,7 +68,7 @@ def test_at_the_machine_nobody_is_asked(clip: Path, tmp_path: Path, visit: Visit
     with serve(clip, tmp_path, fake=True) as served:
         page = visit(at=served.url)
         open_train(page)
-        expect(page.locator("#train-data")).to_contain_text("angry")
+        expect(page.locator("#train-data")).to_contain_text("Angry")
         expect(page.locator("#job-detail")).to_contain_text(text("jobs_none", "en"))
         expect(page.locator("#train-login")).to_be_hidden()
         page.close()
