@@ -75,7 +75,7 @@ def labelling(page: Page, voices: Path, language: Language) -> None:
     fold = page.locator("#label-add > button").first
     fold.click()
     page.locator("#label-source input").click()
-    page.get_by_role("option", name=text("from_folder", language)).click()
+    page.get_by_role("option", name=text("source_folder", language)).click()
     page.fill("#label-folder input, #label-folder textarea", str(voices))
     page.click("#label-gather")
     page.wait_for_selector("#label-gathered .notice:not(:has(progress))")
