@@ -65,7 +65,8 @@ def sentence(metrics: Mapping[str, Any], codes: Sequence[str], language: Languag
         code = "accuracy_sure" if accuracy.share else "accuracy_sure_only"
         if accuracy.share and accuracy.share < RARE:
             code = "accuracy_sure_rare"
-        share = f"{100 * accuracy.share:.2g}%" if accuracy.share else ""
+        digits = ".1g" if accuracy.share and accuracy.share < RARE else ".2g"
+        share = f"{100 * accuracy.share:{digits}}%" if accuracy.share else ""
         sentences.append(text(code, language, sure=tenths(accuracy.sure), share=share))
     return wording.paragraph(sentences, language)
 
