@@ -129,10 +129,15 @@ def ablations(result: dict[str, Any]) -> Rows:
 
 def robustness(result: dict[str, Any]) -> Rows:
     """Clean and degraded sounds: `python -m train robustness`."""
+    probes = result.get("probe", {})  # without where it was not measured
     rows = [["", "UA", "change of UA", "WA", "ECE"]]
+    rows[0] += ["UA, linear probe", "change of it"] if probes else []
     for name, m in result["conditions"].items():
         moved = interval(result["change"].get(name), "+")
-        rows.append([name, interval(m["ua"]), moved, interval(m["wa"]), interval(m["ece"])])
+        cells = [interval(m["ua"]), moved, interval(m["wa"]), interval(m["ece"])]
+        if probe := probes.get(name):
+            cells += [interval(probe["ua"]), interval(probe["change"], "+")]
+        rows.append([name, *cells])
     return rows
 
 

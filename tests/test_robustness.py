@@ -79,6 +79,18 @@ def test_every_condition_is_measured_on_the_same_clips(place: Path, capsys: Any)
         if name != "clean":
             moved = measured.ua.value - found["conditions"]["clean"]["ua"]["value"]
             assert found["change"][name]["value"] == pytest.approx(moved)
+        recalls = [
+            np.mean(
+                [
+                    c["answers"][name]["probe"] == label
+                    for c in found["clips"]
+                    if c["label"] == label
+                ]
+            )
+            for label in LABELS[:2]
+        ]
+        assert found["probe"][name]["ua"]["value"] == pytest.approx(np.mean(recalls))
+    assert found["probe"]["clean"]["change"] is None and found["probe"]["telephone"]["change"]
     assert "Left out: 2 clips of surprised" in shown
     assert "unknown: the model may know these voices" in shown
     assert found["model"]["name"] == "test" and len(found["model"]["hash"]) == 64

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from audiollm import audio, metrics
+from audiollm.audio import prosody
 from audiollm.contracts.messages import Message
 from audiollm.contracts.prepared import write_json
 from audiollm.contracts.result import RESULT, DataInfo, ModelInfo, RunInfo, interval
@@ -25,7 +26,7 @@ from train.data import prepare, seen_speakers
 from train.data.conditions import CONDITIONS, Samples, degrade
 from train.data.dataset import Prepared, load_prepared
 from train.evaluate.evaluate import data_info, model_info, run_info
-from train.evaluate.paired import draws
+from train.evaluate.paired import Draws, draws
 
 if TYPE_CHECKING:
     from audiollm.predictor import Predictor
@@ -47,7 +48,9 @@ class Result(TypedDict):
     run: RunInfo
     conditions: dict[str, dict[str, Any]]  # name -> Metrics.to_dict()
     change: dict[str, dict[str, Any]]  # name -> Interval of UA minus UA of clean, as a dict
-    clips: list[dict[str, Any]]  # id, path, label, speaker, seconds, answers: condition -> Answer
+    probe: dict[str, dict[str, Any]]  # of the linear probe: name -> {ua, change}; {} without one
+    # id, path, label, speaker, seconds, answers: condition -> Answer, with the probe's class
+    clips: list[dict[str, Any]]
     lost: list[dict[str, str]]  # path and reason: clips without sound, in none of the figures
     notes: list[dict[str, Any]]  # `Message.to_dict()`: what a reader must know
 
@@ -61,6 +64,16 @@ def answer(predictor: "Predictor", samples: Samples) -> Answer:
         return {"predicted": None, "probabilities": None, "error": str(error)}
     (first,) = predictor.classify([sound], predictor.manifest.languages[0])
     return {"predicted": first.label, "probabilities": first.probabilities, "error": None}
+
+
+def probed(predictor: "Predictor", samples: Samples) -> str | None:
+    """The class that the linear probe gives these samples [N], which hold speech; None without a
+    probe."""
+    if not predictor.card.probe:
+        return None
+    sound = audio.from_array(samples, audio.SAMPLE_RATE, predictor.settings)
+    shares = predictor.probe(sound, prosody.track(sound.samples))
+    return max(shares, key=shares.__getitem__)
 
 
 def measure(
@@ -92,7 +105,9 @@ def measure(
             rows.append({**fields, "answers": {}})
             for name in CONDITIONS:
                 samples = degrade(sound.samples, name, clip.id)
-                rows[-1]["answers"][name] = answer(predictor, samples)
+                scored = answer(predictor, samples)
+                other = probed(predictor, samples) if scored["predicted"] else None
+                rows[-1]["answers"][name] = {**scored, "probe": other}
                 bar.update()
     if not rows:
         raise DataError("evaluate_no_audio", n=len(lost), error=lost[0]["reason"])
@@ -108,6 +123,7 @@ def measure(
         "run": run_info(device, predictor.card.precision, began),
         "conditions": {name: m.to_dict() for name, m in tables.items()},
         "change": {name: asdict(change) for name, change in changes(rows).items()},
+        "probe": _probe(rows) if predictor.card.probe else {},
         "clips": rows,
         "lost": lost,
         "notes": [note.to_dict() for note in notes],
@@ -120,11 +136,27 @@ def changes(rows: Sequence[dict[str, Any]]) -> dict[str, metrics.Interval]:
     Both come from the same draws of speakers (or clips), so what is hard about a voice in either
     drops out: the interval is narrower than the two of UA suggest.
     """
+    of = _draws(rows, "predicted")
+    return {n: of.interval(of.ua[n] - of.ua["clean"]) for n in of.ua if n != "clean"}
+
+
+def _probe(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    of = _draws(rows, "probe")
+    return {
+        name: {
+            "ua": asdict(of.interval(ua)),
+            "change": asdict(of.interval(ua - of.ua["clean"])) if name != "clean" else None,
+        }
+        for name, ua in of.ua.items()
+    }
+
+
+def _draws(rows: Sequence[dict[str, Any]], key: str) -> Draws:
+    """UA under every condition, of the classes that the answers have under `key`."""
     names = list(rows[0]["answers"])
-    answers = {name: [r["answers"][name]["predicted"] or "" for r in rows] for name in names}
-    truth, speakers, ids = ([row[key] for row in rows] for key in ("label", "speaker", "id"))
-    of = draws(truth, answers, speakers, ids)
-    return {n: of.interval(of.ua[n] - of.ua["clean"]) for n in names if n != "clean"}
+    answers = {name: [r["answers"][name][key] or "" for r in rows] for name in names}
+    truth, speakers, ids = ([row[field] for row in rows] for field in ("label", "speaker", "id"))
+    return draws(truth, answers, speakers, ids)
 
 
 def _metrics(
@@ -177,11 +209,13 @@ def table(result: Result) -> str:
 
     first = result["conditions"]["clean"]
     present = [c["name"] for c in first["per_class"] if c["support"]]
-    lines = [["", "UA (95 % interval)", "change of UA", "WA", "ECE", "no answer"]]
+    lines = [["", "UA (95 % interval)", "change of UA", "WA", "ECE", "no answer", "linear probe"]]
     recalls = [["recall", *present]]
     for name, m in result["conditions"].items():
         moved = cell(result["change"].get(name), "+")
         figures = [cell(m["ua"]), moved, cell(m["wa"]), cell(m["ece"]), str(m["failures"])]
+        probe = result["probe"].get(name)
+        figures.append(cell(probe["ua"]) if probe else "-")
         lines.append([name, *figures])
         by_class = {c["name"]: c["recall"] for c in m["per_class"]}
         recalls.append([name, *(f"{by_class[label]:.2f}" for label in present)])
