@@ -114,6 +114,7 @@ def test_what_changes_something_is_not_done_twice_and_the_person_is_told(
 ) -> None:
     page.set_input_files(FILE, clip)
     said = answer(page)
+    expect(page.locator(SAID)).to_be_visible()  # asked for after the answer, through the same queue
     page.locator("#keep button").first.click()
     wire.cut_at(way, JOIN)
     page.click("#keep-start")
@@ -135,6 +136,7 @@ def test_what_is_pressed_without_a_connection_is_done_when_it_is_back(
 ) -> None:
     page.set_input_files(FILE, clip)
     answer(page)
+    expect(page.locator(SAID)).to_be_visible()
     page.locator("#keep button").first.click()
     wire.cut()
     expect(page.locator(OFFLINE)).to_be_visible()
