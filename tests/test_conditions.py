@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -66,6 +66,7 @@ def test_a_clip_is_always_degraded_alike_and_two_clips_differently(name: str) ->
     size=st.integers(100, 20000),
     seed=st.integers(0, 99),
 )
+@example(snr=33.5, gain=0.001953125, offset=0.125, size=100, seed=0)  # too faint for float32
 @effort(deadline=None, max_examples=60)
 def test_noise_has_the_level_that_was_asked_for(
     snr: float, gain: float, offset: float, size: int, seed: int
@@ -73,6 +74,7 @@ def test_noise_has_the_level_that_was_asked_for(
     samples = (gain * voiced(1.3)[:size] + offset).astype(np.float32)
     added = conditions.noisy(samples, generator(seed), snr).astype(np.float64) - samples
     voice = samples.astype(np.float64)
+    assume(np.mean(added**2) > (300 * np.spacing(np.abs(samples).max())) ** 2)  # float32 holds it
     # an offset is no voice: the noise is measured against what moves
     assert decibels(voice.var() / np.mean(added**2)) == pytest.approx(snr, abs=0.1)
 
