@@ -119,7 +119,6 @@
       place.className = "recording-level";
       place.innerHTML = '<div role="meter" aria-valuemin="0" aria-valuemax="100"><i></i></div><time></time><strong role="status"></strong>';
       const [bar, clock, warning] = place.children;
-      bar.setAttribute("aria-label", chosen(window.audiollm.level));
       document.querySelectorAll(".recording-level").forEach((old) => old.remove());
       recorder.after(place);
       let shown = 0, loud = -Infinity;
@@ -137,6 +136,7 @@
         shown = Math.min(Math.max(level, shown - 4, 0), 100);  // up at once, down slowly
         const cut = samples.filter((x) => Math.abs(x) >= CUT_OFF).length;
         if (cut > OVERDRIVEN * samples.length) loud = performance.now();
+        bar.setAttribute("aria-label", chosen(window.audiollm.level));  // the language may change
         bar.setAttribute("aria-valuenow", Math.round(shown));
         bar.firstChild.style.width = shown + "%";
         const clips = performance.now() - loud < HELD, words = clips ? chosen(window.audiollm.clipping) : "";
