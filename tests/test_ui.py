@@ -265,14 +265,28 @@ def test_whoever_stops_and_asks_again_is_not_stopped_again(clip: str) -> None:
     assert here.requests.is_shown("she", clip, "en")
     second = actions.analyse(here, clip, "en", "she")
     assert "<progress" in next(second).notice
-    assert here.requests.change("she", clip, "en", None)  # the clip's own event comes second
     assert list(first) == []
     assert list(second)[-1].answered
-    assert here.requests.change("she", None, "en", clip)
-    assert here.requests.change("she", clip, "en", None)  # first this time
-    assert not here.requests.change("she", None, "en", "before.wav")  # of a clip that went earlier
-    assert here.requests.is_shown("she", clip, "en")
-    assert list(actions.analyse(here, clip, "en", "she"))[-1].answered
+
+
+@pytest.mark.parametrize("own", ["before", "with", "after"])
+@pytest.mark.parametrize("late", [None, "another.wav"])
+def test_an_event_of_an_earlier_clip_ends_no_answer(clip: str, own: str, late: str | None) -> None:
+    """Also where the clip is the same as before; its own event may come at any time."""
+    here = serving(FakePredictor(batches=4))
+    assert here.requests.change("she", clip, "en", 1)
+    assert list(actions.analyse(here, clip, "en", "she", number=1))[-1].answered
+    # 2 removes it, or chooses another, and is on its way while 3 chooses it again
+    if own == "before":
+        assert here.requests.change("she", clip, "en", 3)
+    answering = actions.analyse(here, clip, "en", "she", number=2 if own == "after" else 3)
+    next(answering)
+    assert not here.requests.change("she", late, "en", 2)
+    if own == "after":
+        assert here.requests.change("she", clip, "en", 3)
+    assert list(answering)[-1].answered
+    assert here.requests.change("she", None, "en", 4)
+    assert not here.requests.is_shown("she", clip, "en")
 
 
 def test_an_answer_stands_without_its_picture(

@@ -144,7 +144,7 @@ def _top(static: Static) -> gr.Radio:
 
 def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
     """Arguments for `demo.launch`."""
-    told = f"<script>window.audiollm = {json.dumps(_for_browser(demo, settings))};</script>"
+    declared = f"<script>window.audiollm = {json.dumps(_for_browser(demo, settings))};</script>"
     return {
         "server_name": settings.host,
         "server_port": settings.port or None,
@@ -158,7 +158,7 @@ def launch_options(demo: Page, settings: Settings) -> dict[str, Any]:
                 Middleware(Headers, headers=headers(settings)),
                 Middleware(AllowedRoutes, routes=allowed(settings)),
                 Middleware(Quota, most=settings.max_bytes, owned=demo.owned),
-                Middleware(Early, scripts=told + EARLY),
+                Middleware(Early, scripts=declared + EARLY),
                 Middleware(Streams),
                 Middleware(Failures),
             ],

@@ -12,7 +12,7 @@
   const EMPTY = [204, 304];
   const real = window.fetch.bind(window), open = new Set();  // what stops each open request
   const { repeats } = window.audiollm;
-  let lost = false, waits = null, root = "", heard = 0, restarted = false;
+  let lost = false, waits = null, root = "", lastBeat = 0, restarted = false;
 
   const later = (time) => new Promise((done) => {
     const end = () => { clearTimeout(timer); removeEventListener("online", end); done(); };
@@ -29,8 +29,8 @@
     box.setAttribute("role", role);
     (document.querySelector(".gradio-container") ?? document.body).append(box);
   }
-  const told = () => document.querySelector("#connection[role=alert]");
-  document.addEventListener("click", () => told() && tell(), true);
+  const alerted = () => document.querySelector("#connection[role=alert]");
+  document.addEventListener("click", () => alerted() && tell(), true);
 
   // fetch that ends when the connection is found dead
   async function fetched(target, options) {
@@ -63,10 +63,10 @@
         if (response.ok) {
           restarted ||= (await response.json()).app_id !== window.gradio_config.app_id;
           lost = false;
-          return told() || tell();
+          return alerted() || tell();
         }
       } catch { /* not yet */ }
-      if (!told()) tell("offline", "status");
+      if (!alerted()) tell("offline", "status");
       await later(pause);
     }
   }
@@ -101,7 +101,7 @@
           if (lost) await back();
           const reader = (await fetched(request.clone())).body.getReader();
           for (let part = {}; !part.done; part = await reader.read()) {
-            heard = performance.now();
+            lastBeat = performance.now();
             if (part.value) out.enqueue(part.value);
           }
         } catch { /* opened again */ }
@@ -129,9 +129,9 @@
   setInterval(() => {
     const now = performance.now(), slept = now - looked > 2 * LOOK;
     looked = now;
-    if (slept) heard = now - SILENT / 2;  // what has come meanwhile may still be unread
-    if (!heard || now - heard < SILENT) return;
-    heard = now;
+    if (slept) lastBeat = now - SILENT / 2;  // what has come meanwhile may still be unread
+    if (!lastBeat || now - lastBeat < SILENT) return;
+    lastBeat = now;
     lost = true;
     for (const end of [...open]) end();
     open.clear();

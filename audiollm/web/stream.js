@@ -8,8 +8,12 @@
   const fetched = window.fetch.bind(window), { back, restarted, tell, way, words } = window.audiollm.connection;
   const asked = new Map();  // id of an event, as the client knows it -> what it was asked with
   const known = new Map();  // id of an event that was asked for again -> as the client knows it
+  const begun = new Set();  // ids of events, as the client knows them, with a first message: see pass
   const ended = new Set(), joining = new Set();
   let tries = 0;
+  let broken = 0;  // streams that have broken off
+  let open = false;  // at the server the last of them may still be: see streams.py
+  let ending = Promise.resolve();  // what ends it there
 
   window.fetch = (target, options) => {
     const path = new URL(target.url ?? target, location).pathname;
@@ -26,10 +30,23 @@
   }
 
   async function joined(target, options) {
-    const response = await fetched(target, options);
+    const stream = broken, response = await ask(target, options);
     const id = response.ok && (await response.clone().json()).event_id;
-    if (id && !ended.has(id)) asked.set(id, { target, options, now: id, begun: false });
+    if (id && !ended.has(id)) asked.set(id, { target, options, stream, now: id });
     return response;
+  }
+
+  // The first event that is asked for after a stream has broken off ends that stream at the server,
+  // with all events that were asked for before; the others wait for it.
+  async function ask(target, options) {
+    for (let before; before !== ending;) await (before = ending);
+    if (!open) return fetched(target, options);
+    open = false;
+    const address = new URL(target, location);
+    address.searchParams.set("anew", JSON.parse(options.body).session_hash);
+    const answer = fetched(address, options);
+    ending = answer.then((response) => { open ||= !response.ok; }, () => { open = true; });
+    return answer;
   }
 
   function events(request) {
@@ -43,7 +60,7 @@
 
   // Until every event has ended; throws where the client has closed its stream
   async function relay(request, send) {
-    for (;;) {
+    do {
       let whole = false;
       try {
         const response = await fetched(request.clone());
@@ -51,10 +68,14 @@
       } catch (fault) {
         if (request.signal.aborted) throw fault;
       }
+      if (!whole) {
+        broken++;
+        open = true;
+      }
       await Promise.allSettled(joining);
-      if (!asked.size) return send({ msg: "close_stream" });
-      if (!whole) await again(send);
-    }
+      if (!whole && asked.size) await again(send);
+    } while (asked.size);
+    send({ msg: "close_stream" });
   }
 
   // Sends all messages on but the last; whether the server has ended the stream
@@ -79,14 +100,16 @@
     if (event && event.now !== message.event_id) return;  // of a run that was given up
     if (message.msg === "process_completed") {
       asked.delete(id);
+      begun.delete(id);
       ended.add(id);
       if (message.success) tries = 0;
       else if (restarted()) tell("recording_gone", "alert");  // its recording went with the server before
     }
-    if (message.msg === "process_generating" && event) {
+    if (message.msg === "process_generating") {
       // the first has whole values, the next what has changed: the client knows a first one already
-      if (event.anew) message.output.data = message.output.data?.map((value) => [["replace", [], value]]);
-      Object.assign(event, { begun: true, anew: false });
+      if (event?.anew) message.output.data = message.output.data?.map((value) => [["replace", [], value]]);
+      if (event) event.anew = false;
+      begun.add(id);  // it may come before the answer to `join`
     }
     send(message.event_id ? { ...message, event_id: id } : message);
   }
@@ -94,16 +117,13 @@
   async function again(send) {
     await back();
     const many = ++tries > TRIES;
-    let old = true;  // the server may not have noticed yet that the stream has ended: see streams.py
-    for (const [id, event] of asked) {
-      const { body } = event.options, target = new URL(event.target, location), repeats = way(body) === "again";
-      if (old) target.searchParams.set("anew", JSON.parse(body).session_hash);
-      const response = !many && repeats && await fetched(target, event.options);
+    for (const [id, event] of [...asked]) {
+      if (event.stream === broken) continue;  // asked for meanwhile
+      const response = !many && way(event.options.body) === "again" && await ask(event.target, event.options);
       const { event_id } = response?.ok ? await response.json() : {};
       if (event_id) {
         known.set(event_id, id);
-        Object.assign(event, { now: event_id, anew: event.begun });
-        old = false;
+        Object.assign(event, { stream: broken, now: event_id, anew: begun.has(id) });
         continue;
       }
       tell("broken_off", "alert");

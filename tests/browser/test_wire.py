@@ -69,7 +69,7 @@ def comes_back(page: Page, wire: Wire) -> None:
 @pytest.mark.parametrize("half", [False, True], ids=["whole", "half"])
 @pytest.mark.parametrize(
     "places",
-    [BEFORE, pytest.param(STREAMED, marks=pytest.mark.long)],
+    [BEFORE, STREAMED],
     ids=["before", "streamed"],
 )
 def test_an_analysis_is_answered_wherever_the_connection_is_cut(
@@ -85,6 +85,22 @@ def test_an_analysis_is_answered_wherever_the_connection_is_cut(
         page.click(CLEAR)
         expect(page.locator(".waiting")).to_be_visible()
         expect(page.locator(SAID)).to_have_count(0)
+
+
+def test_a_clip_is_removed_and_chosen_again_without_a_connection(
+    page: Page, wire: Wire, clip: Path
+) -> None:
+    """Nobody knows in which order the server gets it all."""
+    page.set_input_files(FILE, clip)
+    assert answer(page)
+    expect(page.locator(SAID)).to_be_visible()
+    wire.cut()
+    page.click(CLEAR)
+    expect(page.locator(".waiting")).to_be_visible()
+    page.set_input_files(FILE, clip)
+    comes_back(page, wire)
+    assert answer(page)
+    expect(page.locator(SAID)).to_be_visible()
 
 
 def test_an_answer_stays_and_can_be_corrected_after_the_connection_was_lost(

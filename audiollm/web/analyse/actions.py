@@ -94,6 +94,7 @@ def analyse(
     language: Language,
     visitor: str = "",
     fixed: bool = False,
+    number: int = 0,
 ) -> Generator[View]:
     """The answer to one clip as it comes into being; every failure is shown as a sentence.
 
@@ -102,7 +103,7 @@ def analyse(
     from outside, a lost heartbeat does not. That it was stopped is shown here, as the last view:
     another event could be overtaken.
     """
-    request, last = services.requests.take(visitor, path, language), View()
+    request, last = services.requests.take(visitor, path, language, number), View()
     work = partial(_analyse, services, path, language, visitor, fixed)
     with closing(streamed(work)) as views:
         for view in views:

@@ -25,12 +25,13 @@ COVER = _filled(
 )
 # What was answered to a clip that has gone may have been on its way
 COVER_AGAIN = f"(sound, language) => sound ? [] : ({COVER})(sound, language)"
-# The server is told which clip was there before, so that it knows an event that comes late
-INSTEAD = """(sound, language) => {
-  const before = window.audiollm.clip ?? null;
-  window.audiollm.clip = sound?.path ?? null;
-  return [sound, language, before];
+# Changes of the clip are counted, so that the server knows one that comes late: its connection was
+# lost, and the answer to a later clip, which may be the same one, has begun
+CHANGED = """(sound, language) => {
+  window.audiollm.clips = (window.audiollm.clips ?? 0) + 1;
+  return [sound, language, window.audiollm.clips];
 }"""
+NUMBERED = """(sound, language, fixed) => [sound, language, fixed, window.audiollm.clips ?? 0]"""
 # There will be no answer, and the server cannot say so
 FAILED = _filled(
     """(language) => {

@@ -12,7 +12,7 @@ from audiollm.texts import text
 from audiollm.web.analyse import actions, compare
 from audiollm.web.analyse.actions import View
 from audiollm.web.analyse.correction_panel import CorrectionPanel
-from audiollm.web.analyse.covering import COVER, COVER_AGAIN, FAILED, INSTEAD
+from audiollm.web.analyse.covering import CHANGED, COVER, COVER_AGAIN, FAILED, NUMBERED
 from audiollm.web.analyse.live_panel import LivePanel
 from audiollm.web.analyse.more import MorePanel
 from audiollm.web.analyse.plots import bars
@@ -94,7 +94,7 @@ class AnalysePage:
             *(self.cues, self.over_time, self.course, self.hint, self.actions),
             self.more.everything,
         ]
-        self.before = gr.Textbox(visible=False)  # path of the clip before
+        self.number = gr.Number(0, visible=False)  # of the clip, counted in the browser
         folded = [self.result, self.over_time, self.more.everything]
         self.covered: list[Any] = [self.notice, *folded, self.hint, self.correction.html]
         state = [self.loading, self.about, self.picker, self.card, self.clock]
@@ -151,20 +151,27 @@ class AnalysePage:
 
     @public
     def change(
-        self, path: str | None, language: Language, before: str | None, request: gr.Request
+        self, path: str | None, language: Language, number: float, request: gr.Request
     ) -> Any:
         """Beside `analyse`, which does not wait for it; where that came first, it has priority."""
-        here = self.services.requests.change(visitor(request), path, language, before)
+        here = self.services.requests.change(visitor(request), path, language, int(number))
         return self.more.clear(language) if here else gr.skip()
 
     @repeats
     @public
     def analyse(
-        self, path: str | None, language: Language, fixed: bool, request: gr.Request
+        self,
+        path: str | None,
+        language: Language,
+        fixed: bool,
+        number: float,
+        request: gr.Request,
     ) -> Iterator[Update]:
         who = visitor(request)
         is_current = partial(self.services.requests.is_shown, who, path, language)
-        with closing(actions.analyse(self.services, path, language, who, fixed)) as views:
+        with closing(
+            actions.analyse(self.services, path, language, who, fixed, int(number))
+        ) as views:
             for view in views:  # the last one may be of the request that came after this
                 yield self.show(view)
             if not is_current():
@@ -172,11 +179,16 @@ class AnalysePage:
 
     @public
     def again(
-        self, path: str | None, language: Language, fixed: bool, request: gr.Request
+        self,
+        path: str | None,
+        language: Language,
+        fixed: bool,
+        number: float,
+        request: gr.Request,
     ) -> Iterator[Update]:
         """In the other language, the clip that is there; without one nothing changes."""
         if path:
-            yield from self.analyse(path, language, fixed, request)
+            yield from self.analyse(path, language, fixed, number, request)
 
     @public
     def reorder(self, fixed: bool, shares: Mapping[str, float] | None, language: Language) -> Any:
@@ -273,20 +285,20 @@ class AnalysePage:
 
     def _connect_answer(self, demo: gr.Blocks) -> None:
         language, sound, view, covered = self.language, self.sound, self.view, self.covered
-        clip: list[Any] = [sound, language, self.order]
+        clip: list[Any] = [sound, language, self.order, self.number]
         self.more.connect(sound, language)
         self.live.connect(sound, language)
         changed = sound.change(None, clip[:2], covered, js=COVER, **AT_ONCE)
         changed.then(js=GO_TO_ANSWER, **AT_ONCE)
-        told = [*clip[:2], self.before]
-        sound.change(self.change, told, self.more.outcomes, js=INSTEAD, **AT_ONCE)
+        counted = [*clip[:2], self.number]
+        sound.change(self.change, counted, self.more.outcomes, js=CHANGED, **AT_ONCE)
         same = [*clip[:2], self.more.sent.id, self.more.saved.id]
         begun: Any = [self.button.click, language.input]
         begins = gr.on(begun, self.begin, same, [*covered, *self.more.outcomes], **IN_TURN)
         begins.then(js=GO_TO_ANSWER, **AT_ONCE)
         triggers: Any = [sound.stop_recording, self.button.click]
         # a second clip that comes while the first is answered is answered after it, not dropped
-        last: dict[str, Any] = {"trigger_mode": "always_last", **QUIET, **ANSWER}
+        last: dict[str, Any] = {"js": NUMBERED, "trigger_mode": "always_last", **QUIET, **ANSWER}
         events: list[Any] = [gr.on(triggers, self.analyse, clip, view, **last)]
         again = gr.on(language.input, self.again, clip, view, **last)
         # in the browser: of what the server sends for a player Gradio makes a copy with ffmpeg

@@ -23,6 +23,7 @@ class Request:
 
     path: str | None  # of the clip; None: nothing
     language: Language
+    number: int = 0  # of the clip: how many changes of it the page had made
     begun: bool = False  # an answer has begun
     stopped: bool = False  # by the visitor
     model: str = ""  # that has answered
@@ -39,32 +40,34 @@ class Requests:
     newest: dict[str, Request] = field(default_factory=dict)  # by visitor
     _lock: RLock = field(default_factory=RLock)
 
-    def begin(self, visitor: str, path: str | None, language: Language) -> Request:
+    def begin(self, visitor: str, path: str | None, language: Language, number: int = 0) -> Request:
         """A new request; whatever still runs for the visitor ends."""
-        request = self.newest[visitor] = Request(path, language)
-        return request
+        with self._lock:
+            before = self.newest.get(visitor)
+            number = max(number, before.number if before else 0)
+            request = self.newest[visitor] = Request(path, language, number)
+            return request
 
-    def take(self, visitor: str, path: str | None, language: Language) -> Request:
+    def take(self, visitor: str, path: str | None, language: Language, number: int = 0) -> Request:
         """The request to answer: the one that has begun for just this, else a new one."""
         with self._lock:
             request = self.newest.get(visitor)
             if request is None or request.begun or not request.is_of(path, language):
-                request = self.begin(visitor, path, language)
-            request.begun = True
+                request = self.begin(visitor, path, language, number)
+            request.number, request.begun = max(number, request.number), True
             return request
 
-    def change(
-        self, visitor: str, path: str | None, language: Language, before: str | None
-    ) -> bool:
+    def change(self, visitor: str, path: str | None, language: Language, number: int) -> bool:
         """A clip has come in the place of another, or none has: a request begins with that, where
         its answer has not begun already. False: it comes late, and the visitor is elsewhere."""
         with self._lock:  # or that answer might be taken in between, and end
-            if self.is_shown(visitor, path, language):
-                return True
             newest = self.newest.get(visitor)
-            if newest and newest.path != before:
+            if newest and newest.is_of(path, language):
+                newest.number = max(number, newest.number)
+                return True
+            if newest and number <= newest.number:
                 return False
-            self.begin(visitor, path, language)
+            self.begin(visitor, path, language, number)
             return True
 
     def is_shown(self, visitor: str, path: str | None, language: Language) -> bool:
