@@ -225,6 +225,15 @@ def test_people_read_other_chinese_words_than_the_llm_was_trained_on() -> None:
         assert text == f"声音听起来{word(name, 'zh')}。"
 
 
+@pytest.mark.parametrize("joined", ["和", "与"])
+def test_a_chinese_list_of_three_has_one_conjunction(joined: str) -> None:
+    unsure = {"fearful": 0.36, "angry": 0.34, "happy": 0.2, "neutral": 0.06, "sad": 0.04}
+    found = composition.measured(unsure, LOUD, "zh")
+    raw = f"恐惧{joined}生气{joined}开心难分高下，没有定论。"
+    text = composition.compose(found, raw, CLASSES, "zh")[1]
+    assert text == f"恐惧、生气{joined}开心难分高下，没有定论。"
+
+
 def test_a_composed_text_tells_the_course_too() -> None:
     turns = known(course=((0.0, "neutral"), (7.2, "angry")))
     text = composition.compose(turns, "", CLASSES, "en")[1]

@@ -6,6 +6,7 @@ something else (prose.py); composed sentences stand in for what then is missing.
 explains every part and threshold.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -135,9 +136,12 @@ def first_untrue(
 
 
 def _as_read(sentence: str, labels: Sequence[str], language: Language) -> str:
-    """With the words for classes that people read."""
+    """With the words for classes that people read, and one conjunction in a Chinese list."""
     for name in labels:
         sentence = sentence.replace(prompt_word(name, language), word(name, language))
+    if language == "zh":
+        words = "|".join(re.escape(word(name, language)) for name in labels)
+        sentence = re.sub(rf"({words})([和与])(?=(?:{words})\2(?:{words}))", r"\1、", sentence)
     return sentence
 
 
