@@ -65,7 +65,7 @@ def _scripts(*names: str) -> str:
     return "".join(f"<script>\n{source}</script>" for source in sources)
 
 
-EARLY = _scripts("connection.js", "stream.js")
+EARLY = _scripts("frames.js", "connection.js", "stream.js")
 HEAD = SHELL + _scripts("page.js", "analyse/live.js", "train/sound.js", "label/label.js")
 
 

@@ -340,6 +340,23 @@ def test_who_leaves_in_the_middle_of_a_long_file_keeps_nobody_waiting(
         assert int(peak[1]) * 1024 < LARGEST
 
 
+def test_a_page_that_shows_nothing_new_lets_the_processor_rest(
+    profile: Profile, visit: Visit
+) -> None:
+    """Gradio's loading indicator asked for 60 frames a second for as long as the page was open."""
+    person = profile()
+    person.add_init_script(
+        "const asks = requestAnimationFrame; window.frames_asked = 0;"
+        "window.requestAnimationFrame = (f) => { window.frames_asked++; return asks(f); };"
+    )
+    page = visit(profile=person)
+    rests = (
+        "() => new Promise((done) => { const before = frames_asked;"
+        " setTimeout(() => done(frames_asked - before < 20), 1000); })"
+    )
+    page.wait_for_function(rests, polling=500)
+
+
 def test_fonts_and_programs_come_from_the_page_itself(
     visit: Visit, address: str, clip: Path
 ) -> None:
