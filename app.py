@@ -21,7 +21,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--mcp", action="store_true", default=None, help="be an MCP server too")
     given = {k: v for k, v in vars(parser.parse_args(arguments)).items() if v is not None}
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the recordings go as well
+    for stop in (signal.SIGINT, signal.SIGTERM):  # so that the recordings go as well
+        signal.signal(stop, lambda *_: sys.exit(0))
     console.accept_any_text()
     try:
         settings = Settings.from_env(**given)

@@ -45,9 +45,10 @@ HTTP = httpx.Client(timeout=SLOW, trust_env=False)  # no proxy stands between us
 def _as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """`app.main` run in this process must not change it for the tests that follow."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {stop: signal.getsignal(stop) for stop in (signal.SIGINT, signal.SIGTERM)}
     yield
-    signal.signal(signal.SIGTERM, handler)
+    for stop, handler in handlers.items():
+        signal.signal(stop, handler)
 
 
 @pytest.fixture
@@ -172,6 +173,19 @@ def test_stopped_program_leaves_no_recording(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=SLOW)
     assert not folder.exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_it_starts_needs_no_traceback(tmp_path: Path) -> None:
+    process = _start("--port", "0", folder=tmp_path)
+    end = time.monotonic() + SLOW
+    while not list(tmp_path.glob("audiollm-*")) and time.monotonic() < end:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=SLOW)
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+    assert list(tmp_path.glob("audiollm-*")) == []
 
 
 @pytest.mark.slow

@@ -323,6 +323,9 @@ def test_other_formats_name_the_line_too(sounds: list[Path], tmp_path: Path) -> 
     with refused("label_unknown_class") as values:
         formats.read(lines, "Ann", Settings())
     assert values["line"] == 3
+    reason = values["reason"]
+    assert isinstance(reason, LabelError)
+    assert {"angry", "sad"} <= set(str(reason.values["known"]).split(", "))
     lines.write_text(json.dumps(good) + "\n{")
     with refused("label_no_json") as values:
         formats.read(lines, "Ann", Settings())

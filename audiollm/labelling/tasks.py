@@ -171,7 +171,8 @@ def checked_class(name: str) -> str:
     try:
         canonical = labels.canonical(name)
     except ValueError as error:
-        raise LabelError("label_unknown_class", name=name) from error
+        known = ", ".join(emotion.name for emotion in labels.EMOTIONS)
+        raise LabelError("label_unknown_class", name=name, known=known) from error
     if canonical != name:
         raise LabelError("label_class_spelling", name=name, known=canonical)
     return name

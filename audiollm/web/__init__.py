@@ -135,6 +135,7 @@ def _top(static: Static) -> gr.Radio:
             label=of_browser("language"),
             container=False,
             elem_id="language",
+            interactive=False,  # until the page has one, or that would replace what is chosen
             min_width=180,
             scale=0,
         )

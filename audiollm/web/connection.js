@@ -9,10 +9,11 @@
   const SILENT = 45000;  // ms without the heartbeat, which comes every 15 s: the connection is dead
   const LOOK = 5000;  // ms between two looks at that
   const LOST = [502, 503, 504];  // of a proxy, where they have no JSON; Gradio's have
+  const FULL = 503;  // of Gradio: too many events wait
   const EMPTY = [204, 304];
   const real = window.fetch.bind(window), open = new Set();  // what stops each open request
   const { repeats } = window.audiollm;
-  let lost = false, waits = null, root = "", lastBeat = 0, restarted = false;
+  let lost = false, waits = null, root = "", lastBeat = 0, restarted = false, refused = false;
 
   const later = (time) => new Promise((done) => {
     const end = () => { clearTimeout(timer); removeEventListener("online", end); done(); };
@@ -44,6 +45,7 @@
       const named = response.headers.get("content-type") ?? "";
       if (LOST.includes(response.status) && !named.includes("json")) throw new TypeError("no server");
       if (response.ok && named.includes("event-stream")) return response;
+      if (response.url.includes("/queue/join")) refused = response.status === FULL;
       const body = await response.arrayBuffer();  // or it might end on the way to its reader
       open.delete(end);
       return new Response(EMPTY.includes(response.status) ? null : body, response);
@@ -137,5 +139,5 @@
     open.clear();
   }, LOOK);
 
-  Object.assign(window.audiollm, { connection: { back, tell, way, words, restarted: () => restarted } });
+  Object.assign(window.audiollm, { connection: { back, tell, way, words, restarted: () => restarted, refused: () => refused } });
 })();

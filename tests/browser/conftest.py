@@ -151,9 +151,10 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 @pytest.fixture(scope="package")
 def browser(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium whose microphone hears the clip, twice."""
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    found = map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser"))
+    executable = next(filter(None, found), None)
     if executable is None:
-        message = "no chromium here: apt-get install chromium"
+        message = "no chromium here: apt-get install chromium-headless-shell"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
@@ -240,6 +241,7 @@ def visit(people: dict[str, BrowserContext], request: pytest.FixtureRequest) -> 
         page.goto(url)
         known = "#about .about b"  # in a tab that may be hidden; the first page waits longest
         page.wait_for_selector(known, timeout=STARTUP * 1000, state="attached")
+        page.wait_for_selector("#language input:enabled", state="attached")
         return page
 
     yield open_page

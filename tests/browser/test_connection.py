@@ -124,3 +124,17 @@ def test_a_lost_heartbeat_does_not_end_an_answer(enter: Callable[[], Page], clip
     page.set_input_files(FILE, clip)
     page.wait_for_function("window.losing === 0")
     assert answer(page)
+
+
+def test_a_queue_that_is_full_is_a_sentence_and_the_next_try_is_answered(
+    enter: Callable[[], Page], clip: Path
+) -> None:
+    page = enter()
+    full = {"detail": "Queue is full."}
+    page.route("**/queue/join**", lambda route: route.fulfill(status=503, json=full))
+    page.set_input_files(FILE, clip)
+    expect(page.locator("#notice")).to_contain_text(text("queue_full", "en"))
+    page.unroute("**/queue/join**")
+    page.click("#analyse")
+    assert answer(page)
+    page.faults.clear()  # type: ignore[attr-defined]  # the browser reports the 503

@@ -135,7 +135,8 @@ class Reader:
         if name and name not in KNOWN and name not in self.known:
             if likely := labels.likely(name):
                 raise LabelError("label_likely_class", name=raw, likely=likely)
-            raise LabelError("label_unknown_class", name=raw)
+            known = ", ".join(sorted({*KNOWN, *self.known}))
+            raise LabelError("label_unknown_class", name=raw, known=known)
         return name
 
 

@@ -35,13 +35,13 @@ NUMBERED = """(sound, language, fixed) => [sound, language, fixed, window.audiol
 # There will be no answer, and the server cannot say so
 FAILED = _filled(
     """(language) => {
-  const { restarted, tell } = window.audiollm.connection;
-  const why = restarted() ? "recording_gone" : "broken_off";
+  const { refused, restarted, tell } = window.audiollm.connection;
+  const why = refused() ? "queue_full" : restarted() ? "recording_gone" : "broken_off";
   tell();  // it is said here
   return { __type__: "update", value: WORDS[why][language], visible: true };
 }""",
     {
         why: {key: render.notice(text(why, key), "error") for key in LANGUAGES}
-        for why in ("broken_off", "recording_gone")
+        for why in ("broken_off", "queue_full", "recording_gone")
     },
 )

@@ -248,7 +248,7 @@ class AnalysePage:
         language = actions.page_language(request.query_params.get("lang"), before, accepted)
         waits = gr.Timer(active=not self.services.ready)
         update = self.show(actions.empty(language)) | self.speak(language)
-        update[self.language] |= {"value": language}  # beside its own texts
+        update[self.language] |= {"value": language, "interactive": True}  # beside its own texts
         return update | {self.clock: waits}
 
     @public
