@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import signal
 import sys
 
 from audiollm.errors import AudioLLMError
@@ -21,8 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--mcp", action="store_true", default=None, help="be an MCP server too")
     given = {k: v for k, v in vars(parser.parse_args(arguments)).items() if v is not None}
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    for stop in (signal.SIGINT, signal.SIGTERM):  # so that the recordings go as well
-        signal.signal(stop, lambda *_: sys.exit(0))
+    temporary.exit_when_stopped()
     console.accept_any_text()
     try:
         settings = Settings.from_env(**given)

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import sys
 import tempfile
 import threading
 import time
@@ -16,6 +18,12 @@ OWNER = "process"  # file in a folder: the identity of the process that made it
 FILES = "files"  # folder in a folder: all the rest
 HOUR = 3600.0  # s: no page keeps a recording for longer
 SWEEP, PARTIAL = 300.0, 3000.0  # s between two looks, and of an upload that broke off
+
+
+def exit_when_stopped() -> None:
+    """The program ends in order at Ctrl+C and SIGTERM, so that its folder goes as well."""
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda *_: sys.exit(0))
 
 
 @contextmanager

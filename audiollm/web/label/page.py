@@ -124,8 +124,12 @@ class LabelPage:
         """The person's name, in this browser."""
         # not inside the tab: there it is not read before the tab is opened
         stored = gr.BrowserState("", storage_key="audiollm-person", secret="audiollm")  # noqa: S106
-        # an update of a part of a tab that was never opened is lost
-        self.tab.select(lambda name: name or gr.skip(), stored, self.person, **AT_ONCE)
+        # an update of a part of a tab that was never opened is lost: the server is asked first;
+        # what has been typed meanwhile stays
+        opened = self.tab.select(lambda: None, **AT_ONCE)
+        known = [stored, self.person]
+        keeps = "(stored, typed) => typed || stored"
+        opened.then(None, known, self.person, js=keeps, **AT_ONCE)
 
         def remember(name: str | None) -> Any:
             return " ".join((name or "").split()) or gr.skip()  # not the empty box of the start
