@@ -69,15 +69,21 @@ def running(
         process.wait(timeout=STARTUP)
 
 
+def chromium_path() -> str | None:
+    """The browser; first its headless shell, which has no windows and computes less."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
 def chromium(tool: "Playwright", *switches: str) -> "Browser":
     """A browser, with further switches.
 
     Raises:
         SystemExit: it is not installed.
     """
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    executable = chromium_path()
     if executable is None:
-        raise SystemExit("There is no Chromium here: apt-get install chromium.")
+        raise SystemExit("There is no Chromium here: apt-get install chromium-headless-shell.")
     return tool.chromium.launch(executable_path=executable, args=[*SWITCHES, *switches])
 
 

@@ -1,7 +1,6 @@
 """The evaluation page: complete, escaped, one file; in a real browser it draws and filters."""
 
 import re
-import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +14,7 @@ from audiollm.contracts.result import ClipResult, EvaluationResult
 from audiollm.labels import LANGUAGES
 from audiollm.metrics import figures
 from audiollm.texts import printable, text
+from bench.served import chromium_path
 from train.evaluate import texts
 from train.evaluate.report import write_html
 
@@ -214,7 +214,7 @@ def test_without_probabilities_probes_or_speakers(tmp_path: Path) -> None:
 @pytest.mark.browser
 def test_in_a_browser(page: Path) -> None:
     sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    chromium = chromium_path()
     if chromium is None:
         pytest.skip("no browser")
     problems: list[str] = []

@@ -26,6 +26,7 @@ import soundfile
 from audiollm.jobs.job import ACTIVE
 from audiollm.jobs.queue import Jobs
 from audiollm.settings import ASSETS
+from bench.served import chromium_path
 
 if not os.environ.get("CI"):  # where everything must be there, its absence is an error
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -151,8 +152,7 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 @pytest.fixture(scope="package")
 def browser(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium whose microphone hears the clip, twice."""
-    found = map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser"))
-    executable = next(filter(None, found), None)
+    executable = chromium_path()
     if executable is None:
         message = "no chromium here: apt-get install chromium-headless-shell"
         if os.environ.get("CI"):
