@@ -18,7 +18,12 @@ PRINTS, SLEEPS = "for i in range(100): print(i, flush=True)", "import time; time
 TALKS = ("timeit", "-n1", "-r1", PRINTS, SLEEPS)
 AT_END = """(log => log.scrollTop + log.clientHeight > log.scrollHeight - 5)(
     document.querySelector("#job-log textarea"))"""
-FAR = 400  # px
+# in px, below the button
+NEAR = """(() => {
+  const [start, shown] = ["#train-start", "#job-detail"].map((part) =>
+    document.querySelector(part).getBoundingClientRect());
+  return 0 < shown.y - start.y && shown.y - start.y < 400 && Math.abs(shown.x - start.x) < 400;
+})()"""
 
 
 def test_a_job_stands_where_it_was_started_and_both_ways_to_stop_it_ask(
@@ -33,9 +38,7 @@ def test_a_job_stands_where_it_was_started_and_both_ways_to_stop_it_ask(
             log = page.locator("#job-log textarea")
             expect(log).to_have_value(re.compile(r"\b99\b"), timeout=ANSWER)
             page.wait_for_function(AT_END)
-            boxes = [page.locator(part).bounding_box() for part in ("#train-start", "#job-detail")]
-            start, shown = (box or {"y": 0, "x": 0} for box in boxes)
-            assert 0 < shown["y"] - start["y"] < FAR and abs(shown["x"] - start["x"]) < FAR
+            page.wait_for_function(NEAR)  # once all parts have come, which move each other
 
             asked: list[str] = []
 
