@@ -36,6 +36,11 @@ const send = (kind, data) => kind === "submit" ? trigger("submit", data) : trigg
 window.labelling?.connect(send);
 """
 BEGIN = "() => { window.labelling.begin(); }"  # label.js requests the current clip
+# The stored name, where none has been typed
+REMEMBERED = """(stored) => {
+  const typed = document.querySelector("#label-person :is(input, textarea)")?.value;
+  return stored && !typed ? stored : { __type__: "update" };
+}"""
 CLIPS_PER_REQUEST = 4
 
 
@@ -127,9 +132,7 @@ class LabelPage:
         # an update of a part of a tab that was never opened is lost: the server is asked first;
         # what has been typed meanwhile stays
         opened = self.tab.select(lambda: None, **AT_ONCE)
-        known = [stored, self.person]
-        keeps = "(stored, typed) => typed || stored"
-        opened.then(None, known, self.person, js=keeps, **AT_ONCE)
+        opened.then(None, stored, self.person, js=REMEMBERED, **AT_ONCE)
 
         def remember(name: str | None) -> Any:
             return " ".join((name or "").split()) or gr.skip()  # not the empty box of the start
