@@ -167,10 +167,13 @@ def test_the_home_may_be_set_where_a_user_has_none(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.slow
-def test_the_command_line_without_a_home(container: Container) -> None:
+@pytest.mark.parametrize("home", [None, pytest.param("/nonexistent", marks=pytest.mark.long)])
+def test_the_command_line_without_a_home(container: Container, home: str | None) -> None:
     """The functionals need librosa, whose functions numba wants to cache somewhere."""
     env = container.environment()
     del env["HOME"]
+    if home:
+        env["HOME"] = home
     command = (sys.executable, "-m", "audiollm", CLIP, "--json")
     with container.run(*command, "--model", f"{INSIDE}/data/model", env=env) as process:
         shown, errors = process.communicate(timeout=WAIT)

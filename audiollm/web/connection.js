@@ -13,7 +13,7 @@
   const EMPTY = [204, 304];
   const real = window.fetch.bind(window), open = new Set();  // what stops each open request
   const { repeats } = window.audiollm;
-  let lost = false, waits = null, root = "", lastBeat = 0, restarted = false, refused = false;
+  let lost = false, waits = null, root = "", lastBeat = 0, restarted = false, full = false;
 
   const later = (time) => new Promise((done) => {
     const end = () => { clearTimeout(timer); removeEventListener("online", end); done(); };
@@ -45,7 +45,7 @@
       const named = response.headers.get("content-type") ?? "";
       if (LOST.includes(response.status) && !named.includes("json")) throw new TypeError("no server");
       if (response.ok && named.includes("event-stream")) return response;
-      if (response.url.includes("/queue/join")) refused = response.status === FULL;
+      if (response.url.includes("/queue/join")) full = response.status === FULL;
       const body = await response.arrayBuffer();  // or it might end on the way to its reader
       open.delete(end);
       return new Response(EMPTY.includes(response.status) ? null : body, response);
@@ -139,5 +139,5 @@
     open.clear();
   }, LOOK);
 
-  Object.assign(window.audiollm, { connection: { back, tell, way, words, restarted: () => restarted, refused: () => refused } });
+  Object.assign(window.audiollm, { connection: { back, tell, way, words, restarted: () => restarted, full: () => full } });
 })();

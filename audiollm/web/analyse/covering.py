@@ -35,8 +35,8 @@ NUMBERED = """(sound, language, fixed) => [sound, language, fixed, window.audiol
 # There will be no answer, and the server cannot say so
 FAILED = _filled(
     """(language) => {
-  const { refused, restarted, tell } = window.audiollm.connection;
-  const why = refused() ? "queue_full" : restarted() ? "recording_gone" : "broken_off";
+  const { full, restarted, tell } = window.audiollm.connection;
+  const why = full() ? "queue_full" : restarted() ? "recording_gone" : "broken_off";
   tell();  // it is said here
   return { __type__: "update", value: WORDS[why][language], visible: true };
 }""",
