@@ -27,11 +27,17 @@ if TYPE_CHECKING:  # at run time only in `get`: who writes features has no need 
 
 _SHARD = re.compile(r"\d{5}\.safetensors")
 _TEMPORARY = ".part"
+PLAIN = 1 / 3  # share of training examples that are no augmented copy, where there are copies
 
 
 def copy_id(id: str, copy: int) -> str:
     """Under which the features of an augmented copy are stored; a content hash as `id` is."""
     return hashlib.sha256(f"{id}+{copy}".encode()).hexdigest() if copy else id
+
+
+def draw_copy(copies: int, rng: np.random.Generator) -> int:
+    """Number of the augmented copy to train on, of so many; 0: the clip itself."""
+    return 1 + int(rng.integers(copies)) if copies and rng.random() > PLAIN else 0
 
 
 class FeatureStore:

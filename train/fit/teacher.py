@@ -1,24 +1,26 @@
-"""Linear probes as the teacher of distillation (Hinton et al. 2015, arXiv 1503.02531).
+"""The teacher of distillation (Hinton et al. 2015, arXiv 1503.02531): classifiers of the utterance
+features, whose class probabilities are averaged.
 
-Two multinomial logistic regressions on the utterance features, one of the classes and one of
-(corpus, class): the teacher is the weighted mean of their class probabilities. The first
-generalises better to corpora that were not trained on, the second to new speakers of known corpora.
-A second pair is fitted on differences from a speaker baseline.
+Classifiers of the classes generalise better to corpora that were not trained on, those of
+(corpus, class) to new speakers of known corpora. `probe`: two multinomial logistic regressions, one
+of each. `ensemble`: multilayer perceptrons of both kinds, and a logistic regression of the classes.
+Others are fitted on differences from a speaker baseline.
 
 Shapes: B examples, U numbers of an utterance's features, C classes, G groups.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiollm.model.probe import LinearProbe
 from train.data.dataset import Clip, Prepared
-from train.data.speakers import with_baselines
+from train.data.features import copy_id, draw_copy
+from train.data.speakers import SpeakerClips, with_baselines
+from train.fit.perceptron import Draw, fit_perceptron
 from train.fit.probe import fit_probe
 
 if TYPE_CHECKING:
@@ -27,23 +29,33 @@ if TYPE_CHECKING:
 # Weights of the probes of the classes and of (corpus, class). Differences from a baseline hold less
 # of the corpus, so there both count alike
 PLAIN, RELATIVE = (0.6, 0.4), (0.5, 0.5)
+# Of the ensemble: logistic regression of the classes, perceptrons of the classes and of
+# (corpus, class). Chosen by folds; docs/quality.md says what was tried
+ENSEMBLE = (0.25, 0.25, 0.25, 0.25)
 SPREAD = 0.5  # largest share of the way to another example by which features are mixed
+
+
+class Classifier(Protocol):
+    """Features [B, U] -> probabilities of groups [B, G]."""
+
+    def probabilities(self, rows: NDArray[np.float32], /) -> NDArray[np.float64]: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Readout:
-    """Features [B, U] -> class probabilities [B, C]: a probe of groups, summed by class."""
+    """Features [B, U] -> class probabilities [B, C]: a classifier of groups, summed by class."""
 
-    probe: LinearProbe
+    classifier: Classifier
     classes: NDArray[np.float64]  # [G, C] which class a group is of
+    weight: float  # in the teacher's mean
 
     def __call__(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        return self.probe.probabilities(rows) @ self.classes
+        return self.classifier.probabilities(rows) @ self.classes
 
 
 @dataclass(frozen=True, eq=False)
-class LinearTeacher:
-    """Class probabilities of examples; those with a speaker baseline by the second pair."""
+class Teacher:
+    """Class probabilities of examples; those with a speaker baseline by the second readouts."""
 
     plain: tuple[Readout, ...]
     relative: tuple[Readout, ...]
@@ -52,31 +64,42 @@ class LinearTeacher:
         """Features of B clips -> [B, C]"""
         compared = np.array([clip.baseline is not None for clip in clips])
         table = np.zeros((len(clips), self.plain[0].classes.shape[1]))
-        for rows, readouts, weights in (
-            (~compared, self.plain, PLAIN),
-            (compared, self.relative, RELATIVE),
-        ):
+        for rows, readouts in ((~compared, self.plain), (compared, self.relative)):
             if rows.any():
                 features = np.stack([_input(clips[i]) for i in np.flatnonzero(rows).tolist()])
                 tables = [readout(features) for readout in readouts]
-                table[rows] = np.average(tables, axis=0, weights=weights)
+                table[rows] = np.average(tables, axis=0, weights=[r.weight for r in readouts])
         return torch.from_numpy(table.astype(np.float32))
 
 
 def fit_teacher(
-    prepared: Prepared, classes: Sequence[str], baseline: bool, strength: float
-) -> LinearTeacher:
-    """Fits the probes on the training clips; every (corpus, class) has the same weight.
+    prepared: Prepared,
+    classes: Sequence[str],
+    baseline: bool,
+    strength: float,
+    ensemble: bool = False,
+    seed: int = 0,
+) -> Teacher:
+    """Fits the classifiers on the training clips.
 
     Args:
-        strength: inverse L2 penalty.
         baseline: examples may come with a speaker baseline.
+        strength: inverse L2 penalty of the logistic regressions.
+        ensemble: perceptrons take part; they are trained on augmented copies, too.
     """
     clips = prepared.split("train")
     plain = [(clip, prepared.store.get(clip.id)) for clip in clips]
     compared = with_baselines(prepared.store, clips, "all") if baseline else []
     relative = [(clip, features) for clip, features in compared if features.baseline is not None]
-    return LinearTeacher(*(_readouts(pairs, classes, strength) for pairs in (plain, relative)))
+    if not ensemble:
+        return Teacher(
+            _readouts(plain, classes, strength, PLAIN),
+            _readouts(relative, classes, strength, RELATIVE),
+        )
+    return Teacher(
+        _ensemble(prepared, plain, classes, strength, seed),
+        _ensemble(prepared, relative, classes, strength, seed, baseline=True),
+    )
 
 
 def mixed(clips: "Sequence[Features]") -> "list[Features]":
@@ -106,21 +129,81 @@ def _input(clip: "Features") -> NDArray[np.float32]:
 
 
 def _readouts(
-    pairs: "Sequence[tuple[Clip, Features]]", classes: Sequence[str], strength: float
+    pairs: "Sequence[tuple[Clip, Features]]",
+    classes: Sequence[str],
+    strength: float,
+    weights: Sequence[float],
 ) -> tuple[Readout, ...]:
-    """A probe of the classes and one of (corpus, class); none without clips."""
+    """Logistic regression of the classes and, with a second weight, of (corpus, class); none
+    without clips. Every (corpus, class) has the same weight in the loss."""
     if not pairs:
         return ()
     rows = np.stack([_input(features) for _, features in pairs])
-    groups = np.array([f"{clip.corpus}/{clip.label}" for clip, _ in pairs])
-    _, group, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    weights = len(pairs) / len(counts) / counts[group]
+    counted = _rarity(pairs)
     readouts = []
-    for labels in ([clip.label for clip, _ in pairs], groups.tolist()):
+    for labels, weight in zip(_targets(pairs), weights, strict=False):
         names = sorted(set(labels))
-        probe = fit_probe(
-            rows, labels, None, None, names, strength=strength, weights=weights
-        ).folded()
-        of = [list(classes).index(name.rpartition("/")[2]) for name in probe.classes]
-        readouts.append(Readout(probe, np.eye(len(classes))[of]))
+        probe = fit_probe(rows, labels, None, None, names, strength=strength, weights=counted)
+        folded = probe.folded()
+        readouts.append(Readout(folded, _by_class(folded.classes, classes), weight))
     return tuple(readouts)
+
+
+def _ensemble(
+    prepared: Prepared,
+    pairs: "Sequence[tuple[Clip, Features]]",
+    classes: Sequence[str],
+    strength: float,
+    seed: int,
+    baseline: bool = False,
+) -> tuple[Readout, ...]:
+    """Logistic regression of the classes, two perceptrons of them, one of (corpus, class)."""
+    readouts = list(_readouts(pairs, classes, strength, ENSEMBLE[:1]))
+    if not pairs:
+        return ()
+    draw = _drawn(prepared, [clip for clip, _ in pairs], baseline)
+    weights = _rarity(pairs) ** 0.5
+    by_class, by_corpus = _targets(pairs)
+    members = enumerate(zip((by_class, by_class, by_corpus), ENSEMBLE[1:], strict=True))
+    for number, (labels, weight) in members:
+        names, group = np.unique(labels, return_inverse=True)
+        fitted = fit_perceptron(draw, group.tolist(), weights, seed + number)
+        readouts.append(Readout(fitted, _by_class(names.tolist(), classes), weight))
+    return tuple(readouts)
+
+
+def _drawn(prepared: Prepared, clips: Sequence[Clip], baseline: bool) -> Draw:
+    """Features of a training clip or of one of its augmented copies; with `baseline` less a
+    speaker baseline that is drawn, too."""
+    store, speakers = prepared.store, SpeakerClips(prepared.store, clips)
+
+    def draw(number: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        clip = clips[number]
+        features = store.get(copy_id(clip.id, draw_copy(prepared.copies, rng)))
+        if not baseline:
+            return features.utterance
+        mean = speakers.draw(clip, rng)
+        if mean is None:
+            mean = speakers.fixed(clip, "all")
+        assert mean is not None, "these clips have a baseline"  # noqa: S101
+        return features.utterance - mean
+
+    return draw
+
+
+def _targets(pairs: "Sequence[tuple[Clip, Features]]") -> tuple[list[str], list[str]]:
+    """Class, and corpus/class, of every clip."""
+    clips = [clip for clip, _ in pairs]
+    return [clip.label for clip in clips], [f"{clip.corpus}/{clip.label}" for clip in clips]
+
+
+def _rarity(pairs: "Sequence[tuple[Clip, Features]]") -> NDArray[np.float64]:
+    """Weights [N] that let every (corpus, class) count alike."""
+    _, group, counts = np.unique(_targets(pairs)[1], return_inverse=True, return_counts=True)
+    return np.asarray(len(pairs) / len(counts) / counts[group])
+
+
+def _by_class(groups: Sequence[str], classes: Sequence[str]) -> NDArray[np.float64]:
+    """[G, C] which class each of the groups is of."""
+    of = [list(classes).index(name.rpartition("/")[2]) for name in groups]
+    return np.asarray(np.eye(len(classes))[of])
