@@ -20,8 +20,8 @@ from audiollm.model.projector import Standardiser
 
 HIDDEN, DROPOUT = 256, 0.5
 LIMIT, NOISE, INPUT_DROPOUT = 5.0, 0.3, 0.3  # of the standardised features
-EPOCHS, BATCH = 15, 64
-RATE, DECAY, SMOOTHING = 2e-3, 0.05, 0.1
+EPOCHS, BATCH = 12, 128
+RATE, DECAY, SMOOTHING = 3e-3, 0.05, 0.1
 
 # (number of an example, generator) -> its features [U] in this epoch
 Draw = Callable[[int, np.random.Generator], NDArray[np.float32]]

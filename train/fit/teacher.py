@@ -3,8 +3,8 @@ features, whose class probabilities are averaged.
 
 Classifiers of the classes generalise better to corpora that were not trained on, those of
 (corpus, class) to new speakers of known corpora. `probe`: two multinomial logistic regressions, one
-of each. `ensemble`: multilayer perceptrons of both kinds, and a logistic regression of the classes.
-Others are fitted on differences from a speaker baseline.
+of each. `ensemble`: such regressions and multilayer perceptrons, in equal parts. Others are fitted
+on differences from a speaker baseline.
 
 Shapes: B examples, U numbers of an utterance's features, C classes, G groups.
 """
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 # Weights of the probes of the classes and of (corpus, class). Differences from a baseline hold less
 # of the corpus, so there both count alike
 PLAIN, RELATIVE = (0.6, 0.4), (0.5, 0.5)
-# Of the ensemble: logistic regression of the classes, perceptrons of the classes and of
-# (corpus, class). Chosen by folds; docs/quality.md says what was tried
-ENSEMBLE = (0.25, 0.25, 0.25, 0.25)
+# Members of the ensemble, each with the same weight: what the probes and the perceptrons are of,
+# 0 the classes, 1 (corpus, class). Chosen by folds; docs/quality.md says what was tried
+PLAIN_MEMBERS = (0,), (0, 0, 1)
+RELATIVE_MEMBERS = (0, 1), (0, 0)
 SPREAD = 0.5  # largest share of the way to another example by which features are mixed
 
 
@@ -97,8 +98,8 @@ def fit_teacher(
             _readouts(relative, classes, strength, RELATIVE),
         )
     return Teacher(
-        _ensemble(prepared, plain, classes, strength, seed),
-        _ensemble(prepared, relative, classes, strength, seed, baseline=True),
+        _ensemble(prepared, plain, classes, strength, seed, PLAIN_MEMBERS),
+        _ensemble(prepared, relative, classes, strength, seed, RELATIVE_MEMBERS, baseline=True),
     )
 
 
@@ -155,20 +156,20 @@ def _ensemble(
     classes: Sequence[str],
     strength: float,
     seed: int,
+    members: tuple[tuple[int, ...], tuple[int, ...]],
     baseline: bool = False,
 ) -> tuple[Readout, ...]:
-    """Logistic regression of the classes, two perceptrons of them, one of (corpus, class)."""
-    readouts = list(_readouts(pairs, classes, strength, ENSEMBLE[:1]))
+    """Probes and perceptrons; none without clips."""
     if not pairs:
         return ()
+    probes, perceptrons = members
+    readouts = list(_readouts(pairs, classes, strength, [1.0] * len(probes)))
     draw = _drawn(prepared, [clip for clip, _ in pairs], baseline)
-    weights = _rarity(pairs) ** 0.5
-    by_class, by_corpus = _targets(pairs)
-    members = enumerate(zip((by_class, by_class, by_corpus), ENSEMBLE[1:], strict=True))
-    for number, (labels, weight) in members:
-        names, group = np.unique(labels, return_inverse=True)
+    weights, targets = _rarity(pairs) ** 0.5, _targets(pairs)
+    for number, target in enumerate(perceptrons):
+        names, group = np.unique(targets[target], return_inverse=True)
         fitted = fit_perceptron(draw, group.tolist(), weights, seed + number)
-        readouts.append(Readout(fitted, _by_class(names.tolist(), classes), weight))
+        readouts.append(Readout(fitted, _by_class(names.tolist(), classes), 1.0))
     return tuple(readouts)
 
 
