@@ -51,18 +51,6 @@ def test_training_clips_are_at_one_and_shifted_clips_farther(seed: int, width: i
     assert farther[0] < farther[1] < farther[2]
 
 
-def test_what_the_copies_have_is_no_distance() -> None:
-    rows, corpora, speakers = voices(3)
-    noisy = (rows + 3 * rows.std(0)).astype(np.float32)
-    alone = distance.fit(rows, corpora, speakers)
-    both = distance.fit(rows, corpora, speakers, [noisy])
-    assert both(noisy).mean() < 1.1 < alone(noisy).mean()
-    direction = np.sign(np.random.default_rng(0).standard_normal(WIDTH))
-    assert both((rows + 4 * direction * rows.std(0)).astype(np.float32)).mean() > 4
-    same, another = rows[:20].mean(0), rows[20:40].mean(0)  # of one voice
-    assert both.between(same, another) < OTHER_VOICE
-
-
 @limits(max_examples=10, deadline=None)
 @given(st.integers(0, 2**16))
 def test_the_order_of_clips_changes_nothing(seed: int) -> None:

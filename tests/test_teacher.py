@@ -1,4 +1,4 @@
-"""The teacher of distillation: its probabilities, and mixed features."""
+"""The linear teacher of distillation: its probabilities, and mixed features."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from audiollm.model.projector import Features
 from tests import prepared
 from train.data.dataset import Prepared, load_prepared
 from train.data.speakers import with_baselines
-from train.fit.teacher import SPREAD, Readout, Teacher, fit_teacher, mixed
+from train.fit.teacher import PLAIN, RELATIVE, SPREAD, LinearTeacher, Readout, fit_teacher, mixed
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +21,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return load_prepared(folder)
 
 
-@pytest.mark.parametrize("ensemble", [False, True])
-def test_it_knows_its_training_clips_with_and_without_a_baseline(
-    data: Prepared, ensemble: bool
-) -> None:
+def test_it_knows_its_training_clips_with_and_without_a_baseline(data: Prepared) -> None:
     classes = data.classes
-    teacher = fit_teacher(data, classes, baseline=True, strength=0.003, ensemble=ensemble)
+    teacher = fit_teacher(data, classes, baseline=True, strength=0.003)
     pairs = with_baselines(data.store, data.split("train"), "all")
     clips = [f if i % 2 else replace(f, baseline=None) for i, (_, f) in enumerate(pairs)]
     table = teacher(clips)
@@ -39,34 +36,20 @@ def test_it_knows_its_training_clips_with_and_without_a_baseline(
         torch.testing.assert_close(teacher([clip])[0], table[i])
 
 
-def test_its_members_have_their_weights() -> None:
-    def sure_of(group: int, weight: float) -> Readout:
+def test_probes_of_classes_and_of_corpora_have_their_weights() -> None:
+    def sure_of(group: int) -> Readout:
         bias = np.where(np.arange(2) == group, 50, -50).astype(np.float32)
-        probe = LinearProbe(("a", "b"), np.zeros((2, 3), np.float32), bias)
-        return Readout(probe, np.eye(2), weight)
+        return Readout(LinearProbe(("a", "b"), np.zeros((2, 3), np.float32), bias), np.eye(2))
 
+    pair = (sure_of(0), sure_of(1))
     rows = np.zeros(3, np.float32)
-    teacher = Teacher((sure_of(0, 0.75), sure_of(1, 0.25)), (sure_of(0, 2), sure_of(1, 2)))
-    table = teacher([Features(rows), Features(rows, baseline=rows)])
-    torch.testing.assert_close(table, torch.tensor([[0.75, 0.25], [0.5, 0.5]]))
+    table = LinearTeacher(pair, pair)([Features(rows), Features(rows, baseline=rows)])
+    torch.testing.assert_close(table, torch.tensor([PLAIN, RELATIVE]))
 
 
-def test_an_ensemble_is_the_same_whatever_was_drawn_before(data: Prepared) -> None:
-    clips = [data.store.get(clip.id) for clip in data.clips[:4]]
-    tables = []
-    for _ in range(2):
-        teacher = fit_teacher(data, data.classes, False, 0.003, ensemble=True, seed=3)
-        tables.append(teacher(clips))
-        torch.rand(7)
-    assert torch.equal(*tables)
-    other = fit_teacher(data, data.classes, False, 0.003, ensemble=True, seed=4)
-    assert not torch.equal(other(clips), tables[0])
-
-
-@pytest.mark.parametrize("ensemble", [False, True])
-def test_a_class_without_training_clips_has_no_probability(data: Prepared, ensemble: bool) -> None:
+def test_a_class_without_training_clips_has_no_probability(data: Prepared) -> None:
     classes = (*data.classes, "calm")
-    table = fit_teacher(data, classes, baseline=False, strength=0.003, ensemble=ensemble)(
+    table = fit_teacher(data, classes, baseline=False, strength=0.003)(
         [data.store.get(data.clips[0].id)]
     )
     assert table[0, -1] == 0 and float(table.sum()) == pytest.approx(1)

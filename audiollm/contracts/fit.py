@@ -21,7 +21,7 @@ REFUSED = 2  # exit code of a command whose last line on stderr is its error mes
 
 Stage = Literal[1, 2]
 Target = Literal["corpus", "class"]  # of the auxiliary head: classes of each corpus, or of all
-Teacher = Literal["head", "probe", "ensemble"]
+Teacher = Literal["head", "probe"]
 Head = Literal["learned", "embeddings"]  # weights of the auxiliary head
 ClassLoss = Literal["vocabulary", "classes"]  # what the class token's softmax goes over
 Gain = Literal["learned", "fixed"]  # of the norm of the audio tokens
@@ -83,12 +83,10 @@ class FitConfig:
         0.0, "share of the class token's target that the auxiliary head gives", low=0, below=1
     )
     teacher: Teacher = option(
-        "head",
-        "of distillation: the auxiliary head; linear probes on the utterance features; "
-        "or an ensemble of perceptrons and a probe",
+        "head", "of distillation: the auxiliary head, or linear probes on the utterance features"
     )
     teacher_strength: float = option(
-        0.003, "inverse L2 penalty of that teacher's probes", above=0, high=1e6, step=0.001
+        0.003, "inverse L2 penalty of the probes of that teacher", above=0, high=1e6, step=0.001
     )
     pretraining_epochs: int = option(
         60,
@@ -145,7 +143,7 @@ class FitConfig:
             raise ConfigError("option_choice", name="languages", choices=LANGUAGES, value="()")
         if self.distillation and not self.auxiliary:
             raise ConfigError("fit_distillation", value=self.distillation)
-        if self.teacher != "head" and self.auxiliary_by != "class":
+        if self.teacher == "probe" and self.auxiliary_by != "class":
             raise ConfigError("fit_teacher")
 
     @classmethod

@@ -65,29 +65,21 @@ class FeatureDistance:
 
 
 def fit(
-    rows: NDArray[np.float32],
-    corpora: Sequence[str],
-    speakers: Sequence[str],
-    copies: Sequence[NDArray[np.float32]] = (),
+    rows: NDArray[np.float32], corpora: Sequence[str], speakers: Sequence[str]
 ) -> FeatureDistance:
     """The distance from training clips with features [N, U], of named corpora and speakers [N].
 
     A clip of an unknown speaker, "", counts as one of its corpus.
-
-    Args:
-        copies: features [N, U] of augmented copies of these clips. A model that was trained on
-            them is right in noise, too, so noise is then no distance.
     """
     from sklearn.decomposition import PCA
 
+    mean, std = rows.mean(0), np.maximum(rows.std(0), 1e-4)
+    z = _standardised(rows, mean, std)
     count = min(COMPONENTS, len(rows) - 1, rows.shape[1])
-    every = np.concatenate([rows, *copies])
-    mean, std = every.mean(0), np.maximum(every.std(0), 1e-4)
-    z = _standardised(every, mean, std)
     pca = PCA(count, svd_solver="randomized", random_state=0).fit(z)
     components = pca.components_.T.astype(np.float16).astype(np.float32)  # as it is stored
     projected = z @ components
-    centres, group = _groups(projected, list(corpora) * (1 + len(copies)))
+    centres, group = _groups(projected, corpora)
     pooled = _covariance(projected - centres[group])
     precision = []
     for i in range(len(centres)):
@@ -95,9 +87,8 @@ def fit(
         own = _covariance(members) if len(members) > 1 else pooled
         precision.append(_inverse(POOLED * pooled + (1 - POOLED) * own))
     voices = [speaker or corpus for speaker, corpus in zip(speakers, corpora, strict=True)]
-    clean = projected[: len(rows)]
-    means, voice = _groups(clean, voices)
-    speaker_precision = _inverse(_covariance(clean - means[voice]))
+    means, voice = _groups(projected, voices)
+    speaker_precision = _inverse(_covariance(projected - means[voice]))
     parts = (mean, std, components, centres, np.stack(precision), speaker_precision)
     return FeatureDistance(*(part.astype(np.float32) for part in parts))
 

@@ -8,7 +8,7 @@ With distillation (Hinton et al. 2015, arXiv 1503.02531) the LLM also learns the
 probabilities of the classes, of the same tokens: a linear read-out generalises better to other
 corpora than the one that an LLM finds from labels alone. Stage 2 fits a new head to the tokens of
 stage 1 first. The head may also have the LLM's own embeddings of the class words as its weights.
-The teacher may also be classifiers of the features (train/fit/teacher.py), which
+The teacher may also be a linear probe on the features (train/fit/teacher.py), which
 head and LLM then both learn from.
 
 Shapes: B examples, N audio tokens, H LLM width, G groups.
@@ -27,7 +27,7 @@ from audiollm.model.audio_llm import AudioLLM, Example, Heads
 from audiollm.model.projector import Features
 from train import parallel
 from train.data.dataset import Clip
-from train.fit.teacher import Teacher, mixed
+from train.fit.teacher import LinearTeacher, mixed
 
 SMOOTHING = 0.1  # of the groups: a few clips do not deserve certainty
 SPREAD = 0.5  # of the tokens by which they are mixed for distillation
@@ -65,7 +65,7 @@ class TrainingLLM(AudioLLM):
         self.auxiliary: nn.Linear | None = None
         self.weight = self.distillation = 0.0
         self.classes: Tensor | None = None  # [G, C] which class a group is of
-        self.teacher: Teacher | None = None
+        self.teacher: LinearTeacher | None = None
         self.among_classes = False  # the softmax of the class token: see `FitConfig.class_loss`
         # Alone a head differs in the last bit from one in a batch, and so would the weights of
         # recipes that compute it in every batch
@@ -135,7 +135,7 @@ class TrainingLLM(AudioLLM):
         return {"loss": loss + beside * parallel.share(len(examples), self.device)}
 
     def distilled(self, examples: Sequence[Example]) -> tuple[list[Features], Tensor | None]:
-        """Mixed features and the teacher's class probabilities [B, C] of them; without such
+        """Mixed features and the linear teacher's class probabilities [B, C] of them; without such
         a teacher the features of the examples, and None."""
         features = [e.features for e in examples]
         if self.teacher is None:

@@ -229,16 +229,11 @@ def build(planned: Run, prepared: Prepared | None, settings: Settings, device: s
             config.distillation,
             config.auxiliary_head == "embeddings",
         )
-        if config.distillation and config.teacher != "head":
+        if config.distillation and config.teacher == "probe":
             if planned.projector.pooling != "utterance":
                 raise ConfigError("fit_teacher_frames")
             model.teacher = fit_teacher(
-                prepared,
-                planned.classes,
-                config.baseline > 0,
-                config.teacher_strength,
-                config.teacher == "ensemble",
-                config.seed,
+                prepared, planned.classes, config.baseline > 0, config.teacher_strength
             )
     model.among_classes = model.keeps_heads = config.class_loss == "classes"
     if config.gain == "fixed":

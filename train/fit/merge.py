@@ -17,7 +17,6 @@ from audiollm.model import distance
 from audiollm.model.probe import LinearProbe
 from audiollm.settings import Settings
 from train.data.dataset import Prepared, load_prepared
-from train.data.features import copy_id
 from train.data.seen_speakers import voices_recorded
 from train.data.speakers import Count, with_baselines
 from train.fit import probe, runs
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 MAX_DRIFT = 0.05  # nats: a class's log-likelihood may move so much by merging and storing
 CALIBRATED_ON = 8  # clips of a speaker baseline
-MEASURED = 30_000  # most training clips and copies that the distance is fitted on
+MEASURED = 20_000  # most training clips that the distance is fitted on
 CHECKED = 200  # about so many training clips check the merge where no clip validates
 MAX_MARGIN = 0.1  # nats: an answer that was ahead by more must not change
 
@@ -183,14 +182,11 @@ def _fitted(
 
 
 def _distance(prepared: Prepared) -> distance.FeatureDistance:
-    """From the training clips and their augmented copies, at most `MEASURED` of them."""
+    """From the training clips, at most `MEASURED` of them."""
     clips = prepared.split("train")
-    clips = clips[:: 1 + len(clips) * (1 + prepared.copies) // MEASURED]
-    rows, *copies = (
-        np.stack([prepared.store.get(copy_id(clip.id, i)).utterance for clip in clips])
-        for i in range(1 + prepared.copies)
-    )
-    return distance.fit(rows, [c.corpus for c in clips], [c.speaker for c in clips], copies)
+    clips = clips[:: 1 + len(clips) // MEASURED]
+    rows = np.stack([prepared.store.get(clip.id).utterance for clip in clips])
+    return distance.fit(rows, [c.corpus for c in clips], [c.speaker for c in clips])
 
 
 def _probe(

@@ -38,14 +38,14 @@ STAGE_1 = (
     "--max-steps 700 --per-clip 2 --batch-size 32 --learning-rate 2e-3 --weight-decay 0.05 "
     "--pooling utterance --utterance-tokens 1 --hidden-size 256 --dropout 0.5 --noise 0.3 "
     "--input-dropout 0.3 --class-token-weight 10 --label-smoothing 0.1 --auxiliary 1 "
-    "--auxiliary-by class --pretraining-epochs 40 --evaluations 2 --baseline 0.5 "
-    "--distillation 0.95 --teacher ensemble"
+    "--auxiliary-by class --pretraining-epochs 15 --evaluations 2 --baseline 0.5 "
+    "--distillation 0.7 --teacher probe"
 )
 STAGE_2 = (
     "--max-steps 300 --per-clip 2 --batch-size 32 --learning-rate 4e-4 --weight-decay 0.05 "
     "--lora-rank 16 --lora-dropout 0.05 --class-token-weight 10 --label-smoothing 0.1 "
     "--auxiliary 1 --auxiliary-by class --pretraining-epochs 3 --evaluations 2 "
-    "--distillation 0.95 --teacher ensemble"
+    "--distillation 0.7 --teacher probe"
 )
 PROBE = "--probe-strength 0.001"
 # Speakers of the page's examples: not in the training data
