@@ -1,5 +1,6 @@
 """What every test may use: settings in a temporary home, a spoken clip, and sound files."""
 
+import faulthandler
 import io
 import os
 import re
@@ -68,11 +69,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @contextmanager
 def _limited(item: pytest.Item) -> Iterator[None]:
-    """Fails what takes longer than its limit, wherever it hangs."""
+    """Fails what takes longer than its limit, wherever it hangs, and prints where each thread is."""
     seconds = max((LIMITS[mark] for mark in LIMITS if item.get_closest_marker(mark)), default=LIMIT)
     seconds *= item.config.getoption("--cases")
 
     def fail(*_: object) -> None:
+        faulthandler.dump_traceback(2)
         pytest.fail(f"not done after {seconds} s")
 
     before = signal.signal(signal.SIGALRM, fail)
@@ -92,6 +94,12 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    with _limited(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     with _limited(item):
         return (yield)
 
