@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @contextmanager
 def _limited(item: pytest.Item) -> Iterator[None]:
-    """Fails what takes longer than its limit, wherever it hangs, and prints where each thread is."""
+    """Fails what takes longer than its limit, wherever it hangs; prints where each thread is."""
     seconds = max((LIMITS[mark] for mark in LIMITS if item.get_closest_marker(mark)), default=LIMIT)
     seconds *= item.config.getoption("--cases")
 
