@@ -85,6 +85,29 @@ def test_meld(tmp_path: Path) -> None:
         corpora.read("meld", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        ("1,No,Joey,,negative,0,1", "reject_no_label"),
+        ("1,No,Joey,nan,negative,0,1", "reject_no_label"),
+        ("1,No,Joey,joy,negative,,1", "reject_missing"),
+        ("1,No,Joey,joy,negative,0,x", "reject_missing"),
+        ("1,No,Joey,joy", "reject_missing"),
+        ("1", "reject_missing"),
+    ],
+)
+def test_a_bad_row_of_meld_is_rejected_by_its_number(row: str, code: str, tmp_path: Path) -> None:
+    head = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID"
+    table = f"{head}\n{row}\n1,Yes,,joy,positive,0,0\n"
+    (tmp_path / "train_sent_emo.csv").write_text(table)
+    touch(tmp_path, *(f"train_splits/dia0_utt{n}.mp4" for n in range(2)))
+    found = corpora.read("meld", tmp_path)
+    assert [(c.label, c.speaker) for c in found.clips] == [("happy", "")]
+    (rejected,) = found.rejected
+    assert rejected.message.code == code
+    assert rejected.path.startswith("train_sent_emo.csv:2")
+
+
 def test_folder_of_classes(tmp_path: Path) -> None:
     root = touch(
         tmp_path / "My Voices", "Anger/s1_a.wav", "joy/s2_b.ogg", "loose.wav", "?/s1_c.wav"
