@@ -1,7 +1,7 @@
 """The time limit of a test, of what is set up for it and of its end."""
 
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
 from threading import Event, Thread
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests import conftest
 
-HOOKS: list[Callable[[Any], Generator[None]]] = [
+HOOKS: list[Callable[[Any], Iterator[None]]] = [
     conftest.pytest_runtest_setup,
     conftest.pytest_runtest_call,
     conftest.pytest_runtest_teardown,
@@ -18,7 +18,7 @@ HOOKS: list[Callable[[Any], Generator[None]]] = [
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.__name__)
 def test_what_takes_too_long_fails_and_says_where_every_thread_is(
-    hook: Callable[[Any], Generator[None]],
+    hook: Callable[[Any], Iterator[None]],
     request: pytest.FixtureRequest,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
