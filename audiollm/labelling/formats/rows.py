@@ -91,7 +91,7 @@ class Reader:
             source=_text(row, "source") or self.file.name,
             reason=reason,
             original=self._class(_text(row, "original")),
-            speaker=_text(row, "speaker"),
+            speaker=labels.cell(_text(row, "speaker")),
             **answers,
         )
 
@@ -131,7 +131,7 @@ class Reader:
         return Label(**{**vars(label), "token": token})
 
     def _class(self, raw: str) -> str:
-        name = labels.canonical(raw) if raw else ""
+        name = labels.canonical(raw) if labels.cell(raw) else ""
         if name and name not in KNOWN and name not in self.known:
             if likely := labels.likely(name):
                 raise LabelError("label_likely_class", name=raw, likely=likely)
