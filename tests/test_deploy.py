@@ -1,9 +1,12 @@
 """`python -m audiollm.deploy` against a look-alike of the hub, through the hub's own client."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +21,8 @@ from audiollm.deploy.__main__ import main
 from audiollm.deploy.calls import run
 from audiollm.deploy.space import SpaceOptions
 from audiollm.errors import ConfigError
+from audiollm.jobs import temporary
+from audiollm.labelling.store import LabelStore
 from audiollm.labelling.tasks import Label, Outcome, Task
 from audiollm.settings import ASSETS, Settings
 from tests import hub_server, tiny
@@ -362,6 +367,35 @@ def test_labels_are_pushed_as_an_audio_folder(remote: Hub, tmp_path: Path) -> No
     with pytest.raises(ConfigError) as caught:
         repositories.label_calls(outcomes[1:], tmp_path / "none", "ann/labels")
     assert caught.value.code == "deploy_no_labels"
+
+
+def test_clips_that_a_killed_command_has_copied_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are people's voices: with the folders of killed pages."""
+    sound, home, copies = (tmp_path / name for name in ("a.wav", "home", "copies"))
+    copies.mkdir()
+    soundfile.write(sound, voiced(1.0), 16000)
+    store = LabelStore(home)
+    store.add_tasks([Task("t1", str(sound), seconds=1.0, source="", reason="plain")])
+    store.add_label(Label("t1", "Ann", "angry"))
+    monkeypatch.setenv("AUDIOLLM_HOME", str(home))
+    monkeypatch.setattr(tempfile, "tempdir", str(copies))
+    monkeypatch.setattr("audiollm.deploy.__main__.full_name", lambda name, **_: name)
+    found: list[bool] = []
+
+    def swept(_: Any) -> Any:
+        """In place of the upload: a page starts now, and long after a kill."""
+        (copy,) = copies.glob("**/*.wav")
+        for age in (0, 2 * temporary.HOUR):
+            os.utime(copy, 2 * (time.time() - age,))
+            temporary.sweep(copies)
+            found.append(copy.exists())
+        return SimpleNamespace(repo_url="somewhere")
+
+    monkeypatch.setattr("audiollm.deploy.__main__.run", swept)
+    assert main(["labels", "--to", "ann/labels"]) == 0
+    assert found == [True, False]
 
 
 # --- who may see it
