@@ -1,5 +1,6 @@
 """`python -m audiollm.deploy` against a look-alike of the hub, through the hub's own client."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 import soundfile
 import yaml
+from starlette.requests import Request
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from audiollm.contracts.manifest import MANIFEST_NAME
 from audiollm.deploy import repositories, space, tree
@@ -25,6 +28,7 @@ from audiollm.jobs import temporary
 from audiollm.labelling.store import LabelStore
 from audiollm.labelling.tasks import Label, Outcome, Task
 from audiollm.settings import ASSETS, Settings
+from audiollm.web.auth import identity
 from tests import hub_server, tiny
 from tests.conftest import voiced
 from tests.hub_server import Hub
@@ -136,7 +140,11 @@ def test_a_space_is_created_and_updated(
     run(space.calls("ann/app", place, options))
     made = remote.repositories["spaces/ann/app"]
     assert (made.made["sdk"], made.made["visibility"]) == ("gradio", "private")
-    assert made.settings["variables"] == {"AUDIOLLM_HOME": "/data", "AUDIOLLM_KEEP": "1"}
+    assert made.settings["variables"] == {
+        "FORWARDED_ALLOW_IPS": space.PROXIES,
+        "AUDIOLLM_HOME": "/data",
+        "AUDIOLLM_KEEP": "1",
+    }
     assert made.settings["secrets"] == {"AUDIOLLM_OWNER": PASSWORD}
     assert made.settings["hardware"] == {"flavor": "zero-a10g", "sleepTimeSeconds": 3600}
     (volume,) = made.settings["volumes"]["volumes"]
@@ -153,6 +161,29 @@ def test_a_space_is_created_and_updated(
     kept = {"app.py", "audiollm/new.py", "requirements.txt", "README.md", ".gitattributes"}
     assert found and set(found[1]) == kept
     assert made.settings["variables"]["AUDIOLLM_KEEP"] == "1"  # what is not named stays
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "counts"),
+    [
+        ("10.16.3.80", "203.0.113.9", "203.0.113.9"),
+        ("10.16.3.80", "198.51.100.7, 203.0.113.9", "203.0.113.9"),  # the first is the visitor's
+        ("10.16.3.80", "203.0.113.9, 10.20.0.1", "203.0.113.9"),
+        ("203.0.113.9", "198.51.100.7", "203.0.113.9"),  # came past the proxy
+    ],
+)
+def test_visitors_of_a_space_are_told_apart(peer: str, forwarded: str, counts: str) -> None:
+    """All come through proxies of Hugging Face's network."""
+    seen: list[str] = []
+
+    async def app(scope: Any, *_: Any) -> None:
+        seen.append(identity.address_of(Request(scope)))
+
+    headers = [(b"x-forwarded-for", forwarded.encode())]
+    scope: Any = {"type": "http", "scheme": "http", "client": (peer, 1), "headers": headers}
+    nothing: Any = None
+    asyncio.run(ProxyHeadersMiddleware(app, space.PROXIES)(scope, nothing, nothing))
+    assert seen == [counts]
 
 
 @pytest.mark.parametrize("options", [{}, {"hardware": "t4-small"}])
@@ -200,6 +231,7 @@ def test_a_dry_run_prints_every_call_and_needs_no_network(
         "request_space_hardware",
         "create_bucket",
         "set_space_volumes",
+        "add_space_variable",
         "add_space_variable",
         "add_space_secret",
         "upload_folder",
