@@ -349,6 +349,28 @@ def test_a_missing_cell_of_a_table_is_missing(form: str, nothing: object, tmp_pa
     ]
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "y/" * 3000 + "a", "a\0b"], ids=len)
+def test_a_name_that_no_file_can_have_rejects_its_row(name: str, tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav")
+    rows = [{"file": file, "label": "sad"} for file in (f"{name}.wav", "a.wav")]
+    found = corpora.read("manifest", write_table(tmp_path / "manifest.jsonl", rows))
+    assert [Path(c.path).name for c in found.clips] == ["a.wav"]
+    assert [r.message.code for r in found.rejected] == ["reject_missing"]
+    root = write_original(tmp_path / "original", {"train": ["happy", "sad"]})
+    entries = json.loads((root / "train.json").read_text())
+    entries[0]["audio_feature_path"] = f"{name}.npy"
+    (root / "train.json").write_text(json.dumps(entries))
+    found = corpora.read("original", root)
+    assert [c.label for c in found.clips] == ["sad"]
+    assert [r.message.code for r in found.rejected] == ["reject_missing"]
+    folder = tmp_path / "Session1/dialog/EmoEvaluation"
+    folder.mkdir(parents=True)
+    turn = f"Ses01F_{name.replace('/', '_')}_F000"
+    (folder / "Ses01F_impro01.txt").write_text(f"[6.2901 - 8.2357]\t{turn}\tneu\t[2.5]\n")
+    with refused("data_no_usable_first"):
+        corpora.read("iemocap", tmp_path)
+
+
 @pytest.mark.parametrize("label", [True, 3, 2.5, ["sad"], {"sad": 1}])
 def test_what_is_no_text_is_no_label(label: object, tmp_path: Path) -> None:
     touch(tmp_path, "a.wav", "b.wav")

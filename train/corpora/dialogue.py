@@ -20,6 +20,7 @@ from train.corpora.base import (
     class_name,
     codes,
     gather,
+    is_file,
     slug,
     speaker_name,
     split_name,
@@ -72,7 +73,7 @@ def _turn(file: Path, speaker: str, code: str, codes: dict[str, str]) -> Clip:
         raise UnusableError("reject_no_agreement")
     if code not in codes:
         raise UnusableError("reject_code", value=repr(code), corpus="IEMOCAP")
-    if not file.is_file():
+    if not is_file(file):
         raise UnusableError("reject_missing")
     return Clip(
         path=str(file),
