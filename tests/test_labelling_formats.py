@@ -483,6 +483,18 @@ def test_a_label_studio_file_that_is_cut_off_is_refused(sounds: list[Path], tmp_
         formats.read(path, "Ann", Settings())
 
 
+@pytest.mark.parametrize("answer", ['{"sad": NaN}', '{"sad": 1e999}', '["sad"]', "3", "{"])
+@pytest.mark.parametrize("name", ["answer", "other_answer"])
+def test_an_answer_that_is_none_is_named_with_its_line(
+    name: str, answer: str, sounds: list[Path], tmp_path: Path
+) -> None:
+    row = (str(sounds[0]), "sad", "plain", answer)
+    path = table(tmp_path / "l.csv", ("file", "label", "reason", name), row)
+    with refused("label_bad_value") as values:
+        formats.read(path, "Ann", Settings())
+    assert values["line"] == 2
+
+
 def test_a_data_set_in_another_writing_is_refused_with_a_sentence(
     sounds: list[Path], tmp_path: Path
 ) -> None:
