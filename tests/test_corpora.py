@@ -453,6 +453,20 @@ def test_only_cr_and_lf_end_a_row(notes: list[str], end: str, quoting: Any, tmp_
     assert found.rejected == ()
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_only_cr_and_lf_end_a_line_of_json(end: str, tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav")
+    rows = [
+        {"file": "a.wav", "label": "sad", "speaker": f"n{i}", "note": f"a{mark}b"}
+        for i, mark in enumerate(_BREAKS)
+    ]
+    lines = (json.dumps(row, ensure_ascii=False) + end for row in rows)
+    (tmp_path / "manifest.jsonl").write_bytes("".join(lines).encode())
+    found = corpora.read("manifest", tmp_path)
+    assert [c.speaker.rsplit("-", 1)[1] for c in found.clips] == [row["speaker"] for row in rows]
+    assert found.rejected == ()
+
+
 def write_original(root: Path, labels: dict[str, list[str]], width: int = 6) -> Path:
     """The layout that the original scripts wrote, paths of another machine included."""
     (root / "features").mkdir(parents=True)
