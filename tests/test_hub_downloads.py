@@ -242,6 +242,40 @@ def test_the_address_of_a_mirror_in_the_environment_counts(
     assert folder.is_relative_to(tmp_path)
 
 
+@pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
+def test_a_hub_behind_a_proxy_of_the_environment_answers(
+    remote: Hub, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """Directly there is no such host."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    assert hub._unreachable("http://hub.invalid")
+    monkeypatch.setenv(variable, remote.address)
+    assert hub._unreachable("http://hub.invalid") == ""
+    assert [(method, path) for method, path, _ in remote.requests] == [
+        ("HEAD", "http://hub.invalid/")
+    ]
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        {"all_proxy": "socks5://127.0.0.1:9"},
+        {"all_proxy": "nonsense"},
+        {"http_proxy": "http://127.0.0.1:9", "no_proxy": "::1/128"},
+    ],
+    ids=str,
+)
+def test_a_proxy_that_cannot_be_used_is_a_reason(
+    proxy: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in proxy.items():
+        monkeypatch.setenv(name, value)
+    reason = hub._unreachable("http://hub.invalid")
+    assert isinstance(reason, ModelError) and reason.code == "hub_no_connection"
+
+
 @pytest.mark.parametrize("site", ["huggingface", "modelscope"])
 def test_a_revision_is_pinned(remote: Hub, settings: Settings, site: str) -> None:
     if site == "modelscope":
