@@ -36,6 +36,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 COSTS, USUAL = {"long": 90.0, "browser": 20.0, "slow": 15.0}, 0.1
 # s after which a test (or its fixtures) fails, on a machine that is busy with other things
 LIMITS, LIMIT = {"long": 3600, "browser": 900, "slow": 600}, 300
+HANDLE = signal.signal  # a test may have replaced it until its end
 # They train, or start the program in a process of its own
 SLOW_FILES = {
     *("test_compatibility", "test_fit", "test_fit_baseline", "test_jobs_fit"),
@@ -77,13 +78,13 @@ def _limited(item: pytest.Item) -> Iterator[None]:
         faulthandler.dump_traceback(2)
         pytest.fail(f"not done after {seconds} s")
 
-    before = signal.signal(signal.SIGALRM, fail)
+    before = HANDLE(signal.SIGALRM, fail)
     signal.alarm(seconds)
     try:
         yield
     finally:
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        HANDLE(signal.SIGALRM, before)
 
 
 @pytest.hookimpl(wrapper=True)
