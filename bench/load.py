@@ -183,8 +183,14 @@ def measure(url: str, process: psutil.Process, asked: list[Asked], visitors: int
         "p50": statistics.median(seconds),
         "p95": statistics.quantiles(seconds, n=20)[-1],
         "memory": held,
-        "growth": held[-1] / held[round(WARM * (len(held) - 1))] - 1,
+        **grown(held),
     }
+
+
+def grown(held: list[float]) -> dict[str, float]:
+    """How much memory grows after the warm-up, as shares: to its end, and to its highest."""
+    later = held[round(WARM * (len(held) - 1)) :]
+    return {"growth": later[-1] / later[0] - 1, "highest": max(later) / later[0] - 1}
 
 
 def main() -> None:
@@ -200,7 +206,7 @@ def main() -> None:
             found = measure(url, psutil.Process(process.pid), asked, args.visitors)
     print(f"{found['requests']} requests of {found['visitors']} visitors, {found['bad']} bad ones")
     print(f"failed: {dict(found['failed'])}; p50 {found['p50']:.1f} s, p95 {found['p95']:.1f} s")
-    print(f"memory after warm-up {found['growth']:+.1%}")
+    print(f"memory after warm-up {found['growth']:+.1%}, at most {found['highest']:+.1%}")
     if args.out:
         about = {"run": runs.provenance("bench.load"), "processor": processor()}
         write_json(args.out, about | {"model": args.model, **found})

@@ -233,6 +233,7 @@ def load(result: dict[str, Any]) -> Rows:
         ["time until an answer, 95th percentile", f"{result['p95']:.1f} s"],
         ["memory at the start and after each tenth, MiB", ", ".join(memory)],
         ["memory, from the warm-up to the end", f"{result['growth']:+.1%}"],
+        ["memory, from the warm-up to the highest after it", f"{result['highest']:+.1%}"],
     ]
 
 

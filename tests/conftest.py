@@ -1,5 +1,6 @@
 """What every test may use: settings in a temporary home, a spoken clip, and sound files."""
 
+import faulthandler
 import io
 import os
 import re
@@ -35,6 +36,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 COSTS, USUAL = {"long": 90.0, "browser": 20.0, "slow": 15.0}, 0.1
 # s after which a test (or its fixtures) fails, on a machine that is busy with other things
 LIMITS, LIMIT = {"long": 3600, "browser": 900, "slow": 600}, 300
+HANDLE = signal.signal  # a test may have replaced it until its end
 # They train, or start the program in a process of its own
 SLOW_FILES = {
     *("test_compatibility", "test_fit", "test_fit_baseline", "test_jobs_fit"),
@@ -68,20 +70,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @contextmanager
 def _limited(item: pytest.Item) -> Iterator[None]:
-    """Fails what takes longer than its limit, wherever it hangs."""
+    """Fails what takes longer than its limit, wherever it hangs; prints where each thread is."""
     seconds = max((LIMITS[mark] for mark in LIMITS if item.get_closest_marker(mark)), default=LIMIT)
     seconds *= item.config.getoption("--cases")
 
     def fail(*_: object) -> None:
+        faulthandler.dump_traceback(2)
         pytest.fail(f"not done after {seconds} s")
 
-    before = signal.signal(signal.SIGALRM, fail)
+    before = HANDLE(signal.SIGALRM, fail)
     signal.alarm(seconds)
     try:
         yield
     finally:
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        HANDLE(signal.SIGALRM, before)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -92,6 +95,12 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    with _limited(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     with _limited(item):
         return (yield)
 

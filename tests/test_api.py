@@ -236,6 +236,8 @@ def test_four_endpoints_are_public_and_wait_in_the_queue_of_the_page() -> None:
     assert all(f.queue for f in public.values())
     for name in ("analyse", "analyse_batch", "analyse_one_speaker"):
         assert public[name].concurrency_id == ANSWER["concurrency_id"]
+    for path, each in public.items():  # the guide has each endpoint, and its tool of MCP
+        assert f"`/{path}`" in GUIDE and each.fn and f"`{each.fn.__name__}`" in GUIDE
 
 
 # --- the option

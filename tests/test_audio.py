@@ -21,6 +21,7 @@ from hypothesis.extra import numpy as arrays
 
 from audiollm import audio
 from audiollm.audio import Sound, decoding, loading
+from audiollm.audio import effort as effort_of_a_file
 from audiollm.errors import AudioError
 from audiollm.settings import Settings
 from tests.conftest import RATE, encode, film, vowels
@@ -403,8 +404,8 @@ while True: pass
 
 def test_work_on_a_file_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By processor time, so that a busy machine refuses nothing."""
-    monkeypatch.setattr(decoding, "EFFORT", 0.0)
-    monkeypatch.setattr(decoding, "EFFORT_SHARE", 1e-9)
+    monkeypatch.setattr(effort_of_a_file, "EFFORT", 0.0)
+    monkeypatch.setattr(effort_of_a_file, "EFFORT_SHARE", 1e-9)
     with pytest.raises(AudioError) as plain:
         audio.load(wav())
     assert plain.value.code == "audio_too_slow"
@@ -414,6 +415,48 @@ def test_work_on_a_file_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(AudioError) as compressed:
         audio.load(encode(CLIP, "ipod", "aac"))
     assert compressed.value.code == "audio_too_slow"
+
+
+COUNTED = """
+import json, struct, sys
+print(*sys.argv[2:], file=open(sys.argv[0] + ".log", "a"))
+sys.stdout.buffer.write(struct.pack("<III", 16000, 1, 16000) + bytes(64000))
+end = {"problem": None, "declared": 1, "reached": 1, "packets": 1, "bad": 0, "spent": SPENT}
+text = json.dumps(end).encode()
+sys.stdout.buffer.write(struct.pack("<III", 0, 0, len(text)) + text)
+"""
+
+
+@pytest.mark.parametrize("spent", [20.0, float("inf"), 1e9])
+def test_work_on_all_tracks_of_a_file_is_limited_together(
+    spent: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every track is silent; 32 s are allowed."""
+    script = tmp_path / "decoder.py"
+    script.write_text(COUNTED.replace("SPENT", f"float('{spent}')"))
+    monkeypatch.setattr(decoding, "_AV_DECODER", script)
+    with pytest.raises(AudioError) as refused:
+        audio.load(encode(CLIP, "matroska", "aac"), Settings(max_seconds=60))
+    assert refused.value.code == "audio_too_slow"
+    begun = [line.split() for line in (tmp_path / "decoder.py.log").read_text().splitlines()]
+    assert begun == ([["32", "0"], ["12", "1"]] if spent == 20 else [["32", "0"]])
+
+
+def test_a_later_track_that_takes_too_long_ends_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effort_of_a_file, "EFFORT", 0.0)
+    monkeypatch.setattr(effort_of_a_file, "EFFORT_SHARE", 1 / 60)
+    script = tmp_path / "decoder.py"
+    spins = "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 60))\nwhile True: pass\n"
+    code = f"if int(sys.argv[3]):\n    {spins.replace(chr(10), chr(10) + '    ')}\n"
+    head, end = COUNTED.replace("SPENT", "0.0").split("sys.stdout", 1)
+    script.write_text(f"{head}{code}sys.stdout{end}")
+    monkeypatch.setattr(decoding, "_AV_DECODER", script)
+    with pytest.raises(AudioError) as refused:
+        audio.load(encode(CLIP, "matroska", "aac"), Settings(max_seconds=60))
+    assert refused.value.code == "audio_too_slow"
+    assert (tmp_path / "decoder.py.log").read_text().count("\n") == 2
 
 
 def test_a_decoder_whose_reader_waits_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -204,12 +204,15 @@ def test_no_writable_temporary_folder_is_one_sentence(
 
 
 @pytest.mark.slow
-def test_the_page_on_a_read_only_disk(container: Container) -> None:
+@pytest.mark.parametrize("home", [True, pytest.param(False, marks=pytest.mark.long)])
+def test_the_page_on_a_read_only_disk(container: Container, home: bool) -> None:
     found = re.findall(r"^CMD (.*)$", FILE.read_text(encoding="utf-8"), re.MULTILINE)
     python, *rest = json.loads(found[-1])
     assert python == "python"
-    here = {"AUDIOLLM_PORT": "0", "AUDIOLLM_HOST": "127.0.0.1"}
-    with container.run(sys.executable, *rest, env={**container.environment(), **here}) as process:
+    env = {**container.environment(), "AUDIOLLM_PORT": "0", "AUDIOLLM_HOST": "127.0.0.1"}
+    if not home:
+        del env["HOME"]
+    with container.run(sys.executable, *rest, env=env) as process:
         address = printed_address(process)
         with httpx.Client(base_url=address, trust_env=False, timeout=WAIT) as client:
             assert client.get("healthz").status_code == httpx.codes.OK

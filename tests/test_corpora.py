@@ -85,6 +85,29 @@ def test_meld(tmp_path: Path) -> None:
         corpora.read("meld", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        ("1,No,Joey,,negative,0,1", "reject_no_label"),
+        ("1,No,Joey,nan,negative,0,1", "reject_no_label"),
+        ("1,No,Joey,joy,negative,,1", "reject_missing"),
+        ("1,No,Joey,joy,negative,0,x", "reject_missing"),
+        ("1,No,Joey,joy", "reject_missing"),
+        ("1", "reject_missing"),
+    ],
+)
+def test_a_bad_row_of_meld_is_rejected_by_its_number(row: str, code: str, tmp_path: Path) -> None:
+    head = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID"
+    table = f"{head}\n{row}\n1,Yes,,joy,positive,0,0\n"
+    (tmp_path / "train_sent_emo.csv").write_text(table)
+    touch(tmp_path, *(f"train_splits/dia0_utt{n}.mp4" for n in range(2)))
+    found = corpora.read("meld", tmp_path)
+    assert [(c.label, c.speaker) for c in found.clips] == [("happy", "")]
+    (rejected,) = found.rejected
+    assert rejected.message.code == code
+    assert rejected.path.startswith("train_sent_emo.csv:2")
+
+
 def test_folder_of_classes(tmp_path: Path) -> None:
     root = touch(
         tmp_path / "My Voices", "Anger/s1_a.wav", "joy/s2_b.ogg", "loose.wav", "?/s1_c.wav"
@@ -326,6 +349,28 @@ def test_a_missing_cell_of_a_table_is_missing(form: str, nothing: object, tmp_pa
     ]
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "y/" * 3000 + "a", "a\0b"], ids=len)
+def test_a_name_that_no_file_can_have_rejects_its_row(name: str, tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav")
+    rows = [{"file": file, "label": "sad"} for file in (f"{name}.wav", "a.wav")]
+    found = corpora.read("manifest", write_table(tmp_path / "manifest.jsonl", rows))
+    assert [Path(c.path).name for c in found.clips] == ["a.wav"]
+    assert [r.message.code for r in found.rejected] == ["reject_missing"]
+    root = write_original(tmp_path / "original", {"train": ["happy", "sad"]})
+    entries = json.loads((root / "train.json").read_text())
+    entries[0]["audio_feature_path"] = f"{name}.npy"
+    (root / "train.json").write_text(json.dumps(entries))
+    found = corpora.read("original", root)
+    assert [c.label for c in found.clips] == ["sad"]
+    assert [r.message.code for r in found.rejected] == ["reject_missing"]
+    folder = tmp_path / "Session1/dialog/EmoEvaluation"
+    folder.mkdir(parents=True)
+    turn = f"Ses01F_{name.replace('/', '_')}_F000"
+    (folder / "Ses01F_impro01.txt").write_text(f"[6.2901 - 8.2357]\t{turn}\tneu\t[2.5]\n")
+    with refused("data_no_usable_first"):
+        corpora.read("iemocap", tmp_path)
+
+
 @pytest.mark.parametrize("label", [True, 3, 2.5, ["sad"], {"sad": 1}])
 def test_what_is_no_text_is_no_label(label: object, tmp_path: Path) -> None:
     touch(tmp_path, "a.wav", "b.wav")
@@ -405,6 +450,20 @@ def test_only_cr_and_lf_end_a_row(notes: list[str], end: str, quoting: Any, tmp_
     assert [c.speaker.rsplit("-", 1)[1] for c in found.clips] == [
         f"n{i}" for i in range(len(notes))
     ]
+    assert found.rejected == ()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_only_cr_and_lf_end_a_line_of_json(end: str, tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav")
+    rows = [
+        {"file": "a.wav", "label": "sad", "speaker": f"n{i}", "note": f"a{mark}b"}
+        for i, mark in enumerate(_BREAKS)
+    ]
+    lines = (json.dumps(row, ensure_ascii=False) + end for row in rows)
+    (tmp_path / "manifest.jsonl").write_bytes("".join(lines).encode())
+    found = corpora.read("manifest", tmp_path)
+    assert [c.speaker.rsplit("-", 1)[1] for c in found.clips] == [row["speaker"] for row in rows]
     assert found.rejected == ()
 
 

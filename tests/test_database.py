@@ -134,9 +134,9 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
 
 
 BAD = {  # column of a list's table -> values that no version has written
-    ("kept", "answer"): ("", "[]", "nonsense", '{"sad": "x"}', "[" * 10_000, None),
+    ("kept", "answer"): ("", "[]", "nonsense", '{"sad": "x"}', '{"sad": NaN}', "[" * 10_000, None),
     ("kept", "seconds"): ("x",),
-    ("tasks", "answer"): ("", "[]", '{"sad": null}', "[" * 10_000),
+    ("tasks", "answer"): ("", "[]", '{"sad": null}', '{"sad": 1e999}', "[" * 10_000),
     ("tasks", "reason"): ("x", ""),
     ("tasks", "score"): ("x", 7.0),
     ("tasks", "path"): ("relative", b"\xff"),

@@ -2,7 +2,10 @@
 
 import json
 import random
+import shlex
+import shutil
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +17,14 @@ from hypothesis import strategies as st
 
 from audiollm.contracts.prepared import read_rejected, write_prepared
 from audiollm.errors import DataError
+from audiollm.labels import LANGUAGES
 from tests.codes import coded
 from train.corpora import SPLITS, Clip, Rejected
 from train.data.dataset import load_prepared
 from train.data.features import FeatureWriter
 from train.data.splits import SplitResult, check_leaks, split, without_copies
 from train.data.summary import summarise
+from train.fit import runs
 
 CLASSES = ("angry", "happy", "sad")
 
@@ -328,6 +333,22 @@ def test_prepared_folder(tmp_path: Path) -> None:
     assert read_rejected(tmp_path)[0].message.in_language("zh") == "没有检测到语音：silence"
     (tmp_path / "rejected.jsonl").write_text('{"path": "x.wav", "reason": "no speech: old"}\n')
     assert read_rejected(tmp_path)[0].message.in_language("zh") == "no speech: old"
+
+
+def test_commands_in_refusals_are_quoted_for_the_shell(tmp_path: Path) -> None:
+    folder = tmp_path / "my data; rm"
+    shutil.copytree(Path(__file__).parent / "fixtures" / "d8e5a93" / "stopped", folder)
+
+    reads: dict[str, Callable[[], object]] = {
+        "--out": lambda: load_prepared(folder),
+        "--resume": lambda: runs.read(folder, finished=True),
+    }
+    for option, read in reads.items():
+        with pytest.raises(DataError) as caught:
+            read()
+        for language in LANGUAGES:
+            rest = caught.value.in_language(language).partition(f"{option} ")[2]
+            assert shlex.split(rest)[0].rstrip("`.") == str(folder)
 
 
 def test_prepared_folder_refused(tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
 """`python -m audiollm.deploy` against a look-alike of the hub, through the hub's own client."""
 
+import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +15,8 @@ from typing import Any
 import pytest
 import soundfile
 import yaml
+from starlette.requests import Request
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from audiollm.contracts.manifest import MANIFEST_NAME
 from audiollm.deploy import repositories, space, tree
@@ -18,8 +24,11 @@ from audiollm.deploy.__main__ import main
 from audiollm.deploy.calls import run
 from audiollm.deploy.space import SpaceOptions
 from audiollm.errors import ConfigError
+from audiollm.jobs import temporary
+from audiollm.labelling.store import LabelStore
 from audiollm.labelling.tasks import Label, Outcome, Task
 from audiollm.settings import ASSETS, Settings
+from audiollm.web.auth import identity
 from tests import hub_server, tiny
 from tests.conftest import voiced
 from tests.hub_server import Hub
@@ -131,7 +140,11 @@ def test_a_space_is_created_and_updated(
     run(space.calls("ann/app", place, options))
     made = remote.repositories["spaces/ann/app"]
     assert (made.made["sdk"], made.made["visibility"]) == ("gradio", "private")
-    assert made.settings["variables"] == {"AUDIOLLM_HOME": "/data", "AUDIOLLM_KEEP": "1"}
+    assert made.settings["variables"] == {
+        "FORWARDED_ALLOW_IPS": space.PROXIES,
+        "AUDIOLLM_HOME": "/data",
+        "AUDIOLLM_KEEP": "1",
+    }
     assert made.settings["secrets"] == {"AUDIOLLM_OWNER": PASSWORD}
     assert made.settings["hardware"] == {"flavor": "zero-a10g", "sleepTimeSeconds": 3600}
     (volume,) = made.settings["volumes"]["volumes"]
@@ -148,6 +161,29 @@ def test_a_space_is_created_and_updated(
     kept = {"app.py", "audiollm/new.py", "requirements.txt", "README.md", ".gitattributes"}
     assert found and set(found[1]) == kept
     assert made.settings["variables"]["AUDIOLLM_KEEP"] == "1"  # what is not named stays
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "counts"),
+    [
+        ("10.16.3.80", "203.0.113.9", "203.0.113.9"),
+        ("10.16.3.80", "198.51.100.7, 203.0.113.9", "203.0.113.9"),  # the first is the visitor's
+        ("10.16.3.80", "203.0.113.9, 10.20.0.1", "203.0.113.9"),
+        ("203.0.113.9", "198.51.100.7", "203.0.113.9"),  # came past the proxy
+    ],
+)
+def test_visitors_of_a_space_are_told_apart(peer: str, forwarded: str, counts: str) -> None:
+    """All come through proxies of Hugging Face's network."""
+    seen: list[str] = []
+
+    async def app(scope: Any, *_: Any) -> None:
+        seen.append(identity.address_of(Request(scope)))
+
+    headers = [(b"x-forwarded-for", forwarded.encode())]
+    scope: Any = {"type": "http", "scheme": "http", "client": (peer, 1), "headers": headers}
+    nothing: Any = None
+    asyncio.run(ProxyHeadersMiddleware(app, space.PROXIES)(scope, nothing, nothing))
+    assert seen == [counts]
 
 
 @pytest.mark.parametrize("options", [{}, {"hardware": "t4-small"}])
@@ -195,6 +231,7 @@ def test_a_dry_run_prints_every_call_and_needs_no_network(
         "request_space_hardware",
         "create_bucket",
         "set_space_volumes",
+        "add_space_variable",
         "add_space_variable",
         "add_space_secret",
         "upload_folder",
@@ -362,6 +399,35 @@ def test_labels_are_pushed_as_an_audio_folder(remote: Hub, tmp_path: Path) -> No
     with pytest.raises(ConfigError) as caught:
         repositories.label_calls(outcomes[1:], tmp_path / "none", "ann/labels")
     assert caught.value.code == "deploy_no_labels"
+
+
+def test_clips_that_a_killed_command_has_copied_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are people's voices: with the folders of killed pages."""
+    sound, home, copies = (tmp_path / name for name in ("a.wav", "home", "copies"))
+    copies.mkdir()
+    soundfile.write(sound, voiced(1.0), 16000)
+    store = LabelStore(home)
+    store.add_tasks([Task("t1", str(sound), seconds=1.0, source="", reason="plain")])
+    store.add_label(Label("t1", "Ann", "angry"))
+    monkeypatch.setenv("AUDIOLLM_HOME", str(home))
+    monkeypatch.setattr(tempfile, "tempdir", str(copies))
+    monkeypatch.setattr("audiollm.deploy.__main__.full_name", lambda name, **_: name)
+    found: list[bool] = []
+
+    def swept(_: Any) -> Any:
+        """In place of the upload: a page starts now, and long after a kill."""
+        (copy,) = copies.glob("**/*.wav")
+        for age in (0, 2 * temporary.HOUR):
+            os.utime(copy, 2 * (time.time() - age,))
+            temporary.sweep(copies)
+            found.append(copy.exists())
+        return SimpleNamespace(repo_url="somewhere")
+
+    monkeypatch.setattr("audiollm.deploy.__main__.run", swept)
+    assert main(["labels", "--to", "ann/labels"]) == 0
+    assert found == [True, False]
 
 
 # --- who may see it

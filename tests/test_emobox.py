@@ -147,7 +147,7 @@ GOOD = '{"wav": "a/b.wav", "emo": "gio"}'
         ("[]", "is not a JSON object"),
         ("[" * 9000, "is not a JSON object"),
         ('{"wav": 1, "emo": "gio"}', "has no text as 'wav'"),
-        ('{"wav": "a.wav"}', "has no text as 'emo'"),
+        ('{"wav": "a.wav", "emo": 3}', "has no text as 'emo'"),
         ('{"wav": "/etc/passwd.wav", "emo": "gio"}', "not a path inside a folder"),
         ('{"wav": "a/../../b.wav", "emo": "gio"}', "not a path inside a folder"),
         ('{"wav": "..\\\\b.wav", "emo": "gio"}', "not a path inside a folder"),
@@ -161,6 +161,21 @@ def test_hostile_lines(line: str, said: str, root: Path, audio: Path) -> None:
     made.table(root / "emovo.jsonl", [GOOD, "", line])
     with pytest.raises(DataError, match=rf"emovo\.jsonl line 3.*{said}"):
         read(root, audio, None)
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan"), "", " ", "nan", "NULL"])
+def test_a_row_without_an_emotion_is_rejected_and_counted(
+    nothing: object, root: Path, audio: Path
+) -> None:
+    rows = made.rows(made.SPEAKERS[1:])
+    made.table(root / "fold_1/emovo_train_fold_1.jsonl", [{**rows[0], "emo": nothing}, *rows[1:]])
+    found = read(root, audio)
+    assert [(r.message.code, r.path) for r in found.rejected] == [
+        ("reject_no_label", rows[0]["wav"])
+    ]
+    assert len(found.clips) == len(STEMS) - 1
+    values = [note.values for note in found.notes if note.code == "note_emobox_missing"]
+    assert [(v["n"], v["all"], v["split"]) for v in values] == [(1, len(rows), "train")]
 
 
 def test_limits(root: Path, audio: Path, monkeypatch: pytest.MonkeyPatch) -> None:

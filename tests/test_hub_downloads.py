@@ -1,7 +1,10 @@
 """Presets and models from a hub, with the hubs' own clients, from a server on this machine."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +26,7 @@ from tests import hub_server, tiny
 from tests.conftest import RATE, voiced
 from tests.hub_server import Hub
 
+ROOT = Path(__file__).parent.parent
 LARGE = 5 * hub_server.LARGE
 LLM = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
 WHISPER = {"config.json": b'{"model_type": "whisper"}', "preprocessor_config.json": b"{}"}
@@ -208,6 +212,68 @@ def test_an_incomplete_folder_of_weights_is_not_taken(settings: Settings, remote
     assert caught.value.values["missing"] == "model-00002-of-00002.safetensors"
     with pytest.raises(ModelError):
         hub.locate("Qwen/Qwen2.5-3B-Instruct", settings)  # and there is none on the hub
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("site", "name"), [("huggingface", "HF_ENDPOINT"), ("modelscope", "MODELSCOPE_ENDPOINT")]
+)
+def test_the_address_of_a_mirror_in_the_environment_counts(
+    remote: Hub, tmp_path: Path, site: str, name: str
+) -> None:
+    if site == "modelscope":
+        pytest.importorskip("modelscope")
+    remote.add("ann/mine", files_of("llm"))
+    code = (
+        "from audiollm import hub; from audiollm.settings import Settings\n"
+        "print(hub.locate('ann/mine', Settings.from_env()))"
+    )
+    others = {key: value for key, value in os.environ.items() if not key.endswith("_ENDPOINT")}
+    caches = {"HF_HOME": str(tmp_path / "hf"), "MODELSCOPE_CACHE": str(tmp_path / "ms")}
+    ours = {"AUDIOLLM_HOME": str(tmp_path / "home"), "AUDIOLLM_HUB": site, "HF_HUB_OFFLINE": "0"}
+    printed = subprocess.check_output(
+        [sys.executable, "-c", code],
+        env={**others, **caches, **ours, name: remote.address, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        text=True,
+    )
+    folder = Path(printed.strip().splitlines()[-1])
+    assert (folder / "model.safetensors").read_bytes() == files_of("llm")["model.safetensors"]
+    assert folder.is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
+def test_a_hub_behind_a_proxy_of_the_environment_answers(
+    remote: Hub, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """Directly there is no such host."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    assert hub._unreachable("http://hub.invalid")
+    monkeypatch.setenv(variable, remote.address)
+    assert hub._unreachable("http://hub.invalid") == ""
+    assert [(method, path) for method, path, _ in remote.requests] == [
+        ("HEAD", "http://hub.invalid/")
+    ]
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        {"all_proxy": "socks5://127.0.0.1:9"},
+        {"all_proxy": "nonsense"},
+        {"http_proxy": "http://127.0.0.1:9", "no_proxy": "::1/128"},
+    ],
+    ids=str,
+)
+def test_a_proxy_that_cannot_be_used_is_a_reason(
+    proxy: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in proxy.items():
+        monkeypatch.setenv(name, value)
+    reason = hub._unreachable("http://hub.invalid")
+    assert isinstance(reason, ModelError) and reason.code == "hub_no_connection"
 
 
 @pytest.mark.parametrize("site", ["huggingface", "modelscope"])

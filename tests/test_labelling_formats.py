@@ -280,6 +280,23 @@ def test_a_missing_value_of_json_is_missing(
     assert (label.intensity, label.note, label.took, label.at) == (0, "", 0.0, "")
 
 
+@pytest.mark.parametrize("nothing", ["nan", "NaN", "NULL", "<NA>", "N/A"])
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_word_for_a_missing_value_is_no_class_and_no_speaker(
+    nothing: str, form: str, sounds: list[Path], tmp_path: Path
+) -> None:
+    about = dict.fromkeys(("speaker", "original", "secondary"), nothing)
+    rows = [{"file": str(sounds[i]), "label": label} for i, label in enumerate(("sad", nothing))]
+    path = tmp_path / f"l.{form}"
+    if form == "csv":
+        table(path, (*rows[0], *about), *((*row.values(), *about.values()) for row in rows))
+    else:
+        path.write_text("".join(f"{json.dumps(row | about)}\n" for row in rows))
+    found = formats.read(path, "Ann", Settings())
+    assert [(task.speaker, task.original) for task in found.tasks] == [("", "")] * 2
+    assert [(label.name, label.secondary) for label in found.labels] == [("sad", "")]
+
+
 @pytest.mark.parametrize(
     ("former", "reason"), [("ear", "disagreement"), ("suspect", "label_error")]
 )
@@ -464,6 +481,18 @@ def test_a_label_studio_file_that_is_cut_off_is_refused(sounds: list[Path], tmp_
     path.write_text("[" + json.dumps(studio("s.flac", "sad")))
     with refused("label_cut_off"):
         formats.read(path, "Ann", Settings())
+
+
+@pytest.mark.parametrize("answer", ['{"sad": NaN}', '{"sad": 1e999}', '["sad"]', "3", "{"])
+@pytest.mark.parametrize("name", ["answer", "other_answer"])
+def test_an_answer_that_is_none_is_named_with_its_line(
+    name: str, answer: str, sounds: list[Path], tmp_path: Path
+) -> None:
+    row = (str(sounds[0]), "sad", "plain", answer)
+    path = table(tmp_path / "l.csv", ("file", "label", "reason", name), row)
+    with refused("label_bad_value") as values:
+        formats.read(path, "Ann", Settings())
+    assert values["line"] == 2
 
 
 def test_a_data_set_in_another_writing_is_refused_with_a_sentence(

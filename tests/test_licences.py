@@ -17,6 +17,20 @@ FLOORS = {
     "starlette": ("1.3.1", "CVE-2026-54283"),  # limits of forms; CVE-2026-48710, Host, before
     "python-multipart": ("0.0.26", "CVE-2026-40347"),  # an upload that takes a processor
     "pillow": ("12.3.0", "CVE-2026-59197"),  # CVE-2026-25990 before
+    "scikit-learn": ("1.5.0", "CVE-2024-5206"),  # words of the training data kept in a vectoriser
+    "pyyaml": ("5.4", "CVE-2020-14343"),  # code in YAML
+    "httpx": ("0.23.0", "CVE-2021-41945"),  # addresses that are read as others
+    "tqdm": ("4.66.3", "CVE-2024-34062"),  # arguments of its command run as code
+}
+BROUGHT = {  # of packages that these bring along, whose versions no line here bounds
+    "h11": ("0.16.0", "CVE-2025-43859"),  # requests smuggled past a proxy
+    "jinja2": ("3.1.6", "CVE-2025-27516"),  # code in a chat template
+    "urllib3": (
+        "2.7.0",
+        "CVE-2026-44432",
+    ),  # an answer that takes the memory; CVE-2026-21441 before
+    "requests": ("2.32.4", "CVE-2024-47081"),  # passwords for another host
+    "mcp": ("1.23.0", "CVE-2025-66416"),  # another site's calls of a local server
 }
 
 
@@ -56,7 +70,17 @@ def test_no_version_with_a_known_vulnerability_is_allowed(package: str) -> None:
     lowest = re.match(r">=([\d.]+)", bounds[package])
     assert lowest
     assert padded(lowest[1]) >= padded(floor), reason
+    assert_installed(package, floor, reason)
+
+
+@pytest.mark.parametrize("package", BROUGHT)
+def test_no_package_that_comes_along_has_a_known_vulnerability(package: str) -> None:
+    assert_installed(package, *BROUGHT[package])
+
+
+def assert_installed(package: str, floor: str, reason: str) -> None:
     try:
-        assert padded(version(package)) >= padded(floor), reason
+        found = version(package)
     except PackageNotFoundError:
         pytest.skip("not installed")
+    assert padded(found) >= padded(floor), reason

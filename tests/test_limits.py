@@ -101,6 +101,27 @@ def test_uploads_of_one_address_have_a_limit(page: httpx.Client) -> None:
     assert sent("203.0.113.10", 900) == 200
 
 
+def test_sound_inside_calls_has_the_limits_of_uploads(
+    page: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quota, "SMALL", 100)
+
+    def call(address: str, size: int = 700, **headers: str) -> int:
+        body = {"data": [f"data:;base64,{'A' * size}", "en"]}
+        sent = {"x-forwarded-for": address, **headers}
+        return page.post("call/analyse", json=body, headers=sent).status_code
+
+    codes = [call("203.0.113.9") for _ in range(6)]
+    assert codes[0] == 200 and codes[-1] == 507
+    assert call("203.0.113.9", 4) == 200  # it carries no recording
+    pieces = (b"A" * 10 for _ in range(20))  # of no declared length
+    assert not page.post("call/analyse", content=pieces).is_success
+    others = [call(f"203.0.113.{number}") for number in range(10, 20)]
+    assert others[0] == 200 and others[-1] == 507  # all together
+    page.post("../owner/login", json={"name": "ann", "password": "correct horse"})
+    assert call("203.0.113.9") == 200  # the owner's do not count
+
+
 @pytest.mark.parametrize(("accept", "language"), [("zh-CN,en;q=0.5", "zh"), ("de", "en")])
 def test_a_refusal_has_a_code_and_the_language_of_the_visitor(
     page: httpx.Client, accept: str, language: Language

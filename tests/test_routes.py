@@ -9,7 +9,9 @@ from typing import Any, cast
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from audiollm.errors import ModelError
 from audiollm.predictor import Predictor
@@ -78,6 +80,28 @@ def test_gradio_s_other_addresses_do_not_exist(app: Any) -> None:
         elif not gate.allows(method, short):
             # a new address of Gradio's, or another way of asking at one of ours
             assert client.request(method, path).status_code == GONE, path
+
+
+def test_no_address_is_a_websocket(app: Any) -> None:
+    client = TestClient(app, base_url="http://127.0.0.1")
+    for path in {path for _, path in addresses(app)}:
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect(path):
+            pytest.fail(path)
+
+
+def test_a_websocket_that_gradio_may_add_is_shut() -> None:
+    async def accept(socket: WebSocket) -> None:
+        await socket.accept()
+
+    added = Starlette(routes=[WebSocketRoute("/gradio_api/queue/join", accept)])
+    gate = routes.AllowedRoutes(added, routes.allowed(Settings(mcp=True)))
+    with TestClient(added).websocket_connect("/gradio_api/queue/join"):
+        pass  # it would be answered
+    with (
+        pytest.raises(WebSocketDisconnect),
+        TestClient(gate).websocket_connect("/gradio_api/queue/join"),
+    ):
+        pytest.fail("it is open")
 
 
 def test_the_page_s_own_addresses_are_answered(app: Any) -> None:

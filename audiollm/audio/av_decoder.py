@@ -10,7 +10,8 @@ demuxers and decoders from a short list; `audiollm.audio.decoding` starts it and
 The answer is a row of blocks: a header of three little-endian uint32 (rate, channels, samples)
 and samples x channels float32, interleaved. The last header is (0, 0, n) and n bytes of JSON
 follow: `problem` (null, format, video, track, codec, long or damaged), `detail`, `declared` and
-`reached` (seconds, from the header and from the decoder), `packets`, `bad` (not decodable).
+`reached` (seconds, from the header and from the decoder), `packets`, `bad` (not decodable),
+`spent` (seconds of processor time).
 """
 
 import contextlib
@@ -19,6 +20,7 @@ import json
 import os
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -69,6 +71,7 @@ def main() -> None:
         )
     except Exception as error:  # whatever a decoder raises, the file is at fault
         end = {"problem": "damaged", "detail": type(error).__name__}
+    end["spent"] = time.process_time()
     text = json.dumps(end).encode()
     sys.stdout.buffer.write(HEADER.pack(0, 0, len(text)) + text)
     sys.stdout.buffer.flush()

@@ -24,6 +24,7 @@ import numpy as np
 import soundfile
 
 from audiollm.audio.av_decoder import HEADER
+from audiollm.audio.effort import Effort
 from audiollm.contracts.messages import Message
 from audiollm.errors import AudioError
 
@@ -33,8 +34,6 @@ Order: TypeAlias = Literal["little", "big"]
 
 BLOCK = 65536  # samples read at once, all channels together
 PATIENCE = 60.0  # s without anything from a decoder, after which it is ended
-# s of processor time for a file, and a share of the longest sound; an hour in stereo takes 20 s
-EFFORT, EFFORT_SHARE = 30.0, 1 / 30
 CUT_SHARE, CUT_SECONDS = 0.95, 0.1  # a file that holds less than its header declares is cut off
 
 _WAV_BITS = {1: (8, 16, 24, 32), 3: (32, 64), 6: (8,), 7: (8,)}  # PCM, float, A-law, mu-law
@@ -66,19 +65,23 @@ class NoTrackError(LookupError):
     """The file has fewer sound tracks."""
 
 
-def blocks(file: BinaryIO, name: str, max_seconds: float, track: int = 0) -> Blocks:
+def blocks(
+    file: BinaryIO, name: str, max_seconds: float, track: int = 0, effort: Effort | None = None
+) -> Blocks:
     """Samples of an open, seekable sound file, in order; close it to end its decoder early.
 
     track: number of the sound track, from 0; only films and the like have several.
+    effort: of the file, whose tracks share it.
 
     Raises:
         NoTrackError: there is a first track, but not this one.
-        AudioError: not sound, no sound track, damaged, cut off, or declared to be longer than
-            `max_seconds`; `name` is what the message calls the file. A file that declares no
-            length is not bounded here: stop reading when enough has come.
+        AudioError: not sound, no sound track, damaged, cut off, too much work, or declared to be
+            longer than `max_seconds`; `name` is what the message calls the file. A file that
+            declares no length is not bounded here: stop reading when enough has come.
     """
+    effort = effort or Effort(name, max_seconds)
     if whole := _mended(file):
-        return _copy_blocks(whole, name, max_seconds, track)
+        return _copy_blocks(whole, name, max_seconds, track, effort)
     declared = _plain_frames(file)
     if declared is not None and track:
         raise NoTrackError
@@ -86,16 +89,7 @@ def blocks(file: BinaryIO, name: str, max_seconds: float, track: int = 0) -> Blo
         return _libsndfile_blocks(file, name, declared, max_seconds)
     if _breaks_off(file):
         raise _damaged(name)
-    return _ffmpeg_blocks(file, name, max_seconds, track)
-
-
-def effort(max_seconds: float) -> float:
-    """Processor time that decoding a file may take, s."""
-    return EFFORT + EFFORT_SHARE * max_seconds
-
-
-def too_slow(name: str) -> AudioError:
-    return AudioError("audio_too_slow", name=name)
+    return _ffmpeg_blocks(file, name, max_seconds, track, effort)
 
 
 def too_long(name: str, seconds: float, max_seconds: float) -> AudioError:
@@ -255,9 +249,11 @@ def _with_sizes(file: BinaryIO, order: Order, at: tuple[int, int], old: int, new
     return cast(BinaryIO, copy)
 
 
-def _copy_blocks(copy: BinaryIO, name: str, max_seconds: float, track: int) -> Blocks:
+def _copy_blocks(
+    copy: BinaryIO, name: str, max_seconds: float, track: int, effort: Effort
+) -> Blocks:
     with copy:
-        yield from blocks(copy, name, max_seconds, track)
+        yield from blocks(copy, name, max_seconds, track, effort)
 
 
 def _is_chunk(begin: bytes, rest: int, order: Order) -> bool:
@@ -298,8 +294,10 @@ def _read(sound: soundfile.SoundFile, count: int, name: str) -> np.ndarray:
 # ------------------------------------------------------------------ everything else
 
 
-def _ffmpeg_blocks(file: BinaryIO, name: str, max_seconds: float, track: int) -> Blocks:
-    limits = [str(max_seconds), str(math.ceil(effort(max_seconds)))]
+def _ffmpeg_blocks(
+    file: BinaryIO, name: str, max_seconds: float, track: int, effort: Effort
+) -> Blocks:
+    limits = [str(max_seconds), str(max(1, math.ceil(effort.left)))]
     command = [sys.executable, "-P", str(_AV_DECODER), *limits, str(track)]
     with subprocess.Popen(  # noqa: S603
         command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -307,7 +305,7 @@ def _ffmpeg_blocks(file: BinaryIO, name: str, max_seconds: float, track: int) ->
         watch = _Watch(child)
         watch.start()
         try:
-            yield from _child_blocks(watch, file, name, max_seconds)
+            yield from _child_blocks(watch, file, name, max_seconds, effort)
         except (ValueError, KeyError, TypeError) as error:  # no answer of a working decoder
             raise _damaged(name) from error
         finally:
@@ -342,12 +340,14 @@ class _Watch(threading.Thread):
         return self.child.wait() == -getattr(signal, "SIGXCPU", 0)
 
 
-def _child_blocks(answer: _Watch, file: BinaryIO, name: str, max_seconds: float) -> Blocks:
+def _child_blocks(
+    answer: _Watch, file: BinaryIO, name: str, max_seconds: float, effort: Effort
+) -> Blocks:
     seconds = 0.0
     while True:
         head = answer.read(HEADER.size)
         if len(head) < HEADER.size:  # the decoder crashed, or was ended
-            raise too_slow(name) if answer.worked_too_long else _damaged(name)
+            raise effort.exceeded if answer.worked_too_long else _damaged(name)
         rate, channels, samples = HEADER.unpack(head)
         if not rate:
             end = json.loads(answer.read(min(samples, _MAX_ANSWER)))
@@ -355,10 +355,11 @@ def _child_blocks(answer: _Watch, file: BinaryIO, name: str, max_seconds: float)
         size = min(samples * channels * 4, _MAX_ANSWER)  # a hijacked decoder may claim anything
         data = answer.read(size)
         if len(data) < samples * channels * 4:
-            raise too_slow(name) if answer.worked_too_long else _damaged(name)
+            raise effort.exceeded if answer.worked_too_long else _damaged(name)
         seconds += samples / rate
         yield np.frombuffer(data, "<f4").reshape(samples, channels), rate
 
+    effort.spend(max(0.0, end["spent"]))
     problem = end["problem"]
     if problem == "track":
         raise NoTrackError

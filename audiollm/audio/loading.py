@@ -5,14 +5,14 @@ Every way in ends in `mixing.mixed`. Of several tracks the first with sound is t
 
 import stat
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
 
-from audiollm.audio.decoding import BLOCK, Blocks, NoTrackError, blocks, effort, too_slow
+from audiollm.audio.decoding import BLOCK, Blocks, NoTrackError, blocks
+from audiollm.audio.effort import Effort
 from audiollm.audio.mixing import mixed
 from audiollm.audio.sound import QUIET, Sound, require_level
 from audiollm.errors import AudioError, NoSpeechError
@@ -47,11 +47,11 @@ def load(
     """
     settings = settings or UNSET
     name, limit = _name(source), settings.max_seconds
-    spend = _Effort(name, limit, progress)
+    effort = Effort(name, limit, progress)
     with _open(source, name, settings) as file:
 
         def track(number: int) -> Sound:
-            return mixed(lambda: blocks(file, name, limit, number), name, limit, spend)
+            return mixed(lambda: blocks(file, name, limit, number, effort), name, limit, effort)
 
         first: Sound | AudioError | None = None
         for number in range(MOST_TRACKS):
@@ -61,7 +61,7 @@ def load(
             except NoTrackError:
                 break
             except AudioError as error:
-                if not number and error.code != "audio_codec":
+                if error.code == "audio_too_slow" or not (number or error.code == "audio_codec"):
                     raise
                 result = error
             if isinstance(result, Sound) and _has_level(result):
@@ -102,21 +102,6 @@ def _has_level(sound: Sound) -> bool:
     except NoSpeechError:
         return False
     return True
-
-
-class _Effort:
-    """Ends what takes too much processor time; told after every block, as `progress` is."""
-
-    def __init__(self, name: str, max_seconds: float, progress: Callable[[float], object]) -> None:
-        self.name, self.left, self.progress = name, effort(max_seconds), progress
-        self.began = time.thread_time()
-
-    def __call__(self, seconds: float) -> None:
-        self.left -= time.thread_time() - self.began
-        if self.left < 0:
-            raise too_slow(self.name)
-        self.progress(seconds)  # its time is not the file's
-        self.began = time.thread_time()
 
 
 def _floats(block: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ features/       numbered safetensors shards, see train/data/features.py
 
 import json
 import math
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -124,7 +125,7 @@ def read_info(folder: Path) -> dict[str, Any]:
     """
     path = folder / PREPARED
     if not path.is_file():
-        raise DataError("data_not_prepared", folder=folder)
+        raise DataError("data_not_prepared", folder=shlex.quote(str(folder)))
     info = _object(path, _read(path))
     if info.get("format") != FORMAT or not {"classes", "encoder", "corpus"} <= set(info):
         raise DataError("data_format", path=path, found=repr(info.get("format")), known=FORMAT)

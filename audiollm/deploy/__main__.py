@@ -10,6 +10,7 @@ from pathlib import Path
 from audiollm.deploy import repositories, space, tree
 from audiollm.deploy.calls import Call, full_name, run
 from audiollm.errors import AudioLLMError
+from audiollm.jobs.temporary import PREFIX  # the next start of the page deletes what a kill leaves
 from audiollm.labelling.store import LabelStore
 from audiollm.settings import Settings, terminal_language
 from audiollm.texts import console, text
@@ -68,7 +69,7 @@ def _main(argv: Sequence[str] | None) -> int:
     args = parser().parse_args(argv)
     try:
         home = Settings.from_env().home
-        with tempfile.TemporaryDirectory() as place:
+        with tempfile.TemporaryDirectory(prefix=PREFIX) as place:
             return _deploy(args, home, Path(place) / "dataset")
     except AudioLLMError as error:
         print(error.in_language(terminal_language()), file=sys.stderr)

@@ -11,6 +11,8 @@ from audiollm.errors import ConfigError
 from audiollm.settings import Settings, secret
 
 MOUNT = "/data"  # where the bucket is in the Space's container
+# Whose `X-Forwarded-For` counts: with no other one all visitors would share what one may use
+PROXIES = "10.0.0.0/8,127.0.0.1"
 HIDDEN = re.compile(r"AUDIOLLM_OWNER|.*(TOKEN|SECRET|PASSWORD|KEY)")  # visitors can read variables
 
 
@@ -45,7 +47,7 @@ def calls(name: str, root: Path, options: SpaceOptions) -> list[Call]:
         sequence.append(Call("request_space_hardware", {**slept, "hardware": options.hardware}))
     elif options.sleep is not None:
         sequence.append(Call("set_space_sleep_time", slept))
-    variables = _pairs(options.variables)
+    variables = {"FORWARDED_ALLOW_IPS": PROXIES, **_pairs(options.variables)}
     if options.bucket:
         variables = {"AUDIOLLM_HOME": MOUNT, **variables}
         volume = Volume(type="bucket", source=options.bucket, mount_path=MOUNT)

@@ -6,8 +6,6 @@ files, by name.
 
 import re
 import shlex
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -310,14 +308,14 @@ def _closed(hub: Hub) -> str | ModelError:
 
 
 def _unreachable(site: str) -> str | ModelError:
-    """Why `site` does not answer within a few seconds; empty when it does."""
+    """Why `site` does not answer within a few seconds; empty when it does. It is asked through the
+    proxies of the environment, as the clients do."""
+    import httpx
+
     try:
-        request = urllib.request.Request(site, method="HEAD")  # noqa: S310 - our own https address
-        urllib.request.urlopen(request, timeout=TIMEOUT).close()  # noqa: S310
-    except urllib.error.HTTPError:
-        return ""  # an answer, even if not a friendly one
-    except (OSError, ValueError) as error:
-        return ModelError("hub_no_connection", reason=getattr(error, "reason", error))
+        httpx.head(site, timeout=TIMEOUT)  # any answer is one, even if not a friendly one
+    except (httpx.HTTPError, httpx.InvalidURL, ImportError, OSError, ValueError) as error:
+        return ModelError("hub_no_connection", reason=error)
     return ""
 
 

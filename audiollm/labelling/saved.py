@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -141,12 +142,18 @@ class SavedClips:
 
 
 def shares(text: str) -> dict[str, float]:
-    """Class -> probability, of a column of the database.
+    """Class -> probability, of a column of a table.
 
     Raises:
-        ValueError: it holds something else; so do TypeError and AttributeError.
+        ValueError: it holds something else; so does TypeError.
     """
-    return {name: float(share) for name, share in parse_json(text).items()}
+    value = parse_json(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"no probabilities: {value!r}")
+    found = {name: float(share) for name, share in value.items()}
+    if not all(map(isfinite, found.values())):
+        raise ValueError(f"no probabilities: {found}")
+    return found
 
 
 _ADD = """

@@ -1,8 +1,9 @@
-"""Limits on what a visitor sends: the size of a request, what uploads take on the disk, and how
-often something is saved or counted.
+"""Limits on what a visitor sends: the size of a request, what recordings take, and how often
+something is saved or counted.
 
-Uploads are deleted within an hour. Until then all of them together have a limit, and so has each
-address, so that nobody takes it all. The owner has none.
+Uploads are deleted within an hour; a call may carry recordings too, which wait in memory. Until
+then all of them together have a limit, and so has each address, so that nobody takes it all. The
+owner has none.
 """
 
 import os
@@ -27,7 +28,8 @@ from audiollm.web.auth import identity
 
 UPLOAD = "/gradio_api/upload"
 CODE = "X-Error-Code"  # header of a refusal
-TOTAL, EACH = 8, 4  # times the largest file: all uploads of visitors, and those of one address
+TOTAL, EACH = 8, 4  # times the largest file: all that visitors send, and what one address does
+SMALL = 2_000_000  # bytes of a call that carries no recording: a choice, live sound
 KEPT = 3300.0  # s that an upload stays at most
 OVERHEAD = 1_000_000  # bytes of a request besides the sound
 SAVED_EACH, SAVED_TOTAL = 60, 1200  # clips saved and words counted: of one address, of all
@@ -72,6 +74,7 @@ class Quota:
 
     def __post_init__(self) -> None:
         self._sent = Allowance(EACH * self.most)  # bytes
+        self._called = Allowance(inf, TOTAL * self.most)  # the part that was inside calls
         self._coming = 0  # bytes that are being received
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,14 +83,18 @@ class Quota:
             return
         request = Request(scope)
         upload = get_route_path(scope).rstrip("/") == UPLOAD
-        if upload and self.owned(request):
+        size = _length(request, self.most if upload else 0)
+        carries = upload or size > SMALL
+        owned = carries and self.owned(request)
+        if upload and owned:
             await self.app(scope, receive, send)
             return
         limit = self.most * 4 // 3 + OVERHEAD  # base64 takes four bytes for three
-        size = _length(request, self.most)
+        if not size:
+            limit = min(limit, SMALL)
         if size > limit:
             error, status = AudioLLMError("quota_large", mb=f"{self.most / 1e6:.0f}"), 413
-        elif upload and await self._full(size, identity.address_of(request)):
+        elif carries and not owned and await self._full(request, size, upload):
             error, status = AudioLLMError("quota_full"), 507
         else:
             self._coming += size if upload else 0
@@ -101,11 +108,13 @@ class Quota:
         refusal = PlainTextResponse(sentence, status, {CODE: error.code})
         await refusal(scope, receive, send)
 
-    async def _full(self, size: int, address: str) -> bool:
+    async def _full(self, request: Request, size: int, upload: bool) -> bool:
         used = await run_sync(_used, Path(get_upload_folder()))
         if used + self._coming + size > TOTAL * self.most:
             return True
-        return not self._sent.takes(address, size)
+        if not self._sent.takes(identity.address_of(request), size):
+            return True
+        return not (upload or self._called.takes("", size))
 
 
 def _length(request: Request, unknown: int) -> int:

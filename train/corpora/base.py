@@ -37,6 +37,14 @@ def open_file(clip: Clip) -> Path | bytes:
     return Path(clip.path)
 
 
+def is_file(path: Path) -> bool:
+    """Whether a path that a table names is a file. One that is too long is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def stamp_file(clip: Clip) -> str:
     """Changes when the file does, so that a remembered measurement is not used for it."""
     stat = Path(clip.path).stat()

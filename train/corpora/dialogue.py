@@ -5,10 +5,11 @@ IEMOCAP: Busso et al., LREC 2008. MELD: Poria et al., ACL 2019.
 
 import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from audiollm import labels
 from audiollm.audio import files_below
 from audiollm.errors import DataError
 from train.corpora.base import (
@@ -19,6 +20,7 @@ from train.corpora.base import (
     class_name,
     codes,
     gather,
+    is_file,
     slug,
     speaker_name,
     split_name,
@@ -37,6 +39,7 @@ _IEMOCAP_CODES = codes(
     "ang angry, dis disgusted, exc excited, fea fearful, fru frustrated, "
     "hap happy, neu neutral, oth other, sad sad, sur surprised"
 )
+_MELD_COLUMNS = {"Dialogue_ID", "Utterance_ID", "Emotion", "Speaker"}
 _UTTERANCE = re.compile(r"dia\d+_utt\d+", re.IGNORECASE)
 _MELD_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".mp4")  # the first that exists is taken
 _SEVERAL = re.compile(r"\band\b|[,/&]|^(all|both|everyone|everybody|the \w+s)$", re.IGNORECASE)
@@ -70,7 +73,7 @@ def _turn(file: Path, speaker: str, code: str, codes: dict[str, str]) -> Clip:
         raise UnusableError("reject_no_agreement")
     if code not in codes:
         raise UnusableError("reject_code", value=repr(code), corpus="IEMOCAP")
-    if not file.is_file():
+    if not is_file(file):
         raise UnusableError("reject_missing")
     return Clip(
         path=str(file),
@@ -90,15 +93,22 @@ def read_meld(root: Path) -> Corpus:
         if split is None:
             continue
         with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            for row in csv.DictReader(file):
-                try:
-                    name = f"dia{int(row['Dialogue_ID'])}_utt{int(row['Utterance_ID'])}"
-                    words = (row["Emotion"], row["Speaker"])
-                except (KeyError, TypeError, ValueError):
-                    raise DataError("data_meld", table=table) from None
-                where = media.get((split, name))
-                items.append((f"{table.name}:{name}", partial(_utterance, where, split, *words)))
+            rows = csv.DictReader(file)
+            if not _MELD_COLUMNS.issubset(rows.fieldnames or ()):
+                raise DataError("data_meld", table=table)
+            for row in rows:
+                name, words = _name(row), (row["Emotion"], row["Speaker"])
+                origin = f"{table.name}:{rows.line_num} {name}".strip()
+                items.append((origin, partial(_utterance, media.get((split, name)), split, *words)))
     return Corpus("meld", *gather(items))
+
+
+def _name(row: Mapping[str, str | None]) -> str:
+    """What the file of a row is called; "" where it has no numbers."""
+    try:
+        return f"dia{int(row['Dialogue_ID'] or '')}_utt{int(row['Utterance_ID'] or '')}"
+    except ValueError:
+        return ""
 
 
 def _media(root: Path) -> dict[tuple[Split, str], Path]:
@@ -116,15 +126,16 @@ def _media(root: Path) -> dict[tuple[Split, str], Path]:
     return media
 
 
-def _utterance(file: Path | None, split: Split, emotion: str, speaker: str) -> Clip:
+def _utterance(file: Path | None, split: Split, emotion: str | None, speaker: str | None) -> Clip:
     if file is None:
         raise UnusableError("reject_missing")
-    if _SEVERAL.search(speaker.strip()):
+    who = labels.cell(speaker)
+    if _SEVERAL.search(who):
         raise UnusableError("reject_several", speaker=repr(speaker))
     return Clip(
         path=str(file),
         label=class_name(emotion),
-        speaker=speaker_name("meld", slug(speaker)),
+        speaker=speaker_name("meld", slug(who)),
         language="en",
         corpus="meld",
         split=split,

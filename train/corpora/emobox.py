@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from audiollm import labels
 from audiollm.contracts.messages import Message
 from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import DataError
@@ -130,14 +131,18 @@ def _row(where: str, line: bytes, split: str) -> _Row:
         row = None
     if not isinstance(row, dict):
         raise DataError("data_emobox_object", where=where)
-    for key in ("wav", "emo"):
-        if not isinstance(row.get(key), str) or not row[key].strip():
+    raw, code = row.get("wav"), row.get("emo")
+    for key, usable in (
+        ("wav", isinstance(raw, str) and raw.strip()),
+        ("emo", isinstance(code, str) or labels.is_missing(code)),
+    ):
+        if not usable:
             raise DataError("data_emobox_field", where=where, key=repr(key))
-    wav = row["wav"].strip().replace("\\", "/")
+    wav = str(raw).strip().replace("\\", "/")
     parts = PurePosixPath(wav).parts
     if not parts or wav.startswith("/") or ".." in parts or ":" in parts[0]:
-        raise DataError("data_emobox_path", where=where, path=repr(row["wav"][:200]))
-    return _Row(wav, row["emo"].strip(), _seconds(row.get("length")), split)
+        raise DataError("data_emobox_path", where=where, path=repr(str(raw)[:200]))
+    return _Row(wav, labels.cell(code), _seconds(row.get("length")), split)
 
 
 def _seconds(raw: Any) -> float:
@@ -176,7 +181,7 @@ def _clip(name: str, row: _Row, file: Path | Message, codes: dict[str, str]) -> 
         if row.split:
             raise UnusableError("reject_emobox", reason=file, split=row.split)
         raise UnusableError(file.code, **file.values)
-    if codes and row.emo not in codes:
+    if codes and row.emo and row.emo not in codes:
         raise UnusableError("reject_code", value=repr(row.emo), corpus=f"{name} in EmoBox")
     inside = PurePosixPath(row.wav).with_suffix("").as_posix()
     speaker, language = named.who(name, inside)

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from audiollm.contracts.manifest import EncoderRef
 from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import DataError
-from train.corpora.base import Clip, Corpus, Rejected, UnusableError, class_name, gather
+from train.corpora.base import (
+    Clip,
+    Corpus,
+    Rejected,
+    UnusableError,
+    class_name,
+    gather,
+    is_file,
+)
 
 EXAMPLE = "train.json and valid.json (and test.json where kept) beside features/feat_0.npy"
 ENCODERS = {768: "emotion2vec_plus_base", 1024: "emotion2vec_plus_large"}
@@ -79,7 +87,7 @@ def _clip(root: Path, split: str, entry: object) -> Clip:
         raise UnusableError("reject_no_feature")
     name = PureWindowsPath(entry["audio_feature_path"]).name  # splits at / and at \
     file = root / "features" / name
-    if not name or not file.is_file():
+    if not name or not is_file(file):
         raise UnusableError("reject_missing")
     return Clip(
         path=str(file),

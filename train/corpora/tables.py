@@ -25,6 +25,7 @@ from train.corpora.base import (
     columns,
     gather,
     holds_words,
+    is_file,
     label_cells,
     label_columns,
     slug,
@@ -165,9 +166,9 @@ def _row(folder: Path, name: str, language: str | None, row: dict[str, Any]) -> 
     if not path:
         raise UnusableError("reject_no_path")
     file = folder / path
-    if not file.is_file():
+    if not is_file(file):
         file = folder / path.replace("\\", "/")  # written on Windows
-    if not file.is_file():
+    if not is_file(file):
         raise UnusableError("reject_missing")
     split = split_name(row["split"]) if labels.cell(row.get("split")) else ""
     if split is None:

@@ -83,7 +83,7 @@ def _new(args: argparse.Namespace, settings: Settings) -> tuple[Run, Prepared]:
     prepared = load_prepared(Path(options["data"]))
     planned = plan(args, prepared, settings)
     if (planned.folder / RUN_NAME).exists():
-        raise DataError("fit_run_exists", run=planned.folder)
+        raise DataError("fit_run_exists", run=shlex.quote(str(planned.folder)))
     parallel.wait()  # until every process has seen that there was none
     if parallel.is_first():
         runs.write(planned)

@@ -103,7 +103,7 @@ def read(folder: Path, *, finished: bool = False) -> Run:
         info=parts["info"],
     )
     if finished and not (run.best / PROJECTOR_NAME).is_file():
-        raise DataError("fit_unfinished", run=folder)
+        raise DataError("fit_unfinished", run=shlex.quote(str(folder)))
     return run
 
 

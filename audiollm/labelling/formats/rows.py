@@ -11,6 +11,7 @@ from typing import Any
 from audiollm import audio, labels
 from audiollm.contracts.plain_json import parse_json
 from audiollm.errors import AudioLLMError, LabelError
+from audiollm.labelling.saved import shares
 from audiollm.labelling.tasks import FORMER_REASONS, REASONS, UNUSUAL, Label, Outcome, Task
 from audiollm.settings import Settings
 
@@ -91,7 +92,7 @@ class Reader:
             source=_text(row, "source") or self.file.name,
             reason=reason,
             original=self._class(_text(row, "original")),
-            speaker=_text(row, "speaker"),
+            speaker=labels.cell(_text(row, "speaker")),
             **answers,
         )
 
@@ -131,7 +132,7 @@ class Reader:
         return Label(**{**vars(label), "token": token})
 
     def _class(self, raw: str) -> str:
-        name = labels.canonical(raw) if raw else ""
+        name = labels.canonical(raw) if labels.cell(raw) else ""
         if name and name not in KNOWN and name not in self.known:
             if likely := labels.likely(name):
                 raise LabelError("label_likely_class", name=raw, likely=likely)
@@ -211,10 +212,7 @@ def rows(
 
 
 def _answer(row: Mapping[str, Any], key: str) -> dict[str, float]:
-    value = parse_json(str(row.get(key) or "{}"))
-    if not isinstance(value, dict):
-        raise ValueError(f"{key} is {value!r}")
-    return {str(name): float(share) for name, share in value.items()}
+    return shares(str(row.get(key) or "{}"))
 
 
 def _text(row: Mapping[str, Any], key: str) -> str:
