@@ -186,7 +186,7 @@ def test_a_comparison_is_told(part: str, by: float, key: str) -> None:
         shown = results_view.with_active(found, language)
         assert results_view.verdict(headline, language) in shown
         assert TEXTS[f"comparison_{key}"][language].split("{")[0] in shown
-        assert "trained on a&lt;b" in shown or "编码器用 a&lt;b 的声音训练过" in shown
+        assert text("note_seen_encoder", language, speakers="a&lt;b") in shown
         assert "&lt;old&gt;" in shown and "<x>" not in shown and "<so>" not in shown
         told = {"clips": 80, "speakers": 2, "name": "&lt;old&gt;"}
         assert text(f"comparison_{part}", language, **told) in shown

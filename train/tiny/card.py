@@ -26,14 +26,14 @@ CORPORA = {  # language, source, terms
 }
 FREE = {"emodb"}  # under terms that leave the weights free
 TERMS = """\
-The weights of projector, LLM, probe and distance carry CC BY-NC-SA 4.0: for research and
+The weights of projector, LLM, probe and distance are under CC BY-NC-SA 4.0: for research and
 demonstration. The code is MIT, the encoder (OpenAI's Whisper) MIT."""
 FREE_TERMS = "The weights were trained on CC0 speech alone; the code and the encoder are MIT."
 LIMITS = """\
 - All training speech is acted, in studios. Expect far more mistakes on spontaneous speech, and in
   languages, rooms and microphones that are not in the data: see "new corpora".
-- It reads the expression of a voice, not what a person feels; do not judge people by it.
-- Laughter, several voices at once and children: not trained for, not measured.
+- It classifies vocal expression, not what a person feels; do not use it to judge people.
+- Laughter, several voices at once and children: not in the training data, not measured.
 - Boredom comes from EmoDB alone, disgust from EmoDB and EMOVO: few voices."""
 SYSTEMS = {
     "0": "{name}",
@@ -82,7 +82,7 @@ def write_card(
         "",
         "The first three layers of Whisper-base's encoder, frozen -> MLP projector -> an LLM of",
         "the Qwen2 class with 1.8 million parameters, trained by `python -m train tiny`.",
-        "docs/quality.md compares it and says what was tried.",
+        "docs/quality.md has comparisons and experiments.",
         "",
         f"- languages of the training data: "
         f"{', '.join(CORPORA[n][0] for n in corpora if n in CORPORA)}; all acted speech",
