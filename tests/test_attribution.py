@@ -30,15 +30,18 @@ class Classifier:
     def __init__(self, rests: str = "") -> None:
         self.encoder, self.rests = SimpleNamespace(statistics="mean"), rests
         self.pieces: list[np.ndarray] = []
+        self.asked: list[str] = []
 
     def encoded(self, pieces: list[np.ndarray]) -> list[Encoded]:
         self.pieces = pieces
+        self.asked.append("encoded")
         frames = np.zeros((150, 2), np.float32)
         frames[60:90, 0] = 1
         return [Encoded(frames, frames.mean(0)) for _ in pieces]
 
     def score(self, clips: Any, cues: Any, _: Language, distances: np.ndarray) -> Any:
         assert len(clips) == len(cues) == len(distances)
+        self.asked.append("scored")
         heard = np.array([clip.utterance[0] for clip in clips]) / 0.2
         usual = np.array([getattr(c, self.rests, 0) != getattr(HIGH, self.rests, 0) for c in cues])
         p = np.clip(0.9 * np.minimum(heard, 1) - 0.4 * usual, 0, 1)
@@ -63,7 +66,8 @@ def _prediction() -> Any:
 
 
 def test_the_seconds_without_which_the_probability_falls_are_decisive() -> None:
-    found, _ = answered()
+    found, classifier = answered()
+    assert classifier.asked == ["encoded", "scored"]  # all in one batch
     assert (found.occlusion[0].start, found.occlusion[0].end) == (0.0, 0.5)
     assert found.occlusion[-1].end == 3.0
     falls = [o.fall for o in found.occlusion]

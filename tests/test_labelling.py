@@ -272,8 +272,11 @@ def test_agreement_needs_a_second_opinion_or_a_decision(
     def told() -> str:
         return progress.report(services, "en")
 
+    link = 'href="?tab=label&amp;work=second"'
+    assert link not in told()
     for number, name in ((0, "angry"), (1, "sad"), (2, "sad")):
         book.add_label(Label(task(number).id, "Ann", name))
+    assert link in told()
     assert text("agree_none", "en") in told() and "Ann, " not in told()
     book.add_label(Label(task(0).id, "Cy", "sad", kind="decision"))
     decided = text("agree_confusion", "en", person="Ann", right=0, all=1)

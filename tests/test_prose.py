@@ -139,6 +139,35 @@ def test_chinese_is_held_to_the_same(sentence: str, true: bool) -> None:
     assert agrees(sentence, language="zh") == true
 
 
+@pytest.mark.parametrize(
+    ("language", "sentence", "degrees"),
+    [
+        (
+            "en",
+            "The voice sounds {}angry.",
+            "very |slightly |extremely |a little |a bit |quite |somewhat |really |so |terribly |"
+            "faintly |fairly |increasingly |pretty |utterly |profoundly |heavily |more and more |"
+            "truly |completely |especially |noticeably |deeply |mildly |strongly |rather ",
+        ),
+        ("en", "There is {}anger in the voice.", "a touch of |a hint of |great |much |a lot of "),
+        ("en", "The voice is {}anger.", "full of |overwhelmed with "),
+        (
+            "zh",
+            "声音听起来{}生气。",
+            "很|非常|十分|极其|极度|有点|有些|略微|稍微|微微|特别|相当|比较|越来越|格外|颇为|太|"
+            "万分|最|更|更加|真|这么|如此|逐渐|挺|无比|有一点|尤为",
+        ),
+        ("zh", "声音里{}生气的情绪。", "有一丝|带着几分|充满|有强烈的|有轻微的|有浓浓的"),
+    ],
+)
+def test_how_strong_an_emotion_is_is_not_shown(
+    language: Language, sentence: str, degrees: str
+) -> None:
+    """Nothing measures it."""
+    shown = [d for d in degrees.split("|") if agrees(sentence.format(d), language=language)]
+    assert shown == []
+
+
 def test_certainty_and_alternatives_are_those_of_the_probabilities() -> None:
     likely = Facts("angry", 2, ("happy",))
     assert agrees("The voice probably expresses anger; happiness cannot be ruled out.", likely)

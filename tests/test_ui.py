@@ -21,6 +21,7 @@ import pytest
 import soundfile
 
 from audiollm import web
+from audiollm.analysis import certainty, composition
 from audiollm.analysis.wording import percent
 from audiollm.audio import prosody
 from audiollm.audio.prosody import REFERENCES, Cues
@@ -356,6 +357,25 @@ def test_unsure_answer_names_the_two_closest(clip: str) -> None:
     assert "Happy <small>39%" in view.headline
     assert not is_sure(UNSURE)
     assert is_sure(SURE)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("best", [0.49, 0.494, 0.496, 0.65, 0.655, 0.66, 0.894, 0.896, 0.95])
+def test_headline_text_bars_and_json_say_the_same_certainty(
+    language: Language, best: float
+) -> None:
+    shares = {"angry": best, "sad": 0.3 * (1 - best), "happy": 0.2 * (1 - best)}
+    level = sum(round(100 * best) >= least for least in (50, 66, 90))
+    said = certainty.word(level, language)
+    known = composition.measured(shares, None, language)
+    assert known.certainty == certainty.WORDS["en"][level]  # of the API and of JSON
+    colon = {"en": ": ", "zh": "："}[language]
+    shown = composition.compose(known, "", tuple(shares), language)[1]
+    assert shown.startswith(said + colon)
+    headline = render.headline(shares, language)
+    assert f"<span>{text('sure', language, certainty=said.lower())}</span>" in headline or not level
+    assert f"<span>{text('unsure', language)}</span>" in headline or level
+    assert bool(bars(shares, language).data[0].marker.pattern.shape) == (level == 0)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -12,6 +12,7 @@ from functools import cache
 from audiollm.audio.prosody import LEVELS, REFERENCES, Level
 from audiollm.labels import EMOTIONS, Language, prompt_word, word
 
+NAME = "\u241f"  # stands for a class word while the rest of a sentence is read
 # Words that claim something that is not checked here: a cue in other words, a certainty, a feeling
 # that is no class, who speaks or why. Stems; the list errs on the side of leaving a sentence out.
 _STEMS = (
@@ -35,8 +36,24 @@ _LOOSE_ZH = (
     "确定|也许|或许|明显|显然|把握|概率|百分|愤|怒|恼|烦|乐|喜|欢|怕|惧|惊|慌|焦|忧|悲|伤|痛|哀|郁|"
     "绝望|累|疲|爱|恨|骄傲|羞|愧|男|女|孩|岁|老|年轻|因为|由于|所以"
 )
+# How strong an emotion is, or becomes: nothing measures it
+_DEGREES = (
+    "very|slight|extrem|exceed|exception|incredib|remarkab|terribl|awful|tremendous|enormous|"
+    "immens|profound|violent|overwhelm|utter|total|complete|absolut|thorough|severe|heav|faint|"
+    "subtl|great|uncontroll|consider|notic|marked|pronounced|particular|especial|increas|decreas|"
+    "grow|gradual|fad|escalat"
+)
+_DEGREE_WORDS = (
+    rf"so(?=\s*{NAME})|too|quite|fairly|pretty|really|truly|somewhat|full|fully|bit|little|lot|"
+    "much|more|touch|hint|trace|trifle|tinge|dash|tad|degree|extent"
+)
+_DEGREES_ZH = (
+    "很|非常|十分|万分|几分|极|略|稍|有点|有一点|有些|些许|一丝|特别|相当|比较|越|格外|微|颇|太|最|"
+    "更|挺|蛮|真|这么|那么|如此|尤为|分外|无比|充满|浓|淡|渐"
+)
 _LOOSE = re.compile(
-    rf"[\d%]|(?<![a-z])(?:(?:{_STEMS})|(?:{_WORDS})(?![a-z]))|{_LOOSE_ZH}",
+    rf"[\d%]|(?<![a-z])(?:(?:{_STEMS}|{_DEGREES})|(?:{_WORDS}|{_DEGREE_WORDS})(?![a-z]))|"
+    rf"{_LOOSE_ZH}|{_DEGREES_ZH}",
     re.IGNORECASE,
 )
 _DENIED = re.compile(

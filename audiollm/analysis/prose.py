@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from audiollm.analysis import claims
+from audiollm.analysis.claims import NAME
 from audiollm.analysis.facts import Facts, clock, phrases, span
 from audiollm.labels import Language
 
 CERTAIN = 3  # what a plain statement claims, index in `certainty.WORDS`
-_NAME = "\u241f"  # stands for a class word while the rest of a sentence is read
-_OR = re.compile(rf"(?<={_NAME})[\s,、]*(?:or|或|还是)(?=\s*(?:an? )?{_NAME})")
+_OR = re.compile(rf"(?<={NAME})[\s,、]*(?:or|或|还是)(?=\s*(?:an? )?{NAME})")
 _FIGURES: dict[Language, str] = {
     "en": r"\d+\.\d to \d+\.\d s(?![a-z])|(?<!\d)\d+:\d\d(?!\d)",
     "zh": r"\d+\.\d 至 \d+\.\d 秒|(?<!\d)\d+:\d\d(?!\d)",
@@ -98,9 +98,9 @@ def read(sentence: str, labels: tuple[str, ...], language: Language) -> Claims:
             parts[kind].append(value)
         if stated := {int(value) for kind, value in kinds if kind == "certainty"}:
             levels = frozenset(stated) if levels is None else levels & stated
-        return _NAME if any(kind == "name" for kind, _ in kinds) else " "
+        return NAME if any(kind == "name" for kind, _ in kinds) else " "
 
-    rest = _OR.sub(" ", pattern.sub(take, sentence)).replace(_NAME, " ")
+    rest = _OR.sub(" ", pattern.sub(take, sentence))
     reasons = [*parts["cues"], *parts["span"], *(c for c in parts["caution"] if c != _ANY)]
     repeats = len(set(reasons)) < len(reasons)
     return Claims(

@@ -331,6 +331,7 @@ def test_a_long_recording_can_be_stopped_and_left(visit: Visit, clip: Path, endl
     page = visit(at=endless)
     page.set_input_files(FILE, clip)
     expect(page.locator("#notice progress")).to_be_visible()
+    expect(page.locator("#stop")).to_have_text(text("stop", "en"))
     page.click("#stop")
     expect(page.locator("#notice")).to_contain_text(text("stopped", "en"))
     expect(page.locator("#stop")).to_be_hidden()

@@ -213,8 +213,13 @@ def test_second_labels_are_blind_and_kappa_is_right(own: Served, visit: Visit, h
         press(page, key)
     state = text("stat_state", "en", labelled=12, tasks=CLIPS, disputed=0)
     expect(page.locator("#label-report")).to_contain_text(state)  # while it is open
+    link = page.locator("#label-report a[href*=second]").get_attribute("href")
+    page.goto(f"{own.url}/{link}")  # as whoever is sent it does
+    page.wait_for_selector("#about .about b", state="attached")
     sit_down(page, "Bo")
-    choose(page, "second")
+    page.wait_for_selector(f"{CARD}[data-work='second']")
+    page.get_by_role("button", name=text("label_progress", "en")).click()
+    page.locator("#label-intro").click()
     answers = dict(zip(order, said["Bo"], strict=True))
     for _ in order[:-1]:
         expect(page.locator(f"{CARD} .answer")).to_have_count(0)

@@ -19,6 +19,9 @@ expect.set_options(timeout=ANSWER)
 
 RECORD, STOP = "#microphone .record-button", "#microphone .stop-button"
 ANSWERS = "performance.getEntriesByName('live').length"
+# s, at which the course ends
+END = "document.querySelector('#live-course .js-plotly-plot')._fullLayout.xaxis.range[1]"
+GROWS = f"before => {END} > before"
 # Of the boxes that are painted: how far their edges move, as a share of the window
 SHIFTS = """
 window.shifted = 0;
@@ -60,6 +63,7 @@ def test_bars_and_course_move_while_the_microphone_records(visit: Visit, quick: 
     page.locator("#live-figure .point path").first.wait_for()
     page.locator("#live-course .js-fill").first.wait_for(state="attached")
     page.wait_for_function(f"{ANSWERS} >= 3")
+    page.wait_for_function(GROWS, arg=page.evaluate(END))  # the course
     begun = page.evaluate("performance.getEntriesByName('live').map((each) => each.startTime)")
     assert min(b - a for a, b in pairwise(begun)) >= 1000 * live.EVERY - 1
     assert not [url for url in asked if "/upload" in url or "/stream" in url]  # no file is made

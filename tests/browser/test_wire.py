@@ -164,6 +164,18 @@ def test_what_is_pressed_without_a_connection_is_done_when_it_is_back(
     expect(page.locator("#kept-forget")).to_be_hidden()
 
 
+def test_a_page_that_was_hidden_and_is_seen_again_answers(page: Page, clip: Path) -> None:
+    """As after the lock of a screen, with a connection that still stands."""
+    for _ in range(2):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.set_input_files(FILE, clip)
+        assert answer(page)
+        expect(page.locator(TOLD)).to_have_count(0)
+        expect(page.locator(OFFLINE)).to_have_count(0)
+        page.click(CLEAR)
+        expect(page.locator(".waiting")).to_be_visible()
+
+
 def test_the_page_outlives_a_restart_of_the_server(
     visit: Visit, clip: Path, tmp_path: Path
 ) -> None:

@@ -41,6 +41,13 @@ REMEMBERED = """(stored) => {
   const typed = document.querySelector("#label-person :is(input, textarea)")?.value;
   return stored && !typed ? stored : { __type__: "update" };
 }"""
+# The work that a link such as /?tab=label&work=second names, once
+INVITED = """() => {
+  const address = new URL(location.href), work = address.searchParams.get("work");
+  address.searchParams.delete("work");
+  if (work) history.replaceState(history.state, "", address);
+  return %s.includes(work) ? work : { __type__: "update" };
+}"""
 CLIPS_PER_REQUEST = 4
 
 
@@ -126,13 +133,15 @@ class LabelPage:
         self.progress.connect(language, self.tab, self.training.data)
 
     def _remember_person(self) -> None:
-        """The person's name, in this browser."""
+        """The person's name, in this browser, and the work that they were invited to."""
         # not inside the tab: there it is not read before the tab is opened
         stored = gr.BrowserState("", storage_key="audiollm-person", secret="audiollm")  # noqa: S106
         # an update of a part of a tab that was never opened is lost: the server is asked first;
         # what has been typed meanwhile stays
         opened = self.tab.select(lambda: None, **AT_ONCE)
         opened.then(None, stored, self.person, js=REMEMBERED, **AT_ONCE)
+        invited = opened.then(None, None, self.work, js=INVITED % json.dumps(WORKS), **AT_ONCE)
+        invited.then(None, js=BEGIN, **AT_ONCE)
 
         def remember(name: str | None) -> Any:
             return " ".join((name or "").split()) or gr.skip()  # not the empty box of the start

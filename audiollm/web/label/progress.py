@@ -101,6 +101,7 @@ def report(services: Services, language: Language) -> str:
     return (
         f'<div class="cues data">{_state(figures, language)}{_yields(figures.yields, language)}'
         f"<h3>{text('agree_title', language)}</h3>{_agreement(agreement(outcomes), language)}"
+        f"{_invitation(language) if figures.labelled else ''}"
         f"{_corrections(Corrections(services.settings.home).all(), language)}</div>"
     )
 
@@ -165,6 +166,12 @@ def _agreement(result: Agreement, language: Language) -> str:
         lines.append(text("agree_all", language, raters=result.raters, **coefficients))
     confusions = (_confusion(person, table, language) for person, table in result.confusion.items())
     return _paragraphs(lines) + "".join(confusions)
+
+
+def _invitation(language: Language) -> str:
+    """A link to what others have labelled, below whatever path the page is served."""
+    link = f'<a href="?tab=label&amp;work=second">{text("agree_invite", language)}</a>'
+    return f"<p>{link}</p>"
 
 
 def _confusion(person: str, table: Mapping[tuple[str, str], int], language: Language) -> str:
