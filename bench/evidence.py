@@ -21,6 +21,8 @@ from audiollm.contracts.prepared import write_json
 from audiollm.inference.attribution import explain
 from audiollm.predictor import Predictor
 from audiollm.settings import Settings
+from bench.rows import processor
+from train.fit import runs
 
 CLIPS = Path(__file__).parent.parent / "assets" / "emodb"
 
@@ -65,14 +67,17 @@ def main() -> None:
     clips = [measure(predictor, CLIPS / r["file"], r["label"]) for r in rows[: args.clips]]
     took, cpu = ([clip[key] for clip in clips] for key in ("took", "cpu"))
     result = {
+        "run": runs.provenance("bench.evidence"),
+        "processor": processor(),
         "clips": clips,
+        "measured": len(clips),
         "median_s": float(np.median(took)),
         "p95_s": float(np.percentile(took, 95)),
         "median_cpu_s": float(np.median(cpu)),
         "with_cues": sum(bool(clip["carrying"]) for clip in clips),
         "with_seconds": sum(bool(clip["decisive"]) for clip in clips),
     }
-    print({key: value for key, value in result.items() if key != "clips"})
+    print({key: value for key, value in result.items() if key not in ("run", "clips")})
     if args.out:
         write_json(args.out, result)
 

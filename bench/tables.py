@@ -270,6 +270,27 @@ def live(result: dict[str, Any]) -> Rows:
     return [*rows, ["requests without an answer", f"{missed} of {requests}", "", ""]]
 
 
+def labelling(result: dict[str, Any]) -> Rows:
+    """From a key until the next clip can be played: `bench.labelling`."""
+    cells = [f"{result[key]} ms" for key in ("median_ms", "p95_ms")]
+    names = ["clips in the queue", "keys", "median", "95th percentile"]
+    return [names, [f"{result['clips']:,}", str(result["presses"]), *cells]]
+
+
+def evidence(result: dict[str, Any]) -> Rows:
+    """What an answer rests on, and how long that takes: `bench.evidence`."""
+    clips = result["measured"]
+    return [
+        ["", ""],
+        ["clips", str(clips)],
+        ["time after the probabilities, median", f"{result['median_s']:.2f} s"],
+        ["time after the probabilities, 95th percentile", f"{result['p95_s']:.2f} s"],
+        ["processor time, median", f"{result['median_cpu_s']:.2f} s"],
+        ["clips with a cue as evidence", f"{result['with_cues']} of {clips}"],
+        ["clips with decisive seconds", f"{result['with_seconds']} of {clips}"],
+    ]
+
+
 def questions(result: dict[str, Any]) -> Rows:
     """Free questions that pass by their rules, and those that do not: `bench.questions`."""
     rows = [["", "pass", "question", "answer"]]
@@ -353,6 +374,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "load": load,
     "kills": kills,
     "live": live,
+    "labelling": labelling,
+    "evidence": evidence,
     "bench": bench,
     "growth": growth,
     "precision": precision,
