@@ -92,7 +92,7 @@ def main() -> None:
             browser.close()
     figures: dict[str, Any] = {
         "run": runs.provenance("bench.labelling"),
-        "clips": args.clips,
+        "queued": args.clips,
         "presses": args.presses,
         "median_ms": round(statistics.median(times)),
         "p95_ms": round(statistics.quantiles(times, n=20)[-1]),

@@ -65,8 +65,7 @@ def main(argv: list[str]) -> int:
     if argv:
         name, file = argv
         result = json.loads(Path(file).read_text(encoding="utf-8"))
-        if not isinstance(result.get("clips"), int):
-            result.pop("clips", None)  # paths of a machine, and every single answer
+        result.pop("clips", None)  # paths of a machine, and every single answer
         if not tables(name):
             names = sorted({source(table).stem for table in TABLES})
             raise SystemExit(f"{name} is no result that a page shows: {', '.join(names)}.")

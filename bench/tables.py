@@ -274,7 +274,7 @@ def labelling(result: dict[str, Any]) -> Rows:
     """From a key until the next clip can be played: `bench.labelling`."""
     return [
         ["", ""],
-        ["clips in the queue", f"{result['clips']:,}"],
+        ["clips in the queue", f"{result['queued']:,}"],
         ["keys", str(result["presses"])],
         ["median", f"{result['median_ms']} ms"],
         ["95th percentile", f"{result['p95_ms']} ms"],

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from audiollm.errors import DataError
-from train.data import features
 from train.data.features import FeatureStore, FeatureWriter, shard_paths
 
 RNG = np.random.default_rng(0)
@@ -68,21 +67,6 @@ def test_any_frames_come_back_in_half_precision(
     found = FeatureStore(folder).get("x").frames
     assert found is not None
     np.testing.assert_array_equal(found, data.astype(np.float16).astype(np.float32))
-
-
-def test_what_is_kept_in_memory_has_a_limit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = {id: vector() for id in "abc"}
-    with FeatureWriter(tmp_path, "abc") as writer:
-        for id, row in rows.items():
-            writer.add(id, utterance=row)
-    monkeypatch.setattr(features, "KEPT", 2 * rows["a"].nbytes)
-    store = FeatureStore(tmp_path)
-    first, again = ({id: store.get(id).utterance for id in rows} for _ in range(2))
-    assert [again[id] is first[id] for id in rows] == [True, True, False]
-    for id, row in rows.items():
-        np.testing.assert_array_equal(again[id], row)
 
 
 def test_shards_are_added_and_the_later_one_wins(tmp_path: Path) -> None:

@@ -27,18 +27,11 @@ if TYPE_CHECKING:  # at run time only in `get`: who writes features has no need 
 
 _SHARD = re.compile(r"\d{5}\.safetensors")
 _TEMPORARY = ".part"
-KEPT = 2**29  # bytes of utterance features that stay in memory once they were read
-PLAIN = 1 / 3  # share of training examples that are no augmented copy, where there are copies
 
 
 def copy_id(id: str, copy: int) -> str:
     """Under which the features of an augmented copy are stored; a content hash as `id` is."""
     return hashlib.sha256(f"{id}+{copy}".encode()).hexdigest() if copy else id
-
-
-def draw_copy(copies: int, rng: np.random.Generator) -> int:
-    """Number of the augmented copy to train on, of so many; 0: the clip itself."""
-    return 1 + int(rng.integers(copies)) if copies and rng.random() > PLAIN else 0
 
 
 class FeatureStore:
@@ -53,8 +46,6 @@ class FeatureStore:
         self._shards: list[tuple[Path, Any]] = []
         self._index: dict[str, int] = {}  # key -> shard; a later shard wins
         self._encoders: set[str] = set()
-        self._kept: dict[str, NDArray[np.float32]] = {}
-        self._room = KEPT
         for path in shard_paths(folder):
             self._open(path)
 
@@ -92,7 +83,7 @@ class FeatureStore:
         """
         from audiollm.model.projector import Features
 
-        utterance = self._utterance(id)
+        utterance = self._tensor(f"{id}/utterance")
         if utterance is None:
             raise DataError("data_no_features", folder=self.folder, id=id[:12])
         return Features(utterance, self._tensor(f"{id}/frames"), self._tensor(f"{id}/functionals"))
@@ -109,16 +100,6 @@ class FeatureStore:
             raise DataError("data_two_encoders", folder=self.folder, shard=path.name)
         self._index.update(dict.fromkeys(keys, len(self._shards)))
         self._shards.append((path, shard))
-
-    def _utterance(self, id: str) -> NDArray[np.float32] | None:
-        """A speaker baseline reads many of them for every example."""
-        found = self._kept.get(id)
-        if found is None:
-            found = self._tensor(f"{id}/utterance")
-            if found is not None and found.nbytes <= self._room:
-                self._room -= found.nbytes
-                self._kept[id] = found
-        return found
 
     def _tensor(self, key: str) -> NDArray[np.float32] | None:
         number = self._index.get(key)

@@ -16,12 +16,13 @@ from audiollm.contracts.fit import FitConfig, Target
 from audiollm.model.audio_llm import Example
 from audiollm.model.prompt import Prompt
 from train.data.dataset import Clip, Prepared
-from train.data.features import copy_id, draw_copy
+from train.data.features import copy_id
 from train.data.speakers import SpeakerClips
 from train.fit.auxiliary import GroupedExample, groups
 from train.fit.instructions import Instruction, answer_ids, draw, layout
 
 MOST = 4  # times as many instructions as usual for a clip
+PLAIN = 1 / 3  # share of examples that are no augmented copy, where there are copies
 
 
 def pairs(
@@ -116,7 +117,9 @@ class ExampleDataset(Dataset[Example]):
 
     def __getitem__(self, index: int) -> Example:
         clip, rng = self.spoken[index], np.random.default_rng([self.seed, self.epoch, index])
-        copy = draw_copy(self.copies, rng) if clip.split == "train" else 0
+        copy = 0
+        if clip.split == "train" and self.copies and rng.random() > PLAIN:
+            copy = 1 + int(rng.integers(self.copies))
         features = self.store.get(copy_id(clip.id, copy))
         if rng.random() < self.baseline:
             features = replace(features, baseline=self.speakers.draw(clip, rng))
