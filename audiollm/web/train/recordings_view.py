@@ -19,6 +19,7 @@ from audiollm.web.train.sources import EMODB, FOLDER, HUB, OnHub
 from audiollm.web.train.upload import Upload
 
 UNEVEN = 4  # times as many clips: from there on the rare class is spoken of
+ROOM = 3.2  # times the longest bar: on a phone the text beside it fits
 ROW, EDGE, LEGEND = 30, 8, 30  # px
 SHADES = {"train": "#0f766e", "valid": "#b7791f", "test": "#6d28d9", "": "#0f766e"}
 PATTERNS = {"train": "", "valid": "/", "test": ".", "": ""}  # not by colour alone
@@ -219,7 +220,7 @@ def _layout(rows: int, most: int, has_legend: bool) -> dict[str, Any]:
         hovermode=False,
         showlegend=has_legend,
         legend={**legend, "itemclick": False, "itemdoubleclick": False},
-        xaxis={**fixed, "range": [0, most * 2.3], "visible": False},
+        xaxis={**fixed, "range": [0, most * ROOM], "visible": False},
         yaxis={**fixed, "automargin": True, "ticks": "", "type": "category"},
     )
 
