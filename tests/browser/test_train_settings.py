@@ -15,6 +15,13 @@ from tests.browser.test_analyse_page import CHINESE
 from tests.browser.test_train_page import open_train
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+# Of the texts beside the bars: whether the picture cuts each off
+CUT = """() => {
+  const figure = document.querySelector("#train-classes .js-plotly-plot");
+  const texts = [...(figure?.querySelectorAll(".textpoint") ?? [])];
+  const { right } = figure?.getBoundingClientRect() ?? {};
+  return texts.map((each) => each.getBoundingClientRect().right > right);
+}"""
 COUNT = """() => {
   window.tones = 0;
   const make = AudioContext.prototype.createOscillator;
@@ -151,3 +158,10 @@ def test_a_training_that_ends_sounds_where_that_is_wanted(visit: Visit) -> None:
     open_train(page)
     expect(box).to_be_checked()  # remembered
     box.uncheck()
+
+
+def test_what_is_beside_the_bars_is_whole_on_a_phone(visit: Visit) -> None:
+    page = visit(width=390)
+    open_train(page)
+    page.wait_for_function(f"({CUT})().length")
+    assert page.evaluate(CUT) == [False] * 7
